@@ -1,0 +1,1 @@
+"""Devices, recordings, readers, stores and folds."""

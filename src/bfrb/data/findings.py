@@ -1,0 +1,114 @@
+"""Findings: what is wrong with a source, told the same way by the strict readers and by `check`.
+
+Whoever looks at data calls a `Report` with each `Finding`. A strict reader's report raises at the first error; that of
+`check` collects, and the code that called it goes on with what is left of the data.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from bfrb.errors import DataError
+
+log = logging.getLogger(__name__)
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a source that is not as it should be.
+
+    Parameters
+    ----------
+    kind
+        Its short name; findings of one kind and severity are counted together.
+    severity
+        `"error"`, the source is refused; `"warning"`, usable but suspicious; `"note"`, good to know.
+    expected, found
+        What should be there, and what is there in the first such place. If nothing is expected, `found` is the whole
+        sentence.
+    remedy
+        What the user can do about it.
+    place
+        The first such place, such as "line 14, column thm_1"; empty if it is the source as a whole.
+    count
+        Number of such places.
+
+    Examples
+    --------
+    >>> finding = Finding("bad value", "error", "a number", "'x'", "repair it", place="line 3", count=2)
+    >>> finding.sentence
+    "expected a number, found 'x' in line 3 (and 1 more)"
+    """
+
+    kind: str
+    severity: Severity
+    expected: str
+    found: str
+    remedy: str
+    place: str = ""
+    count: int = 1
+
+    @property
+    def sentence(self) -> str:
+        """All but the remedy, in one sentence."""
+        if not self.expected:
+            return self.found
+        where = f" in {self.place}" if self.place else ""
+        more = f" (and {self.count - 1:,} more)" if self.count > 1 else ""
+        return f"expected {self.expected}, found {self.found}{where}{more}"
+
+    @classmethod
+    def of(cls, error: DataError) -> Finding:
+        """The finding that ended the reading of a source."""
+        return cls("unreadable", "error", "", error.problem, error.remedy)
+
+
+Report = Callable[[Finding], None]
+
+
+def refuse(source: str) -> Report:
+    """A report for strict readers: errors are raised as `DataError`, warnings logged, notes dropped."""
+
+    def report(finding: Finding) -> None:
+        if finding.severity == "error":
+            raise DataError(f"{source}: {finding.sentence}", remedy=finding.remedy)
+        if finding.severity == "warning":
+            log.warning("%s: %s", source, finding.sentence)
+
+    return report
+
+
+@dataclass
+class Findings:
+    """A report that collects: findings of one kind are counted together, the first place is kept.
+
+    Examples
+    --------
+    >>> findings = Findings()
+    >>> for place in ("line 3", "line 9"):
+    ...     findings(Finding("bad value", "error", "a number", "'x'", "repair it", place))
+    >>> [finding.sentence for finding in findings]
+    ["expected a number, found 'x' in line 3 (and 1 more)"]
+    """
+
+    _found: dict[tuple[str, str, str], Finding] = field(default_factory=dict)
+
+    def __call__(self, finding: Finding) -> None:
+        """Take a finding in."""
+        key = (finding.severity, finding.kind, finding.expected)
+        first = self._found.get(key)
+        self._found[key] = finding if first is None else replace(first, count=first.count + finding.count)
+
+    def __iter__(self) -> Iterator[Finding]:
+        """All findings, errors first."""
+        order = ("error", "warning", "note")
+        return iter(sorted(self._found.values(), key=lambda finding: order.index(finding.severity)))
+
+    def of(self, severity: Severity) -> list[Finding]:
+        """The findings of one severity."""
+        return [finding for finding in self if finding.severity == severity]

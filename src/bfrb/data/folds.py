@@ -1,0 +1,235 @@
+"""Folds: which subjects are held out together, stratified by gesture, saved as a file and reused from it.
+
+The algorithm is the project's own. scikit-learn changed what `StratifiedGroupKFold(shuffle=True)` returns for a given
+seed between releases, and folds that change with a library cannot be compared; a saved file never changes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from bfrb.errors import DataError
+
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """A fold for every subject; no subject is in two.
+
+    Parameters
+    ----------
+    fold_of
+        Fold number, from 0, by subject. Every number up to the largest is used.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two folds, or one has no subject.
+
+    Examples
+    --------
+    >>> folds = Folds({"ann": 0, "ben": 1, "cleo": 0})
+    >>> training, held_out = folds.split(0, ["ann", "ben", "ben", "cleo"])
+    >>> training.tolist(), held_out.tolist()
+    ([1, 2], [0, 3])
+    """
+
+    fold_of: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        numbers = sorted(set(self.fold_of.values()))
+        if len(numbers) < 2 or numbers != list(range(len(numbers))):
+            raise DataError(
+                f"expected at least two folds, numbered 0, 1, 2, ..., got the numbers {numbers[:5]}",
+                remedy="give every fold at least one subject",
+            )
+        object.__setattr__(self, "fold_of", MappingProxyType(dict(self.fold_of)))
+
+    def __len__(self) -> int:
+        return max(self.fold_of.values()) + 1
+
+    def split(self, fold: int, subjects: Sequence[str] | npt.NDArray[np.object_]) -> tuple[Index, Index]:
+        """Positions of the recordings to train on, and of those held out.
+
+        Parameters
+        ----------
+        fold
+            The fold that is held out.
+        subjects
+            (R,) subject of every recording.
+
+        Raises
+        ------
+        DataError
+            If there is no such fold, a subject has none, or one side would be empty.
+        """
+        if not 0 <= fold < len(self):
+            raise DataError(f"expected a fold from 0 to {len(self) - 1}, got {fold}", remedy="choose one of these")
+        held_out = self.numbers(subjects) == fold
+        training, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        if not len(training) or not len(validation):
+            raise DataError(
+                f"fold {fold} leaves {len(training)} recordings to train on and {len(validation)} to validate with",
+                remedy="make new folds for these recordings",
+            )
+        return training, validation
+
+    def numbers(self, subjects: Sequence[str] | npt.NDArray[np.object_]) -> Index:
+        """(R,) fold of every recording, by its subject.
+
+        Raises
+        ------
+        DataError
+            If a subject has no fold.
+        """
+        missing = sorted({subject for subject in subjects if subject not in self.fold_of})
+        if missing:
+            raise DataError(
+                f"expected a fold for every subject, {len(missing)} have none: {', '.join(missing[:5])}",
+                remedy="add them to the fold file, or make new folds",
+            )
+        return np.fromiter((self.fold_of[subject] for subject in subjects), np.int64, len(subjects))
+
+    def check_disjoint(self, subjects: Sequence[str] | npt.NDArray[np.object_]) -> None:
+        """Prove that no subject is on both sides of any split, and that every recording is held out exactly once.
+
+        Raises
+        ------
+        DataError
+            If it is not so.
+        """
+        names = np.asarray(subjects, dtype=object)
+        times_held_out = np.zeros(len(names), dtype=np.int64)
+        for fold in range(len(self)):
+            training, held_out = self.split(fold, names)
+            shared = set(names[training]) & set(names[held_out])
+            if shared:
+                raise DataError(f"fold {fold} has {sorted(shared)[0]!r} on both sides", remedy="make new folds")
+            times_held_out[held_out] += 1
+        if (times_held_out != 1).any():
+            raise DataError("a recording is not held out exactly once", remedy="make new folds")
+
+    def write(self, path: Path | str) -> None:
+        """Write a CSV with the columns `subject` and `fold`, sorted; whole or not at all."""
+        rows = sorted(self.fold_of.items(), key=lambda item: (item[1], item[0]))
+        table = pl.DataFrame({"subject": [name for name, _ in rows], "fold": [fold for _, fold in rows]})
+        unfinished = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
+        try:
+            table.write_csv(unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Folds:
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        DataError
+            If it is no such file, or names a subject twice.
+        """
+        table = _read_table(Path(path))
+        twice = table["subject"].filter(table["subject"].is_duplicated())
+        if len(twice):
+            raise DataError(f"{path}: the subject {twice[0]!r} comes twice", remedy="keep one line per subject")
+        return cls(dict(zip(table["subject"], table["fold"], strict=True)))
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", remedy="check the path of the fold file")
+    try:
+        table = pl.read_csv(path, schema_overrides={"subject": pl.String, "fold": pl.Int64}, infer_schema=False)
+        if (
+            not {"subject", "fold"} <= set(table.columns)
+            or table.select("subject", "fold").null_count().sum_horizontal()[0]
+        ):
+            raise pl.exceptions.SchemaError("not every line has a subject and a fold")
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: expected a CSV with the columns subject and fold, but {str(error).splitlines()[0]}",
+            remedy="write one line per subject, such as SUBJ_000206,0",
+        ) from None
+    return table.select("subject", "fold")
+
+
+def make_folds(recordings: pl.DataFrame, n_folds: int, seed: int) -> Folds:
+    """Folds with about the same number of recordings of every gesture, no subject divided.
+
+    Subjects are dealt out one by one, those with the most recordings first, each to the fold that it brings nearest to
+    its share of every gesture. Equal subjects are taken in an order drawn from `seed`.
+
+    Parameters
+    ----------
+    recordings
+        A table of recordings with `subject`, and with `gesture` where known.
+    n_folds
+        Number of folds, at least 2 and at most the number of subjects.
+    seed
+        Same seed, same folds.
+
+    Raises
+    ------
+    DataError
+        If there are not as many subjects as folds.
+    """
+    subjects, counts = _count_by_subject(recordings)
+    if not 2 <= n_folds <= len(subjects):
+        raise DataError(
+            f"expected from 2 to {len(subjects)} folds for {len(subjects)} subjects, got {n_folds}",
+            remedy="choose fewer folds, or record more people: a subject is never divided",
+        )
+    drawn = np.random.default_rng(seed).permutation(len(subjects))
+    order = drawn[np.argsort(-counts[drawn].sum(axis=1), kind="stable")]
+    share = counts.sum(axis=0) / n_folds
+    folds = np.zeros((n_folds, counts.shape[1]))
+    sizes = np.zeros(n_folds, dtype=np.int64)
+    fold_of = {}
+    for position, subject in enumerate(order):
+        must_fill = len(order) - position <= int((sizes == 0).sum())
+        cost = (counts[subject] * (2 * (folds - share) + counts[subject]) / share).sum(axis=1)
+        fold = int(np.argmin(np.where(must_fill & (sizes > 0), np.inf, cost)))
+        folds[fold] += counts[subject]
+        sizes[fold] += 1
+        fold_of[subjects[subject]] = fold
+    return Folds(fold_of)
+
+
+def _count_by_subject(recordings: pl.DataFrame) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """Subjects, sorted, and their (subjects, gestures) numbers of recordings."""
+    gesture = pl.col("gesture").fill_null("") if "gesture" in recordings.columns else pl.lit("")
+    pairs = recordings.select("subject", gesture.cast(pl.String).alias("gesture"))
+    subjects = pairs["subject"].unique().sort().to_list()
+    gestures = pairs["gesture"].unique().sort().to_list()
+    row = pairs["subject"].replace_strict(subjects, range(len(subjects)), return_dtype=pl.Int64).to_numpy()
+    column = pairs["gesture"].replace_strict(gestures, range(len(gestures)), return_dtype=pl.Int64).to_numpy()
+    counts = np.zeros((len(subjects), len(gestures)))
+    np.add.at(counts, (row, column), 1)
+    return subjects, counts
+
+
+def leave_one_subject_out(recordings: pl.DataFrame) -> Folds:
+    """A fold of its own for every subject, in sorted order.
+
+    Raises
+    ------
+    DataError
+        If there is only one subject.
+    """
+    subjects = recordings["subject"].unique().sort().to_list()
+    if len(subjects) < 2:
+        raise DataError(
+            "expected several subjects to leave one out, got one",
+            remedy="record more people, or use its data to predict",
+        )
+    return Folds({subject: fold for fold, subject in enumerate(subjects)})

@@ -1,0 +1,153 @@
+"""What can be recognised: label sets, and the vocabulary of the CMI study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The classes a network tells apart, and which of them are the behaviours looked for.
+
+    Parameters
+    ----------
+    name
+        Name under which the set is registered and stored in a bundle.
+    classes
+        All classes, in the order of the network's outputs.
+    targets
+        The classes that are body-focused repetitive behaviours. Every other class is a *non-target*.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    targets: frozenset[str]
+
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) != len(self.classes):
+            raise ConfigError(
+                f"label set {self.name!r} names a class twice: {self.classes}", remedy="list every class once"
+            )
+        if not self.targets <= set(self.classes):
+            raise ConfigError(
+                f"label set {self.name!r} has targets that are no classes: {sorted(self.targets - set(self.classes))}",
+                remedy="choose the targets among the classes",
+            )
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def is_target(self) -> npt.NDArray[np.bool_]:
+        """(K,) Whether each class is a target."""
+        return np.array([name in self.targets for name in self.classes])
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.classes)}
+
+    def encode(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """(R,) class numbers of (R,) class names.
+
+        Raises
+        ------
+        DataError
+            If a label is missing or is no class of this set.
+        """
+        names = np.asarray(labels, dtype=object)
+        unknown = {name for name in names.tolist() if name not in self._index}
+        if unknown:
+            shown = ", ".join(sorted(map(repr, unknown))[:3])
+            raise DataError(
+                f"expected labels among the {len(self)} classes of {self.name!r}, found {shown}",
+                remedy=f"correct or remove these rows; the classes are: {', '.join(self.classes)}",
+            )
+        return np.fromiter((self._index[name] for name in names.tolist()), np.int64, len(names))
+
+    def decode(self, indices: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """(R,) class names (plain `str`) of (R,) class numbers."""
+        return np.array(self.classes, dtype=object)[np.asarray(indices, dtype=np.int64)]
+
+
+TARGET_GESTURES = (
+    "Above ear - pull hair",
+    "Cheek - pinch skin",
+    "Eyebrow - pull hair",
+    "Eyelash - pull hair",
+    "Forehead - pull hairline",
+    "Forehead - scratch",
+    "Neck - pinch skin",
+    "Neck - scratch",
+)
+"""The eight body-focused repetitive behaviours of the CMI study."""
+
+OTHER_GESTURES = (
+    "Drink from bottle/cup",
+    "Feel around in tray and pull out an object",
+    "Glasses on/off",
+    "Pinch knee/leg skin",
+    "Pull air toward your face",
+    "Scratch knee/leg skin",
+    "Text on phone",
+    "Wave hello",
+    "Write name in air",
+    "Write name on leg",
+)
+"""The ten everyday gestures of the CMI study."""
+
+CMI_GESTURES = LabelSet("cmi", TARGET_GESTURES + OTHER_GESTURES, frozenset(TARGET_GESTURES))
+
+SEARLE_BEHAVIORS = LabelSet(
+    "searle2021",
+    (
+        "none",
+        "face touching",
+        "skin picking",
+        "hand scratching",
+        "skin biting",
+        "fidgeting",
+        "nail biting",
+        "hair pulling",
+        "leg scratching",
+    ),
+    frozenset(
+        {
+            "face touching",
+            "skin picking",
+            "hand scratching",
+            "skin biting",
+            "fidgeting",
+            "nail biting",
+            "hair pulling",
+            "leg scratching",
+        }
+    ),
+)
+"""Behaviours labelled by Searle et al. 2021 (arXiv 2106.10970), and `none` for the rest of the time."""
+
+LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_BEHAVIORS)}
+
+ORIENTATIONS = (
+    "Seated Straight",
+    "Seated Lean Non Dom - FACE DOWN",
+    "Lie on Back",
+    "Lie on Side - Non Dominant",
+)
+"""Body postures of the CMI study."""
+
+BEHAVIORS = (
+    "Moves hand to target location",
+    "Relaxes and moves hand to target location",
+    "Hand at target location",
+    "Performs gesture",
+)
+"""What the hand does, row by row, in the order in which it happens (the first two exclude each other)."""
+
+PHASES = ("Transition", "Gesture")
+"""Coarse form of `BEHAVIORS`: everything before the gesture, and the gesture."""

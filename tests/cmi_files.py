@@ -1,0 +1,91 @@
+"""Made-up studies in the CMI layout: labelled recordings, their rows as a frame, and files of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bfrb.data.cmi_write import rows_of
+from bfrb.data.demographics import MEASURES
+from bfrb.data.device import HELIOS
+from bfrb.data.recordings import Annotation, Recordings
+from bfrb.gestures import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
+from made_up import random_recordings
+
+LENGTHS = (12, 15, 11, 14, 30)
+
+
+def labelled_study(lengths: Sequence[int] = LENGTHS, seed: int = 0, missing: float = 0.1) -> Recordings:
+    """Recordings of three subjects with every label and measure of the CMI layout; readings are random."""
+    plain = random_recordings(HELIOS, lengths, np.random.default_rng(seed), missing)
+    number = np.arange(len(plain))
+    behavior = np.concatenate([np.arange(length) * 4 // length for length in lengths])
+    return Recordings(
+        HELIOS,
+        plain.sensors,
+        plain.offsets,
+        study_table(number),
+        {
+            "behavior": Annotation(behavior.astype(np.int8), BEHAVIORS),
+            "phase": Annotation((behavior == 3).astype(np.int8), PHASES),
+        },
+    )
+
+
+def study_table(number: np.ndarray) -> pl.DataFrame:
+    """One row per recording, with all columns."""
+    person = number % 3
+    measures = {
+        "adult_child": [1] * len(number),
+        "age": 20.0 + person,
+        "sex": person % 2,
+        "handedness": [1] * len(number),
+        "height_cm": 170.0 + person,
+        "shoulder_to_wrist_cm": 52.0 + person,
+        "elbow_to_wrist_cm": 25.0 + person,
+    }
+    gestures = [CMI_GESTURES.classes[index % len(CMI_GESTURES)] for index in number]
+    return pl.DataFrame(
+        {
+            "id": [f"SEQ_{index:06d}" for index in number],
+            "subject": [f"SUBJ_{index:06d}" for index in person],
+            "gesture": gestures,
+            "sequence_type": ["Target" if name in CMI_GESTURES.targets else "Non-Target" for name in gestures],
+            "orientation": [ORIENTATIONS[index % 4] for index in number],
+        }
+        | {name: pl.Series(measures[name], dtype=dtype) for name, (dtype, _, _) in MEASURES.items()}
+    )
+
+
+def rows_as_published(recordings: Recordings) -> pl.DataFrame:
+    """The rows with time-of-flight readings written as 131.0, as in Kaggle's files."""
+    return rows_of(recordings).with_columns(pl.col(HELIOS.sensor("tof").columns).cast(pl.Float64))
+
+
+def write_study(folder: Path, recordings: Recordings, name: str = "train.csv") -> Path:
+    """Write a file of recordings, with its demographics beside it."""
+    frame = rows_as_published(recordings)
+    path = folder / name
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path)
+    subjects = recordings.table.select("subject", *MEASURES).unique("subject", maintain_order=True)
+    subjects.write_csv(folder / "train_demographics.csv")
+    return path
+
+
+def assert_same(left: Recordings, right: Recordings) -> None:
+    """All of both recordings are equal, missing readings included; columns may be in another order."""
+    assert left.device is right.device
+    np.testing.assert_array_equal(left.offsets, right.offsets)
+    assert left.table.equals(right.table.select(left.table.columns))
+    assert set(left.annotations) == set(right.annotations)
+    for name, annotation in left.annotations.items():
+        np.testing.assert_array_equal(annotation.codes, right.annotations[name].codes)
+        assert annotation.names == right.annotations[name].names
+    for name, values in left.sensors.items():
+        np.testing.assert_array_equal(values, right.sensors[name])

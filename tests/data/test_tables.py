@@ -1,0 +1,66 @@
+"""Small tables to and from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bfrb.data.tables import check_table_path, make_table, read_table, write_table
+from bfrb.errors import DataError
+
+TABLE = make_table({"id": ["a", "b,c"], "share": [0.25, 1e-9], "count": [1, None]})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_a_table_survives_writing_and_replaces_an_older_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("old")
+    write_table(TABLE, tmp_path / name)
+    assert read_table(tmp_path / name).equals(TABLE)
+    assert names(tmp_path) == [name]
+
+
+def test_a_failure_leaves_the_older_table(tmp_path: Path) -> None:
+    nested = pl.DataFrame({"list": [[1, 2]]})
+    (tmp_path / "table.csv").write_text("old")
+    with pytest.raises(pl.exceptions.PolarsError):
+        write_table(nested, tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == "old"
+    assert names(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"), [("table.xlsx", "ends in"), ("folder.csv", "is a folder"), ("absent/table.csv", "no folder")]
+)
+def test_places_where_no_table_can_be_written_are_refused(tmp_path: Path, name: str, complaint: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match=complaint):
+        check_table_path(tmp_path / name)
+
+
+def test_a_number_far_down_in_a_csv_does_not_surprise(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("value\n" + "1\n" * 2000 + "0.5\n")
+    assert read_table(path)["value"][-1] == 0.5
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n", b"PAR1garbage"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_damaged_files_are_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    path.write_bytes(content)
+    if (content, suffix) == (b"PAR1garbage", ".csv"):
+        assert read_table(path).is_empty()
+    else:
+        with pytest.raises(DataError, match="cannot be read"):
+            read_table(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"absent\.csv"):
+        read_table(tmp_path / "absent.csv")
