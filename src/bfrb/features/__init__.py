@@ -1,0 +1,1 @@
+"""From recordings to named channels, in physical units."""

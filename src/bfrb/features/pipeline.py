@@ -1,0 +1,135 @@
+"""The table of features, and `compute_features`: from recordings to named channels without gaps."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.config import FeatureSpec
+from bfrb.data.device import Device
+from bfrb.data.recordings import Recordings
+from bfrb.errors import ConfigError
+from bfrb.features.feature import Channel, Feature
+from bfrb.features.motion import MOTION_FEATURES
+from bfrb.features.notebook import NOTEBOOK_FEATURES
+from bfrb.features.proximity import PROXIMITY_FEATURES
+from bfrb.features.ragged import Index, fill
+
+FEATURES: dict[str, Feature] = {
+    feature.name: feature for feature in (*MOTION_FEATURES, *PROXIMITY_FEATURES, *NOTEBOOK_FEATURES)
+}
+"""Every feature by the name under which a spec asks for it."""
+
+BASELINE_FEATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(FeatureSpec().branches)
+"""The published network's features by branch, for all devices."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Named channels of a ragged batch: `N` rows in `R` recordings.
+
+    Parameters
+    ----------
+    channels
+        The `C` channels.
+    values
+        (N, C) float32 values. Gaps are filled from the same recording; what is missing throughout a recording is
+        NaN there: nothing is known.
+    valid
+        (N, C) Which values were measured, not filled.
+    offsets
+        (R + 1,) first row of every recording, and N.
+    """
+
+    channels: tuple[Channel, ...]
+    values: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    offsets: Index
+
+
+def find_feature(name: str) -> Feature:
+    """The feature of that name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if name in FEATURES:
+        return FEATURES[name]
+    near = difflib.get_close_matches(name, FEATURES, n=1, cutoff=0.4)
+    remedy = f"did you mean {near[0]!r}?" if near else f"choose among {', '.join(FEATURES)}"
+    raise ConfigError(f"no feature {name!r}", remedy=remedy)
+
+
+def available(names: Iterable[str], device: Device) -> tuple[str, ...]:
+    """The named features that the device can give, in the same order.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no feature at all.
+
+    Examples
+    --------
+    >>> from bfrb.data.device import GALAXY_WATCH
+    >>> available(["acc", "quaternion", "thm", "gyr"], GALAXY_WATCH)
+    ('acc', 'gyr')
+    """
+    return tuple(name for name in names if find_feature(name).is_available(device))
+
+
+def channels_of(names: Sequence[str], device: Device) -> tuple[Channel, ...]:
+    """The channels of the named features on a device, in order."""
+    return tuple(channel for name in names for channel in find_feature(name).channels(device))
+
+
+def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
+    """Compute the named features of all recordings.
+
+    A value derived from a missing sample is missing; then each recording is filled forwards, and at its start
+    backwards.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no feature, comes twice, or needs a sensor that the device does not have.
+
+    Examples
+    --------
+    >>> import numpy as np, polars as pl
+    >>> from bfrb.data.device import HELIOS
+    >>> still = np.tile(np.float32([3, 0, 4]), (5, 1))
+    >>> table = pl.DataFrame({"id": ["a", "b"], "subject": ["s", "s"]})
+    >>> features = compute_features(Recordings(HELIOS, {"acc": still}, np.array([0, 2, 5]), table), ["acc_magnitude"])
+    >>> features.channels[0], features.values[0].tolist()
+    (Channel(name='acc_magnitude', unit='m/s^2'), [5.0])
+    """
+    _check_names(names, recordings.device)
+    channels = channels_of(names, recordings.device)
+    values = np.empty((recordings.n_rows, len(channels)), dtype=np.float32)
+    stop = 0
+    for name in names:
+        computed = find_feature(name).compute(recordings)
+        start, stop = stop, stop + computed.shape[1]
+        values[:, start:stop] = computed
+    valid = ~np.isnan(values)
+    values = fill(values, recordings.offsets)
+    return Features(channels, values, valid, recordings.offsets)
+
+
+def _check_names(names: Sequence[str], device: Device) -> None:
+    lacking = [name for name in names if not find_feature(name).is_available(device)]
+    if lacking:
+        raise ConfigError(
+            f"the device {device.name!r} lacks a sensor for the feature {lacking[0]!r}, "
+            f"which needs {', '.join(FEATURES[lacking[0]].needs)}",
+            remedy="leave it out, or keep what `available` returns",
+        )
+    if len(set(names)) != len(names):
+        raise ConfigError(f"a feature is named twice: {', '.join(names)}", remedy="name every feature once")

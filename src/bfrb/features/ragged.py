@@ -1,0 +1,92 @@
+"""Arithmetic on ragged batches: neighbours, differences and fills that never cross a recording's border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Index = npt.NDArray[np.int64]
+
+
+def previous_rows(offsets: Index) -> Index:
+    """(N,) The row before each row; a recording's first row is its own predecessor.
+
+    Examples
+    --------
+    >>> previous_rows(np.array([0, 3, 5])).tolist()
+    [0, 0, 1, 3, 3]
+    """
+    rows = np.arange(-1, offsets[-1] - 1)
+    rows[offsets[:-1]] += 1
+    return rows
+
+
+def next_rows(offsets: Index) -> Index:
+    """(N,) The row after each row; a recording's last row is its own successor.
+
+    Examples
+    --------
+    >>> next_rows(np.array([0, 3, 5])).tolist()
+    [1, 2, 2, 4, 4]
+    """
+    rows = np.arange(1, offsets[-1] + 1)
+    rows[offsets[1:] - 1] -= 1
+    return rows
+
+
+def rows_of(offsets: Index, recordings: Index) -> Index:
+    """(n,) All rows of the numbered recordings, one recording after the other.
+
+    Examples
+    --------
+    >>> rows_of(np.array([0, 3, 5]), np.array([1, 0])).tolist()
+    [3, 4, 0, 1, 2]
+    """
+    starts, lengths = offsets[recordings], np.diff(offsets)[recordings]
+    ends = np.cumsum(lengths)
+    return np.repeat(starts - ends + lengths, lengths) + np.arange(lengths.sum())
+
+
+def differences(values: Array, offsets: Index) -> Array:
+    """(N, C) Change from the row before: 0 in a recording's first row, NaN where either row is NaN.
+
+    Examples
+    --------
+    >>> differences(np.array([[1.0], [4.0], [9.0], [7.0]]), np.array([0, 2, 4])).ravel().tolist()
+    [0.0, 3.0, 0.0, -2.0]
+    """
+    change: Array = values - values[previous_rows(offsets)]
+    return change
+
+
+def fill(values: Array, offsets: Index) -> Array:
+    """(N, C) Every NaN replaced by the last value before it in its recording, or else by the first one after it.
+
+    A channel without any value in a recording stays NaN there.
+
+    Examples
+    --------
+    >>> gaps = np.array([[np.nan], [1.0], [np.nan], [2.0], [np.nan]])
+    >>> fill(gaps, np.array([0, 4, 5])).ravel().tolist()
+    [1.0, 1.0, 1.0, 2.0, nan]
+    """
+    filled = values.copy()
+    missing = np.isnan(values)
+    first, stop = (np.repeat(border, np.diff(offsets)) for border in (offsets[:-1], offsets[1:]))
+    for channel in np.flatnonzero(missing.any(axis=0)):
+        rows, earlier, later = _around_gaps(missing[:, channel])
+        sources = np.where(earlier >= first[rows], earlier, later)
+        found = (sources >= first[rows]) & (sources < stop[rows])
+        filled[rows[found], channel] = values[sources[found], channel]
+    return filled
+
+
+def _around_gaps(missing: npt.NDArray[np.bool_]) -> tuple[Index, Index, Index]:
+    """The missing rows; for each the last known row before it (or -1), and the first known row after it (or N)."""
+    rows = np.flatnonzero(missing)
+    known = np.concatenate([[-1], np.flatnonzero(~missing), [len(missing)]])
+    known_before = rows - np.arange(len(rows))
+    return rows, known[known_before], known[known_before + 1]

@@ -1,0 +1,223 @@
+"""`Sequences`: what networks are fed with. The one path from recordings to network input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.data.recordings import Recordings
+from bfrb.errors import DataError
+from bfrb.features.feature import Channel
+from bfrb.features.pipeline import Features, available, compute_features
+from bfrb.features.ragged import Index, rows_of
+from bfrb.features.wearing import as_right_handed
+
+Keep = Literal["first", "last"]
+"""Which rows of a recording are used when it is too long."""
+
+_DESCRIPTION = "sequences.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some recordings as rectangular arrays.
+
+    Parameters
+    ----------
+    inputs
+        For every branch (B, T, C) float32 values, NaN where nothing is known, 0 after a recording's end.
+    lengths
+        (B,) rows of each recording.
+    """
+
+    inputs: dict[str, npt.NDArray[np.float32]]
+    lengths: Index
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Features of recordings, by branch of a network; a branch without channels is one the device cannot feed.
+
+    Parameters
+    ----------
+    branches
+        Features by branch, all of the same rows.
+    offsets
+        (R + 1,) first row of every recording, and N.
+    """
+
+    branches: Mapping[str, Features]
+    offsets: Index
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Index:
+        """(R,) Rows per recording."""
+        return np.diff(self.offsets)
+
+    @property
+    def channels(self) -> dict[str, tuple[Channel, ...]]:
+        """Channels by branch."""
+        return {name: features.channels for name, features in self.branches.items()}
+
+    def batch(self, index: npt.ArrayLike, max_length: int, keep: Keep = "last") -> Batch:
+        """The numbered recordings, padded with 0 at their end to the longest of them.
+
+        Parameters
+        ----------
+        index
+            (B,) numbers of recordings, at least one.
+        max_length
+            Longer recordings keep `max_length` rows.
+        keep
+            Which: the last ones, because the gesture is at the end, or the first ones, as published notebooks do.
+        """
+        chosen = np.asarray(index, dtype=np.int64)
+        starts, ends = self.offsets[chosen], self.offsets[chosen + 1]
+        lengths = np.minimum(ends - starts, max_length)
+        starts = starts if keep == "first" else ends - lengths
+        steps = np.arange(lengths.max())
+        padding = steps >= lengths[:, None]
+        rows = np.where(padding, 0, starts[:, None] + steps)
+        inputs = {name: _gather(features.values, rows, padding) for name, features in self.branches.items()}
+        return Batch(inputs, lengths)
+
+    def save(self, folder: Path) -> None:
+        """Write a folder of plain arrays and their description, whole or not at all; an earlier one is replaced."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+        unfinished.mkdir()
+        try:
+            self._write(unfinished)
+            if folder.exists():
+                shutil.rmtree(folder)
+            unfinished.replace(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _write(self, folder: Path) -> None:
+        np.save(folder / "offsets.npy", self.offsets)
+        for name, features in self.branches.items():
+            np.save(folder / f"{name}.values.npy", features.values)
+            np.save(folder / f"{name}.valid.npy", features.valid)
+        description = {name: [asdict(channel) for channel in found] for name, found in self.channels.items()}
+        (folder / _DESCRIPTION).write_text(json.dumps({"branches": description}, indent=1), encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path, *, mmap: bool = True) -> Sequences:
+        """Read what `save` wrote; with `mmap` the arrays stay on disk and are shared between processes.
+
+        Raises
+        ------
+        DataError
+            If the folder does not hold complete sequences.
+        """
+        try:
+            described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))["branches"]
+            offsets = _load_array(folder / "offsets.npy", mmap=False)
+            branches = {
+                name: Features(
+                    tuple(Channel(**channel) for channel in channels),
+                    _load_array(folder / f"{name}.values.npy", mmap),
+                    _load_array(folder / f"{name}.valid.npy", mmap),
+                    offsets,
+                )
+                for name, channels in described.items()
+            }
+            return _complete(Sequences(branches, offsets))
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"expected sequences in {folder}, but {error}", remedy="delete the folder and compute them again"
+            ) from None
+
+
+def build_sequences(
+    recordings: Recordings, branches: Mapping[str, Sequence[str]], *, mirror_left_hand: bool = False
+) -> Sequences:
+    """Compute the features of every branch that the recordings' device can give.
+
+    Parameters
+    ----------
+    recordings
+        The recordings.
+    branches
+        Names of features by branch, such as `BASELINE_FEATURES`.
+    mirror_left_hand
+        Whether recordings of left-handed subjects are mirrored first.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no feature, or comes twice in a branch.
+    """
+    recordings = as_right_handed(recordings) if mirror_left_hand else recordings
+    computed = {
+        branch: compute_features(recordings, available(names, recordings.device)) for branch, names in branches.items()
+    }
+    return Sequences(computed, recordings.offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelStatistics:
+    """(C,) float64 mean and standard deviation of every channel, in the channels' units."""
+
+    mean: npt.NDArray[np.float64]
+    sd: npt.NDArray[np.float64]
+
+    def standardise(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(..., C) values in standard deviations from the mean; NaN, nothing known, becomes the mean: 0."""
+        scaled = (values - self.mean) / self.sd
+        return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
+
+
+def channel_statistics(sequences: Sequences, recordings_index: npt.ArrayLike) -> dict[str, ChannelStatistics]:
+    """Mean and standard deviation by branch, over the measured rows of the numbered recordings only.
+
+    A channel that never changes gets standard deviation 1, one that was never measured mean 0 as well.
+    """
+    rows = rows_of(sequences.offsets, np.asarray(recordings_index, dtype=np.int64))
+    return {name: _branch_statistics(features, rows) for name, features in sequences.branches.items()}
+
+
+def _branch_statistics(features: Features, rows: Index) -> ChannelStatistics:
+    moments = [_moments(features.values[rows, c], features.valid[rows, c]) for c in range(len(features.channels))]
+    mean, sd = np.array(moments, dtype=np.float64).reshape(-1, 2).T
+    return ChannelStatistics(mean, sd)
+
+
+def _moments(values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    measured = values[valid].astype(np.float64)
+    if not len(measured):
+        return 0.0, 1.0
+    return float(measured.mean()), float(measured.std()) or 1.0
+
+
+def _gather(values: npt.NDArray[np.float32], rows: Index, padding: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """(B, T, C) The given rows, 0 on padding."""
+    gathered = values[rows]
+    gathered[padding] = 0.0
+    return gathered
+
+
+def _complete(sequences: Sequences) -> Sequences:
+    """The same sequences, once their arrays are known to be of one size."""
+    for name, features in sequences.branches.items():
+        shape = (int(sequences.offsets[-1]), len(features.channels))
+        if features.values.shape != shape or features.valid.shape != shape:
+            raise ValueError(f"the arrays of {name!r} are not of shape {shape}")
+    return sequences
+
+
+def _load_array(path: Path, mmap: bool) -> npt.NDArray[Any]:
+    # As a plain array: every slice of a memmap carries the file's bookkeeping, which is slow.
+    return np.asarray(np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False))

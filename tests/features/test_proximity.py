@@ -1,0 +1,87 @@
+"""Statistics of time-of-flight images, against pandas on real images and by thought."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from bfrb.data.device import HELIOS
+from bfrb.data.recordings import Recordings
+from bfrb.features import proximity
+from bfrb.features.pipeline import FEATURES
+from bfrb.features.proximity import tof_statistics
+from made_up import random_recordings
+from published import published_tof
+
+CODE = -1
+
+
+def image(*distances: int) -> npt.NDArray[np.int16]:
+    """(1, 1, 8, 8) An image in which only the first pixels got an answer."""
+    pixels = np.full((1, 1, 8, 8), CODE, dtype=np.int16)
+    pixels.reshape(-1)[: len(distances)] = distances
+    return pixels
+
+
+def raw_columns(tof: npt.NDArray[np.int16]) -> pd.DataFrame:
+    """The raw table of (N, 5, 8, 8) images: empty where nothing was measured."""
+    values = np.where(tof == HELIOS.sensor("tof").absent, np.nan, tof).reshape(len(tof), -1)
+    return pd.DataFrame(values, columns=HELIOS.sensor("tof").columns)
+
+
+def test_real_images_give_the_published_statistics(sample: pd.DataFrame, real_recordings: Recordings) -> None:
+    computed = FEATURES["tof_statistics"].compute(real_recordings)
+    np.testing.assert_allclose(computed, published_tof(sample), rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+def test_real_thermopiles_are_passed_on(sample: pd.DataFrame, real_recordings: Recordings) -> None:
+    computed = FEATURES["thm"].compute(real_recordings)
+    np.testing.assert_allclose(computed, sample[[f"thm_{site}" for site in range(1, 6)]], rtol=1e-6)
+
+
+def test_gaps_are_where_pandas_has_them() -> None:
+    tof = random_recordings(HELIOS, [300], np.random.default_rng(0), missing=0.2).sensors["tof"]
+    expected = published_tof(raw_columns(tof))
+    assert np.isnan(expected).any()
+    np.testing.assert_allclose(tof_statistics(tof), expected, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+def test_an_image_without_answers_has_no_statistics() -> None:
+    assert np.isnan(tof_statistics(image())).all()
+
+
+def test_an_image_that_was_not_taken_has_no_statistics() -> None:
+    absent = HELIOS.sensor("tof").empty(3)
+    assert np.isnan(tof_statistics(absent)).all()
+
+
+def test_a_distance_of_zero_is_an_answer() -> None:
+    mean, std, low, high = tof_statistics(image(0, 0))[0]
+    assert (mean, std, low, high) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_single_answer_has_no_spread() -> None:
+    mean, std, low, high = tof_statistics(image(7))[0]
+    assert (mean, low, high) == (7.0, 7.0, 7.0)
+    assert np.isnan(std)
+
+
+def test_a_flat_image_has_no_spread_to_the_last_bit() -> None:
+    assert tof_statistics(image(*[254] * 64))[0, 1] == 0.0
+
+
+def test_statistics_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    tof = random_recordings(HELIOS, [100], np.random.default_rng(1)).sensors["tof"]
+    whole = tof_statistics(tof)
+    monkeypatch.setattr(proximity, "_BLOCK_ROWS", 7)
+    np.testing.assert_array_equal(tof_statistics(tof), whole)
+
+
+def test_thermopile_differences_start_at_zero() -> None:
+    recordings = random_recordings(HELIOS, [3, 4], np.random.default_rng(2), missing=0.0)
+    thm = recordings.sensors["thm"].astype(np.float64)
+    computed = FEATURES["thm_difference"].compute(recordings)
+    np.testing.assert_array_equal(computed[[0, 3]], 0.0)
+    np.testing.assert_allclose(computed[[1, 2, 4, 5, 6]], thm[[1, 2, 4, 5, 6]] - thm[[0, 1, 3, 4, 5]])

@@ -1,0 +1,106 @@
+"""Quaternion arithmetic against scipy, and against what a wrist would feel."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from bfrb.features.rotations import canonical, make_continuous, multiply, relative, rotation_vector, up_in_device
+
+Float = npt.NDArray[np.float64]
+
+RANDOM = np.random.default_rng(0).normal(size=(500, 4))
+RANDOM /= np.linalg.norm(RANDOM, axis=1, keepdims=True)
+OTHER = np.roll(RANDOM, 1, axis=0)
+
+
+def scipy_rotation(quaternion: Float) -> Rotation:
+    return Rotation.from_quat(quaternion[:, [1, 2, 3, 0]])
+
+
+def about(axis: Float, angle_rad: npt.ArrayLike) -> Float:
+    """(n, 4) Quaternions of turns about one axis."""
+    half = np.atleast_1d(angle_rad)[:, None] / 2
+    return np.hstack([np.cos(half), np.sin(half) * axis / np.linalg.norm(axis)])
+
+
+def test_products_are_rotations_one_after_the_other() -> None:
+    product = scipy_rotation(multiply(RANDOM, OTHER))
+    expected = scipy_rotation(RANDOM) * scipy_rotation(OTHER)
+    np.testing.assert_allclose(product.as_matrix(), expected.as_matrix(), atol=1e-14)
+
+
+def test_up_is_the_worlds_z_axis_turned_back() -> None:
+    expected = scipy_rotation(RANDOM).apply([0.0, 0.0, 1.0], inverse=True)
+    np.testing.assert_allclose(up_in_device(RANDOM), expected, atol=1e-14)
+
+
+def test_up_needs_no_unit_norm() -> None:
+    np.testing.assert_allclose(up_in_device(1.01 * RANDOM), up_in_device(RANDOM), atol=1e-14)
+
+
+def test_rotation_vectors_are_scipys() -> None:
+    np.testing.assert_allclose(rotation_vector(RANDOM), scipy_rotation(RANDOM).as_rotvec(), atol=1e-13)
+
+
+@pytest.mark.parametrize("angle_rad", [0.0, 1e-300, 1e-15, 1e-12, 1e-11, 1e-6, 1.0, 3.1415])
+def test_tiny_and_large_turns_keep_their_angle(angle_rad: float) -> None:
+    axis = np.array([1.0, -2.0, 2.0]) / 3
+    np.testing.assert_allclose(rotation_vector(about(axis, angle_rad))[0], axis * angle_rad, rtol=1e-12, atol=0)
+
+
+def test_a_relative_rotation_is_seen_from_the_first_device_frame() -> None:
+    expected = scipy_rotation(RANDOM).inv() * scipy_rotation(OTHER)
+    turned = scipy_rotation(relative(RANDOM, OTHER))
+    np.testing.assert_allclose(turned.as_matrix(), expected.as_matrix(), atol=1e-14)
+
+
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=4, max_size=4).filter(any))
+def test_a_quaternion_and_its_negative_are_the_same_rotation(components: list[float]) -> None:
+    quaternion = np.array([components])
+    for function in (canonical, rotation_vector, up_in_device):
+        np.testing.assert_array_equal(function(-quaternion), function(quaternion))
+
+
+def test_canonical_quaternions_begin_with_a_positive_number() -> None:
+    halves = np.array([[0.0, 0.0, -1.0, 0.5], [0.0, 0.0, 1.0, -0.5], [-1.0, 9.0, 9.0, 9.0]])
+    np.testing.assert_array_equal(canonical(halves) * [1, 1, 1, 1], [[0, 0, 1, -0.5], [0, 0, 1, -0.5], [1, -9, -9, -9]])
+
+
+def full_turn() -> Float:
+    """(41, 4) A full turn about an oblique axis, as the device reports it: `w` never negative, so the sign jumps."""
+    turn = about(np.array([1.0, 2.0, -1.0]), np.linspace(0.1, 0.1 + 2 * np.pi, 41))
+    return turn * np.sign(turn[:, :1])
+
+
+def test_continuity_takes_the_sign_jumps_out() -> None:
+    jumping = full_turn()
+    smooth = make_continuous(jumping, np.array([0, 41]))
+    assert np.abs(np.diff(jumping, axis=0)).max() > 1.0
+    assert np.abs(np.diff(smooth, axis=0)).max() < 0.2
+    np.testing.assert_array_equal(np.abs(smooth), np.abs(jumping))
+
+
+@given(st.lists(st.booleans(), min_size=41, max_size=41))
+def test_continuity_does_not_depend_on_the_signs_it_is_given(flipped: list[bool]) -> None:
+    signs = np.where(flipped, -1.0, 1.0)[:, None]
+    offsets = np.array([0, 15, 41])
+    np.testing.assert_array_equal(make_continuous(full_turn() * signs, offsets), make_continuous(full_turn(), offsets))
+
+
+def test_continuity_steps_over_missing_rows() -> None:
+    holed = full_turn()
+    holed[[0, 1, 20, 21]] = np.nan
+    smooth = make_continuous(holed, np.array([0, 41]))
+    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(holed))
+    known = smooth[~np.isnan(smooth).any(axis=1)]
+    assert ((known[1:] * known[:-1]).sum(axis=1) > 0).all()
+
+
+def test_every_recording_starts_canonical() -> None:
+    smooth = make_continuous(-full_turn(), np.array([0, 25, 41]))
+    assert (smooth[[0, 25], 0] > 0).all()
