@@ -1,0 +1,260 @@
+"""Building blocks whose answer never depends on padding.
+
+Shapes are (B, C, T) for convolutions and (B, T, C) for recurrences. A `mask` is (B, 1, T), 1 on real rows and 0 on
+padding, and a block that is given zeros on padding returns zeros on padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def padding_mask(lengths: Tensor, steps: int) -> Tensor:
+    """(B, 1, T) float mask, 1 where a sequence of `lengths` (B,) has rows."""
+    positions = torch.arange(steps, device=lengths.device)
+    return (positions[None, :] < lengths[:, None]).to(torch.get_default_dtype())[:, None, :]
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """(B, C) mean over the real rows of (B, C, T), which is zero on padding."""
+    return x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
+
+
+def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T, C) with the real rows of every sequence in reverse order; padding stays at the end.
+
+    A second reversal restores the original. This makes a backward recurrence start at a sequence's last row rather
+    than in its padding.
+    """
+    positions = torch.arange(x.shape[1], device=x.device)[None, :]
+    source = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
+    return torch.gather(x, 1, source[:, :, None].expand(-1, -1, x.shape[2]))
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy 2015) of (B, C, T) whose statistics leave padding out.
+
+    Parameters
+    ----------
+    channels
+        Number of channels C.
+    momentum
+        Share of the newest batch in the running statistics.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-3) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Normalise; the result is zero on padding."""
+        mean, variance = self._moments(x, mask) if self.training else (self.running_mean, self.running_var)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return torch.addcmul(shift[:, None], x, scale[:, None]) * mask
+
+    def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        rows = mask.sum().clamp(min=1.0)
+        masked = x * mask
+        mean = masked.sum(dim=(0, 2)) / rows
+        variance = ((masked * x).sum(dim=(0, 2)) / rows - mean.square()).clamp(min=0.0)
+        with torch.no_grad():
+            unbiased = variance * rows / (rows - 1.0).clamp(min=1.0)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        return mean, variance
+
+
+class ConvNormRelu(nn.Module):
+    """Convolution without bias, masked batch-norm, ReLU: (B, C, T) to (B, `channels`, T)."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(inputs, channels, kernel, padding="same", bias=False)
+        self.norm = MaskedBatchNorm(channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Zero on padding if the input is."""
+        return torch.relu(self.norm(self.conv(x), mask))
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel gates from the mean over time (Hu et al. 2018, arXiv 1709.01507)."""
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // reduction)
+        self.excite = nn.Linear(channels // reduction, channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T) with every channel weighted between 0 and 1."""
+        gates = torch.sigmoid(self.excite(torch.relu(self.squeeze(masked_mean(x, mask)))))
+        return x * gates[:, :, None]
+
+
+class ResidualSqueezeExcitation(nn.Module):
+    """Two convolutions with squeeze-excitation around a shortcut, then pooling by 2 and dropout."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.first = ConvNormRelu(inputs, channels, kernel)
+        self.second = ConvNormRelu(channels, channels, kernel)
+        self.gates = SqueezeExcitation(channels)
+        self.shortcut: nn.Conv1d | None = None
+        if inputs != channels:
+            self.shortcut = nn.Conv1d(inputs, channels, 1, bias=False)
+            self.shortcut_norm = MaskedBatchNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T) to (B, channels, ceil(T / 2))."""
+        shortcut = x if self.shortcut is None else self.shortcut_norm(self.shortcut(x), mask)
+        x = self.gates(self.second(self.first(x, mask), mask), mask)
+        pooled: Tensor = self.dropout(pool(torch.relu(x + shortcut)))
+        return pooled
+
+
+class ConvPool(nn.Module):
+    """Convolution, masked batch-norm, ReLU, pooling by 2, dropout."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.conv = ConvNormRelu(inputs, channels, kernel)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T) to (B, channels, ceil(T / 2))."""
+        pooled: Tensor = self.dropout(pool(self.conv(x, mask)))
+        return pooled
+
+
+def pool(x: Tensor) -> Tensor:
+    """Maximum over pairs of rows of (B, C, T) >= 0; a last single row is kept, zeros on padding never win."""
+    return functional.max_pool1d(functional.pad(x, (0, 1)), 2)
+
+
+def pooled_lengths(lengths: Tensor) -> Tensor:
+    """(B,) lengths after `pool`."""
+    return torch.div(lengths + 1, 2, rounding_mode="floor")
+
+
+class Bidirectional(nn.Module):
+    """A recurrence run from both ends of every sequence, not of its padding: (B, T, C) to (B, T, 2 * units).
+
+    Parameters
+    ----------
+    kind
+        `nn.LSTM` or `nn.GRU`.
+    """
+
+    def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], inputs: int, units: int) -> None:
+        super().__init__()
+        self.forwards = kind(inputs, units, batch_first=True)
+        self.backwards = kind(inputs, units, batch_first=True)
+
+    def forward(self, x: Tensor, x_reversed: Tensor, lengths: Tensor) -> Tensor:
+        """`x_reversed` is `reverse_rows(x, lengths)`, which several recurrences over the same rows share."""
+        ahead, _ = self.forwards(x)
+        back, _ = self.backwards(x_reversed)
+        return torch.cat([ahead, reverse_rows(back, lengths)], dim=2)
+
+
+class GaussianNoise(nn.Module):
+    """Noise of standard deviation `sd` while training, nothing otherwise."""
+
+    def __init__(self, sd: float) -> None:
+        super().__init__()
+        self.sd = sd
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`."""
+        return x + self.sd * torch.randn_like(x) if self.training else x
+
+
+class TemporalAttention(nn.Module):
+    """Weighted mean over time; the weights are a softmax of tanh scores over the real rows."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(channels, 1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, C) to (B, C)."""
+        return torch.einsum("bt,btc->bc", self.weights(x, mask), x)
+
+    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, T) attention weights, zero on padding, summing to 1."""
+        scores = torch.tanh(self.score(x))[:, :, 0]
+        return torch.softmax(scores.masked_fill(mask[:, 0] == 0, float("-inf")), dim=1)
+
+
+class DenseHead(nn.Module):
+    """Dense layers without bias, each with batch-norm, ReLU and dropout, then logits: (B, C) to (B, K)."""
+
+    def __init__(self, inputs: int, classes: int, layers: tuple[tuple[int, float], ...]) -> None:
+        super().__init__()
+        parts: list[nn.Module] = []
+        for units, dropout in layers:
+            norm = nn.BatchNorm1d(units, eps=1e-3)
+            parts += [nn.Linear(inputs, units, bias=False), norm, nn.ReLU(), nn.Dropout(dropout)]
+            inputs = units
+        self.layers = nn.Sequential(*parts)
+        self.logits = nn.Linear(inputs, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K) logits."""
+        logits: Tensor = self.logits(self.layers(x))
+        return logits
+
+
+def kernels(*modules: nn.Module) -> Iterator[nn.Parameter]:
+    """Input kernels of all convolutions, dense layers and recurrences, but those of squeeze-excitation."""
+    for module in modules:
+        if isinstance(module, SqueezeExcitation):
+            continue
+        if isinstance(module, nn.Conv1d | nn.Linear):
+            yield cast("nn.Parameter", module.weight)
+        elif isinstance(module, nn.LSTM | nn.GRU):
+            yield cast("nn.Parameter", module.weight_ih_l0)
+        yield from kernels(*module.children())
+
+
+def initialise(network: nn.Module) -> None:
+    """Draw weights as the published networks do: Glorot kernels, orthogonal recurrences, forget bias 1.
+
+    Sources: Glorot and Bengio 2010; Saxe et al. 2014; Jozefowicz et al. 2015.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LSTM | nn.GRU):
+            _initialise_recurrence(module)
+
+
+def _initialise_recurrence(module: nn.LSTM | nn.GRU) -> None:
+    units = module.hidden_size
+    for name, weight in module.named_parameters():
+        if name.startswith("weight_ih"):
+            nn.init.xavier_uniform_(weight)
+        elif name.startswith("weight_hh"):
+            for gate in torch.split(weight.data, units):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.zeros_(weight)
+            if isinstance(module, nn.LSTM) and name.startswith("bias_ih"):
+                nn.init.ones_(weight.data[units : 2 * units])

@@ -1,0 +1,67 @@
+"""What a network is: padded sequences and lengths in, logits out; padding never changes the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+Inputs = Mapping[str, Tensor]
+"""For every branch (B, T, C) standardised features, 0 where nothing is known and on padding (after the rows)."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network has to fit: channels of every branch, and the number of classes."""
+
+    channels: Mapping[str, int]
+    classes: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a network gives.
+
+    Parameters
+    ----------
+    logits
+        (B, K) one number per class; `softmax` turns them into probabilities.
+    present
+        For networks that judge whether a branch carries a signal: (B,) logits per branch, trained beside the classes.
+    """
+
+    logits: Tensor
+    present: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A `torch.nn.Module` from padded sequences to an `Output`."""
+
+    def __call__(self, inputs: Inputs, lengths: Tensor) -> Output:
+        """(B, T, C) per branch and (B,) lengths to (B, K) logits."""
+
+    def decayed(self) -> list[nn.Parameter]:
+        """The parameters that weight decay applies to."""
+
+
+class Standardise(nn.Module):
+    """(B, T, C) features to zero mean and unit variance; what is not known becomes the mean, padding becomes 0."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, mean: Tensor, sd: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.to(torch.float32))
+        self.register_buffer("sd", sd.to(torch.float32))
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Standardised values."""
+        scaled = (values - self.mean) / self.sd
+        positions = torch.arange(values.shape[1], device=values.device)
+        padding = positions[None, :] >= lengths[:, None]
+        return scaled.masked_fill(torch.isnan(scaled) | padding[:, :, None], 0.0)

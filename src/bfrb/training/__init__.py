@@ -1,0 +1,1 @@
+"""Augmentation, batches, the training loop and cross-validation."""

@@ -1,0 +1,149 @@
+"""From a finished run to a bundle: export, check, score, write."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from safetensors.torch import load_file
+
+from bfrb.data.tables import Table, make_table, write_table
+from bfrb.inference import bundle as files
+from bfrb.inference.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.inference.evaluation import score_scenarios
+from bfrb.inference.export import build_member, check_parity, fill_template
+from bfrb.training.member import ANSWERS, WEIGHTS, read_history
+from bfrb.training.workspace import MemberPlan, Workspace
+
+PARITY_RECORDINGS = 32
+"""Held-out recordings on which every exported graph is compared with torch."""
+
+
+def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
+    """Write the bundle of a workspace whose members are all trained.
+
+    Raises
+    ------
+    BundleError
+        If an exported graph disagrees with torch, or the bundle cannot be written.
+    """
+    plan = workspace.plan
+    with writing_bundle(out, overwrite=overwrite) as folder:
+        (folder / "members").mkdir()
+        parity = {member.name: _export_member(workspace, member, folder) for member in plan.members}
+        (folder / files.SPEC).write_text(plan.spec.to_toml(), encoding="utf-8")
+        workspace.folds.write(folder / files.FOLDS)
+        predictions = out_of_fold(workspace)
+        write_table(predictions, folder / files.OUT_OF_FOLD)
+        write_table(_statistics(workspace), folder / files.STATISTICS)
+        write_table(_history(workspace), folder / files.HISTORY)
+        scores = score_scenarios(predictions, plan.labels)
+        (folder / files.SCORES).write_text(json.dumps(scores, indent=2), encoding="utf-8")
+        _manifest(workspace, parity).write(folder)
+
+
+def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> float:
+    """Write graph and weights of a member; largest difference between graph and torch."""
+    source = workspace.member_folder(member) / WEIGHTS
+    weights = load_file(source)
+    template = onnx.load(workspace.template(member.network))
+    graph = fill_template(template, {name: value.numpy() for name, value in weights.items()}).SerializeToString()
+    trained = build_member(member.network, workspace.shape, workspace.plan.spec.network(member.network))
+    trained.load_state_dict(weights)
+    index = _answers(workspace, member)["index"][:PARITY_RECORDINGS]
+    batch = workspace.sequences.batch(index, workspace.plan.max_length)
+    features = {branch: values for branch, values in batch.inputs.items() if values.shape[2]}
+    difference = check_parity(graph, trained, features, batch.lengths)
+    (folder / "members" / f"{member.name}.onnx").write_bytes(graph)
+    (folder / "members" / f"{member.name}.safetensors").write_bytes(source.read_bytes())
+    return difference
+
+
+def out_of_fold(workspace: Workspace) -> Table:
+    """For every scenario and recording the mean answer of the members that never saw its subject."""
+    classes = workspace.plan.labels.classes
+    sums: dict[str, npt.NDArray[np.float64]] = {}
+    for member in workspace.plan.members:
+        answers = _answers(workspace, member)
+        for scenario in (name for name in answers if name != "index"):
+            total = sums.setdefault(scenario, np.zeros((workspace.recordings.height, len(classes))))
+            total[answers["index"]] += answers[scenario]
+    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture")}
+    table, count = workspace.recordings, workspace.recordings.height
+    for scenario in sums:
+        columns["scenario"] += [scenario] * count
+        for name in ("id", "subject", "gesture"):
+            columns[name] += table[name].to_list()
+        columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
+    probabilities = np.concatenate(list(sums.values())) / len(workspace.plan.spec.networks)
+    return make_table(columns | dict(zip(classes, probabilities.T, strict=True)))
+
+
+def _answers(workspace: Workspace, member: MemberPlan) -> dict[str, npt.NDArray[Any]]:
+    with np.load(workspace.member_folder(member) / ANSWERS, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _statistics(workspace: Workspace) -> Table:
+    rows = []
+    for member in workspace.plan.members:
+        weights = load_file(workspace.member_folder(member) / WEIGHTS)
+        for branch, channels in workspace.sequences.channels.items():
+            for number, channel in enumerate(channels):
+                mean, sd = (float(weights[f"standardisers.{branch}.{kind}"][number]) for kind in ("mean", "sd"))
+                rows.append((member.name, branch, channel.name, channel.unit, mean, sd))
+    names = ("member", "branch", "channel", "unit", "mean", "sd")
+    return make_table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def _history(workspace: Workspace) -> Table:
+    rows = [
+        (member.name, epoch.epoch, epoch.loss, epoch.score, epoch.seconds)
+        for member in workspace.plan.members
+        for epoch in read_history(workspace.member_folder(member))
+    ]
+    names = ("member", "epoch", "loss", "score", "seconds")
+    return make_table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
+    plan = workspace.plan
+    members = tuple(
+        MemberSpec(name=found.name, network=found.network, fold=found.fold, graph=f"members/{found.name}.onnx")
+        for found in plan.members
+    )
+    return Manifest(
+        version=version("bfrb"),
+        device=plan.device,
+        row_rate_hz=plan.row_rate_hz,
+        label_set=LabelSetSpec.of(plan.labels),
+        branches=plan.spec.features.branches,
+        mirror_left_hand=plan.spec.features.mirror_left_hand,
+        max_length=plan.max_length,
+        members=members,
+        simulated=plan.simulated,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance=_provenance(workspace) | {"largest_difference_from_torch": max(parity.values())},
+    )
+
+
+def _provenance(workspace: Workspace) -> dict[str, Any]:
+    plan = workspace.plan
+    return {
+        "source": plan.source,
+        "fingerprint": plan.fingerprint,
+        "recordings": workspace.recordings.height,
+        "subjects": workspace.recordings["subject"].n_unique(),
+        "seed": plan.spec.seed,
+        "training_seconds": round(sum(_history(workspace)["seconds"].to_list()), 1),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "polars")},
+    }

@@ -1,0 +1,60 @@
+"""A tiny study and run, and a command that trains it: `python tests/studies.py OUT`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bfrb.config import PRESETS
+from bfrb.data.device import Device
+from bfrb.data.recordings import Recordings
+from bundles import make_recordings
+
+TINY = PRESETS["quick"].updated(
+    [
+        "folds=2",
+        "networks=['gated_two_branch']",
+        "training.epochs=3",
+        "training.batch_size=8",
+        "gated_two_branch.widths=[8, 8]",
+        "gated_two_branch.recurrent_units=4",
+        "gated_two_branch.head_units=[8]",
+        "gated_two_branch.head_dropouts=[0.1]",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A source of recordings that are there already."""
+
+    recordings: Recordings
+
+    @property
+    def device(self) -> Device:
+        return self.recordings.device
+
+    @property
+    def simulated(self) -> bool:
+        return self.recordings.simulated
+
+    def describe(self) -> str:
+        return "made up"
+
+    def read(self) -> Recordings:
+        return self.recordings
+
+    def batches(self, max_rows: int = 0, progress: object = None) -> Iterator[Recordings]:
+        yield self.recordings
+
+
+def make_study(count: int = 24, subjects: int = 6) -> InMemory:
+    return InMemory(make_recordings(count, subjects=subjects))
+
+
+if __name__ == "__main__":
+    from bfrb.training.crossval import cross_validate
+
+    cross_validate(make_study(), TINY, Path(sys.argv[1]))
