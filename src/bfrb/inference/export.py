@@ -1,0 +1,190 @@
+"""Torch networks to ONNX graphs that contain everything between features and probabilities.
+
+Tracing a network takes many seconds, so it is done once per architecture, with the weights as inputs of the graph;
+each trained member then fills its weights into that template, and is compared with torch on real sequences.
+
+With torch 2.13 the second trace in a process gives a graph with wrong recurrences, so a process traces once at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from bfrb.config import NetworkSpec
+from bfrb.errors import BundleError
+from bfrb.models import Shape, Standardise, build_network
+
+PARITY = 1e-4
+"""Largest difference between a probability from torch and from the exported graph."""
+
+_PREFIX = "weights_"
+_FOLDED_BYTES = 2**26
+_OUTPUT = "probabilities"
+
+
+class Member(nn.Module):
+    """Unscaled features to probabilities: standardisation, network and softmax in one module.
+
+    Parameters
+    ----------
+    network
+        A `models.Network`.
+    standardisers
+        One per branch, in the order in which `forward` takes the branches.
+    """
+
+    def __init__(self, network: nn.Module, standardisers: Mapping[str, Standardise]) -> None:
+        super().__init__()
+        self.network = network
+        self.standardisers = nn.ModuleDict(dict(standardisers))
+
+    def forward(self, features: dict[str, Tensor], lengths: Tensor) -> Tensor:
+        """(B, K) probabilities from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths."""
+        inputs = {name: standardise(features[name], lengths) for name, standardise in self.standardisers.items()}
+        return torch.softmax(self.network(inputs, lengths).logits, dim=1)
+
+
+class _WeightsAsInputs(nn.Module):
+    """A module as a function of its weights too."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__()
+        self._call = functools.partial(torch.func.functional_call, member)
+
+    def forward(self, weights: dict[str, Tensor], features: dict[str, Tensor], lengths: Tensor) -> Any:
+        return self._call(weights, (features, lengths))
+
+
+def build_member(name: str, shape: Shape, spec: NetworkSpec) -> Member:
+    """An untrained member; branches without channels are left out."""
+    standardisers = {
+        branch: Standardise(torch.zeros(channels), torch.ones(channels))
+        for branch, channels in shape.channels.items()
+        if channels
+    }
+    return Member(build_network(name, shape, spec), standardisers).eval()
+
+
+@functools.cache
+def _use_up_this_process() -> list[str]:
+    return []
+
+
+def trace_template(name: str, shape: Shape, spec: NetworkSpec) -> onnx.ModelProto:
+    """The graph of an architecture, with free batch size and length, its weights among the inputs.
+
+    Raises
+    ------
+    RuntimeError
+        If this process has traced before; start a new one.
+    """
+    if traced := _use_up_this_process():
+        raise RuntimeError(
+            f"this process has traced {traced[0]!r}; a second trace would be wrong, start another process"
+        )
+    _use_up_this_process().append(name)
+    member = build_member(name, shape, spec)
+    weights = {key: value.detach() for key, value in member.state_dict().items()}
+    branches = {branch: shape.channels[branch] for branch in member.standardisers}
+    batch, steps = 3, 37  # sizes that no kernel, pooling or channel count equals
+    features = {branch: torch.zeros(batch, steps, channels) for branch, channels in branches.items()}
+    lengths = torch.tensor([steps, 20, 9])
+    free = torch.export.Dim.AUTO
+    shapes = (dict.fromkeys(weights), {branch: {0: free, 1: free} for branch in branches}, {0: free})
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            _WeightsAsInputs(member),
+            (weights, features, lengths),
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            dynamic_shapes=shapes,
+            input_names=[*(_PREFIX + key for key in weights), *branches, "lengths"],
+            output_names=[_OUTPUT],
+        )
+    if program is None:
+        raise RuntimeError(f"the exporter gave no graph for {name}")
+    return program.model_proto
+
+
+def fill_template(template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[Any]]) -> onnx.ModelProto:
+    """A self-contained, simplified graph: the template with a member's weights as constants."""
+    from onnxscript import optimizer
+
+    model = onnx.ModelProto()
+    model.CopyFrom(template)
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [value for value in model.graph.input if not value.name.startswith(_PREFIX)]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    for key, value in weights.items():
+        if _PREFIX + key in used:
+            model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name=_PREFIX + key))
+    with _quiet():
+        # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
+        optimized = optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
+    _leave_out_notes(optimized)
+    return optimized
+
+
+def _leave_out_notes(model: onnx.ModelProto) -> None:
+    """Remove the exporter's notes on where nodes come from: half a megabyte of memory in every session."""
+    graph = model.graph
+    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+def check_parity(
+    graph: bytes, member: Member, features: Mapping[str, npt.NDArray[np.float32]], lengths: npt.NDArray[np.int64]
+) -> float:
+    """Largest difference in probability between a graph and the member it was made from.
+
+    Raises
+    ------
+    BundleError
+        If it is larger than `PARITY`.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    (exported,) = session.run([_OUTPUT], {**features, "lengths": lengths})
+    with torch.inference_mode():
+        inputs = {branch: torch.from_numpy(values) for branch, values in features.items()}
+        expected = member(inputs, torch.from_numpy(lengths)).numpy()
+    difference = float(np.abs(exported - expected).max())
+    if not difference <= PARITY:
+        raise BundleError(
+            f"expected the exported graph to agree with torch to {PARITY:g}, but it is off by {difference:g}",
+            remedy="report this with the versions of torch, onnx and onnxscript; the weights are not lost",
+        )
+    return difference
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's chatter about missing optional packages off the terminal."""
+    import logging
+
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

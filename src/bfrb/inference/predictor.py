@@ -1,0 +1,272 @@
+"""`Predictor`: a loaded bundle. Recordings in, probabilities out."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from bfrb.data.device import Device
+from bfrb.data.recordings import Recordings
+from bfrb.data.tables import make_table
+from bfrb.data.windows import cut_continuous
+from bfrb.errors import BundleError, DataError
+from bfrb.features.sequences import Batch, build_sequences
+from bfrb.inference.bundle import Bundle, MemberSpec
+from bfrb.inference.predictions import Predictions
+
+MAX_PADDED_ROWS = 4096
+"""Rows of a batch, padding included: 32 recordings of 128 rows. Larger batches cost memory and save no time."""
+
+_BATCHES_IN_FLIGHT = 2
+_WARM_UP_ROWS = 64
+
+Index = npt.NDArray[np.int64]
+
+_Answers = list[tuple[int, npt.NDArray[np.float32]]]
+"""(B, K) probabilities of some members, with the members' numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One network of the ensemble, ready to answer.
+
+    Parameters
+    ----------
+    name
+        Its name in the bundle.
+    session
+        Its graph.
+    needs
+        The branches its graph takes in.
+    classes
+        The number of classes it has to tell apart.
+    """
+
+    name: str
+    session: onnxruntime.InferenceSession
+    needs: tuple[str, ...]
+    classes: int
+
+    def answer(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """(B, K) probabilities.
+
+        Raises
+        ------
+        BundleError
+            If the graph fails, or gives something else than finite probabilities.
+        """
+        feed = {branch: batch.inputs[branch] for branch in self.needs} | {"lengths": batch.lengths}
+        try:
+            probabilities: npt.NDArray[np.float32] = self.session.run(["probabilities"], feed)[0]
+        except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
+            raise self._unusable(f"its graph fails: {_first_line(error)}") from None
+        if probabilities.shape != (len(batch.lengths), self.classes) or not np.isfinite(probabilities).all():
+            raise self._unusable("its graph gives no finite probabilities of every class")
+        return probabilities
+
+    def _unusable(self, problem: str) -> BundleError:
+        return BundleError(f"the member {self.name!r} cannot answer: {problem}", remedy="train the bundle anew")
+
+
+class Predictor:
+    """Answers for recordings of one device, from a bundle.
+
+    The members' probabilities are averaged. Nothing is kept between calls, and calls may come from several threads
+    at once. An answer does not depend on the other recordings of a call.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+
+    Raises
+    ------
+    BundleError
+        If a graph cannot be loaded or does not fit the bundle.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.label_set = bundle.label_set
+        self.device = bundle.device
+        self._workers = _usable_cores()
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="bfrb")
+        self._members = tuple(_load_member(bundle, spec) for spec in bundle.manifest.members)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any recording it was trained on came from a simulator."""
+        return self.bundle.manifest.simulated
+
+    def predict(self, recordings: Recordings) -> Predictions:
+        """Probabilities of every class for every recording, in the order of the recordings.
+
+        Raises
+        ------
+        DataError
+            If the recordings are of another device.
+        BundleError
+            If a member fails.
+        """
+        self.check_device(recordings.device)
+        probabilities = np.zeros((len(recordings), len(self.label_set)))
+        running: deque[tuple[Index, list[Future[_Answers]]]] = deque()
+        for index in _batches(np.minimum(recordings.lengths, self.bundle.manifest.max_length)):
+            if len(running) == _BATCHES_IN_FLIGHT:
+                _collect(running.popleft(), probabilities)
+            # A single recording is not copied.
+            batch = self._batch(recordings[index] if len(recordings) > 1 else recordings)
+            running.append((index, self._answers(batch)))
+        while running:
+            _collect(running.popleft(), probabilities)
+        return Predictions(tuple(recordings.ids), probabilities, self.label_set)
+
+    def warm_up(self) -> None:
+        """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.
+
+        Raises
+        ------
+        BundleError
+            If a member fails.
+        """
+        rows = min(_WARM_UP_ROWS, self.bundle.manifest.max_length)
+        table = make_table({"id": ["nothing"], "subject": ["nobody"]})
+        self.predict(Recordings(self.device, {}, np.array([0, rows]), table))
+
+    def _answers(self, batch: Batch) -> list[Future[_Answers]]:
+        """Every worker takes the next member until none is left: fewer jobs to hand over than one a member."""
+        waiting = iter(enumerate(self._members))
+        return [self._pool.submit(_answer_next, waiting, batch) for _ in range(min(self._workers, len(self._members)))]
+
+    def _batch(self, recordings: Recordings) -> Batch:
+        manifest = self.bundle.manifest
+        sequences = build_sequences(recordings, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
+        return sequences.batch(np.arange(len(recordings)), manifest.max_length, manifest.keep)
+
+    def check_device(self, device: Device) -> None:
+        """Refuse recordings of another device.
+
+        Raises
+        ------
+        DataError
+            If the bundle was not trained on recordings of this device.
+        """
+        if device.name != self.device.name:
+            raise DataError(
+                f"expected recordings of the device {self.device.name!r}, got {device.name!r}",
+                remedy="use a bundle that was trained on recordings of this device",
+            )
+
+    def cut(self, recordings: Recordings) -> Recordings:
+        """Continuous recordings, whose rows are labelled, in windows like those of training; others as they are.
+
+        Raises
+        ------
+        DataError
+            If no recording is as long as a window.
+        """
+        return cut_continuous(recordings, self.bundle.spec.windows)
+
+    def predict_one(self, sequence: Any, demographics: Any = None) -> str:
+        """The gesture of one recording, given as a frame.
+
+        Parameters
+        ----------
+        sequence
+            A polars or pandas frame with the rows of one recording, with the raw columns of the device.
+        demographics
+            A frame with the row of its subject, if known.
+
+        Raises
+        ------
+        DataError
+            If the frame holds no recording, or more than one.
+        """
+        from bfrb.data.cmi import recordings_from_frame
+
+        recordings = recordings_from_frame(sequence, demographics)
+        if len(recordings) != 1:
+            raise DataError(
+                f"expected the rows of one recording, got {len(recordings)} recordings",
+                remedy="filter the frame by its sequence id, or use `predict` for several",
+            )
+        return str(self.predict(recordings).gestures[0])
+
+
+def load(path: str | os.PathLike[str]) -> Predictor:
+    """The predictor of a bundle, warmed up.
+
+    Raises
+    ------
+    BundleError
+        If there is no bundle, it is damaged, or a member of it fails.
+    """
+    predictor = Predictor(Bundle.open(path))
+    predictor.warm_up()
+    return predictor
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _load_member(bundle: Bundle, spec: MemberSpec) -> Member:
+    options = onnxruntime.SessionOptions()
+    # The members run side by side, each in one thread: sessions with threads of their own fight for the cores.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # An arena in every session would keep the memory of the largest batch for good, and saves no time.
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(bundle.file(spec.graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
+        problem = f"the graph {spec.graph} of the bundle {bundle.path} cannot be loaded: {_first_line(error)}"
+        raise BundleError(problem, remedy="install a later onnxruntime, or train the bundle anew") from None
+    needs = tuple(given.name for given in session.get_inputs() if given.name != "lengths")
+    if not set(needs) <= set(bundle.manifest.branches) or len(needs) == len(session.get_inputs()):
+        raise BundleError(
+            f"expected the graph {spec.graph} to take lengths and {', '.join(bundle.manifest.branches)}, "
+            f"got {', '.join(given.name for given in session.get_inputs())}",
+            remedy="train the bundle anew",
+        )
+    return Member(spec.name, session, needs, len(bundle.label_set))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _batches(lengths: Index) -> Iterator[Index]:
+    """Numbers of the recordings of every batch: neighbours in length, and at most `MAX_PADDED_ROWS` with padding."""
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        # Sorted, so a batch is as long as its last recording.
+        padded = lengths[order[start:]] * np.arange(1, len(order) - start + 1)
+        stop = start + max(1, int(np.searchsorted(padded, MAX_PADDED_ROWS, side="right")))
+        yield order[start:stop]
+        start = stop
+
+
+def _answer_next(waiting: Iterator[tuple[int, Member]], batch: Batch) -> _Answers:
+    return [(number, member.answer(batch)) for number, member in waiting]
+
+
+def _collect(running: tuple[Index, list[Future[_Answers]]], probabilities: npt.NDArray[np.float64]) -> None:
+    """Write the mean of the members' answers into the rows of the batch's recordings."""
+    index, workers = running
+    answers = sorted((answer for worker in workers for answer in worker.result()), key=lambda answer: answer[0])
+    # Always in the same order: sums of floats depend on it.
+    summed = sum((answer.astype(np.float64) for _, answer in answers), np.zeros(1))
+    probabilities[index] = summed / summed.sum(axis=1, keepdims=True)

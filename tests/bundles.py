@@ -1,0 +1,172 @@
+"""Small recordings and a small, valid bundle, made without torch, for tests that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import polars as pl
+from onnx import TensorProto, helper, numpy_helper
+
+from bfrb.config import RunSpec
+from bfrb.data.device import HELIOS, Device
+from bfrb.data.recordings import Recordings
+from bfrb.features.pipeline import BASELINE_FEATURES, available, channels_of
+from bfrb.gestures import CMI_GESTURES, LabelSet
+from bfrb.inference import bundle as layout
+from bfrb.inference.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+
+
+def make_recordings(
+    count: int = 6,
+    *,
+    device: Device = HELIOS,
+    label_set: LabelSet = CMI_GESTURES,
+    subjects: int = 3,
+    seed: int = 0,
+    **options: Any,
+) -> Recordings:
+    """Random but possible recordings of 20 to 90 rows; gestures in turn; ids SEQ_000000 ... in order."""
+    rng = np.random.default_rng(seed)
+    lengths = options.get("lengths", rng.integers(20, 91, count))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    table = pl.DataFrame(
+        {
+            "id": [f"SEQ_{number:06d}" for number in range(count)],
+            "subject": [f"SUBJ_{number % subjects:06d}" for number in range(count)],
+            "gesture": [label_set.classes[number % len(label_set)] for number in range(count)],
+        }
+    )
+    return Recordings(device, _readings(device, int(offsets[-1]), rng), offsets, table)
+
+
+def _readings(device: Device, rows: int, rng: np.random.Generator) -> dict[str, Any]:
+    makers: dict[str, Callable[[], Any]] = {
+        "acc": lambda: rng.normal(0, 6, (rows, 3)),
+        "quaternion": lambda: _unit(rng.normal(size=(rows, 4))),
+        "thm": lambda: rng.normal(27, 2, (rows, 5)),
+        "tof": lambda: np.where(rng.random((rows, 5, 8, 8)) < 0.5, -1, rng.integers(0, 250, (rows, 5, 8, 8))),
+        "gyr": lambda: rng.normal(0, 90, (rows, 3)),
+    }
+    return {sensor.name: makers[sensor.name]().astype(sensor.dtype) for sensor in device.sensors}
+
+
+def _unit(values: Any) -> Any:
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def make_bundle(
+    out: Path,
+    *,
+    device: Device = HELIOS,
+    label_set: LabelSet = CMI_GESTURES,
+    members: int = 2,
+    seed: int = 0,
+    **manifest: Any,
+) -> Path:
+    """Write a small bundle; further keywords replace values of its manifest, such as `simulated=True`."""
+    rng = np.random.default_rng(seed)
+    specs = [
+        MemberSpec(name=f"two_branch-{n:02d}", network="two_branch", fold=n, graph=f"members/two_branch-{n:02d}.onnx")
+        for n in range(members)
+    ]
+    values = {
+        "version": "0.1.0",
+        "device": device.name,
+        "row_rate_hz": device.row_rate_hz,
+        "label_set": LabelSetSpec.of(label_set),
+        "branches": dict(BASELINE_FEATURES),
+        "max_length": 64,
+        "members": tuple(specs),
+        "simulated": False,
+        "created": "2026-01-01T00:00:00+00:00",
+        "provenance": {"data": "random numbers", "seed": seed},
+    }
+    with writing_bundle(out) as folder:
+        (folder / "members").mkdir()
+        for spec in specs:
+            graph = make_graph(_channels(device), len(label_set), rng)
+            (folder / spec.graph).write_bytes(graph.SerializeToString())
+        Manifest.parse(values | manifest).write(folder)
+        (folder / layout.SPEC).write_text(RunSpec(folds=max(2, members)).to_toml(), encoding="utf-8")
+        (folder / layout.SCORES).write_text("{}\n", encoding="utf-8")
+        _write_tables(folder, device, label_set, max(2, members), rng)
+    return out
+
+
+def _channels(device: Device) -> dict[str, int]:
+    return {branch: len(channels_of(available(names, device), device)) for branch, names in BASELINE_FEATURES.items()}
+
+
+def _write_tables(folder: Path, device: Device, label_set: LabelSet, folds: int, rng: np.random.Generator) -> None:
+    recordings = make_recordings(4 * len(label_set), label_set=label_set, device=device, subjects=2 * folds)
+    table = recordings.table.with_columns(fold=pl.col("subject").rank("dense").cast(pl.Int64) % folds)
+    table.select("subject", "fold").unique(maintain_order=True).write_csv(folder / layout.FOLDS)
+    scenarios = ["all", "imu"] if device.names_of("proximity") else ["all"]
+    truth = np.eye(len(label_set))[label_set.encode(recordings.gestures)]
+    pl.concat([_out_of_fold(table, name, truth, label_set, rng) for name in scenarios]).write_parquet(
+        folder / layout.OUT_OF_FOLD
+    )
+    pl.DataFrame(
+        {"member": ["two_branch-00"], "branch": ["imu"], "channel": ["acc_x"], "unit": ["m/s^2"]}
+    ).with_columns(mean=pl.lit(0.0), sd=pl.lit(1.0)).write_parquet(folder / layout.STATISTICS)
+    pl.DataFrame({"member": ["two_branch-00"], "epoch": [0], "loss": [1.0], "score": [0.5]}).write_parquet(
+        folder / layout.HISTORY
+    )
+
+
+def _out_of_fold(
+    table: pl.DataFrame, scenario: str, truth: Any, label_set: LabelSet, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Probabilities that lean towards the truth, less so without proximity sensors."""
+    lean = 0.2 if scenario == "all" else 0.1
+    probabilities = lean * truth + (1 - lean) * rng.dirichlet(np.ones(len(label_set)), len(table))
+    named = pl.DataFrame(dict(zip(label_set.classes, probabilities.T, strict=True)))
+    rows = table.select(pl.lit(scenario).alias("scenario"), "id", "subject", "fold", "gesture")
+    return pl.concat([rows, named], how="horizontal")
+
+
+def make_graph(channels: dict[str, int], classes: int, rng: np.random.Generator) -> onnx.ModelProto:
+    """A member: the mean over time of the squashed features, a linear layer, a softmax; NaN counts as 0."""
+    nodes, inputs = [], [helper.make_tensor_value_info("lengths", TensorProto.INT64, ["B"])]
+    constants = {"zero": np.float32(0), "steps": np.array([1]), "column": np.array([1])}
+    nodes.append(helper.make_node("Cast", ["lengths"], ["counts"], to=TensorProto.FLOAT))
+    nodes.append(helper.make_node("Unsqueeze", ["counts", "column"], ["rows"]))
+    logits = []
+    for branch, count in channels.items():
+        if not count:
+            continue
+        inputs.append(helper.make_tensor_value_info(branch, TensorProto.FLOAT, ["B", "T", count]))
+        constants[f"{branch}_weights"] = rng.normal(0, 2, (count, classes)).astype(np.float32)
+        nodes += _branch(branch)
+        logits.append(f"{branch}_logits")
+    nodes.append(helper.make_node("Sum", logits, ["logits"]))
+    nodes.append(helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1))
+    graph = helper.make_graph(
+        nodes,
+        "member",
+        inputs,
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["B", classes])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _branch(name: str) -> list[onnx.NodeProto]:
+    chain = [
+        ("IsNaN", [name], "unknown"),
+        ("Where", [f"{name}_unknown", "zero", name], "known"),
+        ("Tanh", [f"{name}_known"], "squashed"),
+        ("ReduceSum", [f"{name}_squashed", "steps"], "summed"),
+        ("Div", [f"{name}_summed", "rows"], "mean"),
+        ("MatMul", [f"{name}_mean", f"{name}_weights"], "logits"),
+    ]
+    return [
+        helper.make_node(kind, given, [f"{name}_{made}"], **({"keepdims": 0} if kind == "ReduceSum" else {}))
+        for kind, given, made in chain
+    ]

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from bfrb.config import GatedTwoBranchSpec
+from bfrb.errors import BundleError
+from bfrb.inference.export import Member, build_member, check_parity, fill_template, trace_template
+from bfrb.models import Shape
+from bfrb.training.executors import LocalProcesses
+
+SHAPE = Shape({"imu": 5, "proximity": 3}, 4)
+SMALL = GatedTwoBranchSpec(widths=(8, 16), recurrent_units=8, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
+NAME = "gated_two_branch"
+
+
+def trace_to(path: Path) -> None:
+    path.write_bytes(trace_template(NAME, SHAPE, SMALL).SerializeToString())
+    with pytest.raises(RuntimeError, match="start another process"):
+        trace_template(NAME, SHAPE, SMALL)
+    path.with_name("a second trace was refused").touch()
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "graph.onnx"
+    LocalProcesses(1).run({"trace": partial(trace_to, path)}, tick=lambda: None)
+    return path
+
+
+@pytest.fixture(scope="module")
+def template(traced: Path) -> onnx.ModelProto:
+    return onnx.load(traced)
+
+
+def random_member(seed: int) -> Member:
+    torch.manual_seed(seed)
+    member = build_member(NAME, SHAPE, SMALL)
+    for name, value in member.state_dict().items():
+        if name.endswith(("mean", "weight")):
+            value.normal_(0.0, 0.5)
+        elif name.endswith(("sd", "running_var")):
+            value.uniform_(0.5, 2.0)
+    return member
+
+
+def fill(template: onnx.ModelProto, member: Member) -> bytes:
+    weights = {name: value.numpy() for name, value in member.state_dict().items()}
+    filled: bytes = fill_template(template, weights).SerializeToString()
+    return filled
+
+
+def random_features(lengths: list[int], seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    features = {}
+    for branch, channels in SHAPE.channels.items():
+        values = rng.normal(size=(len(lengths), max(lengths), channels)).astype(np.float32)
+        values[rng.random(values.shape) < 0.1] = np.nan
+        features[branch] = values
+    return features
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("lengths", [[1], [2], [40, 3, 17, 40], list(range(1, 20))])
+def test_graphs_of_several_members_agree_with_torch(template: onnx.ModelProto, seed: int, lengths: list[int]) -> None:
+    member = random_member(seed)
+    graph = fill(template, member)
+    assert check_parity(graph, member, random_features(lengths), np.array(lengths)) < 1e-6
+
+
+def test_a_graph_with_other_weights_is_refused(template: onnx.ModelProto) -> None:
+    graph = fill(template, random_member(0))
+    with pytest.raises(BundleError, match="agree with torch"):
+        check_parity(graph, random_member(1), random_features([9, 4]), np.array([9, 4]))
+
+
+def test_what_lies_on_padding_does_not_matter(template: onnx.ModelProto) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(fill(template, random_member(0)), providers=["CPUExecutionProvider"])
+    features, lengths = random_features([12, 5]), np.array([12, 5])
+    (clean,) = session.run(None, {**features, "lengths": lengths})
+    for values in features.values():
+        values[1, 5:] = 1e6
+    (dirty,) = session.run(None, {**features, "lengths": lengths})
+    np.testing.assert_allclose(clean, dirty, atol=1e-6)
+
+
+def test_a_graph_says_nothing_of_the_files_it_was_traced_from(template: onnx.ModelProto) -> None:
+    graph = fill(template, random_member(0))
+    assert b".py" in template.SerializeToString()
+    assert b".py" not in graph
+    assert b"stack_trace" not in graph
+
+
+def test_a_process_traces_once_only(traced: Path) -> None:
+    assert traced.with_name("a second trace was refused").exists()
