@@ -1,0 +1,180 @@
+"""What the hand does in each of the 18 gestures: where it goes, how it is held there, how it moves.
+
+Places are given in the frame of a body part, in metres for a person of 1.70 m. Movements are described along three
+directions at the place (away from the body, up along it, across it) and as pronation of the forearm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bfrb.gestures import CMI_GESTURES
+
+HEAD, TORSO, THIGH, ROOM = range(4)
+"""Body parts that a place can belong to; ROOM is the torso's place in upright axes, as for a table."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One gesture.
+
+    Parameters
+    ----------
+    part
+        Body part that the place belongs to.
+    place_m
+        Where the fingertips go, in the part's frame.
+    palm
+        Where the palm faces, in the part's frame.
+    flex_rad
+        How far the hand is bent towards the palm.
+    reach
+        Distance from wrist to fingertips as a share of the straight hand: fingers that pinch are bent.
+    swivel_rad
+        How far the elbow is lifted sideways from hanging down.
+    away_m, up_m, across_m
+        Amplitudes of the movement at the place.
+    roll_rad
+        Amplitude of the pronation that goes with it.
+    rate_hz
+        Rate of the movement.
+    ratios
+        Rates of away, up, across and roll relative to it.
+    skew
+        0 for an even movement, towards 1 for a slow pull with a quick return.
+    wander_m
+        Size of slow drifts.
+    holds
+        What the hand holds: "", "phone", "cup".
+    """
+
+    part: int
+    place_m: tuple[float, float, float]
+    palm: tuple[float, float, float]
+    flex_rad: float = 0.5
+    reach: float = 0.62
+    swivel_rad: float = 0.35
+    away_m: float = 0.0
+    up_m: float = 0.0
+    across_m: float = 0.0
+    roll_rad: float = 0.08
+    rate_hz: float = 1.2
+    ratios: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    skew: float = 0.0
+    wander_m: float = 0.006
+    holds: str = ""
+
+
+ACTIONS: dict[str, Action] = {
+    "Above ear - pull hair": Action(
+        HEAD, (0.080, 0.000, 0.045), (-0.9, -0.1, -0.2), flex_rad=0.95,
+        swivel_rad=0.75, away_m=0.015, up_m=0.008, roll_rad=0.13, rate_hz=1.1, skew=0.6,
+    ),
+    "Cheek - pinch skin": Action(
+        HEAD, (0.055, 0.070, -0.045), (-0.65, -0.70, 0.0), flex_rad=1,
+        swivel_rad=0.30, away_m=0.004, up_m=0.002, across_m=0.002, roll_rad=0.07, rate_hz=1.5, skew=0.4,
+    ),
+    "Eyebrow - pull hair": Action(
+        HEAD, (0.032, 0.094, 0.028), (-0.50, -0.75, -0.45), flex_rad=1,
+        swivel_rad=0.45, away_m=0.008, up_m=0.003, roll_rad=0.06, rate_hz=1.2, skew=0.6,
+    ),
+    "Eyelash - pull hair": Action(
+        HEAD, (0.034, 0.092, 0.008), (-0.50, -0.75, -0.40), flex_rad=1,
+        swivel_rad=0.42, away_m=0.008, up_m=0.002, roll_rad=0.05, rate_hz=1.3, skew=0.6, reach=0.64,
+    ),
+    "Forehead - pull hairline": Action(
+        HEAD, (0.025, 0.075, 0.092), (-0.45, -0.70, -0.6), flex_rad=0.9,
+        swivel_rad=0.65, away_m=0.015, up_m=0.008, roll_rad=0.12, rate_hz=1.1, skew=0.6,
+    ),
+    "Forehead - scratch": Action(
+        HEAD, (0.018, 0.090, 0.060), (-0.45, -0.75, -0.45), flex_rad=0.95,
+        swivel_rad=0.58, up_m=0.0025, across_m=0.0018, away_m=0.001, roll_rad=0.07, rate_hz=4.4, reach=0.76,
+    ),
+    "Neck - pinch skin": Action(
+        HEAD, (0.050, 0.030, -0.125), (-0.75, -0.60, 0.25), flex_rad=0.95,
+        swivel_rad=0.25, away_m=0.004, up_m=0.003, roll_rad=0.09, rate_hz=1.5, skew=0.4,
+    ),
+    "Neck - scratch": Action(
+        HEAD, (0.056, -0.010, -0.110), (-0.85, -0.40, 0.20), flex_rad=0.95,
+        swivel_rad=0.35, up_m=0.0032, across_m=0.0018, away_m=0.0010, roll_rad=0.10, rate_hz=4.3, reach=0.76,
+    ),
+    "Drink from bottle/cup": Action(
+        HEAD, (0.020, 0.150, -0.060), (-0.85, -0.40, 0.1), flex_rad=0.1, reach=0.60,
+        swivel_rad=0.50, up_m=0.030, away_m=0.030, roll_rad=0.15, rate_hz=0.40, holds="cup",
+    ),
+    "Feel around in tray and pull out an object": Action(
+        ROOM, (0.10, 0.42, 0.14), (0.0, 0.0, -1.0), flex_rad=0.35, reach=0.85,
+        swivel_rad=0.25, across_m=0.035, up_m=0.025, away_m=0.012, roll_rad=0.20, rate_hz=0.9,
+        ratios=(1.3, 1.0, 0.7, 0.8), wander_m=0.03,
+    ),
+    "Glasses on/off": Action(
+        HEAD, (0.078, 0.075, 0.010), (-0.9, -0.3, 0.0), flex_rad=0.3,
+        swivel_rad=0.50, across_m=0.060, away_m=0.020, up_m=0.035, roll_rad=0.25, rate_hz=0.45, wander_m=0.02,
+    ),
+    "Pinch knee/leg skin": Action(
+        THIGH, (0.0, -0.075, 0.34), (0.0, 1.0, 0.0),
+        swivel_rad=0.30, away_m=0.010, across_m=0.006, roll_rad=0.10, rate_hz=1.5, skew=0.4,
+    ),
+    "Pull air toward your face": Action(
+        HEAD, (0.04, 0.22, -0.03), (-0.2, -0.95, 0.0), flex_rad=0.2,
+        swivel_rad=0.45, away_m=0.085, up_m=0.035, roll_rad=0.30, rate_hz=0.85, skew=0.3, wander_m=0.02,
+    ),
+    "Scratch knee/leg skin": Action(
+        THIGH, (0.0, -0.075, 0.34), (0.0, 1.0, 0.0),
+        swivel_rad=0.30, up_m=0.008, across_m=0.004, roll_rad=0.08, rate_hz=3.6, reach=0.9,
+    ),
+    "Text on phone": Action(
+        TORSO, (0.03, 0.26, 0.29), (-0.35, -0.80, 0.6), flex_rad=0.05, reach=0.75,
+        swivel_rad=0.20, away_m=0.0015, up_m=0.002, across_m=0.002, roll_rad=0.025, rate_hz=2.3, holds="phone",
+        ratios=(1.0, 0.7, 1.3, 0.8), wander_m=0.008,
+    ),
+    "Wave hello": Action(
+        HEAD, (0.26, 0.28, 0.06), (0.1, 0.95, 0.1), flex_rad=0.0, reach=1.0,
+        swivel_rad=0.40, across_m=0.055, away_m=0.010, roll_rad=0.30, rate_hz=1.8, wander_m=0.01,
+    ),
+    "Write name in air": Action(
+        TORSO, (0.10, 0.48, 0.38), (-0.3, 0.35, -0.9), flex_rad=0.1, reach=0.9,
+        swivel_rad=0.35, up_m=0.040, across_m=0.035, away_m=0.010, roll_rad=0.10, rate_hz=1.3,
+        ratios=(0.6, 1.0, 0.73, 0.8), wander_m=0.05,
+    ),
+    "Write name on leg": Action(
+        THIGH, (0.0, -0.078, 0.26), (0.0, 1.0, 0.0), flex_rad=0.45, reach=0.92,
+        swivel_rad=0.30, up_m=0.022, across_m=0.020, roll_rad=0.10, rate_hz=1.4,
+        ratios=(0.6, 1.0, 0.73, 0.8), wander_m=0.025,
+    ),
+}  # fmt: skip
+"""The gestures, by name."""
+
+
+@dataclass(frozen=True)
+class ActionTable:
+    """The same as arrays with one row per gesture, in the order of `CMI_GESTURES`."""
+
+    part: np.ndarray
+    place_m: np.ndarray
+    palm: np.ndarray
+    flex_rad: np.ndarray
+    reach: np.ndarray
+    swivel_rad: np.ndarray
+    amplitude: np.ndarray
+    rate_hz: np.ndarray
+    ratios: np.ndarray
+    skew: np.ndarray
+    wander_m: np.ndarray
+    holds: np.ndarray
+
+
+def _table() -> ActionTable:
+    actions = [ACTIONS[name] for name in CMI_GESTURES.classes]
+    columns = {
+        name: np.array([getattr(action, name) for action in actions])
+        for name in ActionTable.__dataclass_fields__
+        if name != "amplitude"
+    }
+    amplitude = np.array([(a.away_m, a.up_m, a.across_m, a.roll_rad) for a in actions])
+    return ActionTable(amplitude=amplitude, **columns)
+
+
+TABLE = _table()

@@ -1,0 +1,221 @@
+"""The dominant arm: two links from shoulder to wrist, a forearm that turns, a device on it, and what it looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bfrb.simulate.actions import TABLE
+from bfrb.simulate.body import CLOTHES, OBJECT, SKIN, Solids
+from bfrb.simulate.design import Person
+from bfrb.simulate.frames import Floats, Ints, about, across, dot, frame_of, normalised
+from bfrb.simulate.spec import BodySpec
+
+HAND_SHARE = 0.098
+"""Length of the straight hand from the wrist to the grip of thumb and index finger, as a share of the height."""
+
+PALM_SHARE = 0.050
+"""Length from the wrist to the knuckles, likewise."""
+
+BEHIND_WRIST_M, OFF_AXIS_M = 0.035, 0.030
+"""Place of the device: behind the wrist on the forearm's palm side, off the bone's axis."""
+
+PRONATED_RAD, SUPINATED_RAD = -1.4, 1.75
+"""How far a forearm turns, with what the shoulder adds."""
+
+_MIRROR, _HALF_TURN = np.diag([-1.0, 1.0, 1.0]), np.diag([-1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Lengths of the arm in metres, and how the device sits on it: turned about y, z and x, in radians."""
+
+    upper_m: float
+    fore_m: float
+    hand_m: float
+    twist_rad: float = 0.0
+    tilt_rad: float = 0.0
+    nod_rad: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where hand and arm are in each of S sequences (or N steps), in the room.
+
+    Parameters
+    ----------
+    wrist
+        (S, 3) place of the wrist in metres.
+    pole
+        (S, 3) direction to which the elbow points; only what is perpendicular to the line from shoulder to wrist
+        matters.
+    pronation_rad
+        (S,) turn of the forearm about itself, see `arm_frame`.
+    """
+
+    wrist: Floats
+    pole: Floats
+    pronation_rad: Floats
+
+
+@dataclass(frozen=True)
+class Track:
+    """The arm in N steps.
+
+    Parameters
+    ----------
+    place
+        (N, 3) place of the device in the room, in metres.
+    rotation
+        (N, 3, 3) device to room. The device's y axis points along the forearm to the hand, z away from the palm
+        side of the wrist, x to the thumb (on a right hand).
+    wrist, elbow
+        (N, 3) places of the joints.
+    """
+
+    place: Floats
+    rotation: Floats
+    wrist: Floats
+    elbow: Floats
+
+    def rows(self, first: int, step: int) -> Track:
+        """Every so manyth step."""
+        every = slice(first, None, step)
+        return Track(self.place[every], self.rotation[every], self.wrist[every], self.elbow[every])
+
+    def mirrored(self) -> Track:
+        """The mirror image of arm and device: a right-handed wearer becomes a left-handed one."""
+        return Track(
+            self.place @ _MIRROR, _MIRROR @ self.rotation @ _MIRROR, self.wrist @ _MIRROR, self.elbow @ _MIRROR
+        )
+
+    def turned_over(self) -> Track:
+        """The same movement with the device turned by 180 degrees about its z axis on the wrist."""
+        return replace(self, rotation=self.rotation @ _HALF_TURN)
+
+
+def draw_arm(person: Person, spec: BodySpec, rng: np.random.Generator) -> Arm:
+    """The wearer's arm, and how the device sits on it."""
+    twist, tilt = rng.normal(spec.device_twist_rad, spec.device_tilt_rad), rng.normal(0, spec.device_tilt_rad / 3)
+    nod = spec.device_nod_rad + rng.normal(0, spec.device_tilt_rad / 2)
+    hand = HAND_SHARE * person.height_m
+    return Arm(person.upper_arm_m, person.forearm_m, hand, float(twist), float(tilt), float(nod))
+
+
+def solve_arm(arm: Arm, shoulder: Floats, wrist: Floats, pole: Floats) -> tuple[Floats, Floats]:
+    """(N, 3) elbows and wrists of a two-link arm whose elbow points to the pole; a wrist out of reach is pulled in.
+
+    Parameters
+    ----------
+    shoulder, wrist
+        (N, 3) places in metres.
+    pole
+        (N, 3) direction to which the elbow points.
+    """
+    line = wrist - shoulder
+    distance = np.linalg.norm(line, axis=-1)
+    axis = line / np.maximum(distance, 1e-9)[..., None]
+    reach = _within_reach(arm, distance)
+    along = (arm.upper_m**2 - arm.fore_m**2 + reach**2) / (2 * reach)
+    off = np.sqrt(np.maximum(arm.upper_m**2 - along**2, 0))
+    side = across(pole, axis)
+    return shoulder + axis * along[..., None] + side * off[..., None], shoulder + axis * reach[..., None]
+
+
+def _within_reach(arm: Arm, distance: Floats) -> Floats:
+    """Distances from shoulder to wrist, bent smoothly to what a folded and a stretched arm can do."""
+    shortest = 0.70 * min(arm.upper_m, arm.fore_m) + abs(arm.upper_m - arm.fore_m)
+    longest = 0.99 * (arm.upper_m + arm.fore_m)
+    folded = (distance**8 + shortest**8) ** 0.125
+    stretched = longest * (0.85 + 0.14 * np.tanh((folded / longest - 0.85) / 0.14))
+    return np.where(folded < 0.85 * longest, folded, stretched)
+
+
+def arm_frame(shoulder: Floats, elbow: Floats, wrist: Floats, pronation_rad: Floats) -> Floats:
+    """(N, 3, 3) frames of the forearm: y to the hand, z away from the palm side, x to the thumb of a right hand.
+
+    Parameters
+    ----------
+    pronation_rad
+        (N,) 0 with the thumb up when the forearm points forward, positive with the palm turned up.
+    """
+    fore = normalised(wrist - elbow)
+    hinge = normalised(np.cross(elbow - shoulder, fore))
+    cosine, sine = np.cos(pronation_rad)[..., None], np.sin(pronation_rad)[..., None]
+    return frame_of(fore, sine * np.cross(hinge, fore) - cosine * hinge)
+
+
+def pronation_for(shoulder: Floats, elbow: Floats, wrist: Floats, palm: Floats) -> Floats:
+    """(N,) pronation that turns the palm as near to a direction as the forearm can turn."""
+    fore = normalised(wrist - elbow)
+    hinge = normalised(np.cross(elbow - shoulder, fore))
+    angle = np.arctan2(dot(palm, np.cross(hinge, fore)), -dot(palm, hinge))
+    angle = np.where(angle < -0.75 * np.pi, angle + 2 * np.pi, angle)  # what lies behind is reached by supination
+    result: Floats = np.clip(angle, PRONATED_RAD, SUPINATED_RAD)
+    return result
+
+
+def follow(arm: Arm, shoulder: Floats, pose: Pose) -> Track:
+    """The arm and the device on it for (N,) poses of the hand."""
+    elbow, wrist = solve_arm(arm, shoulder, pose.wrist, pose.pole)
+    rotation = arm_frame(shoulder, elbow, wrist, pose.pronation_rad)
+    place = wrist - BEHIND_WRIST_M * rotation[..., 1] + OFF_AXIS_M * rotation[..., 2]
+    worn = about(1, arm.twist_rad) @ about(2, arm.tilt_rad) @ about(0, arm.nod_rad)
+    return Track(place, rotation @ worn, wrist, elbow)
+
+
+def rocked(track: Track, nod_rad: Floats, yaw_rad: Floats) -> Track:
+    """The device rocks on the tendons and the soft skin of the wrist, by (N,) small turns about its x and z axes."""
+    return replace(track, rotation=track.rotation @ about(0, nod_rad) @ about(2, yaw_rad))
+
+
+def bent(rotation: Floats, flex_rad: Floats) -> tuple[Floats, Floats]:
+    """(N, 3) directions along and out of a palm that is bent by (N,) radians on forearms with (N, 3, 3) frames."""
+    cosine, sine = np.cos(flex_rad)[:, None], np.sin(flex_rad)[:, None]
+    y, z = rotation[..., 1], rotation[..., 2]
+    return cosine * y + sine * z, cosine * z - sine * y
+
+
+def arm_solids(person: Person, shoulder: Floats, track: Track, code: Ints, flex_rad: Floats) -> Solids:
+    """Upper arm, forearm, hand and what it holds in N rows.
+
+    Parameters
+    ----------
+    shoulder
+        (N, 3) place of the shoulder.
+    code
+        (N,) gesture of every row.
+    flex_rad
+        (N,) how far the hand is bent towards the palm.
+    """
+    size = person.height_m / 1.70
+    upper, fore = track.elbow - shoulder, track.wrist - track.elbow
+    rotation = track.rotation
+    reach = (TABLE.reach[code] * HAND_SHARE * person.height_m)[:, None]
+    # The palm is bent less than the line to the fingertips, the fingers more.
+    flat, facing = bent(rotation, flex_rad - 0.35)
+    fingers, _ = bent(rotation, flex_rad)
+    knuckles, tip = track.wrist + PALM_SHARE * person.height_m * flat, track.wrist + reach * fingers
+    hand_axes = np.stack([rotation[..., 0], flat, facing], axis=-1)
+    thumb = track.wrist + 0.55 * (knuckles - track.wrist) + 0.030 * size * rotation[..., 0]
+    finger_axes = frame_of(normalised(tip - knuckles), facing)
+    held = tip + 0.02 * facing
+    phone, cup = TABLE.holds[code] == "phone", TABLE.holds[code] == "cup"
+    object_radii = np.where(phone[:, None], [0.036, 0.075, 0.010], np.where(cup[:, None], [0.035, 0.035, 0.06], 1e-4))
+    cup_axes = np.stack([flat, facing, rotation[..., 0]], axis=-1)
+    upper_axes = frame_of(normalised(upper), rotation[..., 2])
+    parts = (
+        (shoulder + 0.5 * upper, upper_axes, [0.05, 0.56 * person.upper_arm_m, 0.05]),
+        (track.elbow + 0.32 * fore, rotation, [0.038, 0.38 * person.forearm_m, 0.034]),
+        (0.5 * (track.wrist + knuckles), hand_axes, [0.042 * size, 0.054 * size, 0.015]),
+        (0.5 * (knuckles + tip), finger_axes, [0.034 * size, 0.045 * size, 0.012]),
+        (0.5 * (thumb + tip), frame_of(normalised(tip - thumb), facing), [0.011, 0.035 * size, 0.011]),
+        (held, np.where(cup[:, None, None], cup_axes, hand_axes), object_radii),
+    )
+    return Solids(
+        np.stack([part[0] for part in parts]),
+        np.stack([part[1] for part in parts]),
+        np.stack([np.broadcast_to(part[2], track.wrist.shape) for part in parts]),
+        np.array([CLOTHES, SKIN, SKIN, SKIN, SKIN, OBJECT], dtype=np.int8),
+    )

@@ -1,0 +1,199 @@
+"""The design of the CMI study: which sequences a subject does, how long they take, who the subjects are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.gestures import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, TARGET_GESTURES
+from bfrb.simulate.spec import PeopleSpec, StudySpec, TimingSpec
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+STRAIGHT, LEAN, BACK, SIDE = range(len(ORIENTATIONS))
+MOVES, RELAXES, PAUSES, PERFORMS = range(len(BEHAVIORS))
+
+_POSTURES_OF: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(TARGET_GESTURES, (STRAIGHT, LEAN, BACK, SIDE)),
+    "Text on phone": (STRAIGHT, LEAN, BACK, SIDE),
+    **dict.fromkeys(("Pull air toward your face", "Wave hello", "Write name in air"), (STRAIGHT, BACK, SIDE)),
+    **dict.fromkeys(
+        ("Drink from bottle/cup", "Feel around in tray and pull out an object", "Glasses on/off"), (STRAIGHT,)
+    ),
+    **dict.fromkeys(("Pinch knee/leg skin", "Scratch knee/leg skin", "Write name on leg"), (LEAN,)),
+}
+
+SEQUENCES_PER_SUBJECT = 2 * sum(len(postures) for postures in _POSTURES_OF.values())
+"""Every gesture in each of its postures, once from each start."""
+
+_PACE = {
+    "Drink from bottle/cup": 1.35,
+    "Feel around in tray and pull out an object": 1.95,
+    "Glasses on/off": 1.35,
+    "Neck - scratch": 1.12,
+    "Scratch knee/leg skin": 1.1,
+    "Text on phone": 1.55,
+    "Wave hello": 1.08,
+}
+"""Gestures before which people took longer than usual, by the published lengths of sequences; the others: 0.9."""
+
+_INTERRUPTED = {"Neck - scratch": 9.0, "Eyebrow - pull hair": 3.0, "Scratch knee/leg skin": 3.0}
+"""Gestures with more than the usual share of long interruptions."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The S sequences of one subject, in the order in which they are done.
+
+    Parameters
+    ----------
+    gesture, orientation, start
+        (S,) codes into `CMI_GESTURES.classes`, `ORIENTATIONS` and `BEHAVIORS` (`MOVES` or `RELAXES`).
+    rows
+        (S, 3) rows of the transition, of the pause at the target and of the gesture.
+    """
+
+    gesture: Ints
+    orientation: Ints
+    start: Ints
+    rows: Ints
+
+    def __len__(self) -> int:
+        return len(self.gesture)
+
+    @property
+    def offsets(self) -> Ints:
+        """(S + 1,) first row of every sequence, and the number of rows."""
+        return np.concatenate([[0], np.cumsum(self.rows.sum(axis=1))])
+
+    def behavior(self) -> npt.NDArray[np.int8]:
+        """(N,) code of what the hand does in every row."""
+        codes = np.stack([self.start, np.full(len(self), PAUSES), np.full(len(self), PERFORMS)], axis=1)
+        return np.repeat(codes.ravel(), self.rows.ravel()).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One subject.
+
+    Parameters
+    ----------
+    number
+        Place in the study, from 1.
+    age, female, left_handed, height_m, upper_arm_m, forearm_m
+        Demographics; the arm's parts are shoulder to elbow and elbow to wrist.
+    adult
+        Whether the person counts as an adult.
+    upside_down
+        Whether the device is worn turned by 180 degrees about its z axis.
+    no_fifth
+        Share of the sequences without the fifth thermopile and time-of-flight sensor.
+    no_proximity
+        Whether there are neither thermopiles nor time of flight.
+    missing
+        Number of sequences that were lost.
+    """
+
+    number: int
+    age: int
+    adult: bool
+    female: bool
+    left_handed: bool
+    height_m: float
+    upper_arm_m: float
+    forearm_m: float
+    upside_down: bool = False
+    no_fifth: float = 0.0
+    no_proximity: bool = False
+    missing: int = 0
+
+    @property
+    def name(self) -> str:
+        """Subject id."""
+        return f"SIM_{self.number:06d}"
+
+
+def draw_people(spec: StudySpec, seed: np.random.SeedSequence) -> list[Person]:
+    """All subjects of a study."""
+    rng = np.random.default_rng(seed)
+    people: list[Person] = []
+    while len(people) < spec.subjects:
+        people += _draw_block(spec.people, len(people), spec.subjects - len(people), rng)
+    return people[: spec.subjects]
+
+
+def _draw_block(spec: PeopleSpec, done: int, wanted: int, rng: np.random.Generator) -> list[Person]:
+    """A block of subjects, in which every peculiarity comes exactly as often as in the published study."""
+    left = set(rng.permutation(spec.block)[: spec.left_handed].tolist())
+    turned = set(rng.permutation(spec.block)[: spec.upside_down].tolist())
+    order = rng.permutation(spec.block).tolist()
+    no_fifth = dict(zip(order, spec.without_fifth_sensor, strict=False))
+    no_proximity = set(order[len(no_fifth) : len(no_fifth) + spec.without_proximity])
+    missing = dict(zip(order, spec.missing_sequences, strict=False)) if wanted >= spec.block else {}
+    return [
+        Person(
+            number=done + place + 1,
+            **_draw_demographics(spec, rng),
+            left_handed=place in left,
+            upside_down=place in turned,
+            no_fifth=no_fifth.get(place, 0.0),
+            no_proximity=place in no_proximity,
+            missing=missing.get(place, 0),
+        )
+        for place in range(spec.block)
+    ]
+
+
+def _draw_demographics(spec: PeopleSpec, rng: np.random.Generator) -> dict[str, Any]:
+    """Age, sex and body measures with the published means, spreads and correlations."""
+    adult = bool(rng.random() >= spec.child_share)
+    age = int(np.clip(18 + rng.gamma(2.2, 5.4), 18, 53)) if adult else int(rng.choice(np.arange(10, 18)))
+    female = bool(rng.random() < spec.female_share)
+    grown = 1 - np.exp(-(age - 3.5) / 5.0) if not adult else 1.0
+    height = np.clip((167.5 if female else 174.5) * (0.55 + 0.45 * grown) + rng.normal(0, 6.5), 135, 190.5)
+    arm = np.clip(0.307 * height + rng.normal(0, 2.9), 41, 60)
+    forearm = np.clip(0.494 * arm + rng.normal(0, 1.7), 18, min(32, 0.62 * arm))
+    return {
+        "age": age,
+        "adult": adult,
+        "female": female,
+        "height_m": round(float(height)) / 100,
+        "upper_arm_m": (round(float(arm)) - round(float(forearm))) / 100,
+        "forearm_m": round(float(forearm)) / 100,
+    }
+
+
+def draw_plan(person: Person, spec: TimingSpec, rng: np.random.Generator) -> Plan:
+    """The sequences of one subject: every gesture in each of its postures, from both starts, in mixed order."""
+    cells = [
+        (CMI_GESTURES.classes.index(name), posture, start)
+        for name, postures in _POSTURES_OF.items()
+        for posture in postures
+        for start in (MOVES, RELAXES)
+    ]
+    kept = rng.permutation(len(cells))[: len(cells) - person.missing]
+    gesture, orientation, start = np.array(cells, dtype=np.int64)[kept].T
+    return Plan(gesture, orientation, start, _draw_rows(gesture, start, spec, rng))
+
+
+def _draw_rows(gesture: Ints, start: Ints, spec: TimingSpec, rng: np.random.Generator) -> Ints:
+    """(S, 3) rows of transition, pause and gesture."""
+    names = [CMI_GESTURES.classes[code] for code in gesture]
+    slow = np.array([_PACE.get(name, 0.9) for name in names]) * np.exp(rng.normal(0, spec.subject_spread))
+    size = len(gesture)
+    moves = spec.moves_rows * slow * np.exp(rng.normal(0, spec.moves_spread, size))
+    relaxes = spec.relaxes_rows * np.exp(rng.normal(0, spec.relaxes_spread, size))
+    transition = np.where(start == MOVES, moves, relaxes)
+    often = 2 * (start == MOVES) * spec.interrupted_share * np.array([_INTERRUPTED.get(name, 1.0) for name in names])
+    transition = transition + (rng.random(size) < often) * rng.exponential(110.0, size)
+    pause = spec.pause_rows * slow * np.exp(rng.normal(0, spec.pause_spread, size))
+    perform = rng.normal(spec.gesture_rows, spec.gesture_spread, size)
+    perform = np.where(rng.random(size) < spec.short_gesture_share, rng.uniform(0, 23, size), perform)
+    rows: Ints = np.rint(np.stack([transition, pause, perform], axis=1)).astype(np.int64)
+    rows = np.clip(rows, [2, 2, 0], [600, 80, 60])
+    rows[:, 0] += np.maximum(0, 29 - rows.sum(axis=1))
+    return rows

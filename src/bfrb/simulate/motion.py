@@ -1,0 +1,178 @@
+"""How the hand moves: rest, a smooth reach, a pause at the target, the gesture; and the arm that follows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bfrb.simulate.actions import TABLE
+from bfrb.simulate.arm import Pose, Track, draw_arm, follow, rocked
+from bfrb.simulate.body import Posture, Solids
+from bfrb.simulate.design import MOVES, Person, Plan
+from bfrb.simulate.frames import Floats, Ints, across, dot, minimum_jerk, normalised, rotated, smoothed, turned
+from bfrb.simulate.posing import draw_spread, rest_pose, target_pose
+from bfrb.simulate.spec import StudySpec
+
+
+@dataclass(frozen=True)
+class Clock:
+    """N steps of motion of one subject's sequences.
+
+    Parameters
+    ----------
+    sequence
+        (N,) sequence that a step belongs to.
+    time_s
+        (N,) time since the sequence's begin.
+    ends_s
+        (S, 3) when transition, pause and gesture end.
+    rate_hz
+        Steps per second.
+    """
+
+    sequence: Ints
+    time_s: Floats
+    ends_s: Floats
+    rate_hz: float
+
+
+def make_clock(plan: Plan, spec: StudySpec) -> Clock:
+    """The steps of a plan."""
+    rate = spec.row_rate_hz * spec.steps_per_row
+    steps = plan.rows.sum(axis=1) * spec.steps_per_row
+    sequence = np.repeat(np.arange(len(plan)), steps)
+    first = np.repeat(np.cumsum(steps) - steps, steps)
+    time = (np.arange(len(sequence)) - first) / rate
+    return Clock(sequence, time, np.cumsum(plan.rows, axis=1) / spec.row_rate_hz, rate)
+
+
+def approach(plan: Plan, clock: Clock, travel_m: Floats, spec: StudySpec, rng: np.random.Generator) -> Floats:
+    """(N,) How near the hand is to the target: 0 at rest, 1 at the target.
+
+    Parameters
+    ----------
+    travel_m
+        (S,) how far the hand goes between rest and target; far reaches take longer.
+
+    From `MOVES` the hand rests and then goes; from `RELAXES` it is at the target, goes to rest and comes back.
+    """
+    size, i = len(plan), clock.sequence
+    reach = spec.timing.reach_s * np.sqrt(0.3 + 1.6 * travel_m) * np.exp(rng.normal(0, 0.22, size))
+    arrival = clock.ends_s[:, 0] + rng.normal(0.02, 0.10, size)
+    rise = minimum_jerk((clock.time_s - (arrival - reach)[i]) / reach[i])
+    leave = rng.uniform(-0.1, 0.25, size)
+    settle = rng.uniform(-0.9, -0.1, size)
+    begin = np.where(plan.start == MOVES, settle, leave)
+    fall = 1 - minimum_jerk((clock.time_s - begin[i]) / (1.1 * reach)[i])
+    result: Floats = 1 - (1 - rise) * (1 - fall)
+    return result
+
+
+def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Generator) -> Floats:
+    """(N, 6) movement of the gesture: away, up and across in metres; roll, nod and yaw of the device in radians."""
+    code, i, body = plan.gesture, clock.sequence, spec.body
+    size = len(plan)
+    habit = rng.normal(0, 1, (len(TABLE.rate_hz), 2))[code]
+    own = rng.normal(0, 1, (size, 2))
+    wide = (0.75 * habit + 0.66 * own) * [body.rhythm_spread, body.amplitude_spread]
+    rate = TABLE.rate_hz[code] * np.exp(wide[:, 0])
+    each = np.exp(rng.normal(0, 0.35, (size, 6)) + wide[:, 1:])
+    roll = TABLE.amplitude[code][:, 3:]
+    amplitude = (
+        np.concatenate([TABLE.amplitude[code], spec.body.rocking * roll, spec.body.rocking * roll], axis=1) * each
+    )
+    since = clock.time_s - clock.ends_s[i, 1]
+    wobble = 0.35 * np.sin(2 * np.pi * (0.31 * clock.time_s + rng.random(size)[i]))
+    turns = (rate[i] * since + wobble)[:, None] * TABLE.ratios[code][i][:, [0, 1, 2, 3, 0, 2]]
+    turns += rng.random((size, 6))[i]
+    phase = 2 * np.pi * turns
+    wave = np.sin(phase + TABLE.skew[code][i, None] * np.sin(phase))
+    swell = 1 + 0.35 * np.sin(2 * np.pi * (0.45 * clock.time_s + rng.random(size)[i]))
+    onset = minimum_jerk(since / 0.35) * swell
+    result: Floats = amplitude[i] * wave * onset[:, None]
+    return result
+
+
+def _wander(clock: Clock, size: int, rng: np.random.Generator, channels: int) -> Floats:
+    """(N, channels) slow smooth drifts of unit size: three sinusoids of 0.1 to 0.9 Hz per sequence."""
+    total = np.zeros((len(clock.sequence), channels))
+    for low, high in ((0.08, 0.2), (0.2, 0.45), (0.45, 0.9)):
+        rate, phase = rng.uniform(low, high, (size, channels)), rng.random((size, channels))
+        total += np.sin(2 * np.pi * (rate[clock.sequence] * clock.time_s[:, None] + phase[clock.sequence]))
+    result: Floats = total * np.sqrt(2 / 3)
+    return result
+
+
+@dataclass(frozen=True)
+class Motion:
+    """One subject's arm in all steps.
+
+    Parameters
+    ----------
+    track
+        The arm.
+    clock
+        The steps.
+    flex_rad
+        (N,) how far the hand is bent towards the palm.
+    """
+
+    track: Track
+    clock: Clock
+    flex_rad: Floats
+
+
+def move_arm(
+    person: Person, plan: Plan, posture: Posture, body: Solids, spec: StudySpec, rng: np.random.Generator
+) -> Motion:
+    """The arm in every step of a subject's sequences; it keeps out of the body."""
+    arm = draw_arm(person, spec.body, rng)
+    clock = make_clock(plan, spec)
+    target = target_pose(person, plan, posture, body, draw_spread(plan, spec, rng), arm)
+    face_down = rng.random(len(plan)) < np.array(spec.body.palm_down)[plan.orientation]
+    rest = rest_pose(person, plan, posture, draw_spread(plan, spec, rng), arm, face_down)
+    near = approach(plan, clock, np.linalg.norm(target.pose.wrist - rest.wrist, axis=1), spec, rng)
+    moves = gesture_offsets(plan, clock, spec, rng)
+    i = clock.sequence
+    sway = _wander(clock, len(plan), rng, 5) * (0.25 + 0.75 * near[:, None])
+    drift = TABLE.wander_m[plan.gesture][i, None] * sway[:, :3] * (0.25 + 0.25 * near)[:, None]
+    wrist = _path(rest.wrist, target.pose.wrist, posture, clock, near, rng)
+    wrist += rotated(target.directions[i], moves[:, :3]) + drift + _tremor(len(i), spec, rng)
+    lead = minimum_jerk(np.clip(1.15 * near - 0.05, 0, 1))
+    detour = rng.normal(0, 0.2, len(plan))[i] * (4 * lead * (1 - lead))
+    turn = rest.pronation_rad[i] * (1 - lead) + target.pose.pronation_rad[i] * lead + detour
+    axis = normalised(wrist - posture.shoulder[i])
+    pole = turned(_elbow_way(rest.pole, target.pose.pole, posture, clock, near, axis), axis, 0.03 * sway[:, 4])
+    pose = Pose(wrist, pole, turn + moves[:, 3] + 0.035 * sway[:, 3])
+    track = rocked(follow(arm, posture.shoulder[i], pose), moves[:, 4], moves[:, 5])
+    return Motion(track, clock, 0.45 * (1 - near) + target.flex_rad[i] * near)
+
+
+def _elbow_way(rest: Floats, target: Floats, posture: Posture, clock: Clock, near: Floats, axis: Floats) -> Floats:
+    """(N, 3) where the elbow points on the way between two poses; it swings through where it would hang."""
+    i, s = clock.sequence, near[:, None]
+    pole = (1 - s) ** 2 * rest[i] + 1.2 * s * (1 - s) * posture.elbow_down[i] + s**2 * target[i]
+    side = across(pole, axis)
+    width = round(0.10 * clock.rate_hz)
+    return smoothed(smoothed(side, i, width), i, width)
+
+
+def _path(
+    rest: Floats, target: Floats, posture: Posture, clock: Clock, near: Floats, rng: np.random.Generator
+) -> Floats:
+    """(N, 3) wrists on their way between two places: bowed to the front, so that they pass before the shoulder."""
+    i, s = clock.sequence, near[:, None]
+    front = normalised(rotated(posture.torso, rng.normal([0.35, 0.90, 0.0], 0.20, rest.shape)))
+    before = dot(0.5 * (rest + target) - posture.shoulder, front)
+    bow = front * np.maximum(0.30 - before, 0.06 * np.linalg.norm(target - rest, axis=1))[:, None]
+    straight = (1 - s) * rest[i] + s * target[i]
+    path: Floats = straight + 4 * s * (1 - s) * bow[i]
+    return path
+
+
+def _tremor(steps: int, spec: StudySpec, rng: np.random.Generator) -> Floats:
+    """(N, 3) fast small movements in metres."""
+    white = rng.normal(0, spec.body.tremor_m, (steps + 4, 3))
+    result: Floats = (white[:-4] + 2 * white[1:-3] + 3 * white[2:-2] + 2 * white[3:-1] + white[4:]) / np.sqrt(19)
+    return result

@@ -1,0 +1,197 @@
+"""Which pose an arm takes: the hand touches its place, and the rest is the least uncomfortable way to do so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.simulate.actions import TABLE
+from bfrb.simulate.arm import Arm, Pose, arm_frame, follow, pronation_for, solve_arm
+from bfrb.simulate.body import Posture, Solids, head_scale, knee
+from bfrb.simulate.design import BACK, LEAN, SIDE, Person, Plan
+from bfrb.simulate.frames import Floats, Ints, across, dot, normalised, rotated, turned
+from bfrb.simulate.spec import StudySpec
+
+_UP = np.array([0.0, 0.0, 1.0])
+_SWIVELS_RAD = np.linspace(-0.9, 2.1, 16)
+_FLEXES_RAD = np.array([-0.6, -0.3, 0.0, 0.3])
+_CLEARANCE_M = 0.04
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the hand goes in each of S sequences.
+
+    Parameters
+    ----------
+    pose
+        The arm with the hand there.
+    directions
+        (S, 3, 3) columns: away from the place, up along it, across it.
+    flex_rad
+        (S,) how far the hand is bent towards the palm.
+    """
+
+    pose: Pose
+    directions: Floats
+    flex_rad: Floats
+
+
+def draw_spread(plan: Plan, spec: StudySpec, rng: np.random.Generator) -> Floats:
+    """(S, 7) deviations of place, palm and swivel: a subject's habit for each gesture, and chance."""
+    body = spec.body
+    between = np.array([body.landmark_between_m] * 3 + [body.palm_between] * 3 + [body.swivel_between_rad])
+    within = np.array([body.landmark_within_m] * 3 + [body.palm_within] * 3 + [body.swivel_within_rad])
+    habit = rng.normal(0, 1, (len(TABLE.part), 7)) * 0.7 + rng.normal(0, 1, 7) * 0.7
+    result: Floats = habit[plan.gesture] * between + rng.normal(0, 1, (len(plan), 7)) * within
+    return result
+
+
+def target_pose(person: Person, plan: Plan, posture: Posture, body: Solids, spread: Floats, arm: Arm) -> Target:
+    """The arm with the fingertips at the place of each gesture.
+
+    Parameters
+    ----------
+    body
+        What the arm must not enter.
+    spread
+        (S, 7) deviations from the ideal: place (3, metres), palm (3), swivel (radians).
+    """
+    code = plan.gesture
+    frames, origin, scale = _parts(person, posture)
+    which = (TABLE.part[code], np.arange(len(plan)))
+    frame = frames[which]
+    place = TABLE.place_m[code] * scale[TABLE.part[code], None] + spread[:, :3]
+    tip = origin[which] + rotated(frame, place)
+    palm = normalised(rotated(frame, TABLE.palm[code] + spread[:, 3:6]))
+    pose, flex = _most_comfortable(arm, posture, body, Hand(tip, palm, spread[:, 6], code))
+    return Target(pose, _directions(frame, palm), flex)
+
+
+def _parts(person: Person, posture: Posture) -> tuple[Floats, Floats, Floats]:
+    """Frames (4, S, 3, 3), origins (4, S, 3) and scales (4,) of head, torso, thigh and room."""
+    size = person.height_m / 1.70
+    thigh_z = normalised(knee(person, posture) - posture.hip)
+    up = np.where(posture.lies[:, None], posture.pelvis[..., 1], posture.pelvis[..., 2])
+    thigh = np.stack([posture.pelvis[..., 0], -across(up, thigh_z), thigh_z], axis=-1)
+    side = posture.hip + posture.pelvis[..., 0] * 0.055 * person.height_m
+    frames = np.stack([posture.head, posture.torso, thigh, posture.pelvis])
+    origin = np.stack([posture.head_centre, posture.hip, side, posture.hip])
+    return frames, origin, np.array([head_scale(person), size, size, size])
+
+
+def _directions(frame: Floats, palm: Floats) -> Floats:
+    away = -palm
+    up = across(frame[..., 2], away)
+    return np.stack([away, up, np.cross(up, away)], axis=-1)
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What the hand shall do in S sequences: tip (S, 3), palm (S, 3), swivel_rad (S,) added, code (S,) of gestures."""
+
+    tip: Floats
+    palm: Floats
+    swivel_rad: Floats
+    code: Ints
+
+
+def _most_comfortable(arm: Arm, posture: Posture, body: Solids, hand: Hand) -> tuple[Pose, Floats]:
+    """Try the elbow at many heights and the hand at several bends, and take what costs least."""
+    swivels, flexes = (grid.ravel() for grid in np.meshgrid(_SWIVELS_RAD, _FLEXES_RAD))
+    poses, costs = [], []
+    for swivel, flex in zip(swivels, flexes, strict=True):
+        bend = np.maximum(TABLE.flex_rad[hand.code] + flex, -0.2)
+        pose = _reaching(arm, posture, hand, swivel + hand.swivel_rad, bend)
+        effort = 0.3 * (swivel - TABLE.swivel_rad[hand.code]) ** 2 + 0.8 * flex**2
+        costs.append(_discomfort(arm, posture, body, hand.palm, pose) + effort)
+        poses.append(pose)
+    best = np.argmin(costs, axis=0), np.arange(len(hand.tip))
+    wrist, pole, turn = (
+        np.stack([getattr(pose, name) for pose in poses])[best] for name in ("wrist", "pole", "pronation_rad")
+    )
+    return Pose(wrist, pole, turn), np.maximum(TABLE.flex_rad[hand.code] + flexes[best[0]], -0.2)
+
+
+def _reaching(arm: Arm, posture: Posture, hand: Hand, swivel: Floats, flex: Floats) -> Pose:
+    """(S,) poses in which a hand with the given bend touches the tips, found by fixed point."""
+    bend, reach = flex[:, None], TABLE.reach[hand.code][:, None] * arm.hand_m
+    wrist = hand.tip - 0.8 * reach * hand.palm
+    for _ in range(5):
+        pole = _swung(posture, wrist, swivel)
+        elbow, bent = solve_arm(arm, posture.shoulder, wrist, pole)
+        turn = pronation_for(posture.shoulder, elbow, bent, hand.palm)
+        frame = arm_frame(posture.shoulder, elbow, bent, turn)
+        fingers = np.cos(bend) * frame[..., 1] + np.sin(bend) * frame[..., 2]
+        wrist = 0.3 * wrist + 0.7 * (hand.tip - reach * fingers)
+    return Pose(wrist, pole, turn)
+
+
+def _swung(posture: Posture, wrist: Floats, swivel: Floats) -> Floats:
+    """(S, 3) poles of an elbow that is swung outwards from where it hangs."""
+    axis = normalised(wrist - posture.shoulder)
+    return turned(across(posture.elbow_down, axis), axis, -swivel)
+
+
+def _discomfort(arm: Arm, posture: Posture, body: Solids, palm: Floats, pose: Pose) -> Floats:
+    """(S,) cost of a pose: a lifted elbow, a palm that faces wrong, an arm in the body or the bed, a stretched arm."""
+    track = follow(arm, posture.shoulder, pose)
+    lifted = dot(track.elbow - posture.shoulder, _UP) / arm.upper_m
+    wrong = 1 - dot(track.rotation[..., 2], palm)
+    sunk = np.maximum(posture.bed_height_m + 0.05 - track.elbow[:, 2], 0) + np.maximum(
+        posture.bed_height_m + 0.05 - track.wrist[:, 2], 0
+    )
+    middle = 0.5 * (track.elbow + track.wrist)
+    inside = sum(_depth(body, place) for place in (track.place, track.wrist, middle, track.elbow))
+    missed = np.linalg.norm(track.wrist - pose.wrist, axis=1)
+    front = posture.torso[..., 1]
+    behind = np.maximum(-0.04 - dot(track.elbow - posture.shoulder, front), 0) + np.maximum(
+        -0.06 - dot(track.wrist - posture.shoulder, front), 0
+    )
+    height = np.where(posture.lies, 0.6, 2.5)
+    cost: Floats = height * lifted + 0.9 * wrong + 40 * sunk + 60 * inside + 60 * missed + 15 * behind
+    return cost
+
+
+def _depth(body: Solids, place: Floats) -> Floats:
+    """(S,) metres, about, by which places come nearer to any part of the body than an arm can."""
+    local = np.einsum("psji,psj->psi", body.axes, place - body.centre)
+    scaled = np.linalg.norm(local / body.radii, axis=-1)
+    distance = np.linalg.norm(local, axis=-1) * (1 - 1 / np.maximum(scaled, 1e-6))
+    result: Floats = np.maximum(_CLEARANCE_M - distance, 0).sum(axis=0)
+    return result
+
+
+def rest_pose(
+    person: Person, plan: Plan, posture: Posture, spread: Floats, arm: Arm, face_down: npt.NDArray[np.bool_]
+) -> Pose:
+    """(S,) poses of the relaxed arm: the hand on the lap, or beside the body on the bed.
+
+    Parameters
+    ----------
+    spread
+        (S, 7) deviations, see `draw_spread`.
+    face_down
+        (S,) whether the palm lies down; more often it looks up.
+    """
+    size = person.height_m / 1.70
+    o = plan.orientation
+    seated = np.array([0.07, 0.20, 0.13])
+    place = np.select(
+        [(o == BACK)[:, None], (o == SIDE)[:, None], (o == LEAN)[:, None]],
+        [np.array([0.22, 0.04, 0.0]), np.array([0.10, 0.20, -0.02]), seated + np.array([0.0, 0.06, 0.0])],
+        seated,
+    )
+    wrist = posture.hip + rotated(posture.pelvis, place * size + spread[:, :3] * 2)
+    x = posture.pelvis[..., 0]
+    side_palm = _UP * 0.45 - posture.pelvis[..., 1] * 0.8
+    palm = np.where(
+        (o == SIDE)[:, None], side_palm, np.where((o == BACK)[:, None], _UP * 0.85 - x * 0.5, _UP * 0.88 - x * 0.45)
+    )
+    palm = np.where(face_down[:, None], -_UP - 0.4 * x, palm)
+    pole = _swung(posture, wrist, spread[:, 6])
+    elbow, wrist = solve_arm(arm, posture.shoulder, wrist, pole)
+    turn = pronation_for(posture.shoulder, elbow, wrist, normalised(palm + 1.2 * spread[:, 3:6]))
+    return Pose(wrist, pole, turn)

@@ -1,0 +1,142 @@
+"""The device's sensors: each a small model from the motion and what is around it to numbers with their flaws."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.data.device import HELIOS, STANDARD_GRAVITY_M_S2
+from bfrb.simulate.arm import Track
+from bfrb.simulate.body import BED, CLOTHES, HAIR, LEG, OBJECT, SKIN, Solids
+from bfrb.simulate.frames import Floats, Ints, about, quaternion_of, rotated
+from bfrb.simulate.scene import AIR, Layout, View, look, seen_from
+from bfrb.simulate.spec import SensorSpec
+
+_TOF_LARGEST = 249
+
+_REFLECTANCE = {SKIN: 1.0, HAIR: 0.85, CLOTHES: 0.96, LEG: 0.96, OBJECT: 0.9, BED: 0.98, AIR: 0.0}
+_WARMTH = {SKIN: 1.0, HAIR: 0.62, CLOTHES: 0.48, LEG: 0.55, OBJECT: 0.1, BED: 0.1, AIR: 0.0}
+"""Surface temperature between the room's (0) and bare skin's (1)."""
+
+
+def specific_force(
+    place: Floats, rotation: Floats, rate_hz: float, starts: Ints, strongest_m_s2: float = np.inf
+) -> Floats:
+    """(N, 3) acceleration minus gravity in the frame of the device, in m/s^2: what a perfect accelerometer reads.
+
+    Parameters
+    ----------
+    place, rotation
+        (N, 3) metres and (N, 3, 3) device to room, at `rate_hz`.
+    starts
+        (S,) first step of every sequence; nothing is differenced across them.
+    strongest_m_s2
+        Longer accelerations are shortened to this.
+    """
+    acceleration = np.zeros_like(place)
+    acceleration[1:-1] = (place[2:] - 2 * place[1:-1] + place[:-2]) * rate_hz**2
+    ends = np.append(starts[1:], len(place)) - 1
+    acceleration[starts] = acceleration[np.minimum(starts + 1, ends)]
+    acceleration[ends] = acceleration[np.maximum(ends - 1, starts)]
+    size = np.linalg.norm(acceleration, axis=1, keepdims=True)
+    acceleration /= np.maximum(size / strongest_m_s2, 1)
+    acceleration[:, 2] += STANDARD_GRAVITY_M_S2
+    return rotated(np.swapaxes(rotation, 1, 2), acceleration)
+
+
+def see(track: Track, solids: Solids, floor_m: Floats, layout: Layout) -> View:
+    """What all pixels see in every row.
+
+    Parameters
+    ----------
+    track
+        Where the device is in N rows.
+    solids
+        What is around it in the same rows.
+    floor_m
+        (N,) height of the bed or seat.
+    """
+    forms = seen_from(track.place, track.rotation, solids)
+    return look(layout, forms, track.place[:, 2] - floor_m, track.rotation[:, 2, :])
+
+
+def measure_acc(force: Floats, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """(N, 3) readings on the grid of 1/256 m/s^2, from (N, 3) specific force."""
+    bias = rng.normal(0, spec.acc_bias_m_s2, 3)
+    noisy = force + bias + rng.normal(0, spec.acc_noise_m_s2, force.shape)
+    sensor = HELIOS.sensor("acc")
+    return np.clip(np.rint(noisy * 256) / 256, sensor.low, sensor.high).astype(np.float32)
+
+
+def measure_quaternion(
+    rotation: Floats, heading_rad: Floats, tilt: Floats, gaps: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """(N, 4) readings on the grid of 2^-14.
+
+    Parameters
+    ----------
+    rotation
+        (N, 3, 3) device to room.
+    heading_rad
+        (N,) turn of the room against the world's compass, with drift.
+    tilt
+        (3, 3) constant error of the vertical.
+    gaps
+        (N,) rows without a reading.
+    """
+    world = about(2, heading_rad) @ tilt @ rotation
+    quaternion = (np.rint(quaternion_of(world) * 2**14) / 2**14).astype(np.float32)
+    quaternion[gaps] = np.nan
+    return quaternion
+
+
+def measure_tof(view: View, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """(N, 5, 8, 8) readings in steps of the sensor; -1 where nothing comes back."""
+    strength = _lookup(_REFLECTANCE, view.material)
+    noise = 1 + spec.tof_noise * rng.standard_normal(view.distance.shape, dtype=np.float32)
+    measured = view.distance * noise
+    within = measured < spec.tof_range_m * np.sqrt(strength)
+    within &= rng.random(view.distance.shape, dtype=np.float32) >= spec.tof_loss_share
+    steps = np.where(within, np.rint(measured * (_TOF_LARGEST / spec.tof_range_m)), -1)
+    return np.clip(steps, -1, _TOF_LARGEST).astype(np.int16).reshape(-1, 5, 8, 8)
+
+
+def _lookup(table: dict[int, float], material: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+    """Values of materials; AIR is the last entry."""
+    values = np.array([table[code] for code in range(max(table) + 1)] + [table[AIR]], dtype=np.float32)
+    return values[material]
+
+
+def warmth_seen(view: View) -> Floats:
+    """(N, 5) mean warmth of what each sensor's field of view holds: 0 the room, 1 bare skin; far things count less."""
+    nearness = 1 / (1 + (view.distance / 0.25) ** 2)
+    result: Floats = (_lookup(_WARMTH, view.material) * nearness).mean(axis=-1).astype(np.float64)
+    return result
+
+
+def lagged(target: Floats, starts: Ints, share: float) -> Floats:
+    """(N, C) values that follow `target` by `share` of the difference each row, from scratch at every start."""
+    lengths = np.diff(np.append(starts, len(target)))
+    padded = np.zeros((len(starts), lengths.max(), target.shape[1]))
+    inside = np.arange(lengths.max()) < lengths[:, None]
+    padded[inside] = target
+    for row in range(1, padded.shape[1]):
+        padded[:, row] = padded[:, row - 1] + share * (padded[:, row] - padded[:, row - 1])
+    return padded[inside]
+
+
+def measure_thm(warmth: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """(N, 5) readings in degrees C; now and then a glitch near 0, or nothing."""
+    rows, size = len(warmth), len(starts)
+    room = spec.room_c + rng.normal(0, spec.room_spread_c)
+    lengths = np.diff(np.append(starts, rows))
+    base = room + spec.self_heating_c + rng.normal(0, 0.35, 5) + rng.normal(0, 0.3, (size, 1))
+    base = np.repeat(base, lengths, axis=0)
+    skin = spec.skin_c + rng.normal(0, 0.9)
+    share = 1 - np.exp(-1 / (HELIOS.row_rate_hz * spec.thermopile_lag_s))
+    celsius = base + (skin - base) * lagged(np.minimum(spec.thermopile_gain * warmth, 1), starts, share)
+    celsius += rng.normal(0, spec.thermopile_noise_c, celsius.shape)
+    glitch = rng.random(celsius.shape) < spec.thermopile_glitch_share
+    celsius[glitch] = rng.uniform(0, 1.5, int(glitch.sum()))
+    celsius[rng.random(celsius.shape) < spec.thermopile_gap_share] = np.nan
+    return celsius.astype(np.float32)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from bfrb.errors import ConfigError
+from bfrb.gestures import CMI_GESTURES
+from bfrb.simulate.design import MOVES, Person, Plan, draw_people, draw_plan
+from bfrb.simulate.realism import PUBLISHED
+from bfrb.simulate.spec import PRESETS, StudySpec, named_spec
+
+
+@pytest.fixture(scope="module")
+def people() -> list[Person]:
+    return draw_people(StudySpec(), np.random.SeedSequence(0))
+
+
+@pytest.fixture(scope="module")
+def plans(people: list[Person]) -> list[Plan]:
+    rng = np.random.default_rng(0)
+    return [draw_plan(person, StudySpec().timing, rng) for person in people]
+
+
+def test_the_study_preset_has_81_subjects_and_8151_sequences(plans: list[Plan]) -> None:
+    assert len(plans) == 81
+    assert sum(len(plan) for plan in plans) == 8151
+    assert sorted(len(plan) for plan in plans)[:5] == [51, 54, 96, 97, 101]
+
+
+def test_peculiarities_are_as_frequent_as_published(people: list[Person]) -> None:
+    assert sum(person.left_handed for person in people) == 10
+    assert sum(person.upside_down for person in people) == 2
+    assert sum(person.no_proximity for person in people) == 1
+    assert sum(person.no_fifth > 0 for person in people) == 5
+
+
+def test_a_small_study_has_complete_subjects() -> None:
+    people = draw_people(StudySpec(subjects=4), np.random.SeedSequence(1))
+    assert [person.missing for person in people] == [0, 0, 0, 0]
+
+
+def test_people_are_built_like_the_published_ones(people: list[Person]) -> None:
+    ages, heights = [person.age for person in people], [person.height_m for person in people]
+    arms = [person.upper_arm_m + person.forearm_m for person in people]
+    assert min(ages) >= 10
+    assert max(ages) <= 53
+    assert np.mean(ages) == pytest.approx(21.8, abs=3)
+    assert np.mean(heights) == pytest.approx(1.68, abs=0.04)
+    assert np.mean(arms) == pytest.approx(0.516, abs=0.02)
+    assert np.corrcoef(heights, arms)[0, 1] > 0.5
+
+
+def test_every_gesture_is_done_in_its_postures_once_from_each_start(plans: list[Plan]) -> None:
+    plan = next(plan for plan in plans if len(plan) == 102)
+    cells = Counter(zip(plan.gesture.tolist(), plan.orientation.tolist(), plan.start.tolist(), strict=True))
+    assert set(cells.values()) == {1}
+    assert (plan.start == MOVES).sum() == 51
+    names = CMI_GESTURES.decode(plan.gesture)
+    assert set(plan.orientation[names == "Write name on leg"]) == {1}
+    assert set(plan.orientation[names == "Wave hello"]) == {0, 2, 3}
+
+
+def test_lengths_follow_the_published_distribution(plans: list[Plan]) -> None:
+    rows = np.concatenate([plan.rows.sum(axis=1) for plan in plans])
+    assert rows.min() >= PUBLISHED["rows min"]
+    assert rows.mean() == pytest.approx(PUBLISHED["rows mean"], rel=0.1)
+    for share in (1, 5, 25, 75, 90, 95, 99):
+        assert np.percentile(rows, share) == pytest.approx(PUBLISHED[f"rows {share} %"], rel=0.12), share
+
+
+def test_behaviors_come_in_order(plans: list[Plan]) -> None:
+    plan = plans[0]
+    codes = plan.behavior()
+    for begin, end in zip(plan.offsets[:-1], plan.offsets[1:], strict=True):
+        assert (np.diff(codes[begin:end]) >= 0).all()
+        assert len(set(codes[begin:end].tolist()) & {0, 1}) == 1
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_survives_toml(name: str) -> None:
+    assert StudySpec.from_toml(named_spec(name).to_toml()) == named_spec(name)
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown preset"):
+        named_spec("big")
+
+
+def test_widening_scales_spreads_and_nothing_else() -> None:
+    spec = StudySpec(randomise=2.0)
+    wide = spec.widened()
+    assert wide.randomise == 1
+    assert wide.body.palm_between == pytest.approx(2 * spec.body.palm_between)
+    assert wide.body.strongest_m_s2 == spec.body.strongest_m_s2
+    assert wide.sensors.tof_range_m == spec.sensors.tof_range_m
+    assert wide.timing == spec.timing

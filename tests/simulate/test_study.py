@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bfrb.data.cmi import read_cmi
+from bfrb.data.recordings import Recordings
+from bfrb.simulate.files import write_study
+from bfrb.simulate.spec import StudySpec
+from bfrb.simulate.study import simulate_study
+
+
+@pytest.fixture(scope="module")
+def study() -> Recordings:
+    return simulate_study(StudySpec(subjects=2), seed=5)
+
+
+def test_a_subject_does_every_gesture_as_often_as_published(study: Recordings) -> None:
+    counts = Counter(study[:102].gestures)
+    assert len(study) == 204
+    assert {counts["Neck - scratch"], counts["Text on phone"]} == {8}
+    assert counts["Wave hello"] == 6
+    assert counts["Drink from bottle/cup"] == 2
+
+
+def test_the_same_seed_gives_the_same_study_whatever_the_number_of_processes(study: Recordings) -> None:
+    again = simulate_study(StudySpec(subjects=2), seed=5, processes=2)
+    for name, values in study.sensors.items():
+        np.testing.assert_array_equal(values, again.sensors[name])
+
+
+def test_a_written_study_reads_back_the_same(study: Recordings, tmp_path: Path) -> None:
+    for file_format in ("csv", "parquet"):
+        out = write_study(study, tmp_path / file_format, file_format=file_format)
+        back = read_cmi(out)
+        assert back.simulated
+        assert back.table.equals(study.table)
+        for name, values in study.sensors.items():
+            np.testing.assert_array_equal(values, back.sensors[name])
+        for name, annotation in study.annotations.items():
+            np.testing.assert_array_equal(annotation.codes, back.annotations[name].codes)

@@ -1,0 +1,186 @@
+"""What must be true of any wearer and any device, whatever the numbers in the spec."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bfrb.data.device import HELIOS, STANDARD_GRAVITY_M_S2
+from bfrb.gestures import CMI_GESTURES
+from bfrb.simulate.arm import Pose, Track, draw_arm, follow, solve_arm
+from bfrb.simulate.body import SKIN, Solids, draw_posture, still_solids
+from bfrb.simulate.design import MOVES, STRAIGHT, Person, Plan
+from bfrb.simulate.frames import about, minimum_jerk, quaternion_of
+from bfrb.simulate.motion import move_arm
+from bfrb.simulate.posing import target_pose
+from bfrb.simulate.realism import turn_rates
+from bfrb.simulate.scene import FAR_M, helios_layout
+from bfrb.simulate.sensors import (
+    measure_acc,
+    measure_quaternion,
+    measure_thm,
+    measure_tof,
+    see,
+    specific_force,
+    warmth_seen,
+)
+from bfrb.simulate.spec import BodySpec, SensorSpec, StudySpec
+from bfrb.simulate.study import Wearing, surroundings
+
+PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, tof_noise=0, tof_loss_share=0)
+STILL_BODY = BodySpec(**dict.fromkeys(BodySpec.spreads(), 0.0), rocking=0.0)
+PERSON = Person(1, 25, True, False, False, 1.70, 0.27, 0.25)
+
+
+def plan_of(*gestures: str) -> Plan:
+    codes = np.array([CMI_GESTURES.classes.index(name) for name in gestures])
+    same = np.full(len(codes), STRAIGHT)
+    return Plan(codes, same, np.full(len(codes), MOVES), np.tile([30, 15, 30], (len(codes), 1)))
+
+
+def wearing(*gestures: str, body: BodySpec = STILL_BODY) -> Wearing:
+    plan, rng = plan_of(*gestures), np.random.default_rng(0)
+    posture = draw_posture(PERSON, plan, body, rng)
+    solids = still_solids(PERSON, posture)
+    motion = move_arm(PERSON, plan, posture, solids, StudySpec(body=body), rng)
+    return Wearing(PERSON, plan, posture, solids, motion)
+
+
+def layout() -> tuple[float, float]:
+    return PERFECT.tof_field_rad, PERFECT.tof_tilt_rad
+
+
+def test_a_still_wrist_reads_gravity_only() -> None:
+    rotation = np.repeat(about(0, 0.4)[None] @ about(1, -1.1)[None], 20, axis=0)
+    force = specific_force(np.full((20, 3), 0.3), rotation, 50.0, np.array([0]))
+    np.testing.assert_allclose(np.linalg.norm(force, axis=1), STANDARD_GRAVITY_M_S2)
+    np.testing.assert_allclose(force, np.repeat(rotation[:1, 2] * STANDARD_GRAVITY_M_S2, 20, axis=0))
+
+
+def test_acceleration_of_one_sequence_does_not_leak_into_the_next() -> None:
+    place = np.repeat([[0.0, 0, 0], [5.0, 5, 5]], 10, axis=0)
+    force = specific_force(place, np.tile(np.eye(3), (20, 1, 1)), 50.0, np.array([0, 10]))
+    np.testing.assert_allclose(force, np.tile([0, 0, STANDARD_GRAVITY_M_S2], (20, 1)))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_turn_at_constant_rate_gives_that_rate(axis: int) -> None:
+    rate_rad_s, step_s = 1.3, 0.1
+    rotation = about(axis, rate_rad_s * step_s * np.arange(40))
+    measured = measure_quaternion(rotation, np.full(40, 0.7), np.eye(3), np.zeros(40, dtype=bool)).astype(float)
+    expected = np.zeros(3)
+    expected[axis] = rate_rad_s
+    np.testing.assert_allclose(turn_rates(measured[None])[0], np.tile(expected, (39, 1)), atol=0.004)
+
+
+def test_the_integral_of_linear_acceleration_returns_the_displacement() -> None:
+    rate_hz = 50.0
+    way = np.array([0.3, -0.2, 0.5])
+    place = minimum_jerk(np.linspace(-0.2, 1.2, 100))[:, None] * way
+    force = specific_force(place, np.tile(np.eye(3), (100, 1, 1)), rate_hz, np.array([0]))
+    linear = force - [0, 0, STANDARD_GRAVITY_M_S2]
+    travelled = np.cumsum(np.cumsum(linear, axis=0), axis=0) / rate_hz**2
+    np.testing.assert_allclose(travelled[-1], way, atol=1e-6)
+
+
+def test_quaternions_turn_vectors_like_their_matrices() -> None:
+    angles = np.random.default_rng(3).uniform(-np.pi, np.pi, (3, 200))
+    rotation = about(2, angles[0]) @ about(0, angles[1]) @ about(1, angles[2])
+    w, x, y, z = quaternion_of(rotation).T
+    assert (w >= 0).all()
+    forward = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], axis=1)
+    np.testing.assert_allclose(forward, rotation[:, :, 0], atol=1e-12)
+
+
+def test_a_sphere_in_front_is_seen_at_its_distance_and_nowhere_else() -> None:
+    sphere = Solids(
+        np.array([[[0.0, 0, 0.15]]]), np.eye(3)[None, None], np.full((1, 1, 3), 0.05), np.array([SKIN], dtype=np.int8)
+    )
+    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
+    view = see(here, sphere, np.array([-1.0]), helios_layout(*layout()))
+    middle = view.distance[0, 0].reshape(8, 8)
+    assert middle[3:5, 3:5] == pytest.approx(0.10, abs=0.001)
+    assert middle[0, 0] == FAR_M
+    assert view.distance[0, 1].reshape(8, 8)[0, 3] < FAR_M  # the sensor towards the hand sees it at its inner edge
+    assert view.distance[0, 1].reshape(8, 8)[7, 3] == FAR_M
+
+
+def test_the_side_sensors_see_with_their_rows_across_the_forearm() -> None:
+    # Something on the thumb's side: at the outer rows of sensor 3, which are its first.
+    ball = Solids(
+        np.array([[[0.12, 0, 0.12]]]), np.eye(3)[None, None], np.full((1, 1, 3), 0.03), np.array([SKIN], dtype=np.int8)
+    )
+    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
+    seen = see(here, ball, np.array([-1.0]), helios_layout(*layout())).distance[0, 2].reshape(8, 8) < FAR_M
+    assert seen[:3].any()
+    assert not seen[5:].any()
+
+
+def test_a_hand_at_the_cheek_gives_a_near_reading_and_a_warm_thermopile() -> None:
+    worn = wearing("Cheek - pinch skin")
+    spec = StudySpec(body=STILL_BODY, sensors=PERFECT)
+    solids, floor = surroundings(worn, spec)
+    rows = worn.motion.track.rows(2, 5)
+    view = see(rows, solids, floor, helios_layout(*layout()))
+    tof = measure_tof(view, PERFECT, np.random.default_rng(0)).astype(float)
+    thm = measure_thm(warmth_seen(view), np.array([0]), PERFECT, np.random.default_rng(0))
+    facing = tof[35:45, 1]
+    assert 20 < np.median(facing[facing >= 0]) < 150
+    assert (facing >= 0).mean() > 0.4
+    assert thm[35:45, 1].mean() > thm[:5, 1].mean() + 2
+
+
+def test_the_fingertips_reach_their_place() -> None:
+    worn = wearing("Cheek - pinch skin", "Above ear - pull hair", "Pinch knee/leg skin")
+    arm = draw_arm(PERSON, STILL_BODY, np.random.default_rng(0))
+    target = target_pose(PERSON, worn.plan, worn.posture, worn.body, np.zeros((3, 7)), arm)
+    reached = follow(arm, worn.posture.shoulder, target.pose).wrist
+    assert np.linalg.norm(reached - target.pose.wrist, axis=1).max() < 0.03
+
+
+def test_the_two_links_of_the_arm_keep_their_lengths() -> None:
+    rng = np.random.default_rng(1)
+    arm = draw_arm(PERSON, STILL_BODY, rng)
+    shoulder = rng.normal(0, 1, (50, 3))
+    wrist = shoulder + rng.normal(0, 0.3, (50, 3))
+    pose = Pose(wrist, rng.normal(0, 1, (50, 3)), np.zeros(50))
+    elbow, hand = solve_arm(arm, shoulder, wrist, pose.pole)
+    np.testing.assert_allclose(np.linalg.norm(elbow - shoulder, axis=1), arm.upper_m)
+    np.testing.assert_allclose(np.linalg.norm(hand - elbow, axis=1), arm.fore_m)
+
+
+def everything(track: Track, solids: Solids) -> dict[str, np.ndarray]:
+    """Noiseless readings of all sensors; warmth in place of the thermopiles' degrees."""
+    force = specific_force(track.place, track.rotation, 10.0, np.array([0]))
+    view = see(track, solids, np.zeros(len(track.place)), helios_layout(*layout()))
+    nowhere = np.zeros(len(track.place))
+    return {
+        "acc": measure_acc(force, PERFECT, np.random.default_rng(0)),
+        "quaternion": measure_quaternion(track.rotation, nowhere, np.eye(3), nowhere > 0),
+        "thm": warmth_seen(view).astype(np.float32),
+        "tof": measure_tof(view, PERFECT, np.random.default_rng(0)),
+    }
+
+
+def assert_follows(changed: dict[str, np.ndarray], plain: dict[str, np.ndarray], symmetry: str) -> None:
+    for name, values in plain.items():
+        expected = getattr(HELIOS.sensor(name), symmetry).apply(values)
+        if name == "quaternion":  # the sign of a quaternion means nothing
+            expected = expected * np.where((expected * changed[name]).sum(axis=1, keepdims=True) < 0, -1, 1)
+        share = (np.abs(changed[name].astype(float) - expected) > 1e-3).mean()
+        # A ray that grazes a surface may be rounded to either side of it.
+        assert share < 1e-4, name
+
+
+def test_a_mirrored_wearer_gives_exactly_the_mirrored_recording() -> None:
+    worn = wearing("Cheek - pinch skin", body=BodySpec())
+    solids, _ = surroundings(worn, StudySpec())
+    track = worn.motion.track.rows(2, 5)
+    assert_follows(everything(track.mirrored(), solids.mirrored()), everything(track, solids), "left_hand")
+
+
+def test_a_device_turned_over_gives_exactly_the_upside_down_recording() -> None:
+    worn = wearing("Neck - scratch", body=BodySpec())
+    solids, _ = surroundings(worn, StudySpec())
+    track = worn.motion.track.rows(2, 5)
+    assert_follows(everything(track.turned_over(), solids), everything(track, solids), "upside_down")
