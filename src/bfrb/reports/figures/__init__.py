@@ -1,0 +1,31 @@
+"""Figures for reports and notebooks: functions from plain values to a matplotlib figure, all in one style.
+
+Examples
+--------
+>>> from bfrb.reports.figures import plot_confusion
+>>> import numpy as np
+>>> figure = plot_confusion(np.array([[8, 2], [1, 9]]), ["pull", "rest"], [True, False])
+>>> figure.axes[0].get_xlabel()
+'answered'
+"""
+
+from bfrb.reports.figures.calibration import plot_calibration
+from bfrb.reports.figures.classes import plot_classes
+from bfrb.reports.figures.confusion import plot_confusion
+from bfrb.reports.figures.learning import plot_learning
+from bfrb.reports.figures.sensors import plot_gain_by_class, plot_gain_by_subject
+from bfrb.reports.figures.signals import plot_signals
+from bfrb.reports.figures.subjects import plot_ages, plot_groups, plot_subjects
+
+__all__ = [
+    "plot_ages",
+    "plot_calibration",
+    "plot_classes",
+    "plot_confusion",
+    "plot_gain_by_class",
+    "plot_gain_by_subject",
+    "plot_groups",
+    "plot_learning",
+    "plot_signals",
+    "plot_subjects",
+]

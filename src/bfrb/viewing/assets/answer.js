@@ -1,0 +1,67 @@
+// What the bundle answers: for the recording as a whole, and up to the cursor.
+
+import { $, clock, make } from "./dom.js";
+import { nearest } from "./plots.js";
+
+const SHOWN_TRACES = 4, SHOWN_BARS = 8;
+
+export class Answer {
+  constructor() {
+    this.whole = null;
+    this.course = null;
+  }
+
+  clear(text) {
+    this.whole = this.course = null;
+    $("answer-note").textContent = "";
+    $("answer").replaceChildren(make("p", { class: "hint", textContent: text }));
+  }
+
+  /** Show the answer for the whole recording. */
+  show(whole, truth) {
+    this.whole = whole;
+    const order = [...whole.classes.keys()].sort((a, b) => whole.classes[b].probability - whole.classes[a].probability);
+    this.bars = order.map((index) => this.bar(whole.classes[index], index, truth));
+    const verdict = make("p", { class: "verdict" }, make("b", { textContent: whole.gesture }), ` ${percent(whole.confidence)}`,
+      make("br"), make("span", { class: "hint", textContent: `any of the behaviours looked for: ${percent(whole.target)}` }));
+    const roots = this.bars.map(({ root }) => root), rest = roots.slice(SHOWN_BARS);
+    $("answer").replaceChildren(verdict, make("ol", { class: "bars" }, ...roots.slice(0, SHOWN_BARS)));
+    if (rest.length) $("answer").append(make("details", {}, make("summary", { textContent: `${rest.length} more` }), make("ol", { class: "bars" }, ...rest)));
+    this.at(Infinity, 1);
+  }
+
+  bar({ name, target, probability }, index, truth) {
+    const fill = make("i", { class: "fill" }), text = make("span", { class: "percent" });
+    const tick = make("i", { class: "tick", style: { left: percent(probability) } });
+    const label = make("span", { class: "name", textContent: (name === truth ? "✓ " : "") + name });
+    const root = make("li", { class: target ? "bar target" : "bar", title: target ? `${name} (looked for)` : name }, fill, tick, label, text);
+    return { index, fill, text, root, probability };
+  }
+
+  /** Show the course; gives the panel that draws it. */
+  follow(course, rate) {
+    this.course = course;
+    this.times = course.end_rows.map((row) => row / rate);
+    const peak = course.probabilities.map((values) => Math.max(...values));
+    const chosen = [...peak.keys()].sort((a, b) => peak[b] - peak[a]).slice(0, SHOWN_TRACES).sort((a, b) => a - b);
+    const sum = this.times.map((_, step) => course.probabilities.reduce((total, values, index) => total + (course.targets[index] ? values[step] : 0), 0));
+    this.data = [this.times, sum, ...chosen.map((index) => course.probabilities[index])];
+    const unit = course.kind === "windows" ? `in the ${clock(course.window_rows / rate, 0)} before` : "from the rows so far";
+    return { name: "answer", title: "Probability", unit, channels: ["any looked for", ...chosen.map((index) => course.classes[index])], colours: [1, 0, 2, 3, 4] };
+  }
+
+  /** Move the bars to what was answered at a time. */
+  at(seconds, whole) {
+    if (!this.whole) return;
+    const step = this.course ? nearest(this.times, seconds) : -1;
+    const early = this.course && step < 0, done = !this.course || (seconds >= whole - 0.05 && this.course.kind === "prefixes");
+    $("answer-note").textContent = done ? "for the whole recording" : early ? "nothing yet" : this.course.kind === "windows" ? `up to ${clock(this.times[step])}` : `after ${clock(this.times[step])}`;
+    for (const { index, fill, text, probability } of this.bars) {
+      const value = done ? probability : early ? 0 : this.course.probabilities[index][step];
+      fill.style.width = percent(value);
+      text.textContent = percent(value);
+    }
+  }
+}
+
+const percent = (share) => `${(share * 100).toFixed(share > 0 && share < 0.095 ? 1 : 0)} %`.replace(" ", "");

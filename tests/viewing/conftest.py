@@ -1,0 +1,11 @@
+"""What the tests of the viewer share."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="the viewer is not installed: pip install 'bfrb[view]'")
+
+from viewing_page import bundle, open_page, page, study
+
+__all__ = ["bundle", "open_page", "page", "study"]

@@ -1,0 +1,139 @@
+"""Only the page itself may ask: no other host name, origin, site or path, and nothing without the token."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from cmi_files import labelled_study, write_study
+from viewing_page import Page, serving
+
+STATE = "/api/state"
+LABEL = {"recording": "SEQ_000000", "start_s": 0.1, "end_s": 0.5, "label": "x"}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """One page for all tests here: none of them changes anything."""
+    folder = tmp_path_factory.mktemp("guard") / "study"
+    folder.mkdir()
+    write_study(folder, labelled_study())
+    with serving(folder) as served:
+        yield served
+
+
+def test_the_page_itself_may_ask(page: Page) -> None:
+    own = f"http://127.0.0.1:{page.server.port}"
+    assert page.ask(STATE).status == 200
+    assert page.ask(STATE, headers={"Origin": own, "Sec-Fetch-Site": "same-origin"}).status == 200
+    assert page.ask(STATE, headers={"Host": f"localhost:{page.server.port}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1", "127.0.0.1.evil.example:{port}", "evil.example:{port}", "", None]
+)
+def test_other_host_names_are_refused_even_for_the_pages_files(page: Page, host: str | None) -> None:
+    named = None if host is None else host.format(port=page.server.port)
+    for path in (STATE, "/", "/assets/main.js"):
+        assert page.ask(path, headers={"Host": named}).status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1", "http://localhost:{port}"],
+)
+def test_other_origins_can_neither_read_nor_label(page: Page, origin: str) -> None:
+    headers = {"Origin": origin.format(port=page.server.port)}
+    for answer in (page.ask(STATE, headers=headers), page.ask("/api/labels", "POST", LABEL, headers)):
+        assert answer.status == 403
+        assert "origin" in answer.json["problem"]
+        assert "access-control-allow-origin" not in answer.headers
+    assert page.ask("/api/labels").json["labels"] == []
+
+
+def test_preflights_of_other_origins_are_not_allowed(page: Page) -> None:
+    asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "PUT", "X-Bfrb-Token": None}
+    answer = page.ask("/api/labels/abc", "OPTIONS", headers=asked)
+    assert answer.status == 403
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_are_refused(page: Page, site: str) -> None:
+    assert page.ask(STATE, headers={"Sec-Fetch-Site": site}).status == 403
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "ü"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", STATE),
+        ("POST", "/api/labels"),
+        ("PUT", "/api/labels/a"),
+        ("DELETE", "/api/labels/a"),
+        ("POST", "/api/uploads?name=a.csv"),
+    ],
+)
+def test_nothing_is_told_or_changed_without_the_token(page: Page, token: str | None, method: str, path: str) -> None:
+    answer = page.ask(path, method, LABEL, {"X-Bfrb-Token": token})
+    assert answer.status == 403
+    assert page.server.token not in answer.body.decode()
+
+
+def test_every_start_has_a_token_of_its_own(page: Page, open_page) -> None:
+    other = open_page()
+    assert len(page.server.token) >= 32
+    assert other.ask(STATE, headers={"X-Bfrb-Token": page.server.token}).status == 403
+
+
+def test_the_token_is_in_the_part_of_the_address_that_is_not_sent(page: Page) -> None:
+    address, _, fragment = page.server.url.partition("#")
+    assert address == f"http://127.0.0.1:{page.server.port}/"
+    assert fragment == f"token={page.server.token}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/../app.py",
+        "/assets/..%2fapp.py",
+        "/assets/%2e%2e/app.py",
+        "/assets/vendor/../../app.py",
+        "/assets//etc/passwd",
+        "/assets/..\\app.py",
+        "/../../../etc/passwd",
+        "/api/collections/0/recordings/../../../../etc/passwd",
+        "/api/collections/0/recordings/..%2f..%2fetc%2fpasswd",
+        "/study/train.csv",
+        "/assets/",
+    ],
+)
+def test_no_path_leads_to_a_file_outside(page: Page, path: str) -> None:
+    answer = page.ask(path)
+    assert answer.status == 404
+    assert b"import" not in answer.body
+    assert b"root:" not in answer.body
+
+
+def test_nothing_from_elsewhere_may_be_loaded(page: Page) -> None:
+    for path in ("/", "/assets/main.js", STATE, "/absent"):
+        headers = page.ask(path).headers
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "http" not in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert headers["cache-control"] == "no-store"
+
+
+def test_only_the_loopback_interface_is_listened_on(page: Page) -> None:
+    others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} | {"127.0.0.2"}
+    for address in others - {"127.0.0.1"}:
+        with socket.socket() as tried:
+            tried.settimeout(2)
+            assert tried.connect_ex((address, page.server.port)) != 0

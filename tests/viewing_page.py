@@ -1,0 +1,130 @@
+"""A served page, asked over real sockets."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bfrb.viewing.server import Server
+from bfrb.viewing.viewer import Viewer
+from bundles import make_bundle
+from cmi_files import labelled_study, write_study
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def unpack(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and arrays of a packed message, as the page reads them."""
+    size = int.from_bytes(message[:4], "little")
+    header, body = json.loads(message[4 : 4 + size]), message[4 + size :]
+    arrays = {}
+    for entry in header["arrays"]:
+        count = int(np.prod(entry["shape"]))
+        values = np.frombuffer(body, np.dtype(entry["dtype"]).newbyteorder("<"), count, entry["offset"])
+        arrays[entry["name"]] = values.reshape(entry["shape"])
+    return header, arrays
+
+
+@dataclass
+class Page:
+    """A page that is served, and a client that knows its token."""
+
+    server: Server
+    viewer: Viewer
+
+    def ask(
+        self, path: str, method: str = "GET", body: Any = None, headers: dict[str, str | None] | None = None
+    ) -> Answer:
+        """One request; a header of None is left out, a body that is no bytes is sent as JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"Host": f"127.0.0.1:{self.server.port}", "X-Bfrb-Token": self.server.token} | (headers or {})
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in given.items():
+                if value is not None:
+                    connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(data or b"")))
+            connection.endheaders(data)
+            answer = connection.getresponse()
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def first(self, path: str = "") -> Any:
+        """JSON about the first recording."""
+        answer = self.ask(f"/api/collections/0/recordings/0{path}")
+        assert answer.status == 200, answer.body
+        return answer.json
+
+
+@contextmanager
+def serving(recordings: Path | None = None, bundle: Path | None = None) -> Iterator[Page]:
+    viewer = Viewer(recordings, bundle)
+    try:
+        viewer.wait(30)
+        server = Server(viewer)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield Page(server, viewer)
+        finally:
+            server.stop()
+            thread.join(10)
+            assert not thread.is_alive()
+    finally:
+        viewer.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page() -> Iterator[OpenPage]:
+    """Serve recordings and a bundle until the end of the test."""
+    with ExitStack() as stack:
+        yield lambda *given: stack.enter_context(serving(*given))
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("view") / "model")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A folder of five labelled recordings in the CMI layout."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    write_study(folder, labelled_study())
+    return folder
+
+
+@pytest.fixture
+def page(open_page: OpenPage, study: Path, bundle: Path) -> Page:
+    """A page of five recordings and a bundle."""
+    return open_page(study, bundle)
