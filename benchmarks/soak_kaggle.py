@@ -1,0 +1,214 @@
+"""Thousands of calls to the server for Kaggle's gateway, some of them hostile.
+
+    python benchmarks/soak_kaggle.py BUNDLE [--calls 10000] [--hostile 0.05] [--seed 0]
+
+Starts `bfrb serve BUNDLE --protocol kaggle` and asks it for made-up recordings. Prints times and memory, and exits with
+1 if the server ends, a good request is not answered as the bundle does in this process, a hostile one gets neither an
+answer nor the protocol's error, or memory grows by more than the bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import grpc
+import numpy as np
+import polars as pl
+
+import bfrb
+from bfrb.data.cmi_write import rows_of
+from bfrb.gestures import CMI_GESTURES
+from bundles import make_recordings
+from kaggle_messages import arrow, request
+
+METHOD = "/kaggle_evaluation_client.KaggleEvaluationService/Send"
+GOOD_REQUESTS = 40
+GROWTH_BAR_MB = 30.0
+SETTLED = 0.2
+"""Share of the calls after which memory should not grow any more."""
+
+
+class Pickled:
+    """Would write a file if it was unpickled."""
+
+    def __reduce__(self) -> Any:
+        return (os.system, ("touch /tmp/bfrb-was-unpickled",))
+
+
+def good_requests(predictor: bfrb.Predictor) -> list[tuple[bytes, str]]:
+    """Requests, and their answers."""
+    recordings = make_recordings(GOOD_REQUESTS)
+    frames = rows_of(recordings).drop("gesture").partition_by("sequence_id", maintain_order=True)
+    subject = pl.DataFrame({"subject": ["SUBJ_000000"], "age": [30], "handedness": [1]})
+    thm_tof = pl.selectors.matches("^(thm|tof)_")
+    found = []
+    for number, rows in enumerate(frames):
+        sent = rows.with_columns(thm_tof.cast(pl.Float64).cast(pl.String)) if number % 3 == 1 else rows
+        sent = sent.with_columns(pl.when(pl.lit(value=False)).then(thm_tof)) if number % 3 == 2 else sent
+        known = subject.clear() if number % 2 else subject
+        found.append((request("predict", sent, known), predictor.predict_one(sent, known)))
+    return found
+
+
+def hostile_requests(good: bytes, rng: np.random.Generator) -> dict[str, Callable[[], bytes]]:
+    """Makers of requests that nobody should send, by what is wrong with them."""
+    rows = make_recordings(1)
+    stream = arrow(rows_of(rows).drop("gesture"))
+    file, objects, packed = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    pl.select(x=pl.repeat(0, 30_000_000)).write_ipc_stream(file, compression="zstd")
+    pl.select(x=pl.repeat(0, 30_000_000)).write_parquet(packed, compression="zstd")
+    np.save(objects, np.array([Pickled()], dtype=object), allow_pickle=True)
+    claim = b"\x93NUMPY\x01\x00\x50\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,)}".ljust(
+        80
+    )
+
+    def flipped() -> bytes:
+        data = bytearray(good)
+        for place in rng.integers(0, len(data), 8):
+            data[place] ^= 1 << rng.integers(0, 8)
+        return bytes(data)
+
+    def nested() -> bytes:
+        payload = b"\x28\x01"
+        for _ in range(1000):
+            payload = (
+                b"\x32" + _size(len(payload) + 1 + len(_size(len(payload)))) + b"\x0a" + _size(len(payload)) + payload
+            )
+        return b"\x0a\x07predict\x12" + _size(len(payload)) + payload
+
+    return {
+        "truncated stream": lambda: request("predict", stream[: rng.integers(0, len(stream))], b""),
+        "truncated request": lambda: good[: rng.integers(0, len(good))],
+        "flipped bits": flipped,
+        "random bytes": lambda: rng.bytes(int(rng.integers(0, 500))),
+        "random stream": lambda: request("predict", rng.bytes(300), rng.bytes(300)),
+        "wrong types": lambda: request("predict", b"text", b"text", tag=0x0A),
+        "no arguments": lambda: request("predict"),
+        "other columns": lambda: request("predict", pl.DataFrame({"a": [1]}), pl.DataFrame({"b": ["x"]})),
+        "packed bomb": lambda: request("predict", file.getvalue(), b""),
+        "parquet bomb": lambda: request("predict", packed.getvalue(), b""),
+        "huge claim in a stream": lambda: request("predict", _claim_all(stream, rng), b""),
+        "huge claim of an array": lambda: request("predict", claim, claim, tag=0x6A),
+        "pickled array": lambda: request("predict", objects.getvalue(), objects.getvalue(), tag=0x6A),
+        "pickle for a frame": lambda: request("predict", b"\x80\x04\x95\x10" * 9, b"\x80\x04\x95\x10"),
+        "claimed length": lambda: b"\x0a\x07predict\x12\xff\xff\xff\xff\x7f",
+        "deep nesting": nested,
+        "flood of fields": lambda: b"\x0a\x00" * 300_000,
+        "unknown endpoint": lambda: request("train", b""),
+    }
+
+
+def _size(number: int) -> bytes:
+    return bytes([number & 127 | 128]) + _size(number >> 7) if number > 127 else bytes([number])
+
+
+def _claim_all(stream: bytes, rng: np.random.Generator) -> bytes:
+    data = bytearray(stream)
+    struct.pack_into("<q", data, int(rng.integers(0, len(data) - 8)), int(rng.choice([1 << 62, 1 << 40, -1])))
+    return bytes(data)
+
+
+def resident_mb(process: int) -> float:
+    """Memory that a process holds now."""
+    with Path(f"/proc/{process}/status").open() as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024 / 1e6
+
+
+def start_server(bundle: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """A served bundle, and its port."""
+    command = [sys.executable, "-m", "bfrb.cli", "serve", str(bundle), "--protocol", "kaggle", "--any-port"]
+    with log.open("wb") as file:
+        server = subprocess.Popen(command, stderr=file)
+    while server.poll() is None:
+        told = [line for line in log.read_text().splitlines() if line.startswith("listening")]
+        if told:
+            return server, int(told[0].partition("port ")[2])
+        time.sleep(0.05)
+    raise SystemExit(f"the server did not start: {log.read_text()}")
+
+
+def ask(send: Callable[..., bytes], message: bytes) -> tuple[str, float]:
+    """Answer or status, and how long it took."""
+    begun = time.perf_counter()
+    try:
+        answer = send(message, timeout=60)[4:].decode()
+    except grpc.RpcError as error:
+        answer = f"{error.code().name}: {error.details()}"
+    return answer, time.perf_counter() - begun
+
+
+def soak(
+    send: Callable[..., bytes], server: int, options: argparse.Namespace
+) -> tuple[list[float], list[float], Counter]:
+    """Times of the good calls, memory after every hundredth call, and how often what went wrong."""
+    rng = np.random.default_rng(options.seed)
+    good = good_requests(bfrb.load(options.bundle))
+    hostile = hostile_requests(good[0][0], rng)
+    seconds, memory, wrong = [], [], Counter()
+    for number in range(options.calls):
+        if rng.random() < options.hostile:
+            kind = str(rng.choice(list(hostile)))
+            answer, _ = ask(send, hostile[kind]())
+            if answer not in CMI_GESTURES.classes and not answer.startswith("UNKNOWN: Exception calling application: "):
+                wrong[f"{kind}: {answer[:100]}"] += 1
+        else:
+            message, expected = good[rng.integers(len(good))]
+            answer, took = ask(send, message)
+            seconds.append(took)
+            if answer != expected:
+                wrong[f"good request: {answer[:100]} instead of {expected}"] += 1
+        if number % 100 == 99:
+            memory.append(resident_mb(server))
+    return seconds, memory, wrong
+
+
+def main() -> int:
+    """Print times and memory; 1 if something went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--hostile", type=float, default=0.05)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, default=Path("soak_kaggle.log"))
+    options = parser.parse_args()
+    server, port = start_server(options.bundle, options.log)
+    try:
+        with grpc.insecure_channel(f"localhost:{port}") as channel:
+            seconds, memory, wrong = soak(channel.unary_unary(METHOD), server.pid, options)
+        alive = server.poll() is None
+        begun = time.perf_counter()
+        server.send_signal(signal.SIGTERM)
+        code = server.wait(10)
+        ended_s = time.perf_counter() - begun
+    finally:
+        server.kill()
+    settled = memory[int(SETTLED * len(memory))]
+    growth = memory[-1] - settled
+    quantiles = np.quantile(seconds, [0.5, 0.95, 0.99, 1.0]) * 1000
+    print(f"{options.calls} calls, {len(seconds)} of them good")
+    print("a good call: median {:.1f} ms, p95 {:.1f}, p99 {:.1f}, longest {:.1f}".format(*quantiles))
+    print(f"memory: {memory[0]:.0f} MB after 100 calls, {settled:.0f} after a fifth, {memory[-1]:.0f} at the end")
+    print(f"SIGTERM to end: {ended_s:.2f} s, exit code {code}")
+    for problem, count in wrong.items():
+        print(f"WRONG, {count} times: {problem}")
+    unpickled = Path("/tmp/bfrb-was-unpickled").exists()
+    bars = {"alive": alive, "right": not wrong, "memory": growth < GROWTH_BAR_MB, "no pickle was run": not unpickled}
+    print(", ".join(f"{name}: {'yes' if held else 'NO'}" for name, held in bars.items()))
+    return 0 if all(bars.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Sphinx configuration."""
+
+import re
+import tomllib
+from pathlib import Path
+
+_PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+project = "bfrb"
+author = "The bfrb maintainers"
+copyright = author
+release = version = _PROJECT["version"]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"bfrb {release}"
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+napoleon_google_docstring = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_format = "short"
+
+
+def _escape_shapes(_app, _what, _name, _object, _options, lines):
+    """Keep the star of shapes such as (N, *shape) from beginning emphasis."""
+    lines[:] = [re.sub(r"(?<=, )\*(?=\w+[),])", r"\\*", line) if ">>>" not in line else line for line in lines]
+
+
+def setup(app):
+    """Register the hooks of this file."""
+    app.connect("autodoc-process-docstring", _escape_shapes)

@@ -1,0 +1,68 @@
+"""The command line: thin commands over library calls.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 usable with warnings, 2 unusable input,
+130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from bfrb.cli.benchmark import benchmark
+from bfrb.cli.data import check, ingest
+from bfrb.cli.export import export
+from bfrb.cli.import_keras import import_keras
+from bfrb.cli.predict import evaluate, predict
+from bfrb.cli.report import report
+from bfrb.cli.serve import rehearse, serve
+from bfrb.cli.simulate import simulate
+from bfrb.cli.train import train
+from bfrb.cli.view import view
+from bfrb.errors import BfrbError
+
+app = typer.Typer(
+    name="bfrb",
+    help="Recognise body-focused repetitive behaviours from a wrist-worn device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (
+    benchmark,
+    check,
+    evaluate,
+    export,
+    import_keras,
+    ingest,
+    predict,
+    rehearse,
+    report,
+    serve,
+    simulate,
+    train,
+    view,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; errors a user can mend become a message and exit code 2."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("bfrb").setLevel(logging.INFO)
+    try:
+        app()
+    except BfrbError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(
+            f"{error.strerror or error}: {error.filename or ''}".rstrip(": ") + "\n  to do: check path, rights, space"
+        )
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"error: {message}\n")
+    raise SystemExit(2)

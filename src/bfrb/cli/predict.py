@@ -1,0 +1,200 @@
+"""`bfrb predict` and `bfrb evaluate`: answers of a bundle, and how good they are."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from bfrb.cli.show import print_json, print_table, progress
+from bfrb.errors import BundleError, ConfigError
+
+if TYPE_CHECKING:
+    from bfrb.data.sources import Dataset
+    from bfrb.gestures import LabelSet
+    from bfrb.inference.bundle import Bundle
+    from bfrb.inference.predictions import Predictions
+
+log = logging.getLogger(__name__)
+
+BATCH_ROWS = 50_000
+"""Rows that are read at a time."""
+
+SHOWN_SUBJECTS = 10
+
+
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
+    data: Annotated[Path, typer.Argument(help="A store, a folder or a file with recordings.")],
+    out: Annotated[Path, typer.Option(help="Where the predictions shall be: a .csv or .parquet file.")],
+    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+) -> None:
+    """Predict the gesture of every recording, with probabilities."""
+    from bfrb.data.sources import open_source
+    from bfrb.data.tables import check_table_path, write_table
+    from bfrb.inference.predictions import Predictions
+    from bfrb.inference.predictor import load
+
+    check_table_path(out)
+    predictor = load(bundle)
+    if predictor.simulated:
+        log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
+    source = open_source(data, cast("Dataset", dataset))
+    predictor.check_device(source.device)
+    with progress("predicting") as show:
+        batches = source.batches(BATCH_ROWS, show)
+        predictions = Predictions.concat([predictor.predict(predictor.cut(batch)) for batch in batches])
+    write_table(predictions.to_frame(), out)
+    summary = summarise(predictions) | {"simulated": predictor.simulated, "out": str(out)}
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(f"{len(predictions)} recordings, predicted", ("gesture", "recordings"), summary["gestures"].items())
+        log.info("wrote %s", out)
+
+
+def summarise(predictions: Predictions) -> dict[str, Any]:
+    """How many recordings were answered, and with what."""
+    answers = predictions.gestures.tolist()
+    counts = {name: answers.count(name) for name in predictions.label_set.classes if name in answers}
+    return {"recordings": len(predictions), "gestures": dict(sorted(counts.items(), key=lambda item: -item[1]))}
+
+
+def evaluate(
+    target: Annotated[Path, typer.Argument(help="A bundle, or a .csv or .parquet file with predictions.")],
+    data: Annotated[Path | None, typer.Argument(help="Labelled recordings to predict with the bundle.")] = None,
+    truth: Annotated[str, typer.Option(help="Column of the true gestures in a file of predictions.")] = "gesture",
+    prediction: Annotated[str, typer.Option(help="Column of the predicted gestures.")] = "prediction",
+    subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
+    label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
+    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+) -> None:
+    """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
+    if target.is_file():
+        if data is not None:
+            raise ConfigError(
+                f"expected no recordings beside the predictions {target}", remedy="name a bundle to predict them with"
+            )
+        _show_scores(_score_file(target, truth, prediction, subject, label_set), as_json)
+    elif data is None:
+        print_bundle_scores(target, as_json=as_json)
+    else:
+        _show_scores(_score_recordings(target, data, dataset), as_json)
+
+
+def print_bundle_scores(path: Path, *, as_json: bool) -> None:
+    """Print the scores of a bundle's out-of-fold predictions.
+
+    Raises
+    ------
+    BundleError
+        If there is no bundle, it is damaged, or it was imported and has nothing to score.
+    """
+    from bfrb.data.tables import read_table
+    from bfrb.inference.bundle import OUT_OF_FOLD, Bundle
+    from bfrb.inference.evaluation import score_scenarios
+
+    bundle = Bundle.open(path)
+    predictions = read_table(bundle.file(OUT_OF_FOLD))
+    if predictions.is_empty():
+        raise BundleError(
+            f"the bundle {path} has no out-of-fold predictions to score: it was imported, not trained",
+            remedy="name labelled recordings of subjects that it was not trained on",
+        )
+    scores = score_scenarios(predictions, bundle.label_set)
+    _show_scores(scores | _describe(bundle, "out of fold", simulated=bundle.manifest.simulated), as_json)
+
+
+def _score_file(path: Path, truth: str, prediction: str, subject: str | None, label_set: str) -> dict[str, Any]:
+    from bfrb.data.tables import read_table
+    from bfrb.inference.evaluation import answers_in, score_answers
+
+    labels = _find_label_set(label_set)
+    scores = score_answers(answers_in(read_table(path), truth, prediction, subject, labels), labels)
+    return scores | {"label_set": labels.name, "source": str(path)}
+
+
+def _find_label_set(name: str) -> LabelSet:
+    from bfrb.gestures import LABEL_SETS
+
+    if name not in LABEL_SETS:
+        raise ConfigError(f"no label set {name!r}", remedy=f"choose {', '.join(LABEL_SETS)}")
+    return LABEL_SETS[name]
+
+
+def _score_recordings(path: Path, data: Path, dataset: str) -> dict[str, Any]:
+    from bfrb.data.sources import open_source
+    from bfrb.data.tables import read_table
+    from bfrb.inference.bundle import OUT_OF_FOLD
+    from bfrb.inference.evaluation import answer_scenarios, find_known_subjects, score_scenarios
+    from bfrb.inference.predictor import load
+
+    predictor = load(path)
+    source = open_source(data, cast("Dataset", dataset))
+    predictor.check_device(source.device)
+    with progress("predicting") as show:
+        predictions = answer_scenarios(predictor, map(predictor.cut, source.batches(BATCH_ROWS, show)))
+    known = find_known_subjects(read_table(predictor.bundle.file(OUT_OF_FOLD)), predictions["subject"].to_list())
+    if known:
+        log.warning(
+            "warning: %d of these subjects were in training (%s ...): the scores are too good; without a second "
+            "argument `bfrb evaluate` scores the out-of-fold predictions",
+            len(known),
+            known[0],
+        )
+    scores = score_scenarios(predictions, predictor.label_set)
+    described = _describe(predictor.bundle, str(data), simulated=source.simulated)
+    return scores | described | {"subjects_in_training": known}
+
+
+def _describe(bundle: Bundle, source: str, *, simulated: bool) -> dict[str, Any]:
+    return {
+        "label_set": bundle.label_set.name,
+        "source": source,
+        "simulated": simulated,
+        "trained_on_simulated": bundle.manifest.simulated,
+    }
+
+
+def _show_scores(scores: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(scores)
+        return
+    scenarios = {name: found for name, found in scores.items() if isinstance(found, dict) and "score" in found}
+    scenarios = scenarios or {"predictions": scores}
+    print_table(_heading(scores), _SUMMARY_COLUMNS, [(name, *_summary(found)) for name, found in scenarios.items()])
+    first = next(iter(scenarios.values()))
+    classes = [(name, *(found[key] for key in _CLASS_KEYS)) for name, found in first["per_class"].items()]
+    print_table(f"By class ({next(iter(scenarios))})", ("class", *_CLASS_KEYS), classes)
+    _print_subjects(first.get("per_subject", {}))
+
+
+def _heading(scores: dict[str, Any]) -> str:
+    heading = "Scores of SIMULATED recordings" if scores.get("simulated") else "Scores"
+    if scores.get("trained_on_simulated") and not scores["simulated"]:
+        heading += " of a bundle trained on SIMULATED recordings"
+    return f"{heading} ({scores['source']})"
+
+
+_SUMMARY_COLUMNS = ("scenario", "score", "95 %", "binary F1", "macro F1", "target AUC", "recordings", "subjects")
+_CLASS_KEYS = ("precision", "recall", "f1", "support")
+
+
+def _summary(scores: dict[str, Any]) -> tuple[object, ...]:
+    interval = scores.get("interval")
+    shown = None if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    keys = ("binary_f1", "macro_f1", "auc", "recordings", "subjects")
+    return (scores["score"], shown, *(scores.get(key) for key in keys))
+
+
+def _print_subjects(subjects: dict[str, dict[str, Any]]) -> None:
+    """The subjects with the lowest scores."""
+    if subjects:
+        keys = ("score", "binary_f1", "macro_f1", "recordings")
+        lowest = sorted(subjects.items(), key=lambda item: float(item[1]["score"]))[:SHOWN_SUBJECTS]
+        title = f"By subject, the lowest {len(lowest)} of {len(subjects)} (--json gives all)"
+        print_table(title, ("subject", *keys), [(name, *(found[key] for key in keys)) for name, found in lowest])

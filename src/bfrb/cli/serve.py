@@ -1,0 +1,130 @@
+"""`bfrb serve` and `bfrb rehearse`: answers of a bundle over the network, and Kaggle's evaluation on one machine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bfrb.cli.show import print_json, print_table, progress
+from bfrb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bfrb.inference.predictor import Predictor
+    from bfrb.serving.rehearse import Rehearsal
+
+log = logging.getLogger(__name__)
+
+PROTOCOLS = ("kaggle", "http")
+
+
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
+    protocol: Annotated[str, typer.Option(help="kaggle or http.")],
+    host: Annotated[str | None, typer.Option(help="Interface to listen on; by default this machine only.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    any_port: Annotated[bool, typer.Option("--any-port", help="kaggle: take a later port if one is taken.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="kaggle: errors instead of the fallback gesture.")] = False,
+    fallback: Annotated[str | None, typer.Option(help="kaggle: the answer where none can be given.")] = None,
+) -> None:
+    """Answer requests with a bundle until stopped by Ctrl-C or SIGTERM."""
+    if protocol == "kaggle":
+        _serve_kaggle(bundle, host=host, port=port, any_port=any_port or None, strict=strict, fallback=fallback)
+    elif protocol == "http":
+        _serve_http(bundle, host, port)
+    else:
+        raise ConfigError(f"no protocol {protocol!r}", remedy=f"choose {' or '.join(PROTOCOLS)}")
+
+
+def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None:
+    from bfrb.serving.kaggle import FALLBACK_GESTURE, ServerOptions, bundle_server
+
+    chosen = ServerOptions(fallback=fallback or FALLBACK_GESTURE, **options)
+    server = bundle_server(_load(bundle), chosen)
+    server.start()
+    server.wait()
+
+
+def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:
+    from importlib import import_module
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    import_module("bfrb.serving.http").serve_http(bundle, **given)
+
+
+def _load(bundle: Path) -> Predictor:
+    from bfrb.inference.predictor import load
+
+    predictor = load(bundle)
+    if predictor.simulated:
+        log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
+    return predictor
+
+
+def rehearse(
+    bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
+    test: Annotated[Path, typer.Option(help="The test set, a CSV file in the CMI layout.")],
+    demographics: Annotated[Path, typer.Option(help="The demographics of its subjects, a CSV file.")],
+    out: Annotated[Path, typer.Option(help="Where the submission shall be.")] = Path("submission.parquet"),
+    seed: Annotated[int, typer.Option(help="Of the order of the sequences.")] = 0,
+    string_columns: Annotated[bool, typer.Option("--string-columns", help="Send thm and tof as texts.")] = False,
+    all_null: Annotated[bool, typer.Option("--all-null", help="Send no thm and tof readings.")] = False,
+    repeat_calls: Annotated[bool, typer.Option("--repeat-calls", help="Ask for every sequence twice.")] = False,
+    empty_demographics: Annotated[bool, typer.Option("--empty-demographics", help="Send no demographics.")] = False,
+    slow_client: Annotated[float, typer.Option(help="Seconds to wait before every call.")] = 0.0,
+    imu_share: Annotated[float, typer.Option(help="Share of the sequences without thm and tof readings.")] = 0.0,
+    strict: Annotated[bool, typer.Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+) -> None:
+    """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
+    from bfrb.data.gateway_files import GatewayFiles
+    from bfrb.data.tables import check_table_path
+    from bfrb.serving.kaggle import ServerOptions, bundle_server
+    from bfrb.serving.ports import LOOPBACK
+    from bfrb.serving.rehearse import Gateway, Traps
+    from bfrb.serving.rehearse import rehearse as run
+
+    check_table_path(out)
+    traps = Traps(string_columns, all_null, repeat_calls, empty_demographics, slow_client, imu_share)
+    start = time.perf_counter()
+    server = bundle_server(_load(bundle), ServerOptions(strict=strict, host=LOOPBACK, port=0))
+    loaded_s = time.perf_counter() - start
+    files = GatewayFiles.read(test, demographics)
+    start = time.perf_counter()
+    with server.running() as port, Gateway.connect(f"{LOOPBACK}:{port}") as gateway, progress("rehearsing") as show:
+        rehearsal = run(gateway, files, traps, seed, show)
+    total_s = time.perf_counter() - start
+    rehearsal.write(out)
+    summary = _summarise(rehearsal) | {"failures": server.failures, "load_s": loaded_s, "total_s": total_s}
+    _show(summary | {"out": str(out)}, as_json)
+
+
+def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
+    """Counts, and times of the calls in milliseconds."""
+    import numpy as np
+
+    median, late, last = (
+        np.quantile(rehearsal.seconds, [0.5, 0.95, 1.0]) * 1000 if len(rehearsal.seconds) else [0.0] * 3
+    )
+    return {
+        "sequences": len(rehearsal.ids),
+        "calls": len(rehearsal.seconds),
+        "changed": len(rehearsal.changed),
+        "median_ms": float(median),
+        "p95_ms": float(late),
+        "max_ms": float(last),
+    }
+
+
+def _show(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+        return
+    print_table("Rehearsal of Kaggle's evaluation", ("", "found"), summary.items())
+    if summary["failures"]:
+        log.warning("warning: %d requests could not be predicted, and got the fallback gesture", summary["failures"])
+    if summary["changed"]:
+        log.warning("warning: %d sequences were answered differently when asked again", summary["changed"])

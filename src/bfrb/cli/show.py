@@ -1,0 +1,60 @@
+"""How commands show things: progress on stderr; tables and JSON, their results, on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+_WIDTH_IN_FILES = 140
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr, if that is a terminal; yields a function that is told the share done, from 0 to 1."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(description, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on stdout. Numbers are aligned right; floats have three decimals, None is a dash."""
+    from rich.console import Console
+    from rich.table import Table
+
+    cells = [[_cell(value) for value in row] for row in rows]
+    numeric = [all(isinstance(cell, _Number) for cell in column) for column in zip(*cells, strict=True)]
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name, is_numeric in zip(columns, numeric or [False] * len(columns), strict=True):
+        table.add_column(name, justify="right" if is_numeric else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else _WIDTH_IN_FILES, markup=False, highlight=False).print(table)
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """One JSON object on stdout."""
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+class _Number(str):
+    """A number as text."""
+
+    __slots__ = ()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return _Number("-")
+    if isinstance(value, float):
+        return _Number(f"{value:.3f}")
+    return _Number(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

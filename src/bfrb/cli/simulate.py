@@ -1,0 +1,65 @@
+"""`bfrb simulate`: a made-up study in the layout of the real one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bfrb.data.recordings import Recordings
+    from bfrb.simulate.spec import StudySpec
+
+logger = logging.getLogger(__name__)
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="The folder to make, or with --show the picture.")],
+    subjects: Annotated[int | None, typer.Option(min=1, help="Number of subjects; 81 are the real study.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
+    preset: Annotated[str, typer.Option(help="study, wide, or a .toml file with a study spec.")] = "study",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    processes: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
+    show: Annotated[str | None, typer.Option(help="Only draw this sequence, such as SEQ_000012; OUT is a PNG.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a simulated study that is there.")] = False,
+) -> None:
+    """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
+    from bfrb.data.cmi_write import check_format, check_new_folder, write_cmi
+    from bfrb.simulate.files import mark_of
+    from bfrb.simulate.study import simulate_subjects
+
+    spec = read_study_spec(preset, subjects, set_ or [])
+    if show is not None:
+        from bfrb.reports.wearer import draw_wearer
+
+        logger.info("wrote %s", draw_wearer(spec, seed, show, out))
+        return
+    kind = check_format(file_format)
+    check_new_folder(out, overwrite)
+    workers = min(processes or os.cpu_count() or 1, spec.subjects)
+    parts = _watched(simulate_subjects(spec, seed, workers), spec.subjects)
+    write_cmi(parts, out, file_format=kind, mark=mark_of(spec, seed), overwrite=overwrite)
+    logger.info("wrote %s: %d simulated subjects", out, spec.subjects)
+
+
+def read_study_spec(preset: str, subjects: int | None, assignments: Iterable[str]) -> StudySpec:
+    """The spec that the options describe."""
+    from bfrb.simulate.spec import StudySpec, named_spec
+
+    path = Path(preset)
+    spec = StudySpec.from_toml(path.read_text(encoding="utf-8")) if path.suffix == ".toml" else named_spec(preset)
+    more = [] if subjects is None else [f"subjects={subjects}"]
+    return spec.updated([*more, *assignments])
+
+
+def _watched(parts: Iterator[Recordings], total: int) -> Iterator[Recordings]:
+    """The same parts, with a progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return iter(track(parts, total=total, description="simulating subjects", console=Console(stderr=True)))

@@ -1,0 +1,158 @@
+"""`bfrb train`: recordings to a bundle."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from bfrb.config import RunSpec, read_preset
+from bfrb.errors import BfrbError, ConfigError
+
+if TYPE_CHECKING:
+    from bfrb.data.folds import Folds
+    from bfrb.data.sources import Dataset, Source
+    from bfrb.training.crossval import Status
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    source: Annotated[Path, typer.Argument(help="A store, a folder or a file with labelled recordings.")],
+    out: Annotated[Path, typer.Option(help="Where the bundle shall be.")],
+    preset: Annotated[str, typer.Option(help="quick, baseline, or a .toml file with a run spec.")] = "quick",
+    folds: Annotated[str | None, typer.Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
+    networks: Annotated[str | None, typer.Option(help="Names, separated by commas.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Networks trained at a time; 0: one per core.")] = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run away.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page about the bundle.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+) -> None:
+    """Train an ensemble over subject-wise folds and write it as a bundle. A stopped run goes on when repeated."""
+    spec, fold_file = _read_options(preset, folds, networks, seed, set_ or [])
+    check_training_installed()
+    from bfrb.cli.predict import print_bundle_scores
+    from bfrb.data.sources import open_source
+    from bfrb.training.crossval import RunOptions, cross_validate
+
+    with _TrainingProgress() as shown:
+        options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
+        try:
+            opened = open_source(source, cast("Dataset", dataset), demographics)
+            bundle = cross_validate(opened, spec, out, folds=fold_file, options=options)
+        except KeyboardInterrupt:
+            logger.warning("stopped; the same command goes on from here (%s.partial)", out)
+            raise typer.Exit(130) from None
+    logger.info("wrote %s", bundle)
+    print_bundle_scores(bundle, as_json=as_json)
+    if not no_report:
+        write_report_beside(bundle, opened)
+
+
+def check_training_installed() -> None:
+    """Refuse to train without the packages that only training needs.
+
+    Raises
+    ------
+    ConfigError
+        If one is not installed.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "onnx", "onnxscript", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"training needs {', '.join(missing)}", remedy='install them with: pip install "bfrb[train]"')
+
+
+def write_report_beside(bundle: Path, source: Source) -> None:
+    """Write the page about a new bundle, if that can be done; the bundle is good without it.
+
+    Parameters
+    ----------
+    bundle
+        The bundle. Its own files are checksummed, so the page lies beside it.
+    source
+        What it was trained on.
+    """
+    from bfrb.reports.html import default_page, missing_packages, write_report
+
+    missing = missing_packages()
+    if missing:
+        logger.info("no report, for %s is not installed: pip install 'bfrb[report]'", " and ".join(missing))
+        return
+    page = default_page(bundle)
+    try:
+        write_report(bundle, page, source)
+    except (BfrbError, OSError) as error:
+        logger.warning("the bundle is complete, but its report could not be written: %s", error)
+    else:
+        logger.info("wrote %s", page)
+
+
+def _read_options(
+    preset: str, folds: str | None, networks: str | None, seed: int | None, assignments: list[str]
+) -> tuple[RunSpec, Folds | None]:
+    """The run spec with the command line's changes, and the folds if they come from a file."""
+    changes = list(assignments)
+    if seed is not None:
+        changes.append(f"seed={seed}")
+    if networks is not None:
+        names = [name.strip() for name in networks.split(",") if name.strip()]
+        changes.append(f"networks={names}")
+    fold_file = None
+    if folds is not None and folds != "subject" and not folds.isdecimal():
+        from bfrb.data.folds import Folds
+
+        fold_file = Folds.read(Path(folds))
+        changes.append(f"folds={len(fold_file)}")
+    elif folds is not None:
+        changes.append(f"folds={folds}")
+    return read_preset(preset).updated(changes), fold_file
+
+
+class _TrainingProgress:
+    """One line on stderr: members and epochs done, the newest scores, the time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task("preparing", total=1.0)
+
+    def __enter__(self) -> _TrainingProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, status: Status) -> None:
+        """Show how far the run is."""
+        self._progress.update(self._task, completed=status.share, description=describe(status))
+
+
+def describe(status: Status) -> str:
+    """The state of a run in one line, such as `3/20 trained | two_branch-01 epoch 12/160 loss 1.93 score 0.61`."""
+    parts = [f"{len(status.finished)}/{len(status.histories)} trained"]
+    for name, history in status.histories.items():
+        if name not in status.finished and history:
+            newest = history[-1]
+            score = "" if newest.score is None else f" score {newest.score:.3f}"
+            epochs = f"{newest.epoch + 1}/{status.plan.spec.training.epochs}"
+            parts.append(f"{name} epoch {epochs} loss {newest.loss:.2f}{score}")
+    return " | ".join(parts)

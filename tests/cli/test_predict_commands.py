@@ -1,0 +1,295 @@
+"""`bfrb predict` and `bfrb evaluate`, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bfrb.cli import main
+from bfrb.data.device import GALAXY_WATCH, HELIOS
+from bfrb.gestures import CMI_GESTURES, SEARLE_BEHAVIORS
+from bundles import make_bundle
+
+WINNER = ("cmi", "first_place_oof_compare.csv")
+
+
+class Result:
+    """Exit code and what was printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+
+Bfrb = Callable[..., Result]
+
+
+@pytest.fixture
+def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
+    """Run a command in this process; a traceback would come out as the exception itself."""
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["bfrb", *map(str, arguments)])
+        monkeypatch.setattr("logging.root.handlers", [])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return Result(int(stopped.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
+
+
+def rows(number: int, gesture: str | None, length: int = 25) -> pl.DataFrame:
+    """One still recording in the CMI layout."""
+    still = {"acc": (0.5 * number, 0.0, 9.81), "quaternion": (1.0, 0.0, 0.0, 0.0), "thm": (27.0,) * 5}
+    columns = {
+        "sequence_id": f"SEQ_{number:06d}",
+        "sequence_counter": pl.int_range(length),
+        "subject": f"S{number % 3}",
+    }
+    if gesture is not None:
+        columns["gesture"] = gesture
+    for sensor in HELIOS.sensors:
+        values = still.get(sensor.name, (120,) * len(sensor.columns))
+        columns |= dict(zip(sensor.columns, values, strict=True))
+    constants = {name: value if isinstance(value, pl.Expr) else pl.lit(value) for name, value in columns.items()}
+    return pl.select(pl.int_range(length).alias("row")).with_columns(**constants).drop("row")
+
+
+def study(folder: Path, *, labelled: bool = True, count: int = 7) -> Path:
+    """A CSV of a few recordings."""
+    gestures = [CMI_GESTURES.classes[number] if labelled else None for number in range(count)]
+    path = folder / ("labelled.csv" if labelled else "unlabelled.csv")
+    pl.concat([rows(number, gesture) for number, gesture in enumerate(gestures)]).write_csv(path)
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_predictions_are_written_with_probabilities(bfrb: Bfrb, bundle: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"predictions{suffix}"
+    result = bfrb("predict", bundle, study(tmp_path), "--out", out)
+    assert result.code == 0
+    table = pl.read_csv(out) if suffix == ".csv" else pl.read_parquet(out)
+    assert table.columns == ["sequence_id", "gesture", "confidence", *CMI_GESTURES.classes]
+    assert table["sequence_id"].to_list() == [f"SEQ_{number:06d}" for number in range(7)]
+    assert table.select(pl.sum_horizontal(CMI_GESTURES.classes)).to_series().to_list() == pytest.approx([1.0] * 7)
+    assert names(tmp_path) == sorted(["labelled.csv", out.name])
+
+
+def test_reading_in_batches_changes_nothing(
+    bfrb: Bfrb, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, outs = study(tmp_path), [tmp_path / "whole.parquet", tmp_path / "parts.parquet"]
+    bfrb("predict", bundle, data, "--out", outs[0])
+    monkeypatch.setattr(sys.modules["bfrb.cli.predict"], "BATCH_ROWS", 30)
+    bfrb("predict", bundle, data, "--out", outs[1])
+    whole, parts = (pl.read_parquet(out) for out in outs)
+    assert whole["sequence_id"].equals(parts["sequence_id"])
+    difference = whole.select(CMI_GESTURES.classes).to_numpy() - parts.select(CMI_GESTURES.classes).to_numpy()
+    assert abs(difference).max() < 1e-6
+
+
+def test_json_says_what_was_done_and_nothing_else_is_printed(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    result = bfrb("predict", bundle, study(tmp_path), "--out", tmp_path / "p.csv", "--json")
+    assert result.json["recordings"] == sum(result.json["gestures"].values()) == 7
+    assert result.json["simulated"] is False
+    assert "simulated" not in result.err
+
+
+def test_a_bundle_of_simulated_recordings_says_so(bfrb: Bfrb, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "model", simulated=True)
+    result = bfrb("predict", bundle, study(tmp_path), "--out", tmp_path / "p.csv", "--json")
+    assert result.json["simulated"] is True
+    assert "trained on simulated recordings" in result.err
+    assert "SIMULATED" in bfrb("evaluate", bundle).out
+    assert bfrb("evaluate", bundle, "--json").json["simulated"] is True
+    on_real = bfrb("evaluate", bundle, study(tmp_path))
+    assert "Scores of a bundle trained on SIMULATED recordings" in on_real.out
+
+
+@pytest.mark.parametrize(
+    ("out", "complaint"),
+    [("p.txt", "ends in .csv or .parquet"), ("p", "ends in .csv or .parquet"), ("absent/p.csv", "no folder")],
+)
+def test_an_impossible_output_is_refused_first(
+    bfrb: Bfrb, bundle: Path, tmp_path: Path, out: str, complaint: str
+) -> None:
+    result = bfrb("predict", bundle, tmp_path / "not even looked at", "--out", tmp_path / out)
+    assert result.code == 2
+    assert complaint in result.err
+    assert names(tmp_path) == []
+
+
+def truncated(data: bytes) -> bytes:
+    return data[: len(data) * 2 // 3]
+
+
+def with_glitch(data: bytes) -> bytes:
+    return data.replace(b"9.81", b"9e9", 1)
+
+
+@pytest.mark.parametrize("damage", [truncated, with_glitch, lambda _: b"", lambda _: b"\x00\x01\x02" * 999])
+def test_damaged_recordings_leave_no_predictions(
+    bfrb: Bfrb, bundle: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    data = study(tmp_path)
+    data.write_bytes(damage(data.read_bytes()))
+    out = tmp_path / "p.csv"
+    out.write_text("the predictions of yesterday")
+    result = bfrb("predict", bundle, data, "--out", out)
+    assert result.code == 2
+    assert result.err.startswith("error: ")
+    assert "to do: " in result.err
+    assert out.read_text() == "the predictions of yesterday"
+    assert names(tmp_path) == ["labelled.csv", "p.csv"]
+
+
+def test_recordings_of_another_device_are_refused(bfrb: Bfrb, tmp_path: Path) -> None:
+    watch = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
+    for command in (
+        ("predict", watch, study(tmp_path), "--out", tmp_path / "p.csv"),
+        ("evaluate", watch, study(tmp_path)),
+    ):
+        result = bfrb(*command)
+        assert result.code == 2
+        assert "device 'galaxy_watch', got 'helios'" in result.err
+
+
+def test_a_damaged_bundle_is_refused(bfrb: Bfrb, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "model")
+    graph = bundle / "members" / "two_branch-00.onnx"
+    graph.write_bytes(truncated(graph.read_bytes()))
+    for command in (("predict", bundle, study(tmp_path), "--out", tmp_path / "p.csv"), ("evaluate", bundle)):
+        result = bfrb(*command)
+        assert result.code == 2
+        assert "members/two_branch-00.onnx changed" in result.err
+        assert "copy the bundle again" in result.err
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_what_is_no_bundle_is_refused(bfrb: Bfrb, tmp_path: Path) -> None:
+    for target, complaint in ((tmp_path, "has no bundle.json"), (tmp_path / "absent", "there is no bundle")):
+        result = bfrb("evaluate", target)
+        assert result.code == 2
+        assert complaint in result.err
+
+
+def test_a_bundle_is_scored_out_of_fold(bfrb: Bfrb, bundle: Path) -> None:
+    scores = bfrb("evaluate", bundle, "--json").json
+    for name in ("all", "imu", "half"):
+        assert {"score", "binary_f1", "macro_f1", "interval", "auc", "per_class", "per_subject"} <= set(scores[name])
+    assert scores["simulated"] is False
+    shown = bfrb("evaluate", bundle).out
+    assert "Scores (out of fold)" in shown
+    assert f"{scores['half']['score']:.3f}" in shown
+    assert "SIMULATED" not in shown
+
+
+def test_a_bundle_is_scored_on_labelled_recordings(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    result = bfrb("evaluate", bundle, study(tmp_path), "--json")
+    assert [result.json[name]["recordings"] for name in ("all", "imu", "half")] == [7, 7, 7]
+    assert result.json["subjects_in_training"] == []
+    assert "warning" not in result.err
+
+
+def test_subjects_from_training_are_warned_about(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    data = study(tmp_path)
+    data.write_text(data.read_text().replace("S1", "SUBJ_000001"))
+    result = bfrb("evaluate", bundle, data, "--json")
+    assert result.json["subjects_in_training"] == ["SUBJ_000001"]
+    assert "1 of these subjects were in training" in result.err
+
+
+def test_unlabelled_recordings_cannot_be_scored(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    result = bfrb("evaluate", bundle, study(tmp_path, labelled=False))
+    assert result.code == 2
+    assert "expected recordings with a gesture" in result.err
+
+
+def write_predictions(folder: Path, **columns: list[object]) -> Path:
+    pl.DataFrame(columns).write_csv(folder / "answers.csv")
+    return folder / "answers.csv"
+
+
+def test_a_file_of_predictions_is_scored_at_the_top_level(bfrb: Bfrb, tmp_path: Path) -> None:
+    gestures = ["Wave hello", "Neck - scratch"]
+    path = write_predictions(tmp_path, gesture=gestures, prediction=gestures, who=["a", "b"])
+    assert bfrb("evaluate", path, "--json").json["score"] == 1.0
+    assert list(bfrb("evaluate", path, "--subject", "who", "--json").json["per_subject"]) == ["a", "b"]
+    assert "By subject" in bfrb("evaluate", path, "--subject", "who").out
+
+
+def test_predictions_of_other_label_sets_are_scored(bfrb: Bfrb, tmp_path: Path) -> None:
+    path = write_predictions(tmp_path, gesture=["none", "nail biting"], prediction=["none", "nail biting"])
+    assert bfrb("evaluate", path, "--label-set", "searle2021", "--json").json["score"] == 1.0
+    result = bfrb("evaluate", path, "--label-set", "searle")
+    assert result.code == 2
+    assert "choose cmi, searle2021" in result.err
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"gesture": ["Wave hello"], "prediction": ["Waves hello"]}, "found 'Waves hello'"),
+        ({"gesture": ["Wave hello", "Wave hello"], "prediction": ["Wave hello", None]}, "found None"),
+        ({"gesture": ["Wave hello"], "prediction": [3]}, "found 3"),
+        ({"gesture": ["Wave hello"]}, "expected the column 'prediction'"),
+        ({"gesture": [], "prediction": []}, "at least one"),
+    ],
+)
+def test_predictions_that_cannot_be_scored_are_refused(
+    bfrb: Bfrb, tmp_path: Path, columns: dict[str, list[object]], complaint: str
+) -> None:
+    result = bfrb("evaluate", write_predictions(tmp_path, **columns))
+    assert result.code == 2
+    assert complaint in result.err
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 but not really", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".txt"])
+def test_files_that_are_no_table_are_refused(bfrb: Bfrb, tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"answers{suffix}"
+    path.write_bytes(content)
+    result = bfrb("evaluate", path)
+    assert result.code == 2
+    assert result.err.startswith("error: ")
+
+
+def test_recordings_beside_a_file_of_predictions_are_refused(bfrb: Bfrb, tmp_path: Path) -> None:
+    path = write_predictions(tmp_path, gesture=["Wave hello"], prediction=["Wave hello"])
+    assert bfrb("evaluate", path, tmp_path).code == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"), [("pred_all", (0.855, 0.989, 0.721)), ("pred_imu", (0.810, 0.984, 0.636))]
+)
+def test_the_winners_predictions_score_as_published(
+    bfrb: Bfrb, real_data: Path, column: str, expected: tuple[float, float, float]
+) -> None:
+    path = real_data.joinpath(*WINNER)
+    scores = bfrb("evaluate", path, "--truth", "gesture", "--prediction", column, "--json").json
+    assert (scores["score"], scores["binary_f1"], scores["macro_f1"]) == pytest.approx(expected, abs=5e-4)
+
+
+def test_real_recordings_are_predicted(bfrb: Bfrb, bundle: Path, real_data: Path, tmp_path: Path) -> None:
+    result = bfrb("predict", bundle, real_data / "cmi" / "test.csv", "--out", tmp_path / "p.csv")
+    assert result.code == 0
+    table = pl.read_csv(tmp_path / "p.csv")
+    assert table["sequence_id"].to_list() == ["SEQ_000001", "SEQ_000011"]
+    assert set(table["gesture"]) <= set(CMI_GESTURES.classes)

@@ -1,0 +1,53 @@
+"""`bfrb report`, as it is typed, and the page that training writes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bfrb.cli import app
+from bfrb.cli.train import write_report_beside
+from bfrb.data.sources import open_source
+from bfrb.reports import html
+from bundles import make_bundle
+from page_checks import Page, check_self_contained, check_well_made
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
+
+
+def test_a_page_about_real_recordings(bundle: Path, tmp_path: Path, real_data: Path) -> None:
+    sample = real_data / "cmi" / "train_sample.csv"
+    done = CliRunner().invoke(
+        app, ["report", str(bundle), "--data", str(sample), "--out", str(tmp_path / "report.html")]
+    )
+    assert done.exit_code == 0, done.output
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    check_self_contained(page)
+    check_well_made(page)
+    assert "On people who were not in training" in page.visible
+    assert "15" in page.visible
+
+
+def test_a_page_is_written_beside_the_bundle_by_default(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "render", lambda _: "a page")
+    assert CliRunner().invoke(app, ["report", str(bundle)]).exit_code == 0
+    assert bundle.with_name("model.report.html").read_text(encoding="utf-8") == "a page"
+
+
+def test_training_goes_on_without_a_report(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, real_data: Path
+) -> None:
+    source = open_source(real_data / "cmi" / "train_sample.csv")
+    with caplog.at_level(logging.INFO), monkeypatch.context() as missing:
+        missing.setattr(html, "find_spec", lambda _: None)
+        write_report_beside(bundle, source)
+    assert "bfrb[report]" in caplog.text
+    write_report_beside(tmp_path / "nothing", source)
+    assert "report could not be written" in caplog.text
+    assert not (tmp_path / "nothing.report.html").exists()

@@ -1,0 +1,88 @@
+"""`bfrb view`, as it is typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="the viewer is not installed: pip install 'bfrb[view]'")
+
+from cmi_files import labelled_study, write_study
+
+
+@contextmanager
+def viewing(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, with temporary files in a folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bfrb.cli", "view", *map(str, arguments), "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_its_address_and_leaves_nothing_when_it_is_stopped(tmp_path: Path, stop: signal.Signals) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    data = write_study(tmp_path, labelled_study())
+    with viewing(data, folder=temporary) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}", url)
+        with urllib.request.urlopen(url.partition("#")[0], timeout=10) as answer:
+            assert b"<title>bfrb view</title>" in answer.read()
+        assert any(temporary.glob("bfrb*"))
+        process.send_signal(stop)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert url.partition("=")[2] not in err
+    assert list(temporary.glob("bfrb*")) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n"])
+def test_a_source_that_cannot_be_read_is_refused_at_once(tmp_path: Path, content: bytes) -> None:
+    data = tmp_path / "broken.csv"
+    data.write_bytes(content)
+    with viewing(data, folder=tmp_path) as process:
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert out == ""
+    assert err.splitlines()[0].startswith("error: ")
+    assert "to do: " in err
+    assert list(tmp_path.glob("*bfrb*")) == []
+
+
+def test_paths_that_lead_nowhere_and_taken_ports_are_refused(tmp_path: Path) -> None:
+    data = write_study(tmp_path, labelled_study())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for arguments, complaint in (
+            ([tmp_path / "absent"], "no such file"),
+            ([data, "--bundle", tmp_path / "absent"], "no such file"),
+            ([data, "--bundle", tmp_path], "bundle.json"),
+            ([data, "--port", port], "cannot be used"),
+        ):
+            with viewing(*arguments, folder=tmp_path) as process:
+                _, err = process.communicate(timeout=30)
+            assert process.returncode == 2, err
+            assert complaint in err

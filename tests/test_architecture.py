@@ -1,0 +1,165 @@
+"""The laws of the house, asserted on the package as it is and on small trees that break them."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import laws
+from laws import Module
+
+ROOT = Path(__file__).resolve().parents[1]
+
+Law = Callable[[Sequence[Module]], list[str]]
+
+LAWS: dict[str, Law] = {
+    name.removeprefix("find_").replace("_", " "): law
+    for name, law in inspect.getmembers(laws, inspect.isfunction)
+    if name.startswith("find_") and name != "find_imports"
+}
+
+
+@cache
+def package() -> tuple[Module, ...]:
+    return tuple(laws.read_package(ROOT / "src" / "bfrb"))
+
+
+def tree(files: Mapping[str, str]) -> list[Module]:
+    """A made-up package; every file has a docstring, so that it breaks no law by itself."""
+    return [Module(PurePosixPath(path), f'"""A file."""\n{text}') for path, text in files.items()]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_package_obeys(law: str) -> None:
+    assert LAWS[law](package()) == []
+
+
+def test_the_whole_package_is_read() -> None:
+    names = {module.name for module in package()}
+    assert {"bfrb", "bfrb.errors", "bfrb.data", "bfrb.data.device", "bfrb.cli.__main__"} <= names
+
+
+LONG_BODY = "\n".join(f"    x{line} = {line}" for line in range(40))
+
+BROKEN: dict[str, list[tuple[dict[str, str], str]]] = {
+    "upward imports": [
+        ({"data/a.py": "from bfrb.features.b import c", "features/b.py": ""}, "data/a.py:2 imports bfrb.features.b"),
+        ({"data/a.py": "def f():\n    import bfrb.cli"}, "data/a.py:3 imports bfrb.cli"),
+        ({"gestures.py": "from . import data", "data/__init__.py": ""}, "gestures.py:2 imports bfrb.data"),
+        ({"models/a.py": "from bfrb.simulate import b", "simulate/b.py": ""}, "models/a.py:2 imports bfrb.simulate.b"),
+        ({"metrics.py": "from importlib import import_module\nimport_module('bfrb.reports')"}, "metrics.py:3"),
+    ],
+    "unranked parts": [({"attic/a.py": ""}, "attic has no rank")],
+    "cycles": [
+        (
+            {"data/a.py": "from bfrb.data import b", "data/b.py": "def f():\n    from bfrb.data.a import g"},
+            "bfrb.data.a reaches itself",
+        ),
+        ({"data/a.py": "from .b import c", "data/b.py": "from . import a"}, "bfrb.data.b reaches itself"),
+    ],
+    "heavy prediction": [
+        (
+            {"inference/predictor.py": "from bfrb.data import a", "data/a.py": "def f():\n    import torch.nn"},
+            "bfrb.data.a:3 imports torch.nn",
+        ),
+        ({"serving/http.py": "import matplotlib.pyplot"}, "bfrb.serving.http:2 imports matplotlib.pyplot"),
+    ],
+    "guests outside": [
+        ({"features/a.py": "def f():\n    from torch import nn"}, "features/a.py:3 imports torch"),
+        ({"inference/bundle.py": "import keras"}, "inference/bundle.py:2 imports keras"),
+        ({"training/trainer.py": "import ray"}, "training/trainer.py:2 imports ray"),
+        ({"reports/a.py": "import polars as pl"}, "reports/a.py:2 imports polars"),
+        ({"training/a.py": "import importlib\nimportlib.import_module('keras.layers')"}, "training/a.py:3"),
+        ({"inference/bundle.py": "import pickle"}, "inference/bundle.py:2 imports pickle"),
+    ],
+    "raw names": [
+        ({"features/a.py": "x = frame['rot_w']"}, "features/a.py:2 names the raw column 'rot_w'"),
+        ({"cli/a.py": "x = 'tof_3_v17'"}, "cli/a.py:2 names the raw column 'tof_3_v17'"),
+        ({"models/a.py": "x = f'thm_{site}'"}, "models/a.py:2 names the raw column 'thm_'"),
+    ],
+    "prints": [({"data/a.py": "print(1)"}, "data/a.py:2 prints")],
+    "asserts": [({"data/a.py": "def f(x):\n    assert x"}, "data/a.py:3 asserts")],
+    "bare excepts": [({"cli/a.py": "try:\n    f()\nexcept:\n    pass"}, "cli/a.py:4 catches everything")],
+    "hidden randomness": [
+        ({"simulate/a.py": "x = np.random.default_rng()"}, "simulate/a.py:2 makes a generator"),
+        ({"simulate/a.py": "from random import choice"}, "simulate/a.py:2 imports random"),
+    ],
+    "vague files": [({"data/utils.py": ""}, "data/utils.py:1"), ({"cli/helpers.py": ""}, "cli/helpers.py:1")],
+    "long files": [({"data/a.py": "\n" * laws.MAX_FILE_LINES}, "data/a.py:1 has 401 lines")],
+    "long signatures": [
+        ({"data/a.py": "def f(a, b, c, d, *, e, f, g): ..."}, "data/a.py:2 f has 7 parameters"),
+    ],
+    "long functions": [
+        ({"data/a.py": f"def f():\n{LONG_BODY}"}, "data/a.py:2 f has 41 lines"),
+        ({"data/a.py": f"def f():\n{LONG_BODY}"}, "the median function has 41 lines"),
+    ],
+    "undocumented": [
+        ({"data/a.py": "def f(): ..."}, "data/a.py:2 f has no docstring"),
+        ({"data/a.py": "class A:\n    '''A.'''\n    def f(self): ..."}, "data/a.py:4 f has no docstring"),
+    ],
+}
+
+
+def test_every_law_has_an_example_that_breaks_it() -> None:
+    assert set(BROKEN) == set(LAWS)
+
+
+@pytest.mark.parametrize(
+    ("law", "files", "complaint"), [(law, *example) for law, examples in BROKEN.items() for example in examples]
+)
+def test_a_broken_law_is_found(law: str, files: dict[str, str], complaint: str) -> None:
+    assert any(complaint in line for line in LAWS[law](tree(files))), LAWS[law](tree(files))
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_tidy_tree_breaks_no_law(law: str) -> None:
+    files = {
+        "__init__.py": "",
+        "errors.py": "",
+        "data/device.py": "import polars\nfrom bfrb.errors import A\nNAME = 'rot_w'",
+        "models/net.py": "import torch\nfrom bfrb.data.device import NAME",
+        "training/executors.py": "def f():\n    '''Run.'''\n    import ray",
+        "inference/predictor.py": "from bfrb.data import device\nimport numpy",
+        "inference/export.py": "def f():\n    '''Export.'''\n    import torch\n    from bfrb.models import net",
+        "cli/main.py": "def f(self, a, b, c, d, e, g):\n    '''Show.'''\n    print(a)",
+        "features/wearing.py": "class A:\n    '''A.'''\n    def f(self, a, b, c, d, e, g):\n        '''Turn.'''",
+    }
+    assert LAWS[law](tree(files)) == []
+
+
+def test_a_docstring_does_not_count_as_length() -> None:
+    [(_, function)] = laws._functions(tree({"a.py": 'def f():\n    """One\n\n    two.\n    """\n    return 1'}))
+    assert laws.count_lines(function) == 2
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level packages loaded by a fresh interpreter that runs the statement."""
+    code = f"import sys\n{statement}\nsys.stdout.write(' '.join({{name.split('.')[0] for name in sys.modules}}))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_bfrb_loads_nothing_heavy() -> None:
+    loaded = modules_after("import bfrb")
+    assert "bfrb" in loaded
+    assert not loaded & {*laws.HEAVY, "numpy", "polars", "pandas", "scipy", "sklearn", "onnxruntime", "pydantic"}
+
+
+def test_the_predictor_loads_no_training_framework() -> None:
+    loaded = modules_after("import bfrb.inference.predictor")
+    assert "numpy" in loaded
+    assert not loaded & {*laws.HEAVY, "pandas", "scipy", "sklearn"}
+
+
+def test_the_command_line_starts_without_frameworks() -> None:
+    assert not modules_after("import bfrb.cli") & {*laws.HEAVY, "pandas", "scipy", "sklearn", "onnxruntime"}
