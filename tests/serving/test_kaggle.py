@@ -377,6 +377,22 @@ server.wait()
 """
 
 
+SIGNALLED_ELSEWHERE = """
+import signal, threading, time
+from bfrb.serving.kaggle import InferenceServer, ServerOptions
+
+def take():
+    time.sleep(0.5)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    time.sleep(20)
+
+server = InferenceServer(lambda *_: "Wave hello", ServerOptions(port=0))
+server.start()
+threading.Thread(target=take, daemon=True).start()
+server.wait()
+"""
+
+
 def start(*command: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name != ports.RERUN}
     return subprocess.Popen(
@@ -420,6 +436,15 @@ def test_a_call_that_does_not_end_does_not_keep_the_process_alive() -> None:
             assert server.wait(10) == 0
             assert time.monotonic() - begun < 2
             assert isinstance(asked.exception(5), grpc.RpcError)
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def test_a_signal_that_another_thread_takes_ends_the_server() -> None:
+    server = start("-c", SIGNALLED_ELSEWHERE)
+    try:
+        assert server.wait(10) == 0
     finally:
         server.kill()
         server.communicate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,9 @@ def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None
     server = bundle_server(_load(bundle), chosen)
     server.start()
     server.wait()
+    # All is done and told. gRPC's own threads can keep the interpreter from coming to its end.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:

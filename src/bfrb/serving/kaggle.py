@@ -36,6 +36,9 @@ ENDPOINT = "predict"
 STOP_S = 1.0
 """How long a call that is under way may go on when the server ends."""
 
+_TURN_S = 0.1
+"""How often a waiting server looks whether it was asked to end."""
+
 _SHOWN = 300
 """Most characters of a message that come from a request."""
 
@@ -175,8 +178,12 @@ class InferenceServer:
 
     def wait(self) -> None:
         """Go on until SIGTERM, SIGINT or `stop` from another thread; then stop."""
-        with _on_signals(self._ended.set):
-            self._ended.wait()
+        asked: list[bool] = []
+        with _on_signals(partial(asked.append, True)):
+            # In turns: a signal that the system hands to another thread does not wake this one. And the handler must
+            # not touch the event, whose lock this thread may hold when it is interrupted.
+            while not asked and not self._ended.wait(_TURN_S):
+                pass
             log.info("stopping")
             self.stop()
 
