@@ -1,0 +1,39 @@
+"""`RunSpec`: a whole training run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bfrb.config.features import FeatureSpec
+from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, TwoBranchSpec
+from bfrb.config.spec import Positive, Spec
+from bfrb.config.training import TrainingSpec
+
+
+class WindowSpec(Spec):
+    """How continuous recordings are cut."""
+
+    length_s: Positive = 5.0
+    step_s: Positive = 5.0
+
+
+class RunSpec(Spec):
+    """A whole training run. The defaults are the published baseline: two networks on ten folds."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    folds: Annotated[int, Field(ge=2)] | Literal["subject"] = 10
+    networks: tuple[Literal["two_branch", "gated_two_branch"], ...] = ("two_branch", "gated_two_branch")
+    length_percentile: Annotated[float, Field(gt=0.0, le=100.0)] = 95.0
+    """Longer recordings keep their last rows; the limit is this percentile of the lengths."""
+    features: FeatureSpec = FeatureSpec()
+    training: TrainingSpec = TrainingSpec()
+    windows: WindowSpec = WindowSpec()
+    two_branch: TwoBranchSpec = TwoBranchSpec()
+    gated_two_branch: GatedTwoBranchSpec = GatedTwoBranchSpec()
+
+    def network(self, name: str) -> NetworkSpec:
+        """The spec of one network."""
+        spec: NetworkSpec = getattr(self, name)
+        return spec

@@ -1,0 +1,104 @@
+"""`Spec`: the frozen base of all specs, read from and written to TOML, and the numbers they are made of."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bfrb.errors import ConfigError
+
+
+class Spec(BaseModel):
+    """Base of all specs: immutable, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """A spec from plain values.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown or a value is impossible.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _explain(cls, error) from None
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """A spec from TOML text.
+
+        Raises
+        ------
+        ConfigError
+            If the text is not TOML, a key is unknown or a value is impossible.
+        """
+        try:
+            return cls.parse(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"expected TOML, but {error}", remedy="correct that line") from None
+
+    def to_toml(self) -> str:
+        """The spec as TOML text; keys that are None are left out."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    def updated(self, assignments: Iterable[str]) -> Self:
+        """A copy with changes such as `"training.epochs=30"`; values are written as in TOML, strings may be bare.
+
+        Raises
+        ------
+        ConfigError
+            If an assignment has no `=`, its key is unknown or its value impossible.
+        """
+        values = self.model_dump(mode="json", exclude_none=True)
+        for assignment in assignments:
+            key, equals, text = assignment.partition("=")
+            if not equals:
+                raise ConfigError(f"expected key=value, got {assignment!r}", remedy="write, say, training.epochs=30")
+            *parents, last = key.strip().split(".")
+            place = values
+            for parent in parents:
+                place = place.setdefault(parent, {})
+                if not isinstance(place, dict):
+                    raise ConfigError(f"{parent!r} in {key!r} has no keys of its own", remedy="name a key of the spec")
+            place[last] = _parse_value(text.strip())
+        return self.parse(values)
+
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(kind: type[Spec], error: ValidationError) -> ConfigError:
+    """The first complaint of a validation, in this project's words."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return ConfigError(f"{place}: {first['msg']}, got {first.get('input')!r}", remedy=f"correct {place}")
+    known = sorted(_known_keys(kind))
+    near = difflib.get_close_matches(place, known, n=1, cutoff=0.4)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return ConfigError(f"unknown key {place!r}", remedy=remedy)
+
+
+def _known_keys(kind: type[Spec], prefix: str = "") -> Iterable[str]:
+    for name, field in kind.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Spec):
+            yield from _known_keys(field.annotation, f"{prefix}{name}.")
