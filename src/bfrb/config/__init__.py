@@ -3,16 +3,20 @@
 This package is the only home of defaults. Every spec refuses unknown keys and names the nearest known one.
 """
 
+from bfrb.config.events import EventSpec, StreamSpec
 from bfrb.config.features import FeatureSpec
 from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, TwoBranchSpec
 from bfrb.config.presets import PRESETS, read_preset
 from bfrb.config.run import RunSpec, WindowSpec
 from bfrb.config.spec import Count, Positive, Share, Spec
-from bfrb.config.training import TrainingSpec, VariationSpec
+from bfrb.config.training import AuxiliarySpec, TrainingSpec, VariationSpec
+from bfrb.config.wearing import WearingSpec
 
 __all__ = [
     "PRESETS",
+    "AuxiliarySpec",
     "Count",
+    "EventSpec",
     "FeatureSpec",
     "GatedTwoBranchSpec",
     "NetworkSpec",
@@ -20,9 +24,11 @@ __all__ = [
     "RunSpec",
     "Share",
     "Spec",
+    "StreamSpec",
     "TrainingSpec",
     "TwoBranchSpec",
     "VariationSpec",
+    "WearingSpec",
     "WindowSpec",
     "read_preset",
 ]
