@@ -11,11 +11,34 @@ from bfrb.data.device import DEVICES, GALAXY_WATCH, HELIOS, Device
 from bfrb.data.recordings import Recordings
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.rotations import rotate
-from bfrb.training.variation import VARIATIONS, lose_site, stretch_time, tilt_device, turn_heading, vary
+from bfrb.training.variation import VARIATIONS, Variation, vary
+from bfrb.training.vary_readings import blur_tof, lose_pixels, shake_acc, shake_quaternion, warm_skin
+from bfrb.training.vary_sensors import lose_piece, lose_proximity, lose_quaternion, lose_site, lose_thm, lose_tof
+from bfrb.training.vary_time import crop, shift, stretch_time
+from bfrb.training.vary_wearing import tilt_device, turn_heading
 from bundles import make_recordings
 from made_up import random_recordings
 
-STRENGTHS = {"stretch_time": 0.3, "tilt_device": 15.0, "turn_heading": 180.0, "lose_site": 0.5}
+STRENGTHS = {
+    "stretch_time": 0.3,
+    "crop": 0.4,
+    "shift": 1.0,
+    "tilt_device": 15.0,
+    "turn_heading": 180.0,
+    "shake_acc": 0.5,
+    "shake_gyr": 5.0,
+    "shake_quaternion": 3.0,
+    "warm_skin": 1.0,
+    "blur_thm": 0.3,
+    "blur_tof": 5.0,
+    "lose_pixels": 0.2,
+    "lose_piece": 0.5,
+    "lose_site": 0.5,
+    "lose_thm": 0.5,
+    "lose_tof": 0.5,
+    "lose_proximity": 0.5,
+    "lose_quaternion": 0.5,
+}
 every_variation = pytest.mark.parametrize("name", VARIATIONS)
 every_device = pytest.mark.parametrize("device", DEVICES.values(), ids=list(DEVICES))
 
@@ -62,7 +85,8 @@ def test_what_was_never_measured_is_not_made_up(name: str) -> None:
 
 
 def test_a_spec_names_every_variation() -> None:
-    assert set(VariationSpec.model_fields) == set(VARIATIONS)
+    assert list(VariationSpec.model_fields) == list(VARIATIONS)
+    assert set(STRENGTHS) == set(VARIATIONS)
     assert not VariationSpec().changes_something
     recordings = some_recordings()
     assert vary(recordings, VariationSpec(), np.random.default_rng(0)) is recordings
@@ -140,3 +164,103 @@ def test_a_lost_site_measures_neither_warmth_nor_distance() -> None:
     per_recording = no_warmth[::5].sum(axis=1)
     assert set(per_recording.tolist()) == {0, 1}
     assert per_recording.mean() == pytest.approx(0.4, abs=0.08)
+
+
+def mostly_measured(recordings: int = 300) -> Recordings:
+    return random_recordings(HELIOS, [6] * recordings, np.random.default_rng(0), 0.0)
+
+
+def test_a_cropped_recording_is_a_stretch_of_the_whole_one() -> None:
+    recordings = some_recordings(missing=0.0)
+    cropped = crop(recordings, 0.5, np.random.default_rng(2))
+    assert (cropped.lengths <= recordings.lengths).all()
+    assert (cropped.lengths >= np.minimum(recordings.lengths, recordings.lengths / 2)).all()
+    assert cropped.n_rows < recordings.n_rows
+    for whole, part in zip(recordings, cropped, strict=True):
+        starts = [
+            row
+            for row in range(len(whole.sensors["acc"]))
+            if (whole.sensors["acc"][row] == part.sensors["acc"][0]).all()
+        ]
+        first = starts[0]
+        np.testing.assert_array_equal(whole.sensors["tof"][first : first + part.n_rows], part.sensors["tof"])
+
+
+def test_a_shifted_recording_starts_later_or_holds_still_before() -> None:
+    recordings = some_recordings(missing=0.0)
+    shifted = shift(recordings, 1.0, np.random.default_rng(5))
+    moved = recordings.lengths - shifted.lengths
+    assert np.abs(moved).max() <= 10
+    assert moved.min() < 0 < moved.max()
+    for whole, part, rows in zip(recordings, shifted, moved.tolist(), strict=True):
+        np.testing.assert_array_equal(part.sensors["acc"][-5:], whole.sensors["acc"][-5:][-part.n_rows :])
+        if rows < 0:
+            np.testing.assert_array_equal(part.sensors["acc"][:-rows], np.tile(whole.sensors["acc"][0], (-rows, 1)))
+
+
+def test_noise_has_the_strength_that_was_asked_for() -> None:
+    recordings = make_recordings(40)
+    noise = shake_acc(recordings, 0.5, np.random.default_rng(0)).sensors["acc"] - recordings.sensors["acc"]
+    assert noise.std() == pytest.approx(0.5, rel=0.03)
+    assert abs(noise.mean()) < 0.02
+
+
+def test_a_shaken_orientation_is_off_by_the_angle_that_was_asked_for() -> None:
+    recordings = make_recordings(40)
+    shaken = shake_quaternion(recordings, 2.0, np.random.default_rng(0))
+    cosines = np.abs((shaken.sensors["quaternion"] * recordings.sensors["quaternion"]).sum(axis=1))
+    angles = 2 * np.arccos(cosines.clip(0, 1).astype(float))
+    assert np.rad2deg(np.sqrt((angles**2).mean())) == pytest.approx(2.0 * np.sqrt(3), rel=0.05)
+
+
+def test_warmer_skin_warms_all_thermopiles_of_a_recording_alike() -> None:
+    recordings = mostly_measured()
+    change = warm_skin(recordings, 0.8, np.random.default_rng(0)).sensors["thm"] - recordings.sensors["thm"]
+    by_recording = change.reshape(len(recordings), -1)
+    inside = (recordings.sensors["thm"] < 120).reshape(len(recordings), -1).all(axis=1)
+    inside &= (recordings.sensors["thm"] > -35).reshape(len(recordings), -1).all(axis=1)
+    np.testing.assert_allclose(np.ptp(by_recording[inside], axis=1), 0.0, atol=1e-4)
+    assert by_recording[:, 0].std() == pytest.approx(0.8, rel=0.2)
+
+
+def test_pixels_that_see_nothing_are_not_blurred_and_lost_ones_see_nothing() -> None:
+    recordings = mostly_measured(50)
+    before = recordings.sensors["tof"]
+    blurred = blur_tof(recordings, 5.0, np.random.default_rng(0)).sensors["tof"]
+    assert (blurred[before < 0] == before[before < 0]).all()
+    assert (blurred[before >= 0] >= 0).all()
+    seeing = (before > 30) & (before < 220)
+    assert (blurred[seeing] - before[seeing]).std() == pytest.approx(5.0, rel=0.05)
+    lost = lose_pixels(recordings, 0.2, np.random.default_rng(0)).sensors["tof"]
+    assert (lost[before >= 0] == -1).mean() == pytest.approx(0.2, abs=0.01)
+    assert (lost[before < 0] == before[before < 0]).all()
+
+
+def test_one_piece_at_most_is_lost() -> None:
+    recordings = mostly_measured(400)
+    lost = lose_piece(recordings, 0.5, np.random.default_rng(1))
+    pieces = np.concatenate(
+        [
+            np.isnan(lost.sensors["thm"][::6]),
+            (lost.sensors["tof"][::6] == HELIOS.sensor("tof").absent).all(axis=(2, 3)),
+        ],
+        axis=1,
+    )
+    before = (recordings.sensors["tof"][::6] == HELIOS.sensor("tof").absent).all(axis=(2, 3))
+    assert not before.any()
+    assert set(pieces.sum(axis=1).tolist()) == {0, 1}
+    assert pieces.any(axis=1).mean() == pytest.approx(0.5, abs=0.08)
+    assert pieces.any(axis=0).all()
+
+
+@pytest.mark.parametrize(
+    ("lose", "names"),
+    [(lose_thm, {"thm"}), (lose_tof, {"tof"}), (lose_proximity, {"thm", "tof"}), (lose_quaternion, {"quaternion"})],
+)
+def test_a_kind_of_sensor_is_lost_as_often_as_asked(lose: Variation, names: set[str]) -> None:
+    lost = lose(mostly_measured(400), 0.3, np.random.default_rng(1))
+    for sensor in HELIOS.sensor_names:
+        share = 1 - lost.has(sensor).mean()
+        assert share == (pytest.approx(0.3, abs=0.08) if sensor in names else 0)
+    if len(names) == 2:
+        assert (lost.has("thm") == lost.has("tof")).all()

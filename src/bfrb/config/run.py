@@ -8,8 +8,9 @@ from pydantic import Field
 
 from bfrb.config.features import FeatureSpec
 from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, TwoBranchSpec
-from bfrb.config.spec import Positive, Spec
+from bfrb.config.spec import Count, Positive, Spec
 from bfrb.config.training import TrainingSpec
+from bfrb.config.wearing import WearingSpec
 
 
 class WindowSpec(Spec):
@@ -24,10 +25,13 @@ class RunSpec(Spec):
 
     seed: Annotated[int, Field(ge=0)] = 0
     folds: Annotated[int, Field(ge=2)] | Literal["subject"] = 10
+    seeds: Count = 1
+    """Every network is trained so many times on every fold, from other random numbers; their answers are averaged."""
     networks: tuple[Literal["two_branch", "gated_two_branch"], ...] = ("two_branch", "gated_two_branch")
     length_percentile: Annotated[float, Field(gt=0.0, le=100.0)] = 95.0
     """Longer recordings keep their last rows; the limit is this percentile of the lengths."""
     features: FeatureSpec = FeatureSpec()
+    wearing: WearingSpec = WearingSpec()
     training: TrainingSpec = TrainingSpec()
     windows: WindowSpec = WindowSpec()
     two_branch: TwoBranchSpec = TwoBranchSpec()

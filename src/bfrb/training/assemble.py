@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +47,8 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
         write_table(_history(workspace), folder / files.HISTORY)
         scores = score_scenarios(predictions, plan.labels)
         (folder / files.SCORES).write_text(json.dumps(scores, indent=2), encoding="utf-8")
+        if plan.spec.wearing.detect:
+            shutil.copytree(workspace.detector, folder / files.WEARING_FOLDER)
         _manifest(workspace, parity).write(folder)
 
 
@@ -126,6 +129,7 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
         label_set=LabelSetSpec.of(plan.labels),
         branches=plan.spec.features.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,
+        upside_down_threshold=plan.spec.wearing.threshold if plan.spec.wearing.detect else None,
         max_length=plan.max_length,
         members=members,
         simulated=plan.simulated,

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from bfrb.training.assemble import assemble
 from bfrb.training.executors import Executor, InProcess, Job, LocalProcesses, usable_cores
 from bfrb.training.member import compute_device, is_trained, read_history, train_member, write_template
 from bfrb.training.trainer import Epoch
+from bfrb.training.wearing import both_ways, detector_spec, turned_upright
 from bfrb.training.workspace import MemberPlan, Plan, Run, Workspace
 
 logger = logging.getLogger(__name__)
@@ -105,11 +106,24 @@ def cross_validate(
     with workspace.locked():
         if options.restart:
             workspace.clear()
+        if spec.wearing.detect:
+            run = prepare(_upright(source, run, workspace, options), spec, run.folds)
         workspace.begin(run)
         _run(workspace, options)
         assemble(workspace, out, overwrite=options.overwrite)
     workspace.discard()
     return out
+
+
+def _upright(source: Source, run: Run, workspace: Workspace, options: RunOptions) -> Source:
+    """The recordings as if no device had been worn upside down, as far as a detector trained for that can tell."""
+    spec, place = run.plan.spec, workspace.detector
+    recordings = labelled(source.read(), spec)
+    if not place.exists():
+        logger.info("training the detector of devices that were worn upside down")
+        options = replace(options, restart=False, overwrite=False)
+        cross_validate(both_ways(source, recordings), detector_spec(spec), place, folds=run.folds, options=options)
+    return turned_upright(recordings, source, place, spec.wearing.threshold)
 
 
 def check_free(out: Path, overwrite: bool) -> None:

@@ -6,6 +6,7 @@
     raw/                  the recordings themselves, where training varies them
     sequences/            features of all recordings
     templates/            one traced graph per architecture
+    wearing/              the bundle that tells devices worn upside down, where one is asked for
     members/NAME/         checkpoint, history, weights and held-out answers of one network
 
 Every file is written under another name and renamed, so that a file that is there is whole.
@@ -32,6 +33,7 @@ from bfrb.data.tables import Table, read_table, write_table
 from bfrb.errors import ConfigError
 from bfrb.features.sequences import Sequences
 from bfrb.gestures import LABEL_SETS, LabelSet
+from bfrb.inference.bundle import WEARING_FOLDER
 from bfrb.models import Shape
 
 
@@ -215,6 +217,11 @@ class Workspace:
         folder = self._file("members") / member.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def detector(self) -> Path:
+        """Where the bundle lies that tells devices which were worn upside down."""
+        return self._file(WEARING_FOLDER)
 
     def template(self, network: str) -> Path:
         """Where the traced graph of an architecture lies."""

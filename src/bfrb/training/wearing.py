@@ -1,0 +1,145 @@
+"""The detector of devices that were worn upside down: trained like any bundle, and part of the bundle it serves.
+
+Nobody has to say who wore the device how. Every training recording is shown as it is and turned over, which is an
+exact change of its readings (`bfrb.features.wearing`); telling the two apart is what the detector learns. The few
+wearers of a study who really wore it upside down are shown the wrong way round, and are too few to be believed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from bfrb.config import FeatureSpec, RunSpec, TrainingSpec, TwoBranchSpec
+from bfrb.data.cmi import DEFAULT_MAX_ROWS
+from bfrb.data.csv_blocks import Progress
+from bfrb.data.device import Device
+from bfrb.data.recordings import Recordings
+from bfrb.data.sources import Source
+from bfrb.data.tables import read_table
+from bfrb.errors import DataError
+from bfrb.features.wearing import turn_over
+from bfrb.gestures import WEARING
+from bfrb.inference.bundle import OUT_OF_FOLD
+
+logger = logging.getLogger(__name__)
+
+UPRIGHT, UPSIDE_DOWN = WEARING.classes
+_TURNED = "{}/turned"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A source of recordings that are in memory already.
+
+    Parameters
+    ----------
+    recordings
+        The recordings.
+    origin
+        Where they come from.
+    """
+
+    recordings: Recordings
+    origin: str
+
+    @property
+    def device(self) -> Device:
+        """The device they are of."""
+        return self.recordings.device
+
+    @property
+    def simulated(self) -> bool:
+        """Whether they come from a simulator."""
+        return self.recordings.simulated
+
+    def describe(self) -> str:
+        """Where they come from."""
+        return self.origin
+
+    def read(self) -> Recordings:
+        """All of them."""
+        return self.recordings
+
+    def batches(self, max_rows: int = DEFAULT_MAX_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
+        """Views of at most `max_rows` rows."""
+        yield from self.recordings.batches(max_rows)
+        if progress is not None:
+            progress(1.0)
+
+
+def both_ways(source: Source, recordings: Recordings) -> Held:
+    """The recordings as they are and turned over, labelled with which they are."""
+    turned = turn_over(recordings, np.ones(len(recordings), dtype=bool))
+    ids = pl.Series("id", [_TURNED.format(name) for name in recordings.ids])
+    parts = (
+        recordings.with_table(recordings.table.with_columns(gesture=pl.lit(UPRIGHT))),
+        turned.with_table(turned.table.with_columns(ids, gesture=pl.lit(UPSIDE_DOWN))),
+    )
+    return Held(Recordings.concat(parts), f"{source.describe()}, as recorded and turned over")
+
+
+def detector_spec(spec: RunSpec) -> RunSpec:
+    """How the detector of a run is trained: one small network a fold, on what is measured, not on which gesture it is.
+
+    Absolute heading is not among its features: everybody in the CMI study faced the same way.
+    """
+    return RunSpec(
+        seed=spec.seed,
+        folds=spec.folds,
+        networks=("two_branch",),
+        length_percentile=spec.length_percentile,
+        features=FeatureSpec(imu=("acc", "gyr"), proximity=("thm", "tof_statistics"), mirror_left_hand=True),
+        windows=spec.windows,
+        training=TrainingSpec(
+            learning_rate=2e-3,
+            schedule="cosine",
+            epochs=spec.wearing.epochs,
+            stopping="last_epoch",
+            mixup_alpha=0.0,
+            label_smoothing=0.0,
+            class_weights=False,
+        ),
+        two_branch=TwoBranchSpec(
+            widths=(16, 32),
+            recurrent_units=16,
+            head_units=(32,),
+            head_dropouts=(0.3,),
+            lose_proximity=0.35,
+        ),
+    )
+
+
+def held_out_answers(detector: Path, recordings: Recordings) -> npt.NDArray[np.float64]:
+    """(R,) Probability that the device was upside down, by the networks that never saw the recording's subject.
+
+    Raises
+    ------
+    DataError
+        If the detector was trained on other recordings.
+    """
+    table = read_table(detector / OUT_OF_FOLD).filter(pl.col("scenario") == "all")
+    found = dict(zip(table["id"].to_list(), table[UPSIDE_DOWN].to_list(), strict=True))
+    missing = [name for name in recordings.ids if name not in found]
+    if missing:
+        raise DataError(
+            f"the detector in {detector} was trained on other recordings: it lacks {missing[0]}",
+            remedy="add --restart to begin anew",
+        )
+    return np.array([found[name] for name in recordings.ids])
+
+
+def turned_upright(recordings: Recordings, source: Source, detector: Path, threshold: float) -> Held:
+    """The recordings, with those turned over that a detector of other subjects is sure were made upside down."""
+    which = held_out_answers(detector, recordings) >= threshold
+    if which.any():
+        logger.info(
+            "%d of %d recordings look as if the device was worn upside down, and are turned", which.sum(), len(which)
+        )
+    return Held(turn_over(recordings, which), source.describe())
