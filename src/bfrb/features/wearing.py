@@ -50,6 +50,12 @@ def _apply(symmetry: str, recordings: Recordings, which: Which) -> Recordings:
     sensors = {}
     for sensor in recordings.device.sensors:
         values = recordings.sensors[sensor.name].copy()
-        values[rows] = getattr(sensor, symmetry).apply(values[rows])
+        changed = getattr(sensor, symmetry).apply(values[rows])
+        values[rows] = _positive_w(changed) if sensor.unit_norm else changed
         sensors[sensor.name] = values
     return replace(recordings, sensors=sensors)
+
+
+def _positive_w(quaternion: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(N, 4) The same rotations with w >= 0, as the device gives them."""
+    return np.where(quaternion[:, :1] < 0, -quaternion, quaternion)

@@ -7,6 +7,7 @@
     statistics.parquet     mean and standard deviation of every channel, by member
     out_of_fold.parquet    scenario, id, subject, fold, gesture, then one probability column per class
     history.parquet        loss and score by member and epoch
+    wearing/               a bundle that tells devices worn upside down, if the manifest has a threshold for it
     members/NAME.onnx      one graph per member of the ensemble (and NAME.safetensors, its weights)
     checksums.json         SHA-256 of every other file
 
@@ -47,6 +48,7 @@ SCORES = "scores.json"
 STATISTICS = "statistics.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
 HISTORY = "history.parquet"
+WEARING_FOLDER = "wearing"
 
 _REQUIRED = (MANIFEST, SPEC, FOLDS, SCORES, STATISTICS, OUT_OF_FOLD, HISTORY)
 _COPY_AGAIN = "copy the bundle again from where it was made, or train it anew"
@@ -112,6 +114,9 @@ class Manifest(Spec):
         Names of the features that enter every branch of the networks.
     mirror_left_hand
         Whether recordings of left-handed subjects are mirrored first.
+    upside_down_threshold
+        Recordings are turned over whose device the bundle in `wearing/` says, with at least this probability, was worn
+        upside down; None where there is no such bundle.
     max_length
         Rows of a recording that are used.
     keep
@@ -133,6 +138,7 @@ class Manifest(Spec):
     label_set: LabelSetSpec
     branches: dict[str, tuple[str, ...]]
     mirror_left_hand: bool = False
+    upside_down_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     max_length: Annotated[int, Field(ge=1)]
     keep: Keep = "last"
     members: Annotated[tuple[MemberSpec, ...], Field(min_length=1)]
@@ -193,7 +199,8 @@ class Bundle:
         except ConfigError as error:
             problem = f"the bundle {folder} has an impossible manifest: {error.problem}"
             raise BundleError(problem, remedy=_COPY_AGAIN) from None
-        _check_listed(folder, checksums, [*_REQUIRED, *(member.graph for member in manifest.members)])
+        inner = [f"{WEARING_FOLDER}/{MANIFEST}"] if manifest.upside_down_threshold is not None else []
+        _check_listed(folder, checksums, [*_REQUIRED, *(member.graph for member in manifest.members), *inner])
         if manifest.device not in DEVICES:
             raise BundleError(
                 f"the bundle {folder} is for the device {manifest.device!r}, which this version does not know",

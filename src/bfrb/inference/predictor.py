@@ -19,7 +19,9 @@ from bfrb.data.tables import make_table
 from bfrb.data.windows import cut_continuous
 from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import Batch, build_sequences
-from bfrb.inference.bundle import Bundle, MemberSpec
+from bfrb.features.wearing import turn_over
+from bfrb.gestures import WEARING
+from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
 from bfrb.inference.predictions import Predictions
 
 MAX_PADDED_ROWS = 4096
@@ -99,6 +101,7 @@ class Predictor:
         self.device = bundle.device
         self._workers = _usable_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="bfrb")
+        self._detector = _load_detector(bundle)
         self._members = tuple(_load_member(bundle, spec) for spec in bundle.manifest.members)
 
     @property
@@ -117,6 +120,7 @@ class Predictor:
             If a member fails.
         """
         self.check_device(recordings.device)
+        recordings = self.upright(recordings)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         running: deque[tuple[Index, list[Future[_Answers]]]] = deque()
         for index in _batches(np.minimum(recordings.lengths, self.bundle.manifest.max_length)):
@@ -128,6 +132,14 @@ class Predictor:
         while running:
             _collect(running.popleft(), probabilities)
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
+
+    def upright(self, recordings: Recordings) -> Recordings:
+        """The recordings as if no device had been worn upside down, as far as the bundle can tell."""
+        threshold = self.bundle.manifest.upside_down_threshold
+        if self._detector is None or threshold is None:
+            return recordings
+        answers = self._detector.predict(recordings).probabilities
+        return turn_over(recordings, answers[:, WEARING.classes.index("upside down")] >= threshold)
 
     def warm_up(self) -> None:
         """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.
@@ -212,6 +224,18 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     predictor = Predictor(Bundle.open(path))
     predictor.warm_up()
     return predictor
+
+
+def _load_detector(bundle: Bundle) -> Predictor | None:
+    """What tells devices worn upside down, if the bundle has it."""
+    if bundle.manifest.upside_down_threshold is None:
+        return None
+    inner = Bundle.open(bundle.file(WEARING_FOLDER))
+    if inner.label_set.classes != WEARING.classes or inner.manifest.upside_down_threshold is not None:
+        raise BundleError(
+            f"the bundle in {inner.path} does not tell how a device is worn", remedy="train the bundle anew"
+        )
+    return Predictor(inner)
 
 
 def _usable_cores() -> int:

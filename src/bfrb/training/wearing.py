@@ -100,6 +100,7 @@ def detector_spec(spec: RunSpec) -> RunSpec:
         training=TrainingSpec(
             learning_rate=2e-3,
             schedule="cosine",
+            batch_size=spec.training.batch_size,
             epochs=spec.wearing.epochs,
             stopping="last_epoch",
             mixup_alpha=0.0,
