@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from bfrb.training.augment import AUGMENTATIONS, lose_proximity, mix_up
+from bfrb.config import TrainingSpec
+from bfrb.training.augment import AUGMENTATIONS, cut_mix, lose_proximity, mix, mix_up, mix_up_gestures
+from bfrb.training.batches import Examples
 from learnable import make_examples
 
 every_augmentation = pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -25,6 +29,11 @@ def test_shapes_labels_and_padding_stay_right(name: str, seed: int) -> None:
         padding = torch.arange(values.shape[1])[None, :] >= result.lengths[:, None]
         assert (values[padding] == 0).all()
         assert ((result.present[branch] >= 0) & (result.present[branch] <= 1)).all()
+    for label, known in result.auxiliary.items():
+        assert known.shape == batch.auxiliary[label].shape
+        assert ((known >= 0) & (known.sum(dim=-1, keepdim=True) <= 1 + 1e-6)).all()
+    phases = result.auxiliary["phase"]
+    assert (phases[torch.arange(phases.shape[1])[None, :] >= result.lengths[:, None]] == 0).all()
 
 
 @every_augmentation
@@ -58,3 +67,60 @@ def test_lost_proximity_is_as_if_never_measured() -> None:
     assert (result.inputs["proximity"][lost] == 0).all()
     assert torch.equal(result.inputs["proximity"][~lost], batch.inputs["proximity"][~lost])
     assert torch.equal(result.inputs["imu"], batch.inputs["imu"])
+
+
+def one_per_class(count: int = 24) -> Examples:
+    """Examples that are each of a class of their own, so that labels tell who was mixed with whom."""
+    return replace(make_examples(count), targets=torch.eye(count))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_gestures_are_laid_upon_each_other(seed: int) -> None:
+    batch = one_per_class()
+    marked = torch.zeros(24, 12, 3)
+    marked[torch.arange(24), batch.onsets] = 1.0
+    batch = replace(batch, inputs={"imu": marked, "proximity": batch.inputs["proximity"]})
+    result = mix_up_gestures(batch, 0.5, np.random.default_rng(seed))
+    at_onset = result.inputs["imu"][torch.arange(24), batch.onsets]
+    torch.testing.assert_close(at_onset, torch.ones(24, 3))
+    assert not torch.equal(mix_up(batch, 0.5, np.random.default_rng(seed)).inputs["imu"], result.inputs["imu"])
+
+
+def test_without_known_gestures_both_ways_of_mixing_are_one() -> None:
+    batch = replace(make_examples(), onsets=None)
+    first, second = (blend(batch, 0.5, np.random.default_rng(1)) for blend in (mix_up, mix_up_gestures))
+    assert torch.equal(first.inputs["imu"], second.inputs["imu"])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cut_examples_have_the_labels_of_their_rows(seed: int) -> None:
+    batch = one_per_class()
+    rows = (torch.arange(12)[None, :] < batch.lengths[:, None]).float()
+    owner = torch.arange(1.0, 25.0)[:, None] * rows
+    batch = replace(batch, inputs={"imu": owner[:, :, None].repeat(1, 1, 3), "proximity": batch.inputs["proximity"]})
+    result = cut_mix(batch, 1.0, np.random.default_rng(seed))
+    assert torch.equal(result.lengths, batch.lengths)
+    found = result.inputs["imu"][:, :, 0]
+    for example in range(24):
+        length = int(batch.lengths[example])
+        counts = torch.bincount(found[example, :length].long() - 1, minlength=24)[:24] / length
+        torch.testing.assert_close(counts, result.targets[example])
+
+
+def test_cut_examples_are_aligned_at_their_ends() -> None:
+    batch = one_per_class()
+    back = (batch.lengths[:, None] - torch.arange(12)[None, :]).clamp(min=0).float()
+    batch = replace(batch, inputs={"imu": back[:, :, None].repeat(1, 1, 3), "proximity": batch.inputs["proximity"]})
+    result = cut_mix(batch, 1.0, np.random.default_rng(2))
+    assert not torch.equal(result.targets, batch.targets)
+    assert torch.equal(result.inputs["imu"], batch.inputs["imu"])
+
+
+def test_a_coin_decides_between_mixing_and_cutting() -> None:
+    batch = one_per_class()
+    spec = TrainingSpec(mixup_alpha=0.5, cutmix_alpha=0.5)
+    results = [mix(batch, spec, np.random.default_rng(seed)) for seed in range(20)]
+    same_lengths = [torch.equal(result.lengths, batch.lengths) for result in results]
+    assert 3 < sum(same_lengths) < 17
+    neither = TrainingSpec(mixup_alpha=0.0)
+    assert mix(batch, neither, np.random.default_rng(0)) is batch

@@ -12,15 +12,18 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from bfrb.config import RunSpec
 from bfrb.data.folds import Folds
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.sequences import channel_statistics
+from bfrb.gestures import CMI_GESTURES
 from bfrb.inference.bundle import Bundle
 from bfrb.inference.predictor import load
 from bfrb.training.crossval import RunOptions, Status, cross_validate, find_label_set, labelled, prepare
 from bfrb.training.member import Loader, split
+from bfrb.training.variation import VARIATIONS
 from bfrb.training.workspace import MemberPlan, Workspace
 from bundles import make_recordings
 from studies import TINY, InMemory, make_study
@@ -196,4 +199,32 @@ def test_unvaried_examples_are_those_of_the_workspace(tmp_path: Path) -> None:
     loader = Loader(workspace, channel_statistics(workspace.sequences, learning), torch.device("cpu"))
     drawn = loader.drawer(learning)(np.random.default_rng(0))
     assert torch.equal(drawn.inputs["proximity"], loader.examples(learning).inputs["proximity"])
-    assert not (workspace.folder / "raw").exists()
+
+
+def test_answers_without_proximity_are_those_for_recordings_that_lack_it(tmp_path: Path) -> None:
+    workspace = begin_only(tmp_path / "model")
+    index = np.arange(5, 12)
+    loader = Loader(workspace, channel_statistics(workspace.sequences, index), torch.device("cpu"))
+    full, bare = loader.examples(index), loader.bare_examples(index)
+    assert torch.equal(full.inputs["imu"], bare.inputs["imu"])
+    assert not bare.present["proximity"].any()
+    assert torch.equal(full.targets, bare.targets)
+
+
+def test_several_seeds_give_several_different_members(tmp_path: Path) -> None:
+    spec = TINY.updated(["seeds=2", "training.epochs=1"])
+    out = cross_validate(make_study(), spec, tmp_path / "model")
+    members = Bundle.open(out).manifest.members
+    assert [member.name for member in members] == [f"gated_two_branch-{end}" for end in ("00", "01", "00-1", "01-1")]
+    first, second = (load_file(out / "members" / f"gated_two_branch-{end}.safetensors") for end in ("00", "00-1"))
+    assert not torch.equal(first["network.head.logits.weight"], second["network.head.logits.weight"])
+    table = pl.read_parquet(out / "out_of_fold.parquet")
+    np.testing.assert_allclose(table.select(CMI_GESTURES.classes).sum_horizontal().to_numpy(), 1.0, atol=1e-6)
+
+
+def test_a_run_with_every_technique_ends_in_a_bundle(tmp_path: Path) -> None:
+    techniques = ["optimizer=adamw", "ema_decay=0.9", "warmup_epochs=1", "clip_norm=1", "mixup_at=gesture"]
+    techniques += ["cutmix_alpha=0.3", "auxiliary.phase=0.1", *(f"variation.{name}=0.1" for name in VARIATIONS)]
+    spec = TINY.updated([f"training.{technique}" for technique in techniques])
+    out = cross_validate(make_study(), spec, tmp_path / "model")
+    assert Bundle.open(out).spec == spec

@@ -10,7 +10,7 @@ from torch import nn
 from bfrb.config import GatedTwoBranchSpec, TrainingSpec
 from bfrb.gestures import LabelSet
 from bfrb.models import Shape, build_network
-from bfrb.training.trainer import Epoch, Progress, Task, Weights, class_weights, compute_loss, score_examples, train
+from bfrb.training.trainer import Epoch, Progress, Task, Weights, score_examples, train
 from learnable import make_examples
 
 FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
@@ -36,13 +36,13 @@ class StoppedError(Exception):
     """A training that is stopped from outside."""
 
 
-def train_stopped_after(epochs: int, checkpoint: Path) -> None:
+def train_stopped_after(epochs: int, checkpoint: Path, training: TrainingSpec = TRAINING) -> None:
     def stop(history: list[Epoch]) -> None:
         if len(history) == epochs:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train(new_network(), make_task(), checkpoint, stop)
+        train(new_network(), make_task(training), checkpoint, stop)
 
 
 def test_an_easy_problem_is_learnt(tmp_path: Path) -> None:
@@ -95,50 +95,33 @@ def test_without_stopping_examples_the_last_epoch_counts(tmp_path: Path) -> None
     assert same(weights, dict(network.state_dict()))
 
 
-def test_weight_decay_shrinks_kernels_as_a_squared_penalty_would(tmp_path: Path) -> None:
-    from bfrb.training.trainer import _make_optimizer
-
-    network = new_network()
-    optimizer = _make_optimizer(network, TrainingSpec(weight_decay=0.01))
-    decayed, rest = optimizer.param_groups
-    assert decayed["weight_decay"] == pytest.approx(0.02)
-    assert rest["weight_decay"] == 0
-    assert sum(len(group["params"]) for group in (decayed, rest)) == len(list(network.parameters()))
-
-
-def test_the_gate_is_judged_by_what_is_present() -> None:
-    task = make_task()
-    batch = make_examples()
-    output = new_network()(batch.inputs, batch.lengths)
-    with_gate = compute_loss(output, batch, task, None)
-    without = compute_loss(replace(output, present={}), batch, task, None)
-    judged = nn.functional.binary_cross_entropy_with_logits(output.present["proximity"], batch.present["proximity"])
-    torch.testing.assert_close(with_gate - without, 0.2 * judged)
+EVERYTHING = TrainingSpec(
+    epochs=4,
+    batch_size=16,
+    learning_rate=1e-2,
+    optimizer="adamw",
+    schedule="cosine",
+    warmup_epochs=1.5,
+    ema_decay=0.9,
+    clip_norm=1.0,
+    mixup_alpha=0.4,
+    mixup_at="gesture",
+    cutmix_alpha=0.4,
+)
 
 
-def test_class_weights_balance_the_classes() -> None:
-    targets = torch.eye(4)[torch.tensor([0] * 6 + [1] * 3 + [2])]
-    weights = class_weights(targets)
-    totals = weights * targets.sum(dim=0)
-    torch.testing.assert_close(totals[:3], torch.full((3,), 10 / 3))
-    assert weights[3] == 0
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_stopped_training_with_everything_on_ends_as_if_never_stopped(tmp_path: Path, epochs: int) -> None:
+    undisturbed, _ = train(new_network(), make_task(EVERYTHING), tmp_path / "a")
+    train_stopped_after(epochs, tmp_path / "b", EVERYTHING)
+    continued, _ = train(new_network(), make_task(EVERYTHING), tmp_path / "b")
+    assert same(undisturbed, continued)
 
 
-def test_a_very_rare_class_is_not_weighted_without_bound() -> None:
-    weights = class_weights(torch.eye(2)[torch.tensor([0] * 999 + [1])])
-    assert (weights[1] / weights[0]).item() < 21
-
-
-def test_a_class_weight_does_not_change_the_best_answer() -> None:
-    task = make_task(TrainingSpec(label_smoothing=0.1))
-    batch = make_examples().take(torch.arange(1).numpy())
-    smoothed = torch.log(batch.targets * 0.9 + 0.1 / 4)
-    weights = torch.tensor([1.0, 5.0, 9.0, 0.1])
-    logits = smoothed.clone().requires_grad_()
-    compute_loss(
-        replace(new_network()(make_examples().inputs, make_examples().lengths), logits=logits, present={}),
-        batch,
-        task,
-        weights,
-    ).backward()
-    torch.testing.assert_close(logits.grad, torch.zeros_like(smoothed), atol=1e-6, rtol=0)
+def test_averaged_weights_are_scored_and_given_back(tmp_path: Path) -> None:
+    spec = TRAINING.model_copy(update={"ema_decay": 0.9})
+    plain, averaged = new_network(), new_network()
+    without, _ = train(plain, make_task(stopping=False), tmp_path / "a")
+    weights, _ = train(averaged, make_task(spec, stopping=False), tmp_path / "b")
+    assert same(dict(plain.state_dict()), dict(averaged.state_dict()))
+    assert not same(without, weights)

@@ -85,7 +85,9 @@ def out_of_fold(workspace: Workspace) -> Table:
         for name in ("id", "subject", "gesture"):
             columns[name] += table[name].to_list()
         columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
-    probabilities = np.concatenate(list(sums.values())) / len(workspace.plan.spec.networks)
+    probabilities = np.concatenate(list(sums.values())) / (
+        len(workspace.plan.spec.networks) * workspace.plan.spec.seeds
+    )
     return make_table(columns | dict(zip(classes, probabilities.T, strict=True)))
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from bfrb.features.sequences import ChannelStatistics, Sequences
+from bfrb.gestures import PHASES
 from bfrb.models.network import Inputs, Standardise
+from bfrb.training.labels import AUXILIARY, Codes, Labels
 
 Index = npt.NDArray[np.int64]
 
@@ -30,12 +33,19 @@ class Examples:
         (B, K) probabilities of the classes, one-hot unless mixed.
     present
         For every branch (B,) 1 where the sequence has any reading in it, else 0; between them when mixed.
+    auxiliary
+        For every further label (B, K) or, of rows, (B, T, K) probabilities of its values, all 0 where nothing is
+        known and on padding.
+    onsets
+        (B,) first row of the gesture, -1 where that is not known; None where it is known of none.
     """
 
     inputs: Inputs
     lengths: Tensor
     targets: Tensor
     present: Mapping[str, Tensor]
+    auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
+    onsets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -50,6 +60,26 @@ class Examples:
             lengths=lengths,
             targets=self.targets[where],
             present={name: flags[where] for name, flags in self.present.items()},
+            auxiliary={
+                name: known[where, :longest] if known.ndim == 3 else known[where]
+                for name, known in self.auxiliary.items()
+            },
+            onsets=None if self.onsets is None else self.onsets[where],
+        )
+
+    def to(self, device: torch.device) -> Examples:
+        """The examples on a compute device."""
+
+        def move(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: values.to(device) for name, values in found.items()}
+
+        return Examples(
+            inputs=move(self.inputs),
+            lengths=self.lengths.to(device),
+            targets=self.targets.to(device),
+            present=move(self.present),
+            auxiliary=move(self.auxiliary),
+            onsets=None if self.onsets is None else self.onsets.to(device),
         )
 
 
@@ -80,19 +110,25 @@ def load_examples(
     return Examples(inputs, lengths, torch.from_numpy(targets), present)
 
 
+def with_labels(examples: Examples, labels: Labels, index: Index, max_length: int) -> Examples:
+    """The examples of the numbered recordings with what else is known of them."""
+    codes = labels.batch(index, max_length)
+    auxiliary = {name: _one_hot(found, len(AUXILIARY[name])) for name, found in codes.items()}
+    onsets = None
+    if "phase" in codes:
+        is_gesture = codes["phase"] == PHASES.index("Gesture")
+        onsets = torch.from_numpy(np.where(is_gesture.any(axis=1), is_gesture.argmax(axis=1), -1))
+    return replace(examples, auxiliary=auxiliary, onsets=onsets)
+
+
+def _one_hot(codes: Codes, values: int) -> Tensor:
+    """(..., K) one-hot codes, 0 where they are negative."""
+    return functional.one_hot(torch.from_numpy(codes.astype(np.int64)) + 1, values + 1)[..., 1:].to(torch.float32)
+
+
 def standardiser(statistics: ChannelStatistics) -> Standardise:
     """The module that standardises one branch."""
     return Standardise(torch.from_numpy(np.asarray(statistics.mean)), torch.from_numpy(np.asarray(statistics.sd)))
-
-
-def on_device(examples: Examples, device: torch.device) -> Examples:
-    """The examples on a compute device."""
-    return Examples(
-        inputs={name: values.to(device) for name, values in examples.inputs.items()},
-        lengths=examples.lengths.to(device),
-        targets=examples.targets.to(device),
-        present={name: flags.to(device) for name, flags in examples.present.items()},
-    )
 
 
 def draw_batches(lengths: Index, batch_size: int, bucket_batches: int, rng: np.random.Generator) -> Iterator[Index]:

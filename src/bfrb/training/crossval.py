@@ -22,6 +22,7 @@ from bfrb.features.sequences import Sequences, build_sequences
 from bfrb.gestures import LABEL_SETS, LabelSet
 from bfrb.training.assemble import assemble
 from bfrb.training.executors import Executor, InProcess, Job, LocalProcesses, usable_cores
+from bfrb.training.labels import Labels, read_labels
 from bfrb.training.member import compute_device, is_trained, read_history, train_member, write_template
 from bfrb.training.trainer import Epoch
 from bfrb.training.wearing import both_ways, detector_spec, turned_upright
@@ -149,11 +150,12 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
     recordings = labelled(source.read(), spec)
     label_set = find_label_set(recordings)
     sequences = build_sequences(recordings, spec.features.branches, mirror_left_hand=spec.features.mirror_left_hand)
+    labels = read_labels(recordings)
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
     plan = Plan(
         spec=spec,
-        fingerprint=fingerprint(recordings, sequences, folds),
+        fingerprint=fingerprint(recordings, sequences, labels, folds),
         device=recordings.device.name,
         row_rate_hz=recordings.device.row_rate_hz,
         label_set=label_set.name,
@@ -162,8 +164,9 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
         n_folds=len(folds),
     )
-    raw = recordings if spec.training.variation.changes_something else None
-    return Run(plan, folds, recordings.table.select("id", "subject", "gesture"), sequences, raw)
+    needs_raw = spec.training.variation.changes_something or recordings.device.names_of("proximity")
+    table = recordings.table.select("id", "subject", "gesture")
+    return Run(plan, folds, table, sequences, labels, recordings if needs_raw else None)
 
 
 def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
@@ -216,9 +219,11 @@ def draw_folds(recordings: Recordings, spec: RunSpec) -> Folds:
     return make_folds(table, spec.folds, seed=spec.seed)
 
 
-def fingerprint(recordings: Recordings, sequences: Sequences, folds: Folds) -> str:
+def fingerprint(recordings: Recordings, sequences: Sequences, labels: Labels, folds: Folds) -> str:
     """Hash of what is learnt from, and of who is held out when."""
     digest = hashlib.blake2b(digest_size=16)
+    for codes in (*labels.recording.values(), *labels.row.values()):
+        digest.update(np.ascontiguousarray(codes).data)
     for features in sequences.branches.values():
         digest.update(np.ascontiguousarray(features.values).data)
     digest.update(sequences.offsets.tobytes())

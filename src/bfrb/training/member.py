@@ -17,10 +17,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bfrb.data.folds import make_folds
+from bfrb.data.recordings import Recordings
 from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics
 from bfrb.inference.export import Member, trace_template
 from bfrb.models import Standardise, build_network
-from bfrb.training.batches import Examples, Index, load_examples, on_device, standardiser
+from bfrb.training.batches import Examples, Index, load_examples, standardiser, with_labels
+from bfrb.training.labels import Labels, read_labels
 from bfrb.training.trainer import Epoch, Task, member_seed, predict_examples, train
 from bfrb.training.variation import vary
 from bfrb.training.workspace import MemberPlan, Workspace, write_whole
@@ -41,7 +43,7 @@ def train_member(folder: Path, member: MemberPlan) -> None:
     learning, stopping, held_out = split(workspace, member)
     loader = Loader(workspace, channel_statistics(workspace.sequences, learning), compute_device())
     spec = workspace.plan.spec.network(member.network)
-    seed = member_seed(workspace.plan.spec.seed, member.network, member.fold)
+    seed = member_seed(workspace.plan.spec.seed, member.network, member.fold, member.repeat)
     _make_deterministic(seed)
     network = build_network(member.network, workspace.shape, spec).to(loader.device)
     task = Task(
@@ -55,7 +57,7 @@ def train_member(folder: Path, member: MemberPlan) -> None:
     weights, history = train(network, task, place / "checkpoint.pt", lambda epochs: write_history(place, epochs))
     write_history(place, history)
     network.load_state_dict(weights)
-    answers = answer(network, loader.examples(held_out)) | {"index": held_out}
+    answers = answer(network, loader, held_out) | {"index": held_out}
     write_whole(place / ANSWERS, lambda path: _save_arrays(path, answers))
     state = Member(network.cpu(), loader.standardisers).state_dict()
     write_whole(place / WEIGHTS, lambda path: save_file(state, path))
@@ -81,7 +83,13 @@ class Loader:
 
     def examples(self, index: Index) -> Examples:
         """Some of the recordings, as they are."""
-        return self._load(self.workspace.sequences, index, self.targets[index])
+        return self._load(self.workspace.sequences, index, index, self.workspace.labels)
+
+    def bare_examples(self, index: Index) -> Examples:
+        """Some of the recordings, as if their proximity sensors had measured nothing."""
+        raw = self.workspace.read_raw()[index]
+        bare = raw.without(*raw.device.names_of("proximity"))
+        return self._load(self._sequences(bare), np.arange(len(index)), index, read_labels(bare))
 
     def drawer(self, index: Index) -> Callable[[np.random.Generator], Examples]:
         """What gives the examples of an epoch: the same every time, or from recordings that are varied anew."""
@@ -93,14 +101,19 @@ class Loader:
 
         def draw(rng: np.random.Generator) -> Examples:
             varied = vary(raw, spec.training.variation, rng)
-            sequences = build_sequences(varied, spec.features.branches, mirror_left_hand=spec.features.mirror_left_hand)
-            return self._load(sequences, np.arange(len(raw)), self.targets[index])
+            return self._load(self._sequences(varied), np.arange(len(raw)), index, read_labels(varied))
 
         return draw
 
-    def _load(self, sequences: Sequences, index: Index, targets: npt.NDArray[np.float32]) -> Examples:
-        loaded = load_examples(sequences, index, targets, self.statistics, self.workspace.plan.max_length)
-        return on_device(loaded, self.device)
+    def _sequences(self, recordings: Recordings) -> Sequences:
+        features = self.workspace.plan.spec.features
+        return build_sequences(recordings, features.branches, mirror_left_hand=features.mirror_left_hand)
+
+    def _load(self, sequences: Sequences, which: Index, index: Index, labels: Labels) -> Examples:
+        """The sequences `which`, with labels numbered alike; `index` are their numbers in the workspace."""
+        longest = self.workspace.plan.max_length
+        loaded = load_examples(sequences, which, self.targets[index], self.statistics, longest)
+        return with_labels(loaded, labels, which, longest).to(self.device)
 
 
 def write_template(folder: Path, network: str) -> None:
@@ -135,13 +148,11 @@ def labels(workspace: Workspace) -> Index:
     return workspace.plan.labels.encode(workspace.recordings["gesture"].to_list())
 
 
-def answer(network: nn.Module, examples: Examples) -> dict[str, npt.NDArray[np.float64]]:
+def answer(network: nn.Module, loader: Loader, index: Index) -> dict[str, npt.NDArray[np.float64]]:
     """(B, K) probabilities by scenario: with all sensors, and where there are others, with the inertial ones only."""
-    answers = {"all": predict_examples(network, examples)}
-    if examples.inputs["proximity"].shape[2]:
-        nothing = torch.zeros_like(examples.inputs["proximity"])
-        bare = Examples({**examples.inputs, "proximity": nothing}, examples.lengths, examples.targets, examples.present)
-        answers["imu"] = predict_examples(network, bare)
+    answers = {"all": predict_examples(network, loader.examples(index))}
+    if loader.workspace.has_proximity:
+        answers["imu"] = predict_examples(network, loader.bare_examples(index))
     return answers
 
 

@@ -15,19 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bfrb.config import NetworkSpec, TrainingSpec
 from bfrb.gestures import LabelSet
 from bfrb.metrics import competition_score
-from bfrb.models import Network, Output
-from bfrb.training.augment import lose_proximity, mix_up
+from bfrb.models import Output
+from bfrb.training.augment import lose_proximity, mix
 from bfrb.training.batches import Examples, draw_batches
+from bfrb.training.losses import class_weights, compute_loss
+from bfrb.training.optimizer import AveragedNetwork, make_optimizer, set_learning_rate
 
 Weights = dict[str, Tensor]
-
-MAX_CLASS_WEIGHT = 10.0
-"""Largest weight of an example for the rarity of its class."""
 
 
 @dataclass(frozen=True)
@@ -118,57 +116,102 @@ def train(
     weights, history
         State of the best epoch, and one record per epoch.
     """
-    optimizer = _make_optimizer(network, task.training)
-    progress = _load(checkpoint, network, optimizer) if checkpoint.exists() else Progress()
+    engine = Engine(network, task.training)
+    progress = engine.load(checkpoint) if checkpoint.exists() else Progress()
     while not progress.is_finished(task.training):
         number = len(progress.history)
-        epoch = _run_epoch(network, optimizer, task, number)
+        epoch = _run_epoch(engine, task, number)
         progress.history.append(epoch)
         if progress.best_epoch == number:
-            progress.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        _save(checkpoint, network, optimizer, progress)
+            progress.best = {
+                name: value.detach().cpu().clone() for name, value in engine.answering.state_dict().items()
+            }
+        engine.save(checkpoint, progress)
         on_epoch(progress.history)
     if progress.best is None:
         raise RuntimeError(f"{checkpoint} holds no weights")
     return progress.best, progress.history
 
 
-def _run_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, task: Task, number: int) -> Epoch:
+class Engine:
+    """A network with all that changes its weights.
+
+    Parameters
+    ----------
+    network
+        The network that is trained.
+    spec
+        How.
+    """
+
+    def __init__(self, network: nn.Module, spec: TrainingSpec) -> None:
+        self.network = network
+        self.spec = spec
+        self.optimizer = make_optimizer(network, spec)
+        self.average = AveragedNetwork(network, spec.ema_decay)
+
+    @property
+    def answering(self) -> nn.Module:
+        """The network that is scored and exported: the averaged one, where weights are averaged."""
+        return self.average.network
+
+    def step(self, loss: Tensor, epochs: float) -> None:
+        """Change the weights after so many epochs."""
+        set_learning_rate(self.optimizer, self.spec, epochs)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.spec.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip_norm)
+        self.optimizer.step()
+        self.average.step()
+
+    def save(self, path: Path, progress: Progress) -> None:
+        """Write all that is needed to go on, whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state(),
+            "history": [asdict(epoch) for epoch in progress.history],
+            "best": progress.best,
+        }
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> Progress:
+        """Go on from what `save` wrote."""
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.load(state["average"])
+        return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
+
+
+def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     started = perf_counter()
     rng = np.random.default_rng([*task.seed, number])
     torch.manual_seed(int(rng.integers(2**62)))
     spec, examples = task.training, task.draw(rng)
     batches = list(draw_batches(examples.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
     weights = class_weights(examples.targets) if spec.class_weights else None
-    network.train()
-    total = 0.0
+    device = examples.lengths.device
+    engine.network.train()
+    total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
-        _set_learning_rate(optimizer, spec, (number + step / len(batches)) / spec.epochs)
         batch = lose_proximity(examples.take(index), task.network.lose_proximity, rng)
-        batch = mix_up(batch, spec.mixup_alpha, rng)
-        output: Output = network(batch.inputs, batch.lengths)
-        loss = compute_loss(output, batch, task, weights)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += float(loss.detach()) * len(index)
-    score = None if task.stopping is None else score_examples(network, task.stopping, task.label_set)
-    return Epoch(number, total / len(examples), score, perf_counter() - started)
+        batch = mix(batch, spec, rng)
+        with _precision(device, spec):
+            output: Output = engine.network(batch.inputs, batch.lengths)
+        loss = compute_loss(output, batch, spec, task.network, weights)
+        engine.step(loss, number + step / len(batches))
+        total += loss.detach() * len(index)
+    score = None if task.stopping is None else score_examples(engine.answering, task.stopping, task.label_set)
+    return Epoch(number, float(total) / len(examples), score, perf_counter() - started)
 
 
-def compute_loss(output: Output, batch: Examples, task: Task, class_weights: Tensor | None) -> Tensor:
-    """Cross-entropy of the classes, and of the judgement whether a branch is present where the network gives one.
-
-    A class weight counts an example more; it does not change what the example's answer should be. (Weighting the
-    single terms of a smoothed cross-entropy would push every answer towards the rare classes.)
-    """
-    smoothing = task.training.label_smoothing
-    losses = functional.cross_entropy(output.logits, batch.targets, label_smoothing=smoothing, reduction="none")
-    loss = losses.mean() if class_weights is None else (losses * (batch.targets @ class_weights)).mean()
-    for branch, logits in output.present.items():
-        judged = functional.binary_cross_entropy_with_logits(logits, batch.present[branch])
-        loss = loss + task.network.presence_loss * judged
-    return loss
+def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
+    """bfloat16 on a graphics card where the spec asks for it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=spec.mixed_precision and device.type == "cuda")
 
 
 def predict_examples(network: nn.Module, examples: Examples, batch_size: int = 256) -> npt.NDArray[np.float64]:
@@ -190,55 +233,6 @@ def score_examples(network: nn.Module, examples: Examples, label_set: LabelSet) 
     return competition_score(truth, prediction, label_set).score
 
 
-def member_seed(seed: int, network: str, fold: int) -> tuple[int, int, int]:
+def member_seed(seed: int, network: str, fold: int, repeat: int = 0) -> tuple[int, ...]:
     """Numbers that tell the random streams of an ensemble's members apart, whatever order they are trained in."""
-    return seed, zlib.crc32(network.encode()), fold
-
-
-def class_weights(targets: Tensor) -> Tensor:
-    """(K,) weights that give every class seen the same total, with mean 1 over the (R, K) examples.
-
-    No weight is above `MAX_CLASS_WEIGHT`: a class of a few examples cannot be learnt by shouting.
-    """
-    counts = targets.sum(dim=0)
-    balanced = counts.sum() / ((counts > 0).sum() * counts.clamp(min=1.0))
-    weights = balanced.clamp(max=MAX_CLASS_WEIGHT) * (counts > 0)
-    return weights * counts.sum() / (weights * counts).sum()
-
-
-def _make_optimizer(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
-    """Adam with L2 in the gradient: `weight_decay * w^2` in the loss is `2 * weight_decay * w` there."""
-    if not isinstance(network, Network):
-        raise TypeError(f"{type(network).__name__} does not say which weights decay")
-    decayed = network.decayed()
-    known = {id(parameter) for parameter in decayed}
-    groups = [
-        {"params": decayed, "weight_decay": 2.0 * spec.weight_decay},
-        {"params": [value for value in network.parameters() if id(value) not in known], "weight_decay": 0.0},
-    ]
-    return torch.optim.Adam(groups, lr=spec.learning_rate, fused=True)
-
-
-def _set_learning_rate(optimizer: torch.optim.Optimizer, spec: TrainingSpec, done: float) -> None:
-    factor = 1.0 if spec.schedule == "constant" else 0.5 * (1.0 + math.cos(math.pi * done))
-    for group in optimizer.param_groups:
-        group["lr"] = spec.learning_rate * factor
-
-
-def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    state = {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "history": [asdict(epoch) for epoch in progress.history],
-        "best": progress.best,
-    }
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-def _load(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    state: dict[str, Any] = torch.load(path, weights_only=True)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
+    return seed, zlib.crc32(network.encode()), fold, *([repeat] if repeat else [])

@@ -3,7 +3,8 @@
     plan.json             what is being trained (`Plan`)
     folds.csv             which subject is held out in which fold
     recordings.parquet    id, subject and gesture of every recording
-    raw/                  the recordings themselves, where training varies them
+    raw/                  the recordings themselves, where training varies them or takes sensors away
+    labels.npz            what is known of recordings and rows beside the gesture
     sequences/            features of all recordings
     templates/            one traced graph per architecture
     wearing/              the bundle that tells devices worn upside down, where one is asked for
@@ -26,6 +27,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from bfrb.config import RunSpec, Spec
+from bfrb.data.device import DEVICES
 from bfrb.data.folds import Folds
 from bfrb.data.recordings import Recordings
 from bfrb.data.store import Store, write_store
@@ -35,18 +37,22 @@ from bfrb.features.sequences import Sequences
 from bfrb.gestures import LABEL_SETS, LabelSet
 from bfrb.inference.bundle import WEARING_FOLDER
 from bfrb.models import Shape
+from bfrb.training.labels import Labels
+
+_LABELS = "labels.npz"
 
 
 class MemberPlan(Spec):
-    """One network to train: its architecture, and the fold that is held out."""
+    """One network to train: its architecture, the fold that is held out, and which of several trainings it is."""
 
     network: str
     fold: int
+    repeat: int = 0
 
     @property
     def name(self) -> str:
-        """Its name in the bundle."""
-        return f"{self.network}-{self.fold:02d}"
+        """Its name in the bundle, such as `two_branch-03`; further trainings are `two_branch-03-1` ..."""
+        return f"{self.network}-{self.fold:02d}" + (f"-{self.repeat}" if self.repeat else "")
 
 
 class Plan(Spec):
@@ -79,8 +85,12 @@ class Plan(Spec):
     @property
     def members(self) -> tuple[MemberPlan, ...]:
         """All networks, fold by fold."""
-        folds = range(self.n_folds)
-        return tuple(MemberPlan(network=network, fold=fold) for fold in folds for network in self.spec.networks)
+        return tuple(
+            MemberPlan(network=network, fold=fold, repeat=repeat)
+            for repeat in range(self.spec.seeds)
+            for fold in range(self.n_folds)
+            for network in self.spec.networks
+        )
 
     @property
     def labels(self) -> LabelSet:
@@ -102,14 +112,17 @@ class Run:
         Table with id, subject and gesture of every recording.
     sequences
         Their features.
+    labels
+        What is known of them beside the gesture.
     raw
-        The recordings themselves, where training varies them.
+        The recordings themselves, where training varies them or takes sensors away.
     """
 
     plan: Plan
     folds: Folds
     recordings: Table
     sequences: Sequences
+    labels: Labels
     raw: Recordings | None = None
 
 
@@ -166,6 +179,7 @@ class Workspace:
         if run.raw is not None:
             write_store([run.raw], self._file("raw"), source=run.plan.source, overwrite=True)
         run.sequences.save(self._file("sequences"))
+        write_whole(self._file(_LABELS), run.labels.save)
         write_table(run.recordings, self._file("recordings.parquet"))
         run.folds.write(self._file("folds.csv"))
         self.write_text("plan.json", run.plan.model_dump_json(indent=2))
@@ -202,8 +216,18 @@ class Workspace:
         """Features of all recordings, memory-mapped."""
         return Sequences.load(self._file("sequences"))
 
+    @cached_property
+    def labels(self) -> Labels:
+        """What is known of all recordings beside their gesture."""
+        return Labels.load(self._file(_LABELS))
+
+    @property
+    def has_proximity(self) -> bool:
+        """Whether the recordings' device has sensors that it can do without."""
+        return bool(DEVICES[self.plan.device].names_of("proximity"))
+
     def read_raw(self) -> Recordings:
-        """The recordings themselves; there only where training varies them."""
+        """The recordings themselves; there only where training varies them or takes sensors away."""
         return Store.open(self._file("raw")).read()
 
     @property
