@@ -18,7 +18,7 @@ from bfrb.data.recordings import Recordings
 from bfrb.data.tables import make_table
 from bfrb.data.windows import cut_continuous
 from bfrb.errors import BundleError, DataError
-from bfrb.features.sequences import Batch, build_sequences
+from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.features.wearing import turn_over
 from bfrb.gestures import WEARING
 from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
@@ -133,12 +133,45 @@ class Predictor:
             _collect(running.popleft(), probabilities)
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
-    def upright(self, recordings: Recordings) -> Recordings:
-        """The recordings as if no device had been worn upside down, as far as the bundle can tell."""
+    def predict_each(self, recordings: Recordings) -> Predictions:
+        """Like `predict`, but each answer is, to the last bit, what it is for that recording alone.
+
+        Networks may round differently in larger batches, so each of them is asked about one recording at a time; the
+        features are those of all recordings at once. For streams, whose answers come in batches that depend on timing.
+
+        Raises
+        ------
+        DataError
+            If the recordings are of another device.
+        BundleError
+            If a member fails.
+        """
+        self.check_device(recordings.device)
+        sequences = self._sequences(self.upright(recordings, each=True))
+        probabilities = np.zeros((len(recordings), len(self.label_set)))
+        parts = np.array_split(np.arange(len(recordings)), min(self._workers, max(1, len(recordings))))
+        jobs = [self._pool.submit(self._answer_alone, sequences, part, probabilities) for part in parts[1:]]
+        self._answer_alone(sequences, parts[0], probabilities)
+        for job in jobs:
+            job.result()
+        return Predictions(tuple(recordings.ids), probabilities, self.label_set)
+
+    def _answer_alone(self, sequences: Sequences, numbers: Index, probabilities: npt.NDArray[np.float64]) -> None:
+        manifest = self.bundle.manifest
+        for number in numbers:
+            batch = sequences.batch([number], manifest.max_length, manifest.keep)
+            probabilities[number] = _mean(_answer_next(iter(enumerate(self._members)), batch))[0]
+
+    def upright(self, recordings: Recordings, *, each: bool = False) -> Recordings:
+        """The recordings as if no device had been worn upside down, as far as the bundle can tell.
+
+        With `each`, every one is judged as if it were alone, to the last bit.
+        """
         threshold = self.bundle.manifest.upside_down_threshold
         if self._detector is None or threshold is None:
             return recordings
-        answers = self._detector.predict(recordings).probabilities
+        predict = self._detector.predict_each if each else self._detector.predict
+        answers = predict(recordings).probabilities
         return turn_over(recordings, answers[:, WEARING.classes.index("upside down")] >= threshold)
 
     def warm_up(self) -> None:
@@ -158,10 +191,13 @@ class Predictor:
         waiting = iter(enumerate(self._members))
         return [self._pool.submit(_answer_next, waiting, batch) for _ in range(min(self._workers, len(self._members)))]
 
+    def _sequences(self, recordings: Recordings) -> Sequences:
+        manifest = self.bundle.manifest
+        return build_sequences(recordings, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
+
     def _batch(self, recordings: Recordings) -> Batch:
         manifest = self.bundle.manifest
-        sequences = build_sequences(recordings, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
-        return sequences.batch(np.arange(len(recordings)), manifest.max_length, manifest.keep)
+        return self._sequences(recordings).batch(np.arange(len(recordings)), manifest.max_length, manifest.keep)
 
     def check_device(self, device: Device) -> None:
         """Refuse recordings of another device.
@@ -290,7 +326,13 @@ def _answer_next(waiting: Iterator[tuple[int, Member]], batch: Batch) -> _Answer
 def _collect(running: tuple[Index, list[Future[_Answers]]], probabilities: npt.NDArray[np.float64]) -> None:
     """Write the mean of the members' answers into the rows of the batch's recordings."""
     index, workers = running
-    answers = sorted((answer for worker in workers for answer in worker.result()), key=lambda answer: answer[0])
+    probabilities[index] = _mean([answer for worker in workers for answer in worker.result()])
+
+
+def _mean(answers: _Answers) -> npt.NDArray[np.float64]:
+    """(B, K) mean of the members' answers, scaled so that each row sums to 1."""
     # Always in the same order: sums of floats depend on it.
-    summed = sum((answer.astype(np.float64) for _, answer in answers), np.zeros(1))
-    probabilities[index] = summed / summed.sum(axis=1, keepdims=True)
+    ordered = sorted(answers, key=lambda answer: answer[0])
+    summed = sum((answer.astype(np.float64) for _, answer in ordered), np.zeros(1))
+    mean: npt.NDArray[np.float64] = summed / summed.sum(axis=1, keepdims=True)
+    return mean
