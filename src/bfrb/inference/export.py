@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from bfrb.config import NetworkSpec
 from bfrb.errors import BundleError
+from bfrb.inference.simplify import simplify
 from bfrb.models import Shape, Standardise, build_network
 
 PARITY = 1e-4
@@ -136,7 +137,7 @@ def fill_template(template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[A
         # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
         optimized = optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
     _leave_out_notes(optimized)
-    return optimized
+    return simplify(optimized)
 
 
 def _leave_out_notes(model: onnx.ModelProto) -> None:
