@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from bfrb.data.tables import check_table_path, make_table, read_table, write_table
+from bfrb.data.tables import check_table_path, make_table, read_table, write_table, write_tables
 from bfrb.errors import DataError
 
 TABLE = make_table({"id": ["a", "b,c"], "share": [0.25, 1e-9], "count": [1, None]})
@@ -32,6 +33,35 @@ def test_a_failure_leaves_the_older_table(tmp_path: Path) -> None:
         write_table(nested, tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_text() == "old"
     assert names(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_tables_come_one_below_the_other(tmp_path: Path, name: str, count: int) -> None:
+    parts = [TABLE.with_columns(id=pl.col("id") + str(number)) for number in range(count)]
+    write_tables(iter(parts), tmp_path / name)
+    assert read_table(tmp_path / name).equals(pl.concat(parts))
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+@pytest.mark.parametrize("good", [0, 1, 3])
+def test_a_failure_in_a_later_part_leaves_the_older_table(tmp_path: Path, name: str, good: int) -> None:
+    def parts() -> Iterator[pl.DataFrame]:
+        yield from [TABLE] * good
+        raise DataError("the source is damaged", remedy="copy it again")
+
+    (tmp_path / name).write_text("old")
+    with pytest.raises(DataError, match="damaged"):
+        write_tables(parts(), tmp_path / name)
+    assert (tmp_path / name).read_text() == "old"
+    assert names(tmp_path) == [name]
+
+
+def test_no_table_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="got none"):
+        write_tables([], tmp_path / "table.parquet")
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -34,8 +35,7 @@ def predict(
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.data.sources import open_source
-    from bfrb.data.tables import check_table_path, write_table
-    from bfrb.inference.predictions import Predictions
+    from bfrb.data.tables import check_table_path, write_tables
     from bfrb.inference.predictor import load
 
     check_table_path(out)
@@ -44,23 +44,24 @@ def predict(
         log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
     source = open_source(data, cast("Dataset", dataset))
     predictor.check_device(source.device)
+    counts: Counter[str] = Counter()
     with progress("predicting") as show:
         batches = source.batches(BATCH_ROWS, show)
-        predictions = Predictions.concat([predictor.predict(predictor.cut(batch)) for batch in batches])
-    write_table(predictions.to_frame(), out)
-    summary = summarise(predictions) | {"simulated": predictor.simulated, "out": str(out)}
+        predictions = (predictor.predict(predictor.cut(batch)) for batch in batches)
+        # From disk to disk: neither recordings nor answers pile up.
+        write_tables((counted(part, counts).to_frame() for part in predictions), out)
+    summary = {"recordings": counts.total(), "gestures": dict(counts.most_common())}
     if as_json:
-        print_json(summary)
+        print_json(summary | {"simulated": predictor.simulated, "out": str(out)})
     else:
-        print_table(f"{len(predictions)} recordings, predicted", ("gesture", "recordings"), summary["gestures"].items())
+        print_table(f"{counts.total()} recordings, predicted", ("gesture", "recordings"), counts.most_common())
         log.info("wrote %s", out)
 
 
-def summarise(predictions: Predictions) -> dict[str, Any]:
-    """How many recordings were answered, and with what."""
-    answers = predictions.gestures.tolist()
-    counts = {name: answers.count(name) for name in predictions.label_set.classes if name in answers}
-    return {"recordings": len(predictions), "gestures": dict(sorted(counts.items(), key=lambda item: -item[1]))}
+def counted(predictions: Predictions, counts: Counter[str]) -> Predictions:
+    """The same predictions, whose gestures are added to the counts."""
+    counts.update(predictions.gestures.tolist())
+    return predictions
 
 
 def evaluate(

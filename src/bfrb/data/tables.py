@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,53 @@ def write_table(table: Table, path: Path) -> None:
     DataError
         If no table can be written there.
     """
+    write_tables([table], path)
+
+
+def write_tables(parts: Iterable[Table], path: Path) -> None:
+    """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time.
+
+    Raises
+    ------
+    DataError
+        If no table can be written there, or there is none.
+    """
     check_table_path(path)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with unfinished.open("wb") as file:
-            if path.suffix == ".csv":
-                table.write_csv(file)
-            else:
-                table.write_parquet(file)
-            file.flush()
+        count = _write_csv(parts, unfinished) if path.suffix == ".csv" else _write_parquet(parts, unfinished)
+        if not count:
+            raise DataError("expected tables to write, got none", remedy="check the source: it holds no rows")
+        with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _write_csv(parts: Iterable[Table], path: Path) -> int:
+    """The number of tables that were written."""
+    count = 0
+    with path.open("wb") as file:
+        for count, part in enumerate(parts, 1):
+            part.write_csv(file, include_header=count == 1)
+    return count
+
+
+def _write_parquet(parts: Iterable[Table], path: Path) -> int:
+    """The number of tables that were written; they lie in a folder beside the file until all are there."""
+    folder = path.with_name(f"{path.name}.parts")
+    folder.mkdir()
+    try:
+        files: list[Path] = []
+        for part in parts:
+            files.append(folder / f"{len(files)}.parquet")
+            part.write_parquet(files[-1])
+        if files:
+            pl.scan_parquet(files).sink_parquet(path)
+        return len(files)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_table(path: Path) -> Table:
