@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bfrb.config.spec import Spec
+
+DEPLOYABLE_ROTATION = (
+    "gravity_direction",
+    "angular_velocity",
+    "angular_distance",
+    "linear_acc",
+    "linear_acc_magnitude",
+    "gyr",
+    "gyr_magnitude",
+)
+"""How the device turns and where down is: the same whatever compass direction the wearer faces."""
+
+BENCHMARK_ROTATION = (*DEPLOYABLE_ROTATION, "heading_direction", "linear_acc_world")
+"""With the compass direction too, which in the CMI study was the same for everybody."""
 
 
 class FeatureSpec(Spec):
@@ -24,10 +40,13 @@ class FeatureSpec(Spec):
         "gyr_magnitude",
     )
     proximity: tuple[str, ...] = ("thm", "tof_statistics")
+    acc: tuple[str, ...] = ("acc", "acc_magnitude", "acc_magnitude_jerk")
+    rotation: tuple[str, ...] = DEPLOYABLE_ROTATION
+    thm: tuple[str, ...] = ("thm_clean", "thm_clean_difference")
+    tof: tuple[str, ...] = ("tof_nearness",)
     mirror_left_hand: bool = False
     """Whether recordings of left-handed subjects are mirrored to right hands before anything is computed."""
 
-    @property
-    def branches(self) -> dict[str, tuple[str, ...]]:
-        """Feature names by branch."""
-        return {"imu": self.imu, "proximity": self.proximity}
+    def branches(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Feature names of the named branches."""
+        return {name: getattr(self, name) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -10,12 +10,20 @@ from bfrb.config.spec import Count, Share, Spec
 
 
 class NetworkSpec(Spec):
-    """What every network's spec has: how it is trained to do without its proximity branch."""
+    """What every network's spec has: the branches it takes in, and how it is trained to do without proximity."""
+
+    BRANCHES: ClassVar[tuple[str, ...]] = ("imu", "proximity")
+    """Branches the network takes in."""
 
     lose_proximity: Share = 0.0
     """Chance that a training sequence loses all its thermopile and time-of-flight readings."""
     presence_loss: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of the loss for judging whether proximity readings are there."""
+
+    @property
+    def dispensable(self) -> tuple[str, ...]:
+        """Branches without which the network has learnt to answer."""
+        return tuple(name for name in self.BRANCHES if name == "proximity" and self.lose_proximity)
 
 
 class TwoBranchSpec(NetworkSpec):

@@ -41,3 +41,9 @@ class RunSpec(Spec):
         """The spec of one network."""
         spec: NetworkSpec = getattr(self, name)
         return spec
+
+    @property
+    def branches(self) -> dict[str, tuple[str, ...]]:
+        """Names of the features of every branch that a network of the run takes in."""
+        used = [branch for network in self.networks for branch in self.network(network).BRANCHES]
+        return self.features.branches(dict.fromkeys(used))

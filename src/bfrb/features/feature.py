@@ -35,7 +35,8 @@ class Feature:
     channels
         Its channels on a device that has the sensors, at least one.
     compute
-        (N, C) float64 values of recordings of such a device, NaN where a sample that enters the formula is missing.
+        (N, C) float64 values of recordings of such a device, or float32 where that holds every value exactly; NaN
+        where a sample that enters the formula is missing.
         A recording's values never depend on the other recordings of the batch.
     fills_gaps
         Whether it puts values of its own where a sample is missing, as published code did, so that less is missing.
@@ -44,7 +45,7 @@ class Feature:
     name: str
     needs: tuple[str, ...]
     channels: Callable[[Device], tuple[Channel, ...]]
-    compute: Callable[[Recordings], Float]
+    compute: Callable[[Recordings], Float | npt.NDArray[np.float32]]
     fills_gaps: bool = False
 
     def is_available(self, device: Device) -> bool:

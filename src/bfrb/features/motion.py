@@ -13,7 +13,15 @@ from bfrb.data.device import STANDARD_GRAVITY_M_S2, Device
 from bfrb.data.recordings import Recordings
 from bfrb.features.feature import Channel, Feature, Float, read_sensor
 from bfrb.features.ragged import differences, next_rows
-from bfrb.features.rotations import magnitude, make_continuous, relative, rotation_vector, up_in_device
+from bfrb.features.rotations import (
+    conjugate,
+    magnitude,
+    make_continuous,
+    relative,
+    rotate,
+    rotation_vector,
+    up_in_device,
+)
 
 Compute = Callable[[Recordings], Float]
 
@@ -74,6 +82,15 @@ def _up(recordings: Recordings) -> Float:
     return up_in_device(_quaternion(recordings))
 
 
+def _heading(recordings: Recordings) -> Float:
+    ahead = np.broadcast_to(np.array([1.0, 0.0, 0.0]), (recordings.n_rows, 3))
+    return rotate(conjugate(_quaternion(recordings)), ahead)
+
+
+def _linear_acc_world(recordings: Recordings) -> Float:
+    return rotate(_quaternion(recordings), _linear_acc(recordings))
+
+
 def _feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Compute) -> Feature:
     """A feature with one channel per letter of `axes`, or a single one of its own name."""
     channels = tuple(Channel(f"{name}_{axis}", unit) for axis in axes) or (Channel(name, unit),)
@@ -96,6 +113,7 @@ MOTION_FEATURES = (
     _feature("quaternion", "1", "wxyz", _ORIENTATION, _quaternion),
     _feature("quaternion_continuous", "1", "wxyz", _ORIENTATION, _quaternion_continuous),
     _feature("gravity_direction", "1", "xyz", _ORIENTATION, _up),
+    _feature("heading_direction", "1", "xyz", _ORIENTATION, _heading),
     _feature("rotation_angle", "rad", "", _ORIENTATION, _angle),
     _feature("rotation_angle_velocity", "rad/s", "", _ORIENTATION, _per_second(_angle)),
     _feature("angular_velocity", "rad/s", "xyz", _ORIENTATION, _angular_velocity),
@@ -103,11 +121,13 @@ MOTION_FEATURES = (
     _feature("linear_acc", "m/s^2", "xyz", _BOTH, _linear_acc),
     _feature("linear_acc_magnitude", "m/s^2", "", _BOTH, _magnitude(_linear_acc)),
     _feature("linear_acc_magnitude_jerk", "m/s^3", "", _BOTH, _per_second(_magnitude(_linear_acc))),
+    _feature("linear_acc_world", "m/s^2", "xyz", _BOTH, _linear_acc_world),
     _feature("gyr", "rad/s", "xyz", _GYR, _gyr),
     _feature("gyr_magnitude", "rad/s", "", _GYR, _magnitude(_gyr)),
 )
 """Every feature of the inertial sensors.
 
 `gravity_direction` (upwards, in the device frame), `angular_velocity`, `angular_distance` and everything of
-`linear_acc` do not depend on the compass direction the wearer faces; the quaternion and the rotation angle do.
+`linear_acc` do not depend on the compass direction the wearer faces; the quaternion, the rotation angle,
+`heading_direction` (the world's x axis, in the device frame) and `linear_acc_world` do.
 """

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.config import FeatureSpec
+from bfrb.config import FeatureSpec, TwoBranchSpec
 from bfrb.data.device import Device
 from bfrb.data.recordings import Recordings
 from bfrb.errors import ConfigError
@@ -25,7 +25,7 @@ FEATURES: dict[str, Feature] = {
 }
 """Every feature by the name under which a spec asks for it."""
 
-BASELINE_FEATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(FeatureSpec().branches)
+BASELINE_FEATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(FeatureSpec().branches(TwoBranchSpec.BRANCHES))
 """The published network's features by branch, for all devices."""
 
 

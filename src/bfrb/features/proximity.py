@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from bfrb.data.device import Array, Device
 from bfrb.data.recordings import Recordings
@@ -83,6 +84,60 @@ def _tof_statistics(recordings: Recordings) -> Float:
     return tof_statistics(recordings.sensors["tof"])
 
 
+COLDEST_SKIN_C = 18.0
+"""A thermopile that reads less sees no skin and no room either: it is a glitch."""
+
+FAR = -0.25
+"""Nearness of a pixel without an answer: less than that of any that has one, and not 0, which means unknown."""
+
+_RANGE = 256
+
+
+def tof_nearness(tof: Array, absent: float) -> npt.NDArray[np.float32]:
+    """(N, 64 S) How near what each pixel sees is: 1 at distance 0, 1/256 at the largest one, `FAR` without an answer.
+
+    Parameters
+    ----------
+    tof
+        (N, S, 8, 8) `int16` images, negative where a pixel has no answer.
+    absent
+        The code of pixels that measured nothing at all; they become NaN.
+
+    Examples
+    --------
+    >>> image = np.full((1, 1, 8, 8), -1, dtype=np.int16)
+    >>> image[0, 0, 0, :2] = 0, 192
+    >>> tof_nearness(image, -32768)[0, :3].tolist()
+    [1.0, 0.25, -0.25]
+    """
+    pixels = tof.reshape(len(tof), -1)
+    # Every step of the table is a multiple of 1/256, so float32 holds it exactly.
+    table = np.full(_RANGE + 2, FAR, dtype=np.float32)
+    table[:_RANGE] = 1.0 - np.arange(_RANGE) / _RANGE
+    table[-1] = np.nan
+    codes = np.where(pixels >= 0, pixels, np.where(pixels == absent, _RANGE + 1, _RANGE))
+    return table[codes]
+
+
+def _tof_nearness(recordings: Recordings) -> npt.NDArray[np.float32]:
+    return tof_nearness(recordings.sensors["tof"], recordings.device.sensor("tof").absent)
+
+
+def _thm_clean(recordings: Recordings) -> Float:
+    thm = read_sensor("thm")(recordings)
+    return np.where(thm >= COLDEST_SKIN_C, thm, np.nan)
+
+
+def _thm_clean_difference(recordings: Recordings) -> Float:
+    return differences(_thm_clean(recordings), recordings.offsets)
+
+
+def _pixels(device: Device) -> tuple[Channel, ...]:
+    sites, *sides = device.sensor("tof").shape
+    pixels = range(int(np.prod(sides)))
+    return tuple(Channel(f"tof_{site}_nearness_{pixel}", "1") for site in range(1, sites + 1) for pixel in pixels)
+
+
 def _per_site(sensor_name: str, *suffixes: str) -> Callable[[Device], tuple[Channel, ...]]:
     """Channels of every site of a sensor, named `<sensor>_<site><suffix>`; sites count from 1."""
 
@@ -101,6 +156,9 @@ def _thm_difference(recordings: Recordings) -> Float:
 PROXIMITY_FEATURES = (
     Feature("thm", ("thm",), _per_site("thm", ""), read_sensor("thm")),
     Feature("thm_difference", ("thm",), _per_site("thm", "_difference"), _thm_difference),
+    Feature("thm_clean", ("thm",), _per_site("thm", "_clean"), _thm_clean),
+    Feature("thm_clean_difference", ("thm",), _per_site("thm", "_clean_difference"), _thm_clean_difference),
+    Feature("tof_nearness", ("tof",), _pixels, _tof_nearness),
     Feature("tof_statistics", ("tof",), _per_site("tof", *(f"_{name}" for name in TOF_STATISTICS)), _tof_statistics),
 )
 """Every feature of the thermopiles and time-of-flight sensors."""

@@ -76,12 +76,22 @@ def fill(values: Array, offsets: Index) -> Array:
     filled = values.copy()
     missing = np.isnan(values)
     first, stop = (np.repeat(border, np.diff(offsets)) for border in (offsets[:-1], offsets[1:]))
-    for channel in np.flatnonzero(missing.any(axis=0)):
-        rows, earlier, later = _around_gaps(missing[:, channel])
+    for channels in _alike(missing):
+        rows, earlier, later = _around_gaps(missing[:, channels[0]])
         sources = np.where(earlier >= first[rows], earlier, later)
         found = (sources >= first[rows]) & (sources < stop[rows])
-        filled[rows[found], channel] = values[sources[found], channel]
+        filled[np.ix_(rows[found], channels)] = values[np.ix_(sources[found], channels)]
     return filled
+
+
+def _alike(missing: npt.NDArray[np.bool_]) -> list[Index]:
+    """Numbers of the channels with gaps, those together that have the same ones, as all pixels of an image do."""
+    channels = np.flatnonzero(missing.any(axis=0))
+    same: dict[bytes, list[int]] = {}
+    packed = np.ascontiguousarray(np.packbits(missing[:, channels], axis=0).T)
+    for channel, gaps in zip(channels.tolist(), packed, strict=True):
+        same.setdefault(gaps.tobytes(), []).append(channel)
+    return [np.array(found) for found in same.values()]
 
 
 def _around_gaps(missing: npt.NDArray[np.bool_]) -> tuple[Index, Index, Index]:

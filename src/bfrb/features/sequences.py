@@ -23,6 +23,9 @@ from bfrb.features.wearing import as_right_handed
 Keep = Literal["first", "last"]
 """Which rows of a recording are used when it is too long."""
 
+UNSCALED = ("tof",)
+"""Branches that networks take in as they are: pixels of one image stay on one scale."""
+
 _DESCRIPTION = "sequences.json"
 
 
@@ -183,16 +186,25 @@ class ChannelStatistics:
 def channel_statistics(sequences: Sequences, recordings_index: npt.ArrayLike) -> dict[str, ChannelStatistics]:
     """Mean and standard deviation by branch, over the measured rows of the numbered recordings only.
 
-    A channel that never changes gets standard deviation 1, one that was never measured mean 0 as well.
+    A channel that never changes gets standard deviation 1, one that was never measured mean 0 as well. The `UNSCALED`
+    branches get mean 0 and standard deviation 1.
     """
     rows = rows_of(sequences.offsets, np.asarray(recordings_index, dtype=np.int64))
-    return {name: _branch_statistics(features, rows) for name, features in sequences.branches.items()}
+    return {
+        name: _identity(features) if name in UNSCALED else _branch_statistics(features, rows)
+        for name, features in sequences.branches.items()
+    }
 
 
 def _branch_statistics(features: Features, rows: Index) -> ChannelStatistics:
     moments = [_moments(features.values[rows, c], features.valid[rows, c]) for c in range(len(features.channels))]
     mean, sd = np.array(moments, dtype=np.float64).reshape(-1, 2).T
     return ChannelStatistics(mean, sd)
+
+
+def _identity(features: Features) -> ChannelStatistics:
+    count = len(features.channels)
+    return ChannelStatistics(np.zeros(count), np.ones(count))
 
 
 def _moments(values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:

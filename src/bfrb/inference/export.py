@@ -71,9 +71,9 @@ class _WeightsAsInputs(nn.Module):
 def build_member(name: str, shape: Shape, spec: NetworkSpec) -> Member:
     """An untrained member; branches without channels are left out."""
     standardisers = {
-        branch: Standardise(torch.zeros(channels), torch.ones(channels))
-        for branch, channels in shape.channels.items()
-        if channels
+        branch: Standardise(torch.zeros(shape.channels[branch]), torch.ones(shape.channels[branch]))
+        for branch in spec.BRANCHES
+        if shape.channels[branch]
     }
     return Member(build_network(name, shape, spec), standardisers).eval()
 

@@ -62,7 +62,7 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
     trained.load_state_dict(weights)
     index = _answers(workspace, member)["index"][:PARITY_RECORDINGS]
     batch = workspace.sequences.batch(index, workspace.plan.max_length)
-    features = {branch: values for branch, values in batch.inputs.items() if values.shape[2]}
+    features = {branch: batch.inputs[branch] for branch in trained.standardisers}
     difference = check_parity(graph, trained, features, batch.lengths)
     (folder / "members" / f"{member.name}.onnx").write_bytes(graph)
     (folder / "members" / f"{member.name}.safetensors").write_bytes(source.read_bytes())
@@ -100,8 +100,8 @@ def _statistics(workspace: Workspace) -> Table:
     rows = []
     for member in workspace.plan.members:
         weights = load_file(workspace.member_folder(member) / WEIGHTS)
-        for branch, channels in workspace.sequences.channels.items():
-            for number, channel in enumerate(channels):
+        for branch in workspace.plan.spec.network(member.network).BRANCHES:
+            for number, channel in enumerate(workspace.sequences.channels[branch]):
                 mean, sd = (float(weights[f"standardisers.{branch}.{kind}"][number]) for kind in ("mean", "sd"))
                 rows.append((member.name, branch, channel.name, channel.unit, mean, sd))
     names = ("member", "branch", "channel", "unit", "mean", "sd")
@@ -129,7 +129,7 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
         device=plan.device,
         row_rate_hz=plan.row_rate_hz,
         label_set=LabelSetSpec.of(plan.labels),
-        branches=plan.spec.features.branches,
+        branches=plan.spec.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,
         upside_down_threshold=plan.spec.wearing.threshold if plan.spec.wearing.detect else None,
         max_length=plan.max_length,
