@@ -12,6 +12,7 @@ import sys
 import typer
 
 from bfrb.cli.benchmark import benchmark
+from bfrb.cli.compare import compare
 from bfrb.cli.data import check, ingest
 from bfrb.cli.export import export
 from bfrb.cli.import_keras import import_keras
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (
     benchmark,
     check,
+    compare,
     evaluate,
     export,
     import_keras,

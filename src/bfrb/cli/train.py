@@ -42,7 +42,7 @@ def train(
     from bfrb.data.sources import open_source
     from bfrb.training.crossval import RunOptions, cross_validate
 
-    with _TrainingProgress() as shown:
+    with TrainingProgress() as shown:
         options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
         try:
             opened = open_source(source, cast("Dataset", dataset), demographics)
@@ -117,7 +117,7 @@ def _read_options(
     return read_preset(preset).updated(changes), fold_file
 
 
-class _TrainingProgress:
+class TrainingProgress:
     """One line on stderr: members and epochs done, the newest scores, the time left."""
 
     def __init__(self) -> None:
@@ -133,17 +133,23 @@ class _TrainingProgress:
             console=Console(stderr=True),
         )
         self._task = self._progress.add_task("preparing", total=1.0)
+        self._name = ""
 
-    def __enter__(self) -> _TrainingProgress:
+    def __enter__(self) -> TrainingProgress:
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def name(self, name: str) -> None:
+        """Show of which of several runs the next updates are."""
+        self._name = f"{name}: "
+        self._progress.reset(self._task, description=f"{self._name}preparing")
+
     def update(self, status: Status) -> None:
         """Show how far the run is."""
-        self._progress.update(self._task, completed=status.share, description=describe(status))
+        self._progress.update(self._task, completed=status.share, description=self._name + describe(status))
 
 
 def describe(status: Status) -> str:

@@ -3,6 +3,7 @@
 This package is the only home of defaults. Every spec refuses unknown keys and names the nearest known one.
 """
 
+from bfrb.config.comparing import SENSOR_VARIANTS, CompareSpec, VariantSpec
 from bfrb.config.events import EventSpec, StreamSpec
 from bfrb.config.features import FeatureSpec
 from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, TwoBranchSpec
@@ -14,7 +15,9 @@ from bfrb.config.wearing import WearingSpec
 
 __all__ = [
     "PRESETS",
+    "SENSOR_VARIANTS",
     "AuxiliarySpec",
+    "CompareSpec",
     "Count",
     "EventSpec",
     "FeatureSpec",
@@ -27,6 +30,7 @@ __all__ = [
     "StreamSpec",
     "TrainingSpec",
     "TwoBranchSpec",
+    "VariantSpec",
     "VariationSpec",
     "WearingSpec",
     "WindowSpec",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bfrb.config.networks import TwoBranchSpec
 from bfrb.config.run import RunSpec
+from bfrb.config.spec import read_toml
 from bfrb.config.training import TrainingSpec
 from bfrb.errors import ConfigError
 
@@ -37,14 +38,7 @@ def read_preset(name: str) -> RunSpec:
         If there is no such preset or file, or the file has unknown keys.
     """
     if name.endswith(".toml"):
-        return RunSpec.from_toml(_read_text(Path(name)))
+        return RunSpec.from_toml(read_toml(Path(name)))
     if name not in PRESETS:
         raise ConfigError(f"no preset {name!r}", remedy=f"choose {', '.join(PRESETS)}, or name a .toml file")
     return PRESETS[name]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"expected a TOML file at {path}, but {error}", remedy="name a readable TOML file") from None

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from bfrb.config import RunSpec
 from bfrb.data.folds import Folds, leave_one_subject_out, make_folds
@@ -21,7 +22,7 @@ from bfrb.errors import ConfigError, DataError
 from bfrb.features.sequences import Sequences, build_sequences
 from bfrb.gestures import LABEL_SETS, LabelSet
 from bfrb.training.assemble import assemble
-from bfrb.training.executors import Executor, InProcess, Job, LocalProcesses, usable_cores
+from bfrb.training.executors import Job, LocalProcesses, usable_cores
 from bfrb.training.labels import Labels, read_labels
 from bfrb.training.member import compute_device, is_trained, read_history, train_member, write_template
 from bfrb.training.trainer import Epoch
@@ -29,6 +30,9 @@ from bfrb.training.wearing import both_ways, detector_spec, turned_upright
 from bfrb.training.workspace import MemberPlan, Plan, Run, Workspace
 
 logger = logging.getLogger(__name__)
+
+MEMORY_PER_MEMBER = 4 * 2**30
+"""Bytes of a graphics card's memory that a member's process may need."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,14 @@ class RunOptions:
     Parameters
     ----------
     workers
-        Members trained at a time; 0 means one per processor core, or one on a graphics card.
+        Members trained at a time, each in a process of its own; 0 means one per processor core. On a graphics card
+        they share it, which fills it: one of these small networks leaves most of it idle.
     restart
         Throw an unfinished run away rather than going on with it.
     overwrite
         Replace a bundle that is already there.
+    templates
+        A folder in which traced graphs are kept, for several runs of the same architectures.
     on_status
         Called a few times a second.
     """
@@ -66,6 +73,7 @@ class RunOptions:
     workers: int = 0
     restart: bool = False
     overwrite: bool = False
+    templates: Path | None = None
     on_status: Callable[[Status], None] = lambda _: None
 
 
@@ -149,7 +157,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
     """
     recordings = labelled(source.read(), spec)
     label_set = find_label_set(recordings)
-    sequences = build_sequences(recordings, spec.branches, mirror_left_hand=spec.features.mirror_left_hand)
+    sequences = build_sequences(recordings, spec.features.branches, mirror_left_hand=spec.features.mirror_left_hand)
     labels = read_labels(recordings)
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
@@ -237,7 +245,7 @@ def _run(workspace: Workspace, options: RunOptions) -> None:
     """Trace the templates and train the members that are not there yet."""
     plan = workspace.plan
     templates: dict[str, Job] = {
-        f"graph of {network}": partial(write_template, workspace.folder, network)
+        f"graph of {network}": partial(write_template, workspace.folder, network, options.templates)
         for network in plan.spec.networks
         if not workspace.template(network).exists()
     }
@@ -247,13 +255,16 @@ def _run(workspace: Workspace, options: RunOptions) -> None:
         if not is_trained(workspace.member_folder(member))
     }
     LocalProcesses(usable_cores()).run(templates, tick=lambda: None)
-    _choose_executor(options.workers).run(members, tick=lambda: options.on_status(status(workspace)))
+    workers = options.workers or default_workers()
+    LocalProcesses(workers).run(members, tick=lambda: options.on_status(status(workspace)))
 
 
-def _choose_executor(workers: int) -> Executor:
-    if not workers and compute_device().type == "cuda":
-        return InProcess()
-    return LocalProcesses(workers or usable_cores())
+def default_workers() -> int:
+    """Members trained at a time: one per core, and on a graphics card no more than its memory has room for."""
+    if compute_device().type != "cuda":
+        return usable_cores()
+    memory = torch.cuda.get_device_properties(0).total_memory
+    return max(1, min(usable_cores(), memory // MEMORY_PER_MEMBER))
 
 
 def status(workspace: Workspace) -> Status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +60,7 @@ def train_member(folder: Path, member: MemberPlan) -> None:
     network.load_state_dict(weights)
     answers = answer(network, loader, held_out) | {"index": held_out}
     write_whole(place / ANSWERS, lambda path: _save_arrays(path, answers))
-    state = Member(network.cpu(), loader.standardisers(spec.BRANCHES)).state_dict()
+    state = Member(network.cpu(), loader.standardisers).state_dict()
     write_whole(place / WEIGHTS, lambda path: save_file(state, path))
 
 
@@ -76,10 +77,10 @@ class Loader:
         """(R, K) one-hot classes of all recordings."""
         return np.eye(len(self.workspace.plan.labels), dtype=np.float32)[labels(self.workspace)]
 
-    def standardisers(self, branches: Sequence[str]) -> dict[str, Standardise]:
-        """The modules that scale those of the branches which have channels."""
-        found = {branch: self.statistics[branch] for branch in branches}
-        return {branch: standardiser(statistics) for branch, statistics in found.items() if len(statistics.mean)}
+    @property
+    def standardisers(self) -> dict[str, Standardise]:
+        """The modules that scale the branches which have channels."""
+        return {branch: standardiser(found) for branch, found in self.statistics.items() if len(found.mean)}
 
     def examples(self, index: Index) -> Examples:
         """Some of the recordings, as they are."""
@@ -106,8 +107,8 @@ class Loader:
         return draw
 
     def _sequences(self, recordings: Recordings) -> Sequences:
-        spec = self.workspace.plan.spec
-        return build_sequences(recordings, spec.branches, mirror_left_hand=spec.features.mirror_left_hand)
+        features = self.workspace.plan.spec.features
+        return build_sequences(recordings, features.branches, mirror_left_hand=features.mirror_left_hand)
 
     def _load(self, sequences: Sequences, which: Index, index: Index, labels: Labels) -> Examples:
         """The sequences `which`, with labels numbered alike; `index` are their numbers in the workspace."""
@@ -116,11 +117,29 @@ class Loader:
         return with_labels(loaded, labels, which, longest).to(self.device)
 
 
-def write_template(folder: Path, network: str) -> None:
-    """Trace an architecture; its graph is then among the workspace's templates. One call per process."""
+def write_template(folder: Path, network: str, kept: Path | None = None) -> None:
+    """Trace an architecture; its graph is then among the workspace's templates. One call per process.
+
+    Parameters
+    ----------
+    folder
+        The workspace.
+    network
+        Which architecture.
+    kept
+        A folder in which traced graphs are kept for other workspaces, if there is one.
+    """
     workspace = Workspace(folder)
-    model = trace_template(network, workspace.shape, workspace.plan.spec.network(network))
-    write_whole(workspace.template(network), lambda path: path.write_bytes(model.SerializeToString()))
+    spec, place = workspace.plan.spec.network(network), workspace.template(network)
+    described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__])
+    earlier = None if kept is None else kept / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.onnx"
+    if earlier is not None and earlier.exists():
+        write_whole(place, lambda path: path.write_bytes(earlier.read_bytes()))
+        return
+    graph = trace_template(network, workspace.shape, spec).SerializeToString()
+    for path in (place, earlier):
+        if path is not None:
+            write_whole(path, lambda temporary: temporary.write_bytes(graph))
 
 
 def split(workspace: Workspace, member: MemberPlan) -> tuple[Index, Index, Index]:
