@@ -157,7 +157,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
     """
     recordings = labelled(source.read(), spec)
     label_set = find_label_set(recordings)
-    sequences = build_sequences(recordings, spec.features.branches, mirror_left_hand=spec.features.mirror_left_hand)
+    sequences = build_sequences(recordings, spec.branches, mirror_left_hand=spec.features.mirror_left_hand)
     labels = read_labels(recordings)
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)

@@ -60,7 +60,7 @@ def train_member(folder: Path, member: MemberPlan) -> None:
     network.load_state_dict(weights)
     answers = answer(network, loader, held_out) | {"index": held_out}
     write_whole(place / ANSWERS, lambda path: _save_arrays(path, answers))
-    state = Member(network.cpu(), loader.standardisers).state_dict()
+    state = Member(network.cpu(), loader.standardisers(spec.BRANCHES)).state_dict()
     write_whole(place / WEIGHTS, lambda path: save_file(state, path))
 
 
@@ -77,10 +77,11 @@ class Loader:
         """(R, K) one-hot classes of all recordings."""
         return np.eye(len(self.workspace.plan.labels), dtype=np.float32)[labels(self.workspace)]
 
-    @property
-    def standardisers(self) -> dict[str, Standardise]:
-        """The modules that scale the branches which have channels."""
-        return {branch: standardiser(found) for branch, found in self.statistics.items() if len(found.mean)}
+    def standardisers(self, branches: Sequence[str]) -> dict[str, Standardise]:
+        """The modules that scale those of the branches which have channels."""
+        return {
+            branch: standardiser(self.statistics[branch]) for branch in branches if len(self.statistics[branch].mean)
+        }
 
     def examples(self, index: Index) -> Examples:
         """Some of the recordings, as they are."""
@@ -107,8 +108,8 @@ class Loader:
         return draw
 
     def _sequences(self, recordings: Recordings) -> Sequences:
-        features = self.workspace.plan.spec.features
-        return build_sequences(recordings, features.branches, mirror_left_hand=features.mirror_left_hand)
+        spec = self.workspace.plan.spec
+        return build_sequences(recordings, spec.branches, mirror_left_hand=spec.features.mirror_left_hand)
 
     def _load(self, sequences: Sequences, which: Index, index: Index, labels: Labels) -> Examples:
         """The sequences `which`, with labels numbered alike; `index` are their numbers in the workspace."""
