@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import polars as pl
 import pytest
 
 from bfrb.config import WindowSpec
-from bfrb.data.device import GALAXY_WATCH, Device
+from bfrb.data.device import GALAXY_WATCH
 from bfrb.data.recordings import Recordings
 from bfrb.data.tables import read_table
 from bfrb.errors import DataError
@@ -32,32 +30,9 @@ from bfrb.reports.groups import compare
 from bfrb.reports.mistakes import find_mistakes
 from bfrb.reports.wording import _of_100, tell_failures, tell_how_good
 from bundles import make_bundle, make_recordings
+from sources import SourceOf
 
 THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))
-
-
-@dataclass(frozen=True)
-class Source:
-    """Recordings in memory, as a source."""
-
-    recordings: Recordings
-
-    @property
-    def device(self) -> Device:
-        return self.recordings.device
-
-    @property
-    def simulated(self) -> bool:
-        return self.recordings.simulated
-
-    def describe(self) -> str:
-        return "the recordings of a test"
-
-    def read(self) -> Recordings:
-        return self.recordings
-
-    def batches(self, max_rows: int = 200, progress: object = None) -> Iterator[Recordings]:
-        yield from self.recordings.batches(200)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +70,7 @@ def test_scores_are_those_of_the_bundle(bundle: Bundle) -> None:
 
 
 def test_recordings_bring_facts_and_the_signals_of_mistakes(bundle: Bundle, recordings: Recordings) -> None:
-    context = collect(bundle, Source(recordings)).context
+    context = collect(bundle, SourceOf(recordings)).context
     assert context is not None
     assert context.found == 72
     assert context.facts["SEQ_000001"] == {"handedness": 0, "age": 11.0, SENSORS: ALL_SENSORS}
@@ -108,7 +83,7 @@ def test_recordings_bring_facts_and_the_signals_of_mistakes(bundle: Bundle, reco
 
 def test_the_same_id_of_another_person_is_another_recording(recordings: Recordings) -> None:
     context = read_context(
-        Source(recordings), WindowSpec(), {"SEQ_000001": "somebody else", "SEQ_000002": "SUBJ_000002"}, set()
+        SourceOf(recordings), WindowSpec(), {"SEQ_000001": "somebody else", "SEQ_000002": "SUBJ_000002"}, set()
     )
     assert set(context.facts) == {"SEQ_000002"}
     assert context.strangers == 54
@@ -116,7 +91,7 @@ def test_the_same_id_of_another_person_is_another_recording(recordings: Recordin
 
 def test_new_people_are_scored_on_their_own(bundle: Bundle, recordings: Recordings) -> None:
     strangers = recordings.table["subject"].replace({"SUBJ_000003": "NEW"})
-    found = collect(bundle, Source(recordings.with_table(recordings.table.with_columns(strangers.alias("subject")))))
+    found = collect(bundle, SourceOf(recordings.with_table(recordings.table.with_columns(strangers.alias("subject")))))
     assert set(found.new_people) == {"all", "imu", "half"}
     assert found.new_people["all"]["recordings"] == 18
     assert list(found.new_people["all"]["per_subject"]) == ["NEW"]
@@ -125,13 +100,13 @@ def test_new_people_are_scored_on_their_own(bundle: Bundle, recordings: Recordin
 
 
 def test_people_of_training_are_never_predicted_again(bundle: Bundle, recordings: Recordings) -> None:
-    assert collect(bundle, Source(recordings)).new_people == {}
+    assert collect(bundle, SourceOf(recordings)).new_people == {}
 
 
 def test_recordings_of_another_device_are_refused(bundle: Bundle) -> None:
     watch = make_recordings(2, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
     with pytest.raises(DataError, match="galaxy_watch"):
-        collect(bundle, Source(watch))
+        collect(bundle, SourceOf(watch))
 
 
 def test_missing_sensors_are_noticed_piece_by_piece() -> None:
@@ -225,7 +200,7 @@ def test_a_bundle_without_predictions_asks_for_recordings(
     emptied = Bundle(tmp_path / "empty", bundle.manifest, bundle.device, bundle.label_set)
     with pytest.raises(DataError, match="keeps no out-of-fold predictions"):
         collect(emptied)
-    judged = collect(emptied, Source(recordings))
+    judged = collect(emptied, SourceOf(recordings))
     assert not judged.out_of_fold
     assert len(judged.ids) == 72
     assert judged.new_people == {}

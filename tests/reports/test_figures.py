@@ -44,6 +44,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "learning, one epoch": lambda: figures.plot_learning({"a": [2.0]}, {"a": [None]}, {"a": "two_branch"}),
     "gain by class": lambda: figures.plot_gain_by_class(PER_CLASS, PER_CLASS),
     "gain by subject": lambda: figures.plot_gain_by_subject(["a", "b"], [0.1, 0.5], [0.4, 0.4]),
+    "ablation": lambda: figures.plot_ablation({"without thm": (0.1, (0.05, 0.2)), "without tof": (0.0, None)}),
     "signals": lambda: figures.plot_signals(make_recordings(1)),
     "signals of a watch": lambda: figures.plot_signals(
         make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)

@@ -21,6 +21,7 @@ from bfrb.reports.evaluation import Evaluation, collect
 from bfrb.reports.html import default_page, render, write_report
 from bundles import make_bundle, make_recordings
 from page_checks import Page, check_self_contained, check_well_made
+from sources import SourceOf
 
 HOSTILE = (
     '<script>alert("1")</script>',
@@ -133,6 +134,16 @@ def test_signals_of_mistakes_are_drawn_when_the_recordings_are_there(hostile_pag
     assert len(drawn) == 4  # every second pair of the eight is taken for a target
     assert "--data DATA" in page.visible
     assert "--data DATA" not in hostile_page.visible
+
+
+def test_what_each_sensor_adds_is_told_when_the_recordings_are_there(bundle: Bundle, page: Page) -> None:
+    found = Page(render(collect(bundle, SourceOf(make_recordings(72, subjects=4)), without_sensors=True)))
+    check_well_made(found)
+    check_self_contained(found)
+    assert "without time of flight 5" in found.visible
+    assert "answered by the networks that never saw the person" in found.visible
+    assert "without time of flight 5" not in page.visible
+    assert "What each sensor adds appears here" in page.visible
 
 
 def test_provenance_and_checksums_are_told(page: Page, bundle: Bundle) -> None:

@@ -21,6 +21,9 @@ def report(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page, a .html file; by default beside the bundle.")] = None,
     dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    sensors: Annotated[
+        bool, typer.Option("--sensors/--no-sensors", help="Answer the recordings again without each sensor.")
+    ] = True,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
     from bfrb.data.sources import open_source
@@ -28,5 +31,5 @@ def report(
 
     page = out or default_page(bundle)
     source = None if data is None else open_source(data, cast("Dataset", dataset))
-    write_report(bundle, page, source)
+    write_report(bundle, page, source, without_sensors=sensors)
     logger.info("wrote %s", page)

@@ -20,6 +20,7 @@ from bfrb.gestures import LabelSet
 from bfrb.inference.bundle import CHECKSUMS, HISTORY, OUT_OF_FOLD, SPEC, Bundle
 from bfrb.inference.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers
 from bfrb.metrics import confusion_matrix, scores_of
+from bfrb.reports.ablation import Ablation, ablate
 from bfrb.reports.context import BATCH_ROWS, Context, read_context
 from bfrb.reports.mistakes import Mistake, find_mistakes
 
@@ -48,6 +49,8 @@ class Evaluation:
         What the recordings tell about people and sensors, where they were given.
     new_people
         Scores by scenario on people of the given recordings who were not in training.
+    ablation
+        Answers to the given recordings without each sensor, if asked for.
     """
 
     bundle: Bundle
@@ -56,6 +59,7 @@ class Evaluation:
     out_of_fold: bool = True
     context: Context | None = None
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ablation: Ablation | None = None
 
     @property
     def label_set(self) -> LabelSet:
@@ -113,7 +117,7 @@ class Evaluation:
         return found
 
 
-def collect(bundle: Bundle, source: Source | None = None) -> Evaluation:
+def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bool = False) -> Evaluation:
     """Everything a report tells about a bundle.
 
     Parameters
@@ -123,6 +127,8 @@ def collect(bundle: Bundle, source: Source | None = None) -> Evaluation:
     source
         Recordings: those it was trained on, for what they tell about people and for their signals, or new ones, whose
         people it is then scored on, or both.
+    without_sensors
+        Whether they are answered again without each sensor, to see what it adds.
 
     Raises
     ------
@@ -139,7 +145,10 @@ def collect(bundle: Bundle, source: Source | None = None) -> Evaluation:
             remedy="name labelled recordings of people it was not trained on: --data DATA",
         )
     evaluation = _evaluate(bundle, judged, out_of_fold=bool(kept.height))
-    return evaluation if source is None else _with_recordings(evaluation, source)
+    if source is None:
+        return evaluation
+    evaluation = _with_recordings(evaluation, source)
+    return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
 
 
 def _check_device(bundle: Bundle, source: Source) -> None:

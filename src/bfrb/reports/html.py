@@ -20,6 +20,7 @@ from bfrb.reports.groups import Comparison, compare
 from bfrb.reports.mistakes import Mistake, count_as_mistakes
 from bfrb.reports.parts import Section
 from bfrb.reports.provenance import show_provenance
+from bfrb.reports.sensors import show_sensors
 from bfrb.reports.style import printable
 from bfrb.reports.svg import figure_to_svg
 from bfrb.reports.wording import SCENARIOS, count, interval_text, percent, tell_failures, tell_how_good
@@ -37,7 +38,7 @@ class ShownMistake:
     signals: str | None
 
 
-def write_report(bundle: Path, out: Path, source: Source | None = None) -> None:
+def write_report(bundle: Path, out: Path, source: Source | None = None, *, without_sensors: bool = True) -> None:
     """Write a report on a bundle: whole or not at all; a file that is there is replaced.
 
     Parameters
@@ -48,6 +49,8 @@ def write_report(bundle: Path, out: Path, source: Source | None = None) -> None:
         The page, a `.html` file.
     source
         Recordings, as for `collect`.
+    without_sensors
+        Whether the recordings are answered again without each sensor, to see what it adds.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def write_report(bundle: Path, out: Path, source: Source | None = None) -> None:
     """
     check_report_installed()
     check_page_path(out)
-    page = render(collect(Bundle.open(bundle), source))
+    page = render(collect(Bundle.open(bundle), source, without_sensors=without_sensors))
     unfinished = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as file:
@@ -205,7 +208,7 @@ def _sections(evaluation: Evaluation, comparisons: list[Comparison]) -> list[Sec
         parts.show_people(evaluation, comparisons),
         parts.show_confusion(evaluation),
         parts.show_classes(evaluation),
-        parts.show_sensors(evaluation),
+        show_sensors(evaluation),
         parts.show_calibration(evaluation),
         parts.show_learning(evaluation),
     )

@@ -8,13 +8,12 @@ from itertools import groupby
 import numpy as np
 
 from bfrb.inference.decision import target_probability
-from bfrb.inference.evaluation import BOOTSTRAP_SEED
-from bfrb.metrics import Calibration, bootstrap_difference, calibration
+from bfrb.metrics import Calibration, calibration
 from bfrb.reports import figures
 from bfrb.reports.evaluation import Evaluation
 from bfrb.reports.groups import QUESTIONS, Comparison, name_hand
 from bfrb.reports.parts import Cell, DataTable, PageFigure, Section, make_data_table, show_figure
-from bfrb.reports.wording import SCENARIOS, count, percent
+from bfrb.reports.wording import count, percent
 
 
 def show_confusion(evaluation: Evaluation) -> Section:
@@ -214,61 +213,3 @@ def _best(values: list[float | None]) -> float | None:
 def _total(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(sum(known), 1) if known else None
-
-
-def show_sensors(evaluation: Evaluation) -> Section:
-    """What the proximity sensors add to the motion sensors."""
-    title = "What the sensors add"
-    if not {"all", "imu"} <= set(evaluation.answers):
-        return Section("sensors", title, "Sensors", ("There are motion sensors only, so there is nothing to compare.",))
-    rows = [_gain_row(evaluation, name) for name in ("all", "half", "imu") if name in evaluation.scores]
-    columns = ("sensors", "score", "above motion only", "from", "to")
-    table = make_data_table("Scores by sensors; the interval is paired over people", columns, rows)
-    shown = [_show_gain_by_class(evaluation)]
-    if len(evaluation.scores["all"].get("per_subject", {})) > 1:
-        shown.append(_show_gain_by_subject(evaluation))
-    return Section("sensors", title, "Sensors", (_tell_gain(rows[0]),), tuple(shown), (table,))
-
-
-def _gain_row(evaluation: Evaluation, scenario: str) -> tuple[Cell, ...]:
-    score, motion = (float(evaluation.scores[name]["score"]) for name in (scenario, "imu"))
-    low, high = None, None
-    found = evaluation.answers[scenario]
-    if scenario != "imu" and found.subjects is not None and len(set(found.subjects)) > 1:
-        pair = (found.prediction, evaluation.answers["imu"].prediction)
-        rng = np.random.default_rng(BOOTSTRAP_SEED)
-        low, high = bootstrap_difference(found.truth, pair, found.subjects, rng, evaluation.label_set)
-    return (SCENARIOS[scenario][0], score, None if scenario == "imu" else score - motion, low, high)
-
-
-def _tell_gain(row: tuple[Cell, ...]) -> str:
-    _, _, gain, low, high = row
-    if not isinstance(gain, float):
-        return ""
-    told = f"Thermopiles and time of flight add {gain:+.3f} to the score of the motion sensors"
-    if not isinstance(low, float) or not isinstance(high, float):
-        return f"{told}."
-    verdict = "a real gain" if low > 0 else "a real loss" if high < 0 else "which may be chance"
-    return f"{told} (95 % interval {low:+.3f} to {high:+.3f}, paired over people): {verdict}."
-
-
-def _show_gain_by_class(evaluation: Evaluation) -> PageFigure:
-    every, motion = (evaluation.scores[name]["per_class"] for name in ("all", "imu"))
-    rows = [(name, motion[name]["f1"], found["f1"], found["f1"] - motion[name]["f1"]) for name, found in every.items()]
-    table = make_data_table("F1 by class and sensors", ("class", "motion only", "all sensors", "difference"), rows)
-    caption = "F1 of every class with the motion sensors only (square) and with all sensors (circle)."
-    return show_figure(figures.plot_gain_by_class(motion, every), "gain-classes", caption, table)
-
-
-def _show_gain_by_subject(evaluation: Evaluation) -> PageFigure:
-    every, motion = (evaluation.scores[name]["per_subject"] for name in ("all", "imu"))
-    names = list(every)
-    pairs = [(float(motion[name]["score"]), float(every[name]["score"])) for name in names]
-    better = sum(after > before for before, after in pairs)
-    rows = [(name, before, after, after - before) for name, (before, after) in zip(names, pairs, strict=True)]
-    table = make_data_table("Score by person and sensors", ("person", "motion only", "all sensors", "difference"), rows)
-    caption = (
-        f"Each point is a person; {better} of {len(names)} are better recognised with all sensors (above the line)."
-    )
-    figure = figures.plot_gain_by_subject(names, [before for before, _ in pairs], [after for _, after in pairs])
-    return show_figure(figure, "gain-people", caption, table, narrow=True)

@@ -13,11 +13,12 @@ from bfrb.reports.figures.calibration import plot_calibration
 from bfrb.reports.figures.classes import plot_classes
 from bfrb.reports.figures.confusion import plot_confusion
 from bfrb.reports.figures.learning import plot_learning
-from bfrb.reports.figures.sensors import plot_gain_by_class, plot_gain_by_subject
+from bfrb.reports.figures.sensors import plot_ablation, plot_gain_by_class, plot_gain_by_subject
 from bfrb.reports.figures.signals import plot_signals
 from bfrb.reports.figures.subjects import plot_ages, plot_groups, plot_subjects
 
 __all__ = [
+    "plot_ablation",
     "plot_ages",
     "plot_calibration",
     "plot_classes",

@@ -79,6 +79,31 @@ def plot_gain_by_subject(subjects: Sequence[str], motion: npt.ArrayLike, every: 
     return figure
 
 
+@styled
+def plot_ablation(costs: Mapping[str, tuple[float, tuple[float, float] | None]]) -> Figure:
+    """What the score loses without each sensor.
+
+    Parameters
+    ----------
+    costs
+        By what is lost: the score with everything minus the score without it, and the interval of that.
+    """
+    figure = new_figure(WIDTH_IN, rows_height(len(costs), margin_in=1.0))
+    axes = figure.add_subplot()
+    axes.axvline(0, color=MUTED, linewidth=1)
+    for row, (cost, interval) in enumerate(costs.values()):
+        sure = interval is not None and (interval[0] > 0 or interval[1] < 0)
+        colour, marker = (SERIES[0], "o") if sure else (MUTED, "s")
+        if interval is not None:
+            axes.plot(interval, [row, row], color=colour, linewidth=2.5, alpha=0.45)
+        axes.plot([cost], [row], marker, color=colour, markersize=6 if sure else 5)
+    name_rows(axes, list(costs))
+    axes.margins(x=0.06)
+    axes.grid(axis="x")
+    axes.set_xlabel("score lost, with its 95 % interval; a circle where that is not chance")
+    return figure
+
+
 def _draw_pair(axes: Axes, row: int, motion: float, every: float) -> None:
     axes.plot([motion, every], [row, row], color=GRID, linewidth=3, zorder=1)
     axes.plot([motion], [row], "s", color=SERIES[1], markersize=5.5, clip_on=False, zorder=2)
