@@ -69,8 +69,8 @@ $(VENV)/.installed-train: $(PINNED) | $(VENV)/.created
 	@touch $@
 
 $(VENV)/.installed-dev: $(PINNED) | $(VENV)/.created
-	@echo "Installing bfrb[train,report,view,http,kaggle,dev] into $(VENV), a minute or two ..."
-	@$(INSTALL) '.[train,report,view,http,kaggle,dev]'
+	@echo "Installing bfrb[train,report,view,http,kaggle,stream,dev] into $(VENV), a minute or two ..."
+	@$(INSTALL) '.[train,report,view,http,kaggle,stream,dev]'
 	@touch $@ $(VENV)/.installed-train
 
 $(VENV)/.installed-docs: $(PINNED) | $(VENV)/.created

@@ -14,12 +14,14 @@ import typer
 from bfrb.cli.benchmark import benchmark
 from bfrb.cli.compare import compare
 from bfrb.cli.data import check, ingest
+from bfrb.cli.detect import detect
 from bfrb.cli.export import export
 from bfrb.cli.import_keras import import_keras
 from bfrb.cli.predict import evaluate, predict
 from bfrb.cli.report import report
 from bfrb.cli.serve import rehearse, serve
 from bfrb.cli.simulate import simulate
+from bfrb.cli.stream import stream
 from bfrb.cli.train import train
 from bfrb.cli.view import view
 from bfrb.errors import BfrbError
@@ -36,6 +38,7 @@ for command in (
     benchmark,
     check,
     compare,
+    detect,
     evaluate,
     export,
     import_keras,
@@ -45,6 +48,7 @@ for command in (
     report,
     serve,
     simulate,
+    stream,
     train,
     view,
 ):

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -311,9 +311,3 @@ def _sum_columns(values: Floats, which: npt.NDArray[np.bool_]) -> Floats:
 def _scaled(values: Floats) -> Floats:
     scaled: Floats = values / _sum_columns(values, np.ones(values.shape[1], dtype=bool))[:, None]
     return scaled
-
-
-def event_columns(events: list[Event]) -> dict[str, list[Any]]:
-    """The events as columns of a table: `start_s`, `end_s`, `label`, `confidence`, `known_s`."""
-    names = ("start_s", "end_s", "label", "confidence", "known_s")
-    return {name: [getattr(event, name) for event in events] for name in names}

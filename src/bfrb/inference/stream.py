@@ -20,6 +20,7 @@ from bfrb.errors import DataError
 from bfrb.inference.events import Answers, Event, EventDecider, EventRule
 from bfrb.inference.feed import Feed, Wearer
 from bfrb.inference.predictor import Predictor
+from bfrb.inference.samples import Samples
 from bfrb.inference.sampling import Counts
 from bfrb.inference.windows import Cut, Windows, to_recordings
 
@@ -192,7 +193,17 @@ class StreamHub:
             total.add(counts)
         return total
 
-    def push(self, samples: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Event]]:
+    def take(self, name: str, values: Mapping[str, Any]) -> Samples:
+        """What a wearer's source sent as samples, to be pushed later; a new name begins a stream.
+
+        Raises
+        ------
+        DataError
+            If there are too many wearers, or as `Stream.push` does.
+        """
+        return self._stream(name).feed.take(values)
+
+    def push(self, samples: Mapping[str, Mapping[str, Any] | Samples]) -> dict[str, list[Event]]:
         """The events that are complete with these samples, by wearer. A new name begins a stream.
 
         Raises
@@ -202,9 +213,10 @@ class StreamHub:
         BundleError
             If a network fails.
         """
-        streams = {name: self._stream(name) for name in samples}
-        taken = {name: stream.feed.take(samples[name]) for name, stream in streams.items()}
-        ready = [(name, windows) for name, stream in streams.items() for windows in stream.feed.push(taken[name])]
+        taken = {
+            name: values if isinstance(values, Samples) else self.take(name, values) for name, values in samples.items()
+        }
+        ready = [(name, part) for name, some in taken.items() for part in self._stream(name).feed.push(some)]
         return {name: [] for name in samples} | self._answer(ready)
 
     def finish(self, name: str | None = None) -> dict[str, list[Event]]:
