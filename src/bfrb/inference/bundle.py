@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
 
@@ -212,7 +213,7 @@ class Bundle:
         """Path of one of its files, such as `OUT_OF_FOLD`."""
         return self.path / name
 
-    @property
+    @cached_property
     def spec(self) -> RunSpec:
         """How it was trained."""
         return RunSpec.from_toml(self.file(SPEC).read_text(encoding="utf-8"))

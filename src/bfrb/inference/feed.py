@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bfrb.config import StreamSpec
 from bfrb.data.device import Device
 from bfrb.errors import DataError
-from bfrb.inference.samples import TIME, Samples, check_units, take_samples
+from bfrb.inference.samples import TIME, Sent, check_sent, check_units, take_sent
 from bfrb.inference.sampling import Counts, Rows, Sampler
 from bfrb.inference.windows import Cut, Windower, Windows
+
+Floats = npt.NDArray[np.float64]
 
 _PATIENT_SAMPLES = 256
 """So many samples may wait for a window to be complete."""
@@ -67,14 +70,14 @@ class Feed:
         self._factors = check_units(wearer.units, device)
         self._sampler = Sampler(device, wearer.clock, self.counts)
         self._windower = Windower(device, cut, self.counts)
-        self._waiting: list[Samples] = []
+        self._waiting: list[Sent] = []
         self._n_waiting = 0
         self._due_s = -math.inf
         self._untimed = 0
         self._timed: bool | None = None
 
-    def take(self, values: Mapping[str, Any]) -> Samples:
-        """What a source sent as samples; nothing is done with them yet.
+    def take(self, values: Mapping[str, Any]) -> Sent:
+        """What a source sent, in shape; nothing is done with it yet.
 
         Raises
         ------
@@ -84,18 +87,18 @@ class Feed:
         timed = TIME in values
         if self._timed not in (None, timed):
             raise DataError("expected times with all samples or with none", remedy=f"send {TIME} always, or never")
-        samples = take_samples(values, self.device, self._factors)
+        sent = take_sent(values, self.device)
         self._timed = timed
-        return samples
+        return sent
 
-    def push(self, samples: Samples) -> Iterator[Windows]:
+    def push(self, sent: Sent) -> Iterator[Windows]:
         """The windows that are complete; samples wait until one can be, so that single ones cost little."""
-        if not len(samples):
+        if not sent.rows:
             return
-        samples = samples if self._timed else self._dated(samples)
-        self._waiting.append(samples)
-        self._n_waiting += len(samples)
-        if self._is_due(samples) or self._n_waiting >= _PATIENT_SAMPLES:
+        time_s = self._clock(sent.rows) if sent.time_s is None else sent.time_s
+        self._waiting.append(replace(sent, time_s=time_s))
+        self._n_waiting += sent.rows
+        if self._is_due(time_s) or self._n_waiting >= _PATIENT_SAMPLES:
             yield from self._work_off()
 
     def finish(self) -> Iterator[Windows]:
@@ -105,21 +108,22 @@ class Feed:
             yield from self._windows(rows)
         self._due_s = -math.inf
 
-    def _dated(self, samples: Samples) -> Samples:
-        """Samples without times are rows at the device's rate."""
-        time_s = (self._untimed + np.arange(len(samples))) / self.device.row_rate_hz
-        self._untimed += len(samples)
-        return replace(samples, time_s=time_s)
+    def _clock(self, rows: int) -> Floats:
+        """Times of samples that have none: they are rows at the device's rate."""
+        time_s = (self._untimed + np.arange(rows)) / self.device.row_rate_hz
+        self._untimed += rows
+        return time_s
 
-    def _is_due(self, samples: Samples) -> bool:
+    def _is_due(self, time_s: Floats) -> bool:
         """Whether a window may be complete now, or the clock has been set back."""
         earliest_s = self._sampler.latest_s - self.wearer.clock.reorder_s
-        return bool(((samples.time_s >= self._due_s) | (samples.time_s < earliest_s)).any())
+        # fmax and fmin step over NaN.
+        return bool(np.fmax.reduce(time_s) >= self._due_s or np.fmin.reduce(time_s) < earliest_s)
 
     def _work_off(self) -> Iterator[Windows]:
         if self._waiting:
-            waiting, self._waiting, self._n_waiting = Samples.concat(self._waiting), [], 0
-            for rows in self._sampler.push(waiting):
+            waiting, self._waiting, self._n_waiting = self._waiting, [], 0
+            for rows in self._sampler.push(check_sent(waiting, self.device, self._factors)):
                 yield from self._windows(rows)
         self._due_s = self._sampler.due_s(self._windower.missing_rows) - _EARLY_S
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -85,23 +86,92 @@ def check_units(units: Mapping[str, str], device: Device) -> dict[str, float]:
     return {sensor: UNITS[sensor][unit] for sensor, unit in units.items()}
 
 
-def take_samples(values: Mapping[str, Any], device: Device, factors: Mapping[str, float]) -> Samples:
-    """Samples from plain values: `time_s` and the device's sensors by name, one sample or `n` of them.
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """What a source sent at once, in shape but not yet looked at: checking many samples together costs far less.
 
-    What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
+    Parameters
+    ----------
+    time_s
+        (n,) times, NaN where none can be read; None if no times were sent.
+    given
+        (n, *shape) readings of the sensors that were sent, in the source's units.
+    rows
+        Their number, n.
+    """
+
+    time_s: npt.NDArray[np.float64] | None
+    given: dict[str, Array]
+    rows: int
+
+
+def take_sent(values: Mapping[str, Any], device: Device) -> Sent:
+    """What was sent, from plain values: `time_s` and the device's sensors by name, one sample or `n` of them.
 
     Parameters
     ----------
     values
-        `time_s` of shape () or (n,), NaN throughout if left out; readings of shape `shape` or (n, *shape), None or NaN
-        where nothing was measured. Sensors may be left out.
-    factors
-        What readings are multiplied by, by sensor.
+        `time_s` of shape () or (n,), or no times at all; readings of shape `shape` or (n, *shape), flat or not, None or
+        NaN where nothing was measured. Sensors may be left out.
 
     Raises
     ------
     DataError
         If a name is no sensor, shapes do not fit together, or something is no number.
+    """
+    given: dict[str, Array] = {}
+    time_s, rows = None, None
+    for name, value in values.items():
+        if name == TIME:
+            array = time_s = _times(value)
+        elif device.has(name):
+            array = given[name] = _readings(device.sensor(name), value)
+        else:
+            raise DataError(
+                f"the device {device.name!r} has no sensor {name}",
+                remedy=f"send {TIME} and any of {', '.join(device.sensor_names)}",
+            )
+        if rows not in (None, len(array)):
+            raise DataError(
+                f"expected as many readings as times, got {len(array)} of {name} and {rows} before",
+                remedy="send one reading of every sensor for every time",
+            )
+        rows = len(array)
+    return Sent(time_s, given, rows or 0)
+
+
+def check_sent(sent: Sequence[Sent], device: Device, factors: Mapping[str, float]) -> Samples:
+    """Samples of what was sent; neighbours that hold the same sensors are checked together.
+
+    What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
+
+    Parameters
+    ----------
+    sent
+        At least one.
+    factors
+        What readings are multiplied by, by sensor.
+    """
+    parts = []
+    for _, alike in itertools.groupby(sent, key=_kind):
+        group = list(alike)
+        times = [np.full(part.rows, np.nan) if part.time_s is None else part.time_s for part in group]
+        given = {name: np.concatenate([part.given[name] for part in group]) for name in group[0].given}
+        parts.append(_checked(np.concatenate(times), given, device, factors))
+    return Samples.concat(parts)
+
+
+def _kind(sent: Sent) -> list[tuple[str, np.dtype[Any]]]:
+    return [(name, array.dtype) for name, array in sent.given.items()]
+
+
+def take_samples(values: Mapping[str, Any], device: Device, factors: Mapping[str, float]) -> Samples:
+    """Samples from plain values, see `take_sent` and `check_sent`.
+
+    Raises
+    ------
+    DataError
+        As `take_sent` does.
 
     Examples
     --------
@@ -110,21 +180,7 @@ def take_samples(values: Mapping[str, Any], device: Device, factors: Mapping[str
     >>> samples.sensors["acc"].tolist(), samples.sensors["thm"].tolist(), samples.impossible.tolist()
     ([[0.0, 0.0, 8.0]], [[30.0, 31.0, nan, 29.0, nan]], [True])
     """
-    unknown = set(values) - {TIME} - set(device.sensor_names)
-    if unknown:
-        raise DataError(
-            f"the device {device.name!r} has no sensor {', '.join(sorted(map(str, unknown)))}",
-            remedy=f"send {TIME} and any of {', '.join(device.sensor_names)}",
-        )
-    given = {name: _readings(device.sensor(name), value) for name, value in values.items() if name != TIME}
-    lengths = {len(array) for array in given.values()}
-    time_s = _times(values.get(TIME), lengths)
-    if lengths - {len(time_s)}:
-        raise DataError(
-            f"expected as many readings as times, got {len(time_s)} times and {sorted(lengths)} readings",
-            remedy="send one reading of every sensor for every time",
-        )
-    return _checked(time_s, given, device, factors)
+    return check_sent([take_sent(values, device)], device, factors)
 
 
 def _checked(
@@ -143,9 +199,7 @@ def _checked(
     return Samples(time_s, sensors, measured, impossible)
 
 
-def _times(value: Any, lengths: set[int]) -> npt.NDArray[np.float64]:
-    if value is None:
-        return np.full(min(lengths, default=0), np.nan)
+def _times(value: Any) -> npt.NDArray[np.float64]:
     times = np.atleast_1d(_numbers(TIME, value))
     if times.ndim != 1:
         raise DataError(f"expected one time for every sample, got times of shape {times.shape}", remedy="send a list")
@@ -155,10 +209,12 @@ def _times(value: Any, lengths: set[int]) -> npt.NDArray[np.float64]:
 def _readings(sensor: Sensor, value: Any) -> Array:
     """(n, *shape) readings as they were sent; flat lists of a sensor's channels will do."""
     array = _numbers(sensor.name, value)
-    size = int(np.prod(sensor.shape))
-    if array.shape in (sensor.shape, (size,)):
+    if array.shape[1:] == sensor.shape:
+        return array
+    flat = (len(sensor.columns),)
+    if array.shape in (sensor.shape, flat):
         return array.reshape(1, *sensor.shape)
-    if array.shape[1:] in (sensor.shape, (size,)):
+    if array.shape[1:] == flat:
         return array.reshape(-1, *sensor.shape)
     raise DataError(
         f"expected {sensor.name} of shape {sensor.shape}, or n of them, got {array.shape}",

@@ -8,7 +8,7 @@ bit. Memory and work a second are bounded, whatever a source sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +20,7 @@ from bfrb.errors import DataError
 from bfrb.inference.events import Answers, Event, EventDecider, EventRule
 from bfrb.inference.feed import Feed, Wearer
 from bfrb.inference.predictor import Predictor
-from bfrb.inference.samples import Samples
+from bfrb.inference.samples import Sent
 from bfrb.inference.sampling import Counts
 from bfrb.inference.windows import Cut, Windows, to_recordings
 
@@ -193,8 +193,8 @@ class StreamHub:
             total.add(counts)
         return total
 
-    def take(self, name: str, values: Mapping[str, Any]) -> Samples:
-        """What a wearer's source sent as samples, to be pushed later; a new name begins a stream.
+    def take(self, name: str, values: Mapping[str, Any]) -> Sent:
+        """What a wearer's source sent, to be pushed later; a new name begins a stream.
 
         Raises
         ------
@@ -203,7 +203,7 @@ class StreamHub:
         """
         return self._stream(name).feed.take(values)
 
-    def push(self, samples: Mapping[str, Mapping[str, Any] | Samples]) -> dict[str, list[Event]]:
+    def push(self, samples: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Event]]:
         """The events that are complete with these samples, by wearer. A new name begins a stream.
 
         Raises
@@ -213,11 +213,23 @@ class StreamHub:
         BundleError
             If a network fails.
         """
-        taken = {
-            name: values if isinstance(values, Samples) else self.take(name, values) for name, values in samples.items()
-        }
-        ready = [(name, part) for name, some in taken.items() for part in self._stream(name).feed.push(some)]
-        return {name: [] for name in samples} | self._answer(ready)
+        return self.push_sent({name: [self.take(name, values)] for name, values in samples.items()})
+
+    def push_sent(self, sent: Mapping[str, Sequence[Sent]]) -> dict[str, list[Event]]:
+        """The same for what `take` gave, any number of times for each wearer.
+
+        Raises
+        ------
+        BundleError
+            If a network fails.
+        """
+        ready = [
+            (name, windows)
+            for name, parts in sent.items()
+            for part in parts
+            for windows in self._stream(name).feed.push(part)
+        ]
+        return {name: [] for name in sent} | self._answer(ready)
 
     def finish(self, name: str | None = None) -> dict[str, list[Event]]:
         """The events that were still going on, of one wearer or of all; their streams end."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.inference.events import Event
-from bfrb.inference.samples import TIME, Samples
+from bfrb.inference.samples import TIME, Sent
 from bfrb.inference.stream import StreamHub
 from bfrb.serving.lines import LineParser, LineSplitter
 
@@ -73,15 +73,15 @@ class Live:
         BundleError
             If a network fails.
         """
-        samples: dict[str, list[Samples]] = {}
+        sent: dict[str, list[Sent]] = {}
         ended = []
         for arrival in arrivals:
             for line in self._lines(arrival):
-                self._read(arrival, line, samples)
+                self._read(arrival, line, sent)
             if arrival.ends:
                 self._connections.pop(arrival.connection, None)
                 ended.append(arrival.connection)
-        events = self.hub.push({name: Samples.concat(parts) for name, parts in samples.items()})
+        events = self.hub.push_sent(sent)
         outputs = [output for name, found in events.items() for output in self._tell(name, found)]
         return outputs + [output for name in ended for output in self.end(name)]
 
@@ -114,7 +114,7 @@ class Live:
         splitter, _ = self._connections[arrival.connection]
         return splitter.push(arrival.data) + (splitter.finish() if arrival.ends else [])
 
-    def _read(self, arrival: Arrival, line: bytes, samples: dict[str, list[Samples]]) -> None:
+    def _read(self, arrival: Arrival, line: bytes, sent: dict[str, list[Sent]]) -> None:
         _, parser = self._connections[arrival.connection]
         try:
             message = parser.parse(line)
@@ -122,7 +122,7 @@ class Live:
                 return
             wearer = message.wearer or arrival.connection
             stamped = {TIME: arrival.time_s} if self._stamp else {}
-            samples.setdefault(wearer, []).append(self.hub.take(wearer, message.values | stamped))
+            sent.setdefault(wearer, []).append(self.hub.take(wearer, message.values | stamped))
             self._heard_s[wearer] = arrival.time_s
         except DataError as error:
             self.refused += 1
