@@ -107,7 +107,8 @@ def print_bundle_scores(path: Path, *, as_json: bool) -> None:
             remedy="name labelled recordings of subjects that it was not trained on",
         )
     scores = score_scenarios(predictions, bundle.label_set)
-    _show_scores(scores | _describe(bundle, "out of fold", simulated=bundle.manifest.simulated), as_json)
+    simulated = bool(bundle.manifest.provenance.get("recordings_simulated", bundle.manifest.simulated))
+    _show_scores(scores | _describe(bundle, "out of fold", simulated=simulated), as_json)
 
 
 def _score_file(path: Path, truth: str, prediction: str, subject: str | None, label_set: str) -> dict[str, Any]:

@@ -22,11 +22,14 @@ logger = logging.getLogger(__name__)
 def train(
     source: Annotated[Path, typer.Argument(help="A store, a folder or a file with labelled recordings.")],
     out: Annotated[Path, typer.Option(help="Where the bundle shall be.")],
-    preset: Annotated[str, typer.Option(help="quick, baseline, or a .toml file with a run spec.")] = "quick",
+    preset: Annotated[
+        str, typer.Option(help="quick, baseline, benchmark, deployable, or a .toml file with a run spec.")
+    ] = "quick",
     folds: Annotated[str | None, typer.Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
     networks: Annotated[str | None, typer.Option(help="Names, separated by commas.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
     dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Networks trained at a time; 0: one per core.")] = 0,
@@ -46,7 +49,7 @@ def train(
         options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
         try:
             opened = open_source(source, cast("Dataset", dataset), demographics)
-            bundle = cross_validate(opened, spec, out, folds=fold_file, options=options)
+            bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s.partial)", out)
             raise typer.Exit(130) from None

@@ -134,7 +134,7 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
         upside_down_threshold=plan.spec.wearing.threshold if plan.spec.wearing.detect else None,
         max_length=plan.max_length,
         members=members,
-        simulated=plan.simulated,
+        simulated=plan.simulated or (plan.initial is not None and plan.initial.simulated),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provenance=_provenance(workspace) | {"largest_difference_from_torch": max(parity.values())},
     )
@@ -147,6 +147,8 @@ def _provenance(workspace: Workspace) -> dict[str, Any]:
         "fingerprint": plan.fingerprint,
         "recordings": workspace.recordings.height,
         "subjects": workspace.recordings["subject"].n_unique(),
+        "recordings_simulated": plan.simulated,
+        "initial": None if plan.initial is None else plan.initial.model_dump(mode="json", exclude={"classes"}),
         "seed": plan.spec.seed,
         "training_seconds": round(sum(_history(workspace)["seconds"].to_list()), 1),
         "machine": f"{platform.system()} {platform.machine()}",

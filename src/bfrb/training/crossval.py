@@ -23,6 +23,7 @@ from bfrb.features.sequences import Sequences, build_sequences
 from bfrb.gestures import LABEL_SETS, LabelSet
 from bfrb.training.assemble import assemble
 from bfrb.training.executors import Job, LocalProcesses, usable_cores
+from bfrb.training.initial import read_initial
 from bfrb.training.labels import Labels, read_labels
 from bfrb.training.member import compute_device, is_trained, read_history, train_member, write_template
 from bfrb.training.trainer import Epoch
@@ -78,7 +79,13 @@ class RunOptions:
 
 
 def cross_validate(
-    source: Source, spec: RunSpec, out: Path, *, folds: Folds | None = None, options: RunOptions | None = None
+    source: Source,
+    spec: RunSpec,
+    out: Path,
+    *,
+    folds: Folds | None = None,
+    init: Path | None = None,
+    options: RunOptions | None = None,
 ) -> Path:
     """Train every network of a spec on every fold and write the bundle.
 
@@ -94,6 +101,8 @@ def cross_validate(
         Where the bundle shall be. The unfinished run lies beside it, in `<out>.partial`.
     folds
         Folds to use instead of new ones.
+    init
+        A bundle whose weights the networks begin with.
 
     Returns
     -------
@@ -105,18 +114,18 @@ def cross_validate(
     DataError
         If there are no labels, or too few subjects.
     ConfigError
-        If an unfinished run of another kind is in the way.
+        If an unfinished run of another kind is in the way, or the bundle to begin from has seen who is judged.
     """
     options = options or RunOptions()
     out = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link
     check_free(out, options.overwrite)
-    run = prepare(source, spec, folds)
+    run = prepare(source, spec, folds, init)
     workspace = Workspace.beside(out)
     with workspace.locked():
         if options.restart:
             workspace.clear()
         if spec.wearing.detect:
-            run = prepare(_upright(source, run, workspace, options), spec, run.folds)
+            run = prepare(_upright(source, run, workspace, options), spec, run.folds, init)
         workspace.begin(run)
         _run(workspace, options)
         assemble(workspace, out, overwrite=options.overwrite)
@@ -147,7 +156,7 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise ConfigError(f"{out} is already there", remedy="choose another output, or add --overwrite")
 
 
-def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
+def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Path | None = None) -> Run:
     """Read and check what a run needs; nothing is written.
 
     Raises
@@ -161,6 +170,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
     labels = read_labels(recordings)
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
+    initial = None if init is None else read_initial(init, recordings, folds, spec.networks)
     plan = Plan(
         spec=spec,
         fingerprint=fingerprint(recordings, sequences, labels, folds),
@@ -171,10 +181,11 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
         n_folds=len(folds),
+        initial=None if initial is None else initial.spec,
     )
     needs_raw = spec.training.variation.changes_something or recordings.device.names_of("proximity")
     table = recordings.table.select("id", "subject", "gesture")
-    return Run(plan, folds, table, sequences, labels, recordings if needs_raw else None)
+    return Run(plan, folds, table, sequences, labels, recordings if needs_raw else None, initial)
 
 
 def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:

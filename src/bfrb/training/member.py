@@ -23,6 +23,7 @@ from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequence
 from bfrb.inference.export import Member, trace_template
 from bfrb.models import Standardise, build_network
 from bfrb.training.batches import Examples, Index, load_examples, standardiser, with_labels
+from bfrb.training.initial import choose_weights, class_weights_of, load_initial
 from bfrb.training.labels import Labels, read_labels
 from bfrb.training.trainer import Epoch, Task, member_seed, predict_examples, train
 from bfrb.training.variation import vary
@@ -46,7 +47,12 @@ def train_member(folder: Path, member: MemberPlan) -> None:
     spec = workspace.plan.spec.network(member.network)
     seed = member_seed(workspace.plan.spec.seed, member.network, member.fold, member.repeat)
     _make_deterministic(seed)
-    network = build_network(member.network, workspace.shape, spec).to(loader.device)
+    network = build_network(member.network, workspace.shape, spec)
+    if workspace.plan.initial is not None:
+        is_other = workspace.plan.initial.classes != workspace.plan.labels.classes
+        redrawn = class_weights_of(member.network, workspace.shape, spec) if is_other else frozenset()
+        load_initial(network, choose_weights(workspace.initial, member.name, member.network), redrawn)
+    network.to(loader.device)
     task = Task(
         training=workspace.plan.spec.training,
         network=spec,

@@ -4,6 +4,7 @@
     folds.csv             which subject is held out in which fold
     recordings.parquet    id, subject and gesture of every recording
     raw/                  the recordings themselves, where training varies them or takes sensors away
+    initial/              weights of the bundle that the networks begin with, if there is one
     labels.npz            what is known of recordings and rows beside the gesture
     sequences/            features of all recordings
     templates/            one traced graph per architecture
@@ -37,6 +38,7 @@ from bfrb.features.sequences import Sequences
 from bfrb.gestures import LABEL_SETS, LabelSet
 from bfrb.inference.bundle import WEARING_FOLDER
 from bfrb.models import Shape
+from bfrb.training.initial import Initial, InitialSpec
 from bfrb.training.labels import Labels
 
 _LABELS = "labels.npz"
@@ -70,6 +72,8 @@ class Plan(Spec):
         Rows of a recording that are used.
     n_folds
         Number of folds.
+    initial
+        The bundle whose weights the networks begin with, if there is one.
     """
 
     spec: RunSpec
@@ -81,6 +85,7 @@ class Plan(Spec):
     source: str
     max_length: int
     n_folds: int
+    initial: InitialSpec | None = None
 
     @property
     def members(self) -> tuple[MemberPlan, ...]:
@@ -116,6 +121,8 @@ class Run:
         What is known of them beside the gesture.
     raw
         The recordings themselves, where training varies them or takes sensors away.
+    initial
+        The weights that the networks begin with, if they come from a bundle.
     """
 
     plan: Plan
@@ -124,6 +131,7 @@ class Run:
     sequences: Sequences
     labels: Labels
     raw: Recordings | None = None
+    initial: Initial | None = None
 
 
 class Workspace:
@@ -179,6 +187,8 @@ class Workspace:
         if run.raw is not None:
             write_store([run.raw], self._file("raw"), source=run.plan.source, overwrite=True)
         run.sequences.save(self._file("sequences"))
+        if run.initial is not None:
+            run.initial.copy_to(self.initial)
         write_whole(self._file(_LABELS), run.labels.save)
         write_table(run.recordings, self._file("recordings.parquet"))
         run.folds.write(self._file("folds.csv"))
@@ -220,6 +230,11 @@ class Workspace:
     def labels(self) -> Labels:
         """What is known of all recordings beside their gesture."""
         return Labels.load(self._file(_LABELS))
+
+    @property
+    def initial(self) -> Path:
+        """Where the weights lie that the networks begin with, if they come from a bundle."""
+        return self._file("initial")
 
     @property
     def has_proximity(self) -> bool:
