@@ -3,12 +3,15 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
 from bfrb.cli import app
 from bfrb.data.cmi import read_cmi
 from bfrb.errors import ConfigError, DataError
+from bfrb.gestures import CMI_GESTURES
 from bfrb.simulate.spec import StudySpec
 
 
@@ -27,6 +30,34 @@ def test_a_study_is_written_in_the_cmi_layout_and_marked_as_simulated(tmp_path: 
     assert StudySpec.parse(mark["spec"]) == StudySpec(subjects=1)
     assert read_cmi(out).simulated
     assert len(read_cmi(out)) == 102
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_test_holds_other_subjects_without_labels_half_of_them_without_proximity(
+    tmp_path: Path, file_format: str
+) -> None:
+    alone, out = tmp_path / "alone", tmp_path / "study"
+    arguments = ("--subjects", "1", "--seed", "4", "--format", file_format)
+    assert simulate(str(alone), *arguments).exit_code == 0
+    assert simulate(str(out), *arguments, "--test", "2").exit_code == 0
+    train, test = read_cmi(out), read_cmi(out / f"test.{file_format}")
+    scan = pl.scan_csv if file_format == "csv" else pl.scan_parquet
+    widths = [len(scan(out / f"{name}.{file_format}").collect_schema()) for name in ("train", "test")]
+    assert widths == [341, 336]
+    assert (out / f"train.{file_format}").read_bytes() == (alone / f"train.{file_format}").read_bytes()
+    assert test.simulated
+    assert len(test) == 204
+    assert not set(test.subjects) & set(train.subjects)
+    assert not set(test.table["id"]) & set(train.table["id"])
+    assert "gesture" not in test.table.columns
+    assert test.has("acc").all()
+    assert test.has("tof").sum() == test.has("thm").sum() == 102
+    np.testing.assert_array_equal(test.has("tof"), test.has("thm"))
+    answers = pl.read_csv(out / "test_answers.csv")
+    assert answers["sequence_id"].to_list() == test.table["id"].to_list()
+    assert set(answers["gesture"]) == set(CMI_GESTURES.classes)
+    assert pl.read_csv(out / "test_demographics.csv")["subject"].to_list() == sorted(set(test.subjects))
+    assert tomllib.loads((out / "simulated.toml").read_text())["test_subjects"] == 2
 
 
 def test_an_existing_study_is_only_replaced_when_asked(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bfrb.data.cmi import read_cmi
 from bfrb.data.recordings import Recordings
 from bfrb.simulate.files import write_study
 from bfrb.simulate.spec import StudySpec
-from bfrb.simulate.study import simulate_study
+from bfrb.simulate.study import simulate_study, simulate_test
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +42,19 @@ def test_a_written_study_reads_back_the_same(study: Recordings, tmp_path: Path) 
             np.testing.assert_array_equal(values, back.sensors[name])
         for name, annotation in study.annotations.items():
             np.testing.assert_array_equal(annotation.codes, back.annotations[name].codes)
+
+
+def test_the_subjects_of_a_test_are_not_those_of_the_study(study: Recordings) -> None:
+    test = Recordings.concat(list(simulate_test(StudySpec(subjects=2), 5, subjects=1)))
+    assert set(test.subjects) == {"SIM_000003"}
+    rows = min(study.n_rows, test.n_rows)
+    assert (study.sensors["acc"][:rows] != test.sensors["acc"][:rows]).any(axis=1).mean() > 0.99
+
+
+def test_the_same_seed_gives_the_same_test_whatever_the_number_of_processes() -> None:
+    alone, shared = (
+        Recordings.concat(list(simulate_test(StudySpec(subjects=1), 5, subjects=2, processes=count)))
+        for count in (1, 2)
+    )
+    for name, values in alone.sensors.items():
+        np.testing.assert_array_equal(values, shared.sensors[name])

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 def simulate(
     out: Annotated[Path, typer.Argument(help="The folder to make, or with --show the picture.")],
     subjects: Annotated[int | None, typer.Option(min=1, help="Number of subjects; 81 are the real study.")] = None,
+    test: Annotated[int, typer.Option(min=0, help="Also so many other subjects as a test without labels.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
     preset: Annotated[str, typer.Option(help="study, wide, or a .toml file with a study spec.")] = "study",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
@@ -31,7 +32,7 @@ def simulate(
     """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
     from bfrb.data.cmi_write import check_format, check_new_folder, write_cmi
     from bfrb.simulate.files import mark_of
-    from bfrb.simulate.study import simulate_subjects
+    from bfrb.simulate.study import simulate_subjects, simulate_test
 
     spec = read_study_spec(preset, subjects, set_ or [])
     if show is not None:
@@ -41,10 +42,12 @@ def simulate(
         return
     kind = check_format(file_format)
     check_new_folder(out, overwrite)
-    workers = min(processes or os.cpu_count() or 1, spec.subjects)
-    parts = _watched(simulate_subjects(spec, seed, workers), spec.subjects)
-    write_cmi(parts, out, file_format=kind, mark=mark_of(spec, seed), overwrite=overwrite)
-    logger.info("wrote %s: %d simulated subjects", out, spec.subjects)
+    workers = processes or os.cpu_count() or 1
+    parts = _watched(simulate_subjects(spec, seed, min(workers, spec.subjects)), spec.subjects)
+    others = _watched(simulate_test(spec, seed, test, min(workers, test)), test) if test else ()
+    write_cmi(parts, out, test=others, file_format=kind, mark=mark_of(spec, seed, test), overwrite=overwrite)
+    also = f" and {test} others for a test" if test else ""
+    logger.info("wrote %s: %d simulated subjects%s", out, spec.subjects, also)
 
 
 def read_study_spec(preset: str, subjects: int | None, assignments: Iterable[str]) -> StudySpec:

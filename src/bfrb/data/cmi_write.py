@@ -1,4 +1,8 @@
-"""Write recordings in the layout of Kaggle's CMI 2025 data: a folder with `train` and `train_demographics.csv`."""
+"""Write recordings in the layout of Kaggle's CMI 2025 data: a folder with `train` and `train_demographics.csv`.
+
+Recordings for a test are written beside them, as Kaggle does: `test` without labels, and `test_demographics.csv`.
+What Kaggle keeps for itself goes to `test_answers.csv`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from bfrb.data.cmi import SIMULATED_MARK
-from bfrb.data.cmi_layout import COUNTER, ID, SUBJECT
+from bfrb.data.cmi_layout import ANNOTATIONS, COUNTER, ID, LABELS, SUBJECT
 from bfrb.data.demographics import MEASURES
 from bfrb.data.device import Sensor
 from bfrb.data.recordings import Annotation, Recordings
@@ -26,7 +30,13 @@ _FIRST = ("row_id", "sequence_type", ID, COUNTER, SUBJECT, "orientation", "behav
 
 
 def write_cmi(
-    parts: Iterable[Recordings], out: Path, *, file_format: Format = "csv", mark: str = "", overwrite: bool = False
+    parts: Iterable[Recordings],
+    out: Path,
+    *,
+    test: Iterable[Recordings] = (),
+    file_format: Format = "csv",
+    mark: str = "",
+    overwrite: bool = False,
 ) -> Path:
     """Write recordings part by part, in bounded memory: the whole folder or nothing.
 
@@ -36,6 +46,8 @@ def write_cmi(
         Recordings of the Helios device.
     out
         The folder to make.
+    test
+        Recordings of the same device for a test, written without their labels.
     file_format
         Of the recordings; demographics are always CSV.
     mark
@@ -51,8 +63,8 @@ def write_cmi(
     with new_folder(out, overwrite) as folder:
         if mark:
             (folder / SIMULATED_MARK).write_text(mark, encoding="utf-8")
-        subjects = _write_rows(parts, folder, file_format)
-        subjects.write_csv(folder / "train_demographics.csv")
+        for name, some in (("train", parts), ("test", test)):
+            _write_split(some, folder, name, file_format)
     return out
 
 
@@ -115,23 +127,43 @@ def check_format(name: str) -> Format:
     raise DataError(f"unknown file format {name!r}", remedy="choose csv or parquet")
 
 
-def _write_rows(parts: Iterable[Recordings], folder: Path, file_format: Format) -> pl.DataFrame:
-    """Write all rows; the table of subjects."""
-    subjects = []
+def _write_split(parts: Iterable[Recordings], folder: Path, name: str, file_format: Format) -> None:
+    """Write the rows, the subjects and, of a test, the answers; nothing if there are no recordings."""
+    tables: list[pl.DataFrame] = []
+    frames = (_shown(part, name, tables) for part in parts)
     if file_format == "csv":
-        with (folder / "train.csv").open("wb") as file:
-            for recordings in parts:
-                _append_csv(rows_of(recordings), file)
-                subjects.append(_subjects_of(recordings))
+        with (folder / f"{name}.csv").open("wb") as file:
+            for frame in frames:
+                _append_csv(frame, file)
     else:
-        for number, recordings in enumerate(parts):
-            rows_of(recordings).write_parquet(folder / f"part-{number:06d}.parquet")
-            subjects.append(_subjects_of(recordings))
-        pieces = sorted(folder.glob("part-*.parquet"))
-        pl.scan_parquet(pieces).sink_parquet(folder / "train.parquet", compression="zstd", maintain_order=True)
-        for piece in pieces:
-            piece.unlink()
-    return pl.concat(subjects).unique(SUBJECT, keep="first", maintain_order=True)
+        _write_parquet(frames, folder, name)
+    if not tables:
+        (folder / f"{name}.{file_format}").unlink(missing_ok=True)
+        return
+    table = pl.concat(tables)
+    table.select(SUBJECT, *MEASURES).unique(SUBJECT, keep="first", maintain_order=True).write_csv(
+        folder / f"{name}_demographics.csv"
+    )
+    if name == "test":
+        table.select(pl.col("id").alias(ID), "gesture").write_csv(folder / "test_answers.csv")
+
+
+def _shown(part: Recordings, name: str, tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of some recordings, of a test without labels; their table is added to `tables`."""
+    tables.append(part.table)
+    rows = rows_of(part)
+    return rows.drop(*LABELS, *ANNOTATIONS) if name == "test" else rows
+
+
+def _write_parquet(frames: Iterable[pl.DataFrame], folder: Path, name: str) -> None:
+    """Write frames as they come as one file, through a piece for each."""
+    for number, frame in enumerate(frames):
+        frame.write_parquet(folder / f"part-{number:06d}.parquet")
+    pieces = sorted(folder.glob("part-*.parquet"))
+    if pieces:
+        pl.scan_parquet(pieces).sink_parquet(folder / f"{name}.parquet", compression="zstd", maintain_order=True)
+    for piece in pieces:
+        piece.unlink()
 
 
 def _append_csv(rows: pl.DataFrame, file: IO[bytes]) -> None:
@@ -172,7 +204,3 @@ def _readings(sensor: Sensor, values: np.ndarray) -> pl.DataFrame:
     if sensor.no_response_code is None:
         return frame.fill_nan(None)
     return frame.with_columns(pl.all().replace(sensor.absent, None)) if (flat == sensor.absent).any() else frame
-
-
-def _subjects_of(recordings: Recordings) -> pl.DataFrame:
-    return recordings.table.select(SUBJECT, *MEASURES).unique(SUBJECT, keep="first", maintain_order=True)

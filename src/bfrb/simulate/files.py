@@ -26,9 +26,10 @@ def write_study(recordings: Recordings, out: Path, *, file_format: Format = "csv
     return write_cmi([recordings], out, file_format=file_format, mark=mark, overwrite=overwrite)
 
 
-def mark_of(spec: StudySpec, seed: int) -> str:
-    """Text of the file that says how a study was made, enough to make it again."""
-    return _mark({"seed": seed, "spec": spec.model_dump(mode="json", exclude_none=True)})
+def mark_of(spec: StudySpec, seed: int, test_subjects: int = 0) -> str:
+    """Text of the file that says how a study, and a test beside it, was made, enough to make it again."""
+    test = {"test_subjects": test_subjects} if test_subjects else {}
+    return _mark({"seed": seed, **test, "spec": spec.model_dump(mode="json", exclude_none=True)})
 
 
 def _mark(values: dict[str, object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -59,7 +59,38 @@ def simulate_study(spec: StudySpec, seed: int, processes: int = 1) -> Recordings
 
 def simulate_subjects(spec: StudySpec, seed: int, processes: int = 1) -> Iterator[Recordings]:
     """The recordings of one subject after the other, so that a study of any size fits in memory."""
-    jobs = _jobs(spec, seed)
+    yield from _simulate(_jobs(spec, np.random.SeedSequence(seed)), processes)
+
+
+def simulate_test(spec: StudySpec, seed: int, subjects: int, processes: int = 1) -> Iterator[Recordings]:
+    """The recordings of so many subjects who are not in the study, one after the other, as a hidden test has them.
+
+    Every second sequence of a subject, at random, has neither thermopiles nor time of flight. The labels are there;
+    `bfrb.data.cmi_write.write_cmi` leaves them out.
+    """
+    root = np.random.SeedSequence([seed, _TEST])
+    jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, before=spec.subjects)
+    for recordings, own in zip(_simulate(jobs, processes), root.spawn(subjects), strict=True):
+        yield _half_without_proximity(recordings, np.random.default_rng(own))
+
+
+_TEST = 1
+"""What makes the seed of a test another than that of its study."""
+
+
+def _half_without_proximity(recordings: Recordings, rng: np.random.Generator) -> Recordings:
+    """The same recordings, half of them, at random, as if thermopiles and time of flight had measured nothing."""
+    proximity = [HELIOS.sensor(name) for name in ("thm", "tof")]
+    blind = rng.permutation(len(recordings)) < len(recordings) // 2
+    rows = np.repeat(blind, recordings.lengths)
+    sensors = dict(recordings.sensors)
+    for sensor in proximity:
+        sensors[sensor.name] = sensors[sensor.name].copy()
+        sensors[sensor.name][rows] = sensor.absent
+    return replace(recordings, sensors=sensors)
+
+
+def _simulate(jobs: list[Job], processes: int) -> Iterator[Recordings]:
     for (person, _, _), (plan, sensors) in zip(jobs, _in_order(jobs, processes), strict=True):
         yield _recordings(person, plan, sensors)
 
@@ -74,15 +105,17 @@ def simulate_one(spec: StudySpec, seed: int, number: int) -> tuple[Wearing, Reco
     """
     if not 1 <= number <= spec.subjects:
         raise ConfigError(f"the study has no subject {number}", remedy=f"its subjects are 1 to {spec.subjects}")
-    job = _jobs(spec, seed)[number - 1]
+    job = _jobs(spec, np.random.SeedSequence(seed))[number - 1]
     wearing, _ = _wear(*job)
     return wearing, _recordings(wearing.person, *simulate_subject(*job))
 
 
-def _jobs(spec: StudySpec, seed: int) -> list[Job]:
+def _jobs(spec: StudySpec, root: np.random.SeedSequence, before: int = 0) -> list[Job]:
+    """What to simulate for every subject; their numbers follow on `before`."""
     spec = spec.widened()
-    first, *seeds = np.random.SeedSequence(seed).spawn(spec.subjects + 1)
-    return [(person, spec, own) for person, own in zip(draw_people(spec, first), seeds, strict=True)]
+    first, *seeds = root.spawn(spec.subjects + 1)
+    people = [replace(person, number=before + person.number) for person in draw_people(spec, first)]
+    return [(person, spec, own) for person, own in zip(people, seeds, strict=True)]
 
 
 def _recordings(person: Person, plan: Plan, sensors: dict[str, Array]) -> Recordings:
