@@ -8,20 +8,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bfrb.config import RunSpec, TwoBranchSpec
+from bfrb.config import NetworkSpec, RunSpec, TwoBranchSpec
 from bfrb.errors import ConfigError
 from bfrb.models import NETWORKS, Network, Shape, build_network
+from bfrb.training.labels import AUXILIARY, PER_ROW
 
-SHAPES = [Shape({"imu": 6, "proximity": 5}, 4), Shape({"imu": 6, "proximity": 0}, 3)]
+EVERYTHING = {"imu": 6, "proximity": 5, "acc": 4, "rotation": 6, "thm": 4, "tof": 128}
+MOTION = EVERYTHING | {"proximity": 0, "thm": 0, "tof": 0}
+SHAPES = [Shape(EVERYTHING, 4), Shape(MOTION, 3)]
+SMALL = {
+    "two_branch": {"widths": (8, 16), "recurrent_units": 8},
+    "gated_two_branch": {"widths": (8, 16), "recurrent_units": 8},
+    "stems": {"motion_width": 8, "tof_width": 8, "trunk_widths": (32, 16), "lose_group": 0.0, "lose_piece": 0.0},
+}
+RECURRENT = {"two_branch", "gated_two_branch"}
+BRANCHES = {name: RunSpec().network(name).BRANCHES for name in NETWORKS}
 every_network = pytest.mark.parametrize("name", NETWORKS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["all", "imu"])
 
 
 def small(name: str, shape: Shape) -> nn.Module:
     torch.manual_seed(1)
-    spec = RunSpec().network(name)
-    assert isinstance(spec, TwoBranchSpec)
-    return build_network(name, shape, spec.model_copy(update={"widths": (8, 16), "recurrent_units": 8})).eval()
+    return build_network(name, shape, small_spec(name)).eval()
+
+
+def small_spec(name: str) -> NetworkSpec:
+    return RunSpec().network(name).model_copy(update=SMALL[name])
 
 
 def inputs(shape: Shape, lengths: torch.Tensor, steps: int) -> dict[str, torch.Tensor]:
@@ -54,6 +66,31 @@ def test_logits_are_finite_and_one_per_class(name: str, shape: Shape) -> None:
     assert output.logits.shape == (2, shape.classes)
     assert torch.isfinite(output.logits).all()
     assert all(logits.shape == (2,) for logits in output.present.values())
+    assert all(logits.shape == (2, shape.classes) for logits in output.heads.values())
+
+
+@every_network
+@every_shape
+def test_further_labels_are_answered_in_their_own_shapes(name: str, shape: Shape) -> None:
+    lengths = torch.tensor([7, 3])
+    output = small(name, shape)(inputs(shape, lengths, 7), lengths)
+    for label, logits in output.auxiliary.items():
+        values = len(AUXILIARY[label])
+        assert logits.shape == ((2, 7, values) if label in PER_ROW else (2, values))
+        assert torch.isfinite(logits).all()
+
+
+@every_network
+def test_any_branch_may_be_missing(name: str) -> None:
+    network, lengths = small(name, SHAPES[0]), torch.tensor([7, 3])
+    batch = inputs(SHAPES[0], lengths, 7)
+    complete = network(batch, lengths).logits
+    for missing in BRANCHES[name]:
+        output = network({**batch, missing: torch.zeros_like(batch[missing])}, lengths)
+        assert torch.isfinite(output.logits).all()
+        assert not torch.allclose(output.logits, complete)
+    nothing = network({branch: torch.zeros_like(values) for branch, values in batch.items()}, lengths)
+    assert torch.isfinite(nothing.logits).all()
 
 
 @every_network
@@ -62,7 +99,8 @@ def test_every_weight_learns(name: str, shape: Shape) -> None:
     network = small(name, shape).train()
     lengths = torch.tensor([9, 4, 6, 9])
     output = network(inputs(shape, lengths, 9), lengths)
-    loss = output.logits.square().sum() + sum(logits.sum() for logits in output.present.values())
+    others = (*output.present.values(), *output.heads.values(), *output.auxiliary.values())
+    loss = output.logits.square().sum() + sum(logits.square().sum() for logits in others)
     loss.backward()
     silent = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.abs().sum()]
     assert not [key for key in silent if not key.endswith("bias_hh_l0")]
@@ -76,7 +114,9 @@ def test_a_network_tells_which_weights_decay(name: str) -> None:
     names = {key for key, value in network.named_parameters() if id(value) in decayed}
     assert names
     assert not [key for key in names if "norm" in key or "bias" in key or "gate" in key or "attention" in key]
-    assert {"lstm.forwards.weight_ih_l0", "gru.backwards.weight_ih_l0", "head.logits.weight"} <= names
+    assert "head.logits.weight" in names
+    if name in RECURRENT:
+        assert {"lstm.forwards.weight_ih_l0", "gru.backwards.weight_ih_l0"} <= names
 
 
 def test_an_unknown_network_is_refused() -> None:

@@ -6,7 +6,7 @@ This package is the only home of defaults. Every spec refuses unknown keys and n
 from bfrb.config.comparing import SENSOR_VARIANTS, CompareSpec, VariantSpec
 from bfrb.config.events import EventSpec, StreamSpec
 from bfrb.config.features import FeatureSpec
-from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, TwoBranchSpec
+from bfrb.config.networks import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec, TwoBranchSpec
 from bfrb.config.presets import PRESETS, read_preset
 from bfrb.config.run import RunSpec, WindowSpec
 from bfrb.config.spec import Count, Positive, Share, Spec
@@ -18,6 +18,7 @@ __all__ = [
     "SENSOR_VARIANTS",
     "AuxiliarySpec",
     "CompareSpec",
+    "ContextSpec",
     "Count",
     "EventSpec",
     "FeatureSpec",
@@ -27,6 +28,7 @@ __all__ = [
     "RunSpec",
     "Share",
     "Spec",
+    "StemsSpec",
     "StreamSpec",
     "TrainingSpec",
     "TwoBranchSpec",

@@ -48,6 +48,56 @@ class TwoBranchSpec(NetworkSpec):
         return self
 
 
+class StemsSpec(NetworkSpec):
+    """Sizes of `stems`."""
+
+    BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
+
+    filters: Count = 6
+    """Filters over time for every channel of a vector, before channels are mixed."""
+    filter_rows: Count = 7
+    motion_width: Count = 48
+    thm_width: Count = 16
+    image_widths: tuple[Count, Count] = (8, 32)
+    site_width: Count = 16
+    """Numbers that stand for one time-of-flight image."""
+    tof_width: Count = 48
+    trunk_widths: tuple[Count, Count] = (64, 128)
+    trunk_kernels: tuple[Count, Count] = (5, 5)
+    trunk_dropout: Share = 0.1
+    head_units: Count = 128
+    head_dropout: Share = 0.4
+    motion_share: Share = 0.25
+    """Weight of the answer from motion alone, where proximity sensors measure too."""
+    lose_group: Share = 0.1
+    """Chance that a training sequence loses a group of sensors: rotation, all thermopiles, all images."""
+    lose_piece: Share = 0.1
+    """Chance that a training sequence loses a single channel of the thermopiles, or a single image."""
+
+    @property
+    def dispensable(self) -> tuple[str, ...]:
+        """All: it looks which sensors are there."""
+        return self.BRANCHES
+
+
+class ContextSpec(NetworkSpec):
+    """Sizes of `context`."""
+
+    BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation")
+
+    near_rows: Count = 50
+    """So many of the last rows are the present; all rows are the context."""
+    dropout: Share = 0.2
+    """Of the numbers that describe a recording."""
+    head_units: Count = 16
+    head_dropout: Share = 0.5
+
+    @property
+    def dispensable(self) -> tuple[str, ...]:
+        """None: it has not learnt to do without a branch."""
+        return ()
+
+
 class GatedTwoBranchSpec(TwoBranchSpec):
     """Sizes of `gated_two_branch`: `two_branch` with a learned gate on the proximity branch."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bfrb.config.features import FeatureSpec
-from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, TwoBranchSpec
+from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, StemsSpec, TwoBranchSpec
 from bfrb.config.spec import Count, Positive, Spec
 from bfrb.config.training import TrainingSpec
 from bfrb.config.wearing import WearingSpec
@@ -27,7 +27,7 @@ class RunSpec(Spec):
     folds: Annotated[int, Field(ge=2)] | Literal["subject"] = 10
     seeds: Count = 1
     """Every network is trained so many times on every fold, from other random numbers; their answers are averaged."""
-    networks: tuple[Literal["two_branch", "gated_two_branch"], ...] = ("two_branch", "gated_two_branch")
+    networks: tuple[Literal["two_branch", "gated_two_branch", "stems"], ...] = ("two_branch", "gated_two_branch")
     length_percentile: Annotated[float, Field(gt=0.0, le=100.0)] = 95.0
     """Longer recordings keep their last rows; the limit is this percentile of the lengths."""
     features: FeatureSpec = FeatureSpec()
@@ -36,6 +36,7 @@ class RunSpec(Spec):
     windows: WindowSpec = WindowSpec()
     two_branch: TwoBranchSpec = TwoBranchSpec()
     gated_two_branch: GatedTwoBranchSpec = GatedTwoBranchSpec()
+    stems: StemsSpec = StemsSpec()
 
     def network(self, name: str) -> NetworkSpec:
         """The spec of one network."""

@@ -133,9 +133,12 @@ def _thm_clean_difference(recordings: Recordings) -> Float:
 
 
 def _pixels(device: Device) -> tuple[Channel, ...]:
-    sites, *sides = device.sensor("tof").shape
+    sensor = device.sensor("tof")
+    sites, *sides = sensor.shape
     pixels = range(int(np.prod(sides)))
-    return tuple(Channel(f"tof_{site}_nearness_{pixel}", "1") for site in range(1, sites + 1) for pixel in pixels)
+    return tuple(
+        Channel(f"{sensor.name}_{site}_nearness_{pixel}", "1") for site in range(1, sites + 1) for pixel in pixels
+    )
 
 
 def _per_site(sensor_name: str, *suffixes: str) -> Callable[[Device], tuple[Channel, ...]]:

@@ -8,9 +8,10 @@ from bfrb.config import NetworkSpec
 from bfrb.errors import ConfigError
 from bfrb.models.gated import GatedTwoBranch
 from bfrb.models.network import Inputs, Network, Output, Shape, Standardise
+from bfrb.models.stems import Stems
 from bfrb.models.two_branch import TwoBranch
 
-NETWORKS: dict[str, type[nn.Module]] = {"two_branch": TwoBranch, "gated_two_branch": GatedTwoBranch}
+NETWORKS: dict[str, type[nn.Module]] = {"two_branch": TwoBranch, "gated_two_branch": GatedTwoBranch, "stems": Stems}
 """Every network by the name under which a spec asks for it."""
 
 

@@ -60,14 +60,14 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Normalise; the result is zero on padding."""
+        """Normalise; the result is zero where the mask is, which may be (B, C, T) too."""
         mean, variance = self._moments(x, mask) if self.training else (self.running_mean, self.running_var)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return torch.addcmul(shift[:, None], x, scale[:, None]) * mask
 
     def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        rows = mask.sum().clamp(min=1.0)
+        rows = mask.sum(dim=(0, 2)).clamp(min=1.0)
         masked = x * mask
         mean = masked.sum(dim=(0, 2)) / rows
         variance = ((masked * x).sum(dim=(0, 2)) / rows - mean.square()).clamp(min=0.0)
@@ -96,8 +96,8 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, channels // reduction)
-        self.excite = nn.Linear(channels // reduction, channels)
+        self.squeeze = nn.Linear(channels, max(1, channels // reduction))
+        self.excite = nn.Linear(max(1, channels // reduction), channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, C, T) with every channel weighted between 0 and 1."""
@@ -225,7 +225,7 @@ def kernels(*modules: nn.Module) -> Iterator[nn.Parameter]:
     for module in modules:
         if isinstance(module, SqueezeExcitation):
             continue
-        if isinstance(module, nn.Conv1d | nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
             yield cast("nn.Parameter", module.weight)
         elif isinstance(module, nn.LSTM | nn.GRU):
             yield cast("nn.Parameter", module.weight_ih_l0)
@@ -238,7 +238,7 @@ def initialise(network: nn.Module) -> None:
     Sources: Glorot and Bengio 2010; Saxe et al. 2014; Jozefowicz et al. 2015.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv1d | nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -1,0 +1,130 @@
+"""The network with a stem for every group of sensors: what it does where sensors are missing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bfrb.config import StemsSpec
+from bfrb.errors import ConfigError
+from bfrb.models import Inputs, Shape, build_network
+from bfrb.models.sensing import ChannelStem, ImageStem, Losses, is_there
+
+SHAPE = Shape({"acc": 4, "rotation": 6, "thm": 6, "tof": 3 * 64}, 5)
+SPEC = StemsSpec(motion_width=8, thm_width=4, tof_width=8, trunk_widths=(8, 16))
+LENGTHS = torch.tensor([30, 21, 30])
+
+
+def network(seed: int = 0, shape: Shape = SHAPE) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    return build_network("stems", shape, SPEC).eval()
+
+
+def readings(seed: int = 1) -> dict[str, torch.Tensor]:
+    rows = (torch.arange(30)[None, :] < LENGTHS[:, None])[:, :, None]
+    generator = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(3, 30, count, generator=generator) * rows for name, count in SHAPE.channels.items()}
+
+
+def without(inputs: Inputs, *branches: str) -> dict[str, torch.Tensor]:
+    return {name: torch.zeros_like(values) if name in branches else values for name, values in inputs.items()}
+
+
+def test_without_proximity_the_answer_is_that_from_motion_alone() -> None:
+    output = network()(without(readings(), "thm", "tof"), LENGTHS)
+    torch.testing.assert_close(output.logits, output.heads["motion"])
+
+
+def test_with_proximity_both_answers_are_blended() -> None:
+    inputs = readings()
+    output = network()(inputs, LENGTHS)
+    assert not torch.allclose(output.logits, output.heads["motion"])
+    full_only = network()
+    full_only.motion_share = 0.0
+    everything = full_only(inputs, LENGTHS).logits
+    torch.testing.assert_close(output.logits, 0.25 * output.heads["motion"] + 0.75 * everything)
+
+
+def test_sequences_are_routed_one_by_one() -> None:
+    inputs = readings()
+    mixed = {name: values.clone() for name, values in inputs.items()}
+    mixed["thm"][1] = 0.0
+    mixed["tof"][1] = 0.0
+    answers, bare, full = (network()(given, LENGTHS).logits for given in (mixed, without(inputs, "thm", "tof"), inputs))
+    torch.testing.assert_close(answers[1], bare[1])
+    torch.testing.assert_close(answers[[0, 2]], full[[0, 2]])
+
+
+@pytest.mark.parametrize("kept", [("thm",), ("tof",)])
+def test_one_kind_of_proximity_sensors_is_enough_for_the_full_answer(kept: tuple[str, ...]) -> None:
+    dropped = {"thm", "tof"} - set(kept)
+    output = network()(without(readings(), *dropped), LENGTHS)
+    assert not torch.allclose(output.logits, output.heads["motion"])
+
+
+def test_motion_alone_does_not_look_at_proximity() -> None:
+    first, second = readings(1), readings(2)
+    changed = {**first, "thm": second["thm"], "tof": second["tof"]}
+    answers = [network()(inputs, LENGTHS).heads["motion"] for inputs in (first, changed)]
+    torch.testing.assert_close(*answers)
+
+
+def test_a_missing_image_leaves_what_is_seen_of_the_others_alone() -> None:
+    torch.manual_seed(0)
+    stem = ImageStem(3 * 64, (4, 8, 2, 8), Losses(0.0, 0.0)).eval()
+    images = readings()["tof"]
+    dark = images.clone()
+    dark[:, :, 64:128] = 0.0
+    mask = torch.ones(3, 1, 30)
+    seen: list[torch.Tensor] = []
+    stem.mix.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    _, known = stem(dark, mask)
+    stem(images, mask)
+    assert known.all()
+    missing, complete = seen
+    assert (missing[:, 2:4] == 0).all()
+    assert complete[:, 2:4].any()
+    torch.testing.assert_close(missing[:, [0, 1, 4, 5]], complete[:, [0, 1, 4, 5]])
+
+
+def test_what_is_missing_does_not_enter_the_statistics() -> None:
+    torch.manual_seed(0)
+    stems = [ChannelStem(2, (2, 3), 4, Losses(0.0, 0.0)).train() for _ in range(2)]
+    rows, mask = 5.0 + torch.randn(8, 20, 2), torch.ones(8, 1, 20)
+    half = rows.clone()
+    half[4:, :, 0] = 0.0
+    stems[0](half, mask)
+    stems[1](rows[:4], mask[:4])
+    assert stems[0].first_norm.running_mean[0] == stems[1].first_norm.running_mean[0]
+
+
+def test_presence_is_known_channel_by_channel() -> None:
+    x = torch.tensor([[[0.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 0.0]]])
+    assert is_there(x)[:, :, 0].tolist() == [[0.0, 1.0], [1.0, 0.0]]
+
+
+def test_sensors_are_lost_while_training_only() -> None:
+    torch.manual_seed(0)
+    losses = Losses(0.3, 0.2)
+    there = torch.ones(4000, 5, 1)
+    assert torch.equal(losses.eval()(there), there)
+    left = losses.train()(there)[:, :, 0]
+    assert (left.sum(dim=1) == 0).float().mean().item() == pytest.approx(0.3, abs=0.03)
+    some = left[left.sum(dim=1) > 0]
+    assert some.mean().item() == pytest.approx(0.8, abs=0.02)
+    assert (losses(torch.zeros(5, 2, 1)) == 0).all()
+
+
+def test_a_watch_has_stems_for_what_it_carries_only() -> None:
+    watch = Shape({"acc": 5, "rotation": 4, "thm": 0, "tof": 0}, 9)
+    built = network(shape=watch)
+    assert set(built.motion) == {"acc", "rotation"}
+    assert not [name for name, _ in built.named_parameters() if "together" in name or "nearby" in name]
+    output = built({name: torch.randn(2, 50, count) for name, count in watch.channels.items()}, torch.tensor([50, 50]))
+    assert output.logits.shape == (2, 9)
+    assert not output.heads
+
+
+def test_pixels_that_make_no_image_are_refused() -> None:
+    with pytest.raises(ConfigError, match="tof_nearness"):
+        network(shape=Shape({**SHAPE.channels, "tof": 25}, 5))
