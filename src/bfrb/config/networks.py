@@ -22,8 +22,8 @@ class NetworkSpec(Spec):
 
     @property
     def dispensable(self) -> tuple[str, ...]:
-        """Branches without which the network has learnt to answer."""
-        return tuple(name for name in self.BRANCHES if name == "proximity" and self.lose_proximity)
+        """Sensors without which the network has learnt to answer."""
+        return ("thm", "tof") if self.lose_proximity else ()
 
 
 class TwoBranchSpec(NetworkSpec):
@@ -76,8 +76,8 @@ class StemsSpec(NetworkSpec):
 
     @property
     def dispensable(self) -> tuple[str, ...]:
-        """All: it looks which sensors are there."""
-        return self.BRANCHES
+        """The proximity sensors, as an answer from motion alone is part of the network; others if some were lost."""
+        return ("thm", "tof", *(("quaternion", "gyr") if self.lose_group else ()))
 
 
 class ContextSpec(NetworkSpec):

@@ -43,6 +43,16 @@ class RunSpec(Spec):
         spec: NetworkSpec = getattr(self, name)
         return spec
 
+    def dispensable(self, name: str) -> frozenset[str]:
+        """Sensors without which one network has learnt to answer."""
+        varied = self.training.variation
+        lost = {
+            "thm": varied.lose_thm or varied.lose_proximity,
+            "tof": varied.lose_tof or varied.lose_proximity,
+            "quaternion": varied.lose_quaternion,
+        }
+        return frozenset({*self.network(name).dispensable, *(sensor for sensor, chance in lost.items() if chance)})
+
     @property
     def branches(self) -> dict[str, tuple[str, ...]]:
         """Names of the features of every branch that a network of the run takes in."""

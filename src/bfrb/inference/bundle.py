@@ -70,12 +70,16 @@ class MemberSpec(Spec):
         The fold that was held out in its training.
     graph
         Its ONNX graph, relative to the bundle, with forward slashes.
+    requires
+        Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
+        be (`inference.routing`).
     """
 
     name: Name
     network: Name
     fold: Annotated[int, Field(ge=0)]
     graph: Name
+    requires: tuple[Name, ...] = ()
 
 
 class LabelSetSpec(Spec):

@@ -23,6 +23,7 @@ from bfrb.features.wearing import turn_over
 from bfrb.gestures import WEARING
 from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
 from bfrb.inference.predictions import Predictions
+from bfrb.inference.routing import Which, who_answers
 
 MAX_PADDED_ROWS = 4096
 """Rows of a batch, padding included: 32 recordings of 128 rows. Larger batches cost memory and save no time."""
@@ -81,8 +82,8 @@ class Member:
 class Predictor:
     """Answers for recordings of one device, from a bundle.
 
-    The members' probabilities are averaged. Nothing is kept between calls, and calls may come from several threads
-    at once. An answer does not depend on the other recordings of a call.
+    The probabilities of the members that are asked (`inference.routing`) are averaged. Nothing is kept between calls,
+    and calls may come from several threads at once. An answer does not depend on the other recordings of a call.
 
     Parameters
     ----------
@@ -127,8 +128,8 @@ class Predictor:
             if len(running) == _BATCHES_IN_FLIGHT:
                 _collect(running.popleft(), probabilities)
             # A single recording is not copied.
-            batch = self._batch(recordings[index] if len(recordings) > 1 else recordings)
-            running.append((index, self._answers(batch)))
+            some = recordings[index] if len(recordings) > 1 else recordings
+            running.append((index, self._answers(self._batch(some), self._route(some))))
         while running:
             _collect(running.popleft(), probabilities)
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
@@ -147,20 +148,24 @@ class Predictor:
             If a member fails.
         """
         self.check_device(recordings.device)
+        asked = self._route(recordings)
         sequences = self._sequences(self.upright(recordings, each=True))
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         parts = np.array_split(np.arange(len(recordings)), min(self._workers, max(1, len(recordings))))
-        jobs = [self._pool.submit(self._answer_alone, sequences, part, probabilities) for part in parts[1:]]
-        self._answer_alone(sequences, parts[0], probabilities)
+        jobs = [self._pool.submit(self._answer_alone, sequences, asked, part, probabilities) for part in parts[1:]]
+        self._answer_alone(sequences, asked, parts[0], probabilities)
         for job in jobs:
             job.result()
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
-    def _answer_alone(self, sequences: Sequences, numbers: Index, probabilities: npt.NDArray[np.float64]) -> None:
+    def _answer_alone(
+        self, sequences: Sequences, asked: Which, numbers: Index, probabilities: npt.NDArray[np.float64]
+    ) -> None:
         manifest = self.bundle.manifest
         for number in numbers:
             batch = sequences.batch([number], manifest.max_length, manifest.keep)
-            probabilities[number] = _mean(_answer_next(iter(enumerate(self._members)), batch))[0]
+            waiting = iter(enumerate(self._members))
+            probabilities[number] = _mean(_answer_next(waiting, batch, asked[:, number : number + 1]))[0]
 
     def upright(self, recordings: Recordings, *, each: bool = False) -> Recordings:
         """The recordings as if no device had been worn upside down, as far as the bundle can tell.
@@ -186,10 +191,15 @@ class Predictor:
         table = make_table({"id": ["nothing"], "subject": ["nobody"]})
         self.predict(Recordings(self.device, {}, np.array([0, rows]), table))
 
-    def _answers(self, batch: Batch) -> list[Future[_Answers]]:
+    def _route(self, recordings: Recordings) -> Which:
+        """(M, R) Which members are asked about which recordings."""
+        return who_answers(recordings, [spec.requires for spec in self.bundle.manifest.members])
+
+    def _answers(self, batch: Batch, asked: Which) -> list[Future[_Answers]]:
         """Every worker takes the next member until none is left: fewer jobs to hand over than one a member."""
         waiting = iter(enumerate(self._members))
-        return [self._pool.submit(_answer_next, waiting, batch) for _ in range(min(self._workers, len(self._members)))]
+        workers = range(min(self._workers, len(self._members)))
+        return [self._pool.submit(_answer_next, waiting, batch, asked) for _ in workers]
 
     def _sequences(self, recordings: Recordings) -> Sequences:
         manifest = self.bundle.manifest
@@ -319,8 +329,18 @@ def _batches(lengths: Index) -> Iterator[Index]:
         start = stop
 
 
-def _answer_next(waiting: Iterator[tuple[int, Member]], batch: Batch) -> _Answers:
-    return [(number, member.answer(batch)) for number, member in waiting]
+def _answer_next(waiting: Iterator[tuple[int, Member]], batch: Batch, asked: Which) -> _Answers:
+    return [(number, _answer_asked(member, batch, asked[number])) for number, member in waiting if asked[number].any()]
+
+
+def _answer_asked(member: Member, batch: Batch, asked: Which) -> npt.NDArray[np.float32]:
+    """(B, K) probabilities, 0 for recordings about which the member is not asked."""
+    if asked.all():
+        return member.answer(batch)
+    inputs = {branch: values[asked] for branch, values in batch.inputs.items()}
+    probabilities = np.zeros((len(asked), member.classes), dtype=np.float32)
+    probabilities[asked] = member.answer(Batch(inputs, batch.lengths[asked]))
+    return probabilities
 
 
 def _collect(running: tuple[Index, list[Future[_Answers]]], probabilities: npt.NDArray[np.float64]) -> None:
@@ -330,7 +350,7 @@ def _collect(running: tuple[Index, list[Future[_Answers]]], probabilities: npt.N
 
 
 def _mean(answers: _Answers) -> npt.NDArray[np.float64]:
-    """(B, K) mean of the members' answers, scaled so that each row sums to 1."""
+    """(B, K) mean of the answers of the members that were asked, scaled so that each row sums to 1."""
     # Always in the same order: sums of floats depend on it.
     ordered = sorted(answers, key=lambda answer: answer[0])
     summed = sum((answer.astype(np.float64) for _, answer in ordered), np.zeros(1))

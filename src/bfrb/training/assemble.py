@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections import defaultdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +16,14 @@ import numpy.typing as npt
 import onnx
 from safetensors.torch import load_file
 
+from bfrb.data.device import DEVICES
 from bfrb.data.tables import Table, make_table, write_table
+from bfrb.features.pipeline import FEATURES, available
 from bfrb.inference import bundle as files
 from bfrb.inference.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.inference.evaluation import score_scenarios
 from bfrb.inference.export import build_member, check_parity, fill_template
+from bfrb.inference.routing import who_answers
 from bfrb.training.member import ANSWERS, WEIGHTS, read_history
 from bfrb.training.workspace import MemberPlan, Workspace
 
@@ -73,11 +77,15 @@ def out_of_fold(workspace: Workspace) -> Table:
     """For every scenario and recording the mean answer of the members that never saw its subject."""
     classes = workspace.plan.labels.classes
     sums: dict[str, npt.NDArray[np.float64]] = {}
+    asked = _who_was_asked(workspace)
     for member in workspace.plan.members:
         answers = _answers(workspace, member)
+        index = answers["index"]
         for scenario in (name for name in answers if name != "index"):
             total = sums.setdefault(scenario, np.zeros((workspace.recordings.height, len(classes))))
-            total[answers["index"]] += answers[scenario]
+            total[index] += (
+                answers[scenario] * asked[scenario][workspace.plan.spec.networks.index(member.network), index, None]
+            )
     columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture")}
     table, count = workspace.recordings, workspace.recordings.height
     for scenario in sums:
@@ -85,10 +93,27 @@ def out_of_fold(workspace: Workspace) -> Table:
         for name in ("id", "subject", "gesture"):
             columns[name] += table[name].to_list()
         columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
-    probabilities = np.concatenate(list(sums.values())) / (
-        len(workspace.plan.spec.networks) * workspace.plan.spec.seeds
-    )
+    counts = np.concatenate([asked[scenario].sum(axis=0) for scenario in sums]) * workspace.plan.spec.seeds
+    probabilities = np.concatenate(list(sums.values())) / counts[:, None]
     return make_table(columns | dict(zip(classes, probabilities.T, strict=True)))
+
+
+def _who_was_asked(workspace: Workspace) -> dict[str, npt.NDArray[np.bool_]]:
+    """For every scenario (networks, R) whether a network's members are asked about a recording, as in prediction."""
+    requirements = [_required(workspace, network) for network in workspace.plan.spec.networks]
+    if not workspace.has_proximity or len(set(requirements)) == 1:
+        return defaultdict(lambda: np.ones((len(requirements), workspace.recordings.height), dtype=bool))
+    raw = workspace.read_raw()
+    bare = raw.without(*raw.device.names_of("proximity"))
+    return {"all": who_answers(raw, requirements), "imu": who_answers(bare, requirements)}
+
+
+def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
+    """Sensors that a network takes in and has not learnt to do without."""
+    spec, device = workspace.plan.spec, DEVICES[workspace.plan.device]
+    features = [name for branch in spec.network(network).BRANCHES for name in spec.branches[branch]]
+    needed = {sensor for name in available(features, device) for sensor in FEATURES[name].needs}
+    return tuple(sorted(needed - spec.dispensable(network)))
 
 
 def _answers(workspace: Workspace, member: MemberPlan) -> dict[str, npt.NDArray[Any]]:
@@ -121,7 +146,13 @@ def _history(workspace: Workspace) -> Table:
 def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
     plan = workspace.plan
     members = tuple(
-        MemberSpec(name=found.name, network=found.network, fold=found.fold, graph=f"members/{found.name}.onnx")
+        MemberSpec(
+            name=found.name,
+            network=found.network,
+            fold=found.fold,
+            graph=f"members/{found.name}.onnx",
+            requires=_required(workspace, found.network),
+        )
         for found in plan.members
     )
     return Manifest(
