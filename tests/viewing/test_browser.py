@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,11 +27,14 @@ pytest.importorskip("selenium", reason="selenium is not installed: pip install s
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from bfrb.config import EventSpec, RunSpec, WindowSpec
 from bfrb.data.device import GALAXY_WATCH
 from bfrb.data.recordings import Annotation, Recordings
 from bfrb.data.store import write_store
 from bfrb.gestures import SEARLE_BEHAVIORS
-from bundles import make_recordings
+from bfrb.inference.bundle import writing_bundle
+from bfrb.inference.events import EventRule
+from bundles import make_bundle, make_recordings
 from cmi_files import labelled_study, write_study
 from viewing_browser import Browser, open_browser
 
@@ -84,6 +91,19 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     write_study(folder, labelled_study(lengths=(40, 30, 12, 14, 30), missing=0.0))
     return folder
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose windows are short and whose rule takes everything for an event."""
+    place = tmp_path_factory.mktemp("eager")
+    made = make_bundle(place / "made")
+    with writing_bundle(place / "model") as folder:
+        shutil.copytree(made, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checksums.json"))
+        windows = WindowSpec(length_s=1.0, step_s=1.0)
+        (folder / "spec.toml").write_text(RunSpec(windows=windows).to_toml(), encoding="utf-8")
+        EventRule(spec=EventSpec(step_s=0.5, on=0.05, off=0.0, minimum_s=0.0, merge_s=0.0)).write(folder)
+    return place / "model"
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +309,89 @@ def test_no_request_leaves_the_machine_and_nothing_is_logged_as_wrong(browser: B
     assert any(address.startswith(own + "api/") for address in addresses)
     assert [address for address in addresses if not address.startswith((own, "about:", "data:"))] == []
     assert [entry for entry in browser.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Wrist:
+    """A device that sends ten samples a second to a port, until it is told to be quiet."""
+
+    def __init__(self, port: int, shake: float) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._shake = shake
+        self._quiet = threading.Event()
+        self._thread = threading.Thread(target=self._send)
+        self._thread.start()
+
+    def _send(self) -> None:
+        rng = np.random.default_rng(0)
+        while not self._quiet.wait(0.1):
+            acc = rng.normal([0, 0, 9.8], self._shake).tolist()
+            sample = {"wearer": MARKUP, "time_s": time.time(), "acc": acc, "quaternion": [1, 0, 0, 0]}
+            with contextlib.suppress(OSError):  # the server is killed when a test fails
+                self._socket.sendall(json.dumps(sample).encode() + b"\n")
+
+    def stop(self) -> None:
+        self._quiet.set()
+        self._thread.join()
+        self._socket.close()
+
+
+def test_a_stream_scrolls_by_as_it_comes_and_goes_on_after_a_break(
+    browser: Browser, start: Callable[..., Started], bundle: Path
+) -> None:
+    port = free_port()
+    started = start("--bundle", bundle, "--live", f"tcp://127.0.0.1:{port}")
+    browser.open(started.url)
+    browser.wait("document.querySelector('#live-state').innerText === 'waiting for the first samples'")
+    wrist = Wrist(port, 1.0)
+    browser.wait("document.querySelectorAll('#live-panels .panel').length === 5")
+    assert browser.text("#live-state") == "receiving"
+    traces = "document.querySelector('#live-panels canvas').toDataURL()"
+    before = browser.js(traces)
+    browser.wait(f"{traces} !== arguments[0]", before)
+    browser.wait("document.querySelector('#live-answer .bar') !== null")
+    assert browser.js("document.querySelector('main img')") is None
+    assert MARKUP in browser.text("#live-facts")
+
+    browser.element("#live-pause").click()
+    browser.wait("document.querySelector('#live-state').innerText.startsWith('held')")
+    held = browser.js(traces)
+    time.sleep(0.6)
+    assert browser.js(traces) == held
+    browser.keys(" ")
+    browser.wait(f"{traces} !== arguments[0]", held)
+
+    wrist.stop()
+    browser.wait("document.querySelector('#live-state').innerText.startsWith('nothing has come for')")
+    wrist = Wrist(port, 1.0)
+    browser.wait("document.querySelector('#live-state').innerText === 'receiving'")
+    wrist.stop()
+    started.kill()
+    browser.wait("document.querySelector('#live-state').innerText.includes('does not answer')")
+
+
+def test_events_of_a_stream_are_listed_and_marked(
+    browser: Browser, start: Callable[..., Started], eager: Path, study: Path
+) -> None:
+    port = free_port()
+    browser.open(start(study, "--bundle", eager, "--live", f"tcp://127.0.0.1:{port}").url)
+    browser.wait("document.querySelectorAll('.row b').length === 5")
+    browser.wait("!document.querySelector('#live').hidden")
+    wrist = Wrist(port, 1.0)
+    browser.wait("document.querySelector('#live-now').innerText.startsWith('Going on: ')")
+    assert browser.js("document.querySelectorAll('#live-lanes .segment').length") == 1
+    wrist.stop()
+    browser.wait("document.querySelectorAll('#live-events tbody tr').length === 1")
+    browser.wait("document.querySelector('#live-now').innerText.startsWith('Nothing')")
+    browser.element(".row").click()
+    browser.wait("document.querySelector('#live').hidden && document.querySelectorAll('#panels .panel').length === 5")
+    browser.element("#live-open").click()
+    browser.wait("!document.querySelector('#live').hidden && document.querySelector('#stage').hidden")
 
 
 class Elsewhere(BaseHTTPRequestHandler):

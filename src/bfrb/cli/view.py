@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from bfrb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bfrb.data.sources import Dataset
+    from bfrb.viewing.live import Listen
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +27,12 @@ def view(
     recordings: Annotated[Path | None, typer.Argument(help="A store, a folder or a file with recordings.")] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="A folder that `bfrb train` wrote: its answers are shown.")
+    ] = None,
+    live: Annotated[
+        str | None,
+        typer.Option(
+            help="Show a stream as it comes: -, tcp://HOST:PORT, ws://HOST:PORT, serial:DEVICE, or recordings."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
     dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
@@ -36,9 +47,12 @@ def view(
     for path in filter(None, (recordings, bundle)):
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder", remedy="check the path")
+    listen = None if live is None else _open_live(live, bundle, dataset)
     viewer = Viewer(recordings, bundle, dataset)
     signal.signal(signal.SIGTERM, _stop)
     try:
+        if listen is not None and live is not None:
+            viewer.watch(live, listen)
         viewer.wait(FIRST_WAIT_S)
         server = Server(viewer, port)
         typer.echo(server.url)
@@ -48,6 +62,23 @@ def view(
         log.info("stopped")
     finally:
         viewer.close()
+
+
+def _open_live(what: str, bundle: Path | None, dataset: str) -> Listen:
+    """What opens the named source of samples; mistakes in the name are told now."""
+    if bundle is None:
+        raise ConfigError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
+    if not Path(what).exists():
+        from bfrb.serving.follow import follow
+        from bfrb.serving.sources import Place
+
+        place = Place.parse(what)
+        return lambda device: follow(place, device, sys.stdin.buffer)
+    from bfrb.data.sources import open_source
+    from bfrb.viewing.replay import replay
+
+    source = open_source(Path(what), cast("Dataset", dataset))
+    return lambda _: replay(source)
 
 
 def _stop(*_: Any) -> None:

@@ -60,6 +60,7 @@ def make_app(viewer: Viewer, port: int, token: str) -> Guard:
         Route(base + one + "/frames", questions.frames),
         Route(base + one + "/answer", questions.answer),
         Route(base + one + "/answers", questions.answers),
+        Route("/api/live", questions.live),
         Route("/api/labels", questions.labels, methods=["GET"]),
         Route("/api/labels", questions.add_label, methods=["POST"]),
         Route("/api/labels/{key}", questions.change_label, methods=["PUT"]),
@@ -151,6 +152,12 @@ class _Questions:
 
     def answers(self, request: Request) -> JSONResponse:
         return JSONResponse(answers.answer_over_time(self._viewer.predictor(), self._recording(request)))
+
+    def live(self, request: Request) -> Response:
+        width = min(max(1, _number(request, "width", 1000)), traces.MAX_WIDTH)
+        wearer, span_s = request.query_params.get("wearer", ""), float(_number(request, "span", 60))
+        arrays, values = self._viewer.feed.look(wearer, span_s, width)
+        return Response(pack(arrays, **values), media_type=MEDIA_TYPE)
 
     def _label_file(self) -> LabelFile:
         if self._viewer.labels is None:

@@ -14,10 +14,12 @@ from typing import Any
 from bfrb.data.check import check
 from bfrb.data.csv_blocks import Progress
 from bfrb.errors import DataError
+from bfrb.inference.feed import Wearer
 from bfrb.inference.predictor import Predictor, load
 from bfrb.viewing.collection import Collection, Recent, open_collection
 from bfrb.viewing.labels import LabelFile
 from bfrb.viewing.listing import Listing
+from bfrb.viewing.live import Listen, LiveFeed
 from bfrb.viewing.pending import Pending
 from bfrb.viewing.temporary import TemporaryFolder
 from bfrb.viewing.traces import Panel, make_panels
@@ -26,6 +28,7 @@ KEPT_PANELS = 3
 KEPT_UPLOADS = 8
 SHOWN_ANSWERS = 1000
 MAX_UPLOAD_BYTES = 512 << 20
+_PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ class Viewer:
         if recordings is not None:
             self._opened[0] = Pending(str(recordings), lambda tell: self._open(recordings, dataset, tell))
         self._predictor = None if bundle is None else Pending(str(bundle), lambda _: load(bundle))
+        self._feed: LiveFeed | None = None
 
     def _open(self, path: Path, dataset: str, tell: Progress) -> Opened:
         collection = open_collection(path, self.folder, dataset, tell)
@@ -105,11 +109,43 @@ class Viewer:
             raise DataError("no bundle is open", remedy="start with: bfrb view RECORDINGS --bundle BUNDLE")
         return self._predictor.result()
 
+    def watch(self, what: str, listen: Listen, wearer: Wearer | None = None) -> None:
+        """Show a stream as it comes, from now on; the bundle answers.
+
+        Parameters
+        ----------
+        what, listen, wearer
+            As for `LiveFeed`.
+
+        Raises
+        ------
+        DataError
+            If no bundle is open.
+        """
+        if self._predictor is None:
+            raise DataError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
+        loaded = self._predictor
+        self._feed = LiveFeed(what, listen, lambda: loaded.result(timeout_s=_PATIENCE_S), wearer)
+
+    @property
+    def feed(self) -> LiveFeed:
+        """The live stream.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        if self._feed is None:
+            raise DataError("no live stream is open", remedy="start with: bfrb view --bundle BUNDLE --live SOURCE")
+        return self._feed
+
     def describe(self) -> dict[str, Any]:
         """Everything that is open, for the page."""
         return {
             "collections": [self._describe_collection(number) for number in list(self._opened)],
             "bundle": self._describe_bundle(),
+            "live": None if self._feed is None else self._feed.describe(),
             "labels": None if self.labels is None else self.labels.path.name,
             "largest_upload": MAX_UPLOAD_BYTES,
         }
@@ -143,6 +179,7 @@ class Viewer:
         return found | {
             "simulated": predictor.simulated,
             "device": predictor.device.name,
+            "row_rate_hz": predictor.device.row_rate_hz,
             "members": len(predictor.bundle.manifest.members),
             "classes": list(predictor.label_set.classes),
             "targets": predictor.label_set.is_target.tolist(),

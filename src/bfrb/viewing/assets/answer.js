@@ -1,20 +1,23 @@
 // What the bundle answers: for the recording as a whole, and up to the cursor.
 
-import { $, clock, make } from "./dom.js";
+import { clock, make } from "./dom.js";
 import { nearest } from "./plots.js";
 
 const SHOWN_TRACES = 4, SHOWN_BARS = 8;
 
 export class Answer {
-  constructor() {
+  /** @param {HTMLElement} box where it goes @param {HTMLElement} note where it is said what it is about */
+  constructor(box, note) {
+    this.box = box;
+    this.note = note;
     this.whole = null;
     this.course = null;
   }
 
   clear(text) {
     this.whole = this.course = null;
-    $("answer-note").textContent = "";
-    $("answer").replaceChildren(make("p", { class: "hint", textContent: text }));
+    this.note.textContent = "";
+    this.box.replaceChildren(make("p", { class: "hint", textContent: text }));
   }
 
   /** Show the answer for the whole recording. */
@@ -25,8 +28,8 @@ export class Answer {
     const verdict = make("p", { class: "verdict" }, make("b", { textContent: whole.gesture }), ` ${percent(whole.confidence)}`,
       make("br"), make("span", { class: "hint", textContent: `any of the behaviours looked for: ${percent(whole.target)}` }));
     const roots = this.bars.map(({ root }) => root), rest = roots.slice(SHOWN_BARS);
-    $("answer").replaceChildren(verdict, make("ol", { class: "bars" }, ...roots.slice(0, SHOWN_BARS)));
-    if (rest.length) $("answer").append(make("details", {}, make("summary", { textContent: `${rest.length} more` }), make("ol", { class: "bars" }, ...rest)));
+    this.box.replaceChildren(verdict, make("ol", { class: "bars" }, ...roots.slice(0, SHOWN_BARS)));
+    if (rest.length) this.box.append(make("details", {}, make("summary", { textContent: `${rest.length} more` }), make("ol", { class: "bars" }, ...rest)));
     this.at(Infinity, 1);
   }
 
@@ -55,7 +58,7 @@ export class Answer {
     if (!this.whole) return;
     const step = this.course ? nearest(this.times, seconds) : -1;
     const early = this.course && step < 0, done = !this.course || (seconds >= whole - 0.05 && this.course.kind === "prefixes");
-    $("answer-note").textContent = done ? "for the whole recording" : early ? "nothing yet" : this.course.kind === "windows" ? `up to ${clock(this.times[step])}` : `after ${clock(this.times[step])}`;
+    this.note.textContent = done ? "for the whole recording" : early ? "nothing yet" : this.course.kind === "windows" ? `up to ${clock(this.times[step])}` : `after ${clock(this.times[step])}`;
     for (const { index, fill, text, probability } of this.bars) {
       const value = done ? probability : early ? 0 : this.course.probabilities[index][step];
       fill.style.width = percent(value);
@@ -64,4 +67,4 @@ export class Answer {
   }
 }
 
-const percent = (share) => `${(share * 100).toFixed(share > 0 && share < 0.095 ? 1 : 0)} %`.replace(" ", "");
+export const percent = (share) => `${(share * 100).toFixed(share > 0 && share < 0.095 ? 1 : 0)} %`.replace(" ", "");

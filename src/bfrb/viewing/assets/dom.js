@@ -40,6 +40,11 @@ export function clock(seconds, digits = 1) {
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** Show one of the main sections. */
+export function present(id) {
+  for (const other of ["welcome", "dropped", "stage", "live"]) $(other).hidden = other !== id;
+}
+
 /** Call at most once per frame, with the last arguments. */
 export function oncePerFrame(action) {
   let waiting = null;

@@ -1,7 +1,7 @@
 // Files dropped on the page: sent to the server on this machine, checked, and predicted.
 
 import { ask } from "./api.js";
-import { $, complain, make } from "./dom.js";
+import { $, complain, make, present } from "./dom.js";
 
 const SHOWN = 1000;
 
@@ -26,8 +26,7 @@ export function acceptFiles(opened, choose, limit) {
 async function send(file, opened, choose) {
   const box = $("dropped");
   $("messages").replaceChildren();
-  $("stage").hidden = $("welcome").hidden = true;
-  box.hidden = false;
+  present("dropped");
   box.replaceChildren(make("h2", { textContent: file.name }), make("p", { role: "status", textContent: "Checking and predicting …" }));
   try {
     const found = await ask(`/api/uploads?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });

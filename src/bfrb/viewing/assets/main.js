@@ -4,12 +4,14 @@ import { ask, place, remember } from "./api.js";
 import { $, complain, make, pause } from "./dom.js";
 import { acceptFiles } from "./drop.js";
 import { List } from "./list.js";
+import { Live } from "./live.js";
 import { toggleTheme } from "./palette.js";
 import { Stage } from "./stage.js";
 
 const stage = new Stage();
+const live = new Live();
 const list = new List((number) => stage.open(list.collection, number, state.bundle?.state === "ready" ? state.bundle : null));
-let state = { collections: [], bundle: null };
+let state = { collections: [], bundle: null, live: null };
 
 async function refresh() {
   state = await ask("/api/state");
@@ -19,6 +21,7 @@ async function refresh() {
   select.closest("label").hidden = state.collections.length < 2;
   describeSource();
   describeBundle();
+  $("live-open").hidden = !state.live;
 }
 
 function describeSource() {
@@ -55,8 +58,9 @@ async function openCollection(number) {
 /** Until everything is read, look again; then once more when it is known which sensors are missing. */
 async function start() {
   await refresh();
+  if (state.live && place.recording === null) openLive().catch(complain);
   const first = state.collections[0];
-  if (!first) return;
+  if (!first) return state.live ? null : followBundle();
   const wanted = Number(place.collection ?? 0);
   while (!(await openCollection(state.collections.some(({ number }) => number === wanted) ? wanted : 0))) {
     if (state.collections[0].state === "failed") return;
@@ -73,6 +77,12 @@ async function start() {
   }
 }
 
+/** The live stream; the bundle has to be there first. */
+async function openLive() {
+  await followBundle();
+  if (state.bundle?.state === "ready") await live.open(state.bundle);
+}
+
 async function followBundle() {
   while (state.bundle?.state === "reading") {
     await pause(200);
@@ -83,7 +93,7 @@ async function followBundle() {
 
 const shown = (action) => () => stage.described && !$("stage").hidden && action();
 const KEYS = {
-  " ": shown(() => stage.toggle()),
+  " ": () => ($("live").hidden ? shown(() => stage.toggle())() : live.hold(!live.paused)),
   ArrowRight: shown(() => stage.step(1)),
   ArrowLeft: shown(() => stage.step(-1)),
   "Shift+ArrowRight": shown(() => stage.pan(stage.span / 10)),
@@ -118,6 +128,7 @@ function listen() {
     "zoom-all": () => stage.zoom(Infinity),
     "zoom-selection": () => stage.selection && stage.show(...stage.selection),
     theme: toggleTheme,
+    "live-open": () => openLive().catch(complain),
     "help-open": () => $("help").showModal(),
   };
   for (const [id, action] of Object.entries(clicks)) $(id).addEventListener("click", action);

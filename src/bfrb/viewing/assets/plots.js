@@ -166,6 +166,9 @@ export class Plots {
   }
 }
 
+/** A gap for uPlot is null. */
+export const blank = (values) => Array.from(values, (value) => (Number.isNaN(value) ? null : value));
+
 function spread(_, low, high) {
   if (!Number.isFinite(low) || !Number.isFinite(high)) return [0, 1];
   const room = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1;

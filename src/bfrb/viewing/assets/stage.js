@@ -2,13 +2,13 @@
 
 import { ask, askArrays, place, remember } from "./api.js";
 import { Answer } from "./answer.js";
-import { $, clock, complain, make, oncePerFrame, pause } from "./dom.js";
+import { $, clock, complain, make, oncePerFrame, pause, present } from "./dom.js";
 import { Frames } from "./frames.js";
 import { Labels } from "./labels.js";
 import { Lanes, lanesOf, ownLane } from "./lanes.js";
 import { Overview } from "./overview.js";
 import { onTheme } from "./palette.js";
-import { GUTTER, MARGIN, Plots } from "./plots.js";
+import { blank, GUTTER, MARGIN, Plots } from "./plots.js";
 import { Tof } from "./tof.js";
 import { blend, Wrist } from "./wrist.js";
 
@@ -27,9 +27,9 @@ export class Stage {
     this.lanes = new Lanes($("lanes"), (from, to) => this.select(from, to));
     this.overview = new Overview($("overview"), (middle) => this.show(middle - this.span / 2, middle + this.span / 2));
     this.labels = new Labels(() => this.drawLanes(), (from, to) => this.bringIn(from, to));
-    this.answer = new Answer();
+    this.answer = new Answer($("answer"), $("answer-note"));
     this.wrist = new Wrist($("wrist"));
-    this.tof = new Tof();
+    this.tof = new Tof($("tof"));
     this.playing = false;
     this.fetchSoon = oncePerFrame(() => this.fetch());
     this.drawSoon = oncePerFrame(() => this.drawCursor());
@@ -49,8 +49,7 @@ export class Stage {
     this.base = `/api/collections/${collection.number}/recordings/${number}`;
     try {
       const described = await ask(this.base, { signal });
-      $("welcome").hidden = $("dropped").hidden = true;
-      $("stage").hidden = false;
+      present("stage");
       const traces = await askArrays(`${this.base}/traces?width=${Math.round(this.plots.width)}`, { signal });
       this.begin(described, collection, number, traces, bundle?.device === collection.device ? 1 : 0);
       await this.labels.open(collection.labelled ? described.id : null, names(bundle, described));
@@ -262,9 +261,6 @@ function seconds(arrays, name, rate) {
   const { shape, data } = arrays[name];
   return [times, ...Array.from({ length: shape[0] }, (_, channel) => blank(data.subarray(channel * shape[1], (channel + 1) * shape[1])))];
 }
-
-/** A gap for uPlot is null. */
-const blank = (values) => Array.from(values, (value) => (Number.isNaN(value) ? null : value));
 
 function names(bundle, described) {
   const own = Object.values(described.segments).flatMap((runs) => runs.map((run) => run[2]));

@@ -1,23 +1,24 @@
 // Five time-of-flight images, placed as the sensors look: one straight out, four tilted to hand, thumb and back.
 
-import { $, make } from "./dom.js";
+import { make } from "./dom.js";
 import { cividis, css } from "./palette.js";
 
 const FAR = 249, SIDE = 8, PIXELS = SIDE * SIDE, ABSENT = -32768;
 const PLACES = { 1: "middle", 2: "top", 3: "thumb", 4: "bottom", 5: "other" };
 
 export class Tof {
-  constructor() {
+  /** @param {HTMLElement} box where they go */
+  constructor(box) {
     this.sites = Object.entries(PLACES).map(([site, place]) => {
       const canvas = make("canvas", { width: SIDE, height: SIDE });
       const note = make("figcaption", {});
-      $("tof").append(make("figure", { class: place }, canvas, note));
+      box.append(make("figure", { class: place }, canvas, note));
       return { site, canvas, note };
     });
     const ramp = make("canvas", { width: 64, height: 1, class: "ramp" });
     const ink = ramp.getContext("2d");
     for (let x = 0; x < 64; x++) { ink.fillStyle = `rgb(${cividis(1 - x / 63).join(" ")})`; ink.fillRect(x, 0, 1, 1); }
-    $("tof").append(make("div", { class: "scale" }, "near", ramp, "far", make("i", { class: "none" }), "no echo"));
+    box.append(make("div", { class: "scale" }, "near", ramp, "far", make("i", { class: "none" }), "no echo"));
   }
 
   /** Show one row: `tof` (5, 64) and `thm` (5), or null. */
