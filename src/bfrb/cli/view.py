@@ -47,12 +47,12 @@ def view(
     for path in filter(None, (recordings, bundle)):
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder", remedy="check the path")
-    listen = None if live is None else _open_live(live, bundle, dataset)
+    stream = None if live is None else _open_live(live, bundle, dataset)
     viewer = Viewer(recordings, bundle, dataset)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        if listen is not None and live is not None:
-            viewer.watch(live, listen)
+        if stream is not None:
+            viewer.watch(*stream)
         viewer.wait(FIRST_WAIT_S)
         server = Server(viewer, port)
         typer.echo(server.url)
@@ -64,8 +64,8 @@ def view(
         viewer.close()
 
 
-def _open_live(what: str, bundle: Path | None, dataset: str) -> Listen:
-    """What opens the named source of samples; mistakes in the name are told now."""
+def _open_live(what: str, bundle: Path | None, dataset: str) -> tuple[str, Listen]:
+    """The named source of samples in words, and what opens it; mistakes in the name are told now."""
     if bundle is None:
         raise ConfigError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
     if not Path(what).exists():
@@ -73,12 +73,12 @@ def _open_live(what: str, bundle: Path | None, dataset: str) -> Listen:
         from bfrb.serving.sources import Place
 
         place = Place.parse(what)
-        return lambda device: follow(place, device, sys.stdin.buffer)
+        return what, lambda device: follow(place, device, sys.stdin.buffer)
     from bfrb.data.sources import open_source
     from bfrb.viewing.replay import replay
 
     source = open_source(Path(what), cast("Dataset", dataset))
-    return lambda _: replay(source)
+    return f"{what}, played back{' (SIMULATED)' if source.simulated else ''}", lambda _: replay(source)
 
 
 def _stop(*_: Any) -> None:
