@@ -145,9 +145,9 @@ def test_json_may_come_by_column(server: Server, predictor: Predictor) -> None:
     check_answers(answer, predictor, recordings)
 
 
-def multipart(*parts: tuple[str, str, bytes]) -> bytes:
-    head = '--edge\r\ncontent-disposition: form-data; name="{}"; filename="x"\r\ncontent-type: {}\r\n\r\n'
-    pieces = [head.format(name, kind).encode() + body + b"\r\n" for name, kind, body in parts]
+def multipart(*parts: tuple[str, str, bytes], file: str = "x") -> bytes:
+    head = '--edge\r\ncontent-disposition: form-data; name="{}"; filename="{}"\r\ncontent-type: {}\r\n\r\n'
+    pieces = [head.format(name, file, kind).encode() + body + b"\r\n" for name, kind, body in parts]
     return b"".join(pieces) + b"--edge--\r\n"
 
 
@@ -158,6 +158,19 @@ def test_demographics_may_be_a_second_part(server: Server, predictor: Predictor)
     status, answer = ask(server, multipart(*parts), "multipart/form-data; boundary=edge")
     assert status == 200
     check_answers(answer, predictor, recordings)
+
+
+def test_a_file_of_a_form_is_known_by_its_name_where_its_sender_does_not_say(
+    server: Server, predictor: Predictor
+) -> None:
+    recordings = make_recordings(2)
+    part = "rows", "application/octet-stream", as_bytes(frame_of(recordings), CSV)
+    status, answer = ask(server, multipart(part, file="test.CSV"), "multipart/form-data; boundary=edge")
+    assert status == 200
+    check_answers(answer, predictor, recordings)
+    status, answer = ask(server, multipart(part, file="test.exe"), "multipart/form-data; boundary=edge")
+    assert status == 422
+    assert "octet-stream" in answer["detail"]
 
 
 @pytest.mark.parametrize(

@@ -217,12 +217,17 @@ def _media_type(headers: Headers) -> tuple[str, str]:
 
 
 def _known_parts(parts: Mapping[str, Part]) -> tuple[Part, Part | None]:
-    wrong = [name for name, part in parts.items() if part.media_type not in MEDIA_TYPES]
-    if "rows" not in parts or set(parts) - {"rows", "demographics"} or wrong:
+    if "rows" not in parts or set(parts) - {"rows", "demographics"}:
         raise DataError(
             f"expected the parts rows and, maybe, demographics, got {', '.join(parts)[:100]}",
-            remedy=f"give each one of the types {', '.join(MEDIA_TYPES)}",
+            remedy="name the file with the recordings rows",
         )
+    for name, part in parts.items():
+        if part.media_type not in MEDIA_TYPES:
+            raise DataError(
+                f"expected a known content-type for the part {name}, got {part.media_type[:100]!r}",
+                remedy=f"give each part one of the types {', '.join(MEDIA_TYPES)}",
+            )
     return parts["rows"], parts.get("demographics")
 
 

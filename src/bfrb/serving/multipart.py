@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from email.message import EmailMessage
+from pathlib import PurePosixPath
 
-from bfrb.data.bodies import Part
+from bfrb.data.bodies import ARROW, CSV, JSON, PARQUET, Part
 from bfrb.errors import DataError
 
 FORM = "multipart/form-data"
 
 _MAX_PARTS = 8
+
+_ENDINGS = {".csv": CSV, ".json": JSON, ".parquet": PARQUET, ".arrow": ARROW, ".arrows": ARROW}
+"""What a file is by its name, where its sender does not say: `curl --form rows=@test.csv` calls it any bytes."""
 
 
 def parse_header(value: str) -> tuple[str, dict[str, str]]:
@@ -50,4 +54,11 @@ def _split_part(part: bytes) -> tuple[str, Part]:
     disposition = message["content-disposition"]
     if not gap or disposition is None or "name" not in disposition.params:
         raise DataError("expected parts with a name", remedy='name them "rows" and "demographics"')
-    return str(disposition.params["name"]), Part(body, message.get_content_type())
+    return str(disposition.params["name"]), Part(body, _type_of(message, str(disposition.params.get("filename", ""))))
+
+
+def _type_of(message: EmailMessage, file_name: str) -> str:
+    named = message.get_content_type() if "content-type" in message else "application/octet-stream"
+    if named != "application/octet-stream":
+        return named
+    return _ENDINGS.get(PurePosixPath(file_name).suffix.lower(), named)
