@@ -131,10 +131,13 @@ SEARLE_BEHAVIORS = LabelSet(
 )
 """Behaviours labelled by Searle et al. 2021 (arXiv 2106.10970), and `none` for the rest of the time."""
 
+DAY_GESTURES = LabelSet("cmi_day", ("none", *CMI_GESTURES.classes), CMI_GESTURES.targets)
+"""The gestures of the CMI study in continuous recordings, and `none` for the rest of the day."""
+
 WEARING = LabelSet("wearing", ("upright", "upside down"), frozenset({"upside down"}))
 """How a device is worn: as it should be, or turned by 180 degrees about its z axis."""
 
-LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_BEHAVIORS, WEARING)}
+LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_BEHAVIORS, DAY_GESTURES, WEARING)}
 
 ORIENTATIONS = (
     "Seated Straight",

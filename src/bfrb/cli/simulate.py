@@ -21,6 +21,9 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="The folder to make, or with --show the picture.")],
     subjects: Annotated[int | None, typer.Option(min=1, help="Number of subjects; 81 are the real study.")] = None,
     test: Annotated[int, typer.Option(min=0, help="Also so many other subjects as a test without labels.")] = 0,
+    hours: Annotated[
+        float, typer.Option(min=0, help="Instead, a continuous recording so long of each, as a store.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
     preset: Annotated[str, typer.Option(help="study, wide, or a .toml file with a study spec.")] = "study",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
@@ -40,6 +43,9 @@ def simulate(
 
         logger.info("wrote %s", draw_wearer(spec, seed, show, out))
         return
+    if hours:
+        _simulate_days(spec, hours, seed, out, overwrite=overwrite)
+        return
     kind = check_format(file_format)
     check_new_folder(out, overwrite)
     workers = processes or os.cpu_count() or 1
@@ -48,6 +54,15 @@ def simulate(
     write_cmi(parts, out, test=others, file_format=kind, mark=mark_of(spec, seed, test), overwrite=overwrite)
     also = f" and {test} others for a test" if test else ""
     logger.info("wrote %s: %d simulated subjects%s", out, spec.subjects, also)
+
+
+def _simulate_days(spec: StudySpec, hours: float, seed: int, out: Path, *, overwrite: bool) -> None:
+    from bfrb.data.store import write_store
+    from bfrb.simulate.day import DaySpec, simulate_days
+
+    days = _watched(simulate_days(spec, DaySpec(hours=hours), seed), spec.subjects)
+    write_store(days, out, source=f"simulated days of {hours:g} h, seed {seed}", overwrite=overwrite)
+    logger.info("wrote %s: %d simulated continuous recordings of %g h", out, spec.subjects, hours)
 
 
 def read_study_spec(preset: str, subjects: int | None, assignments: Iterable[str]) -> StudySpec:

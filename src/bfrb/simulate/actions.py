@@ -147,10 +147,44 @@ ACTIONS: dict[str, Action] = {
 }  # fmt: skip
 """The gestures, by name."""
 
+EVERYDAY: dict[str, Action] = {
+    "walk": Action(
+        TORSO, (0.27, 0.06, 0.02), (-1.0, 0.0, 0.0), flex_rad=0.2, reach=0.85,
+        swivel_rad=0.10, across_m=0.15, up_m=0.018, away_m=0.010, roll_rad=0.12, rate_hz=0.9,
+        ratios=(2.0, 2.0, 1.0, 1.0), wander_m=0.01,
+    ),
+    "type": Action(
+        ROOM, (0.08, 0.36, 0.16), (0.0, 0.0, -1.0), flex_rad=0.1, reach=0.85,
+        swivel_rad=0.30, up_m=0.0025, across_m=0.006, away_m=0.003, roll_rad=0.03, rate_hz=2.9,
+        ratios=(1.0, 0.6, 0.35, 0.7), wander_m=0.02,
+    ),
+    "eat": Action(
+        HEAD, (0.01, 0.20, -0.10), (-0.2, -0.9, 0.2), flex_rad=0.4, reach=0.65,
+        swivel_rad=0.40, away_m=0.085, up_m=0.060, roll_rad=0.35, rate_hz=0.22, skew=0.5, wander_m=0.01,
+    ),
+    "talk": Action(
+        TORSO, (0.16, 0.38, 0.20), (-0.6, -0.2, 0.7), flex_rad=0.2, reach=0.9,
+        swivel_rad=0.30, up_m=0.045, across_m=0.050, away_m=0.030, roll_rad=0.35, rate_hz=0.7,
+        ratios=(0.8, 1.0, 0.63, 1.2), wander_m=0.05,
+    ),
+    "lean chin on hand": Action(
+        HEAD, (0.030, 0.085, -0.105), (-0.35, -0.75, 0.45), flex_rad=0.6, reach=0.7,
+        swivel_rad=0.30, away_m=0.0005, up_m=0.0005, roll_rad=0.01, rate_hz=0.25, wander_m=0.008,
+    ),
+    "hold a book": Action(
+        TORSO, (0.12, 0.34, 0.24), (-0.5, -0.6, 0.6), flex_rad=0.2, reach=0.7,
+        swivel_rad=0.20, up_m=0.003, across_m=0.002, roll_rad=0.03, rate_hz=0.15, wander_m=0.012,
+    ),
+}  # fmt: skip
+"""What a hand does between gestures on a simulated day: small models, each a place and a rhythm, drawn from no data."""
+
+EVERYTHING = (*CMI_GESTURES.classes, *EVERYDAY)
+"""All names, in the order of the table's rows."""
+
 
 @dataclass(frozen=True)
 class ActionTable:
-    """The same as arrays with one row per gesture, in the order of `CMI_GESTURES`."""
+    """The same as arrays with one row per name in `EVERYTHING`; the gestures come first, in their codes' order."""
 
     part: np.ndarray
     place_m: np.ndarray
@@ -167,7 +201,7 @@ class ActionTable:
 
 
 def _table() -> ActionTable:
-    actions = [ACTIONS[name] for name in CMI_GESTURES.classes]
+    actions = [(ACTIONS | EVERYDAY)[name] for name in EVERYTHING]
     columns = {
         name: np.array([getattr(action, name) for action in actions])
         for name in ActionTable.__dataclass_fields__
@@ -178,3 +212,9 @@ def _table() -> ActionTable:
 
 
 TABLE = _table()
+
+
+def habits(rng: np.random.Generator, size: int) -> np.ndarray:
+    """(A, size) a subject's own way with each action, in standard deviations; none with everyday ones."""
+    gestures = rng.normal(0, 1, (len(CMI_GESTURES), size))
+    return np.concatenate([gestures, np.zeros((len(EVERYDAY), size))])

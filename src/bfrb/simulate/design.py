@@ -55,12 +55,15 @@ class Plan:
         (S,) codes into `CMI_GESTURES.classes`, `ORIENTATIONS` and `BEHAVIORS` (`MOVES` or `RELAXES`).
     rows
         (S, 3) rows of the transition, of the pause at the target and of the gesture.
+    back_s
+        (S,) how long before the end of a sequence the hand goes back to rest; None if it never does.
     """
 
     gesture: Ints
     orientation: Ints
     start: Ints
     rows: Ints
+    back_s: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.gesture)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bfrb.simulate.actions import TABLE
+from bfrb.simulate.actions import TABLE, habits
 from bfrb.simulate.arm import Pose, Track, draw_arm, follow, rocked
 from bfrb.simulate.body import Posture, Solids
 from bfrb.simulate.design import MOVES, Person, Plan
 from bfrb.simulate.frames import Floats, Ints, across, dot, minimum_jerk, normalised, rotated, smoothed, turned
 from bfrb.simulate.posing import draw_spread, rest_pose, target_pose
 from bfrb.simulate.spec import StudySpec
+
+RETURN_S = 1.2
+"""How long the hand takes from the target back to rest."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,19 @@ def approach(plan: Plan, clock: Clock, travel_m: Floats, spec: StudySpec, rng: n
     arrival = clock.ends_s[:, 0] + rng.normal(0.02, 0.10, size)
     rise = minimum_jerk((clock.time_s - (arrival - reach)[i]) / reach[i])
     leave = rng.uniform(-0.1, 0.25, size)
-    settle = rng.uniform(-0.9, -0.1, size)
+    settle = rng.uniform(-2.2, -0.6, size)
     begin = np.where(plan.start == MOVES, settle, leave)
     fall = 1 - minimum_jerk((clock.time_s - begin[i]) / (1.1 * reach)[i])
     result: Floats = 1 - (1 - rise) * (1 - fall)
+    return result
+
+
+def staying(plan: Plan, clock: Clock) -> Floats:
+    """(N,) Whether the hand stays at the target (1) or has gone back to rest (0); in the study it always stays."""
+    if plan.back_s is None:
+        return np.ones(len(clock.sequence))
+    leaves_s = (clock.ends_s[:, 2] - plan.back_s)[clock.sequence]
+    result: Floats = 1 - minimum_jerk((clock.time_s - leaves_s) / RETURN_S)
     return result
 
 
@@ -73,7 +85,7 @@ def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Ge
     """(N, 6) movement of the gesture: away, up and across in metres; roll, nod and yaw of the device in radians."""
     code, i, body = plan.gesture, clock.sequence, spec.body
     size = len(plan)
-    habit = rng.normal(0, 1, (len(TABLE.rate_hz), 2))[code]
+    habit = habits(rng, 2)[code]
     own = rng.normal(0, 1, (size, 2))
     wide = (0.75 * habit + 0.66 * own) * [body.rhythm_spread, body.amplitude_spread]
     rate = TABLE.rate_hz[code] * np.exp(wide[:, 0])
@@ -132,8 +144,9 @@ def move_arm(
     target = target_pose(person, plan, posture, body, draw_spread(plan, spec, rng), arm)
     face_down = rng.random(len(plan)) < np.array(spec.body.palm_down)[plan.orientation]
     rest = rest_pose(person, plan, posture, draw_spread(plan, spec, rng), arm, face_down)
-    near = approach(plan, clock, np.linalg.norm(target.pose.wrist - rest.wrist, axis=1), spec, rng)
-    moves = gesture_offsets(plan, clock, spec, rng)
+    stays = staying(plan, clock)
+    near = approach(plan, clock, np.linalg.norm(target.pose.wrist - rest.wrist, axis=1), spec, rng) * stays
+    moves = gesture_offsets(plan, clock, spec, rng) * stays[:, None]
     i = clock.sequence
     sway = _wander(clock, len(plan), rng, 5) * (0.25 + 0.75 * near[:, None])
     drift = TABLE.wander_m[plan.gesture][i, None] * sway[:, :3] * (0.25 + 0.25 * near)[:, None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.simulate.actions import TABLE
+from bfrb.simulate.actions import TABLE, habits
 from bfrb.simulate.arm import Arm, Pose, arm_frame, follow, pronation_for, solve_arm
 from bfrb.simulate.body import Posture, Solids, head_scale, knee
 from bfrb.simulate.design import BACK, LEAN, SIDE, Person, Plan
@@ -44,7 +44,7 @@ def draw_spread(plan: Plan, spec: StudySpec, rng: np.random.Generator) -> Floats
     body = spec.body
     between = np.array([body.landmark_between_m] * 3 + [body.palm_between] * 3 + [body.swivel_between_rad])
     within = np.array([body.landmark_within_m] * 3 + [body.palm_within] * 3 + [body.swivel_within_rad])
-    habit = rng.normal(0, 1, (len(TABLE.part), 7)) * 0.7 + rng.normal(0, 1, 7) * 0.7
+    habit = habits(rng, 7) * 0.7 + rng.normal(0, 1, 7) * 0.7
     result: Floats = habit[plan.gesture] * between + rng.normal(0, 1, (len(plan), 7)) * within
     return result
 

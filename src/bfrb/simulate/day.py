@@ -1,0 +1,269 @@
+"""Simulated days: the study's gestures among ordinary activities, as continuous, labelled Helios recordings.
+
+A day is a chain of blocks of some minutes, each in one posture, and a block a chain of bouts: the hand rests, does
+something ordinary (`EVERYDAY`: walk, type, eat ...), or one of the study's gestures, and goes back to rest. Bodies,
+reaches, gestures and sensors are those of the study. What is crude: everyday activities are one place and one rhythm
+each, walking is an arm that swings on a body that sits, the body takes its next posture while the hand goes to rest,
+and with every block the device sits on the wrist a little differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from bfrb.config import Spec
+from bfrb.data.device import HELIOS, Array
+from bfrb.data.recordings import Annotation, Recordings
+from bfrb.data.tables import make_table
+from bfrb.gestures import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
+from bfrb.simulate.actions import EVERYDAY, EVERYTHING
+from bfrb.simulate.arm import Track
+from bfrb.simulate.body import draw_posture, still_solids
+from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan, draw_people
+from bfrb.simulate.frames import Floats, Ints, about, minimum_jerk, normalised
+from bfrb.simulate.motion import Motion, move_arm
+from bfrb.simulate.scene import helios_layout
+from bfrb.simulate.sensors import (
+    measure_acc,
+    measure_quaternion,
+    measure_thm,
+    measure_tof,
+    see,
+    specific_force,
+    warmth_seen,
+)
+from bfrb.simulate.spec import StudySpec
+from bfrb.simulate.study import FACING_RAD, Wearing, surroundings
+
+REST = "rest"
+
+ACTIVITIES = (REST, *EVERYTHING)
+"""Names of what the hand does in every row, the row label `activity`."""
+
+_POSTURES = (STRAIGHT, LEAN, BACK, SIDE)
+_LYING = ("hold a book",)
+_EVERYDAY_IN = {
+    STRAIGHT: tuple(EVERYDAY),
+    LEAN: ("talk", "hold a book", "lean chin on hand"),
+    BACK: _LYING,
+    SIDE: _LYING,
+}
+_SEATED_GESTURES = (
+    "Drink from bottle/cup",
+    "Feel around in tray and pull out an object",
+    "Glasses on/off",
+    "Pull air toward your face",
+    "Text on phone",
+    "Wave hello",
+    "Write name in air",
+)
+_OTHERS_IN = {
+    STRAIGHT: _SEATED_GESTURES,
+    LEAN: ("Pinch knee/leg skin", "Scratch knee/leg skin", "Write name on leg", "Text on phone"),
+    BACK: ("Text on phone", "Wave hello"),
+    SIDE: ("Text on phone", "Wave hello"),
+}
+_JOIN_S = 1.0
+"""How long it takes from one bout's rest to the next one's."""
+
+_RETURNS_S = 2.0
+
+
+class DaySpec(Spec):
+    """What a simulated day is made of."""
+
+    hours: float = Field(2.0, gt=0, description="length of each recording")
+    block_s: float = Field(300.0, ge=60, description="about how long a posture is kept")
+    posture_shares: tuple[float, float, float, float] = Field(
+        (0.62, 0.20, 0.10, 0.08), description="of the time: upright, leaning, on the back, on the side"
+    )
+    rest_share: float = Field(0.35, ge=0, le=1, description="share of the bouts in which the hand rests")
+    target_share: float = Field(0.10, ge=0, le=1, description="share of the bouts that are target behaviours")
+    other_share: float = Field(0.12, ge=0, le=1, description="share of the bouts that are the study's other gestures")
+    bout_s: float = Field(22.0, gt=0, description="median duration of rests and activities")
+    gesture_s: float = Field(9.0, gt=0, description="median duration of gestures")
+    spread: float = Field(0.6, ge=0, description="spread of the logarithm of durations")
+
+
+def simulate_days(study: StudySpec, day: DaySpec, seed: int) -> Iterator[Recordings]:
+    """One continuous recording of every subject, one after the other.
+
+    Rows are annotated with `gesture` (the classes of `DAY_GESTURES`) and `activity` (`ACTIVITIES`).
+
+    Parameters
+    ----------
+    study
+        Bodies, timing and sensors; `subjects` of them.
+    day
+        What they do.
+    seed
+        The same specs and seed give the same recordings.
+
+    Examples
+    --------
+    >>> (recording,) = simulate_days(StudySpec(subjects=1), DaySpec(hours=0.05), seed=0)
+    >>> len(recording), recording.n_rows >= 1800, recording.simulated
+    (1, True, True)
+    """
+    study = study.widened()
+    first, *seeds = np.random.SeedSequence([seed, _DAYS]).spawn(study.subjects + 1)
+    for person, own in zip(draw_people(study, first), seeds, strict=True):
+        # A day without proximity sensors, or with a lost fifth, is made by taking them away (`Recordings.without`).
+        whole = replace(person, no_fifth=0.0, no_proximity=False)
+        yield _simulate_day(whole, study, day, np.random.default_rng(own))
+
+
+_DAYS = 2
+"""What makes the seed of days another than that of a study."""
+
+
+def _simulate_day(person: Person, study: StudySpec, day: DaySpec, rng: np.random.Generator) -> Recordings:
+    rows = round(day.hours * 3600 * study.row_rate_hz)
+    parts: list[dict[str, Array]] = []
+    activity: list[Ints] = []
+    joint, done = _Joint(facing_rad=FACING_RAD + rng.normal(0, study.body.heading_rad)), 0
+    while done < rows:
+        block, joint = _simulate_block(person, study, day, joint, rng)
+        parts.append(block.sensors)
+        activity.append(block.activity)
+        done += len(block.activity)
+    sensors = {name: np.concatenate([part[name] for part in parts]) for name in HELIOS.sensor_names}
+    return _recording(person, sensors, np.concatenate(activity))
+
+
+def _recording(person: Person, sensors: dict[str, Array], activity: Ints) -> Recordings:
+    table = {"id": [f"{person.name}-day"], "subject": [person.name], "handedness": [int(not person.left_handed)]}
+    about_person = {"age": [person.age], "sex": [int(not person.female)], "adult_child": [int(person.adult)]}
+    gesture = np.where((activity > 0) & (activity <= len(CMI_GESTURES)), activity, 0)
+    annotations = {
+        "gesture": Annotation(gesture.astype(np.int8), DAY_GESTURES.classes),
+        "activity": Annotation(activity.astype(np.int8), ACTIVITIES),
+    }
+    table_of = make_table(table | about_person)
+    return Recordings(HELIOS, sensors, np.array([0, len(activity)]), table_of, annotations, simulated=True)
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """How one block ends and the next begins: where the arm is, and where the wearer faces."""
+
+    facing_rad: float
+    track: Track | None = None
+
+
+@dataclass(frozen=True)
+class _Block:
+    sensors: dict[str, Array]
+    activity: Ints
+
+
+def _simulate_block(
+    person: Person, study: StudySpec, day: DaySpec, joint: _Joint, rng: np.random.Generator
+) -> tuple[_Block, _Joint]:
+    plan, activity = _draw_block(day, study, rng)
+    posture = draw_posture(person, plan, study.body, rng)
+    body = still_solids(person, posture)
+    motion = _joined(move_arm(person, plan, posture, body, study, rng), joint.track)
+    wearing = Wearing(person, plan, posture, body, motion)
+    turned = _Joint(joint.facing_rad + rng.normal(0, 1.0), motion.track.rows(len(motion.clock.sequence) - 1, 1))
+    sensors = _measure(wearing, study, (joint.facing_rad, turned.facing_rad), rng)
+    return _Block(sensors, activity), turned
+
+
+def _draw_block(day: DaySpec, study: StudySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
+    """A chain of bouts in one posture, and (N,) what is done in every row, as codes into `ACTIVITIES`."""
+    posture = int(rng.choice(_POSTURES, p=np.array(day.posture_shares) / sum(day.posture_shares)))
+    bouts: list[tuple[int, float]] = []
+    while sum(seconds for _, seconds in bouts) < day.block_s:
+        bouts.append(_draw_bout(day, posture, rng))
+    codes, seconds = np.array([code for code, _ in bouts]), np.array([length for _, length in bouts])
+    performed = np.rint(np.maximum(seconds, 3.0) * study.row_rate_hz).astype(np.int64)
+    approach = np.rint(rng.uniform(1.5, 3.0, len(bouts)) * study.row_rate_hz).astype(np.int64)
+    returns = np.full(len(bouts), round(_RETURNS_S * study.row_rate_hz))
+    rows = np.stack([approach, np.full(len(bouts), 3), performed + returns], axis=1)
+    # Who rests has gone back before the begin.
+    back_s = np.where(codes == 0, rows.sum(axis=1) / study.row_rate_hz + 10.0, _RETURNS_S)
+    plan = Plan(np.maximum(codes - 1, 0), np.full(len(bouts), posture), np.full(len(bouts), MOVES), rows, back_s)
+    pieces = np.stack([rows[:, 0] + 3, performed, returns], axis=1)
+    labels = np.stack([np.zeros_like(codes), codes, np.zeros_like(codes)], axis=1)
+    return plan, np.repeat(labels.ravel(), pieces.ravel())
+
+
+def _draw_bout(day: DaySpec, posture: int, rng: np.random.Generator) -> tuple[int, float]:
+    """Code of an activity, and its seconds."""
+    kind = rng.random()
+    names: tuple[str, ...] = _EVERYDAY_IN[posture]
+    median_s = day.bout_s
+    if kind < day.rest_share:
+        names = (REST,)
+    elif kind < day.rest_share + day.target_share:
+        names, median_s = TARGET_GESTURES, day.gesture_s
+    elif kind < day.rest_share + day.target_share + day.other_share:
+        names, median_s = _OTHERS_IN[posture], day.gesture_s
+    name = names[int(rng.integers(len(names)))]
+    return ACTIVITIES.index(name), float(median_s * np.exp(rng.normal(0, day.spread)))
+
+
+def _joined(motion: Motion, before: Track | None) -> Motion:
+    """The motion without jumps from bout to bout, and from the block before: short reaches between the rests."""
+    clock, track = motion.clock, motion.track
+    half = round(_JOIN_S / 2 * clock.rate_hz)
+    for start in (np.flatnonzero(np.diff(clock.sequence)) + 1).tolist():
+        track = _bridged(track, track.rows(start - half, len(clock.sequence)), start - half, start + half)
+    if before is not None:
+        track = _bridged(track, before, 0, 2 * half)
+    return replace(motion, track=track)
+
+
+def _bridged(track: Track, begin: Track, first: int, last: int) -> Track:
+    """The track with the steps from `first` to `last` replaced by a smooth way from where `begin` is."""
+    share = minimum_jerk((np.arange(first, last) - first + 1) / (last - first))[:, None]
+    changed: dict[str, Any] = {}
+    for name in ("place", "wrist", "elbow"):
+        values = getattr(track, name).copy()
+        values[first:last] = (1 - share) * getattr(begin, name)[0] + share * values[last]
+        changed[name] = values
+    rotation = track.rotation.copy()
+    rotation[first:last] = _between(begin.rotation[0], rotation[last], share[:, 0])
+    return replace(track, rotation=rotation, **changed)
+
+
+def _between(begin: Floats, end: Floats, share: Floats) -> Floats:
+    """(n, 3, 3) frames on the way from one to another: turned about the axis that joins them."""
+    relative = begin.T @ end
+    angle = float(np.arccos(np.clip((np.trace(relative) - 1) / 2, -1, 1)))
+    skew = np.array([relative[2, 1] - relative[1, 2], relative[0, 2] - relative[2, 0], relative[1, 0] - relative[0, 1]])
+    x, y, z = normalised(skew)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    sine, cosine = np.sin(share * angle)[:, None, None], np.cos(share * angle)[:, None, None]
+    turns: Floats = np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
+    return np.asarray(begin @ turns)
+
+
+def _measure(
+    wearing: Wearing, spec: StudySpec, facing_rad: tuple[float, float], rng: np.random.Generator
+) -> dict[str, Array]:
+    """The readings of all sensors in a block, while the wearer turns from one heading to another."""
+    person, step = wearing.person, spec.steps_per_row
+    track = wearing.motion.track.mirrored() if person.left_handed else wearing.motion.track
+    track = track.turned_over() if person.upside_down else track
+    whole = np.zeros(1, dtype=np.int64)
+    force = specific_force(track.place, track.rotation, wearing.motion.clock.rate_hz, whole, spec.body.strongest_m_s2)
+    rows = track.rows(step // 2, step)
+    solids, floor = surroundings(wearing, spec)
+    view = see(rows, solids, floor, helios_layout(spec.sensors.tof_field_rad, spec.sensors.tof_tilt_rad))
+    seconds = np.arange(len(rows.place)) / spec.row_rate_hz
+    turn = minimum_jerk((seconds - seconds[-1] + 3.0) / 3.0)
+    heading = facing_rad[0] + (facing_rad[1] - facing_rad[0]) * turn
+    tilt = about(0, rng.normal(0, spec.sensors.tilt_error_rad)) @ about(1, rng.normal(0, spec.sensors.tilt_error_rad))
+    return {
+        "acc": measure_acc(force[step // 2 :: step], spec.sensors, rng),
+        "quaternion": measure_quaternion(rows.rotation, heading, tilt, np.zeros(len(seconds), dtype=bool)),
+        "thm": measure_thm(warmth_seen(view), whole, spec.sensors, rng),
+        "tof": measure_tof(view, spec.sensors, rng),
+    }

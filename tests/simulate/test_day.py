@@ -1,0 +1,94 @@
+"""Simulated days: continuous, labelled, possible, and readable by what trains and detects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bfrb.config import EventSpec, WindowSpec
+from bfrb.data.recordings import Recordings
+from bfrb.data.store import Store, write_store
+from bfrb.data.windows import cut_continuous
+from bfrb.features.rotations import magnitude, relative, rotation_vector
+from bfrb.gestures import DAY_GESTURES
+from bfrb.inference.bundle import Bundle
+from bfrb.inference.events import EventRule
+from bfrb.inference.predictor import Predictor
+from bfrb.inference.stream import Stream
+from bfrb.simulate.day import ACTIVITIES, DaySpec, simulate_days
+from bfrb.simulate.spec import StudySpec
+from bundles import make_bundle
+
+DAY = DaySpec(hours=0.3, block_s=120)
+
+
+@pytest.fixture(scope="module")
+def days() -> list[Recordings]:
+    return list(simulate_days(StudySpec(subjects=2), DAY, seed=5))
+
+
+def test_the_same_seed_gives_the_same_day_and_another_seed_another(days: list[Recordings]) -> None:
+    again = next(simulate_days(StudySpec(subjects=2), DAY, seed=5))
+    other = next(simulate_days(StudySpec(subjects=2), DAY, seed=6))
+    for name in ("acc", "quaternion", "thm", "tof"):
+        assert np.array_equal(again.sensors[name], days[0].sensors[name], equal_nan=True)
+    assert not np.array_equal(other.sensors["acc"][:100], days[0].sensors["acc"][:100])
+
+
+def test_gestures_are_rare_and_the_rest_of_the_day_is_labelled_too(days: list[Recordings]) -> None:
+    for recording in days:
+        assert recording.simulated
+        assert recording.n_rows >= 0.3 * 36_000
+        gesture, activity = (recording.annotations[name].codes for name in ("gesture", "activity"))
+        assert 0.02 < (gesture > 0).mean() < 0.4
+        named = np.array(ACTIVITIES, dtype=object)[activity[gesture > 0]]
+        assert (named == np.array(DAY_GESTURES.classes, dtype=object)[gesture[gesture > 0]]).all()
+
+
+def test_the_arm_does_not_jump_from_one_bout_to_the_next(days: list[Recordings]) -> None:
+    for recording in days:
+        quaternion = recording.sensors["quaternion"].astype(np.float64)
+        turns = magnitude(rotation_vector(relative(quaternion[:-1], quaternion[1:])))[:, 0]
+        does = recording.annotations["activity"].codes > 0
+        ends = np.flatnonzero(does[:-1] & ~does[1:])
+        joins = ends[:-1, None] + np.arange(14, 28)  # the hand needs 20 rows back to rest
+        assert turns[joins].max() < 0.6
+        assert np.linalg.norm(recording.sensors["acc"][joins], axis=-1).max() < 40
+
+
+def test_a_hand_moves_more_when_it_walks_than_when_it_rests(days: list[Recordings]) -> None:
+    spread = {}
+    for name in ("rest", "walk"):
+        rows = [day.sensors["acc"][day.annotations["activity"].codes == ACTIVITIES.index(name)] for day in days]
+        spread[name] = np.median(np.abs(np.linalg.norm(np.concatenate(rows), axis=1) - 9.8))
+    assert spread["walk"] > 3 * spread["rest"]
+
+
+def test_days_are_cut_into_labelled_windows_from_a_store(days: list[Recordings], tmp_path: Path) -> None:
+    write_store(days, tmp_path / "days", source="a test")
+    windows = cut_continuous(Store.open(tmp_path / "days").read(), WindowSpec())
+    assert windows.simulated
+    assert set(windows.gestures or ()) <= set(DAY_GESTURES.classes)
+    assert "none" in (windows.gestures or ())
+
+
+def test_a_streamed_day_gives_the_events_of_the_whole_day_in_any_chunks(days: list[Recordings], tmp_path: Path) -> None:
+    predictor = Predictor(Bundle.open(make_bundle(tmp_path / "bundle", label_set=DAY_GESTURES)))
+    values = {name: array[:4000] for name, array in days[0].sensors.items()}
+    windows = days[0].windows(50, 10)[:396]
+    offline = predictor.predict_each(windows).probabilities
+    low, high = np.quantile(offline[:, DAY_GESTURES.is_target].sum(axis=1), [0.6, 0.8])
+    rule = EventRule(spec=EventSpec(on=float(high), off=float(low), smoothing_s=0.5, minimum_s=1.0))
+    found = []
+    for chunk in (1, 7, 1000, 4000):
+        answers: list[np.ndarray] = []
+        stream = Stream(predictor, rule, on_answers=lambda heard, answers=answers: answers.append(heard.probabilities))
+        events = []
+        for start in range(0, 4000, chunk):
+            events += stream.push({name: array[start : start + chunk] for name, array in values.items()})
+        found.append(events + stream.finish())
+        assert np.array_equal(np.concatenate(answers), offline)
+    assert len(found[0]) >= 3
+    assert found[1:] == [found[0]] * 3
