@@ -1,10 +1,12 @@
 """How soon, how fast and in how much memory a bundle answers.
 
-    python benchmarks/predict.py BUNDLE [--recordings 1000] [--runs 5] [--python PYTHON]
+    python benchmarks/predict.py BUNDLE [--one TEST_CSV] [--recordings 1000] [--runs 5] [--python PYTHON]
 
-Starts fresh processes that load the bundle, read one made-up recording from a CSV file and predict it (the bars are
-about these), then goes on in one of them: one recording at a time, and many at once. Name another interpreter to
-measure an environment without torch. Exits with 1 if a bar is missed.
+Starts fresh processes that load the bundle, read one recording from a CSV file and predict it, then goes on in one of
+them: one recording at a time, frame in, gesture out, and many at once, as long as the study's. The one recording is
+the first of TEST_CSV, such as Kaggle's test.csv, or a made-up one. Processor time is told beside the time on the wall,
+which other work on the machine stretches. Name another interpreter to measure an environment without torch. Exits with
+1 if a bar is missed; the bars are for 20 networks on two idle cores.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
+import polars as pl
 
+from bfrb.data.cmi_layout import ID
 from bfrb.data.cmi_write import rows_of
 from bfrb.data.device import HELIOS
 from features import LENGTH_QUANTILES, cpu_name
@@ -32,10 +36,14 @@ from made_up import random_recordings
 
 FIRST_ANSWER_BAR_S = 1.5
 MEMORY_BAR_MB = 250.0
+MEDIAN_BAR_MS, LATE_BAR_MS = 12.0, 30.0
+PER_SECOND_BAR = 120.0
+SINGLES = 400
 
 CHILD = """
 import json, sys, time
 import bfrb
+import polars as pl
 
 def peak_mb():
     with open("/proc/self/status") as file:
@@ -43,20 +51,23 @@ def peak_mb():
 
 bundle, one, many, runs = sys.argv[1:]
 predictor = bfrb.load(bundle)
-recording = bfrb.read(one)
-gesture = predictor.predict(recording).gestures[0]
+recording = pl.read_csv(one)
+gesture = predictor.predict_one(recording)
 print(json.dumps({"gesture": gesture, "peak_mb": peak_mb(), "torch": "torch" in sys.modules}), flush=True)
 if int(runs):
-    singles = []
+    singles, cpu = [], time.process_time()
     for _ in range(int(runs)):
         start = time.perf_counter()
-        predictor.predict(recording)
+        predictor.predict_one(recording)
         singles.append(time.perf_counter() - start)
+    cpu, peak = (time.process_time() - cpu) / int(runs), peak_mb()
     recordings = bfrb.read(many)
-    read, start = peak_mb(), time.perf_counter()
-    predictor.predict(recordings)
-    seconds = time.perf_counter() - start
-    print(json.dumps({"singles": singles, "many_s": seconds, "read_mb": read, "many_mb": peak_mb()}), flush=True)
+    times = []
+    for _ in range(3):
+        start, used = time.perf_counter(), time.process_time()
+        predictor.predict(recordings)
+        times.append((time.perf_counter() - start, time.process_time() - used))
+    print(json.dumps({"singles": singles, "single_cpu_s": cpu, "peak_mb": peak, "many": min(times)}), flush=True)
 """
 
 
@@ -64,24 +75,28 @@ def main() -> int:
     """Measure, print, and say whether the bars are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
+    parser.add_argument("--one", type=Path, help="the first recording of this file is the one to ask for")
     parser.add_argument("--recordings", type=int, default=1000, help="predicted at once")
     parser.add_argument("--runs", type=int, default=5, help="fresh processes")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment to measure")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        one, many = write_recordings(Path(folder), options.recordings)
+        one, many = write_recordings(Path(folder), options.one, options.recordings)
         command = [options.python, "-c", CHILD, str(options.bundle), str(one), str(many)]
         firsts = [first_answer([*command, "0"]) for _ in range(options.runs)]
-        *_, line = subprocess.run([*command, "200"], check=True, capture_output=True, text=True).stdout.splitlines()
+        *_, line = subprocess.run(
+            [*command, str(SINGLES)], check=True, capture_output=True, text=True
+        ).stdout.splitlines()
     return report(options, firsts, json.loads(line))
 
 
-def write_recordings(folder: Path, count: int) -> tuple[Path, Path]:
+def write_recordings(folder: Path, source: Path | None, count: int) -> tuple[Path, Path]:
     """One recording as CSV, and many, as long as the study's, as Parquet."""
     rng = np.random.default_rng(0)
     lengths = np.interp(rng.random(count), *LENGTH_QUANTILES).astype(int).tolist()
     one, many = folder / "one.csv", folder / "many.parquet"
-    rows_of(random_recordings(HELIOS, [70], rng, missing=0.0)).write_csv(one)
+    rows = rows_of(random_recordings(HELIOS, [70], rng, missing=0.0)) if source is None else pl.read_csv(source)
+    rows.filter(pl.col(ID) == rows[ID][0]).write_csv(one)
     rows_of(random_recordings(HELIOS, lengths, rng, missing=0.01)).write_parquet(many)
     return one, many
 
@@ -100,17 +115,27 @@ def report(options: argparse.Namespace, firsts: list[dict[str, Any]], later: dic
     """Print all figures; 1 if a bar is missed."""
     members = len(json.loads((options.bundle / "bundle.json").read_text())["members"])
     seconds = statistics.median(first["seconds"] for first in firsts)
-    peak_mb = max(first["peak_mb"] for first in firsts)
+    peak_mb = max(later["peak_mb"], *(first["peak_mb"] for first in firsts))
     singles_ms = 1e3 * np.array(later["singles"])
+    median_ms, late_ms = np.median(singles_ms), np.percentile(singles_ms, 99)
+    many_s, many_cpu_s = later["many"]
+    per_second = options.recordings / many_s
     print(f"{datetime.date.today()}, {cpu_name()}, {os.cpu_count()} cores, {members} networks")
     print(f"torch loaded          {'yes' if firsts[0]['torch'] else 'no'}")
     print(f"start to first answer {seconds:8.2f} s    (median of {len(firsts)}; bar {FIRST_ANSWER_BAR_S:g} s)")
-    print(f"peak memory           {peak_mb:8.0f} MB   (bar {MEMORY_BAR_MB:g} MB)")
-    print(f"one recording         {np.median(singles_ms):8.1f} ms   (median; 95th percentile ", end="")
-    print(f"{np.percentile(singles_ms, 95):.1f} ms)")
-    print(f"many at once          {options.recordings / later['many_s']:8.0f} recordings per second")
-    print(f"peak memory then      {later['many_mb']:8.0f} MB   ({later['read_mb']:.0f} MB after reading them)")
-    return int(seconds > FIRST_ANSWER_BAR_S or peak_mb > MEMORY_BAR_MB)
+    print(f"peak memory           {peak_mb:8.0f} MB   (after {SINGLES} answers; bar {MEMORY_BAR_MB:g} MB)")
+    print(f"one recording         {median_ms:8.1f} ms   (median; bar {MEDIAN_BAR_MS:g} ms)")
+    print(f"  99th percentile     {late_ms:8.1f} ms   (bar {LATE_BAR_MS:g} ms)")
+    print(f"  processor time      {1e3 * later['single_cpu_s']:8.1f} ms   (all cores together)")
+    print(f"many at once          {per_second:8.0f} a second (best of 3; bar {PER_SECOND_BAR:g})")
+    print(f"  processor time      {1e3 * many_cpu_s / options.recordings:8.1f} ms a recording")
+    missed = [
+        seconds > FIRST_ANSWER_BAR_S,
+        peak_mb > MEMORY_BAR_MB,
+        median_ms > MEDIAN_BAR_MS or late_ms > LATE_BAR_MS,
+        per_second < PER_SECOND_BAR,
+    ]
+    return int(any(missed))
 
 
 if __name__ == "__main__":
