@@ -6,11 +6,12 @@ This package is the only home of defaults. Every spec refuses unknown keys and n
 from bfrb.config.comparing import SENSOR_VARIANTS, CompareSpec, VariantSpec
 from bfrb.config.events import EventSpec, StreamSpec
 from bfrb.config.features import FeatureSpec
-from bfrb.config.networks import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec, TwoBranchSpec
+from bfrb.config.networks import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec, TransformerSpec, TwoBranchSpec
 from bfrb.config.presets import PRESETS, read_preset
 from bfrb.config.run import RunSpec, WindowSpec
 from bfrb.config.spec import Count, Positive, Share, Spec
 from bfrb.config.training import AuxiliarySpec, TrainingSpec, VariationSpec
+from bfrb.config.tuning import RangeSpec, TuneSpec
 from bfrb.config.wearing import WearingSpec
 
 __all__ = [
@@ -25,12 +26,15 @@ __all__ = [
     "GatedTwoBranchSpec",
     "NetworkSpec",
     "Positive",
+    "RangeSpec",
     "RunSpec",
     "Share",
     "Spec",
     "StemsSpec",
     "StreamSpec",
     "TrainingSpec",
+    "TransformerSpec",
+    "TuneSpec",
     "TwoBranchSpec",
     "VariantSpec",
     "VariationSpec",

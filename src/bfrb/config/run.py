@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bfrb.config.features import FeatureSpec
-from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, StemsSpec, TwoBranchSpec
+from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, StemsSpec, TransformerSpec, TwoBranchSpec
 from bfrb.config.spec import Count, Positive, Spec
 from bfrb.config.training import TrainingSpec
 from bfrb.config.wearing import WearingSpec
@@ -17,7 +17,10 @@ class WindowSpec(Spec):
     """How continuous recordings are cut."""
 
     length_s: Positive = 5.0
+    """The seconds that a window is judged by: its label is what happens in most of them."""
     step_s: Positive = 5.0
+    context_s: Annotated[float, Field(ge=0.0)] = 0.0
+    """Seconds before those that the networks are shown too; not measured before a recording begins."""
 
 
 class RunSpec(Spec):
@@ -27,7 +30,10 @@ class RunSpec(Spec):
     folds: Annotated[int, Field(ge=2)] | Literal["subject"] = 10
     seeds: Count = 1
     """Every network is trained so many times on every fold, from other random numbers; their answers are averaged."""
-    networks: tuple[Literal["two_branch", "gated_two_branch", "stems"], ...] = ("two_branch", "gated_two_branch")
+    networks: tuple[Literal["two_branch", "gated_two_branch", "stems", "transformer"], ...] = (
+        "two_branch",
+        "gated_two_branch",
+    )
     length_percentile: Annotated[float, Field(gt=0.0, le=100.0)] = 95.0
     """Longer recordings keep their last rows; the limit is this percentile of the lengths."""
     features: FeatureSpec = FeatureSpec()
@@ -37,6 +43,7 @@ class RunSpec(Spec):
     two_branch: TwoBranchSpec = TwoBranchSpec()
     gated_two_branch: GatedTwoBranchSpec = GatedTwoBranchSpec()
     stems: StemsSpec = StemsSpec()
+    transformer: TransformerSpec = TransformerSpec()
 
     def network(self, name: str) -> NetworkSpec:
         """The spec of one network."""

@@ -9,9 +9,15 @@ from bfrb.errors import ConfigError
 from bfrb.models.gated import GatedTwoBranch
 from bfrb.models.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.models.stems import Stems
+from bfrb.models.transformer import Transformer
 from bfrb.models.two_branch import TwoBranch
 
-NETWORKS: dict[str, type[nn.Module]] = {"two_branch": TwoBranch, "gated_two_branch": GatedTwoBranch, "stems": Stems}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "two_branch": TwoBranch,
+    "gated_two_branch": GatedTwoBranch,
+    "stems": Stems,
+    "transformer": Transformer,
+}
 """Every network by the name under which a spec asks for it."""
 
 

@@ -191,9 +191,10 @@ class TemporalAttention(nn.Module):
         super().__init__()
         self.score = nn.Linear(channels, 1)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, C) to (B, C)."""
-        return torch.einsum("bt,btc->bc", self.weights(x, mask), x)
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, C) to (B, C), and the weights."""
+        weights = self.weights(x, mask)
+        return torch.einsum("bt,btc->bc", weights, x), weights
 
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, T) attention weights, zero on padding, summing to 1."""

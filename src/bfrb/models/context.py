@@ -18,6 +18,9 @@ _SMOOTHINGS = (3, 9, 31)
 """Rows of the moving means that part a signal into quick, medium and slow movement, and posture."""
 
 _LOUDNESS_ROWS = 25
+_STEP = 5
+"""Rows from one value of the course to the next."""
+
 _FLOOR = 1e-3
 """Added to energies before their logarithm, in units of the training data's variance."""
 
@@ -40,12 +43,15 @@ class Context(nn.Module):
         traces = sum(shape.channels[branch] for branch in spec.BRANCHES) * (len(_SMOOTHINGS) + 1)
         self.norm = nn.BatchNorm1d(3 * traces, eps=1e-3)
         self.dropout = nn.Dropout(spec.dropout)
-        self.head = blocks.DenseHead(3 * traces, shape.classes, ((spec.head_units, spec.head_dropout),))
+        layers = ((spec.head_units, spec.head_dropout),) if spec.head_units else ()
+        self.head = blocks.DenseHead(3 * traces, shape.classes, layers)
         blocks.initialise(self)
 
     def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
-        described = self.norm(self.describe(inputs, lengths)).clamp(-4.0, 4.0)
+        with torch.no_grad():
+            described = self.describe(inputs, lengths)
+        described = self.norm(described).clamp(-4.0, 4.0)
         return Output(self.head(self.dropout(described)))
 
     def describe(self, inputs: Inputs, lengths: Tensor) -> Tensor:
@@ -57,8 +63,9 @@ class Context(nn.Module):
         positions = torch.arange(x.shape[2], device=x.device)
         near = known * (positions[None, :] >= lengths[:, None] - self.near_rows)[:, None, :].to(x.dtype)
         now = [torch.log(_mean(energies, near) + _FLOOR), _mean(x, near)]
-        mean = _mean(traces, known)
-        spread = torch.sqrt(_mean((traces - mean[:, :, None]).square(), known) + _FLOOR)
+        counted = known[:, :, ::_STEP]
+        mean = _mean(traces, counted)
+        spread = torch.sqrt(_mean((traces - mean[:, :, None]).square(), counted) + _FLOOR)
         return torch.cat([*now, mean, spread], dim=1)
 
     def decayed(self) -> list[nn.Parameter]:
@@ -67,21 +74,21 @@ class Context(nn.Module):
 
 
 def _traces(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 4 C, T) logarithms of the energies of every channel in every band, and its posture; (B, 3 C, T) energies."""
+    """(B, 4 C, T / 5) logarithms of every channel's energies, and its posture; (B, 3 C, T) those energies."""
     smooth, bands = x, []
     for rows in _SMOOTHINGS:
         smoother = _moving_mean(x, known, rows)
         bands.append(smooth - smoother)
         smooth = smoother
     energies = torch.cat(bands, dim=1).square() * known
-    loudness = torch.log(_moving_mean(energies, known, _LOUDNESS_ROWS) + _FLOOR)
-    return torch.cat([loudness, smooth], dim=1), energies
+    loudness = torch.log(_moving_mean(energies, known, _LOUDNESS_ROWS, _STEP) + _FLOOR)
+    return torch.cat([loudness, smooth[:, :, ::_STEP]], dim=1), energies
 
 
-def _moving_mean(x: Tensor, known: Tensor, rows: int) -> Tensor:
-    """(B, C, T) mean of the known rows about every row."""
-    total = functional.avg_pool1d(x * known, rows, stride=1, padding=rows // 2)
-    share = functional.avg_pool1d(known, rows, stride=1, padding=rows // 2)
+def _moving_mean(x: Tensor, known: Tensor, rows: int, step: int = 1) -> Tensor:
+    """(B, C, T / step) mean of the known rows about every `step`-th row."""
+    total = functional.avg_pool1d(x * known, rows, stride=step, padding=rows // 2)
+    share = functional.avg_pool1d(known, rows, stride=step, padding=rows // 2)
     return total / share.clamp(min=0.5 / rows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -34,4 +36,4 @@ class GatedTwoBranch(TwoBranch):
         rows = inputs["proximity"].transpose(1, 2)
         gate = self.gate(blocks.masked_mean(rows, blocks.padding_mask(lengths, rows.shape[2])))
         output = self.classify(self.read_imu(inputs, lengths), proximity * torch.sigmoid(gate)[:, :, None], lengths)
-        return Output(logits=output.logits, present={"proximity": gate[:, 0]})
+        return replace(output, present={"proximity": gate[:, 0]})

@@ -36,12 +36,16 @@ class Output:
         and (B, T, K) per label of rows, such as `phase`, at the input's rows.
     heads
         Further (B, K) logits of the classes, such as those from the motion sensors alone, trained like `logits`.
+    attention
+        For networks that weigh rows: (B, T') weights over time, 0 on padding, each row summing to 1; T' is T, or T
+        divided by a power of 2 and rounded up.
     """
 
     logits: Tensor
     present: Mapping[str, Tensor] = field(default_factory=dict)
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
     heads: Mapping[str, Tensor] = field(default_factory=dict)
+    attention: Tensor | None = None
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Stems: what stands between the readings of one group of sensors and the rest of a network.
+"""Stems, which stand between the readings of one group of sensors and the rest of a network, and pooling by phase.
 
 What is not known is 0 in a network's inputs, so a channel that is 0 throughout a sequence is one that was not measured,
 and so is an image. Every stem normalises what is there with statistics of its own, gives 0 for what is not, and says
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bfrb.errors import ConfigError
+from bfrb.gestures import PHASES
 from bfrb.models import blocks
 
 SIDE = 8
@@ -135,3 +136,22 @@ class ImageStem(nn.Module):
         x = torch.relu(self.norm(x, mask * each))
         known = there.amax(dim=1, keepdim=True)
         return self.mix(x, mask * known), known
+
+
+class PhasePooling(nn.Module):
+    """Means over time, one for every phase, by attention among the rows that seem to be of that phase."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.attention = nn.Conv1d(channels, len(PHASES), 1)
+
+    def forward(self, x: Tensor, phases: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T) rows and (B, P, T) logits of phases to (B, P * C)."""
+        scores = self.attention(x) + torch.log_softmax(phases, dim=1)
+        weights = torch.softmax(scores.masked_fill(mask == 0, float("-inf")), dim=2)
+        return torch.matmul(weights, x.transpose(1, 2)).flatten(1)
+
+
+def at_rows(values: Tensor, times: int, steps: int) -> Tensor:
+    """(B, T, K) at the T = `steps` rows of a network's input, from (B, K, ceil(T / `times`))."""
+    return values.repeat_interleave(times, dim=2)[:, :, :steps].transpose(1, 2)

@@ -9,23 +9,10 @@ from bfrb.config import StemsSpec
 from bfrb.gestures import BEHAVIORS, ORIENTATIONS, PHASES
 from bfrb.models import blocks
 from bfrb.models.network import Inputs, Output, Shape
-from bfrb.models.sensing import ChannelStem, ImageStem, Losses
+from bfrb.models.sensing import ChannelStem, ImageStem, Losses, PhasePooling, at_rows
 
-_HALVINGS = 2
-
-
-class PhasePooling(nn.Module):
-    """Means over time, one for every phase, by attention among the rows that seem to be of that phase."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.attention = nn.Conv1d(channels, len(PHASES), 1)
-
-    def forward(self, x: Tensor, phases: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, T) rows and (B, P, T) logits of phases to (B, P * C)."""
-        scores = self.attention(x) + torch.log_softmax(phases, dim=1)
-        weights = torch.softmax(scores.masked_fill(mask == 0, float("-inf")), dim=2)
-        return torch.matmul(weights, x.transpose(1, 2)).flatten(1)
+_HALVED = 4
+"""Rows that become one."""
 
 
 class Stems(nn.Module):
@@ -82,8 +69,8 @@ class Stems(nn.Module):
         alone = self.head(summary)
         auxiliary = {
             "orientation": self.orientation(summary),
-            "phase": _at_rows(phases, steps),
-            "behavior": _at_rows(self.behaviors(rows), steps),
+            "phase": at_rows(phases, _HALVED, steps),
+            "behavior": at_rows(self.behaviors(rows), _HALVED, steps),
         }
         if not self.proximity:
             return Output(alone, auxiliary=auxiliary)
@@ -130,8 +117,3 @@ def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor) -> tuple[Tensor, 
     seen = [stem(inputs[branch], mask) for branch, stem in stems.items()]
     values = torch.cat([found for found, _ in seen], dim=1)
     return values, torch.cat([known for _, known in seen], dim=1).amax(dim=1, keepdim=True)
-
-
-def _at_rows(values: Tensor, steps: int) -> Tensor:
-    """(B, T, K) of the input's rows, from (B, K, T / 4)."""
-    return values.repeat_interleave(2**_HALVINGS, dim=2)[:, :, :steps].transpose(1, 2)

@@ -79,7 +79,8 @@ class TwoBranch(nn.Module):
         ]
         summary = self.dropout(torch.cat(paths, dim=2))
         mask = blocks.padding_mask(lengths, rows.shape[1])
-        return Output(logits=self.head(self.attention(summary, mask)))
+        attended, weights = self.attention(summary, mask)
+        return Output(logits=self.head(attended), attention=weights)
 
     def decayed(self) -> list[nn.Parameter]:
         """Kernels of the convolutions, the recurrences and the dense head; not of gates, noisy path and attention."""

@@ -15,6 +15,9 @@ from torch import Tensor
 from bfrb.config import TrainingSpec
 from bfrb.training.batches import Examples
 
+PROXIMITY = ("proximity", "thm", "tof")
+"""Branches of what looks at the skin."""
+
 Augmentation = Callable[[Examples, float, np.random.Generator], Examples]
 
 
@@ -89,14 +92,15 @@ def cut_mix(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples
 
 
 def lose_proximity(batch: Examples, probability: float, rng: np.random.Generator) -> Examples:
-    """Take the branch of thermopiles and time of flight from a random share of the examples, as if never measured."""
-    if probability == 0 or "proximity" not in batch.inputs:
+    """Take the branches of thermopiles and time of flight from a random share of the examples, as if never measured."""
+    branches = [name for name in PROXIMITY if name in batch.inputs]
+    if probability == 0 or not branches:
         return batch
     kept = torch.from_numpy((rng.random(len(batch)) >= probability).astype(np.float32)).to(batch.lengths.device)
     return replace(
         batch,
-        inputs={**batch.inputs, "proximity": batch.inputs["proximity"] * kept[:, None, None]},
-        present={**batch.present, "proximity": batch.present["proximity"] * kept},
+        inputs={**batch.inputs, **{name: batch.inputs[name] * kept[:, None, None] for name in branches}},
+        present={**batch.present, **{name: batch.present[name] * kept for name in branches}},
     )
 
 
