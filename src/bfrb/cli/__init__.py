@@ -23,6 +23,7 @@ from bfrb.cli.serve import rehearse, serve
 from bfrb.cli.simulate import simulate
 from bfrb.cli.stream import stream
 from bfrb.cli.train import train
+from bfrb.cli.tune import tune
 from bfrb.cli.view import view
 from bfrb.errors import BfrbError
 
@@ -50,6 +51,7 @@ for command in (
     simulate,
     stream,
     train,
+    tune,
     view,
 ):
     app.command()(command)
