@@ -21,6 +21,7 @@ SMALL = {
     "gated_two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "stems": {"motion_width": 8, "tof_width": 8, "trunk_widths": (32, 16), "lose_group": 0.0, "lose_piece": 0.0},
     "transformer": {"width": 16, "layers": 2, "lose_group": 0.0, "lose_piece": 0.0},
+    "context": {"near_rows": 4},
 }
 RECURRENT = {"two_branch", "gated_two_branch"}
 BRANCHES = {name: RunSpec().network(name).BRANCHES for name in NETWORKS}

@@ -24,6 +24,7 @@ STRENGTHS = {
     "crop": 0.4,
     "shift": 1.0,
     "tilt_device": 15.0,
+    "change_wrist": 0.5,
     "turn_heading": 180.0,
     "shake_acc": 0.5,
     "shake_gyr": 5.0,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bfrb.config.features import FeatureSpec
-from bfrb.config.networks import GatedTwoBranchSpec, NetworkSpec, StemsSpec, TransformerSpec, TwoBranchSpec
+from bfrb.config.networks import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec, TransformerSpec, TwoBranchSpec
 from bfrb.config.spec import Count, Positive, Spec
 from bfrb.config.training import TrainingSpec
 from bfrb.config.wearing import WearingSpec
@@ -30,7 +30,7 @@ class RunSpec(Spec):
     folds: Annotated[int, Field(ge=2)] | Literal["subject"] = 10
     seeds: Count = 1
     """Every network is trained so many times on every fold, from other random numbers; their answers are averaged."""
-    networks: tuple[Literal["two_branch", "gated_two_branch", "stems", "transformer"], ...] = (
+    networks: tuple[Literal["two_branch", "gated_two_branch", "stems", "transformer", "context"], ...] = (
         "two_branch",
         "gated_two_branch",
     )
@@ -44,6 +44,7 @@ class RunSpec(Spec):
     gated_two_branch: GatedTwoBranchSpec = GatedTwoBranchSpec()
     stems: StemsSpec = StemsSpec()
     transformer: TransformerSpec = TransformerSpec()
+    context: ContextSpec = ContextSpec()
 
     def network(self, name: str) -> NetworkSpec:
         """The spec of one network."""

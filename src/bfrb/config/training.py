@@ -25,6 +25,8 @@ class VariationSpec(Spec):
     """Largest number of seconds by which a recording starts later, or earlier with the wrist held still."""
     tilt_device: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
     """Spread, in degrees, of the angle by which the device is turned on the wrist."""
+    change_wrist: Share = 0.0
+    """Chance that a recording is mirrored, as if made on the other wrist."""
     turn_heading: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
     """Largest change, in degrees, of the compass direction a recording is made in."""
     shake_acc: Annotated[float, Field(ge=0.0, le=20.0)] = 0.0

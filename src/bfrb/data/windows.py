@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from bfrb.config import WindowSpec
-from bfrb.data.recordings import UNKNOWN, Recordings
+from bfrb.data.recordings import UNKNOWN, Annotation, Recordings
 from bfrb.errors import DataError
 
 
-def label_windows(recordings: Recordings, length: int, step: int, annotation: str = "gesture") -> Recordings:
+def label_windows(
+    recordings: Recordings, length: int, step: int, annotation: str = "gesture", context: int = 0
+) -> Recordings:
     """Windows of `length` rows, `step` rows apart, with the majority of a row label as their `gesture`.
 
     A window most of whose rows are not labelled gets no gesture (null). Of labels that are equally frequent, the one
@@ -22,6 +26,9 @@ def label_windows(recordings: Recordings, length: int, step: int, annotation: st
         In rows.
     annotation
         Name of the row label.
+    context
+        Every window begins with so many rows more, on which its label does not depend; those before a recording's
+        first row were not measured.
 
     Raises
     ------
@@ -33,14 +40,33 @@ def label_windows(recordings: Recordings, length: int, step: int, annotation: st
             f"expected row labels {annotation!r}, found {', '.join(recordings.annotations) or 'none'}",
             remedy="use recordings whose rows are labelled",
         )
-    windows = recordings.windows(length, step)
+    windows = _lengthen(recordings, context).windows(context + length, step)
     names = windows.annotations[annotation].names
-    codes = windows.annotations[annotation].codes.reshape(len(windows), length)
+    codes = windows.annotations[annotation].codes.reshape(len(windows), -1)[:, context:]
     # The count of unlabelled rows comes last, so that it loses against an equally frequent label.
     votes = np.stack([(codes == code).sum(axis=1) for code in (*range(len(names)), UNKNOWN)], axis=1)
     winners = pl.Series("gesture", votes.argmax(axis=1))
     gestures = winners.replace_strict(range(len(names)), names, default=None, return_dtype=pl.String)
     return windows.with_table(windows.table.with_columns(gestures))
+
+
+def _lengthen(recordings: Recordings, rows: int) -> Recordings:
+    """The recordings with so many rows before their first in which nothing was measured."""
+    if not rows:
+        return recordings
+    number = np.repeat(np.arange(len(recordings)), recordings.lengths)
+    places = np.arange(recordings.n_rows) + rows * (number + 1)
+    total = recordings.n_rows + rows * len(recordings)
+    sensors = {sensor.name: sensor.empty(total) for sensor in recordings.device.sensors}
+    for name, values in recordings.sensors.items():
+        sensors[name][places] = values
+    annotations = {}
+    for name, found in recordings.annotations.items():
+        codes = np.full(total, UNKNOWN, dtype=np.int8)
+        codes[places] = found.codes
+        annotations[name] = Annotation(codes, found.names)
+    offsets = recordings.offsets + rows * np.arange(len(recordings) + 1)
+    return replace(recordings, sensors=sensors, offsets=offsets, annotations=annotations)
 
 
 def cut_continuous(recordings: Recordings, spec: WindowSpec) -> Recordings:
@@ -53,5 +79,6 @@ def cut_continuous(recordings: Recordings, spec: WindowSpec) -> Recordings:
     """
     if recordings.gestures is not None or "gesture" not in recordings.annotations:
         return recordings
-    rate_hz = recordings.device.row_rate_hz
-    return label_windows(recordings, round(spec.length_s * rate_hz), round(spec.step_s * rate_hz))
+    rows = [round(seconds * recordings.device.row_rate_hz) for seconds in (spec.length_s, spec.step_s, spec.context_s)]
+    length, step, context = rows
+    return label_windows(recordings, length, step, context=context)

@@ -141,9 +141,10 @@ def answer_windows(predictor: Predictor, waiting: list[tuple[Stream, Windows]]) 
 def _cut(predictor: Predictor, rule: EventRule, clock: StreamSpec) -> Cut:
     """How the rows of a stream are cut: in windows like those of training, as often as the rule says."""
     rate_hz = predictor.device.row_rate_hz
-    length = round(predictor.bundle.spec.windows.length_s * rate_hz)
+    windows = predictor.bundle.spec.windows
+    length, context = round(windows.length_s * rate_hz), round(windows.context_s * rate_hz)
     step = max(1, round(rule.spec.step_s * rate_hz))
-    return Cut(length, step, rule.spec.min_measured, clock.reorder_s)
+    return Cut(length, step, rule.spec.min_measured, clock.reorder_s, context)
 
 
 class StreamHub:

@@ -36,12 +36,20 @@ class Cut:
         A window is kept if more than this share of its rows was measured.
     delay_s
         How long after a window's end its last rows are final.
+    context
+        Rows before the `length` rows that a window is judged by; not measured before the first row and after a gap.
     """
 
     length: int
     step: int
     min_measured: float
     delay_s: float
+    context: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of a window, with its context."""
+        return self.context + self.length
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +61,9 @@ class Windows:
     sensors
         For every sensor (W * length, *shape) readings.
     length
-        Rows of each window.
+        Rows of each window, with its context.
     start_s, middle_s, known_s
-        (W,) their beginnings and middles, and when their rows were final.
+        (W,) beginnings and middles of the rows that they are judged by, and when these were final.
     fresh
         (W,) whether something is missing between the window and the one before.
     """
@@ -113,23 +121,31 @@ class Windower:
     @property
     def missing_rows(self) -> int:
         """How many more rows the next window needs."""
-        return self._next + self.cut.length - self._first - len(self._sensors.get(SENSED, ()))
+        return self._next + self.cut.rows - self._first - len(self._sensors.get(SENSED, ()))
 
     def push(self, rows: Rows) -> Windows | None:
         """The windows that are complete with these rows, if any is to be answered."""
         if rows.first == 0:
-            self._sensors, self._first, self._next, self._broken = rows.sensors, 0, 0, True
+            self._begin(rows)
         else:
             self._append(rows)
         stop = self._first + len(self._sensors[SENSED])
-        starts = np.arange(self._next, stop - self.cut.length + 1, self.cut.step)
+        starts = np.arange(self._next, stop - self.cut.rows + 1, self.cut.step)
         if not len(starts):
             return None
-        places = (starts - self._first)[:, None] + np.arange(self.cut.length)
-        kept = self._are_usable(self._sensors[SENSED], places)
+        places = (starts - self._first)[:, None] + np.arange(self.cut.rows)
+        kept = self._are_usable(self._sensors[SENSED], places[:, self.cut.context :])
         windows = self._windows(rows.origin_s, starts, places, kept)
         self._forget(int(starts[-1]) + self.cut.step)
         return windows
+
+    def _begin(self, rows: Rows) -> None:
+        """Take the rows that nothing came before."""
+        context = self.cut.context
+        before = {name: self.device.sensor(name).empty(context) for name in rows.sensors}
+        self._sensors = {name: np.concatenate([before[name], values]) for name, values in rows.sensors.items()}
+        self._first = self._next = -context
+        self._broken = True
 
     def _append(self, rows: Rows) -> None:
         known = {name: np.concatenate([values, rows.sensors[name]]) for name, values in self._sensors.items()}
@@ -163,11 +179,12 @@ class Windower:
         self._broken = not kept[-1]
         if not kept.any():
             return None
-        first, length, rate_hz = starts[kept].astype(np.float64), self.cut.length, self.device.row_rate_hz
+        first, rate_hz = (starts[kept] + self.cut.context).astype(np.float64), self.device.row_rate_hz
+        length = self.cut.length
         self.counts.windows += int(kept.sum())
         return Windows(
             {name: values[places[kept].ravel()] for name, values in self._sensors.items()},
-            length,
+            self.cut.rows,
             origin_s + first / rate_hz,
             origin_s + (first + length / 2) / rate_hz,
             origin_s + (first + length) / rate_hz + self.cut.delay_s,

@@ -6,6 +6,7 @@ from torch import nn
 
 from bfrb.config import NetworkSpec
 from bfrb.errors import ConfigError
+from bfrb.models.context import Context
 from bfrb.models.gated import GatedTwoBranch
 from bfrb.models.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.models.stems import Stems
@@ -17,6 +18,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "gated_two_branch": GatedTwoBranch,
     "stems": Stems,
     "transformer": Transformer,
+    "context": Context,
 }
 """Every network by the name under which a spec asks for it."""
 

@@ -24,7 +24,7 @@ from bfrb.training.vary_readings import (
 )
 from bfrb.training.vary_sensors import lose_piece, lose_proximity, lose_quaternion, lose_site, lose_thm, lose_tof
 from bfrb.training.vary_time import crop, shift, stretch_time
-from bfrb.training.vary_wearing import tilt_device, turn_heading
+from bfrb.training.vary_wearing import change_wrist, tilt_device, turn_heading
 
 Variation = Callable[[Recordings, float, np.random.Generator], Recordings]
 
@@ -41,6 +41,7 @@ VARIATIONS: dict[str, Variation] = {
     "crop": crop,
     "shift": shift,
     "tilt_device": tilt_device,
+    "change_wrist": change_wrist,
     "turn_heading": turn_heading,
     "shake_acc": shake_acc,
     "shake_gyr": shake_gyr,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from bfrb.data.recordings import Recordings
 from bfrb.features.rotations import conjugate, multiply, rotate
+from bfrb.features.wearing import mirror
 from bfrb.training.changed import changed
 
 Float = npt.NDArray[np.float64]
@@ -29,6 +30,11 @@ def tilt_device(recordings: Recordings, degrees: float, rng: np.random.Generator
     if "quaternion" in sensors:
         sensors["quaternion"] = multiply(sensors["quaternion"].astype(np.float64), turn)
     return changed(recordings, sensors)
+
+
+def change_wrist(recordings: Recordings, chance: float, rng: np.random.Generator) -> Recordings:
+    """Some recordings as if they had been made on the other wrist."""
+    return mirror(recordings, rng.random(len(recordings)) < chance) if chance else recordings
 
 
 def turn_heading(recordings: Recordings, degrees: float, rng: np.random.Generator) -> Recordings:

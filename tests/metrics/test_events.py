@@ -1,0 +1,170 @@
+"""Event scores: cases made by hand, laws that always hold, and scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bfrb.errors import DataError
+from bfrb.metrics import (
+    EventCounts,
+    Overlap,
+    bootstrap_events,
+    bootstrap_over_subjects,
+    categorise_events,
+    count_events,
+    time_average_precision,
+    time_roc_auc,
+)
+
+reference = pytest.importorskip("sklearn.metrics")
+
+NOTHING = np.zeros((0, 2))
+
+
+def spans(*pairs: tuple[float, float]) -> np.ndarray:
+    return np.array(pairs, dtype=np.float64).reshape(-1, 2)
+
+
+@st.composite
+def some_spans(draw: st.DrawFn) -> np.ndarray:
+    """Spans that do not overlap, at whole seconds; some touch."""
+    marks = sorted(draw(st.sets(st.integers(0, 60), max_size=16)))
+    return spans(*[(a, b) for a, b in zip(marks[::2], marks[1::2], strict=False)])
+
+
+def covered(of: np.ndarray) -> np.ndarray:
+    """(60,) Which whole seconds the spans cover: the independent way to compute overlaps."""
+    seconds = np.arange(60) + 0.5
+    return ((seconds[:, None] > of[:, 0]) & (seconds[:, None] < of[:, 1])).any(axis=1)
+
+
+def test_an_episode_is_found_by_any_overlap_unless_more_is_asked_for() -> None:
+    episodes, events = spans((10, 20), (30, 40)), spans((18, 26))
+    assert count_events(episodes, events, 1.0).found == 1
+    assert count_events(episodes, events, 1.0, overlap=Overlap(of_episode=0.3)).found == 0
+    strict = count_events(episodes, events, 1.0, overlap=Overlap(of_event=0.3))
+    assert (strict.found, strict.right, strict.false_alarms_per_hour) == (0, 0, 1.0)
+
+
+def test_fragments_together_cover_an_episode() -> None:
+    counts = count_events(spans((0, 10)), spans((0, 3), (4, 7)), 1.0, overlap=Overlap(of_episode=0.5))
+    assert (counts.found, counts.right) == (1, 2)
+
+
+def test_touching_is_no_overlap() -> None:
+    counts = count_events(spans((0, 10)), spans((10, 12)), 2.0)
+    assert (counts.found, counts.right, counts.false_alarms_per_hour) == (0, 0, 0.5)
+
+
+def test_the_delay_is_that_of_the_first_event_known() -> None:
+    counts = count_events(spans((10, 30)), spans((8, 12), (20, 25)), 1.0, known_s=np.array([13.0, 24.0]))
+    assert counts.delays_s == (3.0,)
+    assert count_events(spans((10, 30)), spans((8, 12)), 1.0).median_delay_s == -2.0
+
+
+def test_without_episodes_or_events_there_is_no_sensitivity_or_precision() -> None:
+    counts = count_events(NOTHING, NOTHING, 1.0)
+    assert (counts.sensitivity, counts.precision, counts.median_delay_s) == (None, None, None)
+    assert counts.false_alarms_per_hour == 0.0
+    assert count_events(spans((0, 1)), NOTHING, 1.0).sensitivity == 0.0
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (spans((3, 3)), "after its begin"),
+        (spans((0, 5), (4, 6)), "do not overlap"),
+        (np.zeros(4), "begins and ends"),
+    ],
+)
+def test_impossible_spans_are_refused(bad: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        count_events(NOTHING, bad, 1.0)
+    with pytest.raises(DataError, match=message):
+        categorise_events(bad, NOTHING)
+
+
+def test_events_in_no_time_are_refused() -> None:
+    with pytest.raises(DataError, match="some hours"):
+        count_events(NOTHING, NOTHING, 0.0)
+
+
+@given(some_spans(), some_spans(), st.sampled_from([0.0, 0.25, 0.5, 0.9]))
+def test_counts_agree_with_counting_seconds(episodes: np.ndarray, events: np.ndarray, share: float) -> None:
+    counts = count_events(episodes, events, 1.0, overlap=Overlap(share, share))
+    truth = covered(episodes)
+    right = [int(truth[int(a) : int(b)].sum()) > share * (b - a) for a, b in events]
+    told = covered(events[np.array(right, dtype=bool)]) if len(events) else np.zeros(60, dtype=bool)
+    found = [int(told[int(a) : int(b)].sum()) > share * (b - a) for a, b in episodes]
+    assert (counts.right, counts.found) == (sum(right), sum(found))
+    assert len(counts.delays_s) == counts.found
+
+
+@given(some_spans(), some_spans())
+def test_every_episode_and_every_event_has_one_category(episodes: np.ndarray, events: np.ndarray) -> None:
+    found = categorise_events(episodes, events)
+    episode_kinds = found.correct + found.deleted + found.fragmented + found.merged + found.fragmented_and_merged
+    event_kinds = found.correct + found.inserted + found.fragmenting + found.merging + found.fragmenting_and_merging
+    assert (episode_kinds, event_kinds) == (len(episodes), len(events))
+    mirrored = categorise_events(events, episodes)
+    assert (mirrored.correct, mirrored.deleted, mirrored.inserted) == (found.correct, found.inserted, found.deleted)
+
+
+def test_the_categories_of_a_case_drawn_by_hand() -> None:
+    episodes = spans((0, 10), (20, 30), (40, 50), (60, 70), (80, 90))
+    events = spans((1, 3), (5, 9), (25, 45), (52, 55), (61, 69))
+    found = categorise_events(episodes, events)
+    assert (found.fragmented, found.merged, found.correct, found.deleted) == (1, 2, 1, 1)
+    assert (found.fragmenting, found.merging, found.inserted) == (2, 1, 1)
+
+
+def test_an_episode_can_be_both_fragmented_and_merged() -> None:
+    found = categorise_events(spans((0, 10), (12, 20)), spans((1, 3), (5, 15)))
+    assert (found.fragmented_and_merged, found.merged) == (1, 1)
+    assert (found.fragmenting, found.fragmenting_and_merging) == (1, 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=40),
+)
+def test_time_scores_are_those_of_scikit_learn_with_weights(rows: list[tuple[int, int, int]]) -> None:
+    positive, negative, values = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
+    truth = np.repeat([True, False], len(rows))
+    weights, claimed = np.concatenate([positive, negative]), np.concatenate([values, values])
+    auc = time_roc_auc(positive, negative, values)
+    if not positive.any():
+        assert auc is None
+        assert time_average_precision(positive, negative, values) is None
+        return
+    precision = reference.average_precision_score(truth, claimed, sample_weight=weights)
+    assert time_average_precision(positive, negative, values) == pytest.approx(precision)
+    if negative.any():
+        assert auc == pytest.approx(reference.roc_auc_score(truth, claimed, sample_weight=weights))
+    else:
+        assert auc is None
+
+
+def test_values_for_other_stretches_are_refused() -> None:
+    with pytest.raises(DataError, match="one value"):
+        time_roc_auc(np.ones(3), np.ones(3), np.ones(2))
+
+
+def test_the_interval_of_equal_subjects_has_no_width_and_that_of_unequal_ones_holds_the_score() -> None:
+    rng = np.random.default_rng(0)
+    same = [EventCounts(10, 4, 8, 4, 1.0)] * 5
+    assert bootstrap_events(same, lambda counts: counts.sensitivity, rng) == (0.4, 0.4)
+    mixed = [EventCounts(10, found, 10, found, 1.0) for found in (0, 2, 4, 6, 8, 10)]
+    low, high = bootstrap_events(mixed, lambda counts: counts.sensitivity, rng) or (1.0, 0.0)
+    assert low < EventCounts.total(mixed).sensitivity < high  # type: ignore[operator]
+
+
+def test_a_score_that_is_never_defined_has_no_interval() -> None:
+    assert bootstrap_over_subjects(lambda _: None, 3, np.random.default_rng(0), repeats=5) is None
+
+
+def test_totals_add_up() -> None:
+    parts = [EventCounts(1, 1, 2, 1, 0.5, (2.0,)), EventCounts(3, 0, 1, 0, 1.5)]
+    assert EventCounts.total(parts) == EventCounts(4, 1, 3, 1, 2.0, (2.0,))
