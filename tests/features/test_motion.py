@@ -22,7 +22,7 @@ Float = npt.NDArray[np.float64]
 
 IMU = available(BASELINE_FEATURES["imu"], HELIOS)
 HEADING_FREE = ("gravity_direction", "linear_acc", "linear_acc_magnitude_jerk", "angular_velocity", "angular_distance")
-SIGN_FREE = (*HEADING_FREE, "quaternion_continuous")
+SIGN_FREE = (*HEADING_FREE, "quaternion_continuous", "heading_direction", "linear_acc_world")
 
 
 def one_recording(acc: Float, orientation: Rotation, device: Device = HELIOS) -> Recordings:
@@ -132,3 +132,20 @@ def test_a_gyroscope_is_read_in_radians() -> None:
     recordings = Recordings(GALAXY_WATCH, {"gyr": gyr}, np.array([0, 2]), plain_table(1))
     np.testing.assert_allclose(FEATURES["gyr"].compute(recordings), [[np.pi, 0, 0], [0, -np.pi / 2, 0]])
     np.testing.assert_allclose(FEATURES["gyr_magnitude"].compute(recordings).ravel(), [np.pi, np.pi / 2])
+
+
+def test_the_heading_is_the_worlds_x_axis_seen_from_the_device() -> None:
+    orientation = any_orientations(20, 6)
+    recordings = one_recording(reading_at_rest(orientation), orientation)
+    found = FEATURES["heading_direction"].compute(recordings)
+    np.testing.assert_allclose(found, orientation.apply([1.0, 0.0, 0.0], inverse=True), atol=1e-6)
+    np.testing.assert_allclose((found * FEATURES["gravity_direction"].compute(recordings)).sum(axis=1), 0, atol=1e-6)
+
+
+def test_a_push_to_the_east_is_felt_there_however_the_device_is_held() -> None:
+    orientation = any_orientations(20, 7)
+    east = orientation.apply([2.0, 0.0, 0.0], inverse=True)
+    recordings = one_recording(reading_at_rest(orientation) + east, orientation)
+    np.testing.assert_allclose(
+        FEATURES["linear_acc_world"].compute(recordings), np.tile([2.0, 0.0, 0.0], (20, 1)), atol=1e-5
+    )

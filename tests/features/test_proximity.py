@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -85,3 +87,35 @@ def test_thermopile_differences_start_at_zero() -> None:
     computed = FEATURES["thm_difference"].compute(recordings)
     np.testing.assert_array_equal(computed[[0, 3]], 0.0)
     np.testing.assert_allclose(computed[[1, 2, 4, 5, 6]], thm[[1, 2, 4, 5, 6]] - thm[[0, 1, 3, 4, 5]])
+
+
+def test_nearness_falls_with_distance_and_tells_far_from_unknown() -> None:
+    nearness = proximity.tof_nearness(image(0, 1, 254, 255), HELIOS.sensor("tof").absent)[0]
+    assert nearness.dtype == np.float32
+    assert (np.diff(nearness[:4]) < 0).all()
+    assert (nearness[:4] > 0).all()
+    assert (nearness[4:] == proximity.FAR).all()
+    assert proximity.FAR < 0
+    dark = proximity.tof_nearness(np.full((1, 1, 8, 8), HELIOS.sensor("tof").absent), HELIOS.sensor("tof").absent)
+    assert np.isnan(dark).all()
+
+
+def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_recordings: Recordings) -> None:
+    nearness = FEATURES["tof_nearness"].compute(real_recordings)
+    raw = sample[list(HELIOS.sensor("tof").columns)].to_numpy()
+    seen = raw >= 0
+    np.testing.assert_array_equal(256.0 * (1.0 - nearness[seen]), raw[seen])
+    assert (nearness[raw == CODE] == proximity.FAR).all()
+    np.testing.assert_array_equal(np.isnan(nearness), np.isnan(raw))
+
+
+def test_glitches_of_thermopiles_are_not_measured(real_recordings: Recordings) -> None:
+    thm = real_recordings.sensors["thm"].copy()
+    thm[5, 2] = 0.4
+    glitched = replace(real_recordings, sensors={**real_recordings.sensors, "thm": thm})
+    clean = FEATURES["thm_clean"].compute(glitched)
+    assert np.isnan(clean[5, 2])
+    differences = FEATURES["thm_clean_difference"].compute(glitched)
+    assert np.isnan(differences[5:7, 2]).all()
+    skin = thm >= proximity.COLDEST_SKIN_C
+    np.testing.assert_array_equal(clean[skin], thm[skin].astype(np.float64))

@@ -69,3 +69,14 @@ def test_filling_leaves_its_input_alone() -> None:
 def test_a_single_gap_takes_the_value_before_it() -> None:
     gaps = np.array([[1.0, 5.0], [np.nan, 6.0], [3.0, 7.0]])
     assert fill(gaps, np.array([0, 3])).tolist() == [[1.0, 5.0], [1.0, 6.0], [3.0, 7.0]]
+
+
+def test_channels_with_the_same_gaps_are_filled_like_each_alone() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 6))
+    gaps = rng.random((40, 2)) < 0.4
+    values[:, :3][gaps[:, 0]] = np.nan
+    values[:, 3:5][gaps[:, 1]] = np.nan
+    offsets = np.array([0, 13, 14, 40])
+    alone = [fill(values[:, channel : channel + 1], offsets) for channel in range(6)]
+    np.testing.assert_array_equal(fill(values, offsets), np.concatenate(alone, axis=1))

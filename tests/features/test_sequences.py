@@ -195,3 +195,13 @@ def test_nothing_known_becomes_the_mean() -> None:
     scaled = statistics.standardise(np.array([[[14.0, np.nan], [np.nan, 3.0]]], dtype=np.float32))
     assert scaled.tolist() == [[[2.0, 0.0], [0.0, 3.0]]]
     assert scaled.dtype == np.float32
+
+
+def test_images_are_not_scaled_pixel_by_pixel() -> None:
+    recordings = random_recordings(HELIOS, [20, 30, 10], np.random.default_rng(0))
+    built = build_sequences(recordings, {"tof": ("tof_nearness",), "thm": ("thm",)})
+    found = channel_statistics(built, [0, 1, 2])
+    assert (found["tof"].mean == 0).all()
+    assert (found["tof"].sd == 1).all()
+    assert len(found["tof"].mean) == 320
+    assert (found["thm"].mean > 20).all()
