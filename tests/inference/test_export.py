@@ -84,11 +84,14 @@ def test_what_lies_on_padding_does_not_matter(template: onnx.ModelProto) -> None
 
     session = onnxruntime.InferenceSession(fill(template, random_member(0)), providers=["CPUExecutionProvider"])
     features, lengths = random_features([12, 5]), np.array([12, 5])
-    (clean,) = session.run(None, {**features, "lengths": lengths})
+    clean, attention = session.run(None, {**features, "lengths": lengths})
     for values in features.values():
         values[1, 5:] = 1e6
-    (dirty,) = session.run(None, {**features, "lengths": lengths})
+    dirty, _ = session.run(None, {**features, "lengths": lengths})
     np.testing.assert_allclose(clean, dirty, atol=1e-6)
+    assert attention.shape == (2, 3)
+    np.testing.assert_allclose(attention.sum(axis=1), 1.0, atol=1e-5)
+    assert attention[1, 2] == 0
 
 
 def test_a_graph_says_nothing_of_the_files_it_was_traced_from(template: onnx.ModelProto) -> None:

@@ -27,6 +27,7 @@ pytest.importorskip("selenium", reason="selenium is not installed: pip install s
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from attending import make_attending_bundle
 from bfrb.config import EventSpec, RunSpec, WindowSpec
 from bfrb.data.device import GALAXY_WATCH
 from bfrb.data.recordings import Annotation, Recordings
@@ -373,6 +374,18 @@ def test_a_stream_scrolls_by_as_it_comes_and_goes_on_after_a_break(
     wrist.stop()
     started.kill()
     browser.wait("document.querySelector('#live-state').innerText.includes('does not answer')")
+
+
+def test_attention_is_drawn_beside_the_probabilities(
+    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
+) -> None:
+    browser.open(start(study, "--bundle", make_attending_bundle(tmp_path / "model")).url, 0)
+    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
+    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
+    assert titles[-2:] == ["Probability", "Attention"]
+    browser.keys(*[Keys.ARROW_RIGHT] * 20)
+    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
+    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 10
 
 
 def test_events_of_a_stream_are_listed_and_marked(

@@ -12,7 +12,8 @@
     checksums.json         SHA-256 of every other file
 
 A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
-computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32.
+computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32
+and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ PARITY = 1e-4
 
 _PREFIX = "weights_"
 _FOLDED_BYTES = 2**26
-_OUTPUT = "probabilities"
+_OUTPUT, _ATTENTION = "probabilities", "attention"
 
 
 class Member(nn.Module):
@@ -51,10 +51,15 @@ class Member(nn.Module):
         self.network = network
         self.standardisers = nn.ModuleDict(dict(standardisers))
 
-    def forward(self, features: dict[str, Tensor], lengths: Tensor) -> Tensor:
-        """(B, K) probabilities from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths."""
+    def forward(self, features: dict[str, Tensor], lengths: Tensor) -> tuple[Tensor, ...]:
+        """Answers from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths.
+
+        (B, K) probabilities and, from networks that weigh rows, (B, T') attention.
+        """
         inputs = {name: standardise(features[name], lengths) for name, standardise in self.standardisers.items()}
-        return torch.softmax(self.network(inputs, lengths).logits, dim=1)
+        output = self.network(inputs, lengths)
+        probabilities = torch.softmax(output.logits, dim=1)
+        return (probabilities,) if output.attention is None else (probabilities, output.attention)
 
 
 class _WeightsAsInputs(nn.Module):
@@ -105,6 +110,7 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec) -> onnx.ModelProt
     free = torch.export.Dim.AUTO
     shapes = (dict.fromkeys(weights), {branch: {0: free, 1: free} for branch in branches}, {0: free})
     with _quiet(), torch.no_grad():
+        outputs = (_OUTPUT, _ATTENTION)[: len(member(features, lengths))]
         program = torch.onnx.export(
             _WeightsAsInputs(member),
             (weights, features, lengths),
@@ -113,11 +119,19 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec) -> onnx.ModelProt
             verbose=False,
             dynamic_shapes=shapes,
             input_names=[*(_PREFIX + key for key in weights), *branches, "lengths"],
-            output_names=[_OUTPUT],
+            output_names=list(outputs),
         )
     if program is None:
         raise RuntimeError(f"the exporter gave no graph for {name}")
+    _free_time(program.model_proto)
     return program.model_proto
+
+
+def _free_time(model: onnx.ModelProto) -> None:
+    """Say that attention has any number of rows: the exporter claims those of its example."""
+    for value in model.graph.output:
+        if value.name == _ATTENTION:
+            value.type.tensor_type.shape.dim[1].dim_param = "attended_rows"
 
 
 def fill_template(template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[Any]]) -> onnx.ModelProto:
@@ -152,7 +166,7 @@ def _leave_out_notes(model: onnx.ModelProto) -> None:
 def check_parity(
     graph: bytes, member: Member, features: Mapping[str, npt.NDArray[np.float32]], lengths: npt.NDArray[np.int64]
 ) -> float:
-    """Largest difference in probability between a graph and the member it was made from.
+    """Largest difference between a graph and the member it was made from, in probability and attention.
 
     Raises
     ------
@@ -162,11 +176,11 @@ def check_parity(
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    (exported,) = session.run([_OUTPUT], {**features, "lengths": lengths})
+    exported = session.run(None, {**features, "lengths": lengths})
     with torch.inference_mode():
         inputs = {branch: torch.from_numpy(values) for branch, values in features.items()}
-        expected = member(inputs, torch.from_numpy(lengths)).numpy()
-    difference = float(np.abs(exported - expected).max())
+        expected = [given.numpy() for given in member(inputs, torch.from_numpy(lengths))]
+    difference = max(float(np.abs(graph - own).max()) for graph, own in zip(exported, expected, strict=True))
     if not difference <= PARITY:
         raise BundleError(
             f"expected the exported graph to agree with torch to {PARITY:g}, but it is off by {difference:g}",

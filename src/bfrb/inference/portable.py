@@ -141,7 +141,7 @@ def merge_graphs(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
         [node for part in parts for node in part.node] + [mean],
         "ensemble",
         first.graph.input,
-        first.graph.output,
+        first.graph.output[:1],
         [value for part in parts for value in part.initializer],
     )
     model = helper.make_model(merged, opset_imports=first.opset_import, ir_version=first.ir_version)

@@ -21,6 +21,7 @@ from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.features.wearing import turn_over
 from bfrb.gestures import WEARING
+from bfrb.inference.attention import spread_over_rows
 from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.routing import Which, who_answers
@@ -74,6 +75,17 @@ class Member:
         if probabilities.shape != (len(batch.lengths), self.classes) or not np.isfinite(probabilities).all():
             raise self._unusable("its graph gives no finite probabilities of every class")
         return probabilities
+
+    @property
+    def attends(self) -> bool:
+        """Whether its graph says how much it looks at each row."""
+        return any(given.name == "attention" for given in self.session.get_outputs())
+
+    def attend(self, batch: Batch) -> npt.NDArray[np.float64]:
+        """(B, T) how much it looks at each row; each row sums to 1."""
+        feed = {branch: batch.inputs[branch] for branch in self.needs} | {"lengths": batch.lengths}
+        (weights,) = self.session.run(["attention"], feed)
+        return spread_over_rows(weights.astype(np.float64), int(batch.lengths.max()))
 
     def _unusable(self, problem: str) -> BundleError:
         return BundleError(f"the member {self.name!r} cannot answer: {problem}", remedy="train the bundle anew")
@@ -166,6 +178,34 @@ class Predictor:
             batch = sequences.batch([number], manifest.max_length, manifest.keep)
             waiting = iter(enumerate(self._members))
             probabilities[number] = _mean(_answer_next(waiting, batch, asked[:, number : number + 1]))[0]
+
+    def attention(self, recording: Recordings) -> npt.NDArray[np.float64] | None:
+        """How much the members look at each row of one recording, on average over those that are asked and can tell.
+
+        Parameters
+        ----------
+        recording
+            A batch of one.
+
+        Returns
+        -------
+        (N,) shares that sum to 1, 0 on rows that are not used; None if no member can tell.
+
+        Raises
+        ------
+        DataError
+            If it is of another device.
+        """
+        self.check_device(recording.device)
+        recording = self.upright(recording)
+        asked = self._route(recording)[:, 0]
+        able = [member for member, wanted in zip(self._members, asked, strict=True) if wanted and member.attends]
+        if not able:
+            return None
+        batch = self._batch(recording)
+        used = np.mean([member.attend(batch)[0] for member in able], axis=0)
+        unused = recording.n_rows - len(used)
+        return np.pad(used, (unused, 0) if self.bundle.manifest.keep == "last" else (0, unused))
 
     def upright(self, recordings: Recordings, *, each: bool = False) -> Recordings:
         """The recordings as if no device had been worn upside down, as far as the bundle can tell.

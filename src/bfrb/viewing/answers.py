@@ -53,7 +53,14 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
         "classes": list(predictor.label_set.classes),
         "targets": predictor.label_set.is_target.tolist(),
         "probabilities": probabilities.T.round(4).tolist(),
+        "attention": None if continuous else _attention(predictor, recording),
     }
+
+
+def _attention(predictor: Predictor, recording: Recordings) -> list[float] | None:
+    """Share of the networks' attention that a second would get, by row; None where no network can tell."""
+    shares = predictor.attention(recording)
+    return None if shares is None else (shares * recording.device.row_rate_hz).round(4).tolist()
 
 
 def is_continuous(predictor: Predictor, recording: Recordings) -> bool:

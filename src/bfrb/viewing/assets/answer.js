@@ -53,6 +53,14 @@ export class Answer {
     return { name: "answer", title: "Probability", unit, channels: ["any looked for", ...chosen.map((index) => course.classes[index])], colours: [1, 0, 2, 3, 4] };
   }
 
+  /** The panel of the attention weights and its data, if the networks can tell. */
+  attention(rate) {
+    const { attention } = this.course;
+    if (!attention) return null;
+    const panel = { name: "attention", title: "Attention", unit: "share per second", channels: ["of all networks"], colours: [3] };
+    return { panel, data: [attention.map((_, row) => row / rate), attention] };
+  }
+
   /** Move the bars to what was answered at a time. */
   at(seconds, whole) {
     if (!this.whole) return;

@@ -110,6 +110,8 @@ export class Stage {
       this.answer.show(await ask(`${this.base}/answer`, { signal }), this.described.known.gesture);
       const panel = this.answer.follow(await ask(`${this.base}/answers`, { signal }), this.rate);
       this.plots.add(panel, this.answer.data);
+      const attention = this.answer.attention(this.rate);
+      if (attention) this.plots.add(attention.panel, attention.data);
       this.plots.setSelection(this.selection);
     } catch (error) {
       if (error.name === "AbortError") return;
