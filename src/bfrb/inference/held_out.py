@@ -12,8 +12,6 @@ from bfrb.data.folds import Folds
 from bfrb.data.recordings import Recordings
 from bfrb.data.tables import read_table
 from bfrb.errors import BundleError
-from bfrb.features.wearing import turn_over
-from bfrb.gestures import WEARING
 from bfrb.inference.bundle import FOLDS, WEARING_FOLDER, Bundle
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.predictor import Predictor
@@ -42,7 +40,7 @@ class HeldOutPredictor:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.fold_of = read_fold_of(bundle)
-        self._folds: dict[int, _Fold] = {}
+        self._folds: dict[int, Predictor] = {}
 
     def folds(self, subjects: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
         """(R,) the fold that held out each recording's subject, `EVERYBODY` where none did."""
@@ -66,27 +64,24 @@ class HeldOutPredictor:
             probabilities[chosen] = self._fold(fold).predict(some).probabilities
         return Predictions(tuple(recordings.ids), probabilities, self.bundle.label_set)
 
-    def _fold(self, fold: int) -> _Fold:
+    def of(self, subject: str) -> Predictor:
+        """What answers for one person.
+
+        Raises
+        ------
+        BundleError
+            If a member cannot be loaded, or none held the person out.
+        """
+        return self._fold(self.fold_of.get(subject, EVERYBODY))
+
+    def _fold(self, fold: int) -> Predictor:
+        """The members of a fold, with those of the detector of devices worn upside down."""
         if fold not in self._folds:
-            self._folds[fold] = _Fold(self.bundle, fold)
+            detector = None
+            if self.bundle.manifest.upside_down_threshold is not None:
+                detector = Predictor(keep_members(Bundle.open(self.bundle.file(WEARING_FOLDER)), fold))
+            self._folds[fold] = Predictor(keep_members(self.bundle, fold), detector)
         return self._folds[fold]
-
-
-class _Fold:
-    """The members of one fold, and those of the detector of devices worn upside down."""
-
-    def __init__(self, bundle: Bundle, fold: int) -> None:
-        self._threshold = bundle.manifest.upside_down_threshold
-        self._detector = None
-        if self._threshold is not None:
-            self._detector = Predictor(keep_members(Bundle.open(bundle.file(WEARING_FOLDER)), fold))
-        self._members = Predictor(keep_members(bundle, fold, upside_down_threshold=None))
-
-    def predict(self, recordings: Recordings) -> Predictions:
-        if self._detector is not None and self._threshold is not None:
-            claimed = self._detector.predict(recordings).probabilities[:, WEARING.classes.index("upside down")]
-            recordings = turn_over(recordings, claimed >= self._threshold)
-        return self._members.predict(recordings)
 
 
 def read_fold_of(bundle: Bundle) -> Mapping[str, int]:
@@ -95,8 +90,8 @@ def read_fold_of(bundle: Bundle) -> Mapping[str, int]:
     return Folds.read(path).fold_of if read_table(path).height else {}
 
 
-def keep_members(bundle: Bundle, fold: int, **manifest: object) -> Bundle:
-    """A bundle with the members of one fold only, or, for `EVERYBODY`, with all; further values replace its manifest's.
+def keep_members(bundle: Bundle, fold: int) -> Bundle:
+    """A bundle with the members of one fold only, or, for `EVERYBODY`, with all.
 
     Raises
     ------
@@ -109,4 +104,4 @@ def keep_members(bundle: Bundle, fold: int, **manifest: object) -> Bundle:
             f"no member of the bundle {bundle.path} held out fold {fold}, so none can judge its people honestly",
             remedy="judge the bundle on recordings of other people",
         )
-    return replace(bundle, manifest=bundle.manifest.model_copy(update={"members": chosen, **manifest}))
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"members": chosen}))

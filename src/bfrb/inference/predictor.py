@@ -101,6 +101,8 @@ class Predictor:
     ----------
     bundle
         The bundle.
+    detector
+        Tells devices worn upside down; by default the bundle's own.
 
     Raises
     ------
@@ -108,13 +110,13 @@ class Predictor:
         If a graph cannot be loaded or does not fit the bundle.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, detector: Predictor | None = None) -> None:
         self.bundle = bundle
         self.label_set = bundle.label_set
         self.device = bundle.device
         self._workers = _usable_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="bfrb")
-        self._detector = _load_detector(bundle)
+        self._detector = detector or _load_detector(bundle)
         self._members = tuple(_load_member(bundle, spec) for spec in bundle.manifest.members)
 
     @property

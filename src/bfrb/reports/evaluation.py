@@ -22,6 +22,7 @@ from bfrb.inference.evaluation import Answers, answer_scenarios, answers_by_scen
 from bfrb.metrics import confusion_matrix, scores_of
 from bfrb.reports.ablation import Ablation, ablate
 from bfrb.reports.context import BATCH_ROWS, Context, read_context
+from bfrb.reports.episodes import Listening, listen
 from bfrb.reports.mistakes import Mistake, find_mistakes
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Evaluation:
         Scores by scenario on people of the given recordings who were not in training.
     ablation
         Answers to the given recordings without each sensor, if asked for.
+    listening
+        What was heard in the given recordings, if they are continuous and labelled.
     """
 
     bundle: Bundle
@@ -60,6 +63,7 @@ class Evaluation:
     context: Context | None = None
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)
     ablation: Ablation | None = None
+    listening: Listening | None = None
 
     @property
     def label_set(self) -> LabelSet:
@@ -147,7 +151,7 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     evaluation = _evaluate(bundle, judged, out_of_fold=bool(kept.height))
     if source is None:
         return evaluation
-    evaluation = _with_recordings(evaluation, source)
+    evaluation = replace(_with_recordings(evaluation, source), listening=listen(bundle, source))
     return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
 
 

@@ -16,6 +16,7 @@ from bfrb.inference.bundle import Bundle
 from bfrb.reports import figures
 from bfrb.reports import sections as parts
 from bfrb.reports.evaluation import Evaluation, collect
+from bfrb.reports.events import show_events
 from bfrb.reports.groups import Comparison, compare
 from bfrb.reports.mistakes import Mistake, count_as_mistakes
 from bfrb.reports.parts import Section
@@ -205,6 +206,7 @@ def _cards(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _sections(evaluation: Evaluation, comparisons: list[Comparison]) -> list[Section]:
     found = (
+        None if evaluation.listening is None else show_events(evaluation.listening),
         parts.show_people(evaluation, comparisons),
         parts.show_confusion(evaluation),
         parts.show_classes(evaluation),

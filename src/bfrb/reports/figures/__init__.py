@@ -12,6 +12,7 @@ Examples
 from bfrb.reports.figures.calibration import plot_calibration
 from bfrb.reports.figures.classes import plot_classes
 from bfrb.reports.figures.confusion import plot_confusion
+from bfrb.reports.figures.episodes import plot_delays, plot_detection, plot_timeline
 from bfrb.reports.figures.learning import plot_learning
 from bfrb.reports.figures.sensors import plot_ablation, plot_gain_by_class, plot_gain_by_subject
 from bfrb.reports.figures.signals import plot_signals
@@ -23,10 +24,13 @@ __all__ = [
     "plot_calibration",
     "plot_classes",
     "plot_confusion",
+    "plot_delays",
+    "plot_detection",
     "plot_gain_by_class",
     "plot_gain_by_subject",
     "plot_groups",
     "plot_learning",
     "plot_signals",
     "plot_subjects",
+    "plot_timeline",
 ]
