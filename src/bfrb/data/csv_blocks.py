@@ -22,7 +22,7 @@ from bfrb.errors import DataError
 ROW_NUMBER = "row number"
 """Column added to every frame: the line (CSV) or row (other sources) of the source, counted from 1."""
 
-BLOCK_BYTES = 24 << 20  # larger ones are given back to the system and asked for again every time
+BLOCK_BYTES = 24 << 20  # smaller blocks compress less, larger ones only take more memory
 _COUNT_BYTES = 1 << 18  # small enough for the mask of a slice to stay in the processor's cache
 _TAIL_BYTES = 1 << 17  # surely holds the last two lines
 _COMMA, _QUOTE, _NEWLINE, _NUL = b',"\n\0'
