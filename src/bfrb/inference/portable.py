@@ -101,8 +101,11 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
             "without any value in a recording is NaN in all its rows",
             "padding": "0 in all rows after a recording's end",
             "length": f"at most {manifest.max_length} rows; of longer recordings keep the {manifest.keep} ones",
+            "members": "average those whose required sensors all measured something in a recording, or all members "
+            "where none's did; a merged graph averages all",
             "left hand": "mirror the sensors first" if manifest.mirror_left_hand else "as measured",
         },
+        "requires": {member.name: list(member.requires) for member in manifest.members},
         "simulated": manifest.simulated,
         "version": manifest.version,
     }
