@@ -26,7 +26,7 @@ _BENCHMARK_TRAINING = TrainingSpec(
     class_weights=False,
     epochs=100,
     stopping="last_epoch",
-    variation=VariationSpec(tilt_device=5.0, stretch_time=0.05),
+    variation=VariationSpec(tilt_device=5.0),
 )
 
 PRESETS = {
