@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.config import EventSpec
@@ -147,12 +147,14 @@ def as_worded(targets: list[float], fresh: list[int], spec: EventSpec) -> list[t
     return found
 
 
+@settings(deadline=None)
 @given(st.lists(probability, max_size=40), st.lists(st.integers(1, 39), max_size=3), specs)
 def test_events_are_those_of_the_rule_as_worded(targets: list[float], fresh: list[int], spec: EventSpec) -> None:
     found = [(event.start_s, event.end_s, event.known_s) for event in decide(targets, spec, fresh=fresh)]
     assert found == as_worded(targets, fresh, spec)
 
 
+@settings(deadline=None)
 @given(st.lists(probability, min_size=1, max_size=40), specs, st.integers(1, 9), st.booleans())
 def test_events_do_not_depend_on_how_windows_are_handed_over(
     targets: list[float], spec: EventSpec, size: int, calibrated: bool

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.config import StreamSpec
@@ -55,6 +55,7 @@ def test_rows_at_the_devices_rate_come_out_as_they_went_in() -> None:
     assert (counts.samples, counts.rows, counts.surplus) == (25, 25, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-0.049, 0.049), min_size=2, max_size=60))
 def test_jitter_of_less_than_half_a_row_changes_nothing(jitter: list[float]) -> None:
     time_s = np.arange(len(jitter)) / 10 + np.array([0.0, *jitter[1:]])
@@ -140,6 +141,7 @@ nasty_time = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(nasty_time, min_size=1, max_size=120), st.integers(1, 40), st.sampled_from([0.0, 0.2, 0.5]))
 def test_rows_do_not_depend_on_the_chunks(steps: list[tuple[str, float]], chunk: int, reorder_s: float) -> None:
     now_s, time_s = 0.0, []
@@ -156,6 +158,7 @@ def test_rows_do_not_depend_on_the_chunks(steps: list[tuple[str, float]], chunk:
     assert counts.samples == used + counts.garbage + counts.late + counts.strange + counts.surplus
 
 
+@settings(deadline=None)
 @given(st.permutations(range(1, 12)))
 def test_disorder_within_the_allowance_changes_nothing(order: list[int]) -> None:
     time_s = np.array([0, *order, *range(12, 40)]) / 10

@@ -59,6 +59,9 @@ class Session:
         async with listening(place, queue, stdin) as port:
             self.ready(port)
             await self._follow(queue, stop)
+            # Senders that wait for a place in the queue could not end otherwise.
+            draining = asyncio.create_task(_drain(queue))
+        draining.cancel()
         self._tell(self.live.finish())
         self.show_status()
 
@@ -74,10 +77,18 @@ class Session:
                 next_status_s += self.status_s
                 self.show_status()
         stopped.cancel()
+        while not queue.empty():
+            item = queue.get_nowait()
+            self._tell(self.live.take([item] if item is not None else []))
 
     def _tell(self, outputs: list[Output]) -> None:
         for output in outputs:
             self.tell(output)
+
+
+async def _drain(queue: Queue) -> None:
+    while True:
+        await queue.get()
 
 
 async def _next_arrivals(queue: Queue, stopped: asyncio.Task[bool]) -> tuple[list[Arrival], bool]:

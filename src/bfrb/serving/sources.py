@@ -165,10 +165,11 @@ def _open_serial(place: Place) -> Callable[[], bytes]:
 def _tcp_reader(queue: Queue) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]:
     async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = _peer(writer.get_extra_info("peername"))
-        with contextlib.suppress(OSError):
+        # Cancelled when the session ends; asyncio would complain if that came out of here.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             while data := await reader.read(_READ_BYTES):
                 await queue.put(Arrival(name, time.time(), data))
-        await queue.put(Arrival(name, time.time(), b"", ends=True))
+            await queue.put(Arrival(name, time.time(), b"", ends=True))
         writer.close()
 
     return read
