@@ -70,11 +70,11 @@ class Action:
 ACTIONS: dict[str, Action] = {
     "Above ear - pull hair": Action(
         HEAD, (0.080, 0.000, 0.045), (-0.9, -0.1, -0.2), flex_rad=0.95,
-        swivel_rad=0.75, away_m=0.015, up_m=0.008, roll_rad=0.13, rate_hz=1.1, skew=0.6,
+        swivel_rad=0.75, away_m=0.012, up_m=0.006, roll_rad=0.09, rate_hz=1.1, skew=0.6,
     ),
     "Cheek - pinch skin": Action(
         HEAD, (0.055, 0.070, -0.045), (-0.65, -0.70, 0.0), flex_rad=1,
-        swivel_rad=0.30, away_m=0.004, up_m=0.002, across_m=0.002, roll_rad=0.07, rate_hz=1.5, skew=0.4,
+        swivel_rad=0.30, away_m=0.004, up_m=0.002, across_m=0.002, roll_rad=0.07, rate_hz=1.5, skew=0.5,
     ),
     "Eyebrow - pull hair": Action(
         HEAD, (0.032, 0.094, 0.028), (-0.50, -0.75, -0.45), flex_rad=1,
@@ -86,19 +86,19 @@ ACTIONS: dict[str, Action] = {
     ),
     "Forehead - pull hairline": Action(
         HEAD, (0.025, 0.075, 0.092), (-0.45, -0.70, -0.6), flex_rad=0.9,
-        swivel_rad=0.65, away_m=0.015, up_m=0.008, roll_rad=0.12, rate_hz=1.1, skew=0.6,
+        swivel_rad=0.65, away_m=0.012, up_m=0.006, roll_rad=0.09, rate_hz=1.1, skew=0.6,
     ),
     "Forehead - scratch": Action(
         HEAD, (0.018, 0.090, 0.060), (-0.45, -0.75, -0.45), flex_rad=0.95,
-        swivel_rad=0.58, up_m=0.0025, across_m=0.0018, away_m=0.001, roll_rad=0.07, rate_hz=4.4, reach=0.76,
+        swivel_rad=0.58, up_m=0.0022, across_m=0.0016, away_m=0.0009, roll_rad=0.07, rate_hz=4.4, reach=0.76,
     ),
     "Neck - pinch skin": Action(
         HEAD, (0.050, 0.030, -0.125), (-0.75, -0.60, 0.25), flex_rad=0.95,
-        swivel_rad=0.25, away_m=0.004, up_m=0.003, roll_rad=0.09, rate_hz=1.5, skew=0.4,
+        swivel_rad=0.25, away_m=0.004, up_m=0.003, roll_rad=0.09, rate_hz=1.5, skew=0.5,
     ),
     "Neck - scratch": Action(
         HEAD, (0.056, -0.010, -0.110), (-0.85, -0.40, 0.20), flex_rad=0.95,
-        swivel_rad=0.35, up_m=0.0032, across_m=0.0018, away_m=0.0010, roll_rad=0.10, rate_hz=4.3, reach=0.76,
+        swivel_rad=0.35, up_m=0.0028, across_m=0.0016, away_m=0.0009, roll_rad=0.10, rate_hz=4.3, reach=0.76,
     ),
     "Drink from bottle/cup": Action(
         HEAD, (0.020, 0.150, -0.060), (-0.85, -0.40, 0.1), flex_rad=0.1, reach=0.60,
@@ -115,7 +115,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "Pinch knee/leg skin": Action(
         THIGH, (0.0, -0.075, 0.34), (0.0, 1.0, 0.0),
-        swivel_rad=0.30, away_m=0.010, across_m=0.006, roll_rad=0.10, rate_hz=1.5, skew=0.4,
+        swivel_rad=0.30, away_m=0.010, across_m=0.006, roll_rad=0.10, rate_hz=1.5, skew=0.5,
     ),
     "Pull air toward your face": Action(
         HEAD, (0.04, 0.22, -0.03), (-0.2, -0.95, 0.0), flex_rad=0.2,

@@ -125,7 +125,7 @@ def solve_arm(arm: Arm, shoulder: Floats, wrist: Floats, pole: Floats) -> tuple[
 
 def _within_reach(arm: Arm, distance: Floats) -> Floats:
     """Distances from shoulder to wrist, bent smoothly to what a folded and a stretched arm can do."""
-    shortest = 0.70 * min(arm.upper_m, arm.fore_m) + abs(arm.upper_m - arm.fore_m)
+    shortest = 0.45 * min(arm.upper_m, arm.fore_m) + abs(arm.upper_m - arm.fore_m)
     longest = 0.99 * (arm.upper_m + arm.fore_m)
     folded = (distance**8 + shortest**8) ** 0.125
     stretched = longest * (0.85 + 0.14 * np.tanh((folded / longest - 0.85) / 0.14))
@@ -207,7 +207,7 @@ def arm_solids(person: Person, shoulder: Floats, track: Track, code: Ints, flex_
     upper_axes = frame_of(normalised(upper), rotation[..., 2])
     parts = (
         (shoulder + 0.5 * upper, upper_axes, [0.05, 0.56 * person.upper_arm_m, 0.05]),
-        (track.elbow + 0.32 * fore, rotation, [0.038, 0.38 * person.forearm_m, 0.034]),
+        (track.elbow + 0.32 * fore, rotation, [0.046, 0.42 * person.forearm_m, 0.046]),
         (0.5 * (track.wrist + knuckles), hand_axes, [0.042 * size, 0.054 * size, 0.015]),
         (0.5 * (knuckles + tip), finger_axes, [0.034 * size, 0.045 * size, 0.012]),
         (0.5 * (thumb + tip), frame_of(normalised(tip - thumb), facing), [0.011, 0.035 * size, 0.011]),

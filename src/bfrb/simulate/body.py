@@ -66,6 +66,8 @@ class Posture:
 
     Parameters
     ----------
+    orientation
+        (S,) posture codes.
     pelvis, torso, head
         (S, 3, 3) frames of these parts in the room.
     hip, shoulder, head_centre, neck
@@ -78,6 +80,7 @@ class Posture:
         (S, 3) unit directions in which the elbow of a loose arm hangs.
     """
 
+    orientation: npt.NDArray[np.int64]
     pelvis: Floats
     torso: Floats
     head: Floats
@@ -94,8 +97,8 @@ _ON_BACK = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]]).T
 _ON_SIDE = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]]).T
 _PELVIS = {STRAIGHT: np.eye(3), LEAN: np.eye(3), BACK: _ON_BACK, SIDE: _ON_SIDE}
 # Means of (nod forward, lean to the dominant side, turn to the other side) of torso and head, in radians.
-_TORSO = {STRAIGHT: (0.02, 0.0, 0.0), LEAN: (0.55, -0.22, 0.05), BACK: (0.10, 0.0, 0.0), SIDE: (0.12, 0.0, 0.0)}
-_HEAD = {STRAIGHT: (0.05, 0.0, 0.0), LEAN: (0.40, -0.05, 0.0), BACK: (0.20, 0.0, 0.0), SIDE: (0.10, 0.12, 0.0)}
+_TORSO = {STRAIGHT: (0.02, 0.0, 0.0), LEAN: (0.70, -0.36, 0.05), BACK: (0.10, 0.0, 0.0), SIDE: (0.12, 0.0, 0.0)}
+_HEAD = {STRAIGHT: (0.05, 0.0, 0.0), LEAN: (0.75, -0.05, 0.0), BACK: (0.20, 0.0, 0.0), SIDE: (0.10, 0.12, 0.0)}
 
 
 # Where a loose elbow hangs: shares of right, front and top of the torso, and of the room's up.
@@ -147,7 +150,8 @@ def pose_body(person: Person, orientation: npt.NDArray[np.int64], pelvis: Floats
     head_centre = neck + head[..., 2] * 0.075 * height + head[..., 1] * 0.015
     loose = np.array([_ELBOW[code] for code in range(4)])[orientation]
     elbow_down = normalised(rotated(torso, loose[:, :3]) + loose[:, 3:] * np.array([0, 0, 1.0]))
-    return Posture(pelvis, torso, head, hip, shoulder, head_centre, neck, np.zeros(len(hip)), lies, elbow_down)
+    bed = np.zeros(len(hip))
+    return Posture(orientation, pelvis, torso, head, hip, shoulder, head_centre, neck, bed, lies, elbow_down)
 
 
 def _bent(angles: Floats) -> Floats:

@@ -102,8 +102,9 @@ def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Ge
     wave = np.sin(phase + TABLE.skew[code][i, None] * np.sin(phase))
     swell = 1 + 0.35 * np.sin(2 * np.pi * (0.45 * clock.time_s + rng.random(size)[i]))
     onset = minimum_jerk(since / 0.35) * swell
-    result: Floats = amplitude[i] * wave * onset[:, None]
-    return result
+    moves: Floats = amplitude[i] * wave * onset[:, None]
+    moves[:, 4:] += body.tendons_rad * _quick(len(i), rng)[:, 1:] * (0.15 + 0.85 * minimum_jerk(since / 0.35))[:, None]
+    return moves
 
 
 def _wander(clock: Clock, size: int, rng: np.random.Generator, channels: int) -> Floats:
@@ -186,6 +187,11 @@ def _path(
 
 def _tremor(steps: int, spec: StudySpec, rng: np.random.Generator) -> Floats:
     """(N, 3) fast small movements in metres."""
-    white = rng.normal(0, spec.body.tremor_m, (steps + 4, 3))
+    return spec.body.tremor_m * _quick(steps, rng)
+
+
+def _quick(steps: int, rng: np.random.Generator) -> Floats:
+    """(N, 3) noise of unit size that lasts about a tenth of a second."""
+    white = rng.normal(0, 1, (steps + 4, 3))
     result: Floats = (white[:-4] + 2 * white[1:-3] + 3 * white[2:-2] + 2 * white[3:-1] + white[4:]) / np.sqrt(19)
     return result

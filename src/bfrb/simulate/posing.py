@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bfrb.simulate.actions import TABLE, habits
 from bfrb.simulate.arm import Arm, Pose, arm_frame, follow, pronation_for, solve_arm
 from bfrb.simulate.body import Posture, Solids, head_scale, knee
-from bfrb.simulate.design import BACK, LEAN, SIDE, Person, Plan
+from bfrb.simulate.design import Person, Plan
 from bfrb.simulate.frames import Floats, Ints, across, dot, normalised, rotated, turned
 from bfrb.simulate.spec import StudySpec
 
@@ -18,6 +18,8 @@ _UP = np.array([0.0, 0.0, 1.0])
 _SWIVELS_RAD = np.linspace(-0.9, 2.1, 16)
 _FLEXES_RAD = np.array([-0.6, -0.3, 0.0, 0.3])
 _CLEARANCE_M = 0.04
+_HEAVY = (1.7, 1.7, 0.8, 1.6)
+"""Discomfort of an elbow held up against gravity by the length of the upper arm, by posture; beds carry it."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,11 @@ def _swung(posture: Posture, wrist: Floats, swivel: Floats) -> Floats:
 
 
 def _discomfort(arm: Arm, posture: Posture, body: Solids, palm: Floats, pose: Pose) -> Floats:
-    """(S,) cost of a pose: a lifted elbow, a palm that faces wrong, an arm in the body or the bed, a stretched arm."""
+    """(S,) cost of a pose.
+
+    It grows with an elbow held up against gravity, beside the head or across the chest, with a palm that faces wrong,
+    with an arm in the body or the bed, and with a place out of reach.
+    """
     track = follow(arm, posture.shoulder, pose)
     lifted = dot(track.elbow - posture.shoulder, _UP) / arm.upper_m
     wrong = 1 - dot(track.rotation[..., 2], palm)
@@ -150,8 +156,19 @@ def _discomfort(arm: Arm, posture: Posture, body: Solids, palm: Floats, pose: Po
     behind = np.maximum(-0.04 - dot(track.elbow - posture.shoulder, front), 0) + np.maximum(
         -0.06 - dot(track.wrist - posture.shoulder, front), 0
     )
-    height = np.where(posture.lies, 0.6, 2.5)
-    cost: Floats = height * lifted + 0.9 * wrong + 40 * sunk + 60 * inside + 60 * missed + 15 * behind
+    raised = dot(track.elbow - posture.shoulder, posture.torso[..., 2]) / arm.upper_m
+    crossed = np.maximum(-dot(track.elbow - posture.shoulder, posture.torso[..., 0]) / arm.upper_m, 0)
+    height = np.array(_HEAVY)[posture.orientation]
+    cost: Floats = (
+        height * lifted
+        + 0.8 * raised
+        + 0.8 * crossed
+        + 0.9 * wrong
+        + 40 * sunk
+        + 60 * inside
+        + 60 * missed
+        + 15 * behind
+    )
     return cost
 
 
@@ -167,31 +184,47 @@ def _depth(body: Solids, place: Floats) -> Floats:
 def rest_pose(
     person: Person, plan: Plan, posture: Posture, spread: Floats, arm: Arm, face_down: npt.NDArray[np.bool_]
 ) -> Pose:
-    """(S,) poses of the relaxed arm: the hand on the lap, or beside the body on the bed.
+    """(S,) poses of the relaxed arm: the hand on the lap, beside the body or on it, or on the bed before the chest.
 
     Parameters
     ----------
     spread
         (S, 7) deviations, see `draw_spread`.
     face_down
-        (S,) whether the palm lies down; more often it looks up.
+        (S,) whether the palm lies down: on the thigh, the belly or the hip.
     """
+    place, palm, down = (table[plan.orientation, face_down.astype(int)] for table in (_REST_M, _REST_PALM, _REST_ELBOW))
     size = person.height_m / 1.70
-    o = plan.orientation
-    seated = np.array([0.07, 0.20, 0.13])
-    place = np.select(
-        [(o == BACK)[:, None], (o == SIDE)[:, None], (o == LEAN)[:, None]],
-        [np.array([0.22, 0.04, 0.0]), np.array([0.10, 0.20, -0.02]), seated + np.array([0.0, 0.06, 0.0])],
-        seated,
-    )
     wrist = posture.hip + rotated(posture.pelvis, place * size + spread[:, :3] * 2)
-    x = posture.pelvis[..., 0]
-    side_palm = _UP * 0.45 - posture.pelvis[..., 1] * 0.8
-    palm = np.where(
-        (o == SIDE)[:, None], side_palm, np.where((o == BACK)[:, None], _UP * 0.85 - x * 0.5, _UP * 0.88 - x * 0.45)
-    )
-    palm = np.where(face_down[:, None], -_UP - 0.4 * x, palm)
-    pole = _swung(posture, wrist, spread[:, 6])
+    loose = replace(posture, elbow_down=normalised(rotated(posture.pelvis, down)))
+    pole = _swung(loose, wrist, spread[:, 6])
     elbow, wrist = solve_arm(arm, posture.shoulder, wrist, pole)
-    turn = pronation_for(posture.shoulder, elbow, wrist, normalised(palm + 1.2 * spread[:, 3:6]))
-    return Pose(wrist, pole, turn)
+    facing = normalised(rotated(posture.pelvis, palm) + 0.8 * spread[:, 3:6])
+    return Pose(wrist, pole, pronation_for(posture.shoulder, elbow, wrist, facing))
+
+
+# By posture (straight, lean, back, side) and whether the palm lies down, in the frame of the pelvis: to the right, to
+# the front, to the head. On the back, front is up; on the side, right is up.
+_REST_M = np.array([
+    [[0.09, 0.27, 0.13], [0.09, 0.27, 0.13]],
+    [[0.09, 0.34, 0.12], [0.09, 0.34, 0.12]],
+    [[0.24, 0.00, -0.02], [0.05, 0.14, 0.12]],
+    [[-0.06, 0.26, 0.36], [0.10, 0.12, -0.02]],
+])  # fmt: skip
+"""Places of the wrist in metres, for a person of 1.70 m."""
+
+_REST_PALM = np.array([
+    [[-0.35, 0.0, 0.94], [-0.4, 0.0, -1.0]],
+    [[-0.35, 0.0, 0.94], [-0.4, 0.0, -1.0]],
+    [[-0.50, 0.85, 0.0], [-0.3, -1.0, 0.0]],
+    [[0.3, -0.6, 0.6], [-1.0, -0.2, 0.0]],
+])  # fmt: skip
+"""Where the palm faces."""
+
+_REST_ELBOW = np.array([
+    [[0.45, -0.30, -0.85], [0.45, -0.30, -0.85]],
+    [[0.45, 0.05, -1.0], [0.45, 0.05, -1.0]],
+    [[0.35, -1.0, -0.2], [0.80, -0.5, -0.3]],
+    [[-0.40, 0.20, -0.6], [0.2, -0.60, -0.3]],
+])  # fmt: skip
+"""Where the elbow hangs."""

@@ -15,7 +15,7 @@ from bfrb.simulate.spec import SensorSpec
 _TOF_LARGEST = 249
 
 _REFLECTANCE = {SKIN: 1.0, HAIR: 0.85, CLOTHES: 0.96, LEG: 0.96, OBJECT: 0.9, BED: 0.98, AIR: 0.0}
-_WARMTH = {SKIN: 1.0, HAIR: 0.62, CLOTHES: 0.48, LEG: 0.55, OBJECT: 0.1, BED: 0.1, AIR: 0.0}
+_WARMTH = {SKIN: 1.0, HAIR: 0.62, CLOTHES: 0.42, LEG: 0.55, OBJECT: 0.1, BED: 0.1, AIR: 0.0}
 """Surface temperature between the room's (0) and bare skin's (1)."""
 
 

@@ -44,7 +44,7 @@ class TimingSpec(Spec):
     short_gesture_share: float = Field(0.005, ge=0, le=1, description="sequences with 0 to 22 rows of gesture")
     interrupted_share: float = Field(0.012, ge=0, le=1, description="sequences with a long interruption before it")
     subject_spread: float = Field(0.20, ge=0, description="spread of the logarithm of a subject's own pace")
-    reach_s: float = Field(0.95, gt=0, description="median duration of a reach")
+    reach_s: float = Field(1.10, gt=0, description="median duration of a reach")
 
 
 class BodySpec(Spec):
@@ -57,18 +57,19 @@ class BodySpec(Spec):
     palm_between: float = Field(0.22, ge=0, description="deviation of the palm's direction from the ideal")
     palm_within: float = Field(0.14, ge=0)
     palm_down: tuple[float, float, float, float] = Field(
-        (0.08, 0.08, 0.12, 0.32), description="share of rests with the palm down, by posture"
+        (0.08, 0.08, 0.25, 0.20), description="share of rests with the palm down, by posture"
     )
     swivel_between_rad: float = Field(0.22, ge=0, description="of the elbow about the line from shoulder to wrist")
     swivel_within_rad: float = Field(0.12, ge=0)
     device_tilt_rad: float = Field(0.16, ge=0, description="how far the device is twisted on the wrist")
-    device_nod_rad: float = Field(0.07, description="mean tilt of the device towards the elbow")
-    device_twist_rad: float = Field(-0.22, description="mean twist of the device towards the thumb")
-    strongest_m_s2: float = Field(30.0, gt=0, description="no arm accelerates harder")
+    device_nod_rad: float = Field(0.11, description="mean tilt of the device towards the elbow")
+    device_twist_rad: float = Field(-0.05, description="mean twist of the device towards the thumb")
+    strongest_m_s2: float = Field(24.0, gt=0, description="no arm accelerates harder")
     heading_rad: float = Field(0.45, ge=0, description="spread of the compass direction people face")
     amplitude_spread: float = Field(0.30, ge=0, description="spread of the logarithm of the size of movements")
     rhythm_spread: float = Field(0.20, ge=0, description="spread of the logarithm of their rate")
     rocking: float = Field(0.45, ge=0, description="turns of the device on the skin relative to the forearm's roll")
+    tendons_rad: float = Field(0.02, ge=0, description="quick turns of the device while fingers work beneath it")
     tremor_m: float = Field(0.00005, ge=0)
 
     @classmethod
@@ -88,16 +89,16 @@ class SensorSpec(Spec):
     quaternion_gap_share: float = Field(0.0064, ge=0, le=1, description="rows without a quaternion")
     room_c: float = Field(22.6, description="temperature of the room")
     room_spread_c: float = Field(1.1, ge=0)
-    self_heating_c: float = Field(1.05, description="what the wearer's wrist adds to every thermopile")
-    skin_c: float = Field(34.8, description="temperature of bare skin")
-    thermopile_gain: float = Field(1.4, gt=0, description="how far a thermopile looks beyond the images")
+    self_heating_c: float = Field(0.9, description="what the wearer's wrist adds to every thermopile")
+    skin_c: float = Field(35.0, description="temperature of bare skin")
+    thermopile_gain: float = Field(1.55, gt=0, description="how far a thermopile looks beyond the images")
     thermopile_lag_s: float = Field(0.45, gt=0)
     thermopile_noise_c: float = Field(0.10, ge=0)
     thermopile_gap_share: tuple[float, ...] = Field((0.0014, 0.0025, 0.0005, 0.0, 0.0055))
     thermopile_glitch_share: float = Field(0.0004, ge=0, le=1, description="readings near 0 degrees")
     tof_field_rad: float = Field(0.785, gt=0, description="edge of the square field of view")
     tof_tilt_rad: float = Field(0.35, description="tilt of the four outer sensors from the middle one")
-    tof_range_m: float = Field(0.31, gt=0, description="distance that the largest reading, 249, stands for")
+    tof_range_m: float = Field(0.28, gt=0, description="distance that the largest reading, 249, stands for")
     tof_noise: float = Field(0.02, ge=0, description="standard deviation as a share of the distance")
     tof_loss_share: float = Field(0.02, ge=0, le=1, description="pixels lost for no reason")
 
