@@ -12,6 +12,7 @@ import sys
 import typer
 
 from bfrb.cli.benchmark import benchmark
+from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
 from bfrb.cli.data import check, ingest
 from bfrb.cli.detect import detect
@@ -37,6 +38,7 @@ app = typer.Typer(
 
 for command in (
     benchmark,
+    calibrate,
     check,
     compare,
     detect,
