@@ -23,6 +23,7 @@ from bfrb.features.wearing import turn_over
 from bfrb.gestures import WEARING
 from bfrb.inference.attention import spread_over_rows
 from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
+from bfrb.inference.pages import use_large_pages
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.routing import Which, who_answers
 
@@ -310,6 +311,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
         If there is no bundle, it is damaged, or a member of it fails.
     """
     predictor = Predictor(Bundle.open(path))
+    use_large_pages()
     predictor.warm_up()
     return predictor
 
