@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bfrb.data.device import HELIOS, STANDARD_GRAVITY_M_S2
-from bfrb.gestures import CMI_GESTURES
+from bfrb.gestures import CMI_GESTURES, ORIENTATIONS
 from bfrb.simulate.arm import Pose, Track, draw_arm, follow, solve_arm
 from bfrb.simulate.body import SKIN, Solids, draw_posture, still_solids
-from bfrb.simulate.design import MOVES, STRAIGHT, Person, Plan
+from bfrb.simulate.design import LEAN, MOVES, STRAIGHT, Person, Plan
 from bfrb.simulate.frames import about, minimum_jerk, quaternion_of
 from bfrb.simulate.motion import move_arm
 from bfrb.simulate.posing import target_pose
@@ -32,18 +32,18 @@ STILL_BODY = BodySpec(**dict.fromkeys(BodySpec.spreads(), 0.0), rocking=0.0)
 PERSON = Person(1, 25, True, False, False, 1.70, 0.27, 0.25)
 
 
-def plan_of(*gestures: str) -> Plan:
+def plan_of(*gestures: str, posture: int = STRAIGHT) -> Plan:
     codes = np.array([CMI_GESTURES.classes.index(name) for name in gestures])
-    same = np.full(len(codes), STRAIGHT)
+    same = np.full(len(codes), posture)
     return Plan(codes, same, np.full(len(codes), MOVES), np.tile([30, 15, 30], (len(codes), 1)))
 
 
-def wearing(*gestures: str, body: BodySpec = STILL_BODY) -> Wearing:
-    plan, rng = plan_of(*gestures), np.random.default_rng(0)
-    posture = draw_posture(PERSON, plan, body, rng)
-    solids = still_solids(PERSON, posture)
-    motion = move_arm(PERSON, plan, posture, solids, StudySpec(body=body), rng)
-    return Wearing(PERSON, plan, posture, solids, motion)
+def wearing(*gestures: str, body: BodySpec = STILL_BODY, posture: int = STRAIGHT) -> Wearing:
+    plan, rng = plan_of(*gestures, posture=posture), np.random.default_rng(0)
+    pose = draw_posture(PERSON, plan, body, rng)
+    solids = still_solids(PERSON, pose)
+    motion = move_arm(PERSON, plan, pose, solids, StudySpec(body=body), rng)
+    return Wearing(PERSON, plan, pose, solids, motion)
 
 
 def layout() -> tuple[float, float]:
@@ -136,6 +136,44 @@ def test_the_fingertips_reach_their_place() -> None:
     target = target_pose(PERSON, worn.plan, worn.posture, worn.body, np.zeros((3, 7)), arm)
     reached = follow(arm, worn.posture.shoulder, target.pose).wrist
     assert np.linalg.norm(reached - target.pose.wrist, axis=1).max() < 0.03
+
+
+@pytest.mark.parametrize("posture", range(len(ORIENTATIONS)), ids=ORIENTATIONS)
+def test_the_hand_reaches_every_target_in_every_posture(posture: int) -> None:
+    worn = wearing(*sorted(CMI_GESTURES.targets), posture=posture)
+    arm = draw_arm(PERSON, STILL_BODY, np.random.default_rng(0))
+    target = target_pose(PERSON, worn.plan, worn.posture, worn.body, np.zeros((8, 7)), arm)
+    reached = follow(arm, worn.posture.shoulder, target.pose).wrist
+    assert np.linalg.norm(reached - target.pose.wrist, axis=1).max() < 0.03
+
+
+def test_the_face_looks_down_when_the_wearer_leans() -> None:
+    straight, lean = (wearing("Cheek - pinch skin", posture=code).posture.head[0, 2, 1] for code in (STRAIGHT, LEAN))
+    assert straight > -0.2
+    assert lean < -0.8
+
+
+def test_a_resting_palm_looks_up_unless_it_lies_down() -> None:
+    up, down = (resting(BodySpec(**dict(STILL_BODY) | {"palm_down": (share,) * 4})) for share in (0.0, 1.0))
+    # The two seated postures; z of the device points out of the palm, so it reads +g with the palm up.
+    assert (up[:2] > 0.6 * STANDARD_GRAVITY_M_S2).all()
+    assert (down < -0.4 * STANDARD_GRAVITY_M_S2).all()
+
+
+def resting(body: BodySpec) -> np.ndarray:
+    """(4,) what the z axis of a resting device reads of gravity, by posture."""
+    readings = []
+    for posture in range(len(ORIENTATIONS)):
+        track = wearing("Cheek - pinch skin", body=body, posture=posture).motion.track
+        readings.append(track.rotation[50, 2, 2] * STANDARD_GRAVITY_M_S2)
+    return np.array(readings)
+
+
+def test_a_knuckle_at_work_rocks_the_device_and_a_resting_hand_does_not() -> None:
+    body = BodySpec(**dict(STILL_BODY) | {"tendons_rad": 0.02})
+    rates = turn_rates(quaternion_of(wearing("Forehead - scratch", body=body).motion.track.rows(2, 5).rotation)[None])
+    steps = np.abs(np.diff(rates[0, :, 0]))
+    assert np.median(steps[48:]) > 3 * np.median(steps[5:12])
 
 
 def test_the_two_links_of_the_arm_keep_their_lengths() -> None:

@@ -97,7 +97,7 @@ ACTIONS: dict[str, Action] = {
         swivel_rad=0.25, away_m=0.004, up_m=0.003, roll_rad=0.09, rate_hz=1.5, skew=0.5,
     ),
     "Neck - scratch": Action(
-        HEAD, (0.056, -0.010, -0.110), (-0.85, -0.40, 0.20), flex_rad=0.95,
+        HEAD, (0.050, 0.025, -0.112), (-0.80, -0.50, 0.20), flex_rad=0.95,
         swivel_rad=0.35, up_m=0.0028, across_m=0.0016, away_m=0.0009, roll_rad=0.10, rate_hz=4.3, reach=0.76,
     ),
     "Drink from bottle/cup": Action(
