@@ -1,0 +1,190 @@
+"""`bfrb detect`, as it is typed: the same events from every kind of file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.cli import main
+from bfrb.config import EventSpec
+from bfrb.data.cmi_write import rows_of
+from bfrb.data.continuous import iter_stretches
+from bfrb.data.device import GALAXY_WATCH, HELIOS
+from bfrb.data.recordings import Recordings
+from bfrb.data.store import write_store
+from bfrb.gestures import SEARLE_BEHAVIORS
+from bfrb.inference.bundle import Bundle
+from bfrb.inference.events import EventRule
+from bfrb.inference.predictor import Predictor
+from bfrb.inference.stream import Stream
+from bundles import make_bundle
+
+ROWS = (900, 400)
+RULE = {"on": 0.8, "off": 0.6, "smoothing_s": 0.5, "minimum_s": 1.0}
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def detect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process; a traceback would come out as the exception itself."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        rule = [word for name, value in RULE.items() for word in ("--set", f"{name}={value}")]
+        monkeypatch.setattr(sys, "argv", ["bfrb", "detect", *map(str, arguments), *rule])
+        monkeypatch.setattr("logging.root.handlers", [])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return (int(stopped.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "model", members=1, seed=2)
+
+
+@pytest.fixture(scope="module")
+def recordings() -> Recordings:
+    """Two continuous recordings that a worn device could have made, without a label."""
+    rng = np.random.default_rng(3)
+    total = sum(ROWS)
+    drift = np.cumsum(rng.normal(0, 0.3, (total, 4)), axis=0)
+    quaternion = drift / np.linalg.norm(drift, axis=1, keepdims=True)
+    sensors = {
+        "acc": (9.8 * quaternion[:, 1:] + rng.normal(0, 4, (total, 3))).astype(np.float32),
+        "quaternion": quaternion.astype(np.float32),
+        "thm": rng.normal(28, 2, (total, 5)).astype(np.float32),
+        "tof": rng.integers(-1, 250, (total, 5, 8, 8)).astype(np.int16),
+    }
+    table = pl.DataFrame({"id": ["SEQ_1", "SEQ_2"], "subject": ["ann", "ben"]})
+    return Recordings(HELIOS, sensors, np.array([0, ROWS[0], total]), table)
+
+
+def expected(bundle: Path, recording: Recordings) -> list[tuple[float, float, str]]:
+    stream = Stream(Predictor(Bundle.open(bundle)), EventRule(spec=EventSpec.parse(RULE)))
+    events = stream.push(dict(recording.sensors)) + stream.finish()
+    return [(event.start_s, event.end_s, event.label) for event in events]
+
+
+def found(path: Path, recording: str) -> list[tuple[float, float, str]]:
+    table = pl.read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path)
+    return table.filter(pl.col("recording") == recording).select("start_s", "end_s", "label").rows()
+
+
+def test_a_store_gives_the_events_of_each_of_its_recordings(
+    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bfrb.data.continuous.STRETCH_ROWS", 130)
+    write_store([recordings], tmp_path / "store", source="a test")
+    out, answers = tmp_path / "events.csv", tmp_path / "windows.parquet"
+    code, shown, _ = detect(bundle, tmp_path / "store", "--out", out, "--probabilities", answers, "--json")
+    assert code == 0
+    summary = json.loads(shown)
+    for number, name in enumerate(["SEQ_1", "SEQ_2"]):
+        assert found(out, name) == expected(bundle, recordings[number])
+    assert len(found(out, "SEQ_1")) >= 2
+    assert sum(summary["events"].values()) == len(pl.read_csv(out))
+    assert summary["recordings"] == 2
+    assert summary["counts"]["samples"] == sum(ROWS)
+    windows = pl.read_parquet(answers)
+    assert len(windows) == summary["counts"]["windows"] == 86 + 36
+    assert windows.drop("recording", "middle_s", "known_s").sum_horizontal().to_numpy() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_of_samples_gives_the_same_events_at_its_own_times(
+    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path, suffix: str
+) -> None:
+    one = recordings[0]
+    columns = [name for sensor in HELIOS.sensors for name in sensor.columns]
+    rows = rows_of(one).select(columns).with_columns(time_ms=5000 + 100 * np.arange(one.n_rows), note=pl.lit("worn"))
+    path, out = tmp_path / f"ann.{suffix}", tmp_path / "events.parquet"
+    rows.write_csv(path) if suffix == "csv" else rows.write_parquet(path)
+    assert detect(bundle, path, "--out", out)[0] == 0
+    shifted = [(start + 5, end + 5, label) for start, end, label in expected(bundle, one)]
+    assert found(out, "ann") == shifted
+
+
+def test_damaged_cells_of_a_table_are_missing_and_told(
+    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path
+) -> None:
+    one = recordings[0]
+    rows = rows_of(one).select(pl.col(HELIOS.sensor("acc").columns)).with_columns(time_s=np.arange(one.n_rows) / 10)
+    lines = rows.write_csv().splitlines()
+    lines[5], lines[9] = lines[5].replace(lines[5].split(",")[0], "fast"), "1,2"
+    (tmp_path / "ann.csv").write_text("\n".join(lines) + "\n")
+    code, shown, told = detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv", "--json")
+    assert code == 0
+    assert json.loads(shown)["counts"]["samples"] == one.n_rows - 1
+    assert "found 'fast'" in told
+    assert "4 fields" in told
+
+
+def test_accelerations_in_g_are_suspected_and_converted_when_asked(
+    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path
+) -> None:
+    one, names = recordings[0], HELIOS.sensor("acc").columns
+    rows = rows_of(one).select(pl.col(names) / 9.80665).with_columns(time_s=np.arange(one.n_rows) / 10)
+    rows.write_csv(tmp_path / "ann.csv")
+    out = ("--out", tmp_path / "events.csv", "--json")
+    _, shown, told = detect(bundle, tmp_path / "ann.csv", *out)
+    assert json.loads(shown)["counts"]["windows"] == 0
+    assert json.loads(shown)["events"] == {}
+    assert "try --acc-unit" in told
+    _, shown, told = detect(bundle, tmp_path / "ann.csv", *out, "--acc-unit", "g")
+    assert json.loads(shown)["counts"]["windows"] == 86
+    assert "try --acc-unit" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("other.csv", "time_s,heart_rate\n1,2\n", "expected columns of the device 'helios'"),
+        ("none.csv", "", "empty"),
+        ("gone.csv", None, "no such file"),
+    ],
+)
+def test_what_cannot_be_listened_to_is_refused(
+    detect: Run, bundle: Path, tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    out = tmp_path / "events.csv"
+    code, _, told = detect(bundle, tmp_path / name, "--out", out)
+    assert code == 2
+    assert message in told
+    assert not out.exists()
+
+
+def test_a_bundle_for_another_device_and_a_damaged_store_are_refused(
+    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path
+) -> None:
+    store = write_store([recordings], tmp_path / "store", source="a test").path
+    watch = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, members=1)
+    out = tmp_path / "events.csv"
+    assert "got 'helios'" in detect(watch, store, "--out", out)[2]
+    part = store / "rows" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-8] + b"12345678")
+    code, _, told = detect(bundle, store, "--out", out)
+    assert code == 2
+    assert "has changed since it was written" in told
+    assert not out.exists()
+
+
+def test_stretches_are_the_rows_of_the_recordings(recordings: Recordings, tmp_path: Path) -> None:
+    path = write_store([recordings[:1], recordings[1:]], tmp_path / "store", source="a test").path
+    stretches = list(iter_stretches(path, HELIOS))
+    assert [(stretch.id, stretch.subject, stretch.begins) for stretch in stretches] == [
+        ("SEQ_1", "ann", True),
+        ("SEQ_2", "ben", True),
+    ]
+    for number, stretch in enumerate(stretches):
+        for name, values in recordings[number].sensors.items():
+            assert np.array_equal(stretch.sensors[name], values, equal_nan=True)
