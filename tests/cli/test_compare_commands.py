@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bfrb.cli.compare import read_variants, show_comparison
+from bfrb.cli.tune import show_tuning
+from bfrb.errors import ConfigError
+
+
+def found(score: float, difference: tuple[float, float, float] | None = None) -> dict[str, Any]:
+    scores: dict[str, Any] = {"score": score, "interval": [score - 0.1, score + 0.1]}
+    if difference is not None:
+        scores |= {"difference": difference[0], "difference_interval": list(difference[1:])}
+    return {"changes": {}, "scenarios": {"all": scores}}
+
+
+RESULTS = {
+    "simulated": True,
+    "recordings": 90,
+    "subjects": 5,
+    "reference": "plain",
+    "variants": {
+        "plain": found(0.5),
+        "better": found(0.6, (0.1, 0.02, 0.18)),
+        "perhaps": found(0.51, (0.01, -0.05, 0.07)),
+    },
+}
+
+
+def test_a_comparison_says_what_is_sure_and_that_it_is_simulated(capsys: pytest.CaptureFixture[str]) -> None:
+    show_comparison(RESULTS)
+    shown = capsys.readouterr().out
+    assert "90 SIMULATED recordings of 5 subjects" in shown
+    lines = {line.split()[1]: line for line in shown.splitlines() if line.startswith("│")}
+    assert "+0.100" in lines["better"]
+    assert "+0.020 to +0.180" in lines["better"]
+    assert "yes" in lines["better"]
+    assert "no" in lines["perhaps"]
+    assert "yes" not in lines["plain"]
+
+
+def test_variants_come_from_a_file_or_from_the_sensors(tmp_path: Path) -> None:
+    sensors = read_variants(None, sensors=True, preset="baseline", changes=["training.epochs=2"])
+    assert list(sensors.variants) == ["imu", "imu_thm", "imu_tof", "all"]
+    assert sensors.run("imu").training.epochs == 2
+    path = tmp_path / "variants.toml"
+    path.write_text('changes = ["folds=4"]\n[variants]\na = []\nb = ["seed=3"]\n')
+    spec = read_variants(path, sensors=False, preset=None, changes=["seed=1"])
+    assert (spec.run("a").folds, spec.run("a").seed, spec.run("b").seed) == (4, 1, 3)
+    for both in (True, False):
+        with pytest.raises(ConfigError, match="--sensors"):
+            read_variants(path if both else None, sensors=both, preset=None, changes=[])
+
+
+def test_a_search_shows_its_best_trials_and_who_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    trials = [{"number": number, "values": {"seed": number}, "score": number / 10} for number in (1, 3, 2)]
+    show_tuning(
+        {
+            "simulated": False,
+            "scenario": "half",
+            "subjects": 9,
+            "judges": ["a", "b"],
+            "trials": trials,
+            "judged": {"all": {"score": 0.25, "interval": [0.2, 0.3]}},
+        }
+    )
+    shown = capsys.readouterr().out
+    assert shown.index("seed=3") < shown.index("seed=2") < shown.index("seed=1")
+    assert "the 2 of 9 subjects that no trial has seen" in " ".join(shown.split())
+    assert "0.200 to 0.300" in shown
