@@ -53,3 +53,31 @@ def test_every_window_is_labelled_as_if_it_were_alone(codes: list[list[int]], st
 def test_windows_need_a_row_label() -> None:
     with pytest.raises(DataError, match="'mood', found gesture"):
         label_windows(labelled([0, 0, 0]), 2, 1, annotation="mood")
+
+
+@given(
+    codes=st.lists(st.lists(st.integers(-1, 2), min_size=4, max_size=12), min_size=1, max_size=4),
+    context=st.integers(0, 6),
+)
+def test_context_changes_no_label_and_shows_what_came_before(codes: list[list[int]], context: int) -> None:
+    recordings = readable(codes)
+    plain, shown = label_windows(recordings, 4, 2), label_windows(recordings, 4, 2, context=context)
+    assert shown.table.equals(plain.table)
+    acc = shown.sensors["acc"].reshape(len(shown), context + 4, 3)
+    np.testing.assert_array_equal(acc[:, context:], plain.sensors["acc"].reshape(len(plain), 4, 3))
+    starts = {recordings.ids[number]: int(recordings.offsets[number]) for number in range(len(recordings))}
+    for window, name in enumerate(shown.ids):
+        parent, first = name.split("@")
+        known = min(context, int(first))
+        assert np.isnan(acc[window, : context - known]).all()
+        stop = starts[parent] + int(first)
+        np.testing.assert_array_equal(
+            acc[window, context - known : context], recordings.sensors["acc"][stop - known : stop]
+        )
+
+
+def readable(codes: list[list[int]]) -> Recordings:
+    """Labelled recordings whose accelerations are all different."""
+    bare = labelled(*codes)
+    acc = np.arange(3.0 * bare.n_rows).reshape(-1, 3) / 10
+    return Recordings(GALAXY_WATCH, {"acc": acc}, bare.offsets, bare.table, bare.annotations)

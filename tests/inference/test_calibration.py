@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfrb.config import EventSpec
+from bfrb.config import EventSpec, RunSpec, WindowSpec
 from bfrb.data.device import GALAXY_WATCH
 from bfrb.data.recordings import UNKNOWN, Annotation, Recordings
 from bfrb.errors import BundleError, DataError
 from bfrb.gestures import SEARLE_BEHAVIORS, LabelSet
-from bfrb.inference.bundle import Bundle
+from bfrb.inference.bundle import CHECKSUMS, SPEC, Bundle, writing_bundle
 from bfrb.inference.calibration import (
     Heard,
     count_events_of,
@@ -30,6 +31,7 @@ from bfrb.inference.calibration import (
 from bfrb.inference.event_scores import Aim, reliability, rules_from_others, score_events, sensitivity_curve
 from bfrb.inference.events import Answers, EventRule, decide_events
 from bfrb.inference.held_out import HeldOutPredictor
+from bfrb.inference.predictor import Predictor
 from bfrb.inference.stream import Stream
 from bfrb.metrics import EventCounts
 from bundles import make_bundle, make_recordings
@@ -183,13 +185,22 @@ def watch(folder: Path) -> Bundle:
     return Bundle.open(make_bundle(folder / "model", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
 
 
-def test_offline_answers_are_those_of_the_stream(tmp_path: Path) -> None:
-    bundle, recording = watch(tmp_path), continuous(np.repeat([0, 1, 0], [100, 60, 140]))
+def with_context(bundle: Bundle, context_s: float, out: Path) -> Bundle:
+    """The bundle, as if its windows had been shown with what came before."""
+    windows = WindowSpec(context_s=context_s)
+    with writing_bundle(out) as folder:
+        shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHECKSUMS))
+        (folder / SPEC).write_text(RunSpec(windows=windows).to_toml(), encoding="utf-8")
+    return Bundle.open(out)
+
+
+@pytest.mark.parametrize("context_s", [0.0, 1.3])
+def test_offline_answers_are_those_of_the_stream(tmp_path: Path, context_s: float) -> None:
+    bundle = with_context(watch(tmp_path), context_s, tmp_path / "shown")
+    recording = continuous(np.repeat([0, 1, 0], [100, 60, 140]))
     heard = listen_held_out(bundle, recording)[0]
     answers: list[Answers] = []
     predictor = HeldOutPredictor(bundle)
-    from bfrb.inference.predictor import Predictor
-
     stream = Stream(Predictor(bundle), EventRule(), on_answers=answers.append)
     stream.push(dict(recording.sensors))
     stream.finish()
