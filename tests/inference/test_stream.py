@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bfrb.config import EventSpec
+from bfrb.config import EventSpec, RunSpec, WindowSpec
 from bfrb.data.device import GALAXY_WATCH, HELIOS, Device
-from bfrb.data.recordings import Recordings
+from bfrb.data.recordings import Annotation, Recordings
 from bfrb.data.searle2021 import read_searle2021
 from bfrb.errors import DataError
 from bfrb.features.pipeline import FEATURES, compute_features
@@ -203,6 +204,18 @@ def test_a_feature_is_to_the_bit_what_it_is_for_a_recording_alone(name: str) -> 
     for number in range(len(windows)):
         alone = compute_features(windows[number], [name]).values
         assert np.array_equal(together[number], alone, equal_nan=True)
+
+
+@pytest.mark.parametrize("chunk", [1, 64, ROWS])
+def test_windows_that_are_shown_what_was_before_are_those_of_training(tmp_path: Path, chunk: int) -> None:
+    bundle = Bundle.open(make_bundle(tmp_path / "bundle", max_length=200, members=1))
+    vars(bundle)["spec"] = RunSpec(windows=WindowSpec(step_s=1.0, context_s=12.0))
+    predictor, values = Predictor(bundle), wear()
+    labels = Annotation(np.zeros(ROWS, dtype=np.int8), predictor.label_set.classes)
+    windows = predictor.cut(replace(recording(values), annotations={"gesture": labels}))
+    _, answers, _ = listen(predictor, EventRule(), values, chunk)
+    assert set(windows.lengths) == {170}
+    assert np.array_equal(answers, predictor.predict_each(windows).probabilities)
 
 
 def test_a_hub_gives_every_wearer_what_a_stream_of_their_own_would(helios: Predictor) -> None:
