@@ -14,7 +14,8 @@ from bfrb.gestures import SEARLE_BEHAVIORS, LabelSet
 from bfrb.inference.bundle import Bundle
 from bfrb.inference.events import Answers, Event, EventRule
 from bfrb.inference.stream import Stream
-from bfrb.reports.episodes import Episode, Heard, Listening, find_episodes, listen
+from bfrb.metrics.events import EventCounts
+from bfrb.reports.episodes import Episode, Heard, Listening, find_episodes, interval_of, listen
 from bfrb.reports.evaluation import collect
 from bfrb.reports.events import show_events
 from bfrb.reports.html import render
@@ -79,19 +80,35 @@ def test_events_are_counted_against_episodes() -> None:
     assert total.false_alarms_per_hour == pytest.approx(360.0)
     [delay_s] = total.delays_s
     assert delay_s == pytest.approx(2.5 + 2.0 - 1.0)
-    assert listening.sensitivity_interval is None
+    assert interval_of(listening.by_subject, "sensitivity") is None
 
 
-def test_a_higher_threshold_finds_no_more_and_alarms_no_more() -> None:
+def test_one_event_over_everything_finds_nothing() -> None:
+    total = Listening(plain_rule(), TWO, (heard("a", [0.9] * 100, (10.0, 20.0)),), 0).total
+    assert (total.found, total.events, total.right) == (0, 1, 0)
+
+
+def test_everybody_is_judged_by_rules_from_the_others() -> None:
     rng = np.random.default_rng(1)
-    several = tuple(heard(str(n), rng.random(200).round(2).tolist(), (20.0, 30.0), (90.0, 95.0)) for n in range(4))
-    listening = Listening(plain_rule(), TWO, several, 0)
-    found = [counts.found for _, counts in listening.curve]
-    assert found == sorted(found, reverse=True)
-    assert found[0] > found[-1]
-    interval = listening.sensitivity_interval
-    assert interval is not None
-    assert interval[0] <= listening.total.sensitivity <= interval[1]
+    several = []
+    for number in range(4):
+        probability = rng.uniform(0, 0.4, 600)
+        probability[100:140] = probability[300:340] = 0.9
+        several.append(heard(str(number), probability.tolist(), (100.0, 140.0), (300.0, 340.0)))
+    listening = Listening(plain_rule(), TWO, tuple(several), 0)
+    assert set(listening.rules) == {"0", "1", "2", "3"}
+    assert all(rule.subjects == 3 for rule in listening.rules.values())
+    total = EventCounts.total(list(listening.by_others_rules.values()))
+    assert (total.episodes, total.found) == (8, 8)
+    interval = interval_of(listening.by_others_rules, "sensitivity")
+    assert interval == (1.0, 1.0)
+    assert max(point["sensitivity"] or 0.0 for point in listening.curve) == 1.0
+    assert Listening(plain_rule(), TWO, tuple(several[:1]), 0).rules == {}
+
+
+def test_seconds_of_behaviour_are_counted_around_each_answer() -> None:
+    beside = heard("a", [0.1] * 10, (2.25, 4.0), (7.0, 7.5)).beside_truth(1.0)
+    assert beside.positive_s.tolist() == [0, 0, 0.75, 1, 0, 0, 0, 0.5, 0, 0]
 
 
 def test_what_is_heard_is_what_a_stream_of_the_held_out_members_says(bundle: Bundle, continuous: Recordings) -> None:
@@ -132,8 +149,8 @@ def test_a_rule_that_was_chosen_says_for_what() -> None:
 
 def test_nothing_found_is_told_as_such() -> None:
     section = show_events(Listening(plain_rule(), TWO, (heard("a", [0.1, 0.1], (0.0, 1.0)),), 0))
-    assert "It found 0 of 1 episode (0 %)" in " ".join(section.words)
-    assert section.figures[0].table.caption == "What other thresholds would give"
+    assert "0 of 1 episode found (0 %)" in " ".join(section.words)
+    assert [figure.table.caption for figure in section.figures] == ["Episodes and events of of a"]
 
 
 def test_real_recordings_can_be_listened_to(bundle: Bundle, real_data: Path) -> None:

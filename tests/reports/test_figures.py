@@ -45,7 +45,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "gain by class": lambda: figures.plot_gain_by_class(PER_CLASS, PER_CLASS),
     "gain by subject": lambda: figures.plot_gain_by_subject(["a", "b"], [0.1, 0.5], [0.4, 0.4]),
     "ablation": lambda: figures.plot_ablation({"without thm": (0.1, (0.05, 0.2)), "without tof": (0.0, None)}),
-    "detection": lambda: figures.plot_detection([3.0, 1.0], [0.9, 0.4], (1.0, 0.4)),
+    "detection": lambda: figures.plot_detection([3.0, 1.0], [0.9, 0.4], {"in use": (1.0, 0.4)}),
     "delays": lambda: figures.plot_delays([1.0, 5.0, -2.0]),
     "timeline": lambda: figures.plot_timeline([1.0, 2.0], [0.2, 0.8], 0.5, [(0.5, 2.0)], [(1.5, 2.5)]),
     "timeline of a day": lambda: figures.plot_timeline([1.0, 80_000.0], [0.2, 0.8], 0.5, [], []),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,8 +14,11 @@ from bfrb.config import WindowSpec
 from bfrb.data.recordings import Recordings
 from bfrb.data.sources import Source
 from bfrb.gestures import LabelSet
+from bfrb.inference import calibration
 from bfrb.inference.bundle import Bundle
+from bfrb.inference.calibration import HIT, count_events_of
 from bfrb.inference.evaluation import BOOTSTRAP_SEED
+from bfrb.inference.event_scores import Aim, rules_from_others, sensitivity_curve
 from bfrb.inference.events import Answers, Event, EventRule, decide_events
 from bfrb.inference.feed import Wearer
 from bfrb.inference.held_out import HeldOutPredictor
@@ -27,9 +30,6 @@ Floats = npt.NDArray[np.float64]
 
 LABEL = "gesture"
 """Row label with the episodes."""
-
-THRESHOLDS = tuple(float(value) for value in np.round(np.arange(0.05, 1.0, 0.05), 2))
-"""Values of `on` at which the trade between found episodes and false alarms is shown."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,19 @@ class Heard:
         return decide_events(self.answers, rule, label_set)
 
     def count(self, events: Sequence[Event]) -> EventCounts:
-        """What some events found; any overlap is a hit."""
+        """What some events found, by the same measure as everywhere: `HIT`."""
         episodes = np.array([(one.start_s, one.end_s) for one in self.episodes], dtype=np.float64).reshape(-1, 2)
         spans = np.array([(one.start_s, one.end_s) for one in events], dtype=np.float64).reshape(-1, 2)
         known_s = np.array([one.known_s for one in events], dtype=np.float64)
-        return count_events(episodes, spans, self.seconds / 3600, known_s=known_s)
+        return count_events(episodes, spans, self.seconds / 3600, known_s=known_s, overlap=HIT)
+
+    def beside_truth(self, step_s: float) -> calibration.Heard:
+        """The same with the seconds of behaviour that each answer stands for, to choose rules on."""
+        spans = np.array([(one.start_s, one.end_s) for one in self.episodes], dtype=np.float64).reshape(-1, 2)
+        starts, ends = self.answers.middle_s - step_s / 2, self.answers.middle_s + step_s / 2
+        shared_s = np.minimum(ends[:, None], spans[:, 1]) - np.maximum(starts[:, None], spans[:, 0])
+        positive_s = np.maximum(shared_s, 0.0).sum(axis=1)
+        return calibration.Heard(self.subject, self.answers, positive_s, step_s, spans, self.seconds / 3600)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +112,9 @@ class Listening:
     @cached_property
     def by_subject(self) -> dict[str, EventCounts]:
         """What the bundle's rule found, by person."""
-        return self._count(self.rule)
-
-    def _count(self, rule: EventRule) -> dict[str, EventCounts]:
         found: dict[str, list[EventCounts]] = {}
-        for one in self.heard:
-            found.setdefault(one.subject, []).append(one.count(one.decide(rule, self.label_set)))
+        for one, events in zip(self.heard, self.events, strict=True):
+            found.setdefault(one.subject, []).append(one.count(events))
         return {subject: EventCounts.total(parts) for subject, parts in found.items()}
 
     @property
@@ -118,31 +123,53 @@ class Listening:
         return EventCounts.total(list(self.by_subject.values()))
 
     @cached_property
-    def sensitivity_interval(self) -> tuple[float, float] | None:
-        """95 % interval of the share of episodes found, over resampled people; None with one person."""
-        return self._interval("sensitivity")
+    def aim(self) -> Aim:
+        """What rules are chosen for: the bundle's rate of false alarms and step, or the usual rate."""
+        usual = Aim()
+        rate, step_s = self.rule.false_alarms_per_hour, self.rule.spec.step_s
+        spec = usual.spec.model_copy(update={"step_s": step_s})
+        return Aim(usual.false_alarms_per_hour if rate is None else rate, spec)
 
     @cached_property
-    def false_alarm_interval(self) -> tuple[float, float] | None:
-        """95 % interval of the false alarms per hour, over resampled people; None with one person."""
-        return self._interval("false_alarms_per_hour")
-
-    def _interval(self, name: str) -> tuple[float, float] | None:
-        parts = list(self.by_subject.values())
-        if len(parts) < 2:
-            return None
-        return bootstrap_events(parts, lambda counts: getattr(counts, name), np.random.default_rng(BOOTSTRAP_SEED))
+    def _beside_truth(self) -> list[calibration.Heard]:
+        return [one.beside_truth(self.rule.spec.step_s) for one in self.heard]
 
     @cached_property
-    def curve(self) -> list[tuple[float, EventCounts]]:
-        """Everybody's counts at other values of `on`; `off` keeps its share of `on`."""
-        spec = self.rule.spec
-        share = spec.off / spec.on if spec.on else 0.0
-        counted = []
-        for on in THRESHOLDS:
-            changed = self.rule.model_copy(update={"spec": spec.model_copy(update={"on": on, "off": on * share})})
-            counted.append((on, EventCounts.total(list(self._count(changed).values()))))
-        return counted
+    def rules(self) -> dict[str, EventRule]:
+        """For every person a rule that was calibrated and chosen on the others; empty with one person."""
+        if len(self.by_subject) < 2:
+            return {}
+        return rules_from_others(self._beside_truth, self.label_set, self.aim)
+
+    @cached_property
+    def by_others_rules(self) -> dict[str, EventCounts]:
+        """What those rules found, by person."""
+        found = {name: [one for one in self._beside_truth if one.subject == name] for name in self.rules}
+        return {
+            name: EventCounts.total([count_events_of(one, self.rules[name], self.label_set) for one in parts])
+            for name, parts in found.items()
+        }
+
+    @cached_property
+    def curve(self) -> list[dict[str, float | None]]:
+        """Everybody's scores at one threshold after the other, each person calibrated by the others."""
+        return sensitivity_curve(self._beside_truth, self.rules, self.label_set) if self.rules else []
+
+
+def interval_of(counts: Mapping[str, EventCounts], name: str) -> tuple[float, float] | None:
+    """95 % interval of a score of everybody's counts over resampled people; None with one person.
+
+    Parameters
+    ----------
+    counts
+        By person.
+    name
+        The score: `sensitivity` or `false_alarms_per_hour`.
+    """
+    parts = list(counts.values())
+    if len(parts) < 2:
+        return None
+    return bootstrap_events(parts, lambda found: getattr(found, name), np.random.default_rng(BOOTSTRAP_SEED))
 
 
 def listen(bundle: Bundle, source: Source) -> Listening | None:

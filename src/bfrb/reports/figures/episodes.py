@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.reports.style import BAND, DASHES, GRID, MUTED, SERIES, WIDTH_IN, label, new_figure, share_axis, styled
+from bfrb.reports.style import (
+    BAND,
+    DASHES,
+    GRID,
+    MARKERS,
+    MUTED,
+    SERIES,
+    WIDTH_IN,
+    label,
+    new_figure,
+    share_axis,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,25 +35,27 @@ _LONG_S = 3 * _HOUR_S
 
 
 @styled
-def plot_detection(false_alarms: Sequence[float], sensitivity: Sequence[float], chosen: tuple[float, float]) -> Figure:
+def plot_detection(
+    false_alarms: Sequence[float], sensitivity: Sequence[float], rules: Mapping[str, tuple[float, float]]
+) -> Figure:
     """Share of the episodes that are found against false alarms per hour, for one threshold after the other.
 
     Parameters
     ----------
     false_alarms, sensitivity
-        By threshold: false alarms per hour, and share found.
-    chosen
-        The same of the rule in use.
+        By threshold, from one end to the other: false alarms per hour, and share found.
+    rules
+        The same of rules that are or could be in use, by name.
     """
-    figure = new_figure(WIDTH_IN * 0.66, 3.6)
+    figure = new_figure(WIDTH_IN * 0.66, 3.8)
     axes = figure.add_subplot()
-    order = np.lexsort((sensitivity, false_alarms))
-    axes.plot(np.asarray(false_alarms)[order], np.asarray(sensitivity)[order], color=SERIES[0], marker=".")
-    axes.plot([chosen[0]], [chosen[1]], "s", color=SERIES[1], markersize=8, clip_on=False, zorder=3)
-    axes.annotate("the rule in use", chosen, (9, -4), textcoords="offset points", fontsize=8.5)
+    axes.plot(false_alarms, sensitivity, color=SERIES[0], marker=".")
+    for number, (name, point) in enumerate(rules.items(), start=1):
+        axes.plot(*([value] for value in point), MARKERS[number], color=SERIES[number], markersize=8, label=label(name))
     axes.set_xlabel("false alarms per hour")
     axes.set_xlim(left=0)
     share_axis(axes, "y", "share of the episodes found")
+    figure.legend(loc="outside upper right", ncols=2)
     return figure
 
 
