@@ -27,7 +27,7 @@ from bfrb.simulate.sensors import (
 from bfrb.simulate.spec import BodySpec, SensorSpec, StudySpec
 from bfrb.simulate.study import Wearing, surroundings
 
-PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, tof_noise=0, tof_loss_share=0)
+PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, acc_scale=1, tof_noise=0, tof_loss_share=0)
 STILL_BODY = BodySpec(**dict.fromkeys(BodySpec.spreads(), 0.0), rocking=0.0)
 PERSON = Person(1, 25, True, False, False, 1.70, 0.27, 0.25)
 

@@ -97,7 +97,7 @@ _ON_BACK = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]]).T
 _ON_SIDE = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]]).T
 _PELVIS = {STRAIGHT: np.eye(3), LEAN: np.eye(3), BACK: _ON_BACK, SIDE: _ON_SIDE}
 # Means of (nod forward, lean to the dominant side, turn to the other side) of torso and head, in radians.
-_TORSO = {STRAIGHT: (0.02, 0.0, 0.0), LEAN: (0.70, -0.36, 0.05), BACK: (0.10, 0.0, 0.0), SIDE: (0.12, 0.0, 0.0)}
+_TORSO = {STRAIGHT: (0.02, 0.0, 0.0), LEAN: (0.70, -0.40, 0.05), BACK: (0.10, 0.0, 0.0), SIDE: (0.12, 0.0, 0.0)}
 _HEAD = {STRAIGHT: (0.05, 0.0, 0.0), LEAN: (0.75, -0.05, 0.0), BACK: (0.20, 0.0, 0.0), SIDE: (0.10, 0.12, 0.0)}
 
 

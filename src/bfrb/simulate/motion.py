@@ -91,9 +91,7 @@ def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Ge
     rate = TABLE.rate_hz[code] * np.exp(wide[:, 0])
     each = np.exp(rng.normal(0, 0.35, (size, 6)) + wide[:, 1:])
     roll = TABLE.amplitude[code][:, 3:]
-    amplitude = (
-        np.concatenate([TABLE.amplitude[code], spec.body.rocking * roll, spec.body.rocking * roll], axis=1) * each
-    )
+    amplitude = np.concatenate([TABLE.amplitude[code], body.rocking * _NOD_AND_YAW * roll], axis=1) * each
     since = clock.time_s - clock.ends_s[i, 1]
     wobble = 0.35 * np.sin(2 * np.pi * (0.31 * clock.time_s + rng.random(size)[i]))
     turns = (rate[i] * since + wobble)[:, None] * TABLE.ratios[code][i][:, [0, 1, 2, 3, 0, 2]]
@@ -103,8 +101,13 @@ def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Ge
     swell = 1 + 0.35 * np.sin(2 * np.pi * (0.45 * clock.time_s + rng.random(size)[i]))
     onset = minimum_jerk(since / 0.35) * swell
     moves: Floats = amplitude[i] * wave * onset[:, None]
-    moves[:, 4:] += body.tendons_rad * _quick(len(i), rng)[:, 1:] * (0.15 + 0.85 * minimum_jerk(since / 0.35))[:, None]
+    works = 0.15 + 0.85 * minimum_jerk(since / 0.35)
+    moves[:, 4:] += works[:, None] * body.tendons_rad * _NOD_AND_YAW * _quick(len(i), rng)[:, 1:]
     return moves
+
+
+_NOD_AND_YAW = np.array([1.2, 0.6])
+"""How the device rocks: more about the axis across the wrist than about the one out of the palm."""
 
 
 def _wander(clock: Clock, size: int, rng: np.random.Generator, channels: int) -> Floats:

@@ -63,7 +63,7 @@ def see(track: Track, solids: Solids, floor_m: Floats, layout: Layout) -> View:
 def measure_acc(force: Floats, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """(N, 3) readings on the grid of 1/256 m/s^2, from (N, 3) specific force."""
     bias = rng.normal(0, spec.acc_bias_m_s2, 3)
-    noisy = force + bias + rng.normal(0, spec.acc_noise_m_s2, force.shape)
+    noisy = spec.acc_scale * force + bias + rng.normal(0, spec.acc_noise_m_s2, force.shape)
     sensor = HELIOS.sensor("acc")
     return np.clip(np.rint(noisy * 256) / 256, sensor.low, sensor.high).astype(np.float32)
 
