@@ -150,17 +150,10 @@ class Predictor:
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
     def predict_each(self, recordings: Recordings) -> Predictions:
-        """Like `predict`, but each answer is, to the last bit, what it is for that recording alone.
+        """Like `predict`, but each answer is, to the last bit, what it is for that recording alone: for streams.
 
-        Networks may round differently in larger batches, so each of them is asked about one recording at a time; the
-        features are those of all recordings at once. For streams, whose answers come in batches that depend on timing.
-
-        Raises
-        ------
-        DataError
-            If the recordings are of another device.
-        BundleError
-            If a member fails.
+        Networks round differently in larger batches, so each is asked about one recording at a time; the features are
+        those of all recordings at once. Errors are those of `predict`.
         """
         self.check_device(recordings.device)
         asked = self._route(recordings)
