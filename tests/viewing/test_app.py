@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from bfrb.data.recordings import Recordings
 from bfrb.data.store import write_store
 from bfrb.errors import DataError
 from bfrb.gestures import SEARLE_BEHAVIORS
+from bfrb.inference.stream import Stream
+from bfrb.viewing import answers
 from bfrb.viewing import viewer as viewer_module
 from bfrb.viewing.viewer import Viewer
 from bundles import make_bundle, make_recordings
@@ -161,6 +164,30 @@ def test_the_course_of_a_continuous_recording_is_that_of_windows(open_page: Open
     windows = unlabelled.windows(50, course["end_rows"][1] - course["end_rows"][0])
     expected = page.viewer.predictor().predict(windows).probabilities
     np.testing.assert_allclose(np.array(course["probabilities"]).T, expected, atol=1e-4)
+
+
+def test_events_are_those_of_a_stream(open_page: OpenPage, tmp_path: Path) -> None:
+    continuous = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
+    unlabelled = continuous.with_table(continuous.table.drop("gesture"))
+    write_store([unlabelled], tmp_path / "watch", source="random")
+    page = open_page(tmp_path / "watch", make_bundle(tmp_path / "m", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+    stream = Stream(page.viewer.predictor())
+    expected = stream.push(dict(unlabelled.sensors)) + stream.finish()
+    assert expected
+    assert page.first("/answers")["events"] == [asdict(event) for event in expected]
+
+
+def test_of_a_long_recording_fewer_windows_and_no_events_are_given(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MIN_STEPS", "MAX_STEPS"):
+        monkeypatch.setattr(answers, name, 10)
+    continuous = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
+    write_store([continuous.with_table(continuous.table.drop("gesture"))], tmp_path / "watch", source="random")
+    page = open_page(tmp_path / "watch", make_bundle(tmp_path / "m", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+    course = page.first("/answers")
+    assert 5 < len(course["end_rows"]) <= 10
+    assert course["events"] is None
 
 
 def test_a_bundle_for_another_device_says_so(open_page: OpenPage, study: Path, tmp_path: Path) -> None:

@@ -9,14 +9,16 @@ import numpy.typing as npt
 def spread_over_rows(weights: npt.NDArray[np.float64], rows: int) -> npt.NDArray[np.float64]:
     """(B, T) weights of rows from (B, T') weights of stretches of rows, T' being T over a power of 2, rounded up.
 
+    All rows of a stretch get the same; the last stretch may be shorter, which does not make its rows weightier.
+
     Examples
     --------
-    >>> spread_over_rows(np.array([[0.75, 0.25]]), 3).tolist()
-    [[0.375, 0.375, 0.25]]
+    >>> spread_over_rows(np.array([[0.75, 0.25]]), 3).round(3).tolist()
+    [[0.429, 0.429, 0.143]]
     """
     size = 1
     while -(-rows // size) > weights.shape[1]:
         size *= 2
-    place = np.arange(rows) // size
-    spread: npt.NDArray[np.float64] = weights[:, place] / np.bincount(place)[place]
-    return spread
+    spread = weights[:, np.arange(rows) // size]
+    shares: npt.NDArray[np.float64] = spread / spread.sum(axis=1, keepdims=True)
+    return shares

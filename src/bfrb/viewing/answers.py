@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from bfrb.data.recordings import Recordings
 from bfrb.data.tables import make_table
+from bfrb.inference.events import Answers, EventRule
+from bfrb.inference.feed import Wearer
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.predictor import Predictor
+from bfrb.inference.stream import Stream
 
-MAX_STEPS = 600
+MIN_STEPS, MAX_STEPS, MAX_ANSWERS = 600, 3600, 12_000
+"""Windows of a continuous recording that are answered: the more, the fewer networks there are."""
+
 PREFIXES = 60
 SHORTEST_PREFIX = 5
 CONTINUOUS_TIMES = 4
@@ -32,8 +38,9 @@ def answer(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
 def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     """Probabilities as time goes on.
 
-    A continuous recording is cut into windows like those of training, further apart if there were too many; a
-    single gesture is answered from its first rows, from more of them, and at last from all.
+    A continuous recording is listened to as to a stream, with windows further apart than the bundle's event rule says
+    if there were too many; where they are not, the events of the rule are given too. A single gesture is answered from
+    its first rows, from more of them, and at last from all.
 
     Raises
     ------
@@ -41,20 +48,49 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
         If the bundle is for another device.
     """
     predictor.check_device(recording.device)
-    length, step = _window(predictor, recording)
-    continuous = is_continuous(predictor, recording) and recording.n_rows >= length
-    parts = recording.windows(length, step) if continuous else prefixes(recording)
-    ends = np.arange(len(parts)) * step + length if continuous else parts.lengths
-    probabilities = predictor.predict(parts).probabilities
-    return {
-        "kind": "windows" if continuous else "prefixes",
-        "window_rows": length if continuous else None,
-        "end_rows": ends.tolist(),
+    course = _listen(predictor, recording) if is_continuous(predictor, recording) else _grow(predictor, recording)
+    return course | {
         "classes": list(predictor.label_set.classes),
         "targets": predictor.label_set.is_target.tolist(),
-        "probabilities": probabilities.T.round(4).tolist(),
-        "attention": None if continuous else _attention(predictor, recording),
     }
+
+
+def _grow(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+    parts = prefixes(recording)
+    return {
+        "kind": "prefixes",
+        "window_rows": None,
+        "end_rows": parts.lengths.tolist(),
+        "probabilities": predictor.predict(parts).probabilities.T.round(4).tolist(),
+        "attention": _attention(predictor, recording),
+        "events": None,
+    }
+
+
+def _listen(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+    rule, rate_hz = EventRule.of(predictor.bundle), recording.device.row_rate_hz
+    most = min(MAX_STEPS, max(MIN_STEPS, MAX_ANSWERS // len(predictor.bundle.manifest.members)))
+    step_s = max(rule.spec.step_s, recording.n_rows / rate_hz / most)
+    wider = rule.model_copy(update={"spec": rule.spec.model_copy(update={"step_s": step_s})})
+    parts: list[Answers] = []
+    stream = Stream(predictor, wider, wearer=Wearer(handedness=_hand(recording)), on_answers=parts.append)
+    events = stream.push(dict(recording.sensors)) + stream.finish()
+    length_s = predictor.bundle.spec.windows.length_s
+    middle_s = [float(value) for part in parts for value in part.middle_s]
+    probabilities = [row for part in parts for row in part.probabilities.round(4).tolist()]
+    return {
+        "kind": "windows",
+        "window_rows": round(length_s * rate_hz),
+        "end_rows": [round((value + length_s / 2) * rate_hz) for value in middle_s],
+        "probabilities": np.array(probabilities).reshape(-1, len(predictor.label_set)).T.tolist(),
+        "attention": None,
+        "events": [asdict(event) for event in events] if step_s == rule.spec.step_s else None,
+    }
+
+
+def _hand(recording: Recordings) -> int | None:
+    known = "handedness" in recording.table.columns
+    return recording.table["handedness"].to_list()[0] if known else None
 
 
 def _attention(predictor: Predictor, recording: Recordings) -> list[float] | None:
@@ -67,16 +103,10 @@ def is_continuous(predictor: Predictor, recording: Recordings) -> bool:
     """Whether a recording holds many events rather than one gesture."""
     if recording.gestures is not None:
         return False
-    longest = predictor.bundle.manifest.max_length
+    longest, windows = predictor.bundle.manifest.max_length, predictor.bundle.spec.windows
+    if recording.n_rows < windows.length_s * recording.device.row_rate_hz:
+        return False
     return "gesture" in recording.annotations or recording.n_rows > CONTINUOUS_TIMES * longest
-
-
-def _window(predictor: Predictor, recording: Recordings) -> tuple[int, int]:
-    """Rows of a window, and from one to the next."""
-    windows, rate_hz = predictor.bundle.spec.windows, recording.device.row_rate_hz
-    return round(windows.length_s * rate_hz), max(
-        round(windows.step_s * rate_hz / 2), -(-recording.n_rows // MAX_STEPS)
-    )
 
 
 def prefixes(recording: Recordings) -> Recordings:

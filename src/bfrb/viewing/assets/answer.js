@@ -1,6 +1,7 @@
 // What the bundle answers: for the recording as a whole, and up to the cursor.
 
 import { clock, make } from "./dom.js";
+import { colour } from "./palette.js";
 import { nearest } from "./plots.js";
 
 const SHOWN_TRACES = 4, SHOWN_BARS = 8;
@@ -51,6 +52,12 @@ export class Answer {
     this.data = [this.times, sum, ...chosen.map((index) => course.probabilities[index])];
     const unit = course.kind === "windows" ? `in the ${clock(course.window_rows / rate, 0)} before` : "from the rows so far";
     return { name: "answer", title: "Probability", unit, channels: ["any looked for", ...chosen.map((index) => course.classes[index])], colours: [1, 0, 2, 3, 4] };
+  }
+
+  /** The lane of the events found, if the course has them. */
+  lanes() {
+    const { events } = this.course ?? {};
+    return events ? [{ name: "found", segments: events.map((event) => ({ from: event.start_s, to: event.end_s, text: event.label, colour: colour(1) })) }] : [];
   }
 
   /** The panel of the attention weights and its data, if the networks can tell. */

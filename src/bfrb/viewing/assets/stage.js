@@ -51,7 +51,7 @@ export class Stage {
       const described = await ask(this.base, { signal });
       present("stage");
       const traces = await askArrays(`${this.base}/traces?width=${Math.round(this.plots.width)}`, { signal });
-      this.begin(described, collection, number, traces, bundle?.device === collection.device ? 1 : 0);
+      this.begin(described, collection, number, traces, bundle?.device === collection.device ? 2 : 0);
       await this.labels.open(collection.labelled ? described.id : null, names(bundle, described));
       await this.predict(bundle, collection, signal);
     } catch (error) {
@@ -110,6 +110,7 @@ export class Stage {
       this.answer.show(await ask(`${this.base}/answer`, { signal }), this.described.known.gesture);
       const panel = this.answer.follow(await ask(`${this.base}/answers`, { signal }), this.rate);
       this.plots.add(panel, this.answer.data);
+      this.drawLanes();
       const attention = this.answer.attention(this.rate);
       if (attention) this.plots.add(attention.panel, attention.data);
       this.plots.setSelection(this.selection);
@@ -194,7 +195,7 @@ export class Stage {
 
   drawLanes() {
     if (!this.described) return;
-    this.lanes.build([...this.shading, ...(this.labels.recording === null ? [] : [ownLane(this.labels.all)])]);
+    this.lanes.build([...this.shading, ...this.answer.lanes(), ...(this.labels.recording === null ? [] : [ownLane(this.labels.all)])]);
     this.lanes.draw(this.range);
   }
 
