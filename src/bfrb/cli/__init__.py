@@ -18,6 +18,7 @@ from bfrb.cli.data import check, ingest
 from bfrb.cli.detect import detect
 from bfrb.cli.export import export
 from bfrb.cli.import_keras import import_keras
+from bfrb.cli.personalize import personalize
 from bfrb.cli.predict import evaluate, predict
 from bfrb.cli.report import report
 from bfrb.cli.serve import rehearse, serve
@@ -46,6 +47,7 @@ for command in (
     export,
     import_keras,
     ingest,
+    personalize,
     predict,
     rehearse,
     report,

@@ -32,6 +32,9 @@ def detect(
         list[str] | None, typer.Option("--set", help="key=value of the event rule, such as on=0.8.")
     ] = None,
     acc_unit: Annotated[str, typer.Option(help="Unit of the accelerations: m/s^2, g or mg.")] = "m/s^2",
+    wearer: Annotated[
+        str | None, typer.Option(help="Whose recordings these are, to use what `bfrb personalize` learnt of them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
@@ -48,7 +51,7 @@ def detect(
     summary = Summary()
     with progress("listening") as show:
         stretches = iter_stretches(recording, predictor.device, cast("Dataset", dataset), show)
-        heard = listen(predictor, stretches, rule, Wearer(units={"acc": acc_unit}))
+        heard = listen(predictor, stretches, rule, Wearer(units={"acc": acc_unit}, name=wearer))
         tables = _follow(heard, summary, predictor.label_set.classes)
         if probabilities is None:
             for _ in tables:

@@ -38,11 +38,14 @@ class Wearer:
         Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
     clock
         What disorder is put up with.
+    name
+        The wearer's name, if what the bundle has learnt of them shall be used (`bfrb personalize`).
     """
 
     handedness: int | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     clock: StreamSpec = field(default_factory=StreamSpec)
+    name: str | None = None
 
 
 class Feed:
@@ -70,6 +73,7 @@ class Feed:
         self._factors = check_units(wearer.units, device)
         self._sampler = Sampler(device, wearer.clock, self.counts)
         self._windower = Windower(device, cut, self.counts)
+        self.judged_rows = cut.length
         self._waiting: list[Sent] = []
         self._n_waiting = 0
         self._due_s = -math.inf

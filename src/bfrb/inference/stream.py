@@ -19,6 +19,7 @@ from bfrb.config import StreamSpec
 from bfrb.errors import DataError
 from bfrb.inference.events import Answers, Event, EventDecider, EventRule
 from bfrb.inference.feed import Feed, Wearer
+from bfrb.inference.personal import PersonalHead, describe
 from bfrb.inference.predictor import Predictor
 from bfrb.inference.samples import Sent
 from bfrb.inference.sampling import Counts
@@ -48,6 +49,8 @@ class Stream:
     ------
     ConfigError
         If a unit is not known.
+    BundleError
+        If the wearer is named, and the bundle has learnt nothing of them.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Stream:
         self.rule = decision or EventRule.of(predictor.bundle)
         self.wearer = wearer or Wearer()
         self._on_answers = on_answers
+        self._head = None if self.wearer.name is None else PersonalHead.of(predictor.bundle, self.wearer.name)
         self.reset()
 
     def reset(self) -> None:
@@ -108,6 +112,9 @@ class Stream:
 
     def hear(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with (W, K) answers for the next windows."""
+        if self._head is not None:
+            described = describe(windows.sensors, len(windows), self.feed.judged_rows)
+            probabilities = self._head.adapt(probabilities, described, self.predictor.label_set)
         answers = Answers(windows.middle_s, windows.known_s, probabilities, windows.fresh)
         if self._on_answers is not None:
             self._on_answers(answers)
