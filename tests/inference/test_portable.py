@@ -56,6 +56,7 @@ def test_the_description_fits_the_graphs(bundle: Path, tmp_path: Path, ensemble:
     assert set(described["graphs"]) == {graph.name for graph in graphs}
     for graph in graphs:
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        assert described["graphs"][graph.name]["inputs"] == [given.name for given in session.get_inputs()]
         for given in session.get_inputs():
             assert len(given.shape) == len(described["inputs"][given.name]["shape"])
             assert given.shape[2:] == described["inputs"][given.name]["shape"][2:]

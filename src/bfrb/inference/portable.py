@@ -104,6 +104,9 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
             "members": "average those whose required sensors all measured something in a recording, or all members "
             "where none's did; a merged graph averages all",
             "left hand": "mirror the sensors first" if manifest.mirror_left_hand else "as measured",
+            "upside down": "turn the sensors over first; the bundle's detector, which tells it, is not among the graphs"
+            if manifest.upside_down_threshold is not None
+            else "as measured",
         },
         "requires": {member.name: list(member.requires) for member in manifest.members},
         "simulated": manifest.simulated,
@@ -112,10 +115,11 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
 
 
 def describe_graph(path: Path) -> dict[str, Any]:
-    """Size, weights and operators of a graph."""
+    """Inputs, size, weights and operators of a graph."""
     model = onnx.load(path)
     operators = Counter(node.op_type for node in model.graph.node)
     return {
+        "inputs": [value.name for value in model.graph.input],
         "bytes": path.stat().st_size,
         "parameters": sum(math.prod(value.dims) for value in model.graph.initializer),
         "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
