@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from bfrb.config import FeatureSpec, RunSpec, TrainingSpec, TwoBranchSpec
 from bfrb.data.cmi import DEFAULT_MAX_ROWS
 from bfrb.data.csv_blocks import Progress
 from bfrb.data.device import Device
 from bfrb.data.recordings import Recordings
+from bfrb.data.relabel import relabelled
 from bfrb.data.sources import Source
 from bfrb.data.tables import read_table
 from bfrb.errors import DataError
@@ -31,7 +31,7 @@ from bfrb.inference.bundle import OUT_OF_FOLD
 logger = logging.getLogger(__name__)
 
 UPRIGHT, UPSIDE_DOWN = WEARING.classes
-_TURNED = "{}/turned"
+_TURNED = "/turned"
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,7 @@ class Held:
 def both_ways(source: Source, recordings: Recordings) -> Held:
     """The recordings as they are and turned over, labelled with which they are."""
     turned = turn_over(recordings, np.ones(len(recordings), dtype=bool))
-    ids = pl.Series("id", [_TURNED.format(name) for name in recordings.ids])
-    parts = (
-        recordings.with_table(recordings.table.with_columns(gesture=pl.lit(UPRIGHT))),
-        turned.with_table(turned.table.with_columns(ids, gesture=pl.lit(UPSIDE_DOWN))),
-    )
+    parts = (relabelled(recordings, UPRIGHT), relabelled(turned, UPSIDE_DOWN, _TURNED))
     return Held(Recordings.concat(parts), f"{source.describe()}, as recorded and turned over")
 
 
@@ -125,7 +121,8 @@ def held_out_answers(detector: Path, recordings: Recordings) -> npt.NDArray[np.f
     DataError
         If the detector was trained on other recordings.
     """
-    table = read_table(detector / OUT_OF_FOLD).filter(pl.col("scenario") == "all")
+    table = read_table(detector / OUT_OF_FOLD)
+    table = table.filter(table["scenario"] == "all")
     found = dict(zip(table["id"].to_list(), table[UPSIDE_DOWN].to_list(), strict=True))
     missing = [name for name in recordings.ids if name not in found]
     if missing:
