@@ -61,6 +61,8 @@ def assert_same(one: Recordings, other: Recordings) -> None:
 CLEAN = {
     "numbers": make_rows(),
     "texts": texts(make_rows()),
+    "thermopiles as texts": make_rows().with_columns(pl.col(THM).cast(pl.String)),
+    "numbers of all widths": make_rows().with_columns(pl.col(THM).cast(pl.Float32), pl.col(TOF[:9]).cast(pl.Int16)),
     "texts without readings": nulls(texts(make_rows()), (*THM, *TOF)),
     "columns without a type": nulls(make_rows(), (*THM, *TOF), pl.Null),
     "no proximity columns": make_rows().drop(*THM, *TOF),

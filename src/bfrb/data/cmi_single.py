@@ -29,9 +29,10 @@ _TABLE = {"id": pl.String, SUBJECT: pl.String} | {name: dtype for name, (dtype, 
 
 @dataclass(frozen=True)
 class _Layout:
-    """The sensors that a frame has columns of, and an expression for these columns as numbers."""
+    """The sensors that a frame has columns of, the places of these columns, and an expression for them as numbers."""
 
     sensors: tuple[Sensor, ...]
+    places: tuple[int, ...]
     numbers: pl.Expr
 
 
@@ -41,7 +42,8 @@ def _layout_of(columns: tuple[str, ...]) -> _Layout | None:
     names = [name for sensor in sensors for name in sensor.columns]
     if not {ID, SUBJECT, COUNTER, *names} <= set(columns) or not sensors or _UNUSUAL & set(columns):
         return None
-    return _Layout(sensors, pl.col(names).cast(pl.Float64))
+    place = {name: number for number, name in enumerate(columns)}
+    return _Layout(sensors, tuple(place[name] for name in names), pl.col(names).cast(pl.Float64))
 
 
 def clean_recording(frame: pl.DataFrame, subjects: pl.DataFrame) -> Recordings | None:
@@ -61,10 +63,22 @@ def clean_recording(frame: pl.DataFrame, subjects: pl.DataFrame) -> Recordings |
     if table is None:
         return None
     try:
-        sensors = _sensors(frame.select(layout.numbers).to_numpy(), layout.sensors)
+        sensors = _sensors(_numbers(frame, layout), layout.sensors)
         return Recordings(HELIOS, sensors, np.array([0, frame.height]), table) if sensors else None
     except (DataError, pl.exceptions.PolarsError):
         return None
+
+
+def _numbers(frame: pl.DataFrame, layout: _Layout) -> npt.NDArray[np.float64]:
+    """(N, C) The columns of all sensors as numbers, NaN where there is none."""
+    columns = frame.get_columns()
+    chosen = [columns[place] for place in layout.places]
+    if chosen[-1].dtype.is_numeric():
+        # A selection would take twice as long: it starts the machinery for large frames.
+        numbers = pl.DataFrame(chosen).to_numpy()
+        if numbers.dtype.kind in "fiu":
+            return numbers.astype(np.float64, copy=False)
+    return frame.select(layout.numbers).to_numpy()
 
 
 def _has_plain_types(frame: pl.DataFrame) -> bool:
