@@ -89,14 +89,14 @@ def test_nothing_cannot_be_calibrated_on() -> None:
     with pytest.raises(DataError, match="and some"):
         fit_isotonic(np.zeros(0), np.zeros(0))
     with pytest.raises(DataError, match="choose thresholds on"):
-        fit_rule([], TWO, 6.0, QUICK)
+        fit_rule([], TWO, 6.0, [QUICK])
     with pytest.raises(DataError, match="several subjects"):
-        rules_from_others(people(1, 0.5), TWO, Aim(6.0, QUICK))
+        rules_from_others(people(1, 0.5), TWO, Aim(6.0, (QUICK,)))
 
 
 def test_the_threshold_keeps_the_stated_rate() -> None:
     heard = people(4, 0.2)
-    loose, strict = (fit_rule(heard, TWO, rate, QUICK) for rate in (60.0, 2.0))
+    loose, strict = (fit_rule(heard, TWO, rate, [QUICK]) for rate in (60.0, 2.0))
     counts = [EventCounts.total([count_events_of(part, rule, TWO) for part in heard]) for rule in (loose, strict)]
     assert counts[0].false_alarms_per_hour <= 60.0
     assert counts[1].false_alarms_per_hour <= 2.0
@@ -130,13 +130,13 @@ def test_many_thresholds_find_what_a_stream_finds(
 def test_a_persons_own_recordings_do_not_touch_their_rule() -> None:
     heard = people(3, 0.5)
     changed = [someone("s0", 1.0 - heard[0].answers.probabilities[:, 0], heard[0].positive_s > 0), *heard[1:]]
-    before, after = (rules_from_others(some, TWO, Aim(6.0, QUICK)) for some in (heard, changed))
+    before, after = (rules_from_others(some, TWO, Aim(6.0, (QUICK,))) for some in (heard, changed))
     assert before["s0"] == after["s0"]
     assert before["s1"] != after["s1"]
 
 
 def test_better_answers_score_better_and_perfect_ones_fully() -> None:
-    aim = Aim(6.0, QUICK)
+    aim = Aim(6.0, (QUICK,))
     poor, good = (
         score_events(some, rules_from_others(some, TWO, aim), TWO) for some in (people(5, 0.1), people(5, 0.5))
     )
@@ -153,14 +153,14 @@ def test_better_answers_score_better_and_perfect_ones_fully() -> None:
 
 def test_isotonic_calibration_makes_claims_honest_on_other_people() -> None:
     heard = people(6, 0.5)
-    found = reliability(heard, rules_from_others(heard, TWO, Aim(6.0, QUICK)), TWO)
+    found = reliability(heard, rules_from_others(heard, TWO, Aim(6.0, (QUICK,))), TWO)
     assert found["error"] < 0.5 * found["error_uncalibrated"]
     assert sum(found["table"]["counts"]) == 6 * 480
 
 
 def test_along_the_curve_fewer_false_alarms_cost_episodes() -> None:
     heard = people(4, 0.4)
-    curve = sensitivity_curve(heard, rules_from_others(heard, TWO, Aim(6.0, QUICK)), TWO)
+    curve = sensitivity_curve(heard, rules_from_others(heard, TWO, Aim(6.0, (QUICK,))), TWO)
     assert curve[0]["sensitivity"] >= curve[-1]["sensitivity"]  # type: ignore[operator]
     assert all(point["false_alarms_per_hour"] >= 0 for point in curve)  # type: ignore[operator]
 

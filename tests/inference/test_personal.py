@@ -86,9 +86,12 @@ def test_the_head_is_the_penalised_logistic_regression_of_scikit_learn() -> None
     even = np.full_like(heard.answers.probabilities, 0.5)
     heard = replace(heard, answers=replace(heard.answers, probabilities=even))
     head = learn_head("anna", [(heard, described)], TWO, 1.0)
+    share = len(heard.episodes) / heard.positive_s.sum()
     scaled = np.clip((described - head.mean) / np.array(head.sd), -4, 4)
     columns = np.concatenate([np.ones((len(scaled), 1)), scaled], axis=1)
-    expected = linear_model.LogisticRegression(C=1.0, fit_intercept=False, tol=1e-10).fit(columns, heard.positive_s > 0)
+    expected = linear_model.LogisticRegression(C=share, fit_intercept=False, tol=1e-10).fit(
+        columns, heard.positive_s > 0
+    )
     np.testing.assert_allclose(head.weights, expected.coef_[0], atol=1e-4)
 
 

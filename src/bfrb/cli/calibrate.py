@@ -39,15 +39,19 @@ def calibrate(
     """
     from bfrb.data.sources import open_source
     from bfrb.inference.bundle import Bundle
-    from bfrb.inference.calibration import PATIENT, fit_rule, listen_held_out, write_with_rule
+    from bfrb.inference.calibration import SPECS, STEP_S, fit_rule, listen_held_out, write_with_rule
     from bfrb.inference.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
 
     opened = Bundle.open(bundle)
     source = open_source(data, cast("Dataset", dataset))
     check_device(opened, source.device.name)
     recordings = source.read()
-    aim = Aim(false_alarms, PATIENT.updated(set_ or []))
-    heard = listen_held_out(opened, recordings, aim.spec.step_s)
+    # What is set is the same in all of them; those that have become equal are one.
+    specs = tuple(dict.fromkeys(spec.updated(set_ or []) for spec in SPECS))
+    if any(spec.step_s != STEP_S for spec in specs):
+        raise ConfigError("step_s cannot be changed here", remedy="set it when events are detected")
+    aim = Aim(false_alarms, specs)
+    heard = listen_held_out(opened, recordings)
     labels = opened.label_set
     rules = rules_from_others(heard, labels, aim)
     simulated = recordings.simulated or opened.manifest.simulated
@@ -57,7 +61,7 @@ def calibrate(
     else:
         show_event_scores(scores)
     if out is not None:
-        rule = fit_rule(heard, labels, aim.false_alarms_per_hour, aim.spec)
+        rule = fit_rule(heard, labels, aim.false_alarms_per_hour, aim.specs)
         write_with_rule(opened, rule.model_copy(update={"simulated": simulated}), out, overwrite=overwrite)
         log.info("wrote %s", out)
 

@@ -37,8 +37,13 @@ HIT = Overlap(of_event=0.5)
 """An event is right if more than half of it lies in episodes, so that one event without an end finds nothing; an
 episode is found if any right event touches it."""
 
-PATIENT = EventSpec(step_s=1.0, smoothing_s=5.0, merge_s=10.0, minimum_s=3.0)
-"""Smoothing and durations for behaviours that last some seconds; thresholds are chosen on data."""
+STEP_S = 1.0
+
+SPECS = tuple(
+    EventSpec(step_s=STEP_S, smoothing_s=smoothing_s, merge_s=merge_s, minimum_s=3.0)
+    for smoothing_s, merge_s in ((0.0, 1.0), (2.0, 3.0), (5.0, 10.0))
+)
+"""Smoothing and durations for behaviours that last some seconds: quick, medium and slow to decide."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +74,7 @@ class Heard:
     hours: float
 
 
-def listen_held_out(bundle: Bundle, recordings: Recordings, step_s: float = PATIENT.step_s) -> list[Heard]:
+def listen_held_out(bundle: Bundle, recordings: Recordings, step_s: float = STEP_S) -> list[Heard]:
     """The answers for all windows of labelled continuous recordings, by members that had not seen their people.
 
     Raises
@@ -192,8 +197,10 @@ def _thinned(pooled: list[tuple[float, float, float]]) -> list[tuple[float, floa
     return [pooled[number] for number in kept]
 
 
-def fit_rule(heard: Sequence[Heard], label_set: LabelSet, false_alarms_per_hour: float, spec: EventSpec) -> EventRule:
-    """A rule with calibrated probabilities, and the threshold that finds most with no more false alarms than stated.
+def fit_rule(
+    heard: Sequence[Heard], label_set: LabelSet, false_alarms_per_hour: float, specs: Sequence[EventSpec]
+) -> EventRule:
+    """A rule with calibrated probabilities, and what finds most episodes with no more false alarms than stated.
 
     Parameters
     ----------
@@ -203,8 +210,8 @@ def fit_rule(heard: Sequence[Heard], label_set: LabelSet, false_alarms_per_hour:
         The classes.
     false_alarms_per_hour
         Over all these people; if no threshold is good enough, the highest is taken.
-    spec
-        Smoothing and durations, with the step the windows have.
+    specs
+        Smoothing and durations to choose among, with the step the windows have.
 
     Raises
     ------
@@ -216,20 +223,20 @@ def fit_rule(heard: Sequence[Heard], label_set: LabelSet, false_alarms_per_hour:
     truth = np.concatenate([part.positive_s / part.step_s for part in heard])
     knots, values = fit_isotonic(target_sums(heard, label_set), truth)
     rule = EventRule(
-        spec=spec,
         isotonic_from=knots,
         isotonic_to=values,
         false_alarms_per_hour=false_alarms_per_hour,
         subjects=len({part.subject for part in heard}),
         note=f"finds most episodes of held-out subjects with at most {false_alarms_per_hour:g} false alarms an hour",
     )
-    found = [EventCounts.total(counts) for counts in count_thresholds(heard, rule, label_set)]
-    allowed = [
-        (counts.found, on)
-        for counts, on in zip(found, THRESHOLDS, strict=True)
-        if counts.false_alarms_per_hour <= false_alarms_per_hour
-    ]
-    return with_threshold(rule, max(allowed)[1] if allowed else THRESHOLDS[-1])
+    best: tuple[int, float, EventRule] = (-1, 0.0, with_threshold(rule, THRESHOLDS[-1]))
+    for spec in specs:
+        tried = rule.model_copy(update={"spec": spec})
+        for on, parts in zip(THRESHOLDS, count_thresholds(heard, tried, label_set), strict=True):
+            counts = EventCounts.total(parts)
+            if counts.false_alarms_per_hour <= false_alarms_per_hour and (counts.found, on) > best[:2]:
+                best = (counts.found, on, with_threshold(tried, on))
+    return best[2]
 
 
 def with_threshold(rule: EventRule, on: float) -> EventRule:

@@ -12,7 +12,7 @@ from bfrb.config import EventSpec
 from bfrb.errors import DataError
 from bfrb.gestures import LabelSet
 from bfrb.inference.calibration import (
-    PATIENT,
+    SPECS,
     THRESHOLDS,
     Floats,
     Heard,
@@ -50,12 +50,12 @@ class Aim:
     ----------
     false_alarms_per_hour
         The rate that is put up with.
-    spec
-        Smoothing and durations.
+    specs
+        Smoothing and durations to choose among.
     """
 
     false_alarms_per_hour: float = 6.0
-    spec: EventSpec = PATIENT
+    specs: tuple[EventSpec, ...] = SPECS
 
 
 def rules_from_others(heard: Sequence[Heard], label_set: LabelSet, aim: Aim) -> dict[str, EventRule]:
@@ -71,7 +71,7 @@ def rules_from_others(heard: Sequence[Heard], label_set: LabelSet, aim: Aim) -> 
         raise DataError("expected several subjects, got one", remedy="choose thresholds on other people's recordings")
     return {
         subject: fit_rule(
-            [part for part in heard if part.subject != subject], label_set, aim.false_alarms_per_hour, aim.spec
+            [part for part in heard if part.subject != subject], label_set, aim.false_alarms_per_hour, aim.specs
         )
         for subject in subjects
     }

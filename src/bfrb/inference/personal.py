@@ -32,7 +32,7 @@ FOLDER = "personal"
 """Folder of the heads in a bundle."""
 
 STRENGTH = 1.0
-"""Pull of the head's weights towards 0, worth about one window's evidence."""
+"""Pull of the head's weights towards 0, worth about one episode's evidence."""
 
 _STEPS = 30
 _CLIP = 1e-4
@@ -137,7 +137,7 @@ def learn_head(
     label_set
         The classes.
     length_s
-        Length of a window: those that overlap count their share.
+        Length of a window: those that overlap count their share at most.
 
     Raises
     ------
@@ -150,7 +150,10 @@ def learn_head(
     described = np.concatenate([found for _, found in examples])
     claimed = np.concatenate([_sum(part.answers.probabilities[:, label_set.is_target]) for part in heard])
     truth = np.concatenate([part.positive_s / part.step_s for part in heard])
-    counted = np.concatenate([np.full(len(part.positive_s), min(1.0, part.step_s / length_s)) for part in heard])
+    # Windows of one episode are alike: all of them together count as one example, and other windows in proportion.
+    episodes = sum(len(part.episodes) for part in heard)
+    share = min(heard[0].step_s / length_s, episodes / max(float(truth.sum()), 1.0))
+    counted = np.full(len(described), share)
     mean, sd = described.mean(axis=0), np.maximum(described.std(axis=0), 0.05)
     columns = np.concatenate([np.ones((len(described), 1)), _scale(described, mean, sd)], axis=1)
     claimed = np.clip(claimed, _CLIP, 1 - _CLIP)
@@ -160,7 +163,7 @@ def learn_head(
         mean=tuple(mean.tolist()),
         sd=tuple(sd.tolist()),
         weights=tuple(weights.tolist()),
-        episodes=sum(len(part.episodes) for part in heard),
+        episodes=episodes,
         seconds=float(sum(part.hours for part in heard) * 3600),
     )
 

@@ -127,8 +127,8 @@ class Listening:
         """What rules are chosen for: the bundle's rate of false alarms and step, or the usual rate."""
         usual = Aim()
         rate, step_s = self.rule.false_alarms_per_hour, self.rule.spec.step_s
-        spec = usual.spec.model_copy(update={"step_s": step_s})
-        return Aim(usual.false_alarms_per_hour if rate is None else rate, spec)
+        specs = tuple(spec.model_copy(update={"step_s": step_s}) for spec in usual.specs)
+        return Aim(usual.false_alarms_per_hour if rate is None else rate, specs)
 
     @cached_property
     def _beside_truth(self) -> list[calibration.Heard]:
