@@ -145,11 +145,11 @@ class PhasePooling(nn.Module):
         super().__init__()
         self.attention = nn.Conv1d(channels, len(PHASES), 1)
 
-    def forward(self, x: Tensor, phases: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, T) rows and (B, P, T) logits of phases to (B, P * C)."""
+    def forward(self, x: Tensor, phases: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, T) rows and (B, P, T) logits of phases to (B, P * C), and (B, T) the weights, mean over phases."""
         scores = self.attention(x) + torch.log_softmax(phases, dim=1)
         weights = torch.softmax(scores.masked_fill(mask == 0, float("-inf")), dim=2)
-        return torch.matmul(weights, x.transpose(1, 2)).flatten(1)
+        return torch.matmul(weights, x.transpose(1, 2)).flatten(1), weights.mean(dim=1)
 
 
 def at_rows(values: Tensor, times: int, steps: int) -> Tensor:

@@ -65,7 +65,7 @@ class Stems(nn.Module):
         moved = self.first(motion, mask)
         rows = self.second(moved, halved)
         phases = self.phases(rows)
-        summary = self.pooling(rows, phases, quartered)
+        summary, attention = self.pooling(rows, phases, quartered)
         alone = self.head(summary)
         auxiliary = {
             "orientation": self.orientation(summary),
@@ -73,13 +73,15 @@ class Stems(nn.Module):
             "behavior": at_rows(self.behaviors(rows), _HALVED, steps),
         }
         if not self.proximity:
-            return Output(alone, auxiliary=auxiliary)
+            return Output(alone, auxiliary=auxiliary, attention=attention)
         near, known = _sense(self.proximity, inputs, mask)
         together = self.together(torch.cat([moved, self.nearby(near, mask)], dim=1), halved)
-        pooled = self.together_pooling(together, phases, quartered)
+        pooled, looked = self.together_pooling(together, phases, quartered)
         full = self.together_head(torch.cat([summary, pooled], dim=1))
         share = known[:, :, 0] * (1.0 - self.motion_share)
-        return Output(torch.lerp(alone, full, share), auxiliary=auxiliary, heads={"motion": alone})
+        attention = torch.lerp(attention, looked, share)
+        blended = torch.lerp(alone, full, share)
+        return Output(blended, auxiliary=auxiliary, heads={"motion": alone}, attention=attention)
 
     def decayed(self) -> list[nn.Parameter]:
         """Kernels of convolutions and dense layers; not of gates and attention."""

@@ -124,9 +124,9 @@ class Transformer(nn.Module):
             x = layer(x, mask)
         rows = self.norm(x).transpose(1, 2)
         phases = self.phases(rows)
-        summary = self.pooling(rows, phases, mask)
+        summary, attention = self.pooling(rows, phases, mask)
         auxiliary = {"orientation": self.orientation(summary), "phase": at_rows(phases, 2, steps)}
-        return Output(self.head(summary), auxiliary=auxiliary)
+        return Output(self.head(summary), auxiliary=auxiliary, attention=attention)
 
     def embed(self, inputs: Inputs, mask: Tensor) -> Tensor:
         """(B, C, T) sum of what stands for the groups, zero on padding."""
