@@ -5,8 +5,7 @@
 Training: batches of 32 sequences of 45 to 70 rows, forwards, backwards and one step, in one thread. Answering: one
 sequence of 70 rows through the exported graph, in one thread. The networks take turns, and the quickest round of each
 counts, because other programs may be running. Weights and inputs are random numbers. Exits with 1 if a bar is missed:
-`stems` learns at least half as fast as `two_branch`, and answers within a millisecond where that is how long its
-fastest rounds take.
+`stems` learns at least half as fast as `two_branch`, and takes at most half as long again to answer.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from bfrb.models import NETWORKS, Shape, build_network
 from bfrb.training.executors import LocalProcesses
 
 BATCH, ROWS = 32, 70
-SPEED_BAR, MILLISECONDS_BAR = 0.5, 1.0
+LEARNING_BAR, ANSWERING_BAR = 0.5, 1.5
 
 
 def main() -> int:
@@ -63,8 +62,9 @@ def main() -> int:
             f"{name:18s} {weights:9,d} weights, learns {learnt:5.0f} sequences/s ({ratio:.2f} of two_branch), "
             f"answers in {1e3 * answer_s[name]:.2f} ms"
         )
-    fast = step_s["two_branch"] / step_s["stems"] >= SPEED_BAR and 1e3 * answer_s["stems"] <= MILLISECONDS_BAR
-    return 0 if fast else 1
+    learns = step_s["two_branch"] / step_s["stems"] >= LEARNING_BAR
+    answers = answer_s["stems"] / answer_s["two_branch"] <= ANSWERING_BAR
+    return 0 if learns and answers else 1
 
 
 def count_channels(features: tuple[str, ...]) -> int:
@@ -123,6 +123,7 @@ def session(name: str, shape: Shape, spec: RunSpec, template: onnx.ModelProto) -
     graph = fill_template(template, {key: value.numpy() for key, value in member.state_dict().items()})
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
     ready = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     branches = {branch: rng.normal(size=(1, ROWS, shape.channels[branch])) for branch in member.standardisers}
