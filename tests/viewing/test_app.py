@@ -17,6 +17,8 @@ from bfrb.data.recordings import Recordings
 from bfrb.data.store import write_store
 from bfrb.errors import DataError
 from bfrb.gestures import SEARLE_BEHAVIORS
+from bfrb.inference.bundle import Bundle
+from bfrb.inference.held_out import read_fold_of
 from bfrb.inference.stream import Stream
 from bfrb.viewing import answers
 from bfrb.viewing import viewer as viewer_module
@@ -142,6 +144,17 @@ def test_the_answer_is_the_predictors(page: Page) -> None:
     assert [entry["probability"] for entry in found["classes"]] == pytest.approx(predictions.probabilities[0], abs=1e-4)
     targets = [entry["probability"] for entry in found["classes"] if entry["target"]]
     assert found["target"] == pytest.approx(sum(targets), abs=1e-3)
+
+
+def test_an_answer_says_whether_the_person_was_in_the_training(
+    open_page: OpenPage, bundle: Path, tmp_path: Path
+) -> None:
+    made = make_recordings(2)
+    known = min(read_fold_of(Bundle.open(bundle)))
+    table = made.table.with_columns(pl.Series("subject", [known, "a stranger"]))
+    write_store([made.with_table(table)], tmp_path / "both", source="random")
+    page = open_page(tmp_path / "both", bundle)
+    assert [page.ask(f"{LIST}/{number}/answer").json["seen"] for number in range(2)] == [True, False]
 
 
 def test_the_course_of_a_gesture_ends_with_its_answer(page: Page) -> None:

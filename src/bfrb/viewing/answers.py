@@ -11,6 +11,7 @@ from bfrb.data.recordings import Recordings
 from bfrb.data.tables import make_table
 from bfrb.inference.events import Answers, EventRule
 from bfrb.inference.feed import Wearer
+from bfrb.inference.held_out import read_fold_of
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.predictor import Predictor
 from bfrb.inference.stream import Stream
@@ -25,14 +26,15 @@ CONTINUOUS_TIMES = 4
 
 
 def answer(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
-    """Probabilities of all classes for one recording as a whole.
+    """Probabilities of all classes for one recording as a whole, and whether its person was in the training.
 
     Raises
     ------
     DataError
         If the bundle is for another device.
     """
-    return _describe(predictor.predict(recording), 0)
+    seen = str(recording.subjects[0]) in read_fold_of(predictor.bundle)
+    return _describe(predictor.predict(recording), 0) | {"seen": seen}
 
 
 def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, Any]:

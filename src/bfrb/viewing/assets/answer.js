@@ -28,6 +28,7 @@ export class Answer {
     this.bars = order.map((index) => this.bar(whole.classes[index], index, truth));
     const verdict = make("p", { class: "verdict" }, make("b", { textContent: whole.gesture }), ` ${percent(whole.confidence)}`,
       make("br"), make("span", { class: "hint", textContent: `any of the behaviours looked for: ${percent(whole.target)}` }));
+    if (whole.seen) verdict.append(make("br"), make("span", { class: "hint", textContent: "This person was in the training: expect less of others." }));
     const roots = this.bars.map(({ root }) => root), rest = roots.slice(SHOWN_BARS);
     this.box.replaceChildren(verdict, make("ol", { class: "bars" }, ...roots.slice(0, SHOWN_BARS)));
     if (rest.length) this.box.append(make("details", {}, make("summary", { textContent: `${rest.length} more` }), make("ol", { class: "bars" }, ...rest)));
