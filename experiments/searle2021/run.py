@@ -5,7 +5,7 @@
 FOLDER is the cloned repository of the recordings. Without a bundle, one is trained as `spec.toml` says on the folds in
 `folds.csv`, which leave out one person each. All methods answer the same windows: 5 s long, every second, in whole
 recordings. The table of windows takes every fifth of them, so that none overlap. Thresholds and calibration that judge
-a person come from the other nine. RESULTS gets `scores.json`, which `expected.json` shows as it was.
+a person come from the other nine. RESULTS gets `scores.json`; `expected.json` is one.
 """
 
 from __future__ import annotations

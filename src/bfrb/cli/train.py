@@ -23,7 +23,7 @@ def train(
     source: Annotated[Path, typer.Argument(help="A store, a folder or a file with labelled recordings.")],
     out: Annotated[Path, typer.Option(help="Where the bundle shall be.")],
     preset: Annotated[
-        str, typer.Option(help="quick, baseline, benchmark, deployable, or a .toml file with a run spec.")
+        str, typer.Option(help="quick, baseline, benchmark, deployable, watch, or a .toml file with a run spec.")
     ] = "quick",
     folds: Annotated[str | None, typer.Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
     networks: Annotated[str | None, typer.Option(help="Names, separated by commas.")] = None,

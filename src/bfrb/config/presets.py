@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bfrb.config.features import BENCHMARK_ROTATION, FeatureSpec
-from bfrb.config.networks import TwoBranchSpec
-from bfrb.config.run import RunSpec
+from bfrb.config.networks import ContextSpec, TwoBranchSpec
+from bfrb.config.run import RunSpec, WindowSpec
 from bfrb.config.spec import read_toml
 from bfrb.config.training import AuxiliarySpec, TrainingSpec, VariationSpec
 from bfrb.errors import ConfigError
@@ -56,10 +56,29 @@ PRESETS = {
         features=FeatureSpec(mirror_left_hand=True),
         training=_BENCHMARK_TRAINING,
     ),
+    "watch": RunSpec(
+        folds="subject",
+        networks=("context",),
+        length_percentile=100.0,
+        windows=WindowSpec(context_s=60.0),
+        training=TrainingSpec(
+            optimizer="adamw",
+            learning_rate=3e-3,
+            schedule="cosine",
+            weight_decay=1.0,
+            mixup_alpha=0.0,
+            label_smoothing=0.05,
+            epochs=6,
+            stopping="last_epoch",
+            variation=VariationSpec(change_wrist=0.5),
+        ),
+        context=ContextSpec(dropout=0.3),
+    ),
 }
 """`baseline` is the published ensemble; `quick` trains in minutes on two cores, to try things; `benchmark` is meant to
 score best, and knows the compass direction, which was the same for everybody in the CMI study; `deployable` is the
-same without it, so that it answers alike whatever direction a wearer faces."""
+same without it, so that it answers alike whatever direction a wearer faces; `watch` is for continuous recordings, such
+as those of Searle et al. 2021: 5 s windows with the minute before them."""
 
 
 def read_preset(name: str) -> RunSpec:

@@ -39,11 +39,9 @@ episode is found if any right event touches it."""
 
 STEP_S = 1.0
 
-SPECS = tuple(
-    EventSpec(step_s=STEP_S, smoothing_s=smoothing_s, merge_s=merge_s, minimum_s=3.0)
-    for smoothing_s, merge_s in ((0.0, 1.0), (2.0, 3.0), (5.0, 10.0))
-)
-"""Smoothing and durations for behaviours that last some seconds: quick, medium and slow to decide."""
+SPECS = (EventSpec(step_s=STEP_S, smoothing_s=5.0, merge_s=10.0, minimum_s=3.0),)
+"""Smoothing and durations for behaviours that last some seconds. More may be given to choose among; on ten people that
+chose worse than none (docs/realtime.md)."""
 
 
 @dataclass(frozen=True, eq=False)
