@@ -2,8 +2,8 @@
 
 Trees learn the gesture from summaries of simulated recordings only (gravity, movement, warmth and nearness in the
 pause and in the gesture) and name it in the labelled real recordings of DATA, a file or folder in the CMI layout.
-It takes a few minutes on one core, where `run.py` needs ten on two. The pause and the gesture are taken as labelled, which makes
-the task easier than the one of `run.py`.
+It takes a few minutes on one core, where `run.py` needs ten on two. The pause and the gesture are taken as labelled,
+which makes the task easier than the one of `run.py`.
 """
 
 from __future__ import annotations
