@@ -15,7 +15,7 @@ from bfrb.training.variation import VARIATIONS, Variation, vary
 from bfrb.training.vary_readings import blur_tof, lose_pixels, shake_acc, shake_quaternion, warm_skin
 from bfrb.training.vary_sensors import lose_piece, lose_proximity, lose_quaternion, lose_site, lose_thm, lose_tof
 from bfrb.training.vary_time import crop, shift, stretch_time
-from bfrb.training.vary_wearing import tilt_device, turn_heading
+from bfrb.training.vary_wearing import change_wrist, tilt_device, turn_heading
 from bundles import make_recordings
 from made_up import random_recordings
 
@@ -105,6 +105,14 @@ def test_a_tilted_device_sees_the_same_world() -> None:
     np.testing.assert_allclose(after, before, atol=1e-4)
     for name in ("acc_magnitude", "angular_distance", "linear_acc_magnitude"):
         np.testing.assert_allclose(feature(tilted, name), feature(recordings, name), atol=2e-3)
+
+
+def test_on_the_other_wrist_the_arm_turns_the_other_way() -> None:
+    recordings = make_recordings(4, device=GALAXY_WATCH)
+    other = change_wrist(recordings, 1.0, np.random.default_rng(1)).sensors
+    mirror = np.float32([-1, 1, 1])
+    np.testing.assert_array_equal(other["acc"], recordings.sensors["acc"] * mirror)
+    np.testing.assert_array_equal(other["gyr"], recordings.sensors["gyr"] * -mirror)
 
 
 def test_a_tilted_gyroscope_turns_like_the_accelerometer() -> None:
