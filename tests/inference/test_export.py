@@ -94,6 +94,12 @@ def test_what_lies_on_padding_does_not_matter(template: onnx.ModelProto) -> None
     assert attention[1, 2] == 0
 
 
+def test_a_graph_promises_no_number_of_rows(template: onnx.ModelProto) -> None:
+    graph = onnx.load_model_from_string(fill(template, random_member(0)))
+    (attention,) = (value for value in graph.graph.output if value.name == "attention")
+    assert [bool(size.dim_param) for size in attention.type.tensor_type.shape.dim] == [True, True]
+
+
 def test_a_graph_says_nothing_of_the_files_it_was_traced_from(template: onnx.ModelProto) -> None:
     graph = fill(template, random_member(0))
     assert b".py" in template.SerializeToString()

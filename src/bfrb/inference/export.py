@@ -128,7 +128,7 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec) -> onnx.ModelProt
 
 
 def _free_time(model: onnx.ModelProto) -> None:
-    """Say that attention has any number of rows: the exporter claims those of its example."""
+    """Say that attention has any number of rows: exporter and optimizer claim those of the example."""
     for value in model.graph.output:
         if value.name == _ATTENTION:
             value.type.tensor_type.shape.dim[1].dim_param = "attended_rows"
@@ -151,7 +151,9 @@ def fill_template(template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[A
         # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
         optimized = optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
     _leave_out_notes(optimized)
-    return simplify(optimized)
+    graph = simplify(optimized)
+    _free_time(graph)
+    return graph
 
 
 def _leave_out_notes(model: onnx.ModelProto) -> None:
