@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bfrb.config import EventSpec, RunSpec, WindowSpec
@@ -104,7 +104,8 @@ def test_the_threshold_keeps_the_stated_rate() -> None:
     assert loose.spec.on < strict.spec.on
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
+@example(rows=[(6, 1), (4, 0), (0, 1), (6, 1)], smoothing_s=0.0, merge_s=2.0, minimum_s=0.0)
 @given(
     st.lists(st.tuples(st.integers(0, 10), st.integers(0, 9)), min_size=1, max_size=40),
     st.sampled_from([0.0, 1.5]),

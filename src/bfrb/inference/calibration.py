@@ -285,30 +285,29 @@ def find_spans(answers: Answers, smoothed: Floats, spec: EventSpec) -> tuple[Flo
     half_s = spec.step_s / 2
     spans: list[tuple[float, float]] = []
     known_s: list[float] = []
-    for first, stop, fresh in _runs(smoothed >= spec.off, answers.fresh):
+    segments, latest = np.cumsum(answers.fresh), -1
+    for first, stop in _runs(smoothed >= spec.off, answers.fresh):
         peaks = np.maximum.accumulate(smoothed[first:stop]) >= spec.on
         if not peaks[-1]:
             continue
         begin_s, ends_s = float(answers.middle_s[first] - half_s), answers.middle_s[first:stop] + half_s
-        if spans and not fresh and begin_s - spans[-1][1] <= spec.merge_s:
+        if spans and segments[first] == latest and begin_s - spans[-1][1] <= spec.merge_s:
             begin_s, known = spans.pop()[0], known_s.pop()
         else:
             known = np.inf
         enough = peaks & (ends_s - begin_s >= spec.minimum_s)
         known_s.append(min(known, float(answers.known_s[first + int(enough.argmax())])) if enough.any() else known)
         spans.append((begin_s, float(ends_s[-1])))
+        latest = int(segments[first])
     kept = np.isfinite(np.array(known_s, dtype=np.float64))
     return np.array(spans, dtype=np.float64).reshape(-1, 2)[kept], np.array(known_s, dtype=np.float64)[kept]
 
 
-def _runs(above: npt.NDArray[np.bool_], fresh: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
-    """First and last window (not included) of every run, and whether a break lies between it and the run before."""
+def _runs(above: npt.NDArray[np.bool_], fresh: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """First window of every run, and the one after its last; a break in the data ends a run."""
     begins = above & np.concatenate([[True], ~above[:-1] | fresh[1:]])
     ends = above & np.concatenate([~above[1:] | fresh[1:], [True]])
-    breaks, before = np.cumsum(fresh), -1
-    for first, last in zip(np.flatnonzero(begins).tolist(), np.flatnonzero(ends).tolist(), strict=True):
-        yield first, last + 1, bool(breaks[first] != before)
-        before = breaks[last]
+    yield from zip(np.flatnonzero(begins).tolist(), (np.flatnonzero(ends) + 1).tolist(), strict=True)
 
 
 def write_with_rule(bundle: Bundle, rule: EventRule, out: Path, *, overwrite: bool = False) -> None:
