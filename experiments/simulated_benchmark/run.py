@@ -32,6 +32,7 @@ def run(*arguments: str) -> None:
 def compare(name: str, out: Path, workers: int) -> dict[str, Any]:
     """Simulate a study where it is not there yet, and compare the variants on it."""
     study, results = out / f"{name}_study", out / name
+    out.mkdir(parents=True, exist_ok=True)
     if not study.exists():
         run("simulate", str(study), *STUDIES[name], "--format", "parquet")
     files = ("--variants", str(HERE / f"{name}.toml"), "--folds", str(HERE / f"{name}.folds.csv"))
