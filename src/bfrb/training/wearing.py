@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.config import FeatureSpec, RunSpec, TrainingSpec, TwoBranchSpec
+from bfrb.config import FeatureSpec, RunSpec, StemsSpec, TrainingSpec
 from bfrb.data.cmi import DEFAULT_MAX_ROWS
 from bfrb.data.csv_blocks import Progress
 from bfrb.data.device import Device
@@ -89,9 +89,9 @@ def detector_spec(spec: RunSpec) -> RunSpec:
     return RunSpec(
         seed=spec.seed,
         folds=spec.folds,
-        networks=("two_branch",),
+        networks=("stems",),
         length_percentile=spec.length_percentile,
-        features=FeatureSpec(imu=("acc", "gyr"), proximity=("thm", "tof_statistics"), mirror_left_hand=True),
+        features=FeatureSpec(rotation=("gravity_direction", "angular_velocity", "gyr"), mirror_left_hand=True),
         windows=spec.windows,
         training=TrainingSpec(
             learning_rate=2e-3,
@@ -103,12 +103,16 @@ def detector_spec(spec: RunSpec) -> RunSpec:
             label_smoothing=0.0,
             class_weights=False,
         ),
-        two_branch=TwoBranchSpec(
-            widths=(16, 32),
-            recurrent_units=16,
-            head_units=(32,),
-            head_dropouts=(0.3,),
-            lose_proximity=0.35,
+        stems=StemsSpec(
+            filters=3,
+            motion_width=16,
+            thm_width=8,
+            image_widths=(8, 16),
+            site_width=8,
+            tof_width=24,
+            trunk_widths=(32, 48),
+            head_units=32,
+            lose_group=0.3,
         ),
     )
 
