@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,37 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bfrb.cli import main
 from bfrb.data.store import Store
 from cmi_files import assert_same, labelled_study, write_study
-
-
-class Result:
-    """Exit code and what was printed."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-
-Bfrb = Callable[..., Result]
-
-
-@pytest.fixture
-def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
-    """Run a command in this process; a traceback would come out as the exception itself."""
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["bfrb", *map(str, arguments)])
-        monkeypatch.setattr("logging.root.handlers", [])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return Result(int(stopped.value.code or 0), *capsys.readouterr())
-
-    return run
+from typed_commands import Bfrb
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,40 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bfrb.cli import main
 from bfrb.data.device import GALAXY_WATCH, HELIOS
 from bfrb.gestures import CMI_GESTURES, SEARLE_BEHAVIORS
 from bundles import make_bundle
+from typed_commands import Bfrb
 
 WINNER = ("cmi", "first_place_oof_compare.csv")
-
-
-class Result:
-    """Exit code and what was printed."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.out)
-
-
-Bfrb = Callable[..., Result]
-
-
-@pytest.fixture
-def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
-    """Run a command in this process; a traceback would come out as the exception itself."""
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["bfrb", *map(str, arguments)])
-        monkeypatch.setattr("logging.root.handlers", [])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return Result(int(stopped.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")

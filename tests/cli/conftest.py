@@ -1,0 +1,12 @@
+"""What the tests of commands share."""
+
+from __future__ import annotations
+
+import pytest
+
+from typed_commands import Bfrb, runner
+
+
+@pytest.fixture
+def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
+    return runner(monkeypatch, capsys)
