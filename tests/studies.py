@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bfrb.config import PRESETS
-from bfrb.data.device import Device
-from bfrb.data.recordings import Recordings
+from bfrb.data.sources import HeldSource
 from bundles import make_recordings
 
 TINY = PRESETS["quick"].updated(
@@ -27,27 +25,10 @@ TINY = PRESETS["quick"].updated(
 
 
 @dataclass(frozen=True)
-class InMemory:
+class InMemory(HeldSource):
     """A source of recordings that are there already."""
 
-    recordings: Recordings
-
-    @property
-    def device(self) -> Device:
-        return self.recordings.device
-
-    @property
-    def simulated(self) -> bool:
-        return self.recordings.simulated
-
-    def describe(self) -> str:
-        return "made up"
-
-    def read(self) -> Recordings:
-        return self.recordings
-
-    def batches(self, max_rows: int = 0, progress: object = None) -> Iterator[Recordings]:
-        yield self.recordings
+    origin: str = "made up"
 
 
 def make_study(count: int = 24, subjects: int = 6) -> InMemory:

@@ -21,14 +21,14 @@ import numpy.typing as npt
 
 from bfrb.config import RunSpec
 from bfrb.data.recordings import Recordings
-from bfrb.data.sources import read
+from bfrb.data.sources import HeldSource, read
 from bfrb.data.tables import read_table
 from bfrb.inference.bundle import OUT_OF_FOLD
 from bfrb.inference.predictor import load
 from bfrb.simulate.spec import named_spec
 from bfrb.simulate.study import simulate_study
 from bfrb.training.crossval import RunOptions, cross_validate
-from bfrb.training.wearing import UPSIDE_DOWN, Held, both_ways, detector_spec
+from bfrb.training.wearing import UPSIDE_DOWN, both_ways, detector_spec
 
 REAL_FILES = ("train_sample.csv", "test.csv")
 SENSORS = {"all": (), "imu": ("thm", "tof")}
@@ -49,7 +49,7 @@ def main() -> None:
     print(f"{'shown':34s} {'sure from':>9s} {'precision':>10s} {'recall':>8s}")
     with tempfile.TemporaryDirectory() as folder:
         detector = Path(folder) / "detector"
-        pairs = both_ways(Held(study, "simulated"), study)
+        pairs = both_ways(HeldSource(study, "simulated"), study)
         cross_validate(pairs, detector_spec(RunSpec(folds=3)), detector, options=RunOptions(workers=options.workers))
         for scenario in SENSORS:
             table = read_table(detector / OUT_OF_FOLD)
@@ -65,7 +65,7 @@ def judge_real(detector: Path, recordings: Recordings) -> None:
     """Show the detector real recordings both ways."""
     predictor = load(detector)
     for scenario, lost in SENSORS.items():
-        shown = both_ways(Held(recordings, "real"), recordings).read().without(*lost)
+        shown = both_ways(HeldSource(recordings, "real"), recordings).read().without(*lost)
         answers = predictor.predict(shown).probabilities[:, predictor.label_set.classes.index(UPSIDE_DOWN)]
         tell(f"real, {len(recordings)} both ways, {scenario}", answers, np.array(shown.gestures) == UPSIDE_DOWN)
 

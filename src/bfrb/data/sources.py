@@ -103,6 +103,46 @@ class Searle2021Source:
             progress(1.0)
 
 
+@dataclass(frozen=True)
+class HeldSource:
+    """A source of recordings that are in memory already.
+
+    Parameters
+    ----------
+    recordings
+        The recordings.
+    origin
+        Where they come from.
+    """
+
+    recordings: Recordings
+    origin: str
+
+    @property
+    def device(self) -> Device:
+        """The device they are of."""
+        return self.recordings.device
+
+    @property
+    def simulated(self) -> bool:
+        """Whether they come from a simulator."""
+        return self.recordings.simulated
+
+    def describe(self) -> str:
+        """Where they come from."""
+        return self.origin
+
+    def read(self) -> Recordings:
+        """All of them."""
+        return self.recordings
+
+    def batches(self, max_rows: int = DEFAULT_MAX_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
+        """Views of at most `max_rows` rows."""
+        yield from self.recordings.batches(max_rows)
+        if progress is not None:
+            progress(1.0)
+
+
 def open_source(path: Path | str, dataset: Dataset = "auto", demographics: Path | str | None = None) -> Source:
     """What lies at a path: a store, recordings in the CMI layout, or a cloned Searle 2021 folder.
 

@@ -15,14 +15,13 @@ import numpy as np
 from bfrb.config import CompareSpec, RunSpec
 from bfrb.data.folds import Folds
 from bfrb.data.recordings import Recordings
-from bfrb.data.sources import Source
+from bfrb.data.sources import HeldSource, Source
 from bfrb.data.tables import read_table
 from bfrb.errors import ConfigError
 from bfrb.inference.bundle import FOLDS, OUT_OF_FOLD, Bundle
 from bfrb.inference.evaluation import Answers, answers_by_scenario
 from bfrb.metrics import bootstrap_difference, bootstrap_interval, competition_score
 from bfrb.training.crossval import RunOptions, cross_validate, draw_folds, labelled
-from bfrb.training.wearing import Held
 from bfrb.training.workspace import write_whole
 
 logger = logging.getLogger(__name__)
@@ -81,7 +80,7 @@ def compare(
     answers: dict[str, dict[str, Answers]] = {}
     for name, variant in spec.variants.items():
         options.on_variant(name)
-        shown = Held(recordings.without(*variant.without), source.describe())
+        shown = HeldSource(recordings.without(*variant.without), source.describe())
         run = replace(options.run, templates=out / "templates")
         bundle = _trained(shown, spec.run(name), out / name, folds, run)
         answers[name] = answers_by_scenario(read_table(bundle.file(OUT_OF_FOLD)), bundle.label_set)
@@ -135,7 +134,7 @@ def _judge(answers: Answers, reference: Answers | None, bundle: Bundle) -> dict[
     return found
 
 
-def _trained(source: Held, spec: RunSpec, place: Path, folds: Folds, options: RunOptions) -> Bundle:
+def _trained(source: HeldSource, spec: RunSpec, place: Path, folds: Folds, options: RunOptions) -> Bundle:
     """The bundle of a variant, trained now or earlier."""
     if not place.exists():
         cross_validate(source, spec, place, folds=folds, options=options)

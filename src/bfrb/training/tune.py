@@ -20,7 +20,7 @@ from bfrb.config import TuneSpec
 from bfrb.config.tuning import RangeSpec, Value
 from bfrb.data.folds import Folds, make_folds
 from bfrb.data.recordings import Recordings
-from bfrb.data.sources import Source
+from bfrb.data.sources import HeldSource, Source
 from bfrb.data.tables import read_table
 from bfrb.errors import ConfigError
 from bfrb.inference.bundle import OUT_OF_FOLD, Bundle
@@ -28,7 +28,6 @@ from bfrb.inference.evaluation import answer_scenarios, score_scenarios
 from bfrb.inference.predictor import load
 from bfrb.training.compare import hash_recordings
 from bfrb.training.crossval import RunOptions, cross_validate, draw_folds, labelled
-from bfrb.training.wearing import Held
 from bfrb.training.workspace import write_whole
 
 logger = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ def tune(source: Source, spec: TuneSpec, out: Path, options: TuneOptions | None 
     recordings = labelled(source.read(), spec.run({}))
     judges = _settle(out, recordings, spec)
     is_judge = np.isin(recordings.subjects, judges)
-    searched = Held(recordings[~is_judge], f"{source.describe()}, without {len(judges)} judging subjects")
+    searched = HeldSource(recordings[~is_judge], f"{source.describe()}, without {len(judges)} judging subjects")
     study = _open_study(out, spec)
     _search(study, searched, spec, out, options)
     best = study.best_trial
@@ -108,7 +107,7 @@ def judge(bundle: Path, recordings: Recordings) -> dict[str, Any]:
     return {name: {"score": found["score"], "interval": found["interval"]} for name, found in scores.items()}
 
 
-def _search(study: optuna.Study, source: Held, spec: TuneSpec, out: Path, options: TuneOptions) -> None:
+def _search(study: optuna.Study, source: HeldSource, spec: TuneSpec, out: Path, options: TuneOptions) -> None:
     """Make the trials that are still to be made."""
     folds = draw_folds(source.recordings, spec.run({}))
     run = RunOptions(workers=options.run.workers, templates=out / "templates", on_status=options.run.on_status)

@@ -8,20 +8,15 @@ wearers of a study who really wore it upside down are shown the wrong way round,
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from bfrb.config import FeatureSpec, RunSpec, StemsSpec, TrainingSpec
-from bfrb.data.cmi import DEFAULT_MAX_ROWS
-from bfrb.data.csv_blocks import Progress
-from bfrb.data.device import Device
 from bfrb.data.recordings import Recordings
 from bfrb.data.relabel import relabelled
-from bfrb.data.sources import Source
+from bfrb.data.sources import HeldSource, Source
 from bfrb.data.tables import read_table
 from bfrb.errors import DataError
 from bfrb.features.wearing import turn_over
@@ -34,51 +29,11 @@ UPRIGHT, UPSIDE_DOWN = WEARING.classes
 _TURNED = "/turned"
 
 
-@dataclass(frozen=True)
-class Held:
-    """A source of recordings that are in memory already.
-
-    Parameters
-    ----------
-    recordings
-        The recordings.
-    origin
-        Where they come from.
-    """
-
-    recordings: Recordings
-    origin: str
-
-    @property
-    def device(self) -> Device:
-        """The device they are of."""
-        return self.recordings.device
-
-    @property
-    def simulated(self) -> bool:
-        """Whether they come from a simulator."""
-        return self.recordings.simulated
-
-    def describe(self) -> str:
-        """Where they come from."""
-        return self.origin
-
-    def read(self) -> Recordings:
-        """All of them."""
-        return self.recordings
-
-    def batches(self, max_rows: int = DEFAULT_MAX_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
-        """Views of at most `max_rows` rows."""
-        yield from self.recordings.batches(max_rows)
-        if progress is not None:
-            progress(1.0)
-
-
-def both_ways(source: Source, recordings: Recordings) -> Held:
+def both_ways(source: Source, recordings: Recordings) -> HeldSource:
     """The recordings as they are and turned over, labelled with which they are."""
     turned = turn_over(recordings, np.ones(len(recordings), dtype=bool))
     parts = (relabelled(recordings, UPRIGHT), relabelled(turned, UPSIDE_DOWN, _TURNED))
-    return Held(Recordings.concat(parts), f"{source.describe()}, as recorded and turned over")
+    return HeldSource(Recordings.concat(parts), f"{source.describe()}, as recorded and turned over")
 
 
 def detector_spec(spec: RunSpec) -> RunSpec:
@@ -137,11 +92,11 @@ def held_out_answers(detector: Path, recordings: Recordings) -> npt.NDArray[np.f
     return np.array([found[name] for name in recordings.ids])
 
 
-def turned_upright(recordings: Recordings, source: Source, detector: Path, threshold: float) -> Held:
+def turned_upright(recordings: Recordings, source: Source, detector: Path, threshold: float) -> HeldSource:
     """The recordings, with those turned over that a detector of other subjects is sure were made upside down."""
     which = held_out_answers(detector, recordings) >= threshold
     if which.any():
         logger.info(
             "%d of %d recordings look as if the device was worn upside down, and are turned", which.sum(), len(which)
         )
-    return Held(turn_over(recordings, which), source.describe())
+    return HeldSource(turn_over(recordings, which), source.describe())
