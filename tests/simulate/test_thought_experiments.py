@@ -11,7 +11,7 @@ from bfrb.simulate.arm import Pose, Track, draw_arm, follow, solve_arm
 from bfrb.simulate.body import SKIN, Solids, draw_posture, still_solids
 from bfrb.simulate.design import LEAN, MOVES, STRAIGHT, Person, Plan
 from bfrb.simulate.frames import about, minimum_jerk, quaternion_of
-from bfrb.simulate.motion import move_arm
+from bfrb.simulate.motion import move_arm, recoil
 from bfrb.simulate.posing import target_pose
 from bfrb.simulate.realism import turn_rates
 from bfrb.simulate.scene import FAR_M, helios_layout
@@ -27,7 +27,7 @@ from bfrb.simulate.sensors import (
 from bfrb.simulate.spec import BodySpec, SensorSpec, StudySpec
 from bfrb.simulate.study import Wearing, surroundings
 
-PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, acc_scale=1, tof_noise=0, tof_loss_share=0)
+PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, acc_scale=1, knock_share=0, tof_noise=0, tof_loss_share=0)
 STILL_BODY = BodySpec(**dict.fromkeys(BodySpec.spreads(), 0.0), rocking=0.0)
 PERSON = Person(1, 25, True, False, False, 1.70, 0.27, 0.25)
 
@@ -99,10 +99,45 @@ def test_a_sphere_in_front_is_seen_at_its_distance_and_nowhere_else() -> None:
     here = Track(np.zeros((1, 3)), np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
     view = see(here, sphere, np.array([-1.0]), helios_layout(*layout()))
     middle = view.distance[0, 0].reshape(8, 8)
-    assert middle[3:5, 3:5] == pytest.approx(0.10, abs=0.001)
+    cosine = view.forward[0].reshape(8, 8)[3, 3]
+    assert middle[3:5, 3:5] == pytest.approx(0.15 * cosine - np.sqrt(0.05**2 - 0.15**2 * (1 - cosine**2)), abs=1e-5)
     assert middle[0, 0] == FAR_M
     assert view.distance[0, 1].reshape(8, 8)[0, 3] < FAR_M  # the sensor towards the hand sees it at its inner edge
     assert view.distance[0, 1].reshape(8, 8)[7, 3] == FAR_M
+
+
+def test_a_flat_wall_gives_the_same_reading_in_all_pixels() -> None:
+    nothing = Solids(np.zeros((1, 1, 3)), np.eye(3)[None, None], np.full((1, 1, 3), 1e-4), np.array([SKIN], np.int8))
+    down = np.diag([1.0, -1.0, -1.0])[None]
+    here = Track(np.array([[0, 0, 0.10]]), down, np.zeros((1, 3)), np.zeros((1, 3)))
+    view = see(here, nothing, np.array([0.0]), helios_layout(*layout()))
+    rays_m = view.distance[0, 0]
+    assert rays_m.max() > 1.2 * rays_m.min()
+    steps = measure_tof(view, PERFECT, np.random.default_rng(0))[0, 0]
+    assert steps == pytest.approx(0.10 / PERFECT.tof_range_m * 249, abs=1)
+
+
+def test_the_field_of_view_is_that_of_the_sensor_sheet() -> None:
+    rays = helios_layout(*layout()).rays[0].reshape(8, 8, 3)
+    between_outer_pixels_rad = np.arccos(rays[3, 0, [0, 2]] @ rays[3, 7, [0, 2]])
+    assert between_outer_pixels_rad * 8 / 7 == pytest.approx(np.radians(60), rel=0.01)
+
+
+def test_knocks_come_as_often_as_told_and_read_what_was_ever_published() -> None:
+    spec, starts = SensorSpec(knock_share=0.25), np.arange(0, 40_000, 40)
+    still = np.tile([0.0, 0.0, STANDARD_GRAVITY_M_S2], (40_000, 1))
+    knocked = np.abs(measure_acc(still, starts, spec, np.random.default_rng(0)) - still).max(axis=1) > 1.5
+    per_sequence = knocked.reshape(-1, 40).sum(axis=1)
+    assert per_sequence.max() == 1
+    assert per_sequence.mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_a_hand_springs_back_when_a_pull_ends_and_only_then() -> None:
+    turns = np.linspace(3.0, 4.0, 200, endpoint=False)
+    spring = recoil(turns)
+    assert np.abs(spring[:60]).max() > 5 * np.abs(spring[150:]).max()
+    np.testing.assert_array_equal(spring, recoil(turns.copy()))
+    assert len({round(float(np.abs(recoil(turns + pull)).max()), 6) for pull in range(20)}) == 20
 
 
 def test_the_side_sensors_see_with_their_rows_across_the_forearm() -> None:
@@ -193,7 +228,7 @@ def everything(track: Track, solids: Solids) -> dict[str, np.ndarray]:
     view = see(track, solids, np.zeros(len(track.place)), helios_layout(*layout()))
     nowhere = np.zeros(len(track.place))
     return {
-        "acc": measure_acc(force, PERFECT, np.random.default_rng(0)),
+        "acc": measure_acc(force, np.array([0]), PERFECT, np.random.default_rng(0)),
         "quaternion": measure_quaternion(track.rotation, nowhere, np.eye(3), nowhere > 0),
         "thm": warmth_seen(view).astype(np.float32),
         "tof": measure_tof(view, PERFECT, np.random.default_rng(0)),

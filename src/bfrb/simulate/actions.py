@@ -105,7 +105,7 @@ ACTIONS: dict[str, Action] = {
         swivel_rad=0.50, up_m=0.030, away_m=0.030, roll_rad=0.15, rate_hz=0.40, holds="cup",
     ),
     "Feel around in tray and pull out an object": Action(
-        ROOM, (0.10, 0.42, 0.14), (0.0, 0.0, -1.0), flex_rad=0.35, reach=0.85,
+        ROOM, (0.10, 0.50, 0.16), (0.0, 0.0, -1.0), flex_rad=0.9, reach=0.9,
         swivel_rad=0.25, across_m=0.035, up_m=0.025, away_m=0.012, roll_rad=0.20, rate_hz=0.9,
         ratios=(1.3, 1.0, 0.7, 0.8), wander_m=0.03,
     ),
@@ -140,7 +140,7 @@ ACTIONS: dict[str, Action] = {
         ratios=(0.6, 1.0, 0.73, 0.8), wander_m=0.05,
     ),
     "Write name on leg": Action(
-        THIGH, (0.0, -0.078, 0.26), (0.0, 1.0, 0.0), flex_rad=0.45, reach=0.92,
+        THIGH, (0.0, -0.078, 0.26), (0.0, 1.0, 0.0), flex_rad=0.15, reach=0.92,
         swivel_rad=0.30, up_m=0.022, across_m=0.020, roll_rad=0.10, rate_hz=1.4,
         ratios=(0.6, 1.0, 0.73, 0.8), wander_m=0.025,
     ),

@@ -217,5 +217,5 @@ def arm_solids(person: Person, shoulder: Floats, track: Track, code: Ints, flex_
         np.stack([part[0] for part in parts]),
         np.stack([part[1] for part in parts]),
         np.stack([np.broadcast_to(part[2], track.wrist.shape) for part in parts]),
-        np.array([CLOTHES, SKIN, SKIN, SKIN, SKIN, OBJECT], dtype=np.int8),
+        np.array([SKIN if person.bare_arms else CLOTHES, SKIN, SKIN, SKIN, SKIN, OBJECT], dtype=np.int8),
     )

@@ -98,8 +98,8 @@ _ON_SIDE = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]]).T
 _PELVIS = {STRAIGHT: np.eye(3), LEAN: np.eye(3), BACK: _ON_BACK, SIDE: _ON_SIDE}
 # Means of (nod forward, lean to the dominant side, turn to the other side) of torso and head, in radians.
 _TORSO = {STRAIGHT: (0.02, 0.0, 0.0), LEAN: (0.70, -0.40, 0.05), BACK: (0.10, 0.0, 0.0), SIDE: (0.12, 0.0, 0.0)}
-_HEAD = {STRAIGHT: (0.05, 0.0, 0.0), LEAN: (0.75, -0.05, 0.0), BACK: (0.20, 0.0, 0.0), SIDE: (0.10, 0.12, 0.0)}
-
+_HEAD = {STRAIGHT: (0.05, 0.0, 0.0), LEAN: (0.75, -0.05, 0.0), BACK: (0.20, 0.0, 0.0), SIDE: (0.10, 0.20, 0.0)}
+"""On the side a pillow lifts the head."""
 
 # Where a loose elbow hangs: shares of right, front and top of the torso, and of the room's up.
 _ELBOW = {
@@ -122,7 +122,9 @@ def draw_posture(person: Person, plan: Plan, spec: BodySpec, rng: np.random.Gene
     angles = habit + rng.normal(0, spec.posture_within_rad, (size, 2, 3))
     mean = np.array([[_TORSO[code], _HEAD[code]] for code in range(4)])[plan.orientation]
     pelvis = np.array([_PELVIS[code] for code in range(4)])[plan.orientation]
-    return pose_body(person, plan.orientation, pelvis, mean + angles)
+    spread = np.array([0.0, 0.0, spec.roll_back_rad, spec.roll_side_rad])[plan.orientation]
+    roll = spread * (0.8 * rng.normal(0, 1, 4)[plan.orientation] + 0.6 * rng.normal(0, 1, size))
+    return pose_body(person, plan.orientation, pelvis @ about(2, roll), mean + angles)
 
 
 def pose_body(person: Person, orientation: npt.NDArray[np.int64], pelvis: Floats, angles: Floats) -> Posture:

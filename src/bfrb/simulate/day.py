@@ -262,7 +262,7 @@ def _measure(
     heading = facing_rad[0] + (facing_rad[1] - facing_rad[0]) * turn
     tilt = about(0, rng.normal(0, spec.sensors.tilt_error_rad)) @ about(1, rng.normal(0, spec.sensors.tilt_error_rad))
     return {
-        "acc": measure_acc(force[step // 2 :: step], spec.sensors, rng),
+        "acc": measure_acc(force[step // 2 :: step], whole, spec.sensors, rng),
         "quaternion": measure_quaternion(rows.rotation, heading, tilt, np.zeros(len(seconds), dtype=bool)),
         "thm": measure_thm(warmth_seen(view), whole, spec.sensors, rng),
         "tof": measure_tof(view, spec.sensors, rng),

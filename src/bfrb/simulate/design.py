@@ -99,6 +99,8 @@ class Person:
         Whether there are neither thermopiles nor time of flight.
     missing
         Number of sequences that were lost.
+    bare_arms
+        Whether the sleeves are short.
     """
 
     number: int
@@ -113,6 +115,7 @@ class Person:
     no_fifth: float = 0.0
     no_proximity: bool = False
     missing: int = 0
+    bare_arms: bool = False
 
     @property
     def name(self) -> str:

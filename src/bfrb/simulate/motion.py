@@ -101,9 +101,20 @@ def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Ge
     swell = 1 + 0.35 * np.sin(2 * np.pi * (0.45 * clock.time_s + rng.random(size)[i]))
     onset = minimum_jerk(since / 0.35) * swell
     moves: Floats = amplitude[i] * wave * onset[:, None]
+    spring = body.recoil_m * np.exp(wide[:, 1])[i] * onset * TABLE.skew[code][i] * recoil(turns[:, 0])
+    moves[:, [0, 2]] += spring[:, None] * np.stack([np.ones(size), rng.normal(0, 0.8, size)], axis=1)[i]
     works = 0.15 + 0.85 * minimum_jerk(since / 0.35)
     moves[:, 4:] += works[:, None] * body.tendons_rad * _NOD_AND_YAW * _quick(len(i), rng)[:, 1:]
     return moves
+
+
+def recoil(turns: Floats) -> Floats:
+    """(N,) The spring of a hand when a pull ends, by how many pulls there were: in some a little, in some a lot."""
+    pull = np.floor(turns)
+    since = turns - pull
+    strength = np.modf(np.abs(np.sin(12.9898 * pull) * 43758.5453))[0] * 2
+    ring: Floats = strength * np.exp(-7.0 * since) * np.sin(2 * np.pi * 4.2 * since)
+    return ring
 
 
 _NOD_AND_YAW = np.array([1.2, 0.6])

@@ -18,6 +18,9 @@ _UP = np.array([0.0, 0.0, 1.0])
 _SWIVELS_RAD = np.linspace(-0.9, 2.1, 16)
 _FLEXES_RAD = np.array([-0.6, -0.3, 0.0, 0.3])
 _CLEARANCE_M = 0.04
+_HABIT = (0.3, 0.3, 0.6, 0.6)
+"""Discomfort of a swivel that is not one's own, by posture."""
+
 _HEAVY = (1.7, 1.7, 0.8, 1.6)
 """Discomfort of an elbow held up against gravity by the length of the upper arm, by posture; beds carry it."""
 
@@ -48,6 +51,7 @@ def draw_spread(plan: Plan, spec: StudySpec, rng: np.random.Generator) -> Floats
     within = np.array([body.landmark_within_m] * 3 + [body.palm_within] * 3 + [body.swivel_within_rad])
     habit = habits(rng, 7) * 0.7 + rng.normal(0, 1, 7) * 0.7
     result: Floats = habit[plan.gesture] * between + rng.normal(0, 1, (len(plan), 7)) * within
+    result[:, 3:] *= np.array([1.0, 1.0, *body.lying])[plan.orientation, None]
     return result
 
 
@@ -107,7 +111,8 @@ def _most_comfortable(arm: Arm, posture: Posture, body: Solids, hand: Hand) -> t
     for swivel, flex in zip(swivels, flexes, strict=True):
         bend = np.maximum(TABLE.flex_rad[hand.code] + flex, -0.2)
         pose = _reaching(arm, posture, hand, swivel + hand.swivel_rad, bend)
-        effort = 0.3 * (swivel - TABLE.swivel_rad[hand.code]) ** 2 + 0.8 * flex**2
+        own = np.array(_HABIT)[posture.orientation]
+        effort = own * (swivel - TABLE.swivel_rad[hand.code]) ** 2 + 0.8 * flex**2
         costs.append(_discomfort(arm, posture, body, hand.palm, pose) + effort)
         poses.append(pose)
     best = np.argmin(costs, axis=0), np.arange(len(hand.tip))

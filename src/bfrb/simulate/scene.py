@@ -38,10 +38,13 @@ class Layout:
         (5, 3) places in metres.
     rays
         (5, 64, 3) unit directions of the pixels, row-wise.
+    forward
+        (5, 64) cosines of the angles between the pixels and the middles of their sensors.
     """
 
     origin: Floats
     rays: Floats
+    forward: Floats
 
 
 @lru_cache(maxsize=8)
@@ -65,7 +68,8 @@ def helios_layout(field_rad: float, tilt_rad: float) -> Layout:
     angle = (np.arange(_SIDE) - 3.5) / _SIDE * field_rad
     v, u = np.meshgrid(np.tan(angle), np.tan(angle), indexing="ij")
     rays = aim[:, None] + u.ravel()[:, None] * column[:, None] + v.ravel()[:, None] * row[:, None]
-    return Layout(origin, rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+    length = np.linalg.norm(rays, axis=-1)
+    return Layout(origin, rays / length[..., None], 1 / length)
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,13 @@ class View:
         (N, 5, 64) metres to the nearest surface, `FAR_M` where there is none.
     material
         (N, 5, 64) what it is made of, `AIR` where there is none.
+    forward
+        (5, 64) cosines of the angles between the pixels and the middles of their sensors.
     """
 
     distance: npt.NDArray[np.float32]
     material: npt.NDArray[np.int8]
+    forward: npt.NDArray[np.float32]
 
 
 def look(layout: Layout, forms: Forms, height: Floats, up: Floats) -> View:
@@ -134,7 +141,7 @@ def look(layout: Layout, forms: Forms, height: Floats, up: Floats) -> View:
         for solid in range(len(forms.material)):
             _cast_solid(layout, forms, solid, part, distance[part], material[part])
     shape = (rows, *layout.rays.shape[:2])
-    return View(distance.reshape(shape), material.reshape(shape))
+    return View(distance.reshape(shape), material.reshape(shape), layout.forward.astype(np.float32))
 
 
 def _cast_plane(layout: Layout, height: Floats, up: Floats, distance: Array, material: Array) -> None:

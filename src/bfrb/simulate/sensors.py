@@ -60,10 +60,17 @@ def see(track: Track, solids: Solids, floor_m: Floats, layout: Layout) -> View:
     return look(layout, forms, track.place[:, 2] - floor_m, track.rotation[:, 2, :])
 
 
-def measure_acc(force: Floats, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """(N, 3) readings on the grid of 1/256 m/s^2, from (N, 3) specific force."""
+def measure_acc(force: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """(N, 3) readings on the grid of 1/256 m/s^2, from (N, 3) specific force in sequences with (S,) first rows.
+
+    Now and then the device is knocked: one row reads anything within what was ever published.
+    """
     bias = rng.normal(0, spec.acc_bias_m_s2, 3)
     noisy = spec.acc_scale * force + bias + rng.normal(0, spec.acc_noise_m_s2, force.shape)
+    knocked = np.flatnonzero(rng.random(len(starts)) < spec.knock_share)
+    lengths = np.diff(np.append(starts, len(force)))[knocked]
+    rows = starts[knocked] + np.floor(rng.random(len(knocked)) * lengths).astype(np.int64)
+    noisy[rows] = rng.uniform(spec.knock_low_m_s2, spec.knock_high_m_s2, (len(rows), 3))
     sensor = HELIOS.sensor("acc")
     return np.clip(np.rint(noisy * 256) / 256, sensor.low, sensor.high).astype(np.float32)
 
@@ -91,10 +98,15 @@ def measure_quaternion(
 
 
 def measure_tof(view: View, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """(N, 5, 8, 8) readings in steps of the sensor; -1 where nothing comes back."""
+    """(N, 5, 8, 8) readings in steps of the sensor; -1 where nothing comes back.
+
+    As the VL53L7CX does, a pixel tells how far away a surface is along the middle of the sensor, not along the ray: a
+    flat wall gives the same reading in all pixels. The sensor sees some metres far; what ends its view here is the
+    largest reading that the device sends on.
+    """
     strength = _lookup(_REFLECTANCE, view.material)
     noise = 1 + spec.tof_noise * rng.standard_normal(view.distance.shape, dtype=np.float32)
-    measured = view.distance * noise
+    measured = view.distance * view.forward * noise
     within = measured < spec.tof_range_m * np.sqrt(strength)
     within &= rng.random(view.distance.shape, dtype=np.float32) >= spec.tof_loss_share
     steps = np.where(within, np.rint(measured * (_TOF_LARGEST / spec.tof_range_m)), -1)

@@ -57,12 +57,19 @@ class BodySpec(Spec):
     palm_between: float = Field(0.22, ge=0, description="deviation of the palm's direction from the ideal")
     palm_within: float = Field(0.14, ge=0)
     palm_down: tuple[float, float, float, float] = Field(
-        (0.08, 0.08, 0.25, 0.20), description="share of rests with the palm down, by posture"
+        (0.03, 0.03, 0.20, 0.15), description="share of rests with the palm down, by posture"
     )
     swivel_between_rad: float = Field(0.22, ge=0, description="of the elbow about the line from shoulder to wrist")
     swivel_within_rad: float = Field(0.12, ge=0)
+    lying: tuple[float, float] = Field(
+        (1.5, 2.0),
+        description="factor on the spreads of palm and elbow on the back and on the side: beds carry arms in many places",
+    )
+    roll_back_rad: float = Field(0.06, ge=0, description="roll of the body about its length on the back")
+    roll_side_rad: float = Field(0.25, ge=0, description="the same on the side")
+    bare_arms: float = Field(0.5, ge=0, le=1, description="share of wearers with short sleeves")
     device_tilt_rad: float = Field(0.16, ge=0, description="how far the device is twisted on the wrist")
-    device_nod_rad: float = Field(0.11, description="mean tilt of the device towards the elbow")
+    device_nod_rad: float = Field(0.15, description="mean tilt of the device towards the elbow")
     device_twist_rad: float = Field(-0.05, description="mean twist of the device towards the thumb")
     strongest_m_s2: float = Field(24.0, gt=0, description="no arm accelerates harder")
     heading_rad: float = Field(0.45, ge=0, description="spread of the compass direction people face")
@@ -71,11 +78,21 @@ class BodySpec(Spec):
     rocking: float = Field(0.45, ge=0, description="turns of the device on the skin relative to the forearm's roll")
     tendons_rad: float = Field(0.02, ge=0, description="quick turns of the device while fingers work beneath it")
     tremor_m: float = Field(0.00005, ge=0)
+    recoil_m: float = Field(0.002, ge=0, description="how far a hand springs back when what it pulls at slips away")
 
     @classmethod
     def spreads(cls) -> list[str]:
         """Names of the fields that are spreads."""
-        constants = ("palm_down", "device_nod_rad", "device_twist_rad", "strongest_m_s2", "rocking")
+        constants = (
+            "palm_down",
+            "lying",
+            "bare_arms",
+            "device_nod_rad",
+            "device_twist_rad",
+            "strongest_m_s2",
+            "rocking",
+            "recoil_m",
+        )
         return [name for name in cls.model_fields if name not in constants]
 
 
@@ -83,6 +100,11 @@ class SensorSpec(Spec):
     """Imperfections of the sensors."""
 
     acc_noise_m_s2: float = Field(0.02, ge=0)
+    knock_share: float = Field(0.005, ge=0, le=1, description="sequences in which the device is knocked once")
+    knock_low_m_s2: tuple[float, float, float] = Field(
+        (-34.6, -24.4, -42.9), description="least reading of a knock on each axis: the least that was ever published"
+    )
+    knock_high_m_s2: tuple[float, float, float] = Field((46.3, 27.2, 30.1), description="largest, likewise")
     acc_bias_m_s2: float = Field(0.14, ge=0)
     acc_scale: float = Field(1.0045, gt=0, description="readings relative to the truth; at rest the device reads 9.85")
     heading_drift_rad: float = Field(0.03, ge=0, description="drift of the quaternion's heading in a minute")
@@ -97,9 +119,9 @@ class SensorSpec(Spec):
     thermopile_noise_c: float = Field(0.10, ge=0)
     thermopile_gap_share: tuple[float, ...] = Field((0.0014, 0.0025, 0.0005, 0.0, 0.0055))
     thermopile_glitch_share: float = Field(0.0004, ge=0, le=1, description="readings near 0 degrees")
-    tof_field_rad: float = Field(0.785, gt=0, description="edge of the square field of view")
+    tof_field_rad: float = Field(1.047, gt=0, description="edge of the square field of view; VL53L7CX: 60 degrees")
     tof_tilt_rad: float = Field(0.35, description="tilt of the four outer sensors from the middle one")
-    tof_range_m: float = Field(0.28, gt=0, description="distance that the largest reading, 249, stands for")
+    tof_range_m: float = Field(0.255, gt=0, description="distance that the largest reading, 249, stands for")
     tof_noise: float = Field(0.02, ge=0, description="standard deviation as a share of the distance")
     tof_loss_share: float = Field(0.02, ge=0, le=1, description="pixels lost for no reason")
 

@@ -153,6 +153,7 @@ def _wear(person: Person, spec: StudySpec, seed: np.random.SeedSequence) -> tupl
     """The moving body of one subject, and the generator for the sensors."""
     entropy = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)  # spawning changes what is spawned next
     plan_rng, motion_rng, sensor_rng = (np.random.default_rng(each) for each in entropy.spawn(3))
+    person = replace(person, bare_arms=bool(plan_rng.random() < spec.body.bare_arms))
     plan = draw_plan(person, spec.timing, plan_rng)
     posture = draw_posture(person, plan, spec.body, motion_rng)
     body = still_solids(person, posture)
@@ -185,7 +186,7 @@ def _measure(wearing: Wearing, spec: StudySpec, rng: np.random.Generator) -> dic
     view = see(rows, solids, floor, layout)
     heading, tilt, gaps = _compass(wearing, spec, rng)
     return {
-        "acc": measure_acc(force[step // 2 :: step], spec.sensors, rng),
+        "acc": measure_acc(force[step // 2 :: step], starts, spec.sensors, rng),
         "quaternion": measure_quaternion(rows.rotation, heading, tilt, gaps),
         "thm": measure_thm(warmth_seen(view), starts, spec.sensors, rng),
         "tof": measure_tof(view, spec.sensors, rng),
