@@ -174,7 +174,7 @@ def move_arm(
     pole = turned(_elbow_way(rest.pole, target.pose.pole, posture, clock, near, axis), axis, 0.03 * sway[:, 4])
     pose = Pose(wrist, pole, turn + moves[:, 3] + 0.035 * sway[:, 3])
     track = rocked(follow(arm, posture.shoulder[i], pose), moves[:, 4], moves[:, 5])
-    return Motion(track, clock, 0.45 * (1 - near) + target.flex_rad[i] * near)
+    return Motion(track, clock, 0.30 * (1 - near) + target.flex_rad[i] * near)
 
 
 def _elbow_way(rest: Floats, target: Floats, posture: Posture, clock: Clock, near: Floats, axis: Floats) -> Floats:

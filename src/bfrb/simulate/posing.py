@@ -211,17 +211,17 @@ def rest_pose(
 # By posture (straight, lean, back, side) and whether the palm lies down, in the frame of the pelvis: to the right, to
 # the front, to the head. On the back, front is up; on the side, right is up.
 _REST_M = np.array([
-    [[0.09, 0.27, 0.13], [0.09, 0.27, 0.13]],
+    [[0.11, 0.30, 0.13], [0.11, 0.30, 0.13]],
     [[0.09, 0.34, 0.12], [0.09, 0.34, 0.12]],
-    [[0.24, 0.00, -0.02], [0.05, 0.14, 0.12]],
+    [[0.28, 0.00, -0.02], [0.05, 0.14, 0.12]],
     [[-0.03, 0.26, 0.36], [0.10, 0.12, -0.02]],
 ])  # fmt: skip
 """Places of the wrist in metres, for a person of 1.70 m."""
 
 _REST_PALM = np.array([
-    [[-0.35, 0.0, 0.94], [-0.4, 0.0, -1.0]],
-    [[-0.35, 0.0, 0.94], [-0.4, 0.0, -1.0]],
-    [[-0.50, 0.85, 0.0], [-0.3, -1.0, 0.0]],
+    [[-0.45, 0.0, 0.89], [-0.4, 0.0, -1.0]],
+    [[-0.45, 0.0, 0.89], [-0.4, 0.0, -1.0]],
+    [[-0.55, 0.82, 0.0], [-0.3, -1.0, 0.0]],
     [[0.3, -0.6, 0.6], [-1.0, -0.2, 0.0]],
 ])  # fmt: skip
 """Where the palm faces."""

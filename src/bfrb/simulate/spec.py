@@ -57,7 +57,7 @@ class BodySpec(Spec):
     palm_between: float = Field(0.22, ge=0, description="deviation of the palm's direction from the ideal")
     palm_within: float = Field(0.14, ge=0)
     palm_down: tuple[float, float, float, float] = Field(
-        (0.03, 0.03, 0.20, 0.15), description="share of rests with the palm down, by posture"
+        (0.03, 0.03, 0.15, 0.10), description="share of rests with the palm down, by posture"
     )
     swivel_between_rad: float = Field(0.22, ge=0, description="of the elbow about the line from shoulder to wrist")
     swivel_within_rad: float = Field(0.12, ge=0)
@@ -69,14 +69,14 @@ class BodySpec(Spec):
     roll_side_rad: float = Field(0.25, ge=0, description="the same on the side")
     bare_arms: float = Field(0.5, ge=0, le=1, description="share of wearers with short sleeves")
     device_tilt_rad: float = Field(0.16, ge=0, description="how far the device is twisted on the wrist")
-    device_nod_rad: float = Field(0.15, description="mean tilt of the device towards the elbow")
+    device_nod_rad: float = Field(0.11, description="mean tilt of the device towards the elbow")
     device_twist_rad: float = Field(-0.05, description="mean twist of the device towards the thumb")
-    strongest_m_s2: float = Field(24.0, gt=0, description="no arm accelerates harder")
+    strongest_m_s2: float = Field(18.5, gt=0, description="no arm accelerates harder")
     heading_rad: float = Field(0.45, ge=0, description="spread of the compass direction people face")
     amplitude_spread: float = Field(0.30, ge=0, description="spread of the logarithm of the size of movements")
     rhythm_spread: float = Field(0.20, ge=0, description="spread of the logarithm of their rate")
     rocking: float = Field(0.45, ge=0, description="turns of the device on the skin relative to the forearm's roll")
-    tendons_rad: float = Field(0.02, ge=0, description="quick turns of the device while fingers work beneath it")
+    tendons_rad: float = Field(0.03, ge=0, description="quick turns of the device while fingers work beneath it")
     tremor_m: float = Field(0.00005, ge=0)
     recoil_m: float = Field(0.002, ge=0, description="how far a hand springs back when what it pulls at slips away")
 
@@ -100,7 +100,7 @@ class SensorSpec(Spec):
     """Imperfections of the sensors."""
 
     acc_noise_m_s2: float = Field(0.02, ge=0)
-    knock_share: float = Field(0.005, ge=0, le=1, description="sequences in which the device is knocked once")
+    knock_share: float = Field(0.008, ge=0, le=1, description="sequences in which the device is knocked once")
     knock_low_m_s2: tuple[float, float, float] = Field(
         (-34.6, -24.4, -42.9), description="least reading of a knock on each axis: the least that was ever published"
     )
