@@ -12,6 +12,7 @@ import pytest
 from bfrb.data.device import GALAXY_WATCH, HELIOS
 from bfrb.gestures import CMI_GESTURES, SEARLE_BEHAVIORS
 from bundles import make_bundle
+from telling import make_telling_bundle
 from typed_commands import Bfrb
 
 WINNER = ("cmi", "first_place_oof_compare.csv")
@@ -20,6 +21,11 @@ WINNER = ("cmi", "first_place_oof_compare.csv")
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
+
+
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_telling_bundle(tmp_path_factory.mktemp("bundles") / "telling")
 
 
 def rows(number: int, gesture: str | None, length: int = 25) -> pl.DataFrame:
@@ -81,6 +87,50 @@ def test_json_says_what_was_done_and_nothing_else_is_printed(bfrb: Bfrb, bundle:
     assert result.json["recordings"] == sum(result.json["gestures"].values()) == 7
     assert result.json["simulated"] is False
     assert "simulated" not in result.err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_phases_are_written_row_by_row(bfrb: Bfrb, telling: Path, tmp_path: Path, suffix: str) -> None:
+    out, phases = tmp_path / f"p{suffix}", tmp_path / f"phases{suffix}"
+    result = bfrb("predict", telling, study(tmp_path), "--out", out, "--phases", phases, "--json")
+    assert result.code == 0
+    assert result.json["phases"] == str(phases)
+    table = pl.read_csv(phases) if suffix == ".csv" else pl.read_parquet(phases)
+    assert table.columns == ["sequence_id", "row", "Transition", "Gesture"]
+    assert table["sequence_id"].to_list() == [f"SEQ_{number:06d}" for number in range(7) for _ in range(25)]
+    assert table["row"].to_list() == [*range(25)] * 7
+    assert table.select(pl.sum_horizontal("Transition", "Gesture")).to_series().to_list() == pytest.approx([1.0] * 175)
+    assert names(tmp_path) == sorted(["labelled.csv", out.name, phases.name])
+
+
+def test_phases_that_nobody_can_tell_are_refused_first(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    outs = ("--out", tmp_path / "p.csv", "--phases", tmp_path / "phases.csv")
+    result = bfrb("predict", bundle, tmp_path / "not even looked at", *outs)
+    assert result.code == 2
+    assert "no network of" in result.err
+    assert "training.auxiliary.phase" in result.err
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("phases", "complaint"), [("p.csv", "a file of its own"), ("absent/q.csv", "no folder")])
+def test_an_impossible_place_for_phases_is_refused_first(
+    bfrb: Bfrb, telling: Path, tmp_path: Path, phases: str, complaint: str
+) -> None:
+    outs = ("--out", tmp_path / "p.csv", "--phases", tmp_path / phases)
+    result = bfrb("predict", telling, tmp_path / "not even looked at", *outs)
+    assert result.code == 2
+    assert complaint in result.err
+    assert names(tmp_path) == []
+
+
+def test_damaged_recordings_leave_neither_predictions_nor_phases(bfrb: Bfrb, telling: Path, tmp_path: Path) -> None:
+    data = study(tmp_path)
+    data.write_bytes(with_glitch(data.read_bytes()))
+    (tmp_path / "phases.csv").write_text("the phases of yesterday")
+    result = bfrb("predict", telling, data, "--out", tmp_path / "p.csv", "--phases", tmp_path / "phases.csv")
+    assert result.code == 2
+    assert (tmp_path / "phases.csv").read_text() == "the phases of yesterday"
+    assert names(tmp_path) == ["labelled.csv", "phases.csv"]
 
 
 def test_a_bundle_of_simulated_recordings_says_so(bfrb: Bfrb, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from torch import nn
 
 from bfrb.config import NetworkSpec, RunSpec, TwoBranchSpec
 from bfrb.errors import ConfigError
+from bfrb.gestures import PHASES
+from bfrb.inference.export import Member
 from bfrb.models import NETWORKS, Network, Shape, build_network
 from bfrb.training.labels import AUXILIARY, PER_ROW
 
@@ -23,10 +25,18 @@ SMALL = {
     "transformer": {"width": 16, "layers": 2, "lose_group": 0.0, "lose_piece": 0.0},
     "context": {"near_rows": 4},
 }
+TELLS_PHASES = {"stems", "transformer"}
 RECURRENT = {"two_branch", "gated_two_branch"}
 BRANCHES = {name: RunSpec().network(name).BRANCHES for name in NETWORKS}
 every_network = pytest.mark.parametrize("name", NETWORKS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["all", "imu"])
+
+
+class Untouched(nn.Module):
+    """Features that are scaled already."""
+
+    def forward(self, values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return values
 
 
 def small(name: str, shape: Shape) -> nn.Module:
@@ -80,6 +90,27 @@ def test_further_labels_are_answered_in_their_own_shapes(name: str, shape: Shape
         values = len(AUXILIARY[label])
         assert logits.shape == ((2, 7, values) if label in PER_ROW else (2, values))
         assert torch.isfinite(logits).all()
+
+
+@every_network
+@every_shape
+@settings(max_examples=10, deadline=None)
+@given(lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4), padding=st.integers(0, 9))
+def test_padding_never_changes_what_is_told_of_rows(name: str, shape: Shape, lengths: list[int], padding: int) -> None:
+    member = Member(small(name, shape), {}).eval()
+    network, given_lengths = member.network, torch.tensor(lengths)
+    batch = inputs(shape, given_lengths, max(lengths) + padding)
+    member.standardisers.update({branch: Untouched() for branch in batch})
+    told = member.answers(batch, given_lengths)
+    assert ("phases" in told) == ("phase" in network(batch, given_lengths).auxiliary) == (name in TELLS_PHASES)
+    if "phases" not in told:
+        return
+    assert told["phases"].shape == (len(lengths), max(lengths) + padding, len(PHASES))
+    torch.testing.assert_close(told["phases"].sum(dim=2), torch.ones(told["phases"].shape[:2]))
+    for row, length in enumerate(lengths):
+        alone = {branch: values[row : row + 1, :length] for branch, values in batch.items()}
+        phases = member.answers(alone, given_lengths[row : row + 1])["phases"][0]
+        torch.testing.assert_close(phases, told["phases"][row, :length], atol=1e-5, rtol=1e-5)
 
 
 @every_network

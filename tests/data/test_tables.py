@@ -8,7 +8,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bfrb.data.tables import check_table_path, make_table, read_table, write_table, write_tables
+from bfrb.data.tables import (
+    check_table_path,
+    check_table_paths,
+    make_table,
+    read_table,
+    write_side_by_side,
+    write_table,
+    write_tables,
+)
 from bfrb.errors import DataError
 
 TABLE = make_table({"id": ["a", "b,c"], "share": [0.25, 1e-9], "count": [1, None]})
@@ -56,6 +64,45 @@ def test_a_failure_in_a_later_part_leaves_the_older_table(tmp_path: Path, name: 
         write_tables(parts(), tmp_path / name)
     assert (tmp_path / name).read_text() == "old"
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("pair", [("a.csv", "b.csv"), ("a.csv", "b.parquet"), ("a.parquet", "b.parquet")])
+@pytest.mark.parametrize("fails", [False, True])
+def test_files_side_by_side_are_written_together_or_not_at_all(
+    tmp_path: Path, pair: tuple[str, str], *, fails: bool
+) -> None:
+    other = make_table({"value": [0.5]})
+
+    def groups() -> Iterator[tuple[pl.DataFrame, ...]]:
+        yield TABLE, other
+        if fails:
+            raise DataError("the source is damaged", remedy="copy it again")
+        yield TABLE, other
+
+    paths = [tmp_path / name for name in pair]
+    if fails:
+        with pytest.raises(DataError, match="damaged"):
+            write_side_by_side(groups(), paths)
+        assert names(tmp_path) == []
+    else:
+        write_side_by_side(groups(), paths)
+        assert read_table(paths[0]).equals(pl.concat([TABLE, TABLE]))
+        assert read_table(paths[1])["value"].to_list() == [0.5, 0.5]
+        assert names(tmp_path) == sorted(pair)
+
+
+def test_a_second_table_that_fails_at_the_end_leaves_the_first_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    mixed = [(TABLE, make_table({"value": [0.5]})), (TABLE, make_table({"value": ["text"], "more": [1]}))]
+    with pytest.raises(pl.exceptions.PolarsError):
+        write_side_by_side(mixed, [tmp_path / "a.csv", tmp_path / "b.parquet"])
+    assert (tmp_path / "a.csv").read_text() == "old"
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_the_same_file_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a file of its own"):
+        check_table_paths([tmp_path / "a.csv", tmp_path / "." / "a.csv"])
 
 
 def test_no_table_at_all_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from bfrb.config import GatedTwoBranchSpec
+from bfrb.config import GatedTwoBranchSpec, StemsSpec
 from bfrb.errors import BundleError
 from bfrb.inference.export import Member, build_member, check_parity, fill_template, trace_template
 from bfrb.models import Shape
@@ -109,3 +109,80 @@ def test_a_graph_says_nothing_of_the_files_it_was_traced_from(template: onnx.Mod
 
 def test_a_process_traces_once_only(traced: Path) -> None:
     assert traced.with_name("a second trace was refused").exists()
+
+
+STEMS_SHAPE = Shape({"acc": 3, "rotation": 4, "thm": 4, "tof": 0}, 4)
+SMALL_STEMS = StemsSpec(motion_width=4, thm_width=4, trunk_widths=(8, 8), head_units=8)
+
+
+def trace_stems_to(path: Path) -> None:
+    path.write_bytes(trace_template("stems", STEMS_SHAPE, SMALL_STEMS).SerializeToString())
+
+
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
+    path = tmp_path_factory.mktemp("stems") / "graph.onnx"
+    LocalProcesses(1).run({"trace": partial(trace_stems_to, path)}, tick=lambda: None)
+    return onnx.load(path)
+
+
+def stems_member() -> tuple[Member, dict[str, np.ndarray]]:
+    torch.manual_seed(3)
+    member = build_member("stems", STEMS_SHAPE, SMALL_STEMS)
+    return member, {name: value.numpy() for name, value in member.state_dict().items()}
+
+
+def stems_features(lengths: list[int]) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shape = len(lengths), max(lengths)
+    return {
+        branch: rng.normal(size=(*shape, channels)).astype(np.float32)
+        for branch, channels in STEMS_SHAPE.channels.items()
+        if channels
+    }
+
+
+@pytest.mark.parametrize("lengths", [[1], [2], [5], [41, 3, 17, 40], list(range(1, 20))])
+def test_phases_of_a_graph_agree_with_torch(stems: onnx.ModelProto, lengths: list[int]) -> None:
+    import onnxruntime
+
+    member, weights = stems_member()
+    graph = fill_template(stems, weights, phases=True).SerializeToString()
+    features = stems_features(lengths)
+    assert check_parity(graph, member, features, np.array(lengths)) < 1e-5
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    (phases,) = session.run(["phases"], {**features, "lengths": np.array(lengths)})
+    assert phases.shape == (len(lengths), max(lengths), 2)
+    np.testing.assert_allclose(phases.sum(axis=2), 1.0, atol=1e-5)
+    assert np.ptp(phases[:, :, 1]) > 0 or lengths in ([1], [2])
+
+
+def test_phases_that_are_off_are_refused(stems: onnx.ModelProto) -> None:
+    member, weights = stems_member()
+    graph = fill_template(stems, weights, phases=True)
+    (last,) = (node for node in graph.graph.node if "phases" in node.output)
+    last.op_type = "Sigmoid"
+    del last.attribute[:]
+    with pytest.raises(BundleError, match="agree with torch"):
+        check_parity(graph.SerializeToString(), member, stems_features([9, 4]), np.array([9, 4]))
+
+
+def test_a_head_that_was_not_trained_is_not_in_the_graph(stems: onnx.ModelProto) -> None:
+    member, weights = stems_member()
+    silent, telling = fill_template(stems, weights), fill_template(stems, weights, phases=True)
+    assert [value.name for value in silent.graph.output] == ["probabilities", "attention"]
+    assert [value.name for value in telling.graph.output] == ["probabilities", "attention", "phases"]
+    assert not [node.name for node in silent.graph.node if "phases" in node.output]
+    assert check_parity(silent.SerializeToString(), member, stems_features([9, 4]), np.array([9, 4])) < 1e-5
+
+
+def test_phases_cost_few_steps(stems: onnx.ModelProto) -> None:
+    _, weights = stems_member()
+    silent, telling = fill_template(stems, weights), fill_template(stems, weights, phases=True)
+    assert len(telling.graph.node) - len(silent.graph.node) <= 6
+
+
+def test_a_graph_promises_no_number_of_rows_for_phases(stems: onnx.ModelProto) -> None:
+    _, weights = stems_member()
+    (phases,) = (value for value in fill_template(stems, weights, phases=True).graph.output if value.name == "phases")
+    assert [bool(size.dim_param) for size in phases.type.tensor_type.shape.dim] == [True, True, False]

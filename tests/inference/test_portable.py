@@ -61,6 +61,7 @@ def test_the_description_fits_the_graphs(bundle: Path, tmp_path: Path, ensemble:
             assert len(given.shape) == len(described["inputs"][given.name]["shape"])
             assert given.shape[2:] == described["inputs"][given.name]["shape"][2:]
             assert described["inputs"][given.name]["type"] in {"float32", "int64"}
+        assert described["graphs"][graph.name]["outputs"] == [given.name for given in session.get_outputs()]
         [output] = session.get_outputs()
         assert output.shape[1] == len(described["output"]["classes"])
         assert described["graphs"][graph.name]["bytes"] == graph.stat().st_size

@@ -67,6 +67,12 @@ def test_a_run_computes_only_what_its_networks_take_in(trained: Path) -> None:
     assert set(TINY.branches) == {"imu", "proximity"}
 
 
+def test_heads_for_phases_that_nothing_taught_are_not_in_the_graphs(trained: Path, recordings: Recordings) -> None:
+    predictor = load(trained)
+    assert not predictor.tells_phases
+    assert predictor.phases(recordings) is None
+
+
 @pytest.mark.parametrize("scenario", ["all", "imu"])
 def test_answers_of_the_training_are_those_of_prediction(trained: Path, recordings: Recordings, scenario: str) -> None:
     bundle = Bundle.open(trained)

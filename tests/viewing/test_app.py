@@ -25,6 +25,7 @@ from bfrb.viewing import viewer as viewer_module
 from bfrb.viewing.viewer import Viewer
 from bundles import make_bundle, make_recordings
 from cmi_files import labelled_study, write_study
+from telling import make_telling_bundle
 from viewing_page import Answer, OpenPage, Page, serving, unpack
 
 LIST = "/api/collections/0/recordings"
@@ -164,6 +165,15 @@ def test_the_course_of_a_gesture_ends_with_its_answer(page: Page) -> None:
     assert course["end_rows"][-1] == 14
     assert np.diff(course["end_rows"]).min() > 0
     assert [values[-1] for values in course["probabilities"]] == pytest.approx(whole, abs=2e-4)
+
+
+def test_phases_come_with_the_course_where_networks_tell_them(open_page: OpenPage, tmp_path: Path) -> None:
+    write_study(tmp_path, labelled_study())
+    page = open_page(tmp_path, make_telling_bundle(tmp_path.with_name(f"{tmp_path.name}-model")))
+    course = page.ask(f"{LIST}/3/answers").json
+    assert course["attention"] is None
+    assert len(course["gesturing"]) == course["end_rows"][-1] == 14
+    assert all(0 < value < 1 for value in course["gesturing"])
 
 
 def test_the_course_of_a_continuous_recording_is_that_of_windows(open_page: OpenPage, tmp_path: Path) -> None:

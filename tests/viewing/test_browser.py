@@ -37,6 +37,7 @@ from bfrb.inference.bundle import writing_bundle
 from bfrb.inference.events import EventRule
 from bundles import make_bundle, make_recordings
 from cmi_files import labelled_study, write_study
+from telling import make_telling_bundle
 from viewing_browser import Browser, open_browser
 
 MARKUP = "<img src=x onerror=\"document.title='hacked'\">'/../"
@@ -386,6 +387,18 @@ def test_attention_is_drawn_beside_the_probabilities(
     browser.keys(*[Keys.ARROW_RIGHT] * 20)
     shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
     assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 10
+
+
+def test_phases_are_drawn_beside_the_probabilities(
+    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
+) -> None:
+    browser.open(start(study, "--bundle", make_telling_bundle(tmp_path / "model")).url, 0)
+    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
+    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
+    assert titles[-2:] == ["Probability", "Phase"]
+    browser.keys(*[Keys.ARROW_RIGHT] * 20)
+    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
+    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 1
 
 
 def test_events_of_a_stream_are_listed_and_marked(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -13,10 +15,12 @@ from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
+    from bfrb.data.recordings import Recordings
     from bfrb.data.sources import Dataset
+    from bfrb.data.tables import Table
     from bfrb.gestures import LabelSet
     from bfrb.inference.bundle import Bundle
-    from bfrb.inference.predictions import Predictions
+    from bfrb.inference.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +34,22 @@ def predict(
     bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
     data: Annotated[Path, typer.Argument(help="A store, a folder or a file with recordings.")],
     out: Annotated[Path, typer.Option(help="Where the predictions shall be: a .csv or .parquet file.")],
+    phases: Annotated[
+        Path | None, typer.Option(help="A file for the phases row by row: when in a recording the gesture is.")
+    ] = None,
     dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.data.sources import open_source
-    from bfrb.data.tables import check_table_path, write_tables
+    from bfrb.data.tables import check_table_paths, write_side_by_side
     from bfrb.inference.predictor import load
 
-    check_table_path(out)
+    outs = [out] if phases is None else [out, phases]
+    check_table_paths(outs)
     predictor = load(bundle)
+    if phases is not None:
+        _check_phases(predictor, bundle)
     if predictor.simulated:
         log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
     source = open_source(data, cast("Dataset", dataset))
@@ -47,21 +57,35 @@ def predict(
     counts: Counter[str] = Counter()
     with progress("predicting") as show:
         batches = source.batches(BATCH_ROWS, show)
-        predictions = (predictor.predict(predictor.cut(batch)) for batch in batches)
-        # From disk to disk: neither recordings nor answers pile up.
-        write_tables((counted(part, counts).to_frame() for part in predictions), out)
+        answers = (_tables(predictor, predictor.cut(batch), counts) for batch in batches)
+        # From disk to disk: neither recordings nor answers pile up. Phases are told only if they are asked for.
+        write_side_by_side((tuple(itertools.islice(tables, len(outs))) for tables in answers), outs)
     summary = {"recordings": counts.total(), "gestures": dict(counts.most_common())}
     if as_json:
-        print_json(summary | {"simulated": predictor.simulated, "out": str(out)})
+        written = {"out": str(out)} | ({} if phases is None else {"phases": str(phases)})
+        print_json(summary | {"simulated": predictor.simulated} | written)
     else:
         print_table(f"{counts.total()} recordings, predicted", ("gesture", "recordings"), counts.most_common())
-        log.info("wrote %s", out)
+        log.info("wrote %s", " and ".join(map(str, outs)))
 
 
-def counted(predictions: Predictions, counts: Counter[str]) -> Predictions:
-    """The same predictions, whose gestures are added to the counts."""
+def _tables(predictor: Predictor, recordings: Recordings, counts: Counter[str]) -> Iterator[Table]:
+    """The predictions, whose gestures are added to the counts; then the phases."""
+    from bfrb.inference.phases import phase_table
+
+    predictions = predictor.predict(recordings)
     counts.update(predictions.gestures.tolist())
-    return predictions
+    yield predictions.to_frame()
+    yield phase_table(recordings, predictor.phases(recordings))
+
+
+def _check_phases(predictor: Predictor, bundle: Path) -> None:
+    if not predictor.tells_phases:
+        raise BundleError(
+            f"expected a bundle that tells phases, but no network of {bundle} was trained to",
+            remedy="leave --phases out, or train stems or transformer with --set training.auxiliary.phase=0.1 on "
+            "recordings whose rows have phases",
+        )
 
 
 def evaluate(

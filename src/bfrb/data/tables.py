@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import polars as pl
 
@@ -43,6 +44,21 @@ def check_table_path(path: Path) -> None:
         raise DataError(f"there is no folder {path.parent} to write {path.name} in", remedy="make the folder first")
 
 
+def check_table_paths(paths: Sequence[Path]) -> None:
+    """Refuse places for several tables like `check_table_path`, and one that is given twice.
+
+    Raises
+    ------
+    DataError
+        If no table can be written to one of them, or two are the same.
+    """
+    for path in paths:
+        check_table_path(path)
+    if len({path.resolve() for path in paths}) < len(paths):
+        names = " and ".join(map(str, paths))
+        raise DataError(f"expected a file of its own for each table, got {names}", remedy="give them different names")
+
+
 def write_table(table: Table, path: Path) -> None:
     """Write a table as CSV or Parquet, by the path's suffix: whole or not at all; a file that is there is replaced.
 
@@ -62,42 +78,106 @@ def write_tables(parts: Iterable[Table], path: Path) -> None:
     DataError
         If no table can be written there, or there is none.
     """
-    check_table_path(path)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_side_by_side(((part,) for part in parts), [path])
+
+
+def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path]) -> None:
+    """Write tables to several files, as `write_tables` does to one: each group has a table for every file.
+
+    All files are written, or none: they take their places once the last of them is whole.
+
+    Raises
+    ------
+    DataError
+        If no table can be written to one of the places, two are the same, or there is no group.
+    """
+    check_table_paths(paths)
+    unfinished = [path.with_name(f".{path.name}.{secrets.token_hex(4)}") for path in paths]
     try:
-        count = _write_csv(parts, unfinished) if path.suffix == ".csv" else _write_parquet(parts, unfinished)
-        if not count:
-            raise DataError("expected tables to write, got none", remedy="check the source: it holds no rows")
-        with unfinished.open("rb") as file:
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(_opened(*both)) for both in zip(unfinished, paths, strict=True)]
+            for group in groups:
+                for file, part in zip(files, group, strict=True):
+                    file.add(part)
+            for file in files:
+                file.finish()
+        for made, path in zip(unfinished, paths, strict=True):
+            made.replace(path)
+    finally:
+        for made in unfinished:
+            made.unlink(missing_ok=True)
+
+
+def _opened(made: Path, path: Path) -> _Writer:
+    return _Csv(made) if path.suffix == ".csv" else _Parquet(made)
+
+
+class _Writer(Protocol):
+    """A file that is being written."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def add(self, part: Table) -> None:
+        """Add a table."""
+
+    def finish(self) -> None:
+        """See to it that the file is whole and on the disk."""
+
+
+class _Csv:
+    """Tables one below the other in a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, part: Table) -> None:
+        part.write_csv(self._file, include_header=not self._count)
+        self._count += 1
+
+    def finish(self) -> None:
+        _check_some(self._count)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+class _Parquet:
+    """Tables one below the other in a Parquet file; they lie in a folder beside it until all are there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folder = path.with_name(f"{path.name}.parts")
+        self._folder.mkdir()
+        self._files: list[Path] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, part: Table) -> None:
+        self._files.append(self._folder / f"{len(self._files)}.parquet")
+        part.write_parquet(self._files[-1])
+
+    def finish(self) -> None:
+        _check_some(len(self._files))
+        pl.scan_parquet(self._files).sink_parquet(self._path)
+        with self._path.open("rb") as file:
             os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
-def _write_csv(parts: Iterable[Table], path: Path) -> int:
-    """The number of tables that were written."""
-    count = 0
-    with path.open("wb") as file:
-        for count, part in enumerate(parts, 1):
-            part.write_csv(file, include_header=count == 1)
-    return count
-
-
-def _write_parquet(parts: Iterable[Table], path: Path) -> int:
-    """The number of tables that were written; they lie in a folder beside the file until all are there."""
-    folder = path.with_name(f"{path.name}.parts")
-    folder.mkdir()
-    try:
-        files: list[Path] = []
-        for part in parts:
-            files.append(folder / f"{len(files)}.parquet")
-            part.write_parquet(files[-1])
-        if files:
-            pl.scan_parquet(files).sink_parquet(path)
-        return len(files)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _check_some(count: int) -> None:
+    if not count:
+        raise DataError("expected tables to write, got none", remedy="check the source: it holds no rows")
 
 
 def read_table(path: Path) -> Table:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.features.sequences import Keep
+
 
 def spread_over_rows(weights: npt.NDArray[np.float64], rows: int) -> npt.NDArray[np.float64]:
     """(B, T) weights of rows from (B, T') weights of stretches of rows, T' being T over a power of 2, rounded up.
@@ -22,3 +24,9 @@ def spread_over_rows(weights: npt.NDArray[np.float64], rows: int) -> npt.NDArray
     spread = weights[:, np.arange(rows) // size]
     shares: npt.NDArray[np.float64] = spread / spread.sum(axis=1, keepdims=True)
     return shares
+
+
+def pad_unused(shares: npt.NDArray[np.float64], rows: int, keep: Keep) -> npt.NDArray[np.float64]:
+    """(N,) shares of all rows of a recording, from those of the used ones, which are its last or its first."""
+    unused = rows - len(shares)
+    return np.pad(shares, (unused, 0) if keep == "last" else (0, unused))

@@ -30,9 +30,12 @@ from bfrb.models import Shape, Standardise, build_network
 PARITY = 1e-4
 """Largest difference between a probability from torch and from the exported graph."""
 
+OUTPUTS = ("probabilities", "attention", "phases")
+"""What graphs can give (see `inference.bundle`), in this order."""
+
 _PREFIX = "weights_"
 _FOLDED_BYTES = 2**26
-_OUTPUT, _ATTENTION = "probabilities", "attention"
+_PROBABILITIES, _ATTENTION, _PHASES = OUTPUTS
 
 
 class Member(nn.Module):
@@ -52,14 +55,23 @@ class Member(nn.Module):
         self.standardisers = nn.ModuleDict(dict(standardisers))
 
     def forward(self, features: dict[str, Tensor], lengths: Tensor) -> tuple[Tensor, ...]:
-        """Answers from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths.
+        """The answers without their names."""
+        return tuple(self.answers(features, lengths).values())
 
-        (B, K) probabilities and, from networks that weigh rows, (B, T') attention.
+    def answers(self, features: dict[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:
+        """Answers by name from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths.
+
+        (B, K) probabilities; from networks that weigh rows (B, T') attention; from networks with a head for phases
+        (B, T, P) probabilities of these, whether the head was trained or not.
         """
         inputs = {name: standardise(features[name], lengths) for name, standardise in self.standardisers.items()}
         output = self.network(inputs, lengths)
-        probabilities = torch.softmax(output.logits, dim=1)
-        return (probabilities,) if output.attention is None else (probabilities, output.attention)
+        answers = {_PROBABILITIES: torch.softmax(output.logits, dim=1)}
+        if output.attention is not None:
+            answers[_ATTENTION] = output.attention
+        if "phase" in output.auxiliary:
+            answers[_PHASES] = torch.softmax(output.auxiliary["phase"], dim=2)
+        return answers
 
 
 class _WeightsAsInputs(nn.Module):
@@ -110,7 +122,7 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec) -> onnx.ModelProt
     free = torch.export.Dim.AUTO
     shapes = (dict.fromkeys(weights), {branch: {0: free, 1: free} for branch in branches}, {0: free})
     with _quiet(), torch.no_grad():
-        outputs = (_OUTPUT, _ATTENTION)[: len(member(features, lengths))]
+        outputs = member.answers(features, lengths)
         program = torch.onnx.export(
             _WeightsAsInputs(member),
             (weights, features, lengths),
@@ -128,18 +140,33 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec) -> onnx.ModelProt
 
 
 def _free_time(model: onnx.ModelProto) -> None:
-    """Say that attention has any number of rows: exporter and optimizer claim those of the example."""
+    """Say that there may be any number of rows: exporter and optimizer claim those of the example, or a formula."""
+    names = {_ATTENTION: "attended_rows", _PHASES: "rows"}
     for value in model.graph.output:
-        if value.name == _ATTENTION:
-            value.type.tensor_type.shape.dim[1].dim_param = "attended_rows"
+        if value.name in names:
+            value.type.tensor_type.shape.dim[1].dim_param = names[value.name]
 
 
-def fill_template(template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[Any]]) -> onnx.ModelProto:
-    """A self-contained, simplified graph: the template with a member's weights as constants."""
+def fill_template(
+    template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[Any]], *, phases: bool = False
+) -> onnx.ModelProto:
+    """A self-contained, simplified graph: the template with a member's weights as constants.
+
+    Parameters
+    ----------
+    template
+        What `trace_template` gave.
+    weights
+        The member's weights by name.
+    phases
+        Whether the member was trained to tell phases; if not, its graph does not give them.
+    """
     from onnxscript import optimizer
 
     model = onnx.ModelProto()
     model.CopyFrom(template)
+    if not phases:
+        _leave_out(model, _PHASES)
     used = {name for node in model.graph.node for name in node.input}
     kept = [value for value in model.graph.input if not value.name.startswith(_PREFIX)]
     del model.graph.input[:]
@@ -156,6 +183,13 @@ def fill_template(template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[A
     return graph
 
 
+def _leave_out(model: onnx.ModelProto, output: str) -> None:
+    """Remove an output, if there is one of this name; what only it needs goes when the graph is optimized."""
+    kept = [value for value in model.graph.output if value.name != output]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+
+
 def _leave_out_notes(model: onnx.ModelProto) -> None:
     """Remove the exporter's notes on where nodes come from: half a megabyte of memory in every session."""
     graph = model.graph
@@ -168,7 +202,7 @@ def _leave_out_notes(model: onnx.ModelProto) -> None:
 def check_parity(
     graph: bytes, member: Member, features: Mapping[str, npt.NDArray[np.float32]], lengths: npt.NDArray[np.int64]
 ) -> float:
-    """Largest difference between a graph and the member it was made from, in probability and attention.
+    """Largest difference between a graph and the member it was made from, in all that the graph gives.
 
     Raises
     ------
@@ -178,12 +212,15 @@ def check_parity(
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    exported = session.run(None, {**features, "lengths": lengths})
+    given = [output.name for output in session.get_outputs()]
+    exported = dict(zip(given, session.run(given, {**features, "lengths": lengths}), strict=True))
     with torch.inference_mode():
         inputs = {branch: torch.from_numpy(values) for branch, values in features.items()}
-        expected = [given.numpy() for given in member(inputs, torch.from_numpy(lengths))]
-    # A template that was traced by an earlier version gives no attention.
-    difference = max(float(np.abs(graph - own).max()) for graph, own in zip(exported, expected, strict=False))
+        expected = {name: own.numpy() for name, own in member.answers(inputs, torch.from_numpy(lengths)).items()}
+    off = {name: np.abs(exported[name] - expected[name]) for name in given}
+    if _PHASES in off:  # of rows after a recording's end they mean nothing
+        off[_PHASES] = off[_PHASES][np.arange(off[_PHASES].shape[1]) < lengths[:, None]]
+    difference = max(float(values.max()) for values in off.values())
     if not difference <= PARITY:
         raise BundleError(
             f"expected the exported graph to agree with torch to {PARITY:g}, but it is off by {difference:g}",

@@ -115,11 +115,12 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
 
 
 def describe_graph(path: Path) -> dict[str, Any]:
-    """Inputs, size, weights and operators of a graph."""
+    """Inputs, outputs, size, weights and operators of a graph."""
     model = onnx.load(path)
     operators = Counter(node.op_type for node in model.graph.node)
     return {
         "inputs": [value.name for value in model.graph.input],
+        "outputs": [value.name for value in model.graph.output],
         "bytes": path.stat().st_size,
         "parameters": sum(math.prod(value.dims) for value in model.graph.initializer),
         "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},

@@ -20,10 +20,12 @@ from bfrb.data.windows import cut_continuous
 from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.features.wearing import turn_over
-from bfrb.gestures import WEARING
-from bfrb.inference.attention import spread_over_rows
+from bfrb.gestures import PHASES, WEARING
+from bfrb.inference.attention import pad_unused, spread_over_rows
 from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
+from bfrb.inference.cores import usable_cores
 from bfrb.inference.pages import use_large_pages
+from bfrb.inference.phases import mean_phases, write_at_rows
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.routing import Which, who_answers
 
@@ -77,16 +79,15 @@ class Member:
             raise self._unusable("its graph gives no finite probabilities of every class")
         return probabilities
 
-    @property
-    def attends(self) -> bool:
-        """Whether its graph says how much it looks at each row."""
-        return any(given.name == "attention" for given in self.session.get_outputs())
+    def gives(self, output: str) -> bool:
+        """Whether its graph gives something under a name."""
+        return any(given.name == output for given in self.session.get_outputs())
 
-    def attend(self, batch: Batch) -> npt.NDArray[np.float64]:
-        """(B, T) how much it looks at each row; each row sums to 1."""
+    def ask(self, output: str, batch: Batch) -> npt.NDArray[np.float64]:
+        """What its graph gives under a name (`inference.bundle`)."""
         feed = {branch: batch.inputs[branch] for branch in self.needs} | {"lengths": batch.lengths}
-        (weights,) = self.session.run(["attention"], feed)
-        return spread_over_rows(weights.astype(np.float64), int(batch.lengths.max()))
+        (found,) = self.session.run([output], feed)
+        return np.asarray(found, dtype=np.float64)
 
     def _unusable(self, problem: str) -> BundleError:
         return BundleError(f"the member {self.name!r} cannot answer: {problem}", remedy="train the bundle anew")
@@ -115,7 +116,7 @@ class Predictor:
         self.bundle = bundle
         self.label_set = bundle.label_set
         self.device = bundle.device
-        self._workers = _usable_cores()
+        self._workers = usable_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="bfrb")
         self._detector = detector or _load_detector(bundle)
         self._members = tuple(_load_member(bundle, spec) for spec in bundle.manifest.members)
@@ -176,32 +177,41 @@ class Predictor:
             probabilities[number] = _mean(_answer_next(waiting, batch, asked[:, number : number + 1]))[0]
 
     def attention(self, recording: Recordings) -> npt.NDArray[np.float64] | None:
-        """How much the members look at each row of one recording, on average over those that are asked and can tell.
+        """(N,) How much the members look at each row of one recording, on average over those that are asked.
 
-        Parameters
-        ----------
-        recording
-            A batch of one.
-
-        Returns
-        -------
-        (N,) shares that sum to 1, 0 on rows that are not used; None if no member can tell.
-
-        Raises
-        ------
-        DataError
-            If it is of another device.
+        Shares that sum to 1, 0 on unused rows; None if no member that is asked can tell. Errors are those of `predict`.
         """
         self.check_device(recording.device)
         recording = self.upright(recording)
         asked = self._route(recording)[:, 0]
-        able = [member for member, wanted in zip(self._members, asked, strict=True) if wanted and member.attends]
+        able = [member for member, ask in zip(self._members, asked, strict=True) if ask and member.gives("attention")]
         if not able:
             return None
         batch = self._batch(recording)
-        used = np.mean([member.attend(batch)[0] for member in able], axis=0)
-        unused = recording.n_rows - len(used)
-        return np.pad(used, (unused, 0) if self.bundle.manifest.keep == "last" else (0, unused))
+        told = [spread_over_rows(member.ask("attention", batch), int(batch.lengths[0]))[0] for member in able]
+        return pad_unused(np.mean(told, axis=0), recording.n_rows, self.bundle.manifest.keep)
+
+    @property
+    def tells_phases(self) -> bool:
+        """Whether any member was trained to tell phases."""
+        return any(member.gives("phases") for member in self._members)
+
+    def phases(self, recordings: Recordings) -> npt.NDArray[np.float64] | None:
+        """(N, P) Probabilities of the phases (`gestures.PHASES`) at every row of one or more recordings.
+
+        Of each recording the mean over the members that are asked about it and can tell; NaN if none can, and on rows
+        that are not used. None if no member can tell of any. Errors are those of `predict`.
+        """
+        self.check_device(recordings.device)
+        recordings, manifest = self.upright(recordings), self.bundle.manifest
+        asked = self._route(recordings) & np.array([[member.gives("phases")] for member in self._members])
+        if not asked.any():
+            return None
+        found = np.full((recordings.n_rows, len(PHASES)), np.nan)
+        for index in _batches(np.minimum(recordings.lengths, manifest.max_length)):
+            told = mean_phases(self._members, asked[:, index], self._batch(recordings[index]), self._pool.map)
+            write_at_rows(found, told, recordings, index, manifest.keep)
+        return found
 
     def upright(self, recordings: Recordings, *, each: bool = False) -> Recordings:
         """The recordings as if no device had been worn upside down, as far as the bundle can tell.
@@ -319,12 +329,6 @@ def _load_detector(bundle: Bundle) -> Predictor | None:
             f"the bundle in {inner.path} does not tell how a device is worn", remedy="train the bundle anew"
         )
     return Predictor(inner)
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _load_member(bundle: Bundle, spec: MemberSpec) -> Member:

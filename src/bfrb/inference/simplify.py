@@ -285,6 +285,30 @@ def _weighted_sum(graph: Editor, node: Node) -> str | None:
     return graph.make("Squeeze", graph.make("MatMul", weights, node.input[1]), axis)
 
 
+def _repeated_rows(graph: Editor, node: Node) -> str | None:
+    """What stands for several rows each, at every row of the recordings, is looked up."""
+    shaped = input_of(graph, node, "Slice", "Reshape")
+    repeated = input_of(graph, shaped, "Reshape", "Expand")
+    added = input_of(graph, repeated, "Expand", "Unsqueeze")
+    times = graph.constant(repeated.input[1]) if repeated is not None else None
+    if added is None or times is None or times[:-1].tolist() != [1, 1, 1] or not graph.holds(added.input[1], 3):
+        return None
+    joined, cut = graph.maker(shaped.input[1], "Concat") if shaped else None, node.input[1:]
+    if joined is None or not graph.holds(joined.input[-1], -1) or _sizes(graph, joined.input[0]) != (0, 2):
+        return None
+    if _sizes(graph, cut[1]) != (1, 2) or not all(map(graph.holds, (cut[0], *cut[2:]), (0, 2, 1))):
+        return None
+    zero, one = graph.keep(np.array(0)), graph.keep(np.array(1))
+    positions = graph.make("Range", zero, graph.make("Squeeze", cut[1]), one)
+    return graph.make("Gather", added.input[0], graph.make("Div", positions, graph.keep(times[-1])), axis=2)
+
+
+def _sizes(graph: Editor, name: str) -> tuple[Any, Any] | None:
+    """Of which axes a value holds the sizes."""
+    node = graph.maker(name, "Shape")
+    return None if node is None else (attribute_of(node, "start", 0), attribute_of(node, "end"))
+
+
 RULES: tuple[Rule, ...] = (
     _scale_in_convolution,
     _mask_after_relu,
@@ -295,5 +319,6 @@ RULES: tuple[Rule, ...] = (
     _only_slice,
     _where_not,
     _weighted_sum,
+    _repeated_rows,
 )
 """In the order in which they are applied: later ones need what earlier ones make."""

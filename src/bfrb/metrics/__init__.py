@@ -1,4 +1,4 @@
-"""Scores of predictions: of answers to recordings, and of events in continuous recordings."""
+"""Scores of predictions: of answers to recordings, of phases in them, and of events in continuous recordings."""
 
 from bfrb.metrics.answers import (
     BOOTSTRAP_LEVEL,
@@ -28,6 +28,7 @@ from bfrb.metrics.events import (
     time_average_precision,
     time_roc_auc,
 )
+from bfrb.metrics.phases import PhaseScores, phase_scores
 
 __all__ = [
     "BOOTSTRAP_LEVEL",
@@ -36,6 +37,7 @@ __all__ = [
     "EventCategories",
     "EventCounts",
     "Overlap",
+    "PhaseScores",
     "Scores",
     "average_precision",
     "bootstrap_difference",
@@ -49,6 +51,7 @@ __all__ = [
     "confusion_matrix",
     "count_events",
     "mean_over_subjects",
+    "phase_scores",
     "roc_auc",
     "scores_of",
     "subject_scores",

@@ -19,12 +19,13 @@ from safetensors.torch import load_file
 from bfrb.data.device import DEVICES
 from bfrb.data.tables import Table, make_table, write_table
 from bfrb.features.pipeline import FEATURES, available
+from bfrb.gestures import PHASES
 from bfrb.inference import bundle as files
 from bfrb.inference.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.inference.evaluation import score_scenarios
 from bfrb.inference.export import build_member, check_parity, fill_template
 from bfrb.inference.routing import who_answers
-from bfrb.training.member import ANSWERS, WEIGHTS, read_history
+from bfrb.training.member import ANSWERS, WEIGHTS, read_history, split
 from bfrb.training.workspace import MemberPlan, Workspace
 
 PARITY_RECORDINGS = 32
@@ -61,7 +62,8 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
     source = workspace.member_folder(member) / WEIGHTS
     weights = load_file(source)
     template = onnx.load(workspace.template(member.network))
-    graph = fill_template(template, {name: value.numpy() for name, value in weights.items()}).SerializeToString()
+    arrays = {name: value.numpy() for name, value in weights.items()}
+    graph = fill_template(template, arrays, phases=was_taught_phases(workspace, member)).SerializeToString()
     trained = build_member(member.network, workspace.shape, workspace.plan.spec.network(member.network))
     trained.load_state_dict(weights)
     index = _answers(workspace, member)["index"][:PARITY_RECORDINGS]
@@ -71,6 +73,16 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
     (folder / "members" / f"{member.name}.onnx").write_bytes(graph)
     (folder / "members" / f"{member.name}.safetensors").write_bytes(source.read_bytes())
     return difference
+
+
+def was_taught_phases(workspace: Workspace, member: MemberPlan) -> bool:
+    """Whether a member was trained to tell phases: they counted, and each of them was among the rows it learnt from."""
+    plan = workspace.plan
+    if not plan.spec.training.auxiliary.phase or "phase" not in workspace.labels.row:
+        return False
+    learning, _, _ = split(workspace, member)
+    codes = workspace.labels.batch(learning, plan.max_length)["phase"]
+    return set(range(len(PHASES))) <= set(np.unique(codes).tolist())
 
 
 def out_of_fold(workspace: Workspace) -> Table:

@@ -21,8 +21,9 @@ from bfrb.data.windows import cut_continuous
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.sequences import Sequences, build_sequences
 from bfrb.gestures import LABEL_SETS, LabelSet
+from bfrb.inference.cores import usable_cores
 from bfrb.training.assemble import assemble
-from bfrb.training.executors import Job, LocalProcesses, usable_cores
+from bfrb.training.executors import Job, LocalProcesses
 from bfrb.training.initial import read_initial
 from bfrb.training.labels import Labels, read_labels
 from bfrb.training.member import compute_device, is_trained, read_history, train_member, write_template

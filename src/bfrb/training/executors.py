@@ -73,11 +73,6 @@ class LocalProcesses:
                 process.join()
 
 
-def usable_cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
 def _start(name: str, job: Job) -> SpawnProcess:
     process = multiprocessing.get_context("spawn").Process(target=_run_in_child, args=(job,), name=name, daemon=True)
     process.start()

@@ -20,7 +20,7 @@ from torch import nn
 from bfrb.data.folds import make_folds
 from bfrb.data.recordings import Recordings
 from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics
-from bfrb.inference.export import Member, trace_template
+from bfrb.inference.export import OUTPUTS, Member, trace_template
 from bfrb.models import Standardise, build_network
 from bfrb.training.batches import Examples, Index, load_examples, standardiser, with_labels
 from bfrb.training.initial import choose_weights, class_weights_of, load_initial
@@ -138,7 +138,7 @@ def write_template(folder: Path, network: str, kept: Path | None = None) -> None
     """
     workspace = Workspace(folder)
     spec, place = workspace.plan.spec.network(network), workspace.template(network)
-    described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__])
+    described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])
     earlier = None if kept is None else kept / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.onnx"
     if earlier is not None and earlier.exists():
         write_whole(place, lambda path: path.write_bytes(earlier.read_bytes()))

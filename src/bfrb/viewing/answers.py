@@ -9,6 +9,7 @@ import numpy as np
 
 from bfrb.data.recordings import Recordings
 from bfrb.data.tables import make_table
+from bfrb.gestures import PHASES
 from bfrb.inference.events import Answers, EventRule
 from bfrb.inference.feed import Wearer
 from bfrb.inference.held_out import read_fold_of
@@ -65,6 +66,7 @@ def _grow(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
         "end_rows": parts.lengths.tolist(),
         "probabilities": predictor.predict(parts).probabilities.T.round(4).tolist(),
         "attention": _attention(predictor, recording),
+        "gesturing": _gesturing(predictor, recording),
         "events": None,
     }
 
@@ -86,6 +88,7 @@ def _listen(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
         "end_rows": [round((value + length_s / 2) * rate_hz) for value in middle_s],
         "probabilities": np.array(probabilities).reshape(-1, len(predictor.label_set)).T.tolist(),
         "attention": None,
+        "gesturing": None,
         "events": [asdict(event) for event in events] if step_s == rule.spec.step_s else None,
     }
 
@@ -99,6 +102,14 @@ def _attention(predictor: Predictor, recording: Recordings) -> list[float] | Non
     """Share of the networks' attention that a second would get, by row; None where no network can tell."""
     shares = predictor.attention(recording)
     return None if shares is None else (shares * recording.device.row_rate_hz).round(4).tolist()
+
+
+def _gesturing(predictor: Predictor, recording: Recordings) -> list[float | None] | None:
+    """Probability that a row is of the gesture, not of the way to it; None where no network can tell."""
+    phases = predictor.phases(recording)
+    if phases is None:
+        return None
+    return [None if np.isnan(value) else round(value, 4) for value in phases[:, PHASES.index("Gesture")].tolist()]
 
 
 def is_continuous(predictor: Predictor, recording: Recordings) -> bool:

@@ -61,12 +61,14 @@ export class Answer {
     return events ? [{ name: "found", segments: events.map((event) => ({ from: event.start_s, to: event.end_s, text: event.label, colour: colour(1) })) }] : [];
   }
 
-  /** The panel of the attention weights and its data, if the networks can tell. */
-  attention(rate) {
-    const { attention } = this.course;
-    if (!attention) return null;
-    const panel = { name: "attention", title: "Attention", unit: "share per second", channels: ["of all networks"], colours: [3] };
-    return { panel, data: [attention.map((_, row) => row / rate), attention] };
+  /** The panels of what the networks say of single rows, with their data: only of what they can tell. */
+  byRow(rate) {
+    const { attention, gesturing } = this.course;
+    const panels = [
+      [{ name: "attention", title: "Attention", unit: "share per second", channels: ["of all networks"], colours: [3] }, attention],
+      [{ name: "phase", title: "Phase", unit: "probability", channels: ["in the gesture, not on the way"], colours: [2] }, gesturing],
+    ];
+    return panels.filter(([, values]) => values).map(([panel, values]) => ({ panel, data: [values.map((_, row) => row / rate), values] }));
   }
 
   /** Move the bars to what was answered at a time. */
