@@ -79,6 +79,11 @@ def test_lines_that_a_parser_would_part_otherwise_are_left_to_it(head: str | byt
     assert split(b"a,1,2," + raw + b"\n") is None
 
 
+def test_a_comma_too_many_does_not_make_up_for_one_that_is_lost() -> None:
+    assert split(b"a,1,2\nb,1,2,3,c\n") is None
+    assert split(b"a,1,2,3,c\nb,1,2\n") is None
+
+
 def test_texts_of_any_language_are_kept() -> None:
     found = split("über,1,2,眉\n".encode())
     assert found is not None
