@@ -9,11 +9,13 @@
     history.parquet        loss and score by member and epoch
     wearing/               a bundle that tells devices worn upside down, if the manifest has a threshold for it
     members/NAME.onnx      one graph per member of the ensemble (and NAME.safetensors, its weights)
+    members/NAME.unpadded.onnx  the same for batches without padding, which is sooner done; not in older bundles
     checksums.json         SHA-256 of every other file
 
 A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
 computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32
 and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up.
+An unpadded graph takes recordings of one length and no `lengths`; it reads most weights from its neighbour.
 """
 
 from __future__ import annotations

@@ -12,9 +12,30 @@ from pathlib import Path
 
 PAGE_BYTES = 2 << 20
 
+HEAP_BYTES = 4 << 20
+"""Allocations up to this size are to lie in the heap; the largest weights of a published network take 1 MB."""
+
+_MMAP_THRESHOLD = -3
+"""What glibc's mallopt calls the size from which on allocations get a mapping of their own."""
+
 _MAPS = Path("/proc/self/maps")
 _HUGE_PAGES, _COLLAPSE = 14, 25
 """Advice of Linux: use large pages there from now on; make them at once of what is there (since Linux 6.1)."""
+
+
+def keep_in_heap() -> bool:
+    """Have weights that are loaded from now on lie in the heap, which `use_large_pages` is about.
+
+    By default glibc maps large allocations one by one, so that none is made of large pages.
+
+    Returns
+    -------
+    Whether the C library knows of this.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and mallopt(_MMAP_THRESHOLD, HEAP_BYTES) == 1
 
 
 def use_large_pages() -> int:

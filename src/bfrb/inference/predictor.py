@@ -6,12 +6,10 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from bfrb.data.device import Device
 from bfrb.data.recordings import Recordings
@@ -21,9 +19,9 @@ from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.features.wearing import turn_over
 from bfrb.gestures import WEARING
-from bfrb.inference.attention import spread_over_rows
-from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
-from bfrb.inference.pages import use_large_pages
+from bfrb.inference.bundle import WEARING_FOLDER, Bundle
+from bfrb.inference.member import Member, load_member
+from bfrb.inference.pages import keep_in_heap, use_large_pages
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.routing import Which, who_answers
 
@@ -37,59 +35,6 @@ Index = npt.NDArray[np.int64]
 
 _Answers = list[tuple[int, npt.NDArray[np.float32]]]
 """(B, K) probabilities of some members, with the members' numbers."""
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One network of the ensemble, ready to answer.
-
-    Parameters
-    ----------
-    name
-        Its name in the bundle.
-    session
-        Its graph.
-    needs
-        The branches its graph takes in.
-    classes
-        The number of classes it has to tell apart.
-    """
-
-    name: str
-    session: onnxruntime.InferenceSession
-    needs: tuple[str, ...]
-    classes: int
-
-    def answer(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """(B, K) probabilities.
-
-        Raises
-        ------
-        BundleError
-            If the graph fails, or gives something else than finite probabilities.
-        """
-        feed = {branch: batch.inputs[branch] for branch in self.needs} | {"lengths": batch.lengths}
-        try:
-            probabilities: npt.NDArray[np.float32] = self.session.run(["probabilities"], feed)[0]
-        except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
-            raise self._unusable(f"its graph fails: {_first_line(error)}") from None
-        if probabilities.shape != (len(batch.lengths), self.classes) or not np.isfinite(probabilities).all():
-            raise self._unusable("its graph gives no finite probabilities of every class")
-        return probabilities
-
-    @property
-    def attends(self) -> bool:
-        """Whether its graph says how much it looks at each row."""
-        return any(given.name == "attention" for given in self.session.get_outputs())
-
-    def attend(self, batch: Batch) -> npt.NDArray[np.float64]:
-        """(B, T) how much it looks at each row; each row sums to 1."""
-        feed = {branch: batch.inputs[branch] for branch in self.needs} | {"lengths": batch.lengths}
-        (weights,) = self.session.run(["attention"], feed)
-        return spread_over_rows(weights.astype(np.float64), int(batch.lengths.max()))
-
-    def _unusable(self, problem: str) -> BundleError:
-        return BundleError(f"the member {self.name!r} cannot answer: {problem}", remedy="train the bundle anew")
 
 
 class Predictor:
@@ -118,7 +63,7 @@ class Predictor:
         self._workers = _usable_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="bfrb")
         self._detector = detector or _load_detector(bundle)
-        self._members = tuple(_load_member(bundle, spec) for spec in bundle.manifest.members)
+        self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
 
     @property
     def simulated(self) -> bool:
@@ -140,14 +85,29 @@ class Predictor:
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         running: deque[tuple[Index, list[Future[_Answers]]]] = deque()
         for index in _batches(np.minimum(recordings.lengths, self.bundle.manifest.max_length)):
-            if len(running) == _BATCHES_IN_FLIGHT:
-                _collect(running.popleft(), probabilities)
             # A single recording is not copied.
             some = recordings[index] if len(recordings) > 1 else recordings
-            running.append((index, self._answers(self._batch(some), self._route(some))))
+            for part, batch, asked in self._fed(some):
+                if len(running) == _BATCHES_IN_FLIGHT:
+                    _collect(running.popleft(), probabilities)
+                running.append((index[part], self._answers(batch, asked)))
         while running:
             _collect(running.popleft(), probabilities)
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
+
+    def _fed(self, recordings: Recordings) -> Iterator[tuple[Index, Batch, Which]]:
+        """Numbers of recordings that the members can answer for together, what they take in, and who is asked."""
+        manifest = self.bundle.manifest
+        sequences, asked = self._sequences(recordings), self._route(recordings)
+        for part in self._together(np.minimum(recordings.lengths, manifest.max_length)):
+            yield part, sequences.batch(part, manifest.max_length, manifest.keep), asked[:, part]
+
+    def _together(self, lengths: Index) -> list[Index]:
+        """Numbers of sorted recordings, those of one length together unless every member can do with padding."""
+        everyone = np.arange(len(lengths))
+        if all(member.pads for member in self._members):
+            return [everyone]
+        return np.split(everyone, np.flatnonzero(np.diff(lengths)) + 1)
 
     def predict_each(self, recordings: Recordings) -> Predictions:
         """Like `predict`, but each answer is, to the last bit, what it is for that recording alone: for streams.
@@ -303,6 +263,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     BundleError
         If there is no bundle, it is damaged, or a member of it fails.
     """
+    keep_in_heap()
     predictor = Predictor(Bundle.open(path))
     use_large_pages()
     predictor.warm_up()
@@ -325,33 +286,6 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _load_member(bundle: Bundle, spec: MemberSpec) -> Member:
-    options = onnxruntime.SessionOptions()
-    # The members run side by side, each in one thread: sessions with threads of their own fight for the cores.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # An arena in every session would keep the memory of the largest batch for good, and saves no time.
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(bundle.file(spec.graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
-        problem = f"the graph {spec.graph} of the bundle {bundle.path} cannot be loaded: {_first_line(error)}"
-        raise BundleError(problem, remedy="install a later onnxruntime, or train the bundle anew") from None
-    needs = tuple(given.name for given in session.get_inputs() if given.name != "lengths")
-    if not set(needs) <= set(bundle.manifest.branches) or len(needs) == len(session.get_inputs()):
-        raise BundleError(
-            f"expected the graph {spec.graph} to take lengths and {', '.join(bundle.manifest.branches)}, "
-            f"got {', '.join(given.name for given in session.get_inputs())}",
-            remedy="train the bundle anew",
-        )
-    return Member(spec.name, session, needs, len(bundle.label_set))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _batches(lengths: Index) -> Iterator[Index]:
