@@ -61,15 +61,17 @@ def use_large_pages() -> int:
 def find_heap(maps: str) -> tuple[int, int] | None:
     """Start and size of the whole large pages in the heap, of which a process's memory map tells; None without any.
 
+    What was advised before stands in a line of its own.
+
     Examples
     --------
     >>> find_heap("00700000-00f00000 rw-p 00000000 00:00 0 [heap]")
     (8388608, 6291456)
     """
-    for line in maps.splitlines():
-        if line.endswith("[heap]"):
-            first, last = (int(place, 16) for place in line.partition(" ")[0].split("-"))
-            start = -(-first // PAGE_BYTES) * PAGE_BYTES
-            size = (last - start) // PAGE_BYTES * PAGE_BYTES
-            return (start, size) if size > 0 else None
-    return None
+    parts = [line.partition(" ")[0].split("-") for line in maps.splitlines() if line.endswith("[heap]")]
+    if not parts:
+        return None
+    first, last = int(parts[0][0], 16), int(parts[-1][1], 16)
+    start = -(-first // PAGE_BYTES) * PAGE_BYTES
+    size = (last - start) // PAGE_BYTES * PAGE_BYTES
+    return (start, size) if size > 0 else None

@@ -82,18 +82,27 @@ class Predictor:
         """
         self.check_device(recordings.device)
         recordings = self.upright(recordings)
+        if len(recordings) == 1:
+            return Predictions(tuple(recordings.ids), self._answer_for_one(recordings), self.label_set)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         running: deque[tuple[Index, list[Future[_Answers]]]] = deque()
         for index in _batches(np.minimum(recordings.lengths, self.bundle.manifest.max_length)):
-            # A single recording is not copied.
-            some = recordings[index] if len(recordings) > 1 else recordings
-            for part, batch, asked in self._fed(some):
+            for part, batch, asked in self._fed(recordings[index]):
                 if len(running) == _BATCHES_IN_FLIGHT:
                     _collect(running.popleft(), probabilities)
                 running.append((index[part], self._answers(batch, asked)))
         while running:
             _collect(running.popleft(), probabilities)
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
+
+    def _answer_for_one(self, recording: Recordings) -> npt.NDArray[np.float64]:
+        """(1, K) probabilities: this thread works as well, so that fewer have to be woken."""
+        batch, asked = self._batch(recording), self._route(recording)
+        waiting = iter(enumerate(self._members))
+        others = range(min(self._workers, len(self._members)) - 1)
+        jobs = [self._pool.submit(_answer_next, waiting, batch, asked) for _ in others]
+        own = _answer_next(waiting, batch, asked)
+        return _mean(own + [answer for job in jobs for answer in job.result()])
 
     def _fed(self, recordings: Recordings) -> Iterator[tuple[Index, Batch, Which]]:
         """Numbers of recordings that the members can answer for together, what they take in, and who is asked."""
@@ -324,6 +333,6 @@ def _mean(answers: _Answers) -> npt.NDArray[np.float64]:
     """(B, K) mean of the answers of the members that were asked, scaled so that each row sums to 1."""
     # Always in the same order: sums of floats depend on it.
     ordered = sorted(answers, key=lambda answer: answer[0])
-    summed = sum((answer.astype(np.float64) for _, answer in ordered), np.zeros(1))
+    summed = np.sum([answer for _, answer in ordered], axis=0, dtype=np.float64)
     mean: npt.NDArray[np.float64] = summed / summed.sum(axis=1, keepdims=True)
     return mean

@@ -48,10 +48,13 @@ def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -
     measured = {name: has_sensor(recordings, name) for name in sorted(names)}
     # Most members of an ensemble require the same.
     answers = {
-        required: np.logical_and.reduce([measured[name] for name in required]) for required in map(tuple, requirements)
+        required: np.logical_and.reduce([measured[name] for name in required])
+        for required in set(map(tuple, requirements))
+        if required
     }
     asked = np.ones((len(requirements), len(recordings)), dtype=bool)
     for member, required in enumerate(map(tuple, requirements)):
-        asked[member] = answers[required]
+        if required:
+            asked[member] = answers[required]
     asked[:, ~asked.any(axis=0)] = True
     return asked
