@@ -156,7 +156,9 @@ def _plain_mean(graph: Editor, node: Node) -> str | None:
     counted = graph.maker(clipped.input[0], "ReduceSum") if clipped is not None else None
     if summed is None or counted is None or not _is_mask(graph, counted.input[0]):
         return None
-    over_time = all(graph.holds(one.input[1], _TIME) and not attribute_of(one, "keepdims", 1) for one in (summed, counted))
+    over_time = all(
+        graph.holds(one.input[1], _TIME) and not attribute_of(one, "keepdims", 1) for one in (summed, counted)
+    )
     return graph.make("ReduceMean", *summed.input, keepdims=0) if over_time else None
 
 
@@ -196,22 +198,23 @@ def _without_axes(graph: Editor, name: str) -> str:
 
 def _flat_image(graph: Editor, node: Node) -> str | None:
     """A step over (B, C, T) as one over images one pixel high, which has faster kernels."""
-    if node.op_type not in ("Conv", "MaxPool") or len(attribute_of(node, "kernel_shape", ())) != 1:
-        return None
     pads = list(attribute_of(node, "pads", [0, 0]))
-    if attribute_of(node, "auto_pad", b"NOTSET") != b"NOTSET" or len(node.output) > 1:
+    constants = _constants_of_images(graph, node)
+    if constants is None or len(pads) != 2 or attribute_of(node, "auto_pad", b"NOTSET") != b"NOTSET":
         return None
     attributes = attributes_of(node) | {"pads": [0, pads[0], 0, pads[1]]}
     for name in {"kernel_shape", "strides", "dilations"} & set(attributes):
         attributes[name] = [1, *attributes[name]]
-    constants = list(node.input[1:])
-    if node.op_type == "Conv":
-        weights = graph.constant(node.input[1])
-        if weights is None:
-            return None
-        constants[0] = graph.keep(weights[:, :, None])
     high = graph.make("Unsqueeze", node.input[0], _axis(graph))
     return _flattened(graph, graph.make(node.op_type, high, *constants, **attributes))
+
+
+def _constants_of_images(graph: Editor, node: Node) -> list[str] | None:
+    """What a step over (B, C, T) takes in beside them, for images; None if it is another step."""
+    if node.op_type == "MaxPool":
+        return []
+    weights = graph.constant(node.input[1]) if node.op_type == "Conv" else None
+    return None if weights is None or weights.ndim != 3 else [graph.keep(weights[:, :, None]), *node.input[2:]]
 
 
 def _image_to_image(graph: Editor, node: Node) -> str | None:
@@ -246,7 +249,9 @@ def _is_by_channel(graph: Editor, name: str) -> bool:
 
 def _image_of(graph: Editor, name: str) -> str | None:
     squeezed = graph.maker(name, "Squeeze")
-    return squeezed.input[0] if squeezed is not None and graph.holds(squeezed.input[1], _TIME) else None
+    if squeezed is None or len(squeezed.input) < 2 or not graph.holds(squeezed.input[1], _TIME):
+        return None
+    return squeezed.input[0]
 
 
 def _flattened(graph: Editor, image: str) -> str:
