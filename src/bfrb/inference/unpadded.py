@@ -251,7 +251,8 @@ def _image_of(graph: Editor, name: str) -> str | None:
     squeezed = graph.maker(name, "Squeeze")
     if squeezed is None or len(squeezed.input) < 2 or not graph.holds(squeezed.input[1], _TIME):
         return None
-    return squeezed.input[0]
+    image: str = squeezed.input[0]
+    return image
 
 
 def _flattened(graph: Editor, image: str) -> str:
