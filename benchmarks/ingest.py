@@ -14,7 +14,6 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from bfrb.data.cmi_write import rows_of
 from bfrb.data.device import HELIOS
 from bfrb.data.recordings import Recordings
 from bfrb.data.sources import open_source
+from features import cpu_name
 
 MEMORY_BAR_GB = 1.0
 
@@ -61,7 +61,7 @@ def main() -> int:
         size_gb = path.stat().st_size / 1e9
         store_gb = sum(file.stat().st_size for file in store.rglob("*") if file.is_file()) / 1e9
 
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, polars {pl.__version__}")
+    print(f"{datetime.date.today()}, {cpu_name()}, {os.cpu_count()} cores, polars {pl.__version__}")
     print(f"{rows:,} rows, {size_gb:.2f} GB as CSV, {store_gb:.2f} GB as a store; best of {options.runs}")
     best = {name: min((run[name] for run in runs), key=lambda found: found["seconds"]) for name in WORK}
     reference_s = best["pandas.read_csv"]["seconds"]

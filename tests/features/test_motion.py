@@ -149,3 +149,16 @@ def test_a_push_to_the_east_is_felt_there_however_the_device_is_held() -> None:
     np.testing.assert_allclose(
         FEATURES["linear_acc_world"].compute(recordings), np.tile([2.0, 0.0, 0.0], (20, 1)), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("rows", [50, 5000])
+def test_what_features_have_in_common_is_that_of_the_recordings_at_hand(rows: int) -> None:
+    """Small recordings keep it as long as they live; large ones compute it anew."""
+    first, second = (random_recordings(HELIOS, [rows], np.random.default_rng(seed)) for seed in (1, 2))
+    names = ("angular_velocity", "angular_distance", "linear_acc", "linear_acc_magnitude_jerk")
+    alone = [{name: FEATURES[name].compute(one[0]) for name in names} for one in (first, second)]
+    for found in (first, second, first):
+        for name in names:
+            expected = alone[found is second][name]
+            np.testing.assert_array_equal(FEATURES[name].compute(found), expected)
+    assert not np.array_equal(alone[0]["angular_velocity"], alone[1]["angular_velocity"])

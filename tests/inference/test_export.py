@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
 from bfrb.config import GatedTwoBranchSpec, StemsSpec
 from bfrb.errors import BundleError
 from bfrb.inference.export import Member, build_member, check_parity, fill_template, trace_template
+from bfrb.inference.member import session_options
+from bfrb.inference.unpadded import without_padding
 from bfrb.models import Shape
 from bfrb.training.executors import LocalProcesses
 
@@ -71,6 +74,23 @@ def test_graphs_of_several_members_agree_with_torch(template: onnx.ModelProto, s
     member = random_member(seed)
     graph = fill(template, member)
     assert check_parity(graph, member, random_features(lengths), np.array(lengths)) < 1e-6
+
+
+@pytest.mark.parametrize("lengths", [[1], [2], [40], [13] * 5])
+def test_the_form_without_padding_agrees_with_torch(template: onnx.ModelProto, lengths: list[int]) -> None:
+    member = random_member(2)
+    bare = without_padding(onnx.load_from_string(fill(template, member)))
+    assert not {"Less", "GreaterOrEqual", "Cast"} & {node.op_type for node in bare.graph.node}
+    session = onnxruntime.InferenceSession(
+        bare.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+    )
+    features = random_features(lengths)
+    found = session.run(None, dict(features))
+    with torch.inference_mode():
+        inputs = {branch: torch.from_numpy(values) for branch, values in features.items()}
+        expected = member(inputs, torch.tensor(lengths))
+    for quick, own in zip(found, expected, strict=True):
+        np.testing.assert_allclose(quick, own.numpy(), rtol=0, atol=1e-6)
 
 
 def test_a_graph_with_other_weights_is_refused(template: onnx.ModelProto) -> None:

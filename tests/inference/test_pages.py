@@ -27,6 +27,30 @@ def test_a_small_heap_or_none_is_left_alone(heap: str) -> None:
     assert find_heap(f"{CODE}\n{heap}") is None
 
 
+def test_a_heap_of_which_a_part_was_advised_before_is_meant_as_a_whole() -> None:
+    parts = ["00800000-00c00000 rw-p 00000000 00:00 0 [heap]", "00c00000-01200000 rw-p 00000000 00:00 0 [heap]"]
+    assert find_heap("\n".join([CODE, *parts])) == (0x800000, 5 * PAGE_BYTES)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such setting")
+def test_large_allocations_lie_in_the_heap() -> None:
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from bfrb.inference.pages import HEAP_BYTES, keep_in_heap
+if not keep_in_heap():
+    sys.exit(0)
+def is_in_heap(array):
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("[heap]")]
+    ends = [[int(place, 16) for place in line[0].split("-")] for line in lines]
+    return any(first <= array.ctypes.data < last for first, last in ends)
+assert is_in_heap(np.ones(HEAP_BYTES // 2, np.uint8))
+assert not is_in_heap(np.ones(2 * HEAP_BYTES, np.uint8))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_nothing_is_done_where_there_is_no_memory_map(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pages, "_MAPS", tmp_path / "absent")
     assert use_large_pages() == 0

@@ -23,6 +23,7 @@ from bfrb.features.sequences import build_sequences
 from bfrb.gestures import SEARLE_BEHAVIORS
 from bfrb.inference import predictor as module
 from bfrb.inference.bundle import CHECKSUMS, Bundle, _write_checksums
+from bfrb.inference.member import Member
 from bfrb.inference.predictor import Predictor, load
 from bundles import make_bundle, make_graph, make_recordings
 
@@ -250,3 +251,42 @@ def test_the_predictor_knows_its_bundle(predictor: Predictor, bundle: Path) -> N
     assert predictor.bundle.path == bundle
     assert not predictor.simulated
     assert Predictor(Bundle.open(bundle)).label_set == predictor.label_set
+
+
+def add_unpadded(bundle: Path) -> None:
+    """Give every member a form of its graph that takes no lengths."""
+    for path in sorted((bundle / "members").glob("*.onnx")):
+        model = onnx.load(path)
+        kept = [node for node in model.graph.node if "counts" not in (*node.input, *node.output)]
+        for node in kept:
+            if node.op_type == "ReduceSum":
+                node.op_type = "ReduceMean"
+            elif node.op_type == "Div":
+                node.op_type = "Identity"
+                del node.input[1:]
+        inputs = [value for value in model.graph.input if value.name != "lengths"]
+        del model.graph.node[:], model.graph.input[:]
+        model.graph.node.extend(kept)
+        model.graph.input.extend(inputs)
+        onnx.save(model, path.with_suffix(".unpadded.onnx"))
+    (bundle / CHECKSUMS).unlink()
+    _write_checksums(bundle)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_unpadded_graphs_answer_alike_and_never_meet_padding(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    path = make_bundle(tmp_path / "model", members=3)
+    add_unpadded(path)
+    quick = load(path)
+    assert not any(member.pads for member in quick._members)
+    asked: list[np.ndarray] = []
+    answer = Member.answer
+    monkeypatch.setattr(Member, "answer", lambda self, batch: asked.append(batch.lengths) or answer(self, batch))
+    recordings = make_recordings(count, lengths=np.random.default_rng(0).integers(20, 30, count))
+    found = quick.predict(recordings)
+    assert all(len(set(lengths)) == 1 for lengths in asked)
+    assert max(map(len, asked)) > count / 20
+    np.testing.assert_allclose(found.probabilities, predictor.predict(recordings).probabilities, atol=1e-6)
+    assert found.ids == tuple(recordings.ids)

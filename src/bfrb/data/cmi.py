@@ -16,12 +16,14 @@ from bfrb.data.cmi_checks import VOCABULARY, Checker, run_starts
 from bfrb.data.cmi_layout import (
     ANNOTATIONS,
     ID,
+    IMAGES,
     LABELS,
     SUBJECT,
     check_columns,
     conform,
     expected_types,
-    present_sensors,
+    held_sensors,
+    spread_images,
 )
 from bfrb.data.cmi_single import clean_recording
 from bfrb.data.csv_blocks import ROW_NUMBER, Progress, iter_csv, open_csv
@@ -269,7 +271,7 @@ def _begins_with(path: Path, magic: bytes) -> bool:
 def _csv_frames(path: Path, report: Report, progress: Progress | None) -> Iterator[pl.DataFrame]:
     file = open_csv(path)
     check_columns(file.header, str(path))
-    return iter_csv(file, expected_types(file.header), report, progress)
+    return iter_csv(file, expected_types(file.header), report, progress, IMAGES)
 
 
 def _parquet_frames(path: Path, progress: Progress | None) -> Iterator[pl.DataFrame]:
@@ -298,16 +300,22 @@ def _whole_sequences(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     for frame in frames:
         last = int(run_starts(frame[ID])[-1]) if frame.height else 0
         if last:
-            yield pl.concat([*carried, frame[:last]])
+            yield _joined([*carried, frame[:last]])
             carried = []
         carried.append(frame[last:])
     if carried:
-        yield pl.concat(carried)
+        yield _joined(carried)
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """One frame of several, in some of which the images may be one column."""
+    alike = len({IMAGES.name in frame.columns for frame in frames}) == 1
+    return pl.concat(frames if alike else map(spread_images, frames))
 
 
 def _recordings(frame: pl.DataFrame, checker: Checker, subjects: pl.DataFrame, simulated: bool) -> Recordings:
     starts = run_starts(frame[ID])
-    sensors = {sensor.name: checker.readings(frame, sensor) for sensor in present_sensors(frame.columns)}
+    sensors = {sensor.name: checker.readings(frame, sensor) for sensor in held_sensors(frame)}
     labels = [name for name in LABELS if name in frame.columns]
     table = frame.select(pl.col(ID).alias("id"), SUBJECT, *labels)[starts]
     return Recordings(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bfrb.data.cmi_layout import ANNOTATIONS, COUNTER, ID, LABELS, SUBJECT
+from bfrb.data.cmi_layout import ANNOTATIONS, COUNTER, ID, IMAGES, LABELS, SUBJECT
 from bfrb.data.csv_blocks import ROW_NUMBER
 from bfrb.data.device import Array, Sensor
 from bfrb.data.findings import Finding, Report
@@ -65,18 +65,20 @@ class Checker:
         columns
             Where the readings are, if not in the sensor's own columns.
         """
-        numbers = frame.select(pl.col(columns or sensor.columns).cast(pl.Float32)).to_numpy(order="c")
-        values = numbers.reshape(-1, *sensor.shape)
-        if sensor.no_response_code is not None:
-            values = self._whole(frame, sensor, values)
+        if sensor.columns == IMAGES.columns and IMAGES.name in frame.columns:
+            values = frame[IMAGES.name].to_numpy().reshape(-1, *sensor.shape)
+        else:
+            numbers = frame.select(pl.col(columns or sensor.columns).cast(pl.Float32)).to_numpy(order="c")
+            values = numbers.reshape(-1, *sensor.shape)
+            if sensor.no_response_code is not None:
+                values = self._whole(frame, sensor, values)
         if not (sensor.unit_norm or _any_absent(sensor, values) or find_impossible(sensor, values)):
             return values  # as nearly always; the masks below are as large as the readings
-        wrong = self._incomplete(frame, sensor, values) | self._impossible(frame, sensor, values)
-        if sensor.unit_norm:
-            wrong |= self._wrong_norm(frame, sensor, values)
-        if wrong.any():
+        checks = [self._incomplete, self._impossible, *([self._wrong_norm] if sensor.unit_norm else [])]
+        wrong = [mask for check in checks if (mask := check(frame, sensor, values)) is not None]
+        if wrong:
             values = values.copy()
-            values[wrong] = sensor.absent
+            values[np.logical_or.reduce(wrong)] = sensor.absent
         return values
 
     def place(self, frame: pl.DataFrame, row: int, column: str = "") -> str:
@@ -135,13 +137,14 @@ class Checker:
         return frame.filter(~broken) if broken.any() else frame
 
     def _alike(self, frame: pl.DataFrame) -> None:
+        starts = run_starts(frame[ID])
         for name in (SUBJECT, *LABELS):
             if name not in frame.columns or not frame.height:
                 continue
             column = frame[name]
             change = np.zeros(frame.height, dtype=bool)
             change[run_starts(column)] = True
-            change[run_starts(frame[ID])] = False
+            change[starts] = False
             if change.any():
                 first = int(np.flatnonzero(change)[0])
                 self._tell(
@@ -185,33 +188,32 @@ class Checker:
         values[missing | wrong] = sensor.absent
         return values
 
-    def _incomplete(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask:
-        wrong: Mask = np.zeros(values.shape, dtype=bool)
+    def _incomplete(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask | None:
         size = len(sensor.columns) // sensor.pieces
         if size == 1 or not _any_absent(sensor, values):
-            return wrong
+            return None
         absent: Mask = sensor.is_absent(values).reshape(len(values), -1, size)
         some = np.asarray(absent.any(axis=2) & ~absent.all(axis=2))
-        if some.any():
-            row, reading = (int(index) for index in np.argwhere(some)[0])
-            self._tell(
-                _error(
-                    f"incomplete {sensor.name}",
-                    f"all {size} values of a reading of {sensor.name}, or none",
-                    f"{size - int(absent[row, reading].sum())}",
-                    "the source is damaged there: repair it, or leave out the whole reading",
-                    sensor.columns[reading * size],
-                ),
-                frame,
-                np.asarray(some.any(axis=1)),
-            )
-            wrong = np.repeat(some, size, axis=1).reshape(values.shape)
-        return wrong
+        if not some.any():
+            return None
+        row, reading = (int(index) for index in np.argwhere(some)[0])
+        self._tell(
+            _error(
+                f"incomplete {sensor.name}",
+                f"all {size} values of a reading of {sensor.name}, or none",
+                f"{size - int(absent[row, reading].sum())}",
+                "the source is damaged there: repair it, or leave out the whole reading",
+                sensor.columns[reading * size],
+            ),
+            frame,
+            np.asarray(some.any(axis=1)),
+        )
+        return np.repeat(some, size, axis=1).reshape(values.shape)
 
-    def _impossible(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask:
+    def _impossible(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask | None:
         impossible = find_impossible(sensor, values)
         if impossible is None:
-            return np.zeros(values.shape, dtype=bool)
+            return None
         wrong: Mask = ~sensor.is_absent(values) & ((values < sensor.low) | (values > sensor.high))
         row, value, count = impossible
         column = sensor.columns[int(np.flatnonzero(wrong[row])[0])]
@@ -228,22 +230,23 @@ class Checker:
         )
         return wrong
 
-    def _wrong_norm(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask:
+    def _wrong_norm(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask | None:
         norm = np.sqrt(np.einsum("nc,nc->n", values, values))
         wrong: Mask = np.abs(norm - 1.0) > NORM_TOLERANCE
-        if wrong.any():
-            first = float(norm[np.flatnonzero(wrong)[0]])
-            self._tell(
-                _error(
-                    "wrong norm",
-                    f"{sensor.name} of norm 1",
-                    f"norm {first:g}",
-                    "the source is damaged there: repair it, or leave the reading empty",
-                    sensor.columns[0],
-                ),
-                frame,
-                wrong,
-            )
+        if not wrong.any():
+            return None
+        first = float(norm[np.flatnonzero(wrong)[0]])
+        self._tell(
+            _error(
+                "wrong norm",
+                f"{sensor.name} of norm 1",
+                f"norm {first:g}",
+                "the source is damaged there: repair it, or leave the reading empty",
+                sensor.columns[0],
+            ),
+            frame,
+            wrong,
+        )
         return np.broadcast_to(wrong[:, None], values.shape)
 
     def _tell(self, finding: Finding, frame: pl.DataFrame, rows: Mask) -> None:
@@ -270,8 +273,10 @@ def _unknown_word(column: str, found: str) -> Finding:
 
 def run_starts(column: pl.Series) -> npt.NDArray[np.int64]:
     """First row of every run of equal values."""
-    changed = column.ne_missing(column.shift(1)).to_numpy()
-    return np.flatnonzero(changed | (np.arange(len(column)) == 0))
+    before, after = column[:-1], column[1:]
+    # Where it will do, a comparison at once: a query waits for polars' threads, which may have other work.
+    changed = before.ne_missing(after) if column.null_count() else before != after
+    return np.append(np.zeros(min(len(column), 1), np.int64), np.flatnonzero(changed.to_numpy()) + 1)
 
 
 def _any_absent(sensor: Sensor, values: Array) -> Any:

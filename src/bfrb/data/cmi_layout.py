@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from bfrb.data.columns import convert
+from bfrb.data.csv_runs import Run
 from bfrb.data.device import HELIOS, Sensor
 from bfrb.data.findings import Report
 from bfrb.errors import DataError
@@ -19,6 +20,10 @@ ANNOTATIONS = ("behavior", "phase")
 """Text columns that change within a sequence."""
 TEXTS = (ID, SUBJECT, *LABELS, *ANNOTATIONS)
 REQUIRED = (ID, COUNTER, SUBJECT, *HELIOS.sensor("acc").columns)
+
+_TOF = HELIOS.sensor("tof")
+IMAGES = Run("time-of-flight images", _TOF.columns, int(_TOF.absent))
+"""All time-of-flight columns as one: a typed frame has this column or those, depending on how it was read."""
 
 
 def present_sensors(columns: Collection[str]) -> tuple[Sensor, ...]:
@@ -59,7 +64,7 @@ def conform(frame: pl.DataFrame, report: Report, unit: str) -> pl.DataFrame:
     """The columns that are read, in a fixed order and with their types; anything else is left out.
 
     Texts become strings, the counter whole numbers, and all readings `float32`, null where nothing was measured. Values
-    that do not parse are reported and become null.
+    that do not parse are reported and become null. `IMAGES` stay as they are.
 
     Parameters
     ----------
@@ -71,4 +76,19 @@ def conform(frame: pl.DataFrame, report: Report, unit: str) -> pl.DataFrame:
     types: dict[str, Any] = {name: pl.String for name in TEXTS if name in frame.columns} | {COUNTER: pl.Int64}
     for sensor in present_sensors(frame.columns):
         types |= dict.fromkeys(sensor.columns, pl.Float32)
-    return convert(frame, types, report, unit)
+    typed = convert(frame, types, report, unit)
+    return typed.with_columns(frame[IMAGES.name]) if IMAGES.name in frame.columns else typed
+
+
+def held_sensors(frame: pl.DataFrame) -> tuple[Sensor, ...]:
+    """The sensors of which there are readings in a typed frame."""
+    return present_sensors([*frame.columns, *(IMAGES.columns if IMAGES.name in frame.columns else ())])
+
+
+def spread_images(frame: pl.DataFrame) -> pl.DataFrame:
+    """A typed frame with the columns of which it has `IMAGES`, as `conform` would give them."""
+    if IMAGES.name not in frame.columns:
+        return frame
+    columns = pl.from_numpy(frame[IMAGES.name].to_numpy(), schema=list(IMAGES.columns), orient="row")
+    measured = pl.when(pl.all() != IMAGES.absent).then(pl.all()).cast(pl.Float32)
+    return frame.drop(IMAGES.name).hstack(columns.select(measured))

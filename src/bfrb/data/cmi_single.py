@@ -25,14 +25,28 @@ _MAX_SUBJECTS = 100
 
 _UNUSUAL = {*LABELS, *ANNOTATIONS}
 _TABLE = {"id": pl.String, SUBJECT: pl.String} | {name: dtype for name, (dtype, _, _) in MEASURES.items()}
+_UNKNOWN = {name: pl.Series(name, [None], dtype=dtype) for name, dtype in _TABLE.items()}
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """The sensors that a frame has columns of, the places of these columns, and an expression for them as numbers."""
+    """The sensors that a frame has columns of.
+
+    Parameters
+    ----------
+    sensors
+        These sensors.
+    others
+        The other columns.
+    order
+        Where each of the sensors' columns is once the others are taken away; None if they are in order.
+    numbers
+        An expression for the sensors' columns as numbers.
+    """
 
     sensors: tuple[Sensor, ...]
-    places: tuple[int, ...]
+    others: tuple[str, ...]
+    order: npt.NDArray[np.int64] | None
     numbers: pl.Expr
 
 
@@ -42,8 +56,12 @@ def _layout_of(columns: tuple[str, ...]) -> _Layout | None:
     names = [name for sensor in sensors for name in sensor.columns]
     if not {ID, SUBJECT, COUNTER, *names} <= set(columns) or not sensors or _UNUSUAL & set(columns):
         return None
-    place = {name: number for number, name in enumerate(columns)}
-    return _Layout(sensors, tuple(place[name] for name in names), pl.col(names).cast(pl.Float64))
+    wanted = set(names)
+    place = {name: number for number, name in enumerate(name for name in columns if name in wanted)}
+    order = np.array([place[name] for name in names])
+    is_sorted = bool((np.diff(order) > 0).all())
+    others = tuple(name for name in columns if name not in wanted)
+    return _Layout(sensors, others, None if is_sorted else order, pl.col(names).cast(pl.Float64))
 
 
 def clean_recording(frame: pl.DataFrame, subjects: pl.DataFrame) -> Recordings | None:
@@ -71,18 +89,21 @@ def clean_recording(frame: pl.DataFrame, subjects: pl.DataFrame) -> Recordings |
 
 def _numbers(frame: pl.DataFrame, layout: _Layout) -> npt.NDArray[np.float64]:
     """(N, C) The columns of all sensors as numbers, NaN where there is none."""
-    columns = frame.get_columns()
-    chosen = [columns[place] for place in layout.places]
-    if chosen[-1].dtype.is_numeric():
-        # A selection would take twice as long: it starts the machinery for large frames.
-        numbers = pl.DataFrame(chosen).to_numpy()
-        if numbers.dtype.kind in "fiu":
-            return numbers.astype(np.float64, copy=False)
+    # A selection would take five times as long: it starts the machinery for large frames.
+    left = frame.clone()
+    for name in layout.others:
+        left.drop_in_place(name)
+    numbers = left.to_numpy() if left.to_series(left.width - 1).dtype.is_numeric() else np.empty(0, dtype=object)
+    if numbers.dtype.kind in "fiu":
+        numbers = numbers if layout.order is None else numbers[:, layout.order]
+        return numbers.astype(np.float64, copy=False)
     return frame.select(layout.numbers).to_numpy()
 
 
 def _has_plain_types(frame: pl.DataFrame) -> bool:
-    return all(dtype.is_numeric() or dtype in (pl.String, pl.Null) for dtype in set(frame.dtypes))
+    # Comparing and hashing data types takes long; classes are compared by identity.
+    kinds = {dtype.base_type() for dtype in frame.dtypes}
+    return all(kind.is_numeric() or kind in (pl.String, pl.Null) for kind in kinds)
 
 
 def _is_in_order(frame: pl.DataFrame) -> bool:
@@ -108,7 +129,11 @@ def _table(name: str, subject: str, subjects: pl.DataFrame) -> pl.DataFrame | No
         if known is None:
             return None
         values |= known.get(subject, {})
-    return pl.DataFrame({key: [values.get(key)] for key in _TABLE}, schema=_TABLE)
+    return pl.DataFrame([_cell(key, values[key]) if key in values else _UNKNOWN[key] for key in _TABLE])
+
+
+def _cell(column: str, value: Any) -> pl.Series:
+    return pl.Series(column, [value], dtype=_TABLE[column])
 
 
 def _measures(subjects: pl.DataFrame) -> dict[str, dict[str, Any]] | None:

@@ -7,7 +7,9 @@ was lost, would pass. Here fields are counted on the raw bytes before a block is
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bfrb.data.csv_runs import PARTS, PlacedRun, Run
 from bfrb.data.findings import Finding, Report
 from bfrb.errors import DataError
 
 ROW_NUMBER = "row number"
 """Column added to every frame: the line (CSV) or row (other sources) of the source, counted from 1."""
 
-BLOCK_BYTES = 24 << 20  # smaller blocks compress less, larger ones only take more memory
+BLOCK_BYTES = 30 << 20  # smaller blocks compress less; memory for 32 MiB and more would be cleared for every one
 _COUNT_BYTES = 1 << 18  # small enough for the mask of a slice to stay in the processor's cache
+_THREADS = min(os.cpu_count() or 1, PARTS)
 _TAIL_BYTES = 1 << 17  # surely holds the last two lines
 _COMMA, _QUOTE, _NEWLINE, _NUL = b',"\n\0'
 _BOM = b"\xef\xbb\xbf"
@@ -100,7 +104,11 @@ def _decode_header(path: Path, line: bytes) -> str:
 
 
 def iter_csv(
-    file: CsvFile, types: Mapping[str, Any], report: Report, progress: Progress | None = None
+    file: CsvFile,
+    types: Mapping[str, Any],
+    report: Report,
+    progress: Progress | None = None,
+    run: Run | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Frames of the columns in `types`, in file order, each with its `ROW_NUMBER`.
 
@@ -113,18 +121,26 @@ def iter_csv(
         Polars type by name, for columns of the file.
     progress
         Called with the share of the file that has been read.
+    run
+        Columns among `types` that a frame has as one column of arrays, if its block allows it.
     """
+    placed = None if run is None else run.place(file.header)
     line, done = 2, file.start
-    for raw in _read_blocks(file):
-        lines = _count(raw, _NEWLINE) + (not raw.endswith(b"\n"))
-        block, numbers = _whole_lines(file, _as_text(raw, line, report), range(line, line + lines), report)
-        if not raw.endswith(b"\n"):
-            _check_last_line(file, line + lines - 1, report)
-        if len(numbers):
-            yield _parse(file, block, types, numbers)
-        line, done = line + lines, done + len(raw)
-        if progress is not None:
-            progress(done / file.end)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for block in _read_blocks(file):
+            frame = None if placed is None else _parse_run(placed, block, types, pool)
+            lines = _count_lines(block) if frame is None else frame.height
+            numbers, text = np.arange(line, line + lines), block
+            if frame is None:
+                text, numbers = _whole_lines(file, _as_text(block, line, report), range(line, line + lines), report)
+            if not block.endswith(b"\n"):
+                _check_last_line(file, line + lines - 1, report)
+            if len(numbers):
+                frame = _parse(file, text, types, numbers) if frame is None else frame
+                yield frame.with_columns(pl.Series(ROW_NUMBER, numbers))
+            line, done = line + lines, done + len(block)
+            if progress is not None:
+                progress(done / file.end)
 
 
 def _read_blocks(file: CsvFile) -> Iterator[bytes]:
@@ -231,22 +247,36 @@ def _check_last_line(file: CsvFile, line: int, report: Report) -> None:
     )
 
 
+def _parse_run(placed: PlacedRun, block: bytes, types: Mapping[str, Any], pool: Executor) -> pl.DataFrame | None:
+    """A frame with the run as one column; None if anything in the block is not plain."""
+    split = placed.split(block, pool)
+    if split is None:
+        return None
+    slices, rest = split
+    try:
+        frame = _read_typed(placed.rest, rest, types)
+    except pl.exceptions.PolarsError:
+        return None
+    numbers = pl.concat([pl.Series(placed.run.name, numbers) for numbers in slices])
+    return frame.with_columns(numbers) if frame.height == len(numbers) else None
+
+
 def _parse(file: CsvFile, block: bytes, types: Mapping[str, Any], numbers: npt.NDArray[np.int64]) -> pl.DataFrame:
     try:
-        frame = _read_typed(file, block, types)
+        frame = _read_typed(file.header, block, types)
     except pl.exceptions.PolarsError:
         try:
-            frame = _read_typed(file, block, dict.fromkeys(types, pl.String))
+            frame = _read_typed(file.header, block, dict.fromkeys(types, pl.String))
         except pl.exceptions.PolarsError as error:
             raise _unreadable(file, numbers, str(error).splitlines()[0]) from None
     if frame.height != len(numbers):
         raise _unreadable(file, numbers, f"{frame.height} rows in {len(numbers)} lines")
-    return frame.with_columns(pl.Series(ROW_NUMBER, numbers))
+    return frame
 
 
-def _read_typed(file: CsvFile, block: bytes, types: Mapping[str, Any]) -> pl.DataFrame:
-    schema = {name: types.get(name, pl.String) for name in file.header}
-    columns = [position for position, name in enumerate(file.header) if name in types]
+def _read_typed(header: Sequence[str], block: bytes, types: Mapping[str, Any]) -> pl.DataFrame:
+    schema = {name: types.get(name, pl.String) for name in header}
+    columns = [position for position, name in enumerate(header) if name in types]
     return pl.read_csv(block, has_header=False, schema=schema, columns=columns, low_memory=False)
 
 
@@ -255,6 +285,10 @@ def _unreadable(file: CsvFile, numbers: npt.NDArray[np.int64], why: str) -> Data
         f"{file.path}: lines {numbers[0]} to {numbers[-1]} cannot be read as CSV: {why}",
         remedy="the file is damaged there: copy it again, or remove the damaged lines",
     )
+
+
+def _count_lines(block: bytes) -> int:
+    return _count(block, _NEWLINE) + (not block.endswith(b"\n"))
 
 
 def _count(block: bytes, byte: int) -> int:

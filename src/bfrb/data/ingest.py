@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bfrb.data.csv_blocks import Progress
 from bfrb.data.recordings import Recordings
 from bfrb.data.sources import CmiSource, Dataset, Source, open_source
 from bfrb.data.store import Store, check_place, write_store
+
+PART_ROWS = 30_000
+"""Rows of a part of the store: smaller parts take longer to write and compress less, larger ones take more memory."""
 
 
 def ingest(
@@ -42,7 +45,19 @@ def ingest(
     opened = open_source(source, dataset, demographics)
     batches: Iterator[Recordings] = opened.batches(progress=progress)
     name, size = _identify(opened, Path(source))
-    return write_store(batches, out, source=name, source_bytes=size, overwrite=overwrite)
+    return write_store(_joined(batches, PART_ROWS), out, source=name, source_bytes=size, overwrite=overwrite)
+
+
+def _joined(batches: Iterable[Recordings], rows: int) -> Iterator[Recordings]:
+    """The same recordings in batches of at least so many rows, but for the last."""
+    waiting: list[Recordings] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(part.n_rows for part in waiting) >= rows:
+            yield Recordings.concat(waiting)
+            waiting = []
+    if waiting:
+        yield Recordings.concat(waiting)
 
 
 def _identify(opened: Source, path: Path) -> tuple[str, int]:

@@ -372,4 +372,9 @@ def find_impossible(sensor: Sensor, values: Array) -> tuple[int, float, int] | N
 def _within(sensor: Sensor, values: Array) -> bool:
     if sensor.no_response_code is None:
         return not (np.fmin.reduce(values, axis=None) < sensor.low or np.fmax.reduce(values, axis=None) > sensor.high)
-    return bool(values.min() >= sensor.low and values.max() <= sensor.high)
+    if values.max() > sensor.high:
+        return False
+    low = values.min()
+    if low == sensor.absent:  # the lowest number there is
+        return bool(np.count_nonzero(values < sensor.low) == np.count_nonzero(values == sensor.absent))
+    return bool(low >= sensor.low)

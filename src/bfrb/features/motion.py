@@ -6,6 +6,7 @@ Vectors are in the device frame. Rates are per second: the time step is the devi
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -25,6 +26,26 @@ from bfrb.features.rotations import (
 
 Compute = Callable[[Recordings], Float]
 
+_FEW_ROWS = 4096
+"""Of so many rows, what several features have in common is kept as long as the recordings are."""
+
+
+def _computed_once(quantity: Compute) -> Compute:
+    """The same quantity, computed once where several features ask for it."""
+    known: WeakKeyDictionary[Recordings, Float] = WeakKeyDictionary()
+
+    def compute(recordings: Recordings) -> Float:
+        if recordings.n_rows > _FEW_ROWS:
+            return quantity(recordings)
+        values = known.get(recordings)
+        if values is None:
+            values = known[recordings] = quantity(recordings)
+            values.setflags(write=False)
+        return values
+
+    return compute
+
+
 _acc = read_sensor("acc")
 _quaternion = read_sensor("quaternion")
 
@@ -43,6 +64,7 @@ def rotation_angle(quaternion: Float) -> Float:
     return angle
 
 
+@_computed_once
 def _turn(recordings: Recordings) -> Float:
     """(N, 3) Rotation vector in rad from each row to the next; 0 in a recording's last row."""
     quaternion = _quaternion(recordings)
@@ -53,6 +75,7 @@ def _angular_velocity(recordings: Recordings) -> Float:
     return _turn(recordings) * recordings.device.row_rate_hz
 
 
+@_computed_once
 def _linear_acc(recordings: Recordings) -> Float:
     return linear_acceleration(_acc(recordings), _quaternion(recordings))
 

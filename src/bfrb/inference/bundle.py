@@ -9,6 +9,7 @@
     history.parquet        loss and score by member and epoch
     wearing/               a bundle that tells devices worn upside down, if the manifest has a threshold for it
     members/NAME.onnx      one graph per member of the ensemble (and NAME.safetensors, its weights)
+    members/NAME.unpadded.onnx  the same for batches without padding, which is sooner done; not in older bundles
     checksums.json         SHA-256 of every other file
 
 A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
@@ -17,6 +18,7 @@ and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divi
 if its network was trained to tell phases, `phases` (B, T, P) float32, the probabilities of `gestures.PHASES` at every
 row, each row summing to 1; after a recording's end they mean nothing. A graph that has no such output cannot tell
 phases, even where its network has a head for them: one that was not trained is left out of the graph.
+An unpadded graph takes recordings of one length and no `lengths`; it reads most weights from its neighbour.
 """
 
 from __future__ import annotations

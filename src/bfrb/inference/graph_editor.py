@@ -29,6 +29,8 @@ class Editor:
         self._outputs = {value.name for value in graph.output}
         self._new: list[Node] = []
         self._count = 0
+        # A graph that was rewritten before has such names already.
+        self._taken = {name for node in self._nodes for name in node.output} | set(self._constants)
         self._index()
 
     def _index(self) -> None:
@@ -70,7 +72,9 @@ class Editor:
 
     def _name(self) -> str:
         self._count += 1
-        return f"simpler_{self._count}"
+        while (name := f"simpler_{self._count}") in self._taken:
+            self._count += 1
+        return name
 
     def apply(self, rule: Rule) -> None:
         """Put what a rule gives in the place of every value it knows something simpler for."""

@@ -12,9 +12,30 @@ from pathlib import Path
 
 PAGE_BYTES = 2 << 20
 
+HEAP_BYTES = 4 << 20
+"""Allocations up to this size are to lie in the heap; the largest weights of a published network take 1 MB."""
+
+_MMAP_THRESHOLD = -3
+"""What glibc's mallopt calls the size from which on allocations get a mapping of their own."""
+
 _MAPS = Path("/proc/self/maps")
 _HUGE_PAGES, _COLLAPSE = 14, 25
 """Advice of Linux: use large pages there from now on; make them at once of what is there (since Linux 6.1)."""
+
+
+def keep_in_heap() -> bool:
+    """Have weights that are loaded from now on lie in the heap, which `use_large_pages` is about.
+
+    By default glibc maps large allocations one by one, so that none is made of large pages.
+
+    Returns
+    -------
+    Whether the C library knows of this.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and mallopt(_MMAP_THRESHOLD, HEAP_BYTES) == 1
 
 
 def use_large_pages() -> int:
@@ -40,15 +61,17 @@ def use_large_pages() -> int:
 def find_heap(maps: str) -> tuple[int, int] | None:
     """Start and size of the whole large pages in the heap, of which a process's memory map tells; None without any.
 
+    What was advised before stands in a line of its own.
+
     Examples
     --------
     >>> find_heap("00700000-00f00000 rw-p 00000000 00:00 0 [heap]")
     (8388608, 6291456)
     """
-    for line in maps.splitlines():
-        if line.endswith("[heap]"):
-            first, last = (int(place, 16) for place in line.partition(" ")[0].split("-"))
-            start = -(-first // PAGE_BYTES) * PAGE_BYTES
-            size = (last - start) // PAGE_BYTES * PAGE_BYTES
-            return (start, size) if size > 0 else None
-    return None
+    parts = [line.partition(" ")[0].split("-") for line in maps.splitlines() if line.endswith("[heap]")]
+    if not parts:
+        return None
+    first, last = int(parts[0][0], 16), int(parts[-1][1], 16)
+    start = -(-first // PAGE_BYTES) * PAGE_BYTES
+    size = (last - start) // PAGE_BYTES * PAGE_BYTES
+    return (start, size) if size > 0 else None

@@ -6,12 +6,10 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from bfrb.data.device import Device
 from bfrb.data.recordings import Recordings
@@ -22,9 +20,10 @@ from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.features.wearing import turn_over
 from bfrb.gestures import PHASES, WEARING
 from bfrb.inference.attention import pad_unused, spread_over_rows
-from bfrb.inference.bundle import WEARING_FOLDER, Bundle, MemberSpec
+from bfrb.inference.bundle import WEARING_FOLDER, Bundle
 from bfrb.inference.cores import usable_cores
-from bfrb.inference.pages import use_large_pages
+from bfrb.inference.member import Member, load_member
+from bfrb.inference.pages import keep_in_heap, use_large_pages
 from bfrb.inference.phases import mean_phases, write_at_rows
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.routing import Which, who_answers
@@ -39,58 +38,6 @@ Index = npt.NDArray[np.int64]
 
 _Answers = list[tuple[int, npt.NDArray[np.float32]]]
 """(B, K) probabilities of some members, with the members' numbers."""
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One network of the ensemble, ready to answer.
-
-    Parameters
-    ----------
-    name
-        Its name in the bundle.
-    session
-        Its graph.
-    needs
-        The branches its graph takes in.
-    classes
-        The number of classes it has to tell apart.
-    """
-
-    name: str
-    session: onnxruntime.InferenceSession
-    needs: tuple[str, ...]
-    classes: int
-
-    def answer(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """(B, K) probabilities.
-
-        Raises
-        ------
-        BundleError
-            If the graph fails, or gives something else than finite probabilities.
-        """
-        feed = {branch: batch.inputs[branch] for branch in self.needs} | {"lengths": batch.lengths}
-        try:
-            probabilities: npt.NDArray[np.float32] = self.session.run(["probabilities"], feed)[0]
-        except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
-            raise self._unusable(f"its graph fails: {_first_line(error)}") from None
-        if probabilities.shape != (len(batch.lengths), self.classes) or not np.isfinite(probabilities).all():
-            raise self._unusable("its graph gives no finite probabilities of every class")
-        return probabilities
-
-    def gives(self, output: str) -> bool:
-        """Whether its graph gives something under a name."""
-        return any(given.name == output for given in self.session.get_outputs())
-
-    def ask(self, output: str, batch: Batch) -> npt.NDArray[np.float64]:
-        """What its graph gives under a name (`inference.bundle`)."""
-        feed = {branch: batch.inputs[branch] for branch in self.needs} | {"lengths": batch.lengths}
-        (found,) = self.session.run([output], feed)
-        return np.asarray(found, dtype=np.float64)
-
-    def _unusable(self, problem: str) -> BundleError:
-        return BundleError(f"the member {self.name!r} cannot answer: {problem}", remedy="train the bundle anew")
 
 
 class Predictor:
@@ -119,7 +66,7 @@ class Predictor:
         self._workers = usable_cores()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="bfrb")
         self._detector = detector or _load_detector(bundle)
-        self._members = tuple(_load_member(bundle, spec) for spec in bundle.manifest.members)
+        self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
 
     @property
     def simulated(self) -> bool:
@@ -138,17 +85,41 @@ class Predictor:
         """
         self.check_device(recordings.device)
         recordings = self.upright(recordings)
+        if len(recordings) == 1:
+            return Predictions(tuple(recordings.ids), self._answer_for_one(recordings), self.label_set)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         running: deque[tuple[Index, list[Future[_Answers]]]] = deque()
         for index in _batches(np.minimum(recordings.lengths, self.bundle.manifest.max_length)):
-            if len(running) == _BATCHES_IN_FLIGHT:
-                _collect(running.popleft(), probabilities)
-            # A single recording is not copied.
-            some = recordings[index] if len(recordings) > 1 else recordings
-            running.append((index, self._answers(self._batch(some), self._route(some))))
+            for part, batch, asked in self._fed(recordings[index]):
+                if len(running) == _BATCHES_IN_FLIGHT:
+                    _collect(running.popleft(), probabilities)
+                running.append((index[part], self._answers(batch, asked)))
         while running:
             _collect(running.popleft(), probabilities)
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
+
+    def _answer_for_one(self, recording: Recordings) -> npt.NDArray[np.float64]:
+        """(1, K) probabilities: this thread works as well, so that fewer have to be woken."""
+        batch, asked = self._batch(recording), self._route(recording)
+        waiting = iter(enumerate(self._members))
+        others = range(min(self._workers, len(self._members)) - 1)
+        jobs = [self._pool.submit(_answer_next, waiting, batch, asked) for _ in others]
+        own = _answer_next(waiting, batch, asked)
+        return _mean(own + [answer for job in jobs for answer in job.result()])
+
+    def _fed(self, recordings: Recordings) -> Iterator[tuple[Index, Batch, Which]]:
+        """Numbers of recordings that the members can answer for together, what they take in, and who is asked."""
+        manifest = self.bundle.manifest
+        sequences, asked = self._sequences(recordings), self._route(recordings)
+        for part in self._together(np.minimum(recordings.lengths, manifest.max_length)):
+            yield part, sequences.batch(part, manifest.max_length, manifest.keep), asked[:, part]
+
+    def _together(self, lengths: Index) -> list[Index]:
+        """Numbers of sorted recordings, those of one length together unless every member can do with padding."""
+        everyone = np.arange(len(lengths))
+        if all(member.pads for member in self._members):
+            return [everyone]
+        return np.split(everyone, np.flatnonzero(np.diff(lengths)) + 1)
 
     def predict_each(self, recordings: Recordings) -> Predictions:
         """Like `predict`, but each answer is, to the last bit, what it is for that recording alone: for streams.
@@ -209,8 +180,9 @@ class Predictor:
             return None
         found = np.full((recordings.n_rows, len(PHASES)), np.nan)
         for index in _batches(np.minimum(recordings.lengths, manifest.max_length)):
-            told = mean_phases(self._members, asked[:, index], self._batch(recordings[index]), self._pool.map)
-            write_at_rows(found, told, recordings, index, manifest.keep)
+            for part, batch, _ in self._fed(recordings[index]):
+                told = mean_phases(self._members, asked[:, index[part]], batch, self._pool.map)
+                write_at_rows(found, told, recordings, index[part], manifest.keep)
         return found
 
     def upright(self, recordings: Recordings, *, each: bool = False) -> Recordings:
@@ -313,6 +285,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     BundleError
         If there is no bundle, it is damaged, or a member of it fails.
     """
+    keep_in_heap()
     predictor = Predictor(Bundle.open(path))
     use_large_pages()
     predictor.warm_up()
@@ -329,33 +302,6 @@ def _load_detector(bundle: Bundle) -> Predictor | None:
             f"the bundle in {inner.path} does not tell how a device is worn", remedy="train the bundle anew"
         )
     return Predictor(inner)
-
-
-def _load_member(bundle: Bundle, spec: MemberSpec) -> Member:
-    options = onnxruntime.SessionOptions()
-    # The members run side by side, each in one thread: sessions with threads of their own fight for the cores.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # An arena in every session would keep the memory of the largest batch for good, and saves no time.
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(bundle.file(spec.graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
-        problem = f"the graph {spec.graph} of the bundle {bundle.path} cannot be loaded: {_first_line(error)}"
-        raise BundleError(problem, remedy="install a later onnxruntime, or train the bundle anew") from None
-    needs = tuple(given.name for given in session.get_inputs() if given.name != "lengths")
-    if not set(needs) <= set(bundle.manifest.branches) or len(needs) == len(session.get_inputs()):
-        raise BundleError(
-            f"expected the graph {spec.graph} to take lengths and {', '.join(bundle.manifest.branches)}, "
-            f"got {', '.join(given.name for given in session.get_inputs())}",
-            remedy="train the bundle anew",
-        )
-    return Member(spec.name, session, needs, len(bundle.label_set))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _batches(lengths: Index) -> Iterator[Index]:
@@ -394,6 +340,6 @@ def _mean(answers: _Answers) -> npt.NDArray[np.float64]:
     """(B, K) mean of the answers of the members that were asked, scaled so that each row sums to 1."""
     # Always in the same order: sums of floats depend on it.
     ordered = sorted(answers, key=lambda answer: answer[0])
-    summed = sum((answer.astype(np.float64) for _, answer in ordered), np.zeros(1))
+    summed = np.sum([answer for _, answer in ordered], axis=0, dtype=np.float64)
     mean: npt.NDArray[np.float64] = summed / summed.sum(axis=1, keepdims=True)
     return mean

@@ -46,9 +46,15 @@ def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -
     """
     names = {name for required in requirements for name in required}
     measured = {name: has_sensor(recordings, name) for name in sorted(names)}
+    # Most members of an ensemble require the same.
+    answers = {
+        required: np.logical_and.reduce([measured[name] for name in required])
+        for required in set(map(tuple, requirements))
+        if required
+    }
     asked = np.ones((len(requirements), len(recordings)), dtype=bool)
-    for member, required in enumerate(requirements):
-        for name in required:
-            asked[member] &= measured[name]
+    for member, required in enumerate(map(tuple, requirements)):
+        if required:
+            asked[member] = answers[required]
     asked[:, ~asked.any(axis=0)] = True
     return asked

@@ -13,11 +13,9 @@ import numpy as np
 import onnx
 
 from bfrb.inference.graph_editor import Editor, Node, Rule, attribute_of, attributes_of, either_way, input_of
+from bfrb.inference.member import LENGTHS
 
-LENGTHS = "lengths"
-"""The input with the number of rows of every recording."""
-
-_RECURRENCES = ("LSTM", "GRU")
+RECURRENCES = ("LSTM", "GRU")
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -129,7 +127,7 @@ def _plain_recurrence(graph: Editor, node: Node) -> str | None:
     turned = shaped and input_of(graph, shaped, "Reshape", "Transpose")
     if turned is None or shaped is None or not _keeps_two_axes(graph, shaped.input[1], turned.output[0]):
         return None
-    recurrence = input_of(graph, turned, "Transpose", *_RECURRENCES, perm=[0, 2, 1, 3])
+    recurrence = input_of(graph, turned, "Transpose", *RECURRENCES, perm=[0, 2, 1, 3])
     if recurrence is None or attribute_of(recurrence, "direction", b"forward") == b"bidirectional":
         return None
     squeezed = graph.make("Squeeze", turned.input[0], graph.keep(np.array([1])))
@@ -185,7 +183,7 @@ def _two_ways(graph: Editor, ahead: Node, behind: Node, lengths: str) -> str | N
 def _recurrence_of(graph: Editor, name: str) -> Node | None:
     """The recurrence of one direction whose (B, T, H) a value is."""
     squeezed = input_of(graph, graph.maker(name, "Transpose"), "Transpose", "Squeeze", perm=[1, 0, 2])
-    return squeezed and input_of(graph, squeezed, "Squeeze", *_RECURRENCES)
+    return squeezed and input_of(graph, squeezed, "Squeeze", *RECURRENCES)
 
 
 def _are_alike(graph: Editor, ahead: Node, behind: Node) -> bool:
@@ -222,10 +220,10 @@ def _reversal(graph: Editor, gather: Node) -> str | None:
     column = graph.maker(last.input[0], "Unsqueeze")
     if column is None or [*less.input] != [positions, last.input[0]] or minus.input[1] != positions:
         return None
-    return column.input[0] if _counts_rows(graph, positions) else None
+    return column.input[0] if counts_rows(graph, positions) else None
 
 
-def _counts_rows(graph: Editor, name: str) -> bool:
+def counts_rows(graph: Editor, name: str) -> bool:
     """Whether a value is 0, 1, 2, ... in one row."""
     steps = input_of(graph, graph.maker(name, "Unsqueeze"), "Unsqueeze", "Range")
     return steps is not None and graph.holds(steps.input[0], 0) and graph.holds(steps.input[2], 1)
@@ -238,12 +236,12 @@ def _whole_division(graph: Editor, node: Node) -> str | None:
     quotient = input_of(graph, graph.maker(node.input[0], "Floor"), "Floor", "Div")
     number = quotient and input_of(graph, quotient, "Div", "Cast")
     by = graph.constant(quotient.input[1]) if quotient is not None else None
-    if number is None or by is None or by.size > 1 or by.item() % 1 or not _is_length(graph, number.input[0]):
+    if number is None or by is None or by.size > 1 or by.item() % 1 or not is_length(graph, number.input[0]):
         return None
     return graph.make("Div", number.input[0], graph.keep(by.astype(np.int64)))
 
 
-def _is_length(graph: Editor, name: str) -> bool:
+def is_length(graph: Editor, name: str) -> bool:
     """Whether a value was computed from the lengths in whole numbers that are not negative."""
     node = graph.maker(name, "Add", "Div")
     while node is not None:

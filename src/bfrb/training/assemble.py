@@ -25,6 +25,7 @@ from bfrb.inference.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bu
 from bfrb.inference.evaluation import score_scenarios
 from bfrb.inference.export import build_member, check_parity, fill_template
 from bfrb.inference.routing import who_answers
+from bfrb.inference.unpadded import write_unpadded
 from bfrb.training.member import ANSWERS, WEIGHTS, read_history, split
 from bfrb.training.workspace import MemberPlan, Workspace
 
@@ -70,7 +71,9 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
     batch = workspace.sequences.batch(index, workspace.plan.max_length)
     features = {branch: batch.inputs[branch] for branch in trained.standardisers}
     difference = check_parity(graph, trained, features, batch.lengths)
-    (folder / "members" / f"{member.name}.onnx").write_bytes(graph)
+    path = folder / "members" / f"{member.name}.onnx"
+    path.write_bytes(graph)
+    write_unpadded(path)
     (folder / "members" / f"{member.name}.safetensors").write_bytes(source.read_bytes())
     return difference
 

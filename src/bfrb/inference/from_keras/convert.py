@@ -33,6 +33,7 @@ from bfrb.inference.from_keras.folder import Columns, KerasFolder, find_columns,
 from bfrb.inference.from_keras.graph import Graph, Value
 from bfrb.inference.from_keras.lambdas import convert_lambda
 from bfrb.inference.from_keras.layers import convert_layer
+from bfrb.inference.unpadded import write_unpadded
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ def import_keras(
             graph = _convert_file(source, path).SerializeToString()
             _check_answers(graph, source, path)
             (place / _graph_name(name)).write_bytes(graph)
+            write_unpadded(place / _graph_name(name))
         _write_descriptions(source, place)
     return out
 
