@@ -59,7 +59,7 @@ PUBLISHED: dict[str, float] = {
         ), strict=True)
     },
 }  # fmt: skip
-"""Statistics of the whole CMI study: counts and tables that were printed in public analyses of the competition's file."""
+"""Statistics of the whole CMI study: counts and tables printed in public analyses of the competition's file."""
 
 
 def statistics(recordings: Recordings) -> dict[str, float]:

@@ -63,7 +63,7 @@ class BodySpec(Spec):
     swivel_within_rad: float = Field(0.12, ge=0)
     lying: tuple[float, float] = Field(
         (1.5, 2.0),
-        description="factor on the spreads of palm and elbow on the back and on the side: beds carry arms in many places",
+        description="factor on spreads of palm and elbow on the back and on the side: beds carry arms anywhere",
     )
     roll_back_rad: float = Field(0.06, ge=0, description="roll of the body about its length on the back")
     roll_side_rad: float = Field(0.25, ge=0, description="the same on the side")
