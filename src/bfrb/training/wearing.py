@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.config import FeatureSpec, RunSpec, StemsSpec, TrainingSpec
+from bfrb.config import FeatureSpec, RunSpec, StemsSpec, TrainingSpec, VariationSpec
 from bfrb.data.recordings import Recordings
 from bfrb.data.relabel import relabelled
 from bfrb.data.sources import HeldSource, Source
@@ -37,7 +37,8 @@ def both_ways(source: Source, recordings: Recordings) -> HeldSource:
 def detector_spec(spec: RunSpec) -> RunSpec:
     """How the detector of a run is trained: one small network a fold, on what is measured, not on which gesture it is.
 
-    Absolute heading is not among its features: everybody in the CMI study faced the same way.
+    Absolute heading is not among its features: everybody in the CMI study faced the same way. Devices sit on the wrist
+    at other angles than those of the training, so recordings are tilted.
     """
     return RunSpec(
         seed=spec.seed,
@@ -55,6 +56,8 @@ def detector_spec(spec: RunSpec) -> RunSpec:
             mixup_alpha=0.0,
             label_smoothing=0.0,
             class_weights=False,
+            ema_decay=0.98,
+            variation=VariationSpec(tilt_device=8.0),
         ),
         stems=StemsSpec(
             filters=3,
