@@ -59,15 +59,15 @@ class Plan:
         return [f"run-{number + 1:02d}" for number in range(len(self.signs))]
 
     def variants(self) -> CompareSpec:
-        """All trainings, those of the design first."""
+        """All trainings, those of the design last."""
         switches = list(self.techniques.values())
-        variants = {
+        variants = {name: VariantSpec(changes=tuple(changes)) for name, changes in self.further.items()}
+        variants |= {
             name: VariantSpec(
                 changes=tuple(c for s, found in zip(row, switches, strict=True) for c in found[int(s < 0)])
             )
             for name, row in zip(self.runs, self.signs, strict=True)
         }
-        variants |= {name: VariantSpec(changes=tuple(changes)) for name, changes in self.further.items()}
         return CompareSpec(preset=self.preset, changes=self.changes, reference=self.reference, variants=variants)
 
     @property

@@ -25,7 +25,7 @@ from design import Plan, read_plan
 HERE = Path(__file__).parent
 STUDIES: dict[str, tuple[str, ...]] = {
     "presets": ("--subjects", "16", "--seed", "5"),
-    # Three of the ten are left-handed, so that mirroring has something to show.
+    # Two of the ten are left-handed, one in each fold, so that mirroring has something to show.
     "techniques": ("--subjects", "10", "--seed", "6", "--set", "people.left_handed=24"),
 }
 EXPECTED = HERE / "expected.json"
