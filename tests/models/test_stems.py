@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bfrb.config import StemsSpec
+from bfrb.config import AuxiliarySpec, StemsSpec, TrainingSpec
 from bfrb.errors import ConfigError
 from bfrb.models import Inputs, Shape, build_network
-from bfrb.models.sensing import ChannelStem, ImageStem, Losses, is_there
+from bfrb.models.sensing import ChannelStem, ImageStem, Losses, PhasePooling, is_there
+from bfrb.training.batches import Examples
+from bfrb.training.losses import compute_loss
 
 SHAPE = Shape({"acc": 4, "rotation": 6, "thm": 6, "tof": 3 * 64}, 5)
 SPEC = StemsSpec(motion_width=8, thm_width=4, tof_width=8, trunk_widths=(8, 16))
@@ -128,3 +130,70 @@ def test_a_watch_has_stems_for_what_it_carries_only() -> None:
 def test_pixels_that_make_no_image_are_refused() -> None:
     with pytest.raises(ConfigError, match="tof_nearness"):
         network(shape=Shape({**SHAPE.channels, "tof": 25}, 5))
+
+
+def test_the_two_phases_are_pooled_apart() -> None:
+    torch.manual_seed(0)
+    pooling = PhasePooling(3)
+    torch.nn.init.zeros_(pooling.attention.weight)
+    x, mask = torch.randn(1, 3, 8), torch.ones(1, 1, 8)
+    mask[:, :, 7] = 0.0
+    is_gesture = (torch.arange(8) >= 4).float()
+    phases = 50.0 * torch.stack([1.0 - is_gesture, is_gesture])[None]
+    pooled, weights = pooling(x, phases, mask)
+    torch.testing.assert_close(pooled[0], torch.cat([x[0, :, :4].mean(dim=1), x[0, :, 4:7].mean(dim=1)]))
+    torch.testing.assert_close(weights[0], torch.tensor([1 / 8] * 4 + [1 / 6] * 3 + [0.0]))
+
+
+def test_doubtful_rows_count_in_both_phases_by_their_probability() -> None:
+    pooling = PhasePooling(1)
+    torch.nn.init.zeros_(pooling.attention.weight)
+    x, share = torch.tensor([[[1.0, 5.0]]]), torch.tensor([0.9, 0.2])
+    pooled, _ = pooling(x, torch.log(torch.stack([share, 1.0 - share]))[None], torch.ones(1, 1, 2))
+    torch.testing.assert_close(pooled[0], torch.tensor([(0.9 + 1.0) / 1.1, (0.1 + 4.0) / 0.9]))
+
+
+@pytest.mark.parametrize("by_phase", [True, False])
+def test_phases_move_the_answer_only_where_rows_are_pooled_by_phase(by_phase: bool) -> None:
+    torch.manual_seed(0)
+    built = build_network("stems", SHAPE, SPEC.model_copy(update={"pool_by_phase": by_phase})).eval()
+    answers = []
+    for bias in (0.0, 4.0):
+        with torch.no_grad():
+            built.phases.bias[0] = bias
+        answers.append(built(readings(), LENGTHS).logits)
+    assert torch.allclose(*answers) is not by_phase
+
+
+def test_the_phase_head_learns_labelled_phases() -> None:
+    examples = moving_and_then_working()
+    torch.manual_seed(0)
+    built = build_network("stems", SHAPE, SPEC.model_copy(update={"lose_group": 0.0, "lose_piece": 0.0}))
+    spec = TrainingSpec(auxiliary=AuxiliarySpec(phase=1.0), label_smoothing=0.0)
+    optimizer = torch.optim.AdamW(built.parameters(), lr=5e-3)
+    for _ in range(60):
+        loss = compute_loss(built(examples.inputs, examples.lengths), examples, spec, SPEC, None)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    built.eval()
+    phases = built(examples.inputs, examples.lengths).auxiliary["phase"].argmax(dim=2)
+    known = examples.auxiliary["phase"].sum(dim=2) > 0
+    right = phases == examples.auxiliary["phase"].argmax(dim=2)
+    assert right[known].float().mean() > 0.9
+
+
+def moving_and_then_working(count: int = 24, steps: int = 32) -> Examples:
+    """Examples of two phases: the first moves quickly, the second, from a row of its own on, hardly."""
+    generator = torch.Generator().manual_seed(3)
+    onsets = 4 * torch.randint(2, 6, (count,), generator=generator)
+    is_gesture = (torch.arange(steps)[None, :] >= onsets[:, None]).float()
+    loudness = (2.0 - 1.8 * is_gesture)[:, :, None]
+    inputs = {name: torch.randn(count, steps, n, generator=generator) * loudness for name, n in SHAPE.channels.items()}
+    return Examples(
+        inputs=inputs,
+        lengths=torch.full((count,), steps),
+        targets=torch.eye(5)[torch.arange(count) % 5],
+        present={},
+        auxiliary={"phase": torch.stack([1.0 - is_gesture, is_gesture], dim=2)},
+    )

@@ -78,6 +78,19 @@ def test_what_is_done_is_not_done_again(compared: tuple[Path, dict[str, Any]], m
     assert after["variants"]["fast"] == before["variants"]["fast"]
 
 
+def test_the_reference_may_come_last(compared: tuple[Path, dict[str, Any]]) -> None:
+    folder, before = compared
+    spec = two_variants(folder).model_copy(update={"reference": "fast"})
+    after = compare(make_study(), spec, folder / "out")
+    assert list(after["variants"]) == ["plain", "fast"]
+    found, turned = (
+        results["variants"][name]["scenarios"]["half"] for results, name in ((before, "fast"), (after, "plain"))
+    )
+    assert turned["difference"] == pytest.approx(-found["difference"])
+    assert turned["difference_interval"] == pytest.approx([-bound for bound in reversed(found["difference_interval"])])
+    assert "difference" not in after["variants"]["fast"]["scenarios"]["half"]
+
+
 def test_other_recordings_or_another_spec_are_refused(compared: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = compared
     with pytest.raises(ConfigError, match="other recordings"):

@@ -67,6 +67,8 @@ class StemsSpec(NetworkSpec):
     trunk_dropout: Share = 0.1
     head_units: Count = 128
     head_dropout: Share = 0.4
+    pool_by_phase: bool = True
+    """Whether the way to the gesture and the gesture are pooled apart, as the phase head tells them."""
     motion_share: Share = 0.25
     """Weight of the answer from motion alone, where proximity sensors measure too."""
     lose_group: Share = 0.1

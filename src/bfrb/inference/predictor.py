@@ -27,6 +27,7 @@ from bfrb.inference.pages import keep_in_heap, use_large_pages
 from bfrb.inference.phases import mean_phases, write_at_rows
 from bfrb.inference.predictions import Predictions
 from bfrb.inference.routing import Which, who_answers
+from bfrb.inference.wearing import tell_upside_down
 
 MAX_PADDED_ROWS = 4096
 """Rows of a batch, padding included: 32 recordings of 128 rows. Larger batches cost memory and save no time."""
@@ -194,8 +195,7 @@ class Predictor:
         if self._detector is None or threshold is None:
             return recordings
         predict = self._detector.predict_each if each else self._detector.predict
-        answers = predict(recordings).probabilities
-        return turn_over(recordings, answers[:, WEARING.classes.index("upside down")] >= threshold)
+        return turn_over(recordings, tell_upside_down(predict, recordings) >= threshold)
 
     def warm_up(self) -> None:
         """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.

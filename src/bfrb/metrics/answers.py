@@ -135,9 +135,7 @@ def bootstrap_interval(
     DataError
         As `confusion_matrix`.
     """
-    names, confusions = _confusion_by_subject(truth, prediction, subjects, label_set)
-    draws = _draw_subjects(len(names), generator, repeats)
-    return _percentile_interval(_resampled_scores(confusions, draws, label_set))
+    return _percentile_interval(bootstrap_scores(truth, prediction, subjects, generator, label_set, repeats))
 
 
 def bootstrap_difference(
@@ -174,6 +172,23 @@ def bootstrap_difference(
     draws = _draw_subjects(len(parts[0]), generator, repeats)
     first, second = (_resampled_scores(confusions, draws, label_set) for confusions in parts)
     return _percentile_interval(first - second)
+
+
+def bootstrap_scores(
+    truth: npt.ArrayLike,
+    prediction: npt.ArrayLike,
+    subjects: npt.ArrayLike,
+    generator: np.random.Generator,
+    label_set: LabelSet = CMI_GESTURES,
+    repeats: int = 1000,
+) -> Floats:
+    """(repeats,) competition scores of resamples of the subjects.
+
+    Generators of the same seed draw the same subjects, so scores of several predictions for the same recordings may
+    be added and subtracted resample by resample. Parameters and errors are those of `bootstrap_interval`.
+    """
+    names, confusions = _confusion_by_subject(truth, prediction, subjects, label_set)
+    return _resampled_scores(confusions, _draw_subjects(len(names), generator, repeats), label_set)
 
 
 def roc_auc(truth: npt.NDArray[np.bool_], values: Floats) -> float | None:

@@ -139,15 +139,26 @@ class ImageStem(nn.Module):
 
 
 class PhasePooling(nn.Module):
-    """Means over time, one for every phase, by attention among the rows that seem to be of that phase."""
+    """Means over time, one for every phase, by attention among the rows that seem to be of that phase.
 
-    def __init__(self, channels: int) -> None:
+    Parameters
+    ----------
+    channels
+        Number of channels C.
+    by_phase
+        Whether phases count. Without them as many attentions are each free to look at any row.
+    """
+
+    def __init__(self, channels: int, *, by_phase: bool = True) -> None:
         super().__init__()
+        self.by_phase = by_phase
         self.attention = nn.Conv1d(channels, len(PHASES), 1)
 
     def forward(self, x: Tensor, phases: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, T) rows and (B, P, T) logits of phases to (B, P * C), and (B, T) the weights, mean over phases."""
-        scores = self.attention(x) + torch.log_softmax(phases, dim=1)
+        scores = self.attention(x)
+        if self.by_phase:
+            scores = scores + torch.log_softmax(phases, dim=1)
         weights = torch.softmax(scores.masked_fill(mask == 0, float("-inf")), dim=2)
         return torch.matmul(weights, x.transpose(1, 2)).flatten(1), weights.mean(dim=1)
 

@@ -42,7 +42,7 @@ class Stems(nn.Module):
         self.second = block(first, second, far, spec.trunk_dropout)
         self.phases = nn.Conv1d(second, len(PHASES), 1)
         self.behaviors = nn.Conv1d(second, len(BEHAVIORS), 1)
-        self.pooling = PhasePooling(second)
+        self.pooling = PhasePooling(second, by_phase=spec.pool_by_phase)
         head = ((spec.head_units, spec.head_dropout),)
         self.head = blocks.DenseHead(len(PHASES) * second, shape.classes, head)
         self.orientation = nn.Linear(len(PHASES) * second, len(ORIENTATIONS))
@@ -50,7 +50,7 @@ class Stems(nn.Module):
             seen = spec.thm_width * ("thm" in self.proximity) + spec.tof_width * ("tof" in self.proximity)
             self.nearby = blocks.ConvPool(seen, first, near, spec.trunk_dropout)
             self.together = block(2 * first, second, far, spec.trunk_dropout)
-            self.together_pooling = PhasePooling(second)
+            self.together_pooling = PhasePooling(second, by_phase=spec.pool_by_phase)
             self.together_head = blocks.DenseHead(2 * len(PHASES) * second, shape.classes, head)
         blocks.initialise(self)
 

@@ -78,37 +78,44 @@ def compare(
     recordings = source.read()
     folds = _settle(out, recordings, spec, folds)
     answers: dict[str, dict[str, Answers]] = {}
+    judged: dict[str, dict[str, Any]] = {}
     for name, variant in spec.variants.items():
         options.on_variant(name)
         shown = HeldSource(recordings.without(*variant.without), source.describe())
         run = replace(options.run, templates=out / "templates")
         bundle = _trained(shown, spec.run(name), out / name, folds, run)
         answers[name] = answers_by_scenario(read_table(bundle.file(OUT_OF_FOLD)), bundle.label_set)
-        results = summarise(answers, spec, bundle, simulated=recordings.simulated)
+        known = answers if name == spec.compared_with else {name: answers[name]}
+        judged |= {other: _judge_variant(other, answers, spec, bundle) for other in known}
+        results = _describe(recordings, judged, spec, bundle)
         _write_json(out / RESULTS, results)
     return results
 
 
-def summarise(
-    answers: dict[str, dict[str, Answers]], spec: CompareSpec, bundle: Bundle, *, simulated: bool
+def _judge_variant(
+    name: str, answers: dict[str, dict[str, Answers]], spec: CompareSpec, bundle: Bundle
+) -> dict[str, Any]:
+    """Scores of one variant; differences to the reference where that is known already."""
+    reference = answers.get(spec.compared_with)
+    base = None if name == spec.compared_with or reference is None else reference
+    scenarios = {
+        scenario: _judge(answer, None if base is None else base[scenario], bundle)
+        for scenario, answer in answers[name].items()
+    }
+    changes = spec.variants[name].model_dump(mode="json", exclude_defaults=True)
+    return {"changes": changes, "scenarios": scenarios}
+
+
+def _describe(
+    recordings: Recordings, variants: dict[str, dict[str, Any]], spec: CompareSpec, bundle: Bundle
 ) -> dict[str, Any]:
     """The results so far, as plain values for JSON."""
-    reference = answers.get(spec.compared_with)
-    variants = {}
-    for name, found in answers.items():
-        base = None if name == spec.compared_with or reference is None else reference
-        scenarios = {
-            scenario: _judge(answer, None if base is None else base[scenario], bundle)
-            for scenario, answer in found.items()
-        }
-        changes = spec.variants[name].model_dump(mode="json", exclude_defaults=True)
-        variants[name] = {"changes": changes, "scenarios": scenarios}
-    first = next(iter(next(iter(answers.values())).values()))
+    table = read_table(bundle.file(OUT_OF_FOLD))
     return {
-        "simulated": simulated,
+        "simulated": recordings.simulated,
         "source": str(bundle.manifest.provenance["source"]),
-        "recordings": len(first.truth),
-        "subjects": len(set(first.subjects or ())),
+        "recordings": table["id"].n_unique(),
+        "subjects": table["subject"].n_unique(),
         "preset": spec.preset,
         "changes": list(spec.changes),
         "reference": spec.compared_with,

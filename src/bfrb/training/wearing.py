@@ -13,33 +13,32 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.config import FeatureSpec, RunSpec, StemsSpec, TrainingSpec
+from bfrb.config import FeatureSpec, RunSpec, StemsSpec, TrainingSpec, VariationSpec
 from bfrb.data.recordings import Recordings
 from bfrb.data.relabel import relabelled
 from bfrb.data.sources import HeldSource, Source
 from bfrb.data.tables import read_table
 from bfrb.errors import DataError
 from bfrb.features.wearing import turn_over
-from bfrb.gestures import WEARING
 from bfrb.inference.bundle import OUT_OF_FOLD
+from bfrb.inference.wearing import UPRIGHT, UPSIDE_DOWN, turned_over, weigh_both_ways
 
 logger = logging.getLogger(__name__)
 
-UPRIGHT, UPSIDE_DOWN = WEARING.classes
 _TURNED = "/turned"
 
 
 def both_ways(source: Source, recordings: Recordings) -> HeldSource:
     """The recordings as they are and turned over, labelled with which they are."""
-    turned = turn_over(recordings, np.ones(len(recordings), dtype=bool))
-    parts = (relabelled(recordings, UPRIGHT), relabelled(turned, UPSIDE_DOWN, _TURNED))
+    parts = (relabelled(recordings, UPRIGHT), relabelled(turned_over(recordings), UPSIDE_DOWN, _TURNED))
     return HeldSource(Recordings.concat(parts), f"{source.describe()}, as recorded and turned over")
 
 
 def detector_spec(spec: RunSpec) -> RunSpec:
     """How the detector of a run is trained: one small network a fold, on what is measured, not on which gesture it is.
 
-    Absolute heading is not among its features: everybody in the CMI study faced the same way.
+    Absolute heading is not among its features: everybody in the CMI study faced the same way. Devices sit on the wrist
+    at other angles than those of the training, so recordings are tilted.
     """
     return RunSpec(
         seed=spec.seed,
@@ -57,6 +56,8 @@ def detector_spec(spec: RunSpec) -> RunSpec:
             mixup_alpha=0.0,
             label_smoothing=0.0,
             class_weights=False,
+            ema_decay=0.98,
+            variation=VariationSpec(tilt_device=8.0),
         ),
         stems=StemsSpec(
             filters=3,
@@ -72,8 +73,10 @@ def detector_spec(spec: RunSpec) -> RunSpec:
     )
 
 
-def held_out_answers(detector: Path, recordings: Recordings) -> npt.NDArray[np.float64]:
+def held_out_answers(detector: Path, recordings: Recordings, scenario: str = "all") -> npt.NDArray[np.float64]:
     """(R,) Probability that the device was upside down, by the networks that never saw the recording's subject.
+
+    As in prediction, what they say of the turned copy counts as much.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def held_out_answers(detector: Path, recordings: Recordings) -> npt.NDArray[np.f
         If the detector was trained on other recordings.
     """
     table = read_table(detector / OUT_OF_FOLD)
-    table = table.filter(table["scenario"] == "all")
+    table = table.filter(table["scenario"] == scenario)
     found = dict(zip(table["id"].to_list(), table[UPSIDE_DOWN].to_list(), strict=True))
     missing = [name for name in recordings.ids if name not in found]
     if missing:
@@ -89,7 +92,8 @@ def held_out_answers(detector: Path, recordings: Recordings) -> npt.NDArray[np.f
             f"the detector in {detector} was trained on other recordings: it lacks {missing[0]}",
             remedy="add --restart to begin anew",
         )
-    return np.array([found[name] for name in recordings.ids])
+    shown = [np.array([found[name + suffix] for name in recordings.ids]) for suffix in ("", _TURNED)]
+    return weigh_both_ways(*shown)
 
 
 def turned_upright(recordings: Recordings, source: Source, detector: Path, threshold: float) -> HeldSource:

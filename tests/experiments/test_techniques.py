@@ -1,0 +1,149 @@
+"""The plan by which techniques are measured: what is switched, and that effects can be told apart."""
+
+from __future__ import annotations
+
+import sys
+from itertools import combinations
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from bfrb.config import PRESETS, RunSpec
+from bfrb.gestures import CMI_GESTURES
+from bundles import make_recordings
+
+FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "simulated_benchmark"
+
+
+@pytest.fixture(scope="module")
+def design() -> ModuleType:
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import design as found
+    finally:
+        sys.path.remove(str(FOLDER))
+    return found
+
+
+def flat(spec: RunSpec) -> dict[str, object]:
+    values: dict[str, object] = {}
+
+    def visit(part: dict[str, object], prefix: str) -> None:
+        for key, value in part.items():
+            if isinstance(value, dict):
+                visit(value, f"{prefix}{key}.")
+            else:
+                values[prefix + key] = value
+
+    visit(spec.model_dump(mode="json"), "")
+    return values
+
+
+def keys_of(changes: list[str]) -> set[str]:
+    return {change.partition("=")[0] for change in changes}
+
+
+def test_effects_are_clear_of_each_other_and_of_what_two_do_together(design: ModuleType) -> None:
+    signs = design.mirrored_design()
+    assert signs.shape == (24, 12)
+    np.testing.assert_array_equal(signs.T @ signs, 24 * np.eye(12, dtype=int))
+    for first, second in combinations(range(12), 2):
+        assert not (signs.T @ (signs[:, first] * signs[:, second])).any()
+
+
+def test_known_effects_are_found_again(design: ModuleType) -> None:
+    signs, worth = design.mirrored_design(), np.linspace(-0.03, 0.04, 12)
+    together = 0.05 * signs[:, 2] * signs[:, 7]
+    scores = 0.7 + signs @ worth / 2 + together
+    np.testing.assert_allclose(design.effects(scores, signs), worth, atol=1e-12)
+    assert design.luck(0.7 + signs @ worth / 2) == pytest.approx(0.0, abs=1e-12)
+    assert design.luck(scores) > 0.01
+
+
+def test_luck_is_that_of_an_effect_of_nothing(design: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(0.0, 0.01, (4000, 24))
+    spread = design.effects(drawn, design.mirrored_design()).std()
+    assert np.sqrt(np.mean([design.luck(scores) ** 2 for scores in drawn])) == pytest.approx(spread, rel=0.03)
+    assert spread == pytest.approx(0.01 * np.sqrt(4 / 24), rel=0.03)
+
+
+def test_an_effect_is_sure_only_beyond_people_and_luck(design: ModuleType) -> None:
+    assert design.is_sure(0.02, (0.01, 0.03), 0.005)
+    assert design.is_sure(-0.02, (-0.03, -0.01), 0.005)
+    assert not design.is_sure(0.02, (-0.01, 0.03), 0.005)
+    assert not design.is_sure(0.02, (0.01, 0.03), 0.01)
+
+
+def test_every_training_of_the_plan_is_what_its_row_says(design: ModuleType) -> None:
+    plan = design.read_plan(FOLDER / "techniques.toml")
+    spec = plan.variants()
+    assert len(plan.runs) == 24
+    for name, row in zip(plan.runs, plan.signs, strict=True):
+        found = flat(spec.run(name))
+        for sign, (on, off) in zip(row, plan.techniques.values(), strict=True):
+            assert keys_of(on) == keys_of(off)
+            expected = flat(PRESETS["benchmark"].updated(on if sign > 0 else off))
+            assert all(found[key] == expected[key] for key in keys_of(on))
+    described = {tuple(sorted((key, str(value)) for key, value in flat(spec.run(name)).items())) for name in plan.runs}
+    assert len(described) == 24
+    assert spec.compared_with == "benchmark"
+    assert flat(spec.run("benchmark")) == flat(PRESETS["benchmark"].updated(plan.changes))
+    assert {part for parts in plan.together.values() for part in parts} <= set(plan.further)
+
+
+def test_a_technique_of_the_preset_is_on_as_in_the_preset(design: ModuleType) -> None:
+    plan = design.read_plan(FOLDER / "techniques.toml")
+    preset = flat(PRESETS["benchmark"])
+    added = {"cutmix", "behavior", "lose_pieces"}
+    for name, (on, off) in plan.techniques.items():
+        switched = flat(PRESETS["benchmark"].updated(on))
+        is_in_preset = all(switched[key] == preset[key] for key in keys_of(on))
+        assert is_in_preset is (name not in added)
+        assert flat(PRESETS["benchmark"].updated(off)) != switched
+
+
+def test_what_the_preset_changes_in_training_is_measured(design: ModuleType) -> None:
+    plan = design.read_plan(FOLDER / "techniques.toml")
+    measured = {key for on, _ in plan.techniques.values() for key in keys_of(on)}
+    measured |= {key for changes in plan.further.values() for key in keys_of(changes)}
+    preset, plain = flat(PRESETS["benchmark"]), flat(PRESETS["baseline"])
+    changed = {key for key, value in preset.items() if plain[key] != value}
+    how_long = {"folds", "training.epochs", "training.batch_size", "training.stopping", "training.learning_rate"}
+    left = changed - measured - how_long
+    assert left == {"training.mixup_at", "training.schedule", "training.class_weights"}
+
+
+def test_a_technique_that_makes_answers_better_is_told_as_such(
+    design: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import techniques
+    finally:
+        sys.path.remove(str(FOLDER))
+    monkeypatch.setattr(techniques, "RESAMPLES", 100)
+    plan = design.read_plan(FOLDER / "techniques.toml")
+    recordings = make_recordings(360, subjects=10, lengths=np.full(360, 4))
+    truth = np.eye(18)[CMI_GESTURES.encode(recordings.gestures)]
+    helped = dict(zip(plan.runs, plan.signs[:, list(plan.techniques).index("tilt")], strict=True))
+    (tmp_path / "answers").mkdir()
+    for name in (*plan.runs, *plan.further):
+        rng = np.random.default_rng(0)  # no luck: all but the technique is alike
+        lean = 0.5 + 0.04 * helped.get(name, 0)
+        answers = np.where(rng.random((360, 1)) < lean, truth, np.eye(18)[rng.integers(18, size=360)])
+        kinds = dict.fromkeys(("all", "imu", *techniques.CHANGED), answers)
+        np.savez(tmp_path / "answers" / f"{name}.npz", allow_pickle=False, **kinds)
+    results = techniques.judge(techniques.Study(recordings, tmp_path), plan)
+    found = results["techniques"]["half"]
+    assert found["tilt"]["effect"] > 0.04
+    assert found["tilt"]["sure"]
+    assert max(abs(effect["effect"]) for name, effect in found.items() if name != "tilt") < 1e-9
+    assert not any(effect["sure"] for name, effect in found.items() if name != "tilt")
+    assert "left hands" not in results["luck"]
+    assert set(results["further"]["all"]) == {*plan.further, *plan.together}
+    lines = list(techniques.tables(results, plan))
+    (told,) = (line for line in lines if line.startswith("| device turned by 5 degrees"))
+    assert told.count("**") == 2 * (len(results["luck"]) - 1)
