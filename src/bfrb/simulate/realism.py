@@ -146,7 +146,7 @@ def _spans(recordings: Recordings, wanted: npt.NDArray[np.bool_]) -> list[slice]
 
 
 def _bands(acc: Floats, spans: Iterable[slice]) -> Floats:
-    """(4,) mean power of the three axes in bands of frequency."""
+    """(4,) power of the three axes in bands of frequency, median over the spans: a knock would outweigh all others."""
     powers = []
     for span in spans:
         values = acc[span] - acc[span].mean(axis=0)
@@ -155,7 +155,7 @@ def _bands(acc: Floats, spans: Iterable[slice]) -> Floats:
         rate = np.fft.rfftfreq(len(values), 1 / HELIOS.row_rate_hz)
         edges = np.searchsorted(rate, (0.3, 1, 2, 3.5, 5.01))
         powers.append([spectrum[low:high].sum() for low, high in pairwise(edges)])
-    result: Floats = np.mean(powers, axis=0)
+    result: Floats = np.median(powers, axis=0)
     return result
 
 
