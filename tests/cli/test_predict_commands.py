@@ -282,6 +282,26 @@ def test_predictions_that_cannot_be_scored_are_refused(
     assert complaint in result.err
 
 
+def test_predictions_that_are_no_text_are_refused(bfrb: Bfrb, tmp_path: Path) -> None:
+    path = tmp_path / "answers.parquet"
+    pl.DataFrame({"gesture": [["Wave hello"]], "prediction": ["Wave hello"]}).write_parquet(path)
+    result = bfrb("evaluate", path)
+    assert result.code == 2
+    assert "expected text in the column 'gesture', found values of the type List(String)" in result.err
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_demographics_may_lie_elsewhere(bfrb: Bfrb, bundle: Path, tmp_path: Path, command: str) -> None:
+    out = ("--out", tmp_path / "predictions.csv") if command == "predict" else ()
+    table = tmp_path / "people.csv"
+    table.write_text("subject,handedness\nS0,1\nS1,7\nS2,0\n")
+    wrong = bfrb(command, bundle, study(tmp_path), *out, "--demographics", table)
+    assert wrong.code == 2
+    assert "handedness between 0 and 1" in wrong.err
+    table.write_text("subject,handedness\nS0,1\nS1,1\nS2,0\n")
+    assert bfrb(command, bundle, study(tmp_path), *out, "--demographics", table).code == 0
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1 but not really", b"\xff\xfe\x00"])
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".txt"])
 def test_files_that_are_no_table_are_refused(bfrb: Bfrb, tmp_path: Path, content: bytes, suffix: str) -> None:

@@ -289,6 +289,16 @@ def test_a_subject_twice_with_the_same_measures_is_no_fault(tmp_path: Path) -> N
     assert_same(read_cmi(path), STUDY)
 
 
+@pytest.mark.parametrize("column", ["acc_x", "tof_1_v0", "sequence_counter", "sequence_id", "gesture"])
+@pytest.mark.parametrize("value", [[1, 2], {"x": 1}, b"\xff"])
+def test_columns_of_neither_numbers_nor_text_are_refused(column: str, value: object, tmp_path: Path) -> None:
+    strange = ROWS.with_columns(pl.Series(column, [value] * ROWS.height))
+    strange.write_parquet(tmp_path / "train.parquet")
+    for refuse in (lambda: read_cmi(tmp_path), lambda: recordings_from_frame(strange)):
+        with pytest.raises(DataError, match="found a value of the type .* in row 1, column " + column):
+            refuse()
+
+
 def test_a_damaged_parquet_table_of_subjects_is_refused(tmp_path: Path) -> None:
     path = write_study(tmp_path, STUDY)
     (tmp_path / "train_demographics.csv").unlink()

@@ -142,6 +142,16 @@ def test_a_run_that_cannot_begin_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("network", "keys"), [("two_branch", ["imu"]), ("stems", ["acc", "rotation"]), ("context", ["acc", "rotation"])]
+)
+def test_a_network_without_features_of_motion_is_refused(network: str, keys: list[str], tmp_path: Path) -> None:
+    changes = [f"networks=['{network}']", *(f"features.{key}=[]" for key in keys)]
+    with pytest.raises(ConfigError, match=f"motion sensors for {network}.*\n.*name some in features.{keys[0]}"):
+        cross_validate(make_study(), TINY.updated(changes), tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
 def test_recordings_without_a_label_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     recordings = make_recordings(6)
     gestures = [None, *recordings.table["gesture"].to_list()[1:]]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
+from bfrb import __version__
 from bfrb.cli.benchmark import benchmark
 from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
@@ -31,7 +33,6 @@ from bfrb.errors import BfrbError
 
 app = typer.Typer(
     name="bfrb",
-    help="Recognise body-focused repetitive behaviours from a wrist-worn device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,6 +60,21 @@ for command in (
     view,
 ):
     app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bfrb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Recognise body-focused repetitive behaviours from a wrist-worn device."""
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from bfrb.cli.data import Demographics
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
 
@@ -38,6 +39,7 @@ def predict(
         Path | None, typer.Option(help="A file for the phases row by row: when in a recording the gesture is.")
     ] = None,
     dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    demographics: Demographics = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
@@ -52,7 +54,7 @@ def predict(
         _check_phases(predictor, bundle)
     if predictor.simulated:
         log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    source = open_source(data, cast("Dataset", dataset))
+    source = open_source(data, cast("Dataset", dataset), demographics)
     predictor.check_device(source.device)
     counts: Counter[str] = Counter()
     with progress("predicting") as show:
@@ -96,6 +98,7 @@ def evaluate(
     subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
     label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
     dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    demographics: Demographics = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
@@ -108,7 +111,7 @@ def evaluate(
     elif data is None:
         print_bundle_scores(target, as_json=as_json)
     else:
-        _show_scores(_score_recordings(target, data, dataset), as_json)
+        _show_scores(_score_recordings(target, data, dataset, demographics), as_json)
 
 
 def print_bundle_scores(path: Path, *, as_json: bool) -> None:
@@ -152,7 +155,7 @@ def _find_label_set(name: str) -> LabelSet:
     return LABEL_SETS[name]
 
 
-def _score_recordings(path: Path, data: Path, dataset: str) -> dict[str, Any]:
+def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None) -> dict[str, Any]:
     from bfrb.data.sources import open_source
     from bfrb.data.tables import read_table
     from bfrb.inference.bundle import OUT_OF_FOLD
@@ -160,7 +163,7 @@ def _score_recordings(path: Path, data: Path, dataset: str) -> dict[str, Any]:
     from bfrb.inference.predictor import load
 
     predictor = load(path)
-    source = open_source(data, cast("Dataset", dataset))
+    source = open_source(data, cast("Dataset", dataset), demographics)
     predictor.check_device(source.device)
     with progress("predicting") as show:
         predictions = answer_scenarios(predictor, map(predictor.cut, source.batches(BATCH_ROWS, show)))

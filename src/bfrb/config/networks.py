@@ -14,6 +14,8 @@ class NetworkSpec(Spec):
 
     BRANCHES: ClassVar[tuple[str, ...]] = ("imu", "proximity")
     """Branches the network takes in."""
+    MOTION: ClassVar[tuple[str, ...]] = ("imu",)
+    """Branches of the motion sensors: without a channel in any of them there is nothing to answer from."""
 
     lose_proximity: Share = 0.0
     """Chance that a training sequence loses all its thermopile and time-of-flight readings."""
@@ -52,6 +54,7 @@ class StemsSpec(NetworkSpec):
     """Sizes of `stems`."""
 
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
+    MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
 
     filters: Count = 6
     """Filters over time for every channel of a vector, before channels are mixed."""
@@ -86,6 +89,7 @@ class ContextSpec(NetworkSpec):
     """Sizes of `context`."""
 
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation")
+    MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
 
     near_rows: Count = 50
     """So many of the last rows are the present; all rows are the context."""
@@ -105,6 +109,7 @@ class TransformerSpec(NetworkSpec):
     """Sizes of `transformer`."""
 
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
+    MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
 
     lose_proximity: Share = 0.35
     width: Count = 64

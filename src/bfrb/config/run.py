@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bfrb.config.features import FeatureSpec
 from bfrb.config.networks import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec, TransformerSpec, TwoBranchSpec
@@ -45,6 +45,13 @@ class RunSpec(Spec):
     stems: StemsSpec = StemsSpec()
     transformer: TransformerSpec = TransformerSpec()
     context: ContextSpec = ContextSpec()
+
+    @field_validator("networks")
+    @classmethod
+    def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        if not networks or len(set(networks)) < len(networks):
+            raise ValueError(f"expected networks, each named once, got {', '.join(networks) or 'none'}")
+        return networks
 
     def network(self, name: str) -> NetworkSpec:
         """The spec of one network."""

@@ -6,10 +6,12 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from types import NoneType, UnionType
+from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from bfrb.errors import ConfigError
 
@@ -62,7 +64,7 @@ class Spec(BaseModel):
         values = self.model_dump(mode="json", exclude_none=True)
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
-            if not equals:
+            if not equals or not key.strip():
                 raise ConfigError(f"expected key=value, got {assignment!r}", remedy="write, say, training.epochs=30")
             *parents, last = key.strip().split(".")
             place = values
@@ -102,14 +104,37 @@ def _parse_value(text: str) -> Any:
 
 def _explain(kind: type[Spec], error: ValidationError) -> ConfigError:
     """The first complaint of a validation, in this project's words."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    first, *others = error.errors()
+    place = _key(kind, first["loc"])
     if first["type"] != "extra_forbidden":
-        return ConfigError(f"{place}: {first['msg']}, got {first.get('input')!r}", remedy=f"correct {place}")
+        same = [other["msg"] for other in others if _key(kind, other["loc"]) == place]
+        return _impossible(place, ", or ".join([first["msg"], *same]), first)
     known = sorted(_known_keys(kind))
     near = difflib.get_close_matches(place, known, n=1, cutoff=0.4)
-    remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    siblings = [key for key in known if key.rpartition(".")[0] == place.rpartition(".")[0]]
+    remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(siblings)}"
     return ConfigError(f"unknown key {place!r}", remedy=remedy)
+
+
+def _impossible(place: str, wrong: str, complaint: ErrorDetails) -> ConfigError:
+    """A value that is not possible; a complaint about several keys says itself what it got."""
+    if complaint["type"] == "value_error":
+        what = str(complaint["ctx"]["error"])
+        return ConfigError(f"{place}: {what}" if place else what, remedy=f"correct {place or 'one of these'}")
+    return ConfigError(f"{place}: {wrong}, got {complaint['input']!r}", remedy=f"correct {place}")
+
+
+def _key(kind: type[Spec], location: tuple[int | str, ...]) -> str:
+    """The key that a complaint is about; a location goes on with the kind of value where several are possible."""
+    annotation: Any = kind
+    parts: list[str] = []
+    for part in location:
+        if get_origin(annotation) in (Union, UnionType) and len(set(get_args(annotation)) - {NoneType}) > 1:
+            break
+        parts.append(str(part))
+        fields = getattr(annotation, "model_fields", {})
+        annotation = fields[part].annotation if part in fields else None
+    return ".".join(parts)
 
 
 def _known_keys(kind: type[Spec], prefix: str = "") -> Iterable[str]:

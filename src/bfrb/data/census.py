@@ -186,7 +186,7 @@ class Census:
             return
         unknown = self.subjects_without_demographics
         if unknown:
-            remedy = "name the table of subjects, or put it beside the recordings as train_demographics.csv"
+            remedy = "name the table of subjects, or put it beside the recordings: x_demographics.csv beside x.csv"
             yield _warning("no demographics", "demographics of every subject", unknown, remedy)
         yield from find_suspicious(subjects)
 

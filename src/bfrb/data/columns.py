@@ -34,6 +34,7 @@ def convert(frame: pl.DataFrame, types: Mapping[str, Any], report: Report, unit:
     >>> convert(frame, {"step": pl.Int16}, print, "row")["step"].to_list()
     [7, None]
     """
+    frame = _plain(frame, types, report, unit)
     texts = [name for name, dtype in types.items() if dtype == pl.String]
     groups = _groups(frame, {name: dtype for name, dtype in types.items() if dtype != pl.String})
     typed = frame.select(pl.col(ROW_NUMBER), _text(texts), *(group.converted for group in groups))
@@ -41,6 +42,29 @@ def convert(frame: pl.DataFrame, types: Mapping[str, Any], report: Report, unit:
         for name in group.names_that_failed(frame, typed):
             report(group.unreadable(frame, typed, name, unit))
     return typed
+
+
+def _plain(frame: pl.DataFrame, types: Mapping[str, Any], report: Report, unit: str) -> pl.DataFrame:
+    """The frame; columns whose values are neither numbers nor text, such as lists, are reported and become null."""
+    strange = [name for name in types if frame.schema[name].is_nested() or frame.schema[name] in (pl.Binary, pl.Object)]
+    for name in strange:
+        given = frame[name].is_not_null()
+        if given.any():
+            report(_strange(frame, name, types[name], given, unit))
+    return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in strange)
+
+
+def _strange(frame: pl.DataFrame, name: str, dtype: Any, given: pl.Series, unit: str) -> Finding:
+    first = int(given.arg_true()[0])
+    return Finding(
+        "unreadable value",
+        "error",
+        "text" if dtype == pl.String else "a whole number" if dtype.is_integer() else "a number",
+        f"a value of the type {frame.schema[name]}",
+        "write the column again with plain values",
+        f"{unit} {frame[ROW_NUMBER][first]:,}, column {name}",
+        int(given.sum()),
+    )
 
 
 def _text(names: list[str]) -> pl.Expr:

@@ -207,12 +207,18 @@ def answers_in(table: Table, truth: str, prediction: str, subject: str | None, l
     return Answers(_labels(table, truth), _labels(table, prediction), subjects, probabilities)
 
 
-def _check_columns(table: Table, names: Iterable[str]) -> None:
+def _check_columns(table: Table, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise DataError(
             f"expected the column {missing[0]!r}, found {', '.join(table.columns[:8])}",
             remedy="name the columns of the truth, the prediction and the subject",
+        )
+    nested = [name for name in names if table.schema[name].is_nested()]
+    if nested:
+        raise DataError(
+            f"expected text in the column {nested[0]!r}, found values of the type {table.schema[nested[0]]}",
+            remedy="write the column again with plain values",
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.data.child_processes import deaf_to_ctrl_c
 from bfrb.data.device import HELIOS, Array
 from bfrb.data.recordings import Annotation, Recordings
 from bfrb.data.tables import Table, make_table
@@ -34,6 +35,8 @@ from bfrb.simulate.sensors import (
 from bfrb.simulate.spec import StudySpec
 
 Bools = npt.NDArray[np.bool_]
+
+_POLL_S = 0.1
 
 
 def simulate_study(spec: StudySpec, seed: int, processes: int = 1) -> Recordings:
@@ -131,14 +134,29 @@ def _in_order(jobs: list[Job], processes: int) -> Iterator[Result]:
     if processes == 1:
         yield from (simulate_subject(*job) for job in jobs)
         return
+    others = set(active_children())
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         waiting: deque[Future[Result]] = deque()
-        for job in jobs:
-            waiting.append(pool.submit(simulate_subject, *job))
-            if len(waiting) > 2 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        try:
+            for job in jobs:
+                with deaf_to_ctrl_c():
+                    waiting.append(pool.submit(simulate_subject, *job))
+                if len(waiting) > 2 * processes:
+                    yield _awaited(waiting.popleft())
+            while waiting:
+                yield _awaited(waiting.popleft())
+        finally:
+            if waiting:  # nobody wants the rest: it is not waited for
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in set(active_children()) - others:
+                    process.terminate()
+
+
+def _awaited(future: Future[Result]) -> Result:
+    """The result. It is asked for again and again, for polars lets Ctrl-C not break into a long wait for a lock."""
+    while not wait([future], timeout=_POLL_S).done:
+        pass
+    return future.result()
 
 
 def simulate_subject(person: Person, spec: StudySpec, seed: np.random.SeedSequence) -> Result:

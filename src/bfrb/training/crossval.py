@@ -168,6 +168,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     recordings = labelled(source.read(), spec)
     label_set = find_label_set(recordings)
     sequences = build_sequences(recordings, spec.branches, mirror_left_hand=spec.features.mirror_left_hand)
+    check_branches(sequences, spec)
     labels = read_labels(recordings)
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
@@ -187,6 +188,24 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     needs_raw = spec.training.variation.changes_something or recordings.device.names_of("proximity")
     table = recordings.table.select("id", "subject", "gesture")
     return Run(plan, folds, table, sequences, labels, recordings if needs_raw else None, initial)
+
+
+def check_branches(sequences: Sequences, spec: RunSpec) -> None:
+    """Refuse features that leave a network without motion.
+
+    Raises
+    ------
+    ConfigError
+        If a network has no channel of the motion sensors.
+    """
+    for name in spec.networks:
+        branches = spec.network(name).MOTION
+        if not any(sequences.channels[branch] for branch in branches):
+            keys = " or ".join(f"features.{branch}" for branch in branches)
+            raise ConfigError(
+                f"expected features of the motion sensors for {name}, found none that the device can give",
+                remedy=f"name some in {keys}",
+            )
 
 
 def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:

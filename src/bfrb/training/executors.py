@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
+
+from bfrb.data.child_processes import deaf_to_ctrl_c
 
 Job = Callable[[], None]
 Tick = Callable[[], None]
@@ -75,7 +76,8 @@ class LocalProcesses:
 
 def _start(name: str, job: Job) -> SpawnProcess:
     process = multiprocessing.get_context("spawn").Process(target=_run_in_child, args=(job,), name=name, daemon=True)
-    process.start()
+    with deaf_to_ctrl_c():
+        process.start()
     return process
 
 
@@ -86,7 +88,6 @@ def _check_exit(name: str, process: SpawnProcess) -> None:
 
 
 def _run_in_child(job: Job) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job()
     sys.stdout.flush()
