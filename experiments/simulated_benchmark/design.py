@@ -116,4 +116,4 @@ def luck(scores: Floats) -> float:
 
 def is_sure(effect: float, interval: tuple[float, float], by_luck: float) -> bool:
     """Whether an effect is more than what differs between people, and more than luck."""
-    return interval[0] * interval[1] > 0 and abs(effect) > CERTAIN * by_luck
+    return bool(interval[0] * interval[1] > 0 and abs(effect) > CERTAIN * by_luck)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from itertools import combinations
 from pathlib import Path
@@ -75,6 +76,7 @@ def test_an_effect_is_sure_only_beyond_people_and_luck(design: ModuleType) -> No
     assert design.is_sure(-0.02, (-0.03, -0.01), 0.005)
     assert not design.is_sure(0.02, (-0.01, 0.03), 0.005)
     assert not design.is_sure(0.02, (0.01, 0.03), 0.01)
+    assert json.dumps(design.is_sure(np.float64(0.02), (0.01, 0.03), np.float64(0.005))) == "true"
 
 
 def test_every_training_of_the_plan_is_what_its_row_says(design: ModuleType) -> None:
