@@ -12,28 +12,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from bfrb.inference.simplify import simplify
+from graphs import GraphMaker
 
 UNITS = 3
 CHANNELS = 4
 
 
-class Graph:
+class Graph(GraphMaker):
     """A graph in the making: (B, T, 4) values and (B,) lengths in, one value out."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, Any] = {}
-
-    def node(self, kind: str, *inputs: Any, **attributes: Any) -> str:
-        names = [given if isinstance(given, str) else self.constant(given) for given in inputs]
-        self.nodes.append(helper.make_node(kind, names, [f"v{len(self.nodes)}"], **attributes))
-        return self.nodes[-1].output[0]
-
-    def constant(self, value: Any) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants[name] = np.asarray(value)
-        return name
 
     def weights(self, *shape: int) -> np.ndarray:
         return self.rng.normal(size=shape).astype(np.float32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -16,27 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 from bfrb.inference import unpadded
 from bfrb.inference.member import session_options
 from bfrb.inference.unpadded import refer, without_padding, write_unpadded
+from graphs import GraphMaker
 
 CHANNELS, WIDTH, UNITS = 4, 16, 24
 
 
-class Graph:
+class Graph(GraphMaker):
     """(B, T, 4) `imu` and (B,) `lengths` in, `probabilities` out."""
-
-    def __init__(self) -> None:
-        self.rng = np.random.default_rng(0)
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, Any] = {}
-
-    def node(self, kind: str, *inputs: Any, **attributes: Any) -> str:
-        names = [given if isinstance(given, str) else self.constant(given) for given in inputs]
-        self.nodes.append(helper.make_node(kind, names, [f"v{len(self.nodes)}"], **attributes))
-        return self.nodes[-1].output[0]
-
-    def constant(self, value: Any) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants[name] = np.asarray(value)
-        return name
 
     def weights(self, *shape: int) -> np.ndarray:
         return self.rng.normal(0, 0.3, shape).astype(np.float32)
