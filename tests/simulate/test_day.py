@@ -90,5 +90,5 @@ def test_a_streamed_day_gives_the_events_of_the_whole_day_in_any_chunks(days: li
             events += stream.push({name: array[start : start + chunk] for name, array in values.items()})
         found.append(events + stream.finish())
         assert np.array_equal(np.concatenate(answers), offline)
-    assert len(found[0]) >= 3
+    assert len(found[0]) >= 2
     assert found[1:] == [found[0]] * 3

@@ -11,7 +11,7 @@ from bfrb.simulate.arm import Pose, Track, draw_arm, follow, solve_arm
 from bfrb.simulate.body import SKIN, Solids, draw_posture, still_solids
 from bfrb.simulate.design import LEAN, MOVES, STRAIGHT, Person, Plan
 from bfrb.simulate.frames import about, minimum_jerk, quaternion_of
-from bfrb.simulate.motion import move_arm, recoil
+from bfrb.simulate.motion import gesture_offsets, make_clock, move_arm, recoil
 from bfrb.simulate.posing import target_pose
 from bfrb.simulate.realism import turn_rates
 from bfrb.simulate.scene import FAR_M, helios_layout
@@ -96,7 +96,7 @@ def test_a_sphere_in_front_is_seen_at_its_distance_and_nowhere_else() -> None:
     sphere = Solids(
         np.array([[[0.0, 0, 0.15]]]), np.eye(3)[None, None], np.full((1, 1, 3), 0.05), np.array([SKIN], dtype=np.int8)
     )
-    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
+    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
     view = see(here, sphere, np.array([-1.0]), helios_layout(*layout()))
     middle = view.distance[0, 0].reshape(8, 8)
     cosine = view.forward[0].reshape(8, 8)[3, 3]
@@ -109,7 +109,7 @@ def test_a_sphere_in_front_is_seen_at_its_distance_and_nowhere_else() -> None:
 def test_a_flat_wall_gives_the_same_reading_in_all_pixels() -> None:
     nothing = Solids(np.zeros((1, 1, 3)), np.eye(3)[None, None], np.full((1, 1, 3), 1e-4), np.array([SKIN], np.int8))
     down = np.diag([1.0, -1.0, -1.0])[None]
-    here = Track(np.array([[0, 0, 0.10]]), down, np.zeros((1, 3)), np.zeros((1, 3)))
+    here = Track(np.array([[0, 0, 0.10]]), down, down, np.zeros((1, 3)), np.zeros((1, 3)))
     view = see(here, nothing, np.array([0.0]), helios_layout(*layout()))
     rays_m = view.distance[0, 0]
     assert rays_m.max() > 1.2 * rays_m.min()
@@ -145,7 +145,7 @@ def test_the_side_sensors_see_with_their_rows_across_the_forearm() -> None:
     ball = Solids(
         np.array([[[0.12, 0, 0.12]]]), np.eye(3)[None, None], np.full((1, 1, 3), 0.03), np.array([SKIN], dtype=np.int8)
     )
-    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
+    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
     seen = see(here, ball, np.array([-1.0]), helios_layout(*layout())).distance[0, 2].reshape(8, 8) < FAR_M
     assert seen[:3].any()
     assert not seen[5:].any()
@@ -209,6 +209,30 @@ def test_a_knuckle_at_work_rocks_the_device_and_a_resting_hand_does_not() -> Non
     rates = turn_rates(quaternion_of(wearing("Forehead - scratch", body=body).motion.track.rows(2, 5).rotation)[None])
     steps = np.abs(np.diff(rates[0, :, 0]))
     assert np.median(steps[48:]) > 3 * np.median(steps[5:12])
+
+
+def test_the_hand_goes_with_the_forearm_however_the_device_sits() -> None:
+    twist_rad, spec = 0.4, StudySpec()
+    twisted = BodySpec(**dict(STILL_BODY) | {"device_twist_rad": STILL_BODY.device_twist_rad + twist_rad})
+    straight, askew = (wearing("Cheek - pinch skin", body=body) for body in (STILL_BODY, twisted))
+    for name in ("centre", "axes"):
+        hands = (getattr(surroundings(worn, spec)[0], name) for worn in (straight, askew))
+        np.testing.assert_allclose(*hands, atol=1e-12)
+    before, after = straight.motion.track.rotation[40], askew.motion.track.rotation[40]
+    assert np.arccos((np.trace(before.T @ after) - 1) / 2) == pytest.approx(twist_rad)
+
+
+def test_who_pulls_quicker_pulls_less_far() -> None:
+    body = BodySpec(**dict(STILL_BODY) | {"rhythm_spread": 0.3})
+    plan = plan_of(*["Eyebrow - pull hair"] * 200)
+    spec = StudySpec(body=body)
+    clock = make_clock(plan, spec)
+    away = gesture_offsets(plan, clock, np.ones(len(clock.sequence)), spec, np.random.default_rng(0))[:, 0]
+    works = clock.time_s > clock.ends_s[clock.sequence, 1] + 0.5
+    pulls = [away[works & (clock.sequence == sequence)] for sequence in range(200)]
+    rate = [np.count_nonzero(np.diff(np.sign(pull))) for pull in pulls]
+    slope = np.polyfit(np.log(rate), np.log([pull.std() for pull in pulls]), 1)[0]
+    assert -1.9 < slope < -1.1
 
 
 def test_the_two_links_of_the_arm_keep_their_lengths() -> None:

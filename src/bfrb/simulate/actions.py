@@ -40,6 +40,8 @@ class Action:
         Amplitude of the pronation that goes with it.
     rate_hz
         Rate of the movement.
+    freedom
+        How much more than in other gestures people choose that rate freely: 1 as in others.
     ratios
         Rates of away, up, across and roll relative to it.
     skew
@@ -61,6 +63,7 @@ class Action:
     across_m: float = 0.0
     roll_rad: float = 0.08
     rate_hz: float = 1.2
+    freedom: float = 1.0
     ratios: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     skew: float = 0.0
     wander_m: float = 0.006
@@ -70,23 +73,24 @@ class Action:
 ACTIONS: dict[str, Action] = {
     "Above ear - pull hair": Action(
         HEAD, (0.080, 0.000, 0.045), (-0.9, -0.1, -0.2), flex_rad=0.95,
-        swivel_rad=0.75, away_m=0.012, up_m=0.006, roll_rad=0.09, rate_hz=1.1, skew=0.6,
+        swivel_rad=0.75, away_m=0.0036, up_m=0.002, roll_rad=0.05, rate_hz=2.5, freedom=2.2, skew=0.6,
     ),
     "Cheek - pinch skin": Action(
         HEAD, (0.055, 0.070, -0.045), (-0.65, -0.70, 0.0), flex_rad=1,
-        swivel_rad=0.30, away_m=0.004, up_m=0.002, across_m=0.002, roll_rad=0.07, rate_hz=1.5, skew=0.5,
+        swivel_rad=0.30, away_m=0.0018, up_m=0.0009, across_m=0.0009, roll_rad=0.045, rate_hz=2.8, freedom=2.2,
+        skew=0.5,
     ),
     "Eyebrow - pull hair": Action(
         HEAD, (0.032, 0.094, 0.028), (-0.50, -0.75, -0.45), flex_rad=1,
-        swivel_rad=0.45, away_m=0.008, up_m=0.003, roll_rad=0.06, rate_hz=1.2, skew=0.6,
+        swivel_rad=0.45, away_m=0.0026, up_m=0.0012, roll_rad=0.035, rate_hz=2.6, freedom=2.2, skew=0.6,
     ),
     "Eyelash - pull hair": Action(
         HEAD, (0.034, 0.092, 0.008), (-0.50, -0.75, -0.40), flex_rad=1,
-        swivel_rad=0.42, away_m=0.008, up_m=0.002, roll_rad=0.05, rate_hz=1.3, skew=0.6, reach=0.64,
+        swivel_rad=0.42, away_m=0.0026, up_m=0.0008, roll_rad=0.03, rate_hz=2.6, freedom=2.2, skew=0.6, reach=0.64,
     ),
     "Forehead - pull hairline": Action(
         HEAD, (0.025, 0.075, 0.092), (-0.45, -0.70, -0.6), flex_rad=0.9,
-        swivel_rad=0.65, away_m=0.012, up_m=0.006, roll_rad=0.09, rate_hz=1.1, skew=0.6,
+        swivel_rad=0.65, away_m=0.0036, up_m=0.002, roll_rad=0.05, rate_hz=2.5, freedom=2.2, skew=0.6,
     ),
     "Forehead - scratch": Action(
         HEAD, (0.018, 0.090, 0.060), (-0.45, -0.75, -0.45), flex_rad=0.95,
@@ -94,7 +98,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "Neck - pinch skin": Action(
         HEAD, (0.050, 0.030, -0.125), (-0.75, -0.60, 0.25), flex_rad=0.95,
-        swivel_rad=0.25, away_m=0.004, up_m=0.003, roll_rad=0.09, rate_hz=1.5, skew=0.5,
+        swivel_rad=0.25, away_m=0.0018, up_m=0.0014, roll_rad=0.05, rate_hz=2.8, freedom=2.2, skew=0.5,
     ),
     "Neck - scratch": Action(
         HEAD, (0.050, 0.025, -0.112), (-0.80, -0.50, 0.20), flex_rad=0.95,
@@ -115,7 +119,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "Pinch knee/leg skin": Action(
         THIGH, (0.0, -0.075, 0.34), (0.0, 1.0, 0.0),
-        swivel_rad=0.30, away_m=0.010, across_m=0.006, roll_rad=0.10, rate_hz=1.5, skew=0.5,
+        swivel_rad=0.30, away_m=0.003, across_m=0.0025, roll_rad=0.06, rate_hz=2.6, freedom=2.2, skew=0.5,
     ),
     "Pull air toward your face": Action(
         HEAD, (0.04, 0.22, -0.03), (-0.2, -0.95, 0.0), flex_rad=0.2,
@@ -194,6 +198,7 @@ class ActionTable:
     swivel_rad: np.ndarray
     amplitude: np.ndarray
     rate_hz: np.ndarray
+    freedom: np.ndarray
     ratios: np.ndarray
     skew: np.ndarray
     wander_m: np.ndarray

@@ -70,24 +70,32 @@ class Track:
     rotation
         (N, 3, 3) device to room. The device's y axis points along the forearm to the hand, z away from the palm
         side of the wrist, x to the thumb (on a right hand).
+    forearm
+        (N, 3, 3) forearm to room: what `rotation` would be of a device that sits straight and firmly. The hand goes
+        with the forearm, however the device sits.
     wrist, elbow
         (N, 3) places of the joints.
     """
 
     place: Floats
     rotation: Floats
+    forearm: Floats
     wrist: Floats
     elbow: Floats
 
     def rows(self, first: int, step: int) -> Track:
         """Every so manyth step."""
         every = slice(first, None, step)
-        return Track(self.place[every], self.rotation[every], self.wrist[every], self.elbow[every])
+        return Track(self.place[every], self.rotation[every], self.forearm[every], self.wrist[every], self.elbow[every])
 
     def mirrored(self) -> Track:
         """The mirror image of arm and device: a right-handed wearer becomes a left-handed one."""
         return Track(
-            self.place @ _MIRROR, _MIRROR @ self.rotation @ _MIRROR, self.wrist @ _MIRROR, self.elbow @ _MIRROR
+            self.place @ _MIRROR,
+            _MIRROR @ self.rotation @ _MIRROR,
+            _MIRROR @ self.forearm @ _MIRROR,
+            self.wrist @ _MIRROR,
+            self.elbow @ _MIRROR,
         )
 
     def turned_over(self) -> Track:
@@ -159,10 +167,10 @@ def pronation_for(shoulder: Floats, elbow: Floats, wrist: Floats, palm: Floats) 
 def follow(arm: Arm, shoulder: Floats, pose: Pose) -> Track:
     """The arm and the device on it for (N,) poses of the hand."""
     elbow, wrist = solve_arm(arm, shoulder, pose.wrist, pose.pole)
-    rotation = arm_frame(shoulder, elbow, wrist, pose.pronation_rad)
-    place = wrist - BEHIND_WRIST_M * rotation[..., 1] + OFF_AXIS_M * rotation[..., 2]
+    forearm = arm_frame(shoulder, elbow, wrist, pose.pronation_rad)
+    place = wrist - BEHIND_WRIST_M * forearm[..., 1] + OFF_AXIS_M * forearm[..., 2]
     worn = about(1, arm.twist_rad) @ about(2, arm.tilt_rad) @ about(0, arm.nod_rad)
-    return Track(place, rotation @ worn, wrist, elbow)
+    return Track(place, forearm @ worn, forearm, wrist, elbow)
 
 
 def rocked(track: Track, nod_rad: Floats, yaw_rad: Floats) -> Track:
@@ -191,7 +199,7 @@ def arm_solids(person: Person, shoulder: Floats, track: Track, code: Ints, flex_
     """
     size = person.height_m / 1.70
     upper, fore = track.elbow - shoulder, track.wrist - track.elbow
-    rotation = track.rotation
+    rotation = track.forearm
     reach = (TABLE.reach[code] * HAND_SHARE * person.height_m)[:, None]
     # The palm is bent less than the line to the fingertips, the fingers more.
     flat, facing = bent(rotation, flex_rad - 0.35)

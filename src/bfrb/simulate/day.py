@@ -228,9 +228,11 @@ def _bridged(track: Track, begin: Track, first: int, last: int) -> Track:
         values = getattr(track, name).copy()
         values[first:last] = (1 - share) * getattr(begin, name)[0] + share * values[last]
         changed[name] = values
-    rotation = track.rotation.copy()
-    rotation[first:last] = _between(begin.rotation[0], rotation[last], share[:, 0])
-    return replace(track, rotation=rotation, **changed)
+    for name in ("rotation", "forearm"):
+        frames = getattr(track, name).copy()
+        frames[first:last] = _between(getattr(begin, name)[0], frames[last], share[:, 0])
+        changed[name] = frames
+    return replace(track, **changed)
 
 
 def _between(begin: Floats, end: Floats, share: Floats) -> Floats:

@@ -81,15 +81,22 @@ def staying(plan: Plan, clock: Clock) -> Floats:
     return result
 
 
-def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Generator) -> Floats:
-    """(N, 6) movement of the gesture: away, up and across in metres; roll, nod and yaw of the device in radians."""
+def gesture_offsets(plan: Plan, clock: Clock, near: Floats, spec: StudySpec, rng: np.random.Generator) -> Floats:
+    """(N, 6) movement of the gesture: away, up and across in metres; roll, nod and yaw of the device in radians.
+
+    Parameters
+    ----------
+    near
+        (N,) how near the hand is to the target; fingers work hardly at rest and a little in the pause.
+    """
     code, i, body = plan.gesture, clock.sequence, spec.body
     size = len(plan)
     habit = habits(rng, 2)[code]
     own = rng.normal(0, 1, (size, 2))
     wide = (0.75 * habit + 0.66 * own) * [body.rhythm_spread, body.amplitude_spread]
-    rate = TABLE.rate_hz[code] * np.exp(wide[:, 0])
-    each = np.exp(rng.normal(0, 0.35, (size, 6)) + wide[:, 1:])
+    quicker = wide[:, :1] * TABLE.freedom[code][:, None]
+    rate = TABLE.rate_hz[code] * np.exp(quicker[:, 0])
+    each = np.exp(rng.normal(0, 0.35, (size, 6)) + wide[:, 1:] - _SMALLER * quicker)
     roll = TABLE.amplitude[code][:, 3:]
     amplitude = np.concatenate([TABLE.amplitude[code], body.rocking * _NOD_AND_YAW * roll], axis=1) * each
     since = clock.time_s - clock.ends_s[i, 1]
@@ -103,8 +110,9 @@ def gesture_offsets(plan: Plan, clock: Clock, spec: StudySpec, rng: np.random.Ge
     moves: Floats = amplitude[i] * wave * onset[:, None]
     spring = body.recoil_m * np.exp(wide[:, 1])[i] * onset * TABLE.skew[code][i] * recoil(turns[:, 0])
     moves[:, [0, 2]] += spring[:, None] * np.stack([np.ones(size), rng.normal(0, 0.8, size)], axis=1)[i]
-    works = 0.15 + 0.85 * minimum_jerk(since / 0.35)
-    moves[:, 4:] += works[:, None] * body.tendons_rad * _NOD_AND_YAW * _quick(len(i), rng)[:, 1:]
+    works = 0.05 + 0.2 * near + 0.75 * minimum_jerk(since / 0.35)
+    tendons = body.tendons_rad * np.exp(rng.normal(0, body.tendons_spread, size))[i]
+    moves[:, 4:] += (works * tendons)[:, None] * _NOD_AND_YAW * _quick(len(i), rng)[:, 1:]
     return moves
 
 
@@ -113,21 +121,29 @@ def recoil(turns: Floats) -> Floats:
     pull = np.floor(turns)
     since = turns - pull
     strength = np.modf(np.abs(np.sin(12.9898 * pull) * 43758.5453))[0] * 2
-    ring: Floats = strength * np.exp(-7.0 * since) * np.sin(2 * np.pi * 4.2 * since)
+    ring: Floats = strength * np.exp(-4.0 * since) * np.sin(2 * np.pi * 2 * since)
     return ring
 
 
-_NOD_AND_YAW = np.array([1.2, 0.6])
+_SMALLER = 1.5
+"""Power of the rate by which quick movements are smaller: between equal speed (1) and equal acceleration (2)."""
+
+_NOD_AND_YAW = np.array([0.9, 0.5])
 """How the device rocks: more about the axis across the wrist than about the one out of the palm."""
 
 
-def _wander(clock: Clock, size: int, rng: np.random.Generator, channels: int) -> Floats:
-    """(N, channels) slow smooth drifts of unit size: three sinusoids of 0.1 to 0.9 Hz per sequence."""
-    total = np.zeros((len(clock.sequence), channels))
+def _sway(size: int, clock: Clock, near: Floats, spread: float, rng: np.random.Generator) -> Floats:
+    """(N, 5) slow smooth drifts, of three sinusoids of 0.1 to 0.9 Hz: of unit size at the target, less at rest.
+
+    In some of the sequences, `size` in number, they are larger than in others; `spread` is that of their logarithm.
+    """
+    i = clock.sequence
+    total = np.zeros((len(i), 5))
     for low, high in ((0.08, 0.2), (0.2, 0.45), (0.45, 0.9)):
-        rate, phase = rng.uniform(low, high, (size, channels)), rng.random((size, channels))
-        total += np.sin(2 * np.pi * (rate[clock.sequence] * clock.time_s[:, None] + phase[clock.sequence]))
-    result: Floats = total * np.sqrt(2 / 3)
+        rate, phase = rng.uniform(low, high, (size, 5)), rng.random((size, 5))
+        total += np.sin(2 * np.pi * (rate[i] * clock.time_s[:, None] + phase[i]))
+    restless = np.sqrt(2 / 3) * np.exp(rng.normal(0, spread, size))
+    result: Floats = total * (restless[i] * (0.25 + 0.75 * near))[:, None]
     return result
 
 
@@ -161,9 +177,9 @@ def move_arm(
     rest = rest_pose(person, plan, posture, draw_spread(plan, spec, rng), arm, face_down)
     stays = staying(plan, clock)
     near = approach(plan, clock, np.linalg.norm(target.pose.wrist - rest.wrist, axis=1), spec, rng) * stays
-    moves = gesture_offsets(plan, clock, spec, rng) * stays[:, None]
+    moves = gesture_offsets(plan, clock, near, spec, rng) * stays[:, None]
     i = clock.sequence
-    sway = _wander(clock, len(plan), rng, 5) * (0.25 + 0.75 * near[:, None])
+    sway = _sway(len(plan), clock, near, spec.body.sway_spread, rng)
     drift = TABLE.wander_m[plan.gesture][i, None] * sway[:, :3] * (0.25 + 0.25 * near)[:, None]
     wrist = _path(rest.wrist, target.pose.wrist, posture, clock, near, rng)
     wrist += rotated(target.directions[i], moves[:, :3]) + drift + _tremor(len(i), spec, rng)
@@ -171,8 +187,9 @@ def move_arm(
     detour = rng.normal(0, 0.2, len(plan))[i] * (4 * lead * (1 - lead))
     turn = rest.pronation_rad[i] * (1 - lead) + target.pose.pronation_rad[i] * lead + detour
     axis = normalised(wrist - posture.shoulder[i])
-    pole = turned(_elbow_way(rest.pole, target.pose.pole, posture, clock, near, axis), axis, 0.03 * sway[:, 4])
-    pose = Pose(wrist, pole, turn + moves[:, 3] + 0.035 * sway[:, 3])
+    swing = spec.body.sway_rad * sway[:, 3:]
+    pole = turned(_elbow_way(rest.pole, target.pose.pole, posture, clock, near, axis), axis, swing[:, 1])
+    pose = Pose(wrist, pole, turn + moves[:, 3] + swing[:, 0])
     track = rocked(follow(arm, posture.shoulder[i], pose), moves[:, 4], moves[:, 5])
     return Motion(track, clock, 0.30 * (1 - near) + target.flex_rad[i] * near)
 

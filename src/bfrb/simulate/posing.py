@@ -150,7 +150,7 @@ def _discomfort(arm: Arm, posture: Posture, body: Solids, palm: Floats, pose: Po
     """
     track = follow(arm, posture.shoulder, pose)
     lifted = dot(track.elbow - posture.shoulder, _UP) / arm.upper_m
-    wrong = 1 - dot(track.rotation[..., 2], palm)
+    wrong = 1 - dot(track.forearm[..., 2], palm)
     sunk = np.maximum(posture.bed_height_m + 0.05 - track.elbow[:, 2], 0) + np.maximum(
         posture.bed_height_m + 0.05 - track.wrist[:, 2], 0
     )

@@ -69,16 +69,19 @@ class BodySpec(Spec):
     roll_side_rad: float = Field(0.25, ge=0, description="the same on the side")
     bare_arms: float = Field(0.5, ge=0, le=1, description="share of wearers with short sleeves")
     device_tilt_rad: float = Field(0.16, ge=0, description="how far the device is twisted on the wrist")
-    device_nod_rad: float = Field(0.11, description="mean tilt of the device towards the elbow")
-    device_twist_rad: float = Field(-0.05, description="mean twist of the device towards the thumb")
+    device_nod_rad: float = Field(0.09, description="mean tilt of the device towards the elbow")
+    device_twist_rad: float = Field(0.0, description="mean twist of the device towards the thumb")
     strongest_m_s2: float = Field(18.5, gt=0, description="no arm accelerates harder")
     heading_rad: float = Field(0.45, ge=0, description="spread of the compass direction people face")
     amplitude_spread: float = Field(0.30, ge=0, description="spread of the logarithm of the size of movements")
     rhythm_spread: float = Field(0.20, ge=0, description="spread of the logarithm of their rate")
     rocking: float = Field(0.45, ge=0, description="turns of the device on the skin relative to the forearm's roll")
-    tendons_rad: float = Field(0.03, ge=0, description="quick turns of the device while fingers work beneath it")
-    tremor_m: float = Field(0.00005, ge=0)
-    recoil_m: float = Field(0.002, ge=0, description="how far a hand springs back when what it pulls at slips away")
+    tendons_rad: float = Field(0.022, ge=0, description="quick turns of the device while fingers work beneath it")
+    tendons_spread: float = Field(0.6, ge=0, description="spread of the logarithm of their size")
+    sway_rad: float = Field(0.02, ge=0, description="slow turns of elbow and forearm that nobody means")
+    sway_spread: float = Field(0.7, ge=0, description="spread of the logarithm of all slow drifts between sequences")
+    tremor_m: float = Field(0.00003, ge=0)
+    recoil_m: float = Field(0.0006, ge=0, description="how far a hand springs back when what it pulls at slips away")
 
     @classmethod
     def spreads(cls) -> list[str]:
@@ -99,7 +102,7 @@ class BodySpec(Spec):
 class SensorSpec(Spec):
     """Imperfections of the sensors."""
 
-    acc_noise_m_s2: float = Field(0.02, ge=0)
+    acc_noise_m_s2: float = Field(0.012, ge=0)
     knock_share: float = Field(0.008, ge=0, le=1, description="sequences in which the device is knocked once")
     knock_low_m_s2: tuple[float, float, float] = Field(
         (-34.6, -24.4, -42.9), description="least reading of a knock on each axis: the least that was ever published"
@@ -121,7 +124,7 @@ class SensorSpec(Spec):
     thermopile_glitch_share: float = Field(0.0004, ge=0, le=1, description="readings near 0 degrees")
     tof_field_rad: float = Field(1.047, gt=0, description="edge of the square field of view; VL53L7CX: 60 degrees")
     tof_tilt_rad: float = Field(0.35, description="tilt of the four outer sensors from the middle one")
-    tof_range_m: float = Field(0.255, gt=0, description="distance that the largest reading, 249, stands for")
+    tof_range_m: float = Field(0.25, gt=0, description="distance that the largest reading, 249, stands for")
     tof_noise: float = Field(0.02, ge=0, description="standard deviation as a share of the distance")
     tof_loss_share: float = Field(0.02, ge=0, le=1, description="pixels lost for no reason")
 
