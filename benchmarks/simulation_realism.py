@@ -10,12 +10,26 @@ import argparse
 import os
 from pathlib import Path
 
+import numpy as np
+
 from bfrb.data.cmi import read_cmi
-from bfrb.simulate.realism import PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
+from bfrb.simulate.realism import (
+    IMU_FEATURES,
+    PUBLISHED,
+    TwoSample,
+    dynamics,
+    matched,
+    statistics,
+    table_lines,
+    two_sample_test,
+)
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 
 DATA = Path(os.environ.get("BFRB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+EACH, LOTS = 8, 5
+"""Simulated recordings for every real one in a two-sample test, and how many such tests."""
 
 
 def main() -> None:
@@ -34,15 +48,25 @@ def main() -> None:
         print(f"\nno real recordings in {DATA}")
         return
     real = read_cmi(sample)
-    alike = matched(study, real)
-    mine, theirs = dynamics(alike), dynamics(real)
+    mine, theirs = dynamics(matched(study, real, EACH * LOTS)), dynamics(real)
     print(f"\n## Never published: {len(real)} real sequences\n")
     print("\n".join(table_lines([(name, value, mine[name]) for name, value in theirs.items()], limit=0.25)))
-    test = two_sample_test(real, alike, options.seed)
+    lots = [matched(study, real, EACH, EACH * lot) for lot in range(LOTS)]
+    tests = [two_sample_test(real, alike, options.seed) for alike in lots if len(alike)]
+    areas = [test.auc for test in tests]
+    windows = [sum(test.windows[side] for test in tests) // len(tests) for side in (0, 1)]
+    print("\n## Two-sample test\n")
     print(
-        f"\n## Two-sample test\n\nAUC {test.auc:.3f} on {test.windows[0]} real and {test.windows[1]} simulated windows"
+        f"AUC {np.mean(areas):.3f} ({min(areas):.3f} to {max(areas):.3f} against {len(tests)} lots of simulated people)"
     )
-    print("\n".join(f"- {name}: {loss:.3f}" for name, loss in test.telling))
+    print(f"on {windows[0]} real and about {windows[1]} simulated windows; loss when a feature is shuffled:")
+    for name in sorted(IMU_FEATURES, key=lambda name: -loss(tests, name))[:8]:
+        print(f"- {name}: {loss(tests, name):.3f}")
+
+
+def loss(tests: list[TwoSample], feature: str) -> float:
+    """Mean loss of AUC when a feature is shuffled; nothing where it is not among the telling ones."""
+    return float(np.mean([dict(test.telling).get(feature, 0.0) for test in tests]))
 
 
 if __name__ == "__main__":

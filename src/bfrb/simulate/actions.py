@@ -110,7 +110,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "Feel around in tray and pull out an object": Action(
         ROOM, (0.10, 0.50, 0.16), (0.0, 0.0, -1.0), flex_rad=0.9, reach=0.9,
-        swivel_rad=0.25, across_m=0.035, up_m=0.025, away_m=0.012, roll_rad=0.20, rate_hz=0.9,
+        swivel_rad=0.25, across_m=0.022, up_m=0.016, away_m=0.008, roll_rad=0.14, rate_hz=1.1, freedom=1.5,
         ratios=(1.3, 1.0, 0.7, 0.8), wander_m=0.03,
     ),
     "Glasses on/off": Action(
@@ -145,7 +145,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "Write name on leg": Action(
         THIGH, (0.0, -0.078, 0.26), (0.0, 1.0, 0.0), flex_rad=0.15, reach=0.92,
-        swivel_rad=0.30, up_m=0.022, across_m=0.020, roll_rad=0.10, rate_hz=1.4,
+        swivel_rad=0.30, up_m=0.012, across_m=0.010, roll_rad=0.06, rate_hz=1.5, freedom=1.5,
         ratios=(0.6, 1.0, 0.73, 0.8), wander_m=0.025,
     ),
 }  # fmt: skip

@@ -29,7 +29,7 @@ _MIRROR, _HALF_TURN = np.diag([-1.0, 1.0, 1.0]), np.diag([-1.0, -1.0, 1.0])
 
 @dataclass(frozen=True)
 class Arm:
-    """Lengths of the arm in metres, and how the device sits on it: turned about y, z and x, in radians."""
+    """Lengths of the arm in metres, and how the device sits on it: turned about y, z and x, in radians, and where."""
 
     upper_m: float
     fore_m: float
@@ -37,6 +37,7 @@ class Arm:
     twist_rad: float = 0.0
     tilt_rad: float = 0.0
     nod_rad: float = 0.0
+    behind_wrist_m: float = BEHIND_WRIST_M
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def draw_arm(person: Person, spec: BodySpec, rng: np.random.Generator) -> Arm:
     twist, tilt = rng.normal(spec.device_twist_rad, spec.device_tilt_rad), rng.normal(0, spec.device_tilt_rad / 3)
     nod = spec.device_nod_rad + rng.normal(0, spec.device_tilt_rad / 2)
     hand = HAND_SHARE * person.height_m
-    return Arm(person.upper_arm_m, person.forearm_m, hand, float(twist), float(tilt), float(nod))
+    behind = max(BEHIND_WRIST_M + rng.normal(0, spec.device_place_m), 0.0)
+    return Arm(person.upper_arm_m, person.forearm_m, hand, float(twist), float(tilt), float(nod), float(behind))
 
 
 def solve_arm(arm: Arm, shoulder: Floats, wrist: Floats, pole: Floats) -> tuple[Floats, Floats]:
@@ -168,14 +170,20 @@ def follow(arm: Arm, shoulder: Floats, pose: Pose) -> Track:
     """The arm and the device on it for (N,) poses of the hand."""
     elbow, wrist = solve_arm(arm, shoulder, pose.wrist, pose.pole)
     forearm = arm_frame(shoulder, elbow, wrist, pose.pronation_rad)
-    place = wrist - BEHIND_WRIST_M * forearm[..., 1] + OFF_AXIS_M * forearm[..., 2]
+    place = wrist - arm.behind_wrist_m * forearm[..., 1] + OFF_AXIS_M * forearm[..., 2]
     worn = about(1, arm.twist_rad) @ about(2, arm.tilt_rad) @ about(0, arm.nod_rad)
     return Track(place, forearm @ worn, forearm, wrist, elbow)
 
 
-def rocked(track: Track, nod_rad: Floats, yaw_rad: Floats) -> Track:
-    """The device rocks on the tendons and the soft skin of the wrist, by (N,) small turns about its x and z axes."""
-    return replace(track, rotation=track.rotation @ about(0, nod_rad) @ about(2, yaw_rad))
+def rocked(track: Track, nod_rad: Floats, yaw_rad: Floats, slip_rad: Floats) -> Track:
+    """The device rocks on the tendons and the soft skin of the wrist, and slips round it.
+
+    Parameters
+    ----------
+    nod_rad, yaw_rad, slip_rad
+        (N,) small turns about its x, z and y axes.
+    """
+    return replace(track, rotation=track.rotation @ about(1, slip_rad) @ about(0, nod_rad) @ about(2, yaw_rad))
 
 
 def bent(rotation: Floats, flex_rad: Floats) -> tuple[Floats, Floats]:

@@ -190,7 +190,8 @@ def move_arm(
     swing = spec.body.sway_rad * sway[:, 3:]
     pole = turned(_elbow_way(rest.pole, target.pose.pole, posture, clock, near, axis), axis, swing[:, 1])
     pose = Pose(wrist, pole, turn + moves[:, 3] + swing[:, 0])
-    track = rocked(follow(arm, posture.shoulder[i], pose), moves[:, 4], moves[:, 5])
+    slip = rng.normal(0, spec.body.device_slip_rad, len(plan))[i]
+    track = rocked(follow(arm, posture.shoulder[i], pose), moves[:, 4], moves[:, 5], slip)
     return Motion(track, clock, 0.30 * (1 - near) + target.flex_rad[i] * near)
 
 

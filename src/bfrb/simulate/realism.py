@@ -185,10 +185,10 @@ def _rise(thm: Floats, behavior: Array, recordings: Recordings) -> float:
     return float(np.mean(rises))
 
 
-def matched(study: Recordings, real: Recordings, each: int = 8) -> Recordings:
-    """For every real recording the first `each` simulated ones of the same gesture and posture."""
+def matched(study: Recordings, real: Recordings, each: int = 8, skip: int = 0) -> Recordings:
+    """For every real recording `each` simulated ones of the same gesture and posture, after `skip` others."""
     mine, theirs = _kinds(study), _kinds(real)
-    chosen = [np.flatnonzero(mine == kind)[:each] for kind in theirs]
+    chosen = [np.flatnonzero(mine == kind)[skip : skip + each] for kind in theirs]
     return study[np.unique(np.concatenate(chosen))]
 
 
