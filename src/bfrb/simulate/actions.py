@@ -41,7 +41,8 @@ class Action:
     rate_hz
         Rate of the movement.
     freedom
-        How much more than in other gestures people choose that rate freely: 1 as in others.
+        How much more than in other gestures people differ in that rate, and to its power of 0.6 in the size of the
+        movement: 1 as in others.
     ratios
         Rates of away, up, across and roll relative to it.
     skew

@@ -93,8 +93,9 @@ def gesture_offsets(plan: Plan, clock: Clock, near: Floats, spec: StudySpec, rng
     size = len(plan)
     habit = habits(rng, 2)[code]
     own = rng.normal(0, 1, (size, 2))
-    wide = (0.75 * habit + 0.66 * own) * [body.rhythm_spread, body.amplitude_spread]
-    quicker = wide[:, :1] * TABLE.freedom[code][:, None]
+    freedom = TABLE.freedom[code][:, None] ** [1.0, 0.6]
+    wide = (0.75 * habit + 0.66 * own) * [body.rhythm_spread, body.amplitude_spread] * freedom
+    quicker = wide[:, :1]
     rate = TABLE.rate_hz[code] * np.exp(quicker[:, 0])
     each = np.exp(rng.normal(0, 0.35, (size, 6)) + wide[:, 1:] - _SMALLER * quicker)
     roll = TABLE.amplitude[code][:, 3:]
