@@ -31,6 +31,7 @@ RANKS = {
     "serving": 6,
     "viewing": 6,
     "cli": 7,
+    "__main__": 8,
 }
 """Height of every part; imports point to a lower one."""
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import pytest
+
 import bfrb as package
+import bfrb.__main__ as program
 from typed_commands import Bfrb
 
 
@@ -16,3 +22,21 @@ def test_it_tells_what_it_is_for_and_its_commands(bfrb: Bfrb) -> None:
     assert result.code == 0
     assert "Recognise body-focused repetitive behaviours" in result.out
     assert all(command in result.out for command in ("check", "ingest", "train", "evaluate", "predict"))
+
+
+def test_ctrl_c_ends_it_quietly_even_while_it_loads(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    def interrupted(_name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "import_module", interrupted)
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert end.value.code == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_python_runs_the_package() -> None:
+    found = subprocess.run([sys.executable, "-m", "bfrb", "--version"], capture_output=True, text=True, check=True)
+    assert found.stdout == f"bfrb {package.__version__}\n"
