@@ -160,7 +160,7 @@ def _bands(acc: Floats, spans: Iterable[slice]) -> Floats:
 
 
 def _turned(acc: Floats, starts: Array, recordings: Recordings) -> float:
-    """Median angle between the lowest-motion rows of the transition and the pause."""
+    """Median over recordings of the angle between the median accelerations of the transition and of the pause."""
     behavior = recordings.annotations["behavior"].codes
     angles = []
     for begin, end in zip(starts, recordings.offsets[1:], strict=True):

@@ -1,0 +1,75 @@
+"""What tells simulated from real recordings measures what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bfrb.data.recordings import Recordings
+from bfrb.simulate.realism import PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
+from bfrb.simulate.spec import StudySpec
+from bfrb.simulate.study import simulate_study
+
+BANDS_HZ = {"0.3-1": 0.6, "1-2": 1.5, "2-3.5": 2.7, "3.5-5": 4.2}
+
+
+@pytest.fixture(scope="module")
+def study() -> Recordings:
+    return simulate_study(StudySpec(subjects=8), seed=2)
+
+
+def moved(study: Recordings, acc: np.ndarray) -> Recordings:
+    return replace(study, sensors=study.sensors | {"acc": acc.astype(np.float32)})
+
+
+def test_every_published_statistic_is_found_in_a_study(study: Recordings) -> None:
+    found = statistics(study)
+    assert set(PUBLISHED) <= set(found)
+    assert found["rows mean"] == pytest.approx(study.n_rows / len(study))
+    assert found["acc z mean"] == pytest.approx(float(study.sensors["acc"][:, 2].astype(float).mean()))
+
+
+@pytest.mark.parametrize("band", BANDS_HZ)
+def test_a_swinging_wrist_has_its_power_in_the_band_of_its_rate(study: Recordings, band: str) -> None:
+    seconds = np.concatenate([np.arange(rows) / study.device.row_rate_hz for rows in study.lengths])
+    acc = np.tile([0.0, 0.0, 9.81], (study.n_rows, 1))
+    acc[:, 1] = 3 * np.sin(2 * np.pi * BANDS_HZ[band] * seconds)
+    found = dynamics(moved(study, acc))
+    powers = {name: found[f"acc power {name} Hz in gestures (m/s^2)^2"] for name in BANDS_HZ}
+    assert powers.pop(band) == pytest.approx(3**2 / 2, rel=0.1)
+    assert max(powers.values()) < 0.5
+
+
+def test_the_reach_from_one_side_to_the_other_turns_gravity_by_half_a_circle(study: Recordings) -> None:
+    before = study.annotations["behavior"].codes < 2
+    acc = np.where(before[:, None], [0.0, 0.0, 9.81], [0.0, 0.0, -9.81])
+    assert dynamics(moved(study, acc))["gravity change in a reach (deg)"] == pytest.approx(180)
+
+
+def test_every_lot_holds_other_recordings_of_the_same_gestures_and_postures(study: Recordings) -> None:
+    real = study[[3, 40]]
+    kinds = {(real.table["gesture"][row], real.table["orientation"][row]) for row in range(2)}
+    lots = [matched(study, real, 3, skip) for skip in (0, 3)]
+    for lot in lots:
+        assert len(lot) == 6
+        assert set(zip(lot.table["gesture"], lot.table["orientation"], strict=True)) == kinds
+    assert not set(lots[0].ids) & set(lots[1].ids)
+
+
+def test_people_of_one_study_cannot_be_told_apart_and_noisy_devices_can(study: Recordings) -> None:
+    people = np.array(study.subjects)
+    mine, theirs = (study[np.isin(people, sorted(set(people))[half::2])][::12] for half in (0, 1))
+    assert two_sample_test(mine, theirs).auc == pytest.approx(0.5, abs=0.2)
+    noise = np.random.default_rng(0).normal(0, 1.5, theirs.sensors["acc"].shape)
+    found = two_sample_test(mine, moved(theirs, theirs.sensors["acc"] + noise))
+    assert found.auc > 0.95
+    assert "steps sd" in found.telling[0][0] or "curvature sd" in found.telling[0][0] or "least" in found.telling[0][0]
+
+
+def test_shares_may_differ_by_points_and_all_else_by_a_tenth() -> None:
+    lines = table_lines(
+        [("tof 1 no response %", 10.0, 12.9), ("tof 1 no response %", 10.0, 13.1), ("acc x mean", 10.0, 11.1)]
+    )
+    assert [line.endswith("differs |") for line in lines[2:]] == [False, True, True]
