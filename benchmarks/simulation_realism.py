@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from bfrb.data.cmi import read_cmi
 from bfrb.simulate.realism import (
     IMU_FEATURES,
     PUBLISHED,
-    TwoSample,
     dynamics,
     matched,
     statistics,
@@ -60,13 +60,9 @@ def main() -> None:
         f"AUC {np.mean(areas):.3f} ({min(areas):.3f} to {max(areas):.3f} against {len(tests)} lots of simulated people)"
     )
     print(f"on {windows[0]} real and about {windows[1]} simulated windows; loss when a feature is shuffled:")
-    for name in sorted(IMU_FEATURES, key=lambda name: -loss(tests, name))[:8]:
-        print(f"- {name}: {loss(tests, name):.3f}")
-
-
-def loss(tests: list[TwoSample], feature: str) -> float:
-    """Mean loss of AUC when a feature is shuffled; nothing where it is not among the telling ones."""
-    return float(np.mean([dict(test.telling).get(feature, 0.0) for test in tests]))
+    losses = {name: np.mean([dict(test.telling)[name] for test in tests]) for name in IMU_FEATURES}
+    for name, loss in sorted(losses.items(), key=itemgetter(1), reverse=True)[:8]:
+        print(f"- {name}: {loss:.3f}")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,12 @@ def layout() -> tuple[float, float]:
     return PERFECT.tof_field_rad, PERFECT.tof_tilt_rad
 
 
+def lone_device(place: np.ndarray, rotation: np.ndarray) -> Track:
+    """A device in one row; where its arm is does not matter."""
+    nowhere = np.zeros((1, 3))
+    return Track(place[None], rotation[None], rotation[None], nowhere, nowhere)
+
+
 def test_a_still_wrist_reads_gravity_only() -> None:
     rotation = np.repeat(about(0, 0.4)[None] @ about(1, -1.1)[None], 20, axis=0)
     force = specific_force(np.full((20, 3), 0.3), rotation, 50.0, np.array([0]))
@@ -96,7 +102,7 @@ def test_a_sphere_in_front_is_seen_at_its_distance_and_nowhere_else() -> None:
     sphere = Solids(
         np.array([[[0.0, 0, 0.15]]]), np.eye(3)[None, None], np.full((1, 1, 3), 0.05), np.array([SKIN], dtype=np.int8)
     )
-    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
+    here = lone_device(np.zeros(3), np.eye(3))
     view = see(here, sphere, np.array([-1.0]), helios_layout(*layout()))
     middle = view.distance[0, 0].reshape(8, 8)
     cosine = view.forward[0].reshape(8, 8)[3, 3]
@@ -108,8 +114,7 @@ def test_a_sphere_in_front_is_seen_at_its_distance_and_nowhere_else() -> None:
 
 def test_a_flat_wall_gives_the_same_reading_in_all_pixels() -> None:
     nothing = Solids(np.zeros((1, 1, 3)), np.eye(3)[None, None], np.full((1, 1, 3), 1e-4), np.array([SKIN], np.int8))
-    down = np.diag([1.0, -1.0, -1.0])[None]
-    here = Track(np.array([[0, 0, 0.10]]), down, down, np.zeros((1, 3)), np.zeros((1, 3)))
+    here = lone_device(np.array([0, 0, 0.10]), np.diag([1.0, -1.0, -1.0]))
     view = see(here, nothing, np.array([0.0]), helios_layout(*layout()))
     rays_m = view.distance[0, 0]
     assert rays_m.max() > 1.2 * rays_m.min()
@@ -145,7 +150,7 @@ def test_the_side_sensors_see_with_their_rows_across_the_forearm() -> None:
     ball = Solids(
         np.array([[[0.12, 0, 0.12]]]), np.eye(3)[None, None], np.full((1, 1, 3), 0.03), np.array([SKIN], dtype=np.int8)
     )
-    here = Track(np.zeros((1, 3)), np.eye(3)[None], np.eye(3)[None], np.zeros((1, 3)), np.zeros((1, 3)))
+    here = lone_device(np.zeros(3), np.eye(3))
     seen = see(here, ball, np.array([-1.0]), helios_layout(*layout())).distance[0, 2].reshape(8, 8) < FAR_M
     assert seen[:3].any()
     assert not seen[5:].any()

@@ -207,23 +207,23 @@ def arm_solids(person: Person, shoulder: Floats, track: Track, code: Ints, flex_
     """
     size = person.height_m / 1.70
     upper, fore = track.elbow - shoulder, track.wrist - track.elbow
-    rotation = track.forearm
+    forearm = track.forearm
     reach = (TABLE.reach[code] * HAND_SHARE * person.height_m)[:, None]
     # The palm is bent less than the line to the fingertips, the fingers more.
-    flat, facing = bent(rotation, flex_rad - 0.35)
-    fingers, _ = bent(rotation, flex_rad)
+    flat, facing = bent(forearm, flex_rad - 0.35)
+    fingers, _ = bent(forearm, flex_rad)
     knuckles, tip = track.wrist + PALM_SHARE * person.height_m * flat, track.wrist + reach * fingers
-    hand_axes = np.stack([rotation[..., 0], flat, facing], axis=-1)
-    thumb = track.wrist + 0.55 * (knuckles - track.wrist) + 0.030 * size * rotation[..., 0]
+    hand_axes = np.stack([forearm[..., 0], flat, facing], axis=-1)
+    thumb = track.wrist + 0.55 * (knuckles - track.wrist) + 0.030 * size * forearm[..., 0]
     finger_axes = frame_of(normalised(tip - knuckles), facing)
     held = tip + 0.02 * facing
     phone, cup = TABLE.holds[code] == "phone", TABLE.holds[code] == "cup"
     object_radii = np.where(phone[:, None], [0.036, 0.075, 0.010], np.where(cup[:, None], [0.035, 0.035, 0.06], 1e-4))
-    cup_axes = np.stack([flat, facing, rotation[..., 0]], axis=-1)
-    upper_axes = frame_of(normalised(upper), rotation[..., 2])
+    cup_axes = np.stack([flat, facing, forearm[..., 0]], axis=-1)
+    upper_axes = frame_of(normalised(upper), forearm[..., 2])
     parts = (
         (shoulder + 0.5 * upper, upper_axes, [0.05, 0.56 * person.upper_arm_m, 0.05]),
-        (track.elbow + 0.32 * fore, rotation, [0.046, 0.42 * person.forearm_m, 0.046]),
+        (track.elbow + 0.32 * fore, forearm, [0.046, 0.42 * person.forearm_m, 0.046]),
         (0.5 * (track.wrist + knuckles), hand_axes, [0.042 * size, 0.054 * size, 0.015]),
         (0.5 * (knuckles + tip), finger_axes, [0.034 * size, 0.045 * size, 0.012]),
         (0.5 * (thumb + tip), frame_of(normalised(tip - thumb), facing), [0.011, 0.035 * size, 0.011]),

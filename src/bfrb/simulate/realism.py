@@ -208,7 +208,7 @@ class TwoSample:
     windows
         Number of real and of simulated windows.
     telling
-        The features that give a window away, with the loss of AUC when each is shuffled.
+        All features, the one that most gives a window away first, with the loss of AUC when each is shuffled.
     """
 
     auc: float
@@ -242,8 +242,8 @@ def two_sample_test(real: Recordings, simulated: Recordings, seed: int = 0, rows
             forest, features[test], truth[test], scoring="roc_auc", n_repeats=5, random_state=seed
         )
         importance.append(shuffled.importances_mean)
-    order = np.argsort(-np.mean(importance, axis=0))[:8]
-    telling = tuple((IMU_FEATURES[which], float(np.mean(importance, axis=0)[which])) for which in order)
+    losses = np.mean(importance, axis=0)
+    telling = tuple((IMU_FEATURES[which], float(losses[which])) for which in np.argsort(-losses))
     return TwoSample(float(roc_auc_score(truth, scores)), (len(parts[0]), len(parts[1])), telling)
 
 
