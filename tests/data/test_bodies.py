@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bfrb.data import bodies
@@ -73,6 +73,7 @@ VALUES = st.recursive(
 )
 
 
+@example({"acc_x": [False, 3.4028235677973366e38]})  # a little more than 32 bits hold
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from([*STILL, "subject", "sequence_id", "sequence_counter", "x"]), VALUES))
 def test_any_json_gives_recordings_or_a_reason(change: dict[str, object]) -> None:

@@ -179,7 +179,8 @@ def _readings(numbers: npt.NDArray[np.float64], sensor: Sensor) -> Array | None:
         if (parts.any(axis=2) != parts.all(axis=2)).any():
             return None
     if sensor.no_response_code is None:
-        return np.ascontiguousarray(numbers, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which no recording may hold
+            return np.ascontiguousarray(numbers, dtype=np.float32)
     if not (np.fmin.reduce(numbers, axis=None) >= sensor.low and np.fmax.reduce(numbers, axis=None) <= sensor.high):
         # Also where nothing at all was measured.
         return np.full(numbers.shape, sensor.absent, sensor.dtype) if missing.all() else None
