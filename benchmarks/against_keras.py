@@ -33,9 +33,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from bfrb.data.cmi import recordings_from_frame
-from bfrb.inference.from_keras.convert import import_keras
-from bfrb.inference.predictor import load
+from bfrb.from_keras.convert import import_keras
+from bfrb.predict.predictor import load
+from bfrb.read.cmi import recordings_from_frame
 from features import cpu_name
 from notebook_reference import notebook_features, pad_after
 

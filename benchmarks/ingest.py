@@ -3,7 +3,7 @@
     python benchmarks/ingest.py [SOURCE] [--rows 575000] [--runs 3]
 
 Writes a CSV of that many rows in the CMI layout: recordings of SOURCE (a file or folder in that layout; by default a
-small simulated study), again and again under other ids. Then `bfrb.data.ingest`, `bfrb.data.check` and
+small simulated study), again and again under other ids. Then `bfrb.read.ingest`, `bfrb.read.check` and
 `pandas.read_csv` run in turn, each in a process of its own. The best of each is compared: both suffer alike from
 whatever else the machine does. Exits with 1 if a bar is missed.
 """
@@ -21,11 +21,11 @@ from pathlib import Path
 
 import polars as pl
 
-from bfrb.data.cmi_layout import ID
-from bfrb.data.cmi_write import rows_of
-from bfrb.data.device import HELIOS
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import open_source
+from bfrb.read.cmi_layout import ID
+from bfrb.read.cmi_write import rows_of
+from bfrb.read.sources import open_source
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
 from features import cpu_name
 
 MEMORY_BAR_GB = 1.0
@@ -39,9 +39,9 @@ print(json.dumps({{"seconds": time.perf_counter() - begin, "peak_gb": peak_kb * 
 """
 WORK = {
     "pandas.read_csv": "import pandas; pandas.read_csv(sys.argv[1])",
-    "bfrb ingest": "from bfrb.data.ingest import ingest; ingest(sys.argv[1], sys.argv[2], overwrite=True)",
-    "bfrb check": "from bfrb.data.check import check; check(sys.argv[1])",
-    "open the store": "from bfrb.data.store import Store; Store.open(sys.argv[2]).read()",
+    "bfrb ingest": "from bfrb.read.ingest import ingest; ingest(sys.argv[1], sys.argv[2], overwrite=True)",
+    "bfrb check": "from bfrb.read.check import check; check(sys.argv[1])",
+    "open the store": "from bfrb.read.store import Store; Store.open(sys.argv[2]).read()",
 }
 
 

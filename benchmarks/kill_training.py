@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-BFRB = [sys.executable, "-m", "bfrb.cli"]
+BFRB = [sys.executable, "-m", "bfrb"]
 SETTINGS = ["training.epochs=8", "folds=2"]
 
 

@@ -29,12 +29,12 @@ import onnx
 import onnxruntime
 import torch
 
-from bfrb.config import RunSpec
-from bfrb.data.device import HELIOS
+from bfrb.export.graphs import build_member, fill_template, trace_template
 from bfrb.features.pipeline import available, channels_of
-from bfrb.inference.export import build_member, fill_template, trace_template
-from bfrb.models import NETWORKS, Shape, build_network
-from bfrb.training.executors import LocalProcesses
+from bfrb.networks.registry import NETWORKS, Shape, build_network
+from bfrb.study.device import HELIOS
+from bfrb.train.run import RunSpec
+from bfrb.train.where import LocalProcesses
 
 BATCH, ROWS = 32, 70
 LEARNING_BAR, ANSWERING_BAR = 0.5, 1.5

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 import polars as pl
 
-from bfrb.data.device import HELIOS
-from bfrb.data.recordings import Recordings
-from bfrb.data.store import write_store
+from bfrb.read.store import write_store
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
 from features import cpu_name
 from made_up import random_recordings
 

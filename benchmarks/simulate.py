@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from bfrb.data.cmi_write import write_cmi
+from bfrb.read.cmi_write import write_cmi
 from bfrb.simulate.files import mark_of
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_subjects

@@ -13,16 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bfrb.data.cmi import read_cmi
-from bfrb.simulate.realism import (
-    IMU_FEATURES,
-    PUBLISHED,
-    dynamics,
-    matched,
-    statistics,
-    table_lines,
-    two_sample_test,
-)
+from bfrb.read.cmi import read_cmi
+from bfrb.simulate.realism import IMU_FEATURES, PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 

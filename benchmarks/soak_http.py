@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 import polars as pl
 
-from bfrb.data.cmi_write import rows_of
-from bfrb.data.device import HELIOS
-from bfrb.data.recordings import Recordings
-from bfrb.inference.predictor import load
+from bfrb.predict.predictor import load
+from bfrb.read.cmi_write import rows_of
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
 from features import cpu_name
 from made_up import random_recordings
 
@@ -69,7 +69,7 @@ def main() -> int:
         (bad if hostile else good)[number % len(bad if hostile else good)]
         for number, hostile in enumerate(rng.random(options.calls) < options.hostile)
     ]
-    command = [sys.executable, "-m", "bfrb.cli", "serve", str(options.bundle), "--protocol", "http", "--port", "0"]
+    command = [sys.executable, "-m", "bfrb", "serve", str(options.bundle), "--protocol", "http", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         port = int(next(line for line in server.stderr or () if "listening" in line).rpartition(":")[2])
         start = time.perf_counter()

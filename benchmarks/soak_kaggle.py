@@ -29,8 +29,8 @@ import numpy as np
 import polars as pl
 
 import bfrb
-from bfrb.data.cmi_write import rows_of
-from bfrb.gestures import CMI_GESTURES
+from bfrb.read.cmi_write import rows_of
+from bfrb.study.labels import CMI_GESTURES
 from bundles import make_recordings
 from kaggle_messages import arrow, request
 
@@ -129,7 +129,7 @@ def resident_mb(process: int) -> float:
 
 def start_server(bundle: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
     """A served bundle, and its port."""
-    command = [sys.executable, "-m", "bfrb.cli", "serve", str(bundle), "--protocol", "kaggle", "--any-port"]
+    command = [sys.executable, "-m", "bfrb", "serve", str(bundle), "--protocol", "kaggle", "--any-port"]
     with log.open("wb") as file:
         server = subprocess.Popen(command, stderr=file)
     while server.poll() is None:

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.config import EventSpec
-from bfrb.inference.events import EventRule
-from bfrb.inference.predictor import Predictor, load
-from bfrb.inference.stream import Stream, StreamHub
+from bfrb.predict.predictor import Predictor, load
+from bfrb.stream.events import EventRule
+from bfrb.stream.spec import EventSpec
+from bfrb.stream.stream import Stream, StreamHub
 
 RATE_HZ = 10
 DAY_S = 86_400

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.cmi import read_cmi
+from bfrb.read.cmi import read_cmi
 
 DATA = Path(os.environ.get("BFRB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SHIFT = 4

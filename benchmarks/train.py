@@ -88,11 +88,12 @@ def train_ours(sequences: int, full: bool) -> None:
     """Train an epoch on one thread for every line on stdin, and print its seconds."""
     import torch
 
-    from bfrb.config import TrainingSpec, TwoBranchSpec
-    from bfrb.gestures import CMI_GESTURES
-    from bfrb.models import Shape, build_network
-    from bfrb.training.batches import Examples
-    from bfrb.training.trainer import Task, train
+    from bfrb.networks.registry import Shape, build_network
+    from bfrb.networks.specs import TwoBranchSpec
+    from bfrb.study.labels import CMI_GESTURES
+    from bfrb.train.batches import Examples
+    from bfrb.train.spec import TrainingSpec
+    from bfrb.train.trainer import Task, train
 
     torch.set_num_threads(1)
     values, lengths, labels = make_data(sequences, full)

@@ -28,14 +28,15 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from bfrb.config import RunSpec, read_preset
-from bfrb.gestures import CMI_GESTURES
-from bfrb.inference.bundle import HISTORY, OUT_OF_FOLD
-from bfrb.models import Shape, build_network
-from bfrb.training.batches import Examples
-from bfrb.training.crossval import default_workers
-from bfrb.training.member import compute_device
-from bfrb.training.trainer import Task, train
+from bfrb.networks.registry import Shape, build_network
+from bfrb.predict.bundle import HISTORY, OUT_OF_FOLD
+from bfrb.study.labels import CMI_GESTURES
+from bfrb.train.batches import Examples
+from bfrb.train.crossval import default_workers
+from bfrb.train.member import compute_device
+from bfrb.train.presets import read_preset
+from bfrb.train.run import RunSpec
+from bfrb.train.trainer import Task, train
 
 BAR_S, AIM_S = 600.0, 300.0
 SEQUENCES, NETWORKS = 8151, 20
@@ -102,7 +103,7 @@ def main() -> int:
 
 def bfrb(*arguments: str) -> None:
     """A bfrb command."""
-    subprocess.run([sys.executable, "-m", "bfrb.cli", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "bfrb", *arguments], check=True)
 
 
 def simulate(out: Path, subjects: int) -> Path:

@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 import polars as pl
 
-from bfrb.data.device import HELIOS
-from bfrb.data.recordings import Recordings
-from bfrb.data.store import write_store
+from bfrb.read.store import write_store
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
 from bundles import make_bundle
 from made_up import random_recordings
 
@@ -123,7 +123,7 @@ def _short(count: int) -> Iterator[Recordings]:
 def serving(data: Path) -> Iterator[tuple[str, float]]:
     """The address of `bfrb view`, and the seconds from its start to the page."""
     begin = time.perf_counter()
-    command = [sys.executable, "-m", "bfrb.cli", "view", str(data), "--no-browser"]
+    command = [sys.executable, "-m", "bfrb", "view", str(data), "--no-browser"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         url = process.stdout.readline().strip()  # type: ignore[union-attr]
@@ -186,7 +186,7 @@ def measure_many(data: Path, options: argparse.Namespace) -> list[bool]:
 def measure_live(folder: Path, options: argparse.Namespace) -> list[bool]:
     """A stream of ten minutes of all sensors: what the page asks five times a second."""
     bundle = make_bundle(folder / "model")
-    command = [sys.executable, "-m", "bfrb.cli", "view", "--bundle", str(bundle), "--live", "-", "--no-browser"]
+    command = [sys.executable, "-m", "bfrb", "view", "--bundle", str(bundle), "--live", "-", "--no-browser"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         client = Client(process.stdout.readline().decode().strip())  # type: ignore[union-attr]

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from bfrb.inference.bundle import writing_bundle
+from bfrb.predict.bundle import writing_bundle
 from bundles import make_bundle
 
 

@@ -11,13 +11,14 @@ import onnx
 import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
-from bfrb.config import RunSpec
-from bfrb.data.device import HELIOS, Device
-from bfrb.data.recordings import Recordings
-from bfrb.features.pipeline import BASELINE_FEATURES, available, channels_of
-from bfrb.gestures import CMI_GESTURES, LabelSet
-from bfrb.inference import bundle as layout
-from bfrb.inference.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.features.pipeline import available, channels_of
+from bfrb.predict import bundle as layout
+from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.study.device import HELIOS, Device
+from bfrb.study.labels import CMI_GESTURES, LabelSet
+from bfrb.study.recordings import Recordings
+from bfrb.train.run import RunSpec
+from made_up import BASELINE_FEATURES
 
 
 def make_recordings(

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bfrb.data.cmi_write import rows_of
-from bfrb.data.demographics import MEASURES
-from bfrb.data.device import HELIOS
-from bfrb.data.recordings import Annotation, Recordings
-from bfrb.gestures import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
+from bfrb.read.cmi_write import rows_of
+from bfrb.read.demographics import MEASURES
+from bfrb.study.device import HELIOS
+from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
+from bfrb.study.recordings import Annotation, Recordings
 from made_up import random_recordings
 
 LENGTHS = (12, 15, 11, 14, 30)

@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 from sklearn.preprocessing import StandardScaler
 
-from bfrb.gestures import CMI_GESTURES
+from bfrb.study.labels import CMI_GESTURES
 
 SENSOR_NAMES = (
     *("acc_x", "acc_y", "acc_z", "rot_w", "rot_x", "rot_y", "rot_z"),

@@ -18,29 +18,34 @@ ROOT_PACKAGE = "bfrb"
 
 RANKS = {
     "errors": 0,
-    "gestures": 1,
-    "config": 1,
-    "metrics": 2,
-    "data": 2,
-    "features": 3,
-    "models": 3,
-    "simulate": 3,
-    "inference": 4,
-    "training": 5,
-    "reports": 6,
-    "serving": 6,
-    "viewing": 6,
-    "cli": 7,
-    "__main__": 8,
+    "spec": 1,
+    "cores": 1,
+    "processes": 1,
+    "study": 2,
+    "metrics": 3,
+    "read": 3,
+    "features": 4,
+    "networks": 5,
+    "simulate": 5,
+    "predict": 6,
+    "export": 7,
+    "stream": 7,
+    "train": 8,
+    "report": 9,
+    "from_keras": 9,
+    "serve": 9,
+    "view": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 """Height of every part; imports point to a lower one."""
 
 GUESTS = {
-    "torch": ("models/", "training/", "inference/export.py"),
-    "keras": ("inference/from_keras/",),
+    "torch": ("networks/", "train/", "export/"),
+    "keras": ("from_keras/",),
     "tensorflow": (),
-    "ray": ("training/executors.py",),
-    "polars": ("data/",),
+    "ray": ("train/where.py",),
+    "polars": ("study/", "read/"),
     "pickle": (),
 }
 """Where each framework may be imported; a folder ends in a slash."""
@@ -48,7 +53,7 @@ GUESTS = {
 HEAVY = ("torch", "keras", "tensorflow", "ray", "matplotlib")
 """What prediction must not reach."""
 
-RAW_NAME_HOMES = ("data/",)
+RAW_NAME_HOMES = ("study/", "read/")
 RAW_NAME = re.compile(r"(acc_[xyz]|gyr_[xyz]|rot_[wxyz]|thm_[1-5]|tof_[1-5](_v\d+)?|(thm|tof)_)")
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
@@ -87,7 +92,7 @@ class Module:
 
     @property
     def part(self) -> str:
-        """The part of the house: `data` for bfrb.data.device, `errors` for bfrb.errors, nothing for bfrb itself."""
+        """The part of the house: `data` for bfrb.study.device, `errors` for bfrb.errors, nothing for bfrb itself."""
         return self.path.with_suffix("").parts[0].replace("__init__", "")
 
     def lies_in(self, places: Iterable[str]) -> bool:
@@ -198,9 +203,7 @@ def _reached_from(names: Sequence[str], graph: dict[str, list[Import]]) -> set[s
 def find_heavy_prediction(modules: Sequence[Module]) -> list[str]:
     """Law 2: nothing that the predictor or the servers reach imports a training framework."""
     graph = build_graph(modules)
-    starts = [
-        module.name for module in modules if module.part == "serving" or str(module.path) == "inference/predictor.py"
-    ]
+    starts = [module.name for module in modules if module.part in ("predict", "serve", "stream")]
     reached = {*starts, *_reached_from(starts, graph)} & set(graph)
     return [
         f"{name}:{target.line} imports {target.target}, and prediction reaches it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bfrb.training.batches import Examples
+from bfrb.train.batches import Examples
 
 
 def make_examples(count: int = 48, steps: int = 12, classes: int = 4, seed: int = 0) -> Examples:

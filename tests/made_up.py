@@ -9,8 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bfrb.data.device import Device, Sensor
-from bfrb.data.recordings import Recordings
+from bfrb.features.spec import FeatureSpec
+from bfrb.networks.specs import TwoBranchSpec
+from bfrb.study.device import Device, Sensor
+from bfrb.study.recordings import Recordings
+
+BASELINE_FEATURES = FeatureSpec().branches(TwoBranchSpec.BRANCHES)
+"""The published network's features by branch, for all devices."""
 
 
 def random_recordings(

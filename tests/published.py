@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
-from bfrb.data.device import STANDARD_GRAVITY_M_S2
+from bfrb.study.device import STANDARD_GRAVITY_M_S2
 
 Array = npt.NDArray[Any]
 

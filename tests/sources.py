@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import HeldSource
+from bfrb.read.sources import HeldSource
+from bfrb.study.recordings import Recordings
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bfrb.config import PRESETS
-from bfrb.data.sources import HeldSource
+from bfrb.read.sources import HeldSource
+from bfrb.train.presets import PRESETS
 from bundles import make_recordings
 
 TINY = PRESETS["quick"].updated(
@@ -36,6 +36,6 @@ def make_study(count: int = 24, subjects: int = 6) -> InMemory:
 
 
 if __name__ == "__main__":
-    from bfrb.training.crossval import cross_validate
+    from bfrb.train.crossval import cross_validate
 
     cross_validate(make_study(), TINY, Path(sys.argv[1]))

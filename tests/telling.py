@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from bfrb.inference.bundle import writing_bundle
+from bfrb.predict.bundle import writing_bundle
 from bundles import make_bundle
 
 

@@ -43,66 +43,69 @@ def test_the_package_obeys(law: str) -> None:
 
 def test_the_whole_package_is_read() -> None:
     names = {module.name for module in package()}
-    assert {"bfrb", "bfrb.errors", "bfrb.data", "bfrb.data.device", "bfrb.cli.__main__"} <= names
+    assert {"bfrb", "bfrb.errors", "bfrb.read", "bfrb.study.device", "bfrb.cli"} <= names
 
 
 LONG_BODY = "\n".join(f"    x{line} = {line}" for line in range(40))
 
 BROKEN: dict[str, list[tuple[dict[str, str], str]]] = {
     "upward imports": [
-        ({"data/a.py": "from bfrb.features.b import c", "features/b.py": ""}, "data/a.py:2 imports bfrb.features.b"),
-        ({"data/a.py": "def f():\n    import bfrb.cli"}, "data/a.py:3 imports bfrb.cli"),
-        ({"gestures.py": "from . import data", "data/__init__.py": ""}, "gestures.py:2 imports bfrb.data"),
-        ({"models/a.py": "from bfrb.simulate import b", "simulate/b.py": ""}, "models/a.py:2 imports bfrb.simulate.b"),
-        ({"metrics.py": "from importlib import import_module\nimport_module('bfrb.reports')"}, "metrics.py:3"),
+        ({"read/a.py": "from bfrb.features.b import c", "features/b.py": ""}, "read/a.py:2 imports bfrb.features.b"),
+        ({"read/a.py": "def f():\n    import bfrb.cli"}, "read/a.py:3 imports bfrb.cli"),
+        ({"spec.py": "from . import read", "read/__init__.py": ""}, "spec.py:2 imports bfrb.read"),
+        (
+            {"networks/a.py": "from bfrb.simulate import b", "simulate/b.py": ""},
+            "networks/a.py:2 imports bfrb.simulate.b",
+        ),
+        ({"metrics/a.py": "from importlib import import_module\nimport_module('bfrb.report')"}, "metrics/a.py:3"),
     ],
     "unranked parts": [({"attic/a.py": ""}, "attic has no rank")],
     "cycles": [
         (
-            {"data/a.py": "from bfrb.data import b", "data/b.py": "def f():\n    from bfrb.data.a import g"},
-            "bfrb.data.a reaches itself",
+            {"read/a.py": "from bfrb.read import b", "read/b.py": "def f():\n    from bfrb.read.a import g"},
+            "bfrb.read.a reaches itself",
         ),
-        ({"data/a.py": "from .b import c", "data/b.py": "from . import a"}, "bfrb.data.b reaches itself"),
+        ({"read/a.py": "from .b import c", "read/b.py": "from . import a"}, "bfrb.read.b reaches itself"),
     ],
     "heavy prediction": [
         (
-            {"inference/predictor.py": "from bfrb.data import a", "data/a.py": "def f():\n    import torch.nn"},
-            "bfrb.data.a:3 imports torch.nn",
+            {"predict/predictor.py": "from bfrb.read import a", "read/a.py": "def f():\n    import torch.nn"},
+            "bfrb.read.a:3 imports torch.nn",
         ),
-        ({"serving/http.py": "import matplotlib.pyplot"}, "bfrb.serving.http:2 imports matplotlib.pyplot"),
+        ({"serve/http.py": "import matplotlib.pyplot"}, "bfrb.serve.http:2 imports matplotlib.pyplot"),
     ],
     "guests outside": [
         ({"features/a.py": "def f():\n    from torch import nn"}, "features/a.py:3 imports torch"),
-        ({"inference/bundle.py": "import keras"}, "inference/bundle.py:2 imports keras"),
-        ({"training/trainer.py": "import ray"}, "training/trainer.py:2 imports ray"),
-        ({"reports/a.py": "import polars as pl"}, "reports/a.py:2 imports polars"),
-        ({"training/a.py": "import importlib\nimportlib.import_module('keras.layers')"}, "training/a.py:3"),
-        ({"inference/bundle.py": "import pickle"}, "inference/bundle.py:2 imports pickle"),
+        ({"predict/bundle.py": "import keras"}, "predict/bundle.py:2 imports keras"),
+        ({"train/trainer.py": "import ray"}, "train/trainer.py:2 imports ray"),
+        ({"report/a.py": "import polars as pl"}, "report/a.py:2 imports polars"),
+        ({"train/a.py": "import importlib\nimportlib.import_module('keras.layers')"}, "train/a.py:3"),
+        ({"predict/bundle.py": "import pickle"}, "predict/bundle.py:2 imports pickle"),
     ],
     "raw names": [
         ({"features/a.py": "x = frame['rot_w']"}, "features/a.py:2 names the raw column 'rot_w'"),
         ({"cli/a.py": "x = 'tof_3_v17'"}, "cli/a.py:2 names the raw column 'tof_3_v17'"),
-        ({"models/a.py": "x = f'thm_{site}'"}, "models/a.py:2 names the raw column 'thm_'"),
+        ({"networks/a.py": "x = f'thm_{site}'"}, "networks/a.py:2 names the raw column 'thm_'"),
     ],
-    "prints": [({"data/a.py": "print(1)"}, "data/a.py:2 prints")],
-    "asserts": [({"data/a.py": "def f(x):\n    assert x"}, "data/a.py:3 asserts")],
+    "prints": [({"read/a.py": "print(1)"}, "read/a.py:2 prints")],
+    "asserts": [({"read/a.py": "def f(x):\n    assert x"}, "read/a.py:3 asserts")],
     "bare excepts": [({"cli/a.py": "try:\n    f()\nexcept:\n    pass"}, "cli/a.py:4 catches everything")],
     "hidden randomness": [
         ({"simulate/a.py": "x = np.random.default_rng()"}, "simulate/a.py:2 makes a generator"),
         ({"simulate/a.py": "from random import choice"}, "simulate/a.py:2 imports random"),
     ],
-    "vague files": [({"data/utils.py": ""}, "data/utils.py:1"), ({"cli/helpers.py": ""}, "cli/helpers.py:1")],
-    "long files": [({"data/a.py": "\n" * laws.MAX_FILE_LINES}, "data/a.py:1 has 401 lines")],
+    "vague files": [({"read/utils.py": ""}, "read/utils.py:1"), ({"cli/helpers.py": ""}, "cli/helpers.py:1")],
+    "long files": [({"read/a.py": "\n" * laws.MAX_FILE_LINES}, "read/a.py:1 has 401 lines")],
     "long signatures": [
-        ({"data/a.py": "def f(a, b, c, d, *, e, f, g): ..."}, "data/a.py:2 f has 7 parameters"),
+        ({"read/a.py": "def f(a, b, c, d, *, e, f, g): ..."}, "read/a.py:2 f has 7 parameters"),
     ],
     "long functions": [
-        ({"data/a.py": f"def f():\n{LONG_BODY}"}, "data/a.py:2 f has 41 lines"),
-        ({"data/a.py": f"def f():\n{LONG_BODY}"}, "the median function has 41 lines"),
+        ({"read/a.py": f"def f():\n{LONG_BODY}"}, "read/a.py:2 f has 41 lines"),
+        ({"read/a.py": f"def f():\n{LONG_BODY}"}, "the median function has 41 lines"),
     ],
     "undocumented": [
-        ({"data/a.py": "def f(): ..."}, "data/a.py:2 f has no docstring"),
-        ({"data/a.py": "class A:\n    '''A.'''\n    def f(self): ..."}, "data/a.py:4 f has no docstring"),
+        ({"read/a.py": "def f(): ..."}, "read/a.py:2 f has no docstring"),
+        ({"read/a.py": "class A:\n    '''A.'''\n    def f(self): ..."}, "read/a.py:4 f has no docstring"),
     ],
 }
 
@@ -123,11 +126,11 @@ def test_a_tidy_tree_breaks_no_law(law: str) -> None:
     files = {
         "__init__.py": "",
         "errors.py": "",
-        "data/device.py": "import polars\nfrom bfrb.errors import A\nNAME = 'rot_w'",
-        "models/net.py": "import torch\nfrom bfrb.data.device import NAME",
-        "training/executors.py": "def f():\n    '''Run.'''\n    import ray",
-        "inference/predictor.py": "from bfrb.data import device\nimport numpy",
-        "inference/export.py": "def f():\n    '''Export.'''\n    import torch\n    from bfrb.models import net",
+        "study/device.py": "import polars\nfrom bfrb.errors import A\nNAME = 'rot_w'",
+        "networks/net.py": "import torch\nfrom bfrb.study.device import NAME",
+        "train/where.py": "def f():\n    '''Run.'''\n    import ray",
+        "predict/predictor.py": "from bfrb.read import device\nimport numpy",
+        "export/graphs.py": "def f():\n    '''Export.'''\n    import torch\n    from bfrb.networks import net",
         "cli/main.py": "def f(self, a, b, c, d, e, g):\n    '''Show.'''\n    print(a)",
         "features/wearing.py": "class A:\n    '''A.'''\n    def f(self, a, b, c, d, e, g):\n        '''Turn.'''",
     }
@@ -156,7 +159,7 @@ def test_importing_bfrb_loads_nothing_heavy() -> None:
 
 
 def test_the_predictor_loads_no_training_framework() -> None:
-    loaded = modules_after("import bfrb.inference.predictor")
+    loaded = modules_after("import bfrb.predict.predictor")
     assert "numpy" in loaded
     assert not loaded & {*laws.HEAVY, "pandas", "scipy", "sklearn"}
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bfrb.viewing.server import Server
-from bfrb.viewing.viewer import Viewer
+from bfrb.view.server import Server
+from bfrb.view.viewer import Viewer
 from bundles import make_bundle
 from cmi_files import labelled_study, write_study
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bfrb.data.sources import open_source
-from bfrb.inference.bundle import Bundle
-from bfrb.inference.calibration import Heard, listen_held_out
-from bfrb.inference.personal import describe_windows, learn_head
 from bfrb.metrics import bootstrap_over_subjects, time_average_precision, time_roc_auc
+from bfrb.predict.bundle import Bundle
+from bfrb.read.sources import open_source
+from bfrb.stream.calibrate import Heard, listen_held_out
+from bfrb.stream.personal import describe_windows, learn_head
 
 EXAMPLES = (0, 1, 3, 5, 10)
 FEWEST_EPISODES = 13

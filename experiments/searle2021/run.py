@@ -22,15 +22,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bfrb.config import read_preset
-from bfrb.data.folds import Folds
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import open_source
-from bfrb.data.windows import label_windows
-from bfrb.inference.bundle import Bundle
-from bfrb.inference.calibration import Heard, listen_held_out
-from bfrb.inference.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
 from bfrb.metrics import average_precision, bootstrap_over_subjects, mean_over_subjects, roc_auc
+from bfrb.predict.bundle import Bundle
+from bfrb.read.sources import open_source
+from bfrb.stream.calibrate import Heard, listen_held_out
+from bfrb.stream.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
+from bfrb.study.folds import Folds
+from bfrb.study.recordings import Recordings
+from bfrb.study.windows import label_windows
+from bfrb.train.presets import read_preset
 
 HERE = Path(__file__).parent
 WINDOWS_APART = 5
@@ -112,7 +112,7 @@ def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 def train(folder: Path, out: Path) -> Path:
     """The bundle of `spec.toml`."""
-    from bfrb.training.crossval import RunOptions, cross_validate
+    from bfrb.train.crossval import RunOptions, cross_validate
 
     spec = read_preset(str(HERE / "spec.toml"))
     folds = Folds.read(HERE / "folds.csv")

@@ -17,15 +17,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bfrb.config import ContextSpec, FeatureSpec
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import open_source
-from bfrb.data.windows import label_windows
 from bfrb.features.sequences import build_sequences, channel_statistics
-from bfrb.features.wearing import mirror
+from bfrb.features.spec import FeatureSpec
 from bfrb.metrics import mean_over_subjects, roc_auc
-from bfrb.models import Shape, build_network
-from bfrb.training.batches import standardiser
+from bfrb.networks.registry import Shape, build_network
+from bfrb.networks.specs import ContextSpec
+from bfrb.read.sources import open_source
+from bfrb.study.mirror import mirror
+from bfrb.study.recordings import Recordings
+from bfrb.study.windows import label_windows
+from bfrb.train.batches import standardiser
 
 STEP, LENGTH, CONTEXT_WINDOWS = 50, 50, 24
 BANDS_HZ = ((0.3, 0.7), (0.7, 1.5), (1.5, 3.0), (3.0, 5.01))

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import open_source
-from bfrb.gestures import BEHAVIORS, CMI_GESTURES
+from bfrb.read.sources import open_source
 from bfrb.simulate.spec import named_spec
 from bfrb.simulate.study import simulate_study
+from bfrb.study.labels import BEHAVIORS, CMI_GESTURES
+from bfrb.study.recordings import Recordings
 
 PAUSES, PERFORMS = len(BEHAVIORS) - 2, len(BEHAVIORS) - 1
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import open_source
-from bfrb.gestures import CMI_GESTURES
-from bfrb.inference.phases import most_probable_course
-from bfrb.inference.predictor import Predictor, load
 from bfrb.metrics import competition_score, phase_scores
+from bfrb.predict.phases import most_probable_course
+from bfrb.predict.predictor import Predictor, load
+from bfrb.read.sources import open_source
+from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.recordings import Recordings
 
 HERE = Path(__file__).parent
 RESAMPLES = 10_000
@@ -33,7 +33,7 @@ RESAMPLES = 10_000
 
 def run(*arguments: str) -> None:
     """A bfrb command."""
-    subprocess.run([sys.executable, "-m", "bfrb.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "bfrb", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def interval(right: np.ndarray, rng: np.random.Generator) -> str:

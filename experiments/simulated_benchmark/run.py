@@ -42,7 +42,7 @@ Scores = dict[str, dict[str, float]]
 
 def run(*arguments: str) -> None:
     """A bfrb command."""
-    subprocess.run([sys.executable, "-m", "bfrb.cli", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "bfrb", *arguments], check=True)
 
 
 def simulate(name: str, out: Path, *more: str) -> Path:

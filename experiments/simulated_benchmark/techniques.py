@@ -12,19 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from design import Plan, effects, is_sure, luck
 
-from bfrb.data.folds import Folds, make_folds
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import HeldSource, read
-from bfrb.data.tables import read_table
-from bfrb.features.wearing import is_left_handed, turn_over
-from bfrb.gestures import CMI_GESTURES
-from bfrb.inference.bundle import OUT_OF_FOLD, Bundle
-from bfrb.inference.evaluation import answers_by_scenario, choose_half
-from bfrb.inference.held_out import HeldOutPredictor
 from bfrb.metrics import bootstrap_scores, competition_score
-from bfrb.reports.ablation import Lost
-from bfrb.training.compare import CompareOptions, compare
-from bfrb.training.crossval import RunOptions
+from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
+from bfrb.predict.evaluation import answers_by_scenario, choose_half
+from bfrb.predict.out_of_fold import HeldOutPredictor
+from bfrb.read.sources import HeldSource, read
+from bfrb.read.tables import read_table
+from bfrb.report.ablation import Lost
+from bfrb.study.folds import Folds, make_folds
+from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.mirror import is_left_handed, turn_over
+from bfrb.study.recordings import Recordings
+from bfrb.train.compare import CompareOptions, compare
+from bfrb.train.crossval import RunOptions
 
 RESULTS = "techniques.json"
 RESAMPLES = 2000

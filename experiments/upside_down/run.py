@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.config import RunSpec
-from bfrb.data.recordings import Recordings
-from bfrb.data.sources import HeldSource, read
-from bfrb.inference.predictor import load
-from bfrb.inference.wearing import tell_upside_down
+from bfrb.predict.predictor import load
+from bfrb.predict.wearing import tell_upside_down
+from bfrb.read.sources import HeldSource, read
 from bfrb.simulate.spec import named_spec
 from bfrb.simulate.study import simulate_study
-from bfrb.training.compare import hash_recordings
-from bfrb.training.crossval import RunOptions, cross_validate
-from bfrb.training.wearing import both_ways, detector_spec, held_out_answers
+from bfrb.study.recordings import Recordings
+from bfrb.train.compare import hash_recordings
+from bfrb.train.crossval import RunOptions, cross_validate
+from bfrb.train.run import RunSpec
+from bfrb.train.wearing import both_ways, detector_spec, held_out_answers
 
 REAL_FILES = ("train_sample.csv", "test.csv")
 SENSORS = {"all": (), "imu": ("thm", "tof")}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from bfrb.data.recordings import Recordings as Recordings
-    from bfrb.data.sources import read as read
     from bfrb.errors import BfrbError as BfrbError
-    from bfrb.gestures import CMI_GESTURES as CMI_GESTURES
-    from bfrb.inference.predictions import Predictions as Predictions
-    from bfrb.inference.predictor import Predictor as Predictor
-    from bfrb.inference.predictor import load as load
     from bfrb.metrics import competition_score as competition_score
+    from bfrb.predict.predictions import Predictions as Predictions
+    from bfrb.predict.predictor import Predictor as Predictor
+    from bfrb.predict.predictor import load as load
+    from bfrb.read.sources import read as read
+    from bfrb.study.labels import CMI_GESTURES as CMI_GESTURES
+    from bfrb.study.recordings import Recordings as Recordings
 
 __version__ = version("bfrb")
 

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from bfrb.config import read_preset
-from bfrb.data.store import write_store
+from bfrb.read.store import write_store
+from bfrb.train.presets import read_preset
 from bundles import make_recordings
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "train_baseline.py"

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bfrb.cli import app
-from bfrb.data.cmi_write import rows_of
-from bfrb.data.device import GALAXY_WATCH
-from bfrb.data.recordings import Recordings
 from bfrb.errors import ConfigError
+from bfrb.read.cmi_write import rows_of
+from bfrb.study.device import GALAXY_WATCH
+from bfrb.study.recordings import Recordings
 from bundles import make_bundle, make_recordings
 
 

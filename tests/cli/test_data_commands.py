@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bfrb.data.store import Store
+from bfrb.read.store import Store
 from cmi_files import assert_same, labelled_study, write_study
 from typed_commands import Bfrb
 
@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_nothing_behind(study: Path) -> None:
         for copy in range(400):
             file.write(rows.replace(b"SEQ_0", f"SEQ_{copy + 1}".encode()))
     before = sorted(study.parent.rglob("*"))
-    command = [sys.executable, "-m", "bfrb.cli", "ingest", str(study), "--out", str(study.parent / "store")]
+    command = [sys.executable, "-m", "bfrb", "ingest", str(study), "--out", str(study.parent / "store")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while sorted(study.parent.rglob("*")) == before and process.poll() is None and time.monotonic() < deadline:

@@ -12,17 +12,17 @@ import polars as pl
 import pytest
 
 from bfrb.cli import main
-from bfrb.config import EventSpec
-from bfrb.data.cmi_write import rows_of
-from bfrb.data.continuous import iter_stretches
-from bfrb.data.device import GALAXY_WATCH, HELIOS
-from bfrb.data.recordings import Recordings
-from bfrb.data.store import write_store
-from bfrb.gestures import SEARLE_BEHAVIORS
-from bfrb.inference.bundle import Bundle
-from bfrb.inference.events import EventRule
-from bfrb.inference.predictor import Predictor
-from bfrb.inference.stream import Stream
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.predictor import Predictor
+from bfrb.read.cmi_write import rows_of
+from bfrb.read.store import write_store
+from bfrb.read.stretches import iter_stretches
+from bfrb.stream.events import EventRule
+from bfrb.stream.spec import EventSpec
+from bfrb.stream.stream import Stream
+from bfrb.study.device import GALAXY_WATCH, HELIOS
+from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.recordings import Recordings
 from bundles import make_bundle
 
 ROWS = (900, 400)
@@ -81,7 +81,7 @@ def found(path: Path, recording: str) -> list[tuple[float, float, str]]:
 def test_a_store_gives_the_events_of_each_of_its_recordings(
     detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bfrb.data.continuous.STRETCH_ROWS", 130)
+    monkeypatch.setattr("bfrb.read.stretches.STRETCH_ROWS", 130)
     write_store([recordings], tmp_path / "store", source="a test")
     out, answers = tmp_path / "events.csv", tmp_path / "windows.parquet"
     code, shown, _ = detect(bundle, tmp_path / "store", "--out", out, "--probabilities", answers, "--json")

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bfrb.data.device import GALAXY_WATCH, HELIOS
-from bfrb.gestures import CMI_GESTURES, SEARLE_BEHAVIORS
+from bfrb.study.device import GALAXY_WATCH, HELIOS
+from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
 from bundles import make_bundle
 from telling import make_telling_bundle
 from typed_commands import Bfrb

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from bfrb.cli import app
 from bfrb.cli.train import write_report_beside
-from bfrb.data.sources import open_source
-from bfrb.reports import html
+from bfrb.read.sources import open_source
+from bfrb.report import html
 from bundles import make_bundle
 from page_checks import Page, check_self_contained, check_well_made
 

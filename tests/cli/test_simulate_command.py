@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bfrb.cli import app
-from bfrb.data.cmi import read_cmi
 from bfrb.errors import ConfigError, DataError
-from bfrb.gestures import CMI_GESTURES
+from bfrb.read.cmi import read_cmi
 from bfrb.simulate.spec import StudySpec
+from bfrb.study.labels import CMI_GESTURES
 
 
 def simulate(*arguments: str) -> Result:

@@ -24,7 +24,7 @@ from cmi_files import labelled_study, write_study
 def viewing(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own, with temporary files in a folder."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bfrb.cli", "view", *map(str, arguments), "--no-browser"],
+        [sys.executable, "-m", "bfrb", "view", *map(str, arguments), "--no-browser"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bfrb.cli import app
-from bfrb.data.device import GALAXY_WATCH
-from bfrb.data.recordings import Annotation, Recordings
-from bfrb.data.store import write_store
-from bfrb.gestures import SEARLE_BEHAVIORS
-from bfrb.inference.bundle import Bundle
-from bfrb.inference.events import EventRule
+from bfrb.predict.bundle import Bundle
+from bfrb.read.store import write_store
+from bfrb.stream.events import EventRule
+from bfrb.study.device import GALAXY_WATCH
+from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.recordings import Annotation, Recordings
 from bundles import make_bundle, make_recordings
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from bfrb.config import TrainingSpec
-from bfrb.training.augment import AUGMENTATIONS, cut_mix, lose_proximity, mix, mix_up, mix_up_gestures
-from bfrb.training.batches import Examples
+from bfrb.train.augment import AUGMENTATIONS, cut_mix, lose_proximity, mix, mix_up, mix_up_gestures
+from bfrb.train.batches import Examples
+from bfrb.train.spec import TrainingSpec
 from learnable import make_examples
 
 every_augmentation = pytest.mark.parametrize("name", AUGMENTATIONS)

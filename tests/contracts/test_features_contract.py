@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfrb.data.device import DEVICES, Device
-from bfrb.data.recordings import Recordings
 from bfrb.features.feature import Feature
-from bfrb.features.pipeline import BASELINE_FEATURES, FEATURES, available, compute_features
-from made_up import random_recordings
+from bfrb.features.pipeline import FEATURES, available, compute_features
+from bfrb.study.device import DEVICES, Device
+from bfrb.study.recordings import Recordings
+from made_up import BASELINE_FEATURES, random_recordings
 
 UNITS = {"m/s^2", "m/s^3", "1", "rad", "rad/s", "degC", "sensor step"}
 

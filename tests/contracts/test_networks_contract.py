@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bfrb.config import NetworkSpec, RunSpec, TwoBranchSpec
 from bfrb.errors import ConfigError
-from bfrb.gestures import PHASES
-from bfrb.inference.export import Member
-from bfrb.models import NETWORKS, Network, Shape, build_network
-from bfrb.training.labels import AUXILIARY, PER_ROW
+from bfrb.export.graphs import Member
+from bfrb.networks.registry import NETWORKS, Network, Shape, build_network
+from bfrb.networks.specs import NetworkSpec, TwoBranchSpec
+from bfrb.study.labels import PHASES
+from bfrb.train.labels import AUXILIARY, PER_ROW
+from bfrb.train.run import RunSpec
 
 EVERYTHING = {"imu": 6, "proximity": 5, "acc": 4, "rotation": 6, "thm": 4, "tof": 128}
 MOTION = EVERYTHING | {"proximity": 0, "thm": 0, "tof": 0}

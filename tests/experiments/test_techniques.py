@@ -11,8 +11,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from bfrb.config import PRESETS, RunSpec
-from bfrb.gestures import CMI_GESTURES
+from bfrb.study.labels import CMI_GESTURES
+from bfrb.train.presets import PRESETS
+from bfrb.train.run import RunSpec
 from bundles import make_recordings
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "simulated_benchmark"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bfrb.data.cmi import read_cmi
-from bfrb.data.recordings import Recordings
+from bfrb.read.cmi import read_cmi
+from bfrb.study.recordings import Recordings
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from bfrb.data.device import GALAXY_WATCH, HELIOS, STANDARD_GRAVITY_M_S2, Device
-from bfrb.data.recordings import Recordings
-from bfrb.features.pipeline import BASELINE_FEATURES, FEATURES, available
-from made_up import plain_table, random_recordings
+from bfrb.features.pipeline import FEATURES, available
+from bfrb.study.device import GALAXY_WATCH, HELIOS, STANDARD_GRAVITY_M_S2, Device
+from bfrb.study.recordings import Recordings
+from made_up import BASELINE_FEATURES, plain_table, random_recordings
 from published import published_imu
 
 Float = npt.NDArray[np.float64]

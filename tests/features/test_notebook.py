@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bfrb.data.cmi import recordings_from_frame
-from bfrb.data.device import HELIOS
 from bfrb.features.notebook import NOTEBOOK_FEATURES, notebook_columns
 from bfrb.features.pipeline import FEATURES, compute_features
+from bfrb.read.cmi import recordings_from_frame
+from bfrb.study.device import HELIOS
 from notebook_reference import notebook_features
 
 

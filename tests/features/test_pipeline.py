@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bfrb.data.device import GALAXY_WATCH, HELIOS
-from bfrb.data.recordings import Recordings
 from bfrb.errors import ConfigError
-from bfrb.features.pipeline import BASELINE_FEATURES, FEATURES, available, channels_of, compute_features
-from made_up import plain_table, random_recordings
+from bfrb.features.pipeline import FEATURES, available, channels_of, compute_features
+from bfrb.study.device import GALAXY_WATCH, HELIOS
+from bfrb.study.recordings import Recordings
+from made_up import BASELINE_FEATURES, plain_table, random_recordings
 from published import published_fill, published_tof
 
 

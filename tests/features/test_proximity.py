@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from bfrb.data.device import HELIOS
-from bfrb.data.recordings import Recordings
 from bfrb.features import proximity
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.proximity import tof_statistics
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
 from made_up import random_recordings
 from published import published_tof
 

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfrb.data.device import GALAXY_WATCH, HELIOS
-from bfrb.data.recordings import Recordings
 from bfrb.errors import ConfigError, DataError
-from bfrb.features.pipeline import BASELINE_FEATURES
 from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics
-from made_up import plain_table, random_recordings
+from bfrb.study.device import GALAXY_WATCH, HELIOS
+from bfrb.study.recordings import Recordings
+from made_up import BASELINE_FEATURES, plain_table, random_recordings
 
 LENGTHS = [3, 8, 1, 5]
 

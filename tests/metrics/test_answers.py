@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.gestures import CMI_GESTURES, LABEL_SETS, OTHER_GESTURES, SEARLE_BEHAVIORS, TARGET_GESTURES, LabelSet
 from bfrb.metrics import (
     average_precision,
     bootstrap_difference,
@@ -22,6 +21,7 @@ from bfrb.metrics import (
     roc_auc,
     subject_scores,
 )
+from bfrb.study.labels import CMI_GESTURES, LABEL_SETS, OTHER_GESTURES, SEARLE_BEHAVIORS, TARGET_GESTURES, LabelSet
 
 metrics = pytest.importorskip("sklearn.metrics")
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bfrb.config import EventSpec, WindowSpec
-from bfrb.data.recordings import Recordings
-from bfrb.data.store import Store, write_store
-from bfrb.data.windows import cut_continuous
 from bfrb.features.rotations import magnitude, relative, rotation_vector
-from bfrb.gestures import DAY_GESTURES
-from bfrb.inference.bundle import Bundle
-from bfrb.inference.events import EventRule
-from bfrb.inference.predictor import Predictor
-from bfrb.inference.stream import Stream
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.predictor import Predictor
+from bfrb.read.store import Store, write_store
 from bfrb.simulate.day import ACTIVITIES, DaySpec, simulate_days
 from bfrb.simulate.spec import StudySpec
+from bfrb.stream.events import EventRule
+from bfrb.stream.spec import EventSpec
+from bfrb.stream.stream import Stream
+from bfrb.study.labels import DAY_GESTURES
+from bfrb.study.recordings import Recordings
+from bfrb.study.windows import WindowSpec, cut_continuous
 from bundles import make_bundle
 
 DAY = DaySpec(hours=0.3, block_s=120)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bfrb.errors import ConfigError
-from bfrb.gestures import CMI_GESTURES
 from bfrb.simulate.design import MOVES, Person, Plan, draw_people, draw_plan
 from bfrb.simulate.realism import PUBLISHED
 from bfrb.simulate.spec import PRESETS, StudySpec, named_spec
+from bfrb.study.labels import CMI_GESTURES
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bfrb.data.cmi import read_cmi
-from bfrb.data.recordings import Recordings
+from bfrb.read.cmi import read_cmi
 from bfrb.simulate.files import write_study
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study, simulate_test
+from bfrb.study.recordings import Recordings
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bfrb.data.device import HELIOS, STANDARD_GRAVITY_M_S2
-from bfrb.gestures import CMI_GESTURES, ORIENTATIONS
 from bfrb.simulate.arm import Pose, Track, draw_arm, follow, solve_arm
 from bfrb.simulate.body import SKIN, Solids, draw_posture, still_solids
 from bfrb.simulate.design import LEAN, MOVES, STRAIGHT, Person, Plan
@@ -26,6 +24,8 @@ from bfrb.simulate.sensors import (
 )
 from bfrb.simulate.spec import BodySpec, SensorSpec, StudySpec
 from bfrb.simulate.study import Wearing, surroundings
+from bfrb.study.device import HELIOS, STANDARD_GRAVITY_M_S2
+from bfrb.study.labels import CMI_GESTURES, ORIENTATIONS
 
 PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, acc_scale=1, knock_share=0, tof_noise=0, tof_loss_share=0)
 STILL_BODY = BodySpec(**dict.fromkeys(BodySpec.spreads(), 0.0), rocking=0.0)

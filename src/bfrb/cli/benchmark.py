@@ -13,9 +13,9 @@ from bfrb.cli.show import print_json, print_table
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.data.recordings import Recordings
-    from bfrb.data.sources import Dataset
-    from bfrb.inference.predictor import Predictor
+    from bfrb.predict.predictor import Predictor
+    from bfrb.read.sources import Dataset
+    from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
 ) -> None:
     """Measure how soon and how fast a bundle answers on this machine, and in how much memory."""
-    from bfrb.inference.benchmark import Loaded, run_benchmark
+    from bfrb.predict.benchmark import Loaded, run_benchmark
 
     loaded = Loaded.open(bundle)
     recordings = _simulated(loaded.predictor) if data is None else _read(loaded.predictor, data, dataset)
@@ -44,8 +44,8 @@ def benchmark(
 
 
 def _read(predictor: Predictor, data: Path, dataset: str) -> Recordings:
-    from bfrb.data.recordings import Recordings
-    from bfrb.data.sources import open_source
+    from bfrb.read.sources import open_source
+    from bfrb.study.recordings import Recordings
 
     source = open_source(data, cast("Dataset", dataset))
     predictor.check_device(source.device)
@@ -59,9 +59,9 @@ def _read(predictor: Predictor, data: Path, dataset: str) -> Recordings:
 
 
 def _simulated(predictor: Predictor) -> Recordings:
-    from bfrb.data.device import HELIOS
     from bfrb.simulate.spec import StudySpec
     from bfrb.simulate.study import simulate_study
+    from bfrb.study.device import HELIOS
 
     if predictor.device.name != HELIOS.name:
         raise ConfigError(

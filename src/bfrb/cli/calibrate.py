@@ -12,8 +12,8 @@ from bfrb.cli.show import print_json, print_table
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.data.sources import Dataset
-    from bfrb.inference.bundle import Bundle
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.sources import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,10 @@ def calibrate(
     People of the bundle's training are answered by the networks that had not seen them, and judged by thresholds that
     were chosen on the others.
     """
-    from bfrb.data.sources import open_source
-    from bfrb.inference.bundle import Bundle
-    from bfrb.inference.calibration import SPECS, STEP_S, fit_rule, listen_held_out, write_with_rule
-    from bfrb.inference.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.sources import open_source
+    from bfrb.stream.calibrate import SPECS, STEP_S, fit_rule, listen_held_out, write_with_rule
+    from bfrb.stream.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
 
     opened = Bundle.open(bundle)
     source = open_source(data, cast("Dataset", dataset))

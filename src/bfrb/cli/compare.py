@@ -10,12 +10,12 @@ import typer
 
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
-from bfrb.config import SENSOR_VARIANTS, CompareSpec
-from bfrb.config.spec import read_toml
 from bfrb.errors import ConfigError
+from bfrb.spec import read_toml
+from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
 
 if TYPE_CHECKING:
-    from bfrb.data.sources import Dataset
+    from bfrb.read.sources import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +35,10 @@ def compare(
     """Train variants on the same folds and print their differences, paired over subjects. Goes on when repeated."""
     spec = read_variants(variants, sensors=sensors, preset=preset, changes=set_ or [])
     check_training_installed()
-    from bfrb.data.folds import Folds
-    from bfrb.data.sources import open_source
-    from bfrb.training import compare as library
-    from bfrb.training.crossval import RunOptions
+    from bfrb.read.sources import open_source
+    from bfrb.study.folds import Folds
+    from bfrb.train import compare as library
+    from bfrb.train.crossval import RunOptions
 
     with TrainingProgress() as shown:
         options = library.CompareOptions(RunOptions(workers=workers, on_status=shown.update), on_variant=shown.name)

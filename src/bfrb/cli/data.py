@@ -11,8 +11,8 @@ import typer
 from bfrb.cli.show import print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from bfrb.data.check import CheckReport
-    from bfrb.data.sources import Dataset as DatasetName
+    from bfrb.read.check import CheckReport
+    from bfrb.read.sources import Dataset as DatasetName
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def check(
     source: Source, dataset: Dataset = "auto", demographics: Demographics = None, as_json: AsJson = False
 ) -> None:
     """Show what is in recordings and what is wrong with them. Exit code 0: fine, 1: warnings, 2: unusable."""
-    from bfrb.data.check import check as check_source
+    from bfrb.read.check import check as check_source
 
     with progress("checking") as show:
         report = check_source(source, dataset=cast("DatasetName", dataset), demographics=demographics, progress=show)
@@ -49,7 +49,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings into a store: typed, compressed, opened at once."""
-    from bfrb.data.ingest import ingest as ingest_source
+    from bfrb.read.ingest import ingest as ingest_source
 
     with progress("ingesting") as show:
         store = ingest_source(

@@ -12,12 +12,12 @@ import typer
 from bfrb.cli.show import print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from bfrb.data.sources import Dataset
-    from bfrb.data.tables import Table
-    from bfrb.inference.bundle import Bundle
-    from bfrb.inference.detection import Heard, Summary
-    from bfrb.inference.events import EventRule
-    from bfrb.inference.sampling import Counts
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.sources import Dataset
+    from bfrb.read.tables import Table
+    from bfrb.stream.detect import Heard, Summary
+    from bfrb.stream.events import EventRule
+    from bfrb.stream.resampling import Counts
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ def detect(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
-    from bfrb.data.continuous import iter_stretches
-    from bfrb.data.tables import check_table_path, write_table, write_tables
-    from bfrb.inference.detection import Summary, listen
-    from bfrb.inference.feed import Wearer
-    from bfrb.inference.predictor import load
+    from bfrb.predict.predictor import load
+    from bfrb.read.stretches import iter_stretches
+    from bfrb.read.tables import check_table_path, write_table, write_tables
+    from bfrb.stream.detect import Summary, listen
+    from bfrb.stream.feed import Wearer
 
     for path in (out, *([probabilities] if probabilities else [])):
         check_table_path(path)
@@ -71,7 +71,7 @@ def detect(
 
 def _follow(heard: Iterable[Heard], summary: Summary, classes: tuple[str, ...]) -> Iterator[Table]:
     """The answers, while what is found is taken down."""
-    from bfrb.inference.detection import answer_table
+    from bfrb.stream.detect import answer_table
 
     for each in heard:
         summary.add(each)
@@ -82,7 +82,7 @@ def _follow(heard: Iterable[Heard], summary: Summary, classes: tuple[str, ...]) 
 
 def read_rule(bundle: Bundle, assignments: Iterable[str]) -> EventRule:
     """The event rule of a bundle with changes, and a word about what it is worth."""
-    from bfrb.inference.events import EVENTS, EventRule
+    from bfrb.stream.events import EVENTS, EventRule
 
     rule = EventRule.of(bundle)
     if bundle.manifest.simulated:

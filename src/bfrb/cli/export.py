@@ -24,8 +24,8 @@ def export(
     """Write self-contained graphs for other runtimes, and a description of what to feed them with."""
     if format_ not in FORMATS:
         raise ConfigError(f"no format {format_!r}", remedy=f"choose {', '.join(FORMATS)}")
-    from bfrb.inference.bundle import Bundle
-    from bfrb.inference.portable import DESCRIPTION, export_graphs
+    from bfrb.export.portable import DESCRIPTION, export_graphs
+    from bfrb.predict.bundle import Bundle
 
     opened = Bundle.open(bundle)
     if opened.manifest.simulated:

@@ -22,8 +22,8 @@ def import_keras(
 ) -> None:
     """Turn models trained with the published Keras notebook into a bundle that gives the same answers."""
     _check_installed()
-    from bfrb.inference.bundle import Bundle
-    from bfrb.inference.from_keras.convert import import_keras as write_bundle
+    from bfrb.from_keras.convert import import_keras as write_bundle
+    from bfrb.predict.bundle import Bundle
 
     manifest = Bundle.open(write_bundle(folder, out, overwrite=overwrite)).manifest
     if as_json:

@@ -13,7 +13,7 @@ from bfrb.cli.show import print_json
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.data.sources import Dataset
+    from bfrb.read.sources import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ def personalize(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt as one JSON object.")] = False,
 ) -> None:
     """Learn from a wearer's own labelled episodes; used only where their name is given: `bfrb detect --wearer`."""
-    from bfrb.data.sources import open_source
-    from bfrb.inference.bundle import Bundle
-    from bfrb.inference.personal import personalize as learn
-    from bfrb.inference.personal import write_with_head
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.sources import open_source
+    from bfrb.stream.personal import personalize as learn
+    from bfrb.stream.personal import write_with_head
 
     opened = Bundle.open(bundle)
     source = open_source(examples, cast("Dataset", dataset))

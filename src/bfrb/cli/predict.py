@@ -16,12 +16,12 @@ from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.data.recordings import Recordings
-    from bfrb.data.sources import Dataset
-    from bfrb.data.tables import Table
-    from bfrb.gestures import LabelSet
-    from bfrb.inference.bundle import Bundle
-    from bfrb.inference.predictor import Predictor
+    from bfrb.predict.bundle import Bundle
+    from bfrb.predict.predictor import Predictor
+    from bfrb.read.sources import Dataset
+    from bfrb.read.tables import Table
+    from bfrb.study.labels import LabelSet
+    from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
-    from bfrb.data.sources import open_source
-    from bfrb.data.tables import check_table_paths, write_side_by_side
-    from bfrb.inference.predictor import load
+    from bfrb.predict.predictor import load
+    from bfrb.read.sources import open_source
+    from bfrb.read.tables import check_table_paths, write_side_by_side
 
     outs = [out] if phases is None else [out, phases]
     check_table_paths(outs)
@@ -73,7 +73,7 @@ def predict(
 
 def _tables(predictor: Predictor, recordings: Recordings, counts: Counter[str]) -> Iterator[Table]:
     """The predictions, whose gestures are added to the counts; then the phases."""
-    from bfrb.inference.phases import phase_table
+    from bfrb.predict.phases import phase_table
 
     predictions = predictor.predict(recordings)
     counts.update(predictions.gestures.tolist())
@@ -122,9 +122,9 @@ def print_bundle_scores(path: Path, *, as_json: bool) -> None:
     BundleError
         If there is no bundle, it is damaged, or it was imported and has nothing to score.
     """
-    from bfrb.data.tables import read_table
-    from bfrb.inference.bundle import OUT_OF_FOLD, Bundle
-    from bfrb.inference.evaluation import score_scenarios
+    from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
+    from bfrb.predict.evaluation import score_scenarios
+    from bfrb.read.tables import read_table
 
     bundle = Bundle.open(path)
     predictions = read_table(bundle.file(OUT_OF_FOLD))
@@ -139,8 +139,8 @@ def print_bundle_scores(path: Path, *, as_json: bool) -> None:
 
 
 def _score_file(path: Path, truth: str, prediction: str, subject: str | None, label_set: str) -> dict[str, Any]:
-    from bfrb.data.tables import read_table
-    from bfrb.inference.evaluation import answers_in, score_answers
+    from bfrb.predict.evaluation import answers_in, score_answers
+    from bfrb.read.tables import read_table
 
     labels = _find_label_set(label_set)
     scores = score_answers(answers_in(read_table(path), truth, prediction, subject, labels), labels)
@@ -148,7 +148,7 @@ def _score_file(path: Path, truth: str, prediction: str, subject: str | None, la
 
 
 def _find_label_set(name: str) -> LabelSet:
-    from bfrb.gestures import LABEL_SETS
+    from bfrb.study.labels import LABEL_SETS
 
     if name not in LABEL_SETS:
         raise ConfigError(f"no label set {name!r}", remedy=f"choose {', '.join(LABEL_SETS)}")
@@ -156,11 +156,11 @@ def _find_label_set(name: str) -> LabelSet:
 
 
 def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None) -> dict[str, Any]:
-    from bfrb.data.sources import open_source
-    from bfrb.data.tables import read_table
-    from bfrb.inference.bundle import OUT_OF_FOLD
-    from bfrb.inference.evaluation import answer_scenarios, find_known_subjects, score_scenarios
-    from bfrb.inference.predictor import load
+    from bfrb.predict.bundle import OUT_OF_FOLD
+    from bfrb.predict.evaluation import answer_scenarios, find_known_subjects, score_scenarios
+    from bfrb.predict.predictor import load
+    from bfrb.read.sources import open_source
+    from bfrb.read.tables import read_table
 
     predictor = load(path)
     source = open_source(data, cast("Dataset", dataset), demographics)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 if TYPE_CHECKING:
-    from bfrb.data.sources import Dataset
+    from bfrb.read.sources import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ def report(
     ] = True,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
-    from bfrb.data.sources import open_source
-    from bfrb.reports.html import default_page, write_report
+    from bfrb.read.sources import open_source
+    from bfrb.report.html import default_page, write_report
 
     page = out or default_page(bundle)
     source = None if data is None else open_source(data, cast("Dataset", dataset))

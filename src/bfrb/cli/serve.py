@@ -14,8 +14,8 @@ from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.inference.predictor import Predictor
-    from bfrb.serving.rehearse import Rehearsal
+    from bfrb.predict.predictor import Predictor
+    from bfrb.serve.rehearse import Rehearsal
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def serve(
 
 
 def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None:
-    from bfrb.serving.kaggle import FALLBACK_GESTURE, ServerOptions, bundle_server
+    from bfrb.serve.kaggle import FALLBACK_GESTURE, ServerOptions, bundle_server
 
     chosen = ServerOptions(fallback=fallback or FALLBACK_GESTURE, **options)
     server = bundle_server(_load(bundle), chosen)
@@ -56,11 +56,11 @@ def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:
     from importlib import import_module
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    import_module("bfrb.serving.http").serve_http(bundle, **given)
+    import_module("bfrb.serve.http").serve_http(bundle, **given)
 
 
 def _load(bundle: Path) -> Predictor:
-    from bfrb.inference.predictor import load
+    from bfrb.predict.predictor import load
 
     predictor = load(bundle)
     if predictor.simulated:
@@ -84,12 +84,12 @@ def rehearse(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
-    from bfrb.data.gateway_files import GatewayFiles
-    from bfrb.data.tables import check_table_path
-    from bfrb.serving.kaggle import ServerOptions, bundle_server
-    from bfrb.serving.ports import LOOPBACK
-    from bfrb.serving.rehearse import Gateway, Traps
-    from bfrb.serving.rehearse import rehearse as run
+    from bfrb.read.gateway_files import GatewayFiles
+    from bfrb.read.tables import check_table_path
+    from bfrb.serve.kaggle import ServerOptions, bundle_server
+    from bfrb.serve.ports import LOOPBACK
+    from bfrb.serve.rehearse import Gateway, Traps
+    from bfrb.serve.rehearse import rehearse as run
 
     check_table_path(out)
     traps = Traps(string_columns, all_null, repeat_calls, empty_demographics, slow_client, imu_share)

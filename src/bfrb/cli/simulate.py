@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bfrb.data.recordings import Recordings
     from bfrb.simulate.spec import StudySpec
+    from bfrb.study.recordings import Recordings
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +33,13 @@ def simulate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a simulated study that is there.")] = False,
 ) -> None:
     """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
-    from bfrb.data.cmi_write import check_format, check_new_folder, write_cmi
+    from bfrb.read.cmi_write import check_format, check_new_folder, write_cmi
     from bfrb.simulate.files import mark_of
     from bfrb.simulate.study import simulate_subjects, simulate_test
 
     spec = read_study_spec(preset, subjects, set_ or [])
     if show is not None:
-        from bfrb.reports.wearer import draw_wearer
+        from bfrb.report.wearer import draw_wearer
 
         logger.info("wrote %s", draw_wearer(spec, seed, show, out))
         return
@@ -57,7 +57,7 @@ def simulate(
 
 
 def _simulate_days(spec: StudySpec, hours: float, seed: int, out: Path, *, overwrite: bool) -> None:
-    from bfrb.data.store import write_store
+    from bfrb.read.store import write_store
     from bfrb.simulate.day import DaySpec, simulate_days
 
     days = _watched(simulate_days(spec, DaySpec(hours=hours), seed), spec.subjects)

@@ -14,7 +14,7 @@ import typer
 from bfrb.cli.detect import read_rule, warn
 
 if TYPE_CHECKING:
-    from bfrb.serving.live import Live
+    from bfrb.stream.live import Live
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,12 @@ def stream(
     status: Annotated[float, typer.Option(min=0, help="Show the counts every so many seconds; 0: when asked.")] = 0.0,
 ) -> None:
     """Read samples as lines of JSON or CSV, and print behaviours as lines of JSON as they begin and end."""
-    from bfrb.inference.feed import Wearer
-    from bfrb.inference.predictor import load
-    from bfrb.inference.stream import StreamHub
-    from bfrb.serving.live import Live
-    from bfrb.serving.session import Session
-    from bfrb.serving.sources import Place
+    from bfrb.predict.predictor import load
+    from bfrb.serve.live_sources import Place
+    from bfrb.serve.session import Session
+    from bfrb.stream.feed import Wearer
+    from bfrb.stream.live import Live
+    from bfrb.stream.stream import StreamHub
 
     place = Place.parse(source, public=public)
     predictor = load(bundle)

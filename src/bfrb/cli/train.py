@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bfrb.config import RunSpec, read_preset
 from bfrb.errors import BfrbError, ConfigError
+from bfrb.train.presets import read_preset
+from bfrb.train.run import RunSpec
 
 if TYPE_CHECKING:
-    from bfrb.data.folds import Folds
-    from bfrb.data.sources import Dataset, Source
-    from bfrb.training.crossval import Status
+    from bfrb.read.sources import Dataset, Source
+    from bfrb.study.folds import Folds
+    from bfrb.train.crossval import Status
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ def train(
     spec, fold_file = _read_options(preset, folds, networks, seed, set_ or [])
     check_training_installed()
     from bfrb.cli.predict import print_bundle_scores
-    from bfrb.data.sources import open_source
-    from bfrb.training.crossval import RunOptions, cross_validate
+    from bfrb.read.sources import open_source
+    from bfrb.train.crossval import RunOptions, cross_validate
 
     with TrainingProgress() as shown:
         options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
@@ -84,7 +85,7 @@ def write_report_beside(bundle: Path, source: Source) -> None:
     source
         What it was trained on.
     """
-    from bfrb.reports.html import default_page, missing_packages, write_report
+    from bfrb.report.html import default_page, missing_packages, write_report
 
     missing = missing_packages()
     if missing:
@@ -111,7 +112,7 @@ def _read_options(
         changes.append(f"networks={names}")
     fold_file = None
     if folds is not None and folds != "subject" and not folds.isdecimal():
-        from bfrb.data.folds import Folds
+        from bfrb.study.folds import Folds
 
         fold_file = Folds.read(Path(folds))
         changes.append(f"folds={len(fold_file)}")

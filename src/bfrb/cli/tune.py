@@ -10,12 +10,12 @@ import typer
 
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
-from bfrb.config import TuneSpec
-from bfrb.config.spec import read_toml
 from bfrb.errors import ConfigError
+from bfrb.spec import read_toml
+from bfrb.train.tuning import TuneSpec
 
 if TYPE_CHECKING:
-    from bfrb.data.sources import Dataset
+    from bfrb.read.sources import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ def tune(
     if trials is not None:
         spec = spec.model_copy(update={"trials": trials})
     check_tuning_installed()
-    from bfrb.data.sources import open_source
-    from bfrb.training import tune as library
-    from bfrb.training.crossval import RunOptions
+    from bfrb.read.sources import open_source
+    from bfrb.train import tune as library
+    from bfrb.train.crossval import RunOptions
 
     with TrainingProgress() as shown:
         options = library.TuneOptions(RunOptions(workers=workers, on_status=shown.update), on_trial=shown.name)

@@ -14,8 +14,8 @@ import typer
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.data.sources import Dataset
-    from bfrb.viewing.live import Listen
+    from bfrb.read.sources import Dataset
+    from bfrb.view.live import Listen
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ def view(
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise ConfigError("the viewer's web server is not installed", remedy="pip install 'bfrb[view]'")
-    from bfrb.viewing.server import Server, open_browser
-    from bfrb.viewing.viewer import Viewer
+    from bfrb.view.server import Server, open_browser
+    from bfrb.view.viewer import Viewer
 
     for path in filter(None, (recordings, bundle)):
         if not path.exists():
@@ -69,13 +69,13 @@ def _open_live(what: str, bundle: Path | None, dataset: str) -> tuple[str, Liste
     if bundle is None:
         raise ConfigError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
     if not Path(what).exists():
-        from bfrb.serving.follow import follow
-        from bfrb.serving.sources import Place
+        from bfrb.serve.follow import follow
+        from bfrb.serve.live_sources import Place
 
         place = Place.parse(what)
         return what, lambda device: follow(place, device, sys.stdin.buffer)
-    from bfrb.data.sources import open_source
-    from bfrb.viewing.replay import replay
+    from bfrb.read.sources import open_source
+    from bfrb.view.replay import replay
 
     source = open_source(Path(what), cast("Dataset", dataset))
     return f"{what}, played back{' (SIMULATED)' if source.simulated else ''}", lambda _: replay(source)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.device import Device
-from bfrb.data.recordings import Recordings
+from bfrb.study.device import Device
+from bfrb.study.recordings import Recordings
 
 Float = npt.NDArray[np.float64]
 

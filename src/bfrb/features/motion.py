@@ -10,8 +10,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from bfrb.data.device import STANDARD_GRAVITY_M_S2, Device
-from bfrb.data.recordings import Recordings
 from bfrb.features.feature import Channel, Feature, Float, read_sensor
 from bfrb.features.ragged import differences, next_rows
 from bfrb.features.rotations import (
@@ -23,6 +21,8 @@ from bfrb.features.rotations import (
     rotation_vector,
     up_in_device,
 )
+from bfrb.study.device import STANDARD_GRAVITY_M_S2, Device
+from bfrb.study.recordings import Recordings
 
 Compute = Callable[[Recordings], Float]
 

@@ -12,12 +12,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bfrb.data.device import Device
-from bfrb.data.recordings import Recordings
 from bfrb.features.feature import Channel, Feature, Float, read_sensor
 from bfrb.features.motion import rotation_angle
 from bfrb.features.ragged import differences, next_rows
 from bfrb.features.rotations import magnitude, relative, rotation_vector, up_in_device
+from bfrb.study.device import Device
+from bfrb.study.recordings import Recordings
 
 GRAVITY_M_S2 = 9.81
 ROW_RATE_HZ = 200.0

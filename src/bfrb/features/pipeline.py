@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.config import FeatureSpec, TwoBranchSpec
-from bfrb.data.device import Device
-from bfrb.data.recordings import Recordings
 from bfrb.errors import ConfigError
 from bfrb.features.feature import Channel, Feature
 from bfrb.features.motion import MOTION_FEATURES
 from bfrb.features.notebook import NOTEBOOK_FEATURES
 from bfrb.features.proximity import PROXIMITY_FEATURES
 from bfrb.features.ragged import Index, fill
+from bfrb.study.device import Device
+from bfrb.study.recordings import Recordings
 
 FEATURES: dict[str, Feature] = {
     feature.name: feature for feature in (*MOTION_FEATURES, *PROXIMITY_FEATURES, *NOTEBOOK_FEATURES)
 }
 """Every feature by the name under which a spec asks for it."""
-
-BASELINE_FEATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(FeatureSpec().branches(TwoBranchSpec.BRANCHES))
-"""The published network's features by branch, for all devices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +72,7 @@ def available(names: Iterable[str], device: Device) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> from bfrb.data.device import GALAXY_WATCH
+    >>> from bfrb.study.device import GALAXY_WATCH
     >>> available(["acc", "quaternion", "thm", "gyr"], GALAXY_WATCH)
     ('acc', 'gyr')
     """
@@ -103,7 +98,7 @@ def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
     Examples
     --------
     >>> import numpy as np, polars as pl
-    >>> from bfrb.data.device import HELIOS
+    >>> from bfrb.study.device import HELIOS
     >>> still = np.tile(np.float32([3, 0, 4]), (5, 1))
     >>> table = pl.DataFrame({"id": ["a", "b"], "subject": ["s", "s"]})
     >>> features = compute_features(Recordings(HELIOS, {"acc": still}, np.array([0, 2, 5]), table), ["acc_magnitude"])

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.device import Array, Device
-from bfrb.data.recordings import Recordings
 from bfrb.features.feature import Channel, Feature, Float, read_sensor
 from bfrb.features.ragged import differences
+from bfrb.study.device import Array, Device
+from bfrb.study.recordings import Recordings
 
 TOF_STATISTICS = ("mean", "std", "min", "max")
 """What is kept of a time-of-flight image, in the order of the channels; `std` is the sample's (n - 1)."""

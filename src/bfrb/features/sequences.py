@@ -13,12 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.recordings import Recordings
 from bfrb.errors import DataError
 from bfrb.features.feature import Channel
 from bfrb.features.pipeline import Features, available, compute_features
 from bfrb.features.ragged import Index, rows_of
-from bfrb.features.wearing import as_right_handed
+from bfrb.study.mirror import as_right_handed
+from bfrb.study.recordings import Recordings
 
 Keep = Literal["first", "last"]
 """Which rows of a recording are used when it is too long."""
@@ -154,7 +154,7 @@ def build_sequences(
     recordings
         The recordings.
     branches
-        Names of features by branch, such as `BASELINE_FEATURES`.
+        Names of features by branch, such as `FeatureSpec().branches(...)` gives.
     mirror_left_hand
         Whether recordings of left-handed subjects are mirrored first.
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfrb.errors import DataError
-from bfrb.gestures import CMI_GESTURES, LabelSet
+from bfrb.study.labels import CMI_GESTURES, LabelSet
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

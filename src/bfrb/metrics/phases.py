@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfrb.errors import DataError
-from bfrb.gestures import PHASES
+from bfrb.study.labels import PHASES
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

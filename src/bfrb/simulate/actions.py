@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bfrb.gestures import CMI_GESTURES
+from bfrb.study.labels import CMI_GESTURES
 
 HEAD, TORSO, THIGH, ROOM = range(4)
 """Body parts that a place can belong to; ROOM is the torso's place in upright axes, as for a table."""

@@ -16,11 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from bfrb.config import Spec
-from bfrb.data.device import HELIOS, Array
-from bfrb.data.recordings import Annotation, Recordings
-from bfrb.data.tables import make_table
-from bfrb.gestures import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
+from bfrb.read.tables import make_table
 from bfrb.simulate.actions import EVERYDAY, EVERYTHING
 from bfrb.simulate.arm import Track
 from bfrb.simulate.body import draw_posture, still_solids
@@ -39,6 +35,10 @@ from bfrb.simulate.sensors import (
 )
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import FACING_RAD, Wearing, surroundings
+from bfrb.spec import Spec
+from bfrb.study.device import HELIOS, Array
+from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
+from bfrb.study.recordings import Annotation, Recordings
 
 REST = "rest"
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.gestures import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, TARGET_GESTURES
 from bfrb.simulate.spec import PeopleSpec, StudySpec, TimingSpec
+from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, TARGET_GESTURES
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import tomli_w
 
-from bfrb.data.cmi_write import Format, write_cmi
-from bfrb.data.recordings import Recordings
+from bfrb.read.cmi_write import Format, write_cmi
 from bfrb.simulate.spec import StudySpec
+from bfrb.study.recordings import Recordings
 
 
 def write_study(recordings: Recordings, out: Path, *, file_format: Format = "csv", overwrite: bool = False) -> Path:

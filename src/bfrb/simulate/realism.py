@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.device import HELIOS, Array
-from bfrb.data.recordings import Recordings
-from bfrb.gestures import BEHAVIORS, ORIENTATIONS
+from bfrb.study.device import HELIOS, Array
+from bfrb.study.labels import BEHAVIORS, ORIENTATIONS
+from bfrb.study.recordings import Recordings
 
 Floats = npt.NDArray[np.float64]
 

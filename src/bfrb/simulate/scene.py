@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.device import Array
 from bfrb.simulate.body import BED, Solids
 from bfrb.simulate.frames import Floats
+from bfrb.study.device import Array
 
 FAR_M = 2.0
 """Distance reported for a ray that meets nothing."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.device import HELIOS, STANDARD_GRAVITY_M_S2
 from bfrb.simulate.arm import Track
 from bfrb.simulate.body import BED, CLOTHES, HAIR, LEG, OBJECT, SKIN, Solids
 from bfrb.simulate.frames import Floats, Ints, about, quaternion_of, rotated
 from bfrb.simulate.scene import AIR, Layout, View, look, seen_from
 from bfrb.simulate.spec import SensorSpec
+from bfrb.study.device import HELIOS, STANDARD_GRAVITY_M_S2
 
 _TOF_LARGEST = 249
 

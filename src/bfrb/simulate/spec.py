@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from bfrb.config import Spec
 from bfrb.errors import ConfigError
+from bfrb.spec import Spec
 
 
 class PeopleSpec(Spec):

@@ -11,12 +11,9 @@ from multiprocessing import active_children, get_context
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.data.child_processes import deaf_to_ctrl_c
-from bfrb.data.device import HELIOS, Array
-from bfrb.data.recordings import Annotation, Recordings
-from bfrb.data.tables import Table, make_table
 from bfrb.errors import ConfigError
-from bfrb.gestures import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
+from bfrb.processes import deaf_to_ctrl_c
+from bfrb.read.tables import Table, make_table
 from bfrb.simulate.arm import Track, arm_solids
 from bfrb.simulate.body import Posture, Solids, draw_posture, still_solids
 from bfrb.simulate.design import PERFORMS, SEQUENCES_PER_SUBJECT, Person, Plan, draw_people, draw_plan
@@ -33,6 +30,9 @@ from bfrb.simulate.sensors import (
     warmth_seen,
 )
 from bfrb.simulate.spec import StudySpec
+from bfrb.study.device import HELIOS, Array
+from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
+from bfrb.study.recordings import Annotation, Recordings
 
 Bools = npt.NDArray[np.bool_]
 
@@ -69,7 +69,7 @@ def simulate_test(spec: StudySpec, seed: int, subjects: int, processes: int = 1)
     """The recordings of so many subjects who are not in the study, one after the other, as a hidden test has them.
 
     Every second sequence of a subject, at random, has neither thermopiles nor time of flight. The labels are there;
-    `bfrb.data.cmi_write.write_cmi` leaves them out.
+    `bfrb.read.cmi_write.write_cmi` leaves them out.
     """
     root = np.random.SeedSequence([seed, _TEST])
     jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, before=spec.subjects)

@@ -1,0 +1,1 @@
+"""From networks to graphs, and from the published Keras models to bundles."""

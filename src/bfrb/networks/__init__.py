@@ -1,0 +1,1 @@
+"""Networks, one a file, each with its spec; `registry` is the one table of them."""

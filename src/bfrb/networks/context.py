@@ -1,0 +1,97 @@
+"""What the wrist does now, against what it did before: posture and liveliness over a short and a long time.
+
+Behaviours come in a context: somebody sits still and reads, and then the hand moves a little. The network describes the
+last seconds and the minutes up to now by the same few numbers, and answers from both.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bfrb.networks import blocks
+from bfrb.networks.network import Inputs, Output, Shape
+from bfrb.networks.specs import ContextSpec
+
+_SMOOTHINGS = (3, 9, 31)
+"""Rows of the moving means that part a signal into quick, medium and slow movement, and posture."""
+
+_LOUDNESS_ROWS = 25
+_STEP = 5
+"""Rows from one value of the course to the next."""
+
+_FLOOR = 1e-3
+"""Added to energies before their logarithm, in units of the training data's variance."""
+
+
+class Context(nn.Module):
+    """Energies of quick, medium and slow movement and the posture: in the last rows, and their course until then.
+
+    Parameters
+    ----------
+    shape
+        Channels of the branches `acc` and `rotation`.
+    spec
+        Sizes.
+    """
+
+    def __init__(self, shape: Shape, spec: ContextSpec) -> None:
+        super().__init__()
+        self.branches = spec.BRANCHES
+        self.near_rows = spec.near_rows
+        traces = sum(shape.channels[branch] for branch in spec.BRANCHES) * (len(_SMOOTHINGS) + 1)
+        self.norm = nn.BatchNorm1d(3 * traces, eps=1e-3)
+        self.dropout = nn.Dropout(spec.dropout)
+        layers = ((spec.head_units, spec.head_dropout),) if spec.head_units else ()
+        self.head = blocks.DenseHead(3 * traces, shape.classes, layers)
+        blocks.initialise(self)
+
+    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+        """Logits of padded sequences (`models.network.Network`)."""
+        with torch.no_grad():
+            described = self.describe(inputs, lengths)
+        described = self.norm(described).clamp(-4.0, 4.0)
+        return Output(self.head(self.dropout(described)))
+
+    def describe(self, inputs: Inputs, lengths: Tensor) -> Tensor:
+        """(B, D) every trace's mean over the last rows, and its mean and spread over all rows."""
+        x = torch.cat([inputs[branch] for branch in self.branches], dim=2).transpose(1, 2)
+        mask = blocks.padding_mask(lengths, x.shape[2])
+        known = mask * (x != 0).any(dim=1, keepdim=True).to(x.dtype)
+        traces, energies = _traces(x, known)
+        positions = torch.arange(x.shape[2], device=x.device)
+        near = known * (positions[None, :] >= lengths[:, None] - self.near_rows)[:, None, :].to(x.dtype)
+        now = [torch.log(_mean(energies, near) + _FLOOR), _mean(x, near)]
+        counted = known[:, :, ::_STEP]
+        mean = _mean(traces, counted)
+        spread = torch.sqrt(_mean((traces - mean[:, :, None]).square(), counted) + _FLOOR)
+        return torch.cat([*now, mean, spread], dim=1)
+
+    def decayed(self) -> list[nn.Parameter]:
+        """Kernels of the dense layers."""
+        return [*blocks.kernels(self.head)]
+
+
+def _traces(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 4 C, T / 5) logarithms of every channel's energies, and its posture; (B, 3 C, T) those energies."""
+    smooth, bands = x, []
+    for rows in _SMOOTHINGS:
+        smoother = _moving_mean(x, known, rows)
+        bands.append(smooth - smoother)
+        smooth = smoother
+    energies = torch.cat(bands, dim=1).square() * known
+    loudness = torch.log(_moving_mean(energies, known, _LOUDNESS_ROWS, _STEP) + _FLOOR)
+    return torch.cat([loudness, smooth[:, :, ::_STEP]], dim=1), energies
+
+
+def _moving_mean(x: Tensor, known: Tensor, rows: int, step: int = 1) -> Tensor:
+    """(B, C, T / step) mean of the known rows about every `step`-th row."""
+    total = functional.avg_pool1d(x * known, rows, stride=step, padding=rows // 2)
+    share = functional.avg_pool1d(known, rows, stride=step, padding=rows // 2)
+    return total / share.clamp(min=0.5 / rows)
+
+
+def _mean(x: Tensor, weights: Tensor) -> Tensor:
+    """(B, C) mean of (B, C, T) over the rows of weight 1."""
+    return (x * weights).sum(dim=2) / weights.sum(dim=2).clamp(min=1.0)

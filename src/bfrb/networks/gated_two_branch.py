@@ -1,0 +1,39 @@
+"""The two-branch network with a gate that closes the proximity branch when it carries nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from bfrb.networks import blocks
+from bfrb.networks.network import Inputs, Output, Shape
+from bfrb.networks.specs import GatedTwoBranchSpec
+from bfrb.networks.two_branch import TwoBranch
+
+
+class GatedTwoBranch(TwoBranch):
+    """`TwoBranch` whose proximity branch is multiplied by a learned gate.
+
+    The gate is computed from the mean of the proximity input over time (dense, ReLU, dense, sigmoid). It is trained
+    to tell whether the readings are there at all, on sequences that lose them at random.
+    """
+
+    def __init__(self, shape: Shape, spec: GatedTwoBranchSpec) -> None:
+        super().__init__(shape, spec)
+        channels = shape.channels["proximity"]
+        self.gate: nn.Sequential | None = None
+        if channels:
+            self.gate = nn.Sequential(nn.Linear(channels, spec.gate_units), nn.ReLU(), nn.Linear(spec.gate_units, 1))
+            blocks.initialise(self.gate)
+
+    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+        """Logits of padded sequences, and the gate's logit under `present`."""
+        proximity = self.read_proximity(inputs, lengths)
+        if self.gate is None or proximity is None:
+            return super().forward(inputs, lengths)
+        rows = inputs["proximity"].transpose(1, 2)
+        gate = self.gate(blocks.masked_mean(rows, blocks.padding_mask(lengths, rows.shape[2])))
+        output = self.classify(self.read_imu(inputs, lengths), proximity * torch.sigmoid(gate)[:, :, None], lengths)
+        return replace(output, present={"proximity": gate[:, 0]})

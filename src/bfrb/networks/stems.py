@@ -1,0 +1,121 @@
+"""A stem for every group of sensors, an answer from motion alone and one from all sensors, in one network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bfrb.networks import blocks
+from bfrb.networks.network import Inputs, Output, Shape
+from bfrb.networks.sensing import ChannelStem, ImageStem, Losses, PhasePooling, at_rows
+from bfrb.networks.specs import StemsSpec
+from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
+
+_HALVED = 4
+"""Rows that become one."""
+
+
+class Stems(nn.Module):
+    """One stem each for acceleration, rotation, thermopiles and time-of-flight images; then two answers.
+
+    The first is made from motion alone. The second is made from everything. Where no proximity sensor measured, the
+    first is the network's; elsewhere the two are blended. A phase head finds the rows of the gesture, and both answers
+    pool what comes before the gesture and the gesture apart.
+
+    Parameters
+    ----------
+    shape
+        Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no stem.
+    spec
+        Sizes.
+    """
+
+    def __init__(self, shape: Shape, spec: StemsSpec) -> None:
+        super().__init__()
+        self.motion_share = spec.motion_share
+        self.motion = motion_stems(shape, spec)
+        self.proximity = proximity_stems(shape, spec)
+        first, second = spec.trunk_widths
+        near, far = spec.trunk_kernels
+        block = blocks.ResidualSqueezeExcitation
+        self.first = block(spec.motion_width * len(self.motion), first, near, spec.trunk_dropout)
+        self.second = block(first, second, far, spec.trunk_dropout)
+        self.phases = nn.Conv1d(second, len(PHASES), 1)
+        self.behaviors = nn.Conv1d(second, len(BEHAVIORS), 1)
+        self.pooling = PhasePooling(second, by_phase=spec.pool_by_phase)
+        head = ((spec.head_units, spec.head_dropout),)
+        self.head = blocks.DenseHead(len(PHASES) * second, shape.classes, head)
+        self.orientation = nn.Linear(len(PHASES) * second, len(ORIENTATIONS))
+        if self.proximity:
+            seen = spec.thm_width * ("thm" in self.proximity) + spec.tof_width * ("tof" in self.proximity)
+            self.nearby = blocks.ConvPool(seen, first, near, spec.trunk_dropout)
+            self.together = block(2 * first, second, far, spec.trunk_dropout)
+            self.together_pooling = PhasePooling(second, by_phase=spec.pool_by_phase)
+            self.together_head = blocks.DenseHead(2 * len(PHASES) * second, shape.classes, head)
+        blocks.initialise(self)
+
+    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+        """Logits of padded sequences (`models.network.Network`)."""
+        steps = next(iter(inputs.values())).shape[1]
+        mask = blocks.padding_mask(lengths, steps)
+        lengths = blocks.pooled_lengths(lengths)
+        halved = blocks.padding_mask(lengths, (steps + 1) // 2)
+        quartered = blocks.padding_mask(blocks.pooled_lengths(lengths), ((steps + 1) // 2 + 1) // 2)
+        motion, _ = _sense(self.motion, inputs, mask)
+        moved = self.first(motion, mask)
+        rows = self.second(moved, halved)
+        phases = self.phases(rows)
+        summary, attention = self.pooling(rows, phases, quartered)
+        alone = self.head(summary)
+        auxiliary = {
+            "orientation": self.orientation(summary),
+            "phase": at_rows(phases, _HALVED, steps),
+            "behavior": at_rows(self.behaviors(rows), _HALVED, steps),
+        }
+        if not self.proximity:
+            return Output(alone, auxiliary=auxiliary, attention=attention)
+        near, known = _sense(self.proximity, inputs, mask)
+        together = self.together(torch.cat([moved, self.nearby(near, mask)], dim=1), halved)
+        pooled, looked = self.together_pooling(together, phases, quartered)
+        full = self.together_head(torch.cat([summary, pooled], dim=1))
+        share = known[:, :, 0] * (1.0 - self.motion_share)
+        attention = torch.lerp(attention, looked, share)
+        blended = torch.lerp(alone, full, share)
+        return Output(blended, auxiliary=auxiliary, heads={"motion": alone}, attention=attention)
+
+    def decayed(self) -> list[nn.Parameter]:
+        """Kernels of convolutions and dense layers; not of gates and attention."""
+        return [*blocks.kernels(*(module for name, module in self.named_children() if "pooling" not in name))]
+
+
+def motion_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
+    """The stems of acceleration and rotation, where a device has them; rotation is lost at times while training."""
+    filters = (spec.filters, spec.filter_rows)
+    chances = {"acc": 0.0, "rotation": spec.lose_group}
+    return nn.ModuleDict(
+        {
+            branch: ChannelStem(shape.channels[branch], filters, spec.motion_width, Losses(chance, 0.0))
+            for branch, chance in chances.items()
+            if shape.channels[branch]
+        }
+    )
+
+
+def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
+    """The stems of thermopiles and time-of-flight images, where a device has them; lost at times while training."""
+    stems = nn.ModuleDict()
+    losses = Losses(spec.lose_group, spec.lose_piece)
+    if shape.channels["thm"]:
+        filters = (spec.filters, spec.filter_rows)
+        stems["thm"] = ChannelStem(shape.channels["thm"], filters, spec.thm_width, losses)
+    if shape.channels["tof"]:
+        widths = (*spec.image_widths, spec.site_width, spec.tof_width)
+        stems["tof"] = ImageStem(shape.channels["tof"], widths, losses)
+    return stems
+
+
+def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C, T) what the stems see side by side, and (B, 1, 1) 1 where any of them sees something."""
+    seen = [stem(inputs[branch], mask) for branch, stem in stems.items()]
+    values = torch.cat([found for found, _ in seen], dim=1)
+    return values, torch.cat([known for _, known in seen], dim=1).amax(dim=1, keepdim=True)

@@ -1,0 +1,96 @@
+"""The published two-branch network: a residual CNN for motion, a lighter one for proximity, recurrences on both."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bfrb.networks import blocks
+from bfrb.networks.network import Inputs, Output, Shape
+from bfrb.networks.specs import TwoBranchSpec
+
+
+class TwoBranch(nn.Module):
+    """Two residual squeeze-excitation blocks on the IMU and two convolutions on ToF and thermopiles, then BiLSTM,
+    BiGRU and a noisy dense path side by side, temporal attention and a dense head.
+
+    Parameters
+    ----------
+    shape
+        Channels of the branches `imu` and `proximity`, and the number of classes. Without proximity channels the
+        second branch is left out.
+    spec
+        Widths, kernels and dropout rates; the defaults are the published ones.
+    """  # noqa: D205
+
+    def __init__(self, shape: Shape, spec: TwoBranchSpec) -> None:
+        super().__init__()
+        first, second = spec.widths
+        self.imu = nn.ModuleList(
+            [
+                blocks.ResidualSqueezeExcitation(shape.channels["imu"], first, spec.imu_kernels[0], spec.imu_dropout),
+                blocks.ResidualSqueezeExcitation(first, second, spec.imu_kernels[1], spec.imu_dropout),
+            ]
+        )
+        self.proximity = nn.ModuleList()
+        if shape.channels["proximity"]:
+            self.proximity.extend(
+                [
+                    blocks.ConvPool(shape.channels["proximity"], first, spec.proximity_kernel, spec.proximity_dropout),
+                    blocks.ConvPool(first, second, spec.proximity_kernel, spec.proximity_dropout),
+                ]
+            )
+        merged = second * (2 if self.proximity else 1)
+        self.lstm = blocks.Bidirectional(nn.LSTM, merged, spec.recurrent_units)
+        self.gru = blocks.Bidirectional(nn.GRU, merged, spec.recurrent_units)
+        self.noise = blocks.GaussianNoise(spec.noise_sd)
+        self.noisy_path = nn.Linear(merged, spec.noise_units)
+        self.dropout = nn.Dropout(spec.recurrent_dropout)
+        summary = 4 * spec.recurrent_units + spec.noise_units
+        self.attention = blocks.TemporalAttention(summary)
+        self.head = blocks.DenseHead(
+            summary, shape.classes, tuple(zip(spec.head_units, spec.head_dropouts, strict=True))
+        )
+        blocks.initialise(self)
+
+    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+        """Logits of padded sequences (`models.network.Network`)."""
+        return self.classify(self.read_imu(inputs, lengths), self.read_proximity(inputs, lengths), lengths)
+
+    def read_imu(self, inputs: Inputs, lengths: Tensor) -> Tensor:
+        """(B, C, ceil(ceil(T / 2) / 2)) what the motion branch sees."""
+        return _run(self.imu, inputs["imu"], lengths)
+
+    def read_proximity(self, inputs: Inputs, lengths: Tensor) -> Tensor | None:
+        """The same of the proximity branch, if there is one."""
+        return _run(self.proximity, inputs["proximity"], lengths) if self.proximity else None
+
+    def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor) -> Output:
+        """Recurrences, attention and head on the merged branches."""
+        lengths = blocks.pooled_lengths(blocks.pooled_lengths(lengths))
+        merged = imu if proximity is None else torch.cat([imu, proximity], dim=1)
+        rows = merged.transpose(1, 2)
+        backwards = blocks.reverse_rows(rows, lengths)
+        paths = [
+            self.lstm(rows, backwards, lengths),
+            self.gru(rows, backwards, lengths),
+            functional.elu(self.noisy_path(self.noise(rows))),
+        ]
+        summary = self.dropout(torch.cat(paths, dim=2))
+        mask = blocks.padding_mask(lengths, rows.shape[1])
+        attended, weights = self.attention(summary, mask)
+        return Output(logits=self.head(attended), attention=weights)
+
+    def decayed(self) -> list[nn.Parameter]:
+        """Kernels of the convolutions, the recurrences and the dense head; not of gates, noisy path and attention."""
+        return [*blocks.kernels(self.imu, self.proximity, self.lstm, self.gru, self.head)]
+
+
+def _run(layers: nn.ModuleList, rows: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T, C) rows through blocks that each halve the time."""
+    x = rows.transpose(1, 2)
+    for layer in layers:
+        x = layer(x, blocks.padding_mask(lengths, x.shape[2]))
+        lengths = blocks.pooled_lengths(lengths)
+    return x

@@ -1,0 +1,400 @@
+"""A bundle: the folder that is enough to predict, and the contract between training, export and prediction.
+
+    bundle.json            what it is (`Manifest`)
+    spec.toml              how it was trained
+    folds.csv              which subject was held out in which fold
+    scores.json            scores of the out-of-fold predictions
+    statistics.parquet     mean and standard deviation of every channel, by member
+    out_of_fold.parquet    scenario, id, subject, fold, gesture, then one probability column per class
+    history.parquet        loss and score by member and epoch
+    wearing/               a bundle that tells devices worn upside down, if the manifest has a threshold for it
+    members/NAME.onnx      one graph per member of the ensemble (and NAME.safetensors, its weights)
+    members/NAME.unpadded.onnx  the same for batches without padding, which is sooner done; not in older bundles
+    checksums.json         SHA-256 of every other file
+
+A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
+computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32
+and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up; and
+if its network was trained to tell phases, `phases` (B, T, P) float32, the probabilities of `gestures.PHASES` at every
+row, each row summing to 1; after a recording's end they mean nothing. A graph that has no such output cannot tell
+phases, even where its network has a head for them: one that was not trained is left out of the graph.
+An unpadded graph takes recordings of one length and no `lengths`; it reads most weights from its neighbour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tomllib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from bfrb.errors import BundleError, ConfigError
+from bfrb.features.sequences import Keep
+from bfrb.spec import Spec
+from bfrb.study.device import DEVICES, Device
+from bfrb.study.labels import LabelSet
+from bfrb.study.windows import WindowSpec
+
+FORMAT = 1
+"""Version of the layout above; a bundle of a later one is refused."""
+
+MANIFEST = "bundle.json"
+CHECKSUMS = "checksums.json"
+SPEC = "spec.toml"
+FOLDS = "folds.csv"
+SCORES = "scores.json"
+STATISTICS = "statistics.parquet"
+OUT_OF_FOLD = "out_of_fold.parquet"
+HISTORY = "history.parquet"
+WEARING_FOLDER = "wearing"
+
+_REQUIRED = (MANIFEST, SPEC, FOLDS, SCORES, STATISTICS, OUT_OF_FOLD, HISTORY)
+_COPY_AGAIN = "copy the bundle again from where it was made, or train it anew"
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+class MemberSpec(Spec):
+    """One network of the ensemble.
+
+    Parameters
+    ----------
+    name
+        Its name, unique in the bundle.
+    network
+        Name of its architecture.
+    fold
+        The fold that was held out in its training.
+    graph
+        Its ONNX graph, relative to the bundle, with forward slashes.
+    requires
+        Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
+        be (`inference.routing`).
+    """
+
+    name: Name
+    network: Name
+    fold: Annotated[int, Field(ge=0)]
+    graph: Name
+    requires: tuple[Name, ...] = ()
+
+
+class LabelSetSpec(Spec):
+    """A `LabelSet` as it stands in a manifest."""
+
+    name: Name
+    classes: tuple[Name, ...]
+    targets: tuple[Name, ...]
+
+    @classmethod
+    def of(cls, label_set: LabelSet) -> Self:
+        """The manifest's form of a label set; targets in the order of the classes."""
+        targets = tuple(name for name in label_set.classes if name in label_set.targets)
+        return cls(name=label_set.name, classes=label_set.classes, targets=targets)
+
+    def build(self) -> LabelSet:
+        """The label set."""
+        return LabelSet(self.name, self.classes, frozenset(self.targets))
+
+
+class Manifest(Spec):
+    """What a bundle is: `bundle.json`.
+
+    Parameters
+    ----------
+    format
+        Version of the layout.
+    version
+        Version of this package that wrote it.
+    device
+        Name of the device whose recordings it understands.
+    row_rate_hz
+        Rows per second it was trained with.
+    label_set
+        What it tells apart.
+    branches
+        Names of the features that enter every branch of the networks.
+    mirror_left_hand
+        Whether recordings of left-handed subjects are mirrored first.
+    upside_down_threshold
+        Recordings are turned over whose device the bundle in `wearing/` says, with at least this probability, was worn
+        upside down; None where there is no such bundle.
+    max_length
+        Rows of a recording that are used.
+    keep
+        Which rows of a longer recording: the last ones, or the first as some imported networks expect.
+    members
+        The networks; their probabilities are averaged.
+    simulated
+        Whether any training recording came from a simulator.
+    created
+        When it was written, as ISO 8601 with a time zone.
+    provenance
+        How it came about: data, seed, versions, seconds ...
+    """
+
+    format: int = FORMAT
+    version: Name
+    device: Name
+    row_rate_hz: Annotated[float, Field(gt=0)]
+    label_set: LabelSetSpec
+    branches: dict[str, tuple[str, ...]]
+    mirror_left_hand: bool = False
+    upside_down_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_length: Annotated[int, Field(ge=1)]
+    keep: Keep = "last"
+    members: Annotated[tuple[MemberSpec, ...], Field(min_length=1)]
+    simulated: bool
+    created: Name
+    provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        names = [member.name for member in self.members]
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected a name of its own for every member, got {names}")
+        return self
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into a bundle's folder."""
+        (folder / MANIFEST).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An undamaged bundle; `Bundle.open` is how to get one.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    manifest
+        What it is.
+    device
+        The device whose recordings it understands.
+    label_set
+        What it tells apart.
+    """
+
+    path: Path
+    manifest: Manifest
+    device: Device
+    label_set: LabelSet
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """The bundle in a folder, every file of it checked.
+
+        Raises
+        ------
+        BundleError
+            If there is no bundle, it was written by a later version, or a file of it is missing or damaged.
+        """
+        folder = Path(path)
+        values = _read_manifest(folder)
+        _check_format(folder, values)
+        checksums = _read_checksums(folder)
+        _check_files(folder, checksums)
+        try:
+            manifest = Manifest.parse(values)
+            label_set = manifest.label_set.build()
+        except ConfigError as error:
+            problem = f"the bundle {folder} has an impossible manifest: {error.problem}"
+            raise BundleError(problem, remedy=_COPY_AGAIN) from None
+        inner = [f"{WEARING_FOLDER}/{MANIFEST}"] if manifest.upside_down_threshold is not None else []
+        _check_listed(folder, checksums, [*_REQUIRED, *(member.graph for member in manifest.members), *inner])
+        if manifest.device not in DEVICES:
+            raise BundleError(
+                f"the bundle {folder} is for the device {manifest.device!r}, which this version does not know",
+                remedy=f"install the version of bfrb that wrote it ({manifest.version}) or a later one",
+            )
+        return cls(folder, manifest, DEVICES[manifest.device], label_set)
+
+    def file(self, name: str) -> Path:
+        """Path of one of its files, such as `OUT_OF_FOLD`."""
+        return self.path / name
+
+    @cached_property
+    def windows(self) -> WindowSpec:
+        """How continuous recordings were cut for it."""
+        values = tomllib.loads(self.file(SPEC).read_text(encoding="utf-8"))
+        return WindowSpec.parse(values.get("windows", {}))
+
+
+@contextmanager
+def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """A new folder to fill with a bundle's files; it takes its place at `out` only once it is complete and checked.
+
+    Checksums are added here. After an error nothing is left behind, and an old bundle at `out` stays as it was.
+
+    Parameters
+    ----------
+    out
+        Where the bundle shall be.
+    overwrite
+        Whether a bundle that is there may be replaced. Anything that is no bundle is never replaced.
+
+    Raises
+    ------
+    BundleError
+        If something is at `out` already, or what was written is no complete bundle.
+    """
+    target = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link and replace what it points to
+    _check_target(target, overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = _beside(target, "new")
+    folder.mkdir()
+    try:
+        yield folder
+        _write_checksums(folder)
+        Bundle.open(folder)
+        _sync(folder)
+        _check_target(target, overwrite)
+        _move(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(target: Path, purpose: str) -> Path:
+    return target.with_name(f".{target.name}.{purpose}-{secrets.token_hex(4)}")
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists() and not target.is_symlink():
+        return
+    if not target.is_dir() or target.is_symlink():
+        raise BundleError(f"{target} is there and is no folder", remedy="choose another place for the bundle")
+    if not any(target.iterdir()):
+        return
+    if not (target / MANIFEST).is_file():
+        raise BundleError(f"the folder {target} has other files in it", remedy="choose another place for the bundle")
+    if not overwrite:
+        raise BundleError(f"there is a bundle at {target}", remedy="choose another place, or ask to overwrite it")
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Put a complete folder in the place of what is there, which stays until the new one has its name."""
+    if not target.exists():
+        folder.rename(target)
+    else:
+        old = _beside(target, "old")
+        target.rename(old)
+        try:
+            folder.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    _sync_folder(target.parent)
+
+
+def _sync(folder: Path) -> None:
+    for path in _files(folder):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        _sync_folder(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
+
+
+def _hashes(paths: Iterable[Path]) -> list[str]:
+    def hash_one(path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(hash_one, paths))
+
+
+def _write_checksums(folder: Path) -> None:
+    paths = _files(folder)
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    text = json.dumps(dict(zip(names, _hashes(paths), strict=True)), indent=2)
+    (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.exists():
+        raise BundleError(f"there is no bundle at {folder}", remedy="check the path; `bfrb train` writes bundles")
+    if not (folder / MANIFEST).is_file():
+        raise BundleError(
+            f"expected a bundle, but {folder} has no {MANIFEST}",
+            remedy="name the folder that `bfrb train` wrote, complete with all its files",
+        )
+    return _read_json(folder, MANIFEST)
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        values = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"the bundle {folder} lacks {name}", remedy=_COPY_AGAIN) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"the bundle {folder} has a damaged {name}: {error}", remedy=_COPY_AGAIN) from None
+    if not isinstance(values, dict):
+        raise BundleError(f"the bundle {folder} has a damaged {name}: it is no object", remedy=_COPY_AGAIN)
+    return values
+
+
+def _check_format(folder: Path, values: dict[str, Any]) -> None:
+    found = values.get("format")
+    if type(found) is not int or found < 1:
+        raise BundleError(f"expected the bundle {folder} to name its format, got {found!r}", remedy=_COPY_AGAIN)
+    if found > FORMAT:
+        raise BundleError(
+            f"the bundle {folder} has format {found}; this version of bfrb reads up to {FORMAT}",
+            remedy=f"install a later bfrb, such as {values.get('version', 'the one that wrote it')}",
+        )
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    checksums = _read_json(folder, CHECKSUMS)
+    for name, checksum in checksums.items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not isinstance(checksum, str):
+            raise BundleError(f"the bundle {folder} has a damaged {CHECKSUMS}: {name!r}", remedy=_COPY_AGAIN)
+    return checksums
+
+
+def _check_files(folder: Path, checksums: dict[str, str]) -> None:
+    paths = [folder / name for name in checksums]
+    missing = [name for name, path in zip(checksums, paths, strict=True) if not path.is_file()]
+    if missing:
+        raise BundleError(f"the bundle {folder} lacks {_shown(missing)}", remedy=_COPY_AGAIN)
+    pairs = zip(checksums.items(), _hashes(paths), strict=True)
+    damaged = [name for (name, expected), found in pairs if found != expected]
+    if damaged:
+        raise BundleError(f"the bundle {folder} is damaged: {_shown(damaged)} changed", remedy=_COPY_AGAIN)
+
+
+def _check_listed(folder: Path, checksums: dict[str, str], names: list[str]) -> None:
+    missing = [name for name in names if name not in checksums]
+    if missing:
+        raise BundleError(f"the bundle {folder} lacks {_shown(missing)}", remedy=_COPY_AGAIN)
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

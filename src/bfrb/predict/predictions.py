@@ -1,0 +1,80 @@
+"""`Predictions`: what a predictor answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.errors import DataError
+from bfrb.predict.decision import most_probable
+from bfrb.read.tables import Table, make_table
+from bfrb.study.labels import LabelSet
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities of every class for every recording.
+
+    Parameters
+    ----------
+    ids
+        (R,) ids of the recordings, in their order.
+    probabilities
+        (R, K) probabilities; each row sums to 1.
+    label_set
+        The K classes.
+
+    Examples
+    --------
+    >>> from bfrb.study.labels import LabelSet
+    >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
+    >>> predictions = Predictions(("a", "b"), np.array([[0.9, 0.1], [0.4, 0.6]]), two)
+    >>> predictions.gestures.tolist(), predictions.confidence.tolist()
+    (['scratch', 'rest'], [0.9, 0.6])
+    """
+
+    ids: tuple[str, ...]
+    probabilities: npt.NDArray[np.float64]
+    label_set: LabelSet
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def gestures(self) -> npt.NDArray[np.object_]:
+        """(R,) The most probable gesture of each recording."""
+        return self.label_set.decode(most_probable(self.probabilities))
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """(R,) Probability of the most probable gesture."""
+        largest: npt.NDArray[np.float64] = self.probabilities.max(axis=1)
+        return largest
+
+    def to_frame(self) -> Table:
+        """A polars frame: `sequence_id`, `gesture`, `confidence`, then one probability column per gesture."""
+        answers = {"sequence_id": list(self.ids), "gesture": self.gestures.tolist(), "confidence": self.confidence}
+        return make_table(answers | dict(zip(self.label_set.classes, self.probabilities.T, strict=True)))
+
+    @staticmethod
+    def concat(parts: Sequence[Predictions]) -> Predictions:
+        """Predictions of several batches as one.
+
+        Raises
+        ------
+        DataError
+            If there is no part, or an id comes twice.
+        """
+        if not parts:
+            raise DataError("expected recordings, got none", remedy="check the source: it holds no rows")
+        ids = tuple(name for part in parts for name in part.ids)
+        if len(set(ids)) < len(ids):
+            twice = next(name for name, after in zip(sorted(ids), sorted(ids)[1:], strict=False) if name == after)
+            raise DataError(
+                f"expected unique recording ids, found {twice!r} more than once",
+                remedy="keep one recording of each id; a file may have been appended to itself",
+            )
+        return Predictions(ids, np.concatenate([part.probabilities for part in parts]), parts[0].label_set)

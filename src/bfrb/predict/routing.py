@@ -1,0 +1,60 @@
+"""Which members of an ensemble are asked about a recording, by the sensors it really has.
+
+A member is asked if every sensor that it requires measured something in the recording; one image or one thermopile of
+several is enough. Where no member can be asked by that rule, all are: a doubtful answer is better than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.study.recordings import Recordings
+
+Which = npt.NDArray[np.bool_]
+
+
+def has_sensor(recordings: Recordings, name: str) -> Which:
+    """(R,) Whether the named sensor measured anything in each recording."""
+    absent = recordings.device.sensor(name).is_absent(recordings.sensors[name])
+    measured = ~absent.reshape(recordings.n_rows, -1).all(axis=1)
+    counts = np.concatenate([[0], np.cumsum(measured)])
+    found: Which = counts[recordings.offsets[1:]] > counts[recordings.offsets[:-1]]
+    return found
+
+
+def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Which:
+    """(M, R) Whether each of M members is asked about each recording.
+
+    Parameters
+    ----------
+    recordings
+        The recordings.
+    requirements
+        For every member the names of the sensors it requires.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from bfrb.study.device import HELIOS
+    >>> table = pl.DataFrame({"id": ["a"], "subject": ["s"]})
+    >>> moved = Recordings(HELIOS, {"acc": np.ones((5, 3), np.float32)}, np.array([0, 5]), table)
+    >>> who_answers(moved, [["acc", "tof"], ["acc"]]).ravel().tolist()
+    [False, True]
+    """
+    names = {name for required in requirements for name in required}
+    measured = {name: has_sensor(recordings, name) for name in sorted(names)}
+    # Most members of an ensemble require the same.
+    answers = {
+        required: np.logical_and.reduce([measured[name] for name in required])
+        for required in set(map(tuple, requirements))
+        if required
+    }
+    asked = np.ones((len(requirements), len(recordings)), dtype=bool)
+    for member, required in enumerate(map(tuple, requirements)):
+        if required:
+            asked[member] = answers[required]
+    asked[:, ~asked.any(axis=0)] = True
+    return asked

@@ -1,0 +1,207 @@
+"""A census of recordings: what there is of everything, counted batch by batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from bfrb.read.demographics import MEASURES, SUBJECT, find_suspicious, no_demographics
+from bfrb.read.findings import Finding, Report
+from bfrb.study.device import Array, Sensor
+from bfrb.study.labels import PHASES
+from bfrb.study.recordings import Recordings
+
+SHORTEST_S = 1.0
+"""Recordings shorter than this are suspicious."""
+
+COLDEST_SKIN_DEG_C = 18.0
+"""Thermopile readings below this are taken for glitches."""
+
+GLITCHES_TOLERATED = 0.01
+"""Share of glitches, among a sensor's readings, up to which they are only noted."""
+
+
+@dataclass
+class SensorCount:
+    """What one sensor on the wrist gave.
+
+    Parameters
+    ----------
+    name
+        Its name, with a number where the device has several of its kind.
+    unit
+        Unit of its readings.
+    rows, missing_rows
+        Rows in all, and rows in which it measured nothing.
+    recordings, missing_recordings
+        The same in recordings.
+    low, high
+        Smallest and largest reading.
+    glitches
+        Readings that are possible but not credible.
+    """
+
+    name: str
+    unit: str
+    rows: int = 0
+    missing_rows: int = 0
+    recordings: int = 0
+    missing_recordings: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    glitches: int = 0
+
+    @property
+    def missing_share(self) -> float:
+        """Share of rows in which it measured nothing."""
+        return self.missing_rows / max(self.rows, 1)
+
+    def add(self, sensor: Sensor, values: Array, offsets: Array) -> None:
+        """Count (N, channels) readings."""
+        absent = sensor.is_absent(values)
+        missing = absent.all(axis=1)
+        self.rows += len(values)
+        self.missing_rows += int(missing.sum())
+        self.recordings += len(offsets) - 1
+        self.missing_recordings += int(np.logical_and.reduceat(missing, offsets[:-1]).sum())
+        measured = values[~absent]
+        if len(measured):
+            self.low = min(self.low, float(measured.min()))
+            self.high = max(self.high, float(measured.max()))
+        if sensor.unit == "degC":
+            self.glitches += int((measured < COLDEST_SKIN_DEG_C).sum())
+
+
+@dataclass
+class Census:
+    """Counts of recordings, subjects, labels and readings.
+
+    Parameters
+    ----------
+    report
+        Told of what is suspicious, when all is counted.
+    """
+
+    report: Report
+    recordings: int = 0
+    rows: int = 0
+    gestures: Counter[str] = field(default_factory=Counter)
+    sensors: dict[str, SensorCount] = field(default_factory=dict)
+    norm_low: float = np.inf
+    norm_high: float = -np.inf
+    negative_w_rows: int = 0
+    shortest: int = 0
+    longest: int = 0
+    _subjects: list[pl.DataFrame] = field(default_factory=list)
+    _short: list[str] = field(default_factory=list)
+    _without_gesture_phase: list[str] = field(default_factory=list)
+    _last: str = ""
+
+    @property
+    def subject_table(self) -> pl.DataFrame:
+        """One row per subject, with what is known of it."""
+        if not self._subjects:
+            return no_demographics()
+        return pl.concat(self._subjects, how="diagonal_relaxed").unique(SUBJECT, keep="first", maintain_order=True)
+
+    @property
+    def subjects_without_demographics(self) -> list[str]:
+        """Subjects of whom nothing is known."""
+        table = self.subject_table
+        measures = [pl.col(name).is_null() for name in MEASURES if name in table.columns]
+        return table.filter(pl.all_horizontal(pl.lit(True), *measures))[SUBJECT].sort().to_list()
+
+    def add(self, recordings: Recordings) -> None:
+        """Count a batch."""
+        lengths = recordings.lengths
+        self.recordings += len(recordings)
+        self.rows += recordings.n_rows
+        self.shortest = min(self.shortest or int(lengths.min()), int(lengths.min()))
+        self.longest = max(self.longest, int(lengths.max()))
+        self._last = recordings.ids[-1]
+        self._add_labels(recordings)
+        for sensor in recordings.device.sensors:
+            self._add_sensor(sensor, recordings)
+        table = recordings.table
+        short = lengths < SHORTEST_S * recordings.device.row_rate_hz
+        self._short += table["id"].filter(pl.Series(short)).to_list()
+
+    def _add_labels(self, recordings: Recordings) -> None:
+        table = recordings.table
+        if "gesture" in table.columns:
+            self.gestures.update(name or "(no label)" for name in table["gesture"])
+        elif "gesture" in recordings.annotations:
+            label = recordings.annotations["gesture"]
+            names = (*label.names, "(no label)")
+            rows = np.bincount(np.where(label.codes < 0, len(label.names), label.codes), minlength=len(names))
+            self.gestures.update(
+                {f"{name} (rows)": int(count) for name, count in zip(names, rows, strict=True) if count}
+            )
+        known = [SUBJECT, *(name for name in MEASURES if name in table.columns)]
+        self._subjects.append(table.select(known).unique(SUBJECT, keep="first", maintain_order=True))
+        if "phase" in recordings.annotations:
+            during = recordings.annotations["phase"].codes == len(PHASES) - 1
+            some = np.logical_or.reduceat(during, recordings.offsets[:-1])
+            self._without_gesture_phase += table["id"].filter(pl.Series(~some)).to_list()
+
+    def _add_sensor(self, sensor: Sensor, recordings: Recordings) -> None:
+        values = recordings.sensors[sensor.name].reshape(recordings.n_rows, sensor.pieces, -1)
+        for piece in range(sensor.pieces):
+            name = sensor.name if sensor.pieces == 1 else f"{sensor.name} {piece + 1}"
+            count = self.sensors.setdefault(name, SensorCount(name, sensor.unit))
+            count.add(sensor, values[:, piece], recordings.offsets)
+        if sensor.unit_norm:
+            norms = np.linalg.norm(values[:, 0], axis=1)
+            self.norm_low = float(np.fmin(self.norm_low, np.fmin.reduce(norms)))
+            self.norm_high = float(np.fmax(self.norm_high, np.fmax.reduce(norms)))
+            self.negative_w_rows += int((values[:, 0, 0] < 0).sum())
+
+    def finish(self) -> None:
+        """Report what is suspicious."""
+        for finding in self._suspicious():
+            self.report(finding)
+
+    def _suspicious(self) -> Iterator[Finding]:
+        if self._short:
+            expected = f"recordings of at least {SHORTEST_S:g} s"
+            yield _warning("very short", expected, self._short, "leave them out, or check the source")
+        if self._without_gesture_phase:
+            cut = self._last in self._without_gesture_phase
+            remedy = "the source may be cut off in its last sequence" if cut else "leave them out of training"
+            expected = f"rows of the phase {PHASES[-1]!r} in every sequence"
+            yield _warning("no gesture phase", expected, self._without_gesture_phase, remedy)
+        yield from self._suspicious_subjects()
+        yield from (_glitches(sensor) for sensor in self.sensors.values() if sensor.glitches)
+        if self.negative_w_rows:
+            expected, remedy = "quaternions with w >= 0, as the device gives them", "nothing: the sign has no meaning"
+            yield Finding("quaternion sign", "note", expected, "w < 0", remedy, count=self.negative_w_rows)
+
+    def _suspicious_subjects(self) -> Iterator[Finding]:
+        subjects = self.subject_table
+        if not set(MEASURES) <= set(subjects.columns):
+            return
+        unknown = self.subjects_without_demographics
+        if unknown:
+            remedy = "name the table of subjects, or put it beside the recordings: x_demographics.csv beside x.csv"
+            yield _warning("no demographics", "demographics of every subject", unknown, remedy)
+        yield from find_suspicious(subjects)
+
+
+def _warning(kind: str, expected: str, names: list[str], remedy: str) -> Finding:
+    return Finding(kind, "warning", expected, "none", remedy, names[0], len(names))
+
+
+def _glitches(sensor: SensorCount) -> Finding:
+    measured = sensor.rows - sensor.missing_rows
+    return Finding(
+        f"glitches of {sensor.name}",
+        "warning" if sensor.glitches > GLITCHES_TOLERATED * measured else "note",
+        f"{sensor.name} of at least {COLDEST_SKIN_DEG_C:g} {sensor.unit}",
+        f"{sensor.low:.1f}",
+        "leave these readings empty if they are many",
+        count=sensor.glitches,
+    )

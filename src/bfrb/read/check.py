@@ -1,0 +1,140 @@
+"""Check: what is in a source, and what is wrong with it.
+
+The strict readers stop at the first error; this goes on, through the same checks, and counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bfrb.errors import DataError
+from bfrb.read.census import Census
+from bfrb.read.cmi import iter_file
+from bfrb.read.csv_blocks import Progress
+from bfrb.read.findings import Finding, Findings
+from bfrb.read.searle2021 import read_searle2021
+from bfrb.read.sources import CmiSource, Dataset, Searle2021Source, Source, open_source
+from bfrb.study.device import Device
+
+Verdict = Literal["fine", "usable with warnings", "unusable"]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check found.
+
+    Parameters
+    ----------
+    source
+        What was checked, in one line.
+    device
+        The device its recordings are of.
+    simulated
+        Whether they come from a simulator.
+    census
+        What there is. In an unusable source only what could be read is counted.
+    findings
+        What is wrong, errors first.
+    """
+
+    source: str
+    device: Device
+    simulated: bool
+    census: Census
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`"unusable"` exactly if the strict reader refuses the source."""
+        severities = {finding.severity for finding in self.findings}
+        return "unusable" if "error" in severities else "usable with warnings" if "warning" in severities else "fine"
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 or 2: fine, usable with warnings, unusable."""
+        return ("fine", "usable with warnings", "unusable").index(self.verdict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values for JSON."""
+        census = self.census
+        return {
+            "source": self.source,
+            "verdict": self.verdict,
+            "device": self.device.name,
+            "simulated": self.simulated,
+            "recordings": census.recordings,
+            "rows": census.rows,
+            "subjects": census.subject_table.height,
+            "subjects_without_demographics": census.subjects_without_demographics,
+            "shortest_rows": census.shortest,
+            "longest_rows": census.longest,
+            "gestures": dict(sorted(census.gestures.items())),
+            "quaternion_norm": [census.norm_low, census.norm_high] if census.norm_low <= census.norm_high else None,
+            "sensors": [_describe(sensor) for sensor in census.sensors.values()],
+            "findings": [
+                {
+                    "severity": finding.severity,
+                    "kind": finding.kind,
+                    "count": finding.count,
+                    "what": finding.sentence,
+                    "remedy": finding.remedy,
+                }
+                for finding in self.findings
+            ],
+        }
+
+
+def _describe(sensor: Any) -> dict[str, Any]:
+    measured = sensor.low <= sensor.high
+    return {
+        "name": sensor.name,
+        "unit": sensor.unit,
+        "missing_share": sensor.missing_share,
+        "recordings_without": sensor.missing_recordings,
+        "low": sensor.low if measured else None,
+        "high": sensor.high if measured else None,
+        "glitches": sensor.glitches,
+    }
+
+
+def check(
+    path: Path | str,
+    *,
+    dataset: Dataset = "auto",
+    demographics: Path | str | None = None,
+    progress: Progress | None = None,
+) -> CheckReport:
+    """Look through a source, in bounded memory.
+
+    Parameters
+    ----------
+    path, dataset, demographics
+        As for `open_source`.
+    progress
+        Called with the share of the source that is done.
+
+    Raises
+    ------
+    DataError
+        If there is nothing at the path that could be looked through.
+    """
+    source = open_source(path, dataset, demographics)
+    findings = Findings()
+    census = Census(findings)
+    try:
+        for batch in _batches(source, findings, progress):
+            census.add(batch)
+    except DataError as error:
+        findings(Finding.of(error))
+    census.finish()
+    return CheckReport(source.describe(), source.device, source.simulated, census, tuple(findings))
+
+
+def _batches(source: Source, findings: Findings, progress: Progress | None) -> Any:
+    if isinstance(source, CmiSource):
+        return iter_file(source.file, findings, progress)
+    if isinstance(source, Searle2021Source):
+        return [read_searle2021(source.folder, findings)]
+    return source.batches(progress=progress)

@@ -1,0 +1,36 @@
+"""Figures for reports and notebooks: functions from plain values to a matplotlib figure, all in one style.
+
+Examples
+--------
+>>> from bfrb.report.figures import plot_confusion
+>>> import numpy as np
+>>> figure = plot_confusion(np.array([[8, 2], [1, 9]]), ["pull", "rest"], [True, False])
+>>> figure.axes[0].get_xlabel()
+'answered'
+"""
+
+from bfrb.report.figures.calibration import plot_calibration
+from bfrb.report.figures.classes import plot_classes
+from bfrb.report.figures.confusion import plot_confusion
+from bfrb.report.figures.episodes import plot_delays, plot_detection, plot_timeline
+from bfrb.report.figures.learning import plot_learning
+from bfrb.report.figures.sensors import plot_ablation, plot_gain_by_class, plot_gain_by_subject
+from bfrb.report.figures.signals import plot_signals
+from bfrb.report.figures.subjects import plot_ages, plot_groups, plot_subjects
+
+__all__ = [
+    "plot_ablation",
+    "plot_ages",
+    "plot_calibration",
+    "plot_classes",
+    "plot_confusion",
+    "plot_delays",
+    "plot_detection",
+    "plot_gain_by_class",
+    "plot_gain_by_subject",
+    "plot_groups",
+    "plot_learning",
+    "plot_signals",
+    "plot_subjects",
+    "plot_timeline",
+]

@@ -1,0 +1,71 @@
+"""Whether the probabilities mean what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.metrics import Calibration
+from bfrb.report.style import MARKERS, MUTED, SERIES, WIDTH_IN, label, new_figure, share_axis, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_Z_95 = 1.96
+
+
+@styled
+def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
+    """How often answers are right, by how probable they were said to be; below, how many claimed how much.
+
+    Parameters
+    ----------
+    curves
+        Calibrations by name, such as that of the gesture and that of "any behaviour".
+    """
+    figure = new_figure(WIDTH_IN, 4.4)
+    panels = figure.subplots(2, max(len(curves), 1), height_ratios=(3.4, 1), squeeze=False, sharex=True)
+    for column, (name, curve) in enumerate(curves.items()):
+        _draw_curve(panels[0, column], curve, column)
+        panels[0, column].set_title(label(f"{name}: off by {curve.error:.2f} on average", 80))
+        _draw_counts(panels[1, column], curve, column)
+    return figure
+
+
+def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], ...]:
+    """Lower and upper 95 % limits of shares that were seen in so many cases.
+
+    Examples
+    --------
+    >>> [round(float(limit), 2) for limit in wilson_interval(0.5, 10)]
+    [0.24, 0.76]
+    """
+    share, count = np.asarray(accuracy, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    centre = (share + _Z_95**2 / (2 * count)) / (1 + _Z_95**2 / count)
+    spread = np.sqrt(share * (1 - share) / count + (_Z_95 / (2 * count)) ** 2) * _Z_95 / (1 + _Z_95**2 / count)
+    return centre - spread, centre + spread
+
+
+def _draw_curve(axes: Axes, curve: Calibration, number: int) -> None:
+    used = curve.counts > 0
+    claimed, right = curve.confidence[used], curve.accuracy[used]
+    low, high = wilson_interval(right, curve.counts[used])
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.text(0.03, 0.97, "too modest", fontsize=8, color=MUTED, va="top")
+    axes.text(0.97, 0.03, "too sure", fontsize=8, color=MUTED, ha="right")
+    axes.vlines(claimed, low, high, color=SERIES[number], linewidth=2, alpha=0.45)
+    axes.plot(claimed, right, marker=MARKERS[number], color=SERIES[number], markersize=5.5)
+    share_axis(axes, "x", "")
+    share_axis(axes, "y", "share that is right")
+
+
+def _draw_counts(axes: Axes, curve: Calibration, number: int) -> None:
+    widths = np.diff(curve.edges)
+    axes.bar(curve.edges[:-1] + widths / 2, curve.counts, widths * 0.9, color=SERIES[number], alpha=0.6)
+    axes.set_xlabel("probability claimed")
+    axes.set_ylabel("answers")
+    axes.locator_params(axis="y", nbins=3, integer=True)

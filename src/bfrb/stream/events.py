@@ -1,0 +1,313 @@
+"""Events: from the probabilities of one window after the other to behaviours with a begin and an end.
+
+The rule, in words. Probabilities are calibrated, the targets' are summed, and an exponential mean over the windows so
+far smooths the sum. A *run* is a stretch of windows at or above `off` that reaches `on` somewhere. Runs that are at
+most `merge_s` apart are one *event*, which has to last `minimum_s`. Nothing is carried over a break in the data.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import model_validator
+
+from bfrb.errors import BundleError, ConfigError
+from bfrb.predict.bundle import Bundle
+from bfrb.spec import Positive, Spec
+from bfrb.stream.spec import EventSpec, NotNegative, Probability
+from bfrb.study.labels import LabelSet
+
+Floats = npt.NDArray[np.float64]
+
+EVENTS = "events.json"
+"""Name of the rule's file in a bundle."""
+
+FORMAT = 1
+"""Version of that file; a later one is refused."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A behaviour that happened.
+
+    Parameters
+    ----------
+    start_s, end_s
+        When, by the clock of the samples; the end is not included.
+    label
+        The most probable target class over the event.
+    confidence
+        The largest smoothed probability, from 0 to 1, that the wearer did any of the targets.
+    known_s
+        The moment at which it was known that an event is going on: when the samples of the deciding window were
+        complete. An alarm can be raised then; the end is known later.
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    confidence: float
+    known_s: float
+
+
+class EventRule(Spec):
+    """How events are decided, and what that was chosen for: `events.json` of a bundle.
+
+    Parameters
+    ----------
+    format
+        Version of the file.
+    spec
+        Thresholds, smoothing and durations.
+    temperature
+        Probabilities are raised to the power 1 / temperature and scaled to sum 1, before anything else.
+    isotonic_from, isotonic_to
+        Knots of a rising, piecewise linear map of the summed probability of the targets (after the temperature); none
+        leaves it as it is. Below the first knot and beyond the last the map is constant.
+    false_alarms_per_hour
+        The rate that the thresholds were chosen for.
+    subjects
+        Number of held-out subjects they were chosen and calibrated on.
+    simulated
+        Whether any of those came from a simulator.
+    note
+        How they were chosen, in words.
+    """
+
+    format: int = FORMAT
+    spec: EventSpec = EventSpec()
+    temperature: Positive = 1.0
+    isotonic_from: tuple[Probability, ...] = ()
+    isotonic_to: tuple[Probability, ...] = ()
+    false_alarms_per_hour: NotNegative | None = None
+    subjects: int | None = None
+    simulated: bool = False
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.format != FORMAT:
+            raise ValueError(f"expected format {FORMAT}, got {self.format}; a later version of bfrb may read it")
+        knots, values = self.isotonic_from, self.isotonic_to
+        rising = all(a < b for a, b in itertools.pairwise(knots))
+        if len(knots) != len(values) or not rising or list(values) != sorted(values):
+            raise ValueError("expected as many isotonic_to as isotonic_from, both rising")
+        return self
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self:
+        """The rule of a bundle; the defaults if it has none of its own.
+
+        Raises
+        ------
+        BundleError
+            If the rule is damaged or written by a later version.
+        """
+        path = bundle.file(EVENTS)
+        if not path.is_file():
+            return cls(simulated=bundle.manifest.simulated)
+        try:
+            return cls.parse(json.loads(path.read_text(encoding="utf-8")))
+        except (ConfigError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            problem = error.problem if isinstance(error, ConfigError) else str(error)
+            raise BundleError(
+                f"the bundle {bundle.path} has an unusable {EVENTS}: {problem}",
+                remedy=f"repair {EVENTS}, or copy the bundle again from where it was made",
+            ) from None
+
+    def write(self, folder: Path) -> None:
+        """Write the rule into the folder of a bundle that is being made (see `writing_bundle`)."""
+        (folder / EVENTS).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def calibrate(self, probabilities: Floats, label_set: LabelSet) -> Floats:
+        """(W, K) calibrated probabilities of (W, K) probabilities, to the bit the same for any number of windows."""
+        calibrated = probabilities
+        if self.temperature != 1.0:
+            calibrated = _scaled(np.power(np.maximum(calibrated, 1e-12), 1.0 / self.temperature))
+        if self.isotonic_from:
+            calibrated = self._mapped(calibrated, label_set.is_target)
+        return calibrated
+
+    def _mapped(self, probabilities: Floats, is_target: npt.NDArray[np.bool_]) -> Floats:
+        """The targets' probabilities scaled so that their sum is what the map says, the others' likewise."""
+        before = _sum_columns(probabilities, is_target)
+        after = np.interp(before, self.isotonic_from, self.isotonic_to)
+        mapped = np.empty_like(probabilities)
+        for which, old, new in ((is_target, before, after), (~is_target, 1.0 - before, 1.0 - after)):
+            share = probabilities[:, which] / np.maximum(old, 1e-300)[:, None]
+            even = 1.0 / max(1, int(which.sum()))
+            mapped[:, which] = np.where(old[:, None] > 0.0, share, even) * new[:, None]
+        return mapped
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a predictor said of W windows of one stream, in the order of time.
+
+    Parameters
+    ----------
+    middle_s
+        (W,) middles of the windows.
+    known_s
+        (W,) when the samples of each window were complete.
+    probabilities
+        (W, K) probabilities of every class.
+    fresh
+        (W,) whether there is a break in the data before the window, so that nothing before it counts.
+    """
+
+    middle_s: Floats
+    known_s: Floats
+    probabilities: Floats
+    fresh: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.middle_s)
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """A run, or an event in the making: several runs."""
+
+    start_s: float
+    end_s: float
+    peak: float
+    mass: Floats
+    known_s: float | None = None
+
+    def joined(self, later: _Span) -> _Span:
+        known_s = later.known_s if self.known_s is None else self.known_s
+        return _Span(self.start_s, later.end_s, max(self.peak, later.peak), self.mass + later.mass, known_s)
+
+
+class EventDecider:
+    """Decides events window by window, without looking ahead; the same however the windows are handed over.
+
+    Parameters
+    ----------
+    rule
+        How.
+    label_set
+        The K classes of the answers.
+
+    Examples
+    --------
+    >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
+    >>> scratch = np.array([0.1, 0.9, 0.9, 0.9, 0.1, 0.1])
+    >>> answers = Answers(
+    ...     np.arange(6) + 2.5, np.arange(6) + 5.0, np.stack([scratch, 1 - scratch], axis=1), np.arange(6) == 0
+    ... )
+    >>> decider = EventDecider(EventRule(spec=EventSpec(smoothing_s=0, merge_s=0)), two)
+    >>> decider.push(answers)
+    [Event(start_s=3.0, end_s=6.0, label='scratch', confidence=0.9, known_s=7.0)]
+    """
+
+    def __init__(self, rule: EventRule, label_set: LabelSet) -> None:
+        self.rule = rule
+        self.label_set = label_set
+        spec = rule.spec
+        self._targets = np.flatnonzero(label_set.is_target)
+        self._half_s = spec.step_s / 2
+        self._weight = 1.0 if spec.smoothing_s == 0 else -math.expm1(-spec.step_s / spec.smoothing_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._smooth: float | None = None
+        self._run: _Span | None = None
+        self._event: _Span | None = None
+        self._last_end_s = -math.inf
+
+    @property
+    def ongoing(self) -> Event | None:
+        """The event that is known to be going on, or to have just ended; its end is that so far."""
+        return self._reported(self._in_the_making())
+
+    def push(self, answers: Answers) -> list[Event]:
+        """The events that are complete with these windows."""
+        calibrated = self.rule.calibrate(answers.probabilities, self.label_set)
+        targets = _sum_columns(calibrated, self.label_set.is_target).tolist()
+        events: list[Event] = []
+        rows = zip(answers.middle_s.tolist(), answers.known_s.tolist(), answers.fresh.tolist(), strict=True)
+        for number, (middle_s, known_s, fresh) in enumerate(rows):
+            if fresh:
+                events += self.finish()
+            events += self._step(middle_s, known_s, targets[number], calibrated[number])
+        return events
+
+    def finish(self) -> list[Event]:
+        """The event that was still going on, at a break or at the end of the data."""
+        self._end_run()
+        self._smooth = None
+        return list(self._close())
+
+    def _step(self, middle_s: float, known_s: float, target: float, probabilities: Floats) -> Iterator[Event]:
+        smooth = target if self._smooth is None else self._smooth + self._weight * (target - self._smooth)
+        self._smooth = smooth
+        start_s, end_s = middle_s - self._half_s, middle_s + self._half_s
+        if smooth < self.rule.spec.off:
+            self._end_run()
+            if self._event is not None and end_s - self._event.end_s > self.rule.spec.merge_s:
+                yield from self._close()
+            return
+        window = _Span(start_s, end_s, smooth, probabilities[self._targets])
+        if self._run is None and self._event is not None and start_s - self._event.end_s > self.rule.spec.merge_s:
+            yield from self._close()
+        self._run = window if self._run is None else self._run.joined(window)
+        whole = self._in_the_making()
+        if whole is not None and whole.known_s is None and whole.end_s - whole.start_s >= self.rule.spec.minimum_s:
+            self._run = replace(self._run, known_s=known_s)
+
+    def _in_the_making(self) -> _Span | None:
+        """The event so far, with the run that is going on if that is one."""
+        if self._run is None or self._run.peak < self.rule.spec.on:
+            return self._event
+        return self._run if self._event is None else self._event.joined(self._run)
+
+    def _end_run(self) -> None:
+        self._event = self._in_the_making()
+        self._run = None
+
+    def _close(self) -> Iterator[Event]:
+        event = self._reported(self._event)
+        self._event = None
+        if event is not None:
+            self._last_end_s = event.end_s
+            yield event
+
+    def _reported(self, span: _Span | None) -> Event | None:
+        """The event, if there is one, it is long enough, and it does not follow another too soon."""
+        if span is None or span.known_s is None:
+            return None
+        # A negative pause means that the clock was set back.
+        if 0.0 <= span.start_s - self._last_end_s < self.rule.spec.refractory_s:
+            return None
+        label = self.label_set.classes[self._targets[int(span.mass.argmax())]]
+        return Event(span.start_s, span.end_s, label, span.peak, span.known_s)
+
+
+def decide_events(answers: Answers, rule: EventRule, label_set: LabelSet) -> list[Event]:
+    """All events in the answers for a whole recording."""
+    decider = EventDecider(rule, label_set)
+    return decider.push(answers) + decider.finish()
+
+
+def _sum_columns(values: Floats, which: npt.NDArray[np.bool_]) -> Floats:
+    """(W,) sums of the chosen columns; one after the other, because sums of floats depend on the order."""
+    total = np.zeros(len(values))
+    for column in np.flatnonzero(which):
+        total += values[:, column]
+    return total
+
+
+def _scaled(values: Floats) -> Floats:
+    scaled: Floats = values / _sum_columns(values, np.ones(values.shape[1], dtype=bool))[:, None]
+    return scaled

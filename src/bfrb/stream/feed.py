@@ -1,0 +1,137 @@
+"""`Feed`: from whatever a source sends to windows that a predictor can be asked about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.errors import DataError
+from bfrb.stream.resampling import Counts, Rows, Sampler
+from bfrb.stream.samples import TIME, Sent, check_sent, check_units, take_sent
+from bfrb.stream.spec import StreamSpec
+from bfrb.stream.windowing import Cut, Windower, Windows
+from bfrb.study.device import Device
+
+Floats = npt.NDArray[np.float64]
+
+_PATIENT_SAMPLES = 256
+"""So many samples may wait for a window to be complete."""
+
+_EARLY_S = 1e-6
+"""Rather look too early whether a window is complete than too late."""
+
+
+@dataclass(frozen=True)
+class Wearer:
+    """Who wears the device, and what its source sends.
+
+    Parameters
+    ----------
+    handedness
+        1 right, 0 left, None unknown; matters to bundles that mirror left hands.
+    units
+        Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
+    clock
+        What disorder is put up with.
+    name
+        The wearer's name, if what the bundle has learnt of them shall be used (`bfrb personalize`).
+    """
+
+    handedness: int | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    clock: StreamSpec = field(default_factory=StreamSpec)
+    name: str | None = None
+
+
+class Feed:
+    """Takes samples, gives windows.
+
+    Parameters
+    ----------
+    device
+        The device.
+    cut
+        How windows are cut.
+    wearer
+        Who wears it, and what comes.
+
+    Raises
+    ------
+    ConfigError
+        If a unit is not known.
+    """
+
+    def __init__(self, device: Device, cut: Cut, wearer: Wearer) -> None:
+        self.device = device
+        self.wearer = wearer
+        self.counts = Counts()
+        self._factors = check_units(wearer.units, device)
+        self._sampler = Sampler(device, wearer.clock, self.counts)
+        self._windower = Windower(device, cut, self.counts)
+        self.judged_rows = cut.length
+        self._waiting: list[Sent] = []
+        self._n_waiting = 0
+        self._due_s = -math.inf
+        self._untimed = 0
+        self._timed: bool | None = None
+
+    def take(self, values: Mapping[str, Any]) -> Sent:
+        """What a source sent, in shape; nothing is done with it yet.
+
+        Raises
+        ------
+        DataError
+            If a name is no sensor, shapes do not fit together, or times come with some samples only.
+        """
+        timed = TIME in values
+        if self._timed not in (None, timed):
+            raise DataError("expected times with all samples or with none", remedy=f"send {TIME} always, or never")
+        sent = take_sent(values, self.device)
+        self._timed = timed
+        return sent
+
+    def push(self, sent: Sent) -> Iterator[Windows]:
+        """The windows that are complete; samples wait until one can be, so that single ones cost little."""
+        if not sent.rows:
+            return
+        time_s = self._clock(sent.rows) if sent.time_s is None else sent.time_s
+        self._waiting.append(replace(sent, time_s=time_s))
+        self._n_waiting += sent.rows
+        if self._is_due(time_s) or self._n_waiting >= _PATIENT_SAMPLES:
+            yield from self._work_off()
+
+    def finish(self) -> Iterator[Windows]:
+        """The windows that were complete but for samples that might have come; what follows begins anew."""
+        yield from self._work_off()
+        for rows in self._sampler.finish():
+            yield from self._windows(rows)
+        self._due_s = -math.inf
+
+    def _clock(self, rows: int) -> Floats:
+        """Times of samples that have none: they are rows at the device's rate."""
+        time_s = (self._untimed + np.arange(rows)) / self.device.row_rate_hz
+        self._untimed += rows
+        return time_s
+
+    def _is_due(self, time_s: Floats) -> bool:
+        """Whether a window may be complete now, or the clock has been set back."""
+        earliest_s = self._sampler.latest_s - self.wearer.clock.reorder_s
+        # fmax and fmin step over NaN.
+        return bool(np.fmax.reduce(time_s) >= self._due_s or np.fmin.reduce(time_s) < earliest_s)
+
+    def _work_off(self) -> Iterator[Windows]:
+        if self._waiting:
+            waiting, self._waiting, self._n_waiting = self._waiting, [], 0
+            for rows in self._sampler.push(check_sent(waiting, self.device, self._factors)):
+                yield from self._windows(rows)
+        self._due_s = self._sampler.due_s(self._windower.missing_rows) - _EARLY_S
+
+    def _windows(self, rows: Rows) -> Iterator[Windows]:
+        windows = self._windower.push(rows)
+        if windows is not None:
+            yield windows

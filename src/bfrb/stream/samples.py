@@ -1,0 +1,260 @@
+"""`Samples`: readings with the times they were made at, taken from whatever a source sends."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.errors import ConfigError, DataError
+from bfrb.study.device import STANDARD_GRAVITY_M_S2, Array, Device, Sensor
+from bfrb.study.recordings import NORM_TOLERANCE
+
+Bools = npt.NDArray[np.bool_]
+
+TIME = "time_s"
+"""Key of the samples' times."""
+
+UNITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "acc": {"m/s^2": 1.0, "g": STANDARD_GRAVITY_M_S2, "mg": STANDARD_GRAVITY_M_S2 / 1000},
+        "gyr": {"deg/s": 1.0, "rad/s": 180 / np.pi},
+    }
+)
+"""Units that a source may use, by sensor, with the factor to the device's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """`n` samples of one device in the order in which they came.
+
+    Parameters
+    ----------
+    time_s
+        (n,) times by the source's clock; NaN where the source gave none that can be read.
+    sensors
+        For every sensor of the device (n, *shape) readings in its unit and dtype, with its code for "not measured".
+    measured
+        (n, S) whether each sensor measured anything, in the order of the device's sensors.
+    impossible
+        (n,) whether a reading was taken away because the sensor cannot have given it.
+    """
+
+    time_s: npt.NDArray[np.float64]
+    sensors: Mapping[str, Array]
+    measured: Bools
+    impossible: Bools
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+    def take(self, rows: Any) -> Samples:
+        """Some of the samples, by a slice, an index array or a mask."""
+        sensors = {name: values[rows] for name, values in self.sensors.items()}
+        return Samples(self.time_s[rows], sensors, self.measured[rows], self.impossible[rows])
+
+    @staticmethod
+    def concat(parts: Sequence[Samples]) -> Samples:
+        """Several, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return Samples(
+            np.concatenate([part.time_s for part in parts]),
+            {name: np.concatenate([part.sensors[name] for part in parts]) for name in parts[0].sensors},
+            np.concatenate([part.measured for part in parts]),
+            np.concatenate([part.impossible for part in parts]),
+        )
+
+
+def check_units(units: Mapping[str, str], device: Device) -> dict[str, float]:
+    """Factors to the device's own units, by sensor.
+
+    Raises
+    ------
+    ConfigError
+        If a sensor has no choice of units, or not this one.
+    """
+    for sensor, unit in units.items():
+        if not device.has(sensor) or unit not in UNITS.get(sensor, {}):
+            known = "; ".join(f"{name}: {', '.join(found)}" for name, found in UNITS.items() if device.has(name))
+            raise ConfigError(f"no unit {unit!r} for the sensor {sensor!r}", remedy=f"choose among {known}")
+    return {sensor: UNITS[sensor][unit] for sensor, unit in units.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """What a source sent at once, in shape but not yet looked at: checking many samples together costs far less.
+
+    Parameters
+    ----------
+    time_s
+        (n,) times, NaN where none can be read; None if no times were sent.
+    given
+        (n, *shape) readings of the sensors that were sent, in the source's units.
+    rows
+        Their number, n.
+    """
+
+    time_s: npt.NDArray[np.float64] | None
+    given: dict[str, Array]
+    rows: int
+
+
+def take_sent(values: Mapping[str, Any], device: Device) -> Sent:
+    """What was sent, from plain values: `time_s` and the device's sensors by name, one sample or `n` of them.
+
+    Parameters
+    ----------
+    values
+        `time_s` of shape () or (n,), or no times at all; readings of shape `shape` or (n, *shape), flat or not, None or
+        NaN where nothing was measured. Sensors may be left out.
+
+    Raises
+    ------
+    DataError
+        If a name is no sensor, shapes do not fit together, or something is no number.
+    """
+    given: dict[str, Array] = {}
+    time_s, rows = None, None
+    for name, value in values.items():
+        if name == TIME:
+            array = time_s = _times(value)
+        elif device.has(name):
+            array = given[name] = _readings(device.sensor(name), value)
+        else:
+            raise DataError(
+                f"the device {device.name!r} has no sensor {name}",
+                remedy=f"send {TIME} and any of {', '.join(device.sensor_names)}",
+            )
+        if rows not in (None, len(array)):
+            raise DataError(
+                f"expected as many readings as times, got {len(array)} of {name} and {rows} before",
+                remedy="send one reading of every sensor for every time",
+            )
+        rows = len(array)
+    return Sent(time_s, given, rows or 0)
+
+
+def check_sent(sent: Sequence[Sent], device: Device, factors: Mapping[str, float]) -> Samples:
+    """Samples of what was sent; neighbours that hold the same sensors are checked together.
+
+    What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
+
+    Parameters
+    ----------
+    sent
+        At least one.
+    factors
+        What readings are multiplied by, by sensor.
+    """
+    parts = []
+    for _, alike in itertools.groupby(sent, key=_kind):
+        group = list(alike)
+        times = [np.full(part.rows, np.nan) if part.time_s is None else part.time_s for part in group]
+        given = {name: np.concatenate([part.given[name] for part in group]) for name in group[0].given}
+        parts.append(_checked(np.concatenate(times), given, device, factors))
+    return Samples.concat(parts)
+
+
+def _kind(sent: Sent) -> list[tuple[str, np.dtype[Any]]]:
+    return [(name, array.dtype) for name, array in sent.given.items()]
+
+
+def take_samples(values: Mapping[str, Any], device: Device, factors: Mapping[str, float]) -> Samples:
+    """Samples from plain values, see `take_sent` and `check_sent`.
+
+    Raises
+    ------
+    DataError
+        As `take_sent` does.
+
+    Examples
+    --------
+    >>> from bfrb.study.device import HELIOS
+    >>> samples = take_samples({"time_s": 0.1, "acc": [0, 0, 2], "thm": [30, 31, None, 29, 9e9]}, HELIOS, {"acc": 4})
+    >>> samples.sensors["acc"].tolist(), samples.sensors["thm"].tolist(), samples.impossible.tolist()
+    ([[0.0, 0.0, 8.0]], [[30.0, 31.0, nan, 29.0, nan]], [True])
+    """
+    return check_sent([take_sent(values, device)], device, factors)
+
+
+def _checked(
+    time_s: npt.NDArray[np.float64], given: Mapping[str, Array], device: Device, factors: Mapping[str, float]
+) -> Samples:
+    sensors, measured = {}, np.zeros((len(time_s), len(device.sensors)), dtype=bool)
+    impossible = np.zeros(len(time_s), dtype=bool)
+    for number, sensor in enumerate(device.sensors):
+        if sensor.name not in given:
+            sensors[sensor.name] = sensor.empty(len(time_s))
+            continue
+        readings, wrong = _possible(sensor, given[sensor.name], factors.get(sensor.name, 1.0))
+        sensors[sensor.name] = readings
+        impossible |= wrong
+        measured[:, number] = ~sensor.is_absent(readings).reshape(len(time_s), -1).all(axis=1)
+    return Samples(time_s, sensors, measured, impossible)
+
+
+def _times(value: Any) -> npt.NDArray[np.float64]:
+    times = np.atleast_1d(_numbers(TIME, value))
+    if times.ndim != 1:
+        raise DataError(f"expected one time for every sample, got times of shape {times.shape}", remedy="send a list")
+    return times.astype(np.float64)
+
+
+def _readings(sensor: Sensor, value: Any) -> Array:
+    """(n, *shape) readings as they were sent; flat lists of a sensor's channels will do."""
+    array = _numbers(sensor.name, value)
+    if array.shape[1:] == sensor.shape:
+        return array
+    flat = (len(sensor.columns),)
+    if array.shape in (sensor.shape, flat):
+        return array.reshape(1, *sensor.shape)
+    if array.shape[1:] == flat:
+        return array.reshape(-1, *sensor.shape)
+    raise DataError(
+        f"expected {sensor.name} of shape {sensor.shape}, or n of them, got {array.shape}",
+        remedy="send every channel of the sensor, null where nothing was measured",
+    )
+
+
+def _numbers(name: str, value: Any) -> Array:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return value
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(
+            f"expected numbers for {name}, got {str(value)[:60]!r}", remedy="send numbers or null"
+        ) from None
+
+
+def _possible(sensor: Sensor, values: Array, factor: float) -> tuple[Array, Bools]:
+    """(n, *shape) readings in the sensor's dtype, impossible ones taken away, and (n,) whether there were any."""
+    if values.dtype == sensor.dtype and factor == 1.0:
+        readings, missing = values, sensor.is_absent(values)
+        wrong: Bools = ~missing & ~((values >= sensor.low) & (values <= sensor.high))
+    else:
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = values.astype(np.float64) * factor
+        missing = np.isnan(scaled)
+        wrong = ~missing & ~((scaled >= sensor.low) & (scaled <= sensor.high))
+        readings = np.where(missing | wrong, sensor.absent, scaled).astype(sensor.dtype)
+    taken = wrong
+    if sensor.unit_norm:
+        off = _is_off(np.where(wrong, np.nan, readings))[:, None]
+        wrong = wrong | (off & ~missing.any(axis=1, keepdims=True))
+        taken = wrong | off
+    if taken.any():
+        readings = np.where(taken, np.asarray(sensor.absent, dtype=sensor.dtype), readings)
+    return readings, np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
+
+
+def _is_off(vectors: Array) -> Bools:
+    """(n,) Whether (n, C) vectors are not all known, or not of norm 1."""
+    norm = np.sqrt(np.square(vectors.astype(np.float64)).sum(axis=1))
+    return np.asarray(~(np.abs(norm - 1.0) <= NORM_TOLERANCE))

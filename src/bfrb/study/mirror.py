@@ -1,0 +1,61 @@
+"""How a device is worn: on the other wrist, or turned over; exact changes from one to the other.
+
+The symmetries themselves stand with every sensor of a `Device`; here they are applied to whole recordings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.study.recordings import Recordings
+
+Which = npt.NDArray[np.bool_]
+
+LEFT_HANDED = 0
+"""Value of the column `handedness` for a left-handed subject, who wears the device on the left wrist."""
+
+
+def mirror(recordings: Recordings, which: Which) -> Recordings:
+    """Recordings as if the chosen ones (R,) had been made on the other wrist, exact up to the heading."""
+    return _apply("left_hand", recordings, which)
+
+
+def turn_over(recordings: Recordings, which: Which) -> Recordings:
+    """Recordings as if the device had been worn turned by 180 degrees about its z axis in the chosen ones (R,)."""
+    return _apply("upside_down", recordings, which)
+
+
+def is_left_handed(recordings: Recordings) -> Which:
+    """(R,) Whether each recording's subject is known to be left-handed."""
+    if "handedness" not in recordings.table.columns:
+        return np.zeros(len(recordings), dtype=bool)
+    return (recordings.table["handedness"] == LEFT_HANDED).fill_null(value=False).to_numpy()
+
+
+def as_right_handed(recordings: Recordings) -> Recordings:
+    """Recordings with those of left-handed subjects mirrored, so that networks meet right hands only.
+
+    Subjects whose handedness is not known are taken for right-handed.
+    """
+    return mirror(recordings, is_left_handed(recordings))
+
+
+def _apply(symmetry: str, recordings: Recordings, which: Which) -> Recordings:
+    if not which.any():
+        return recordings
+    rows = np.repeat(which, recordings.lengths)
+    sensors = {}
+    for sensor in recordings.device.sensors:
+        values = recordings.sensors[sensor.name].copy()
+        changed = getattr(sensor, symmetry).apply(values[rows])
+        values[rows] = _positive_w(changed) if sensor.unit_norm else changed
+        sensors[sensor.name] = values
+    return replace(recordings, sensors=sensors)
+
+
+def _positive_w(quaternion: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(N, 4) The same rotations with w >= 0, as the device gives them."""
+    return np.where(quaternion[:, :1] < 0, -quaternion, quaternion)

@@ -1,0 +1,380 @@
+"""`Recordings`: many recordings of one device as a ragged, columnar batch, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from bfrb.errors import DataError
+from bfrb.study.device import Array, Device, Sensor
+
+UNKNOWN = -1
+"""Code of a row whose annotation is not known."""
+
+NORM_TOLERANCE = 0.01
+"""Largest deviation from norm 1 of a reading that has to be a unit vector."""
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """(N,) A label for every row, as codes into a list of names.
+
+    Parameters
+    ----------
+    codes
+        (N,) `int8` indices into `names`; `UNKNOWN` where nothing is known.
+    names
+        The names.
+    """
+
+    codes: npt.NDArray[np.int8]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        codes = np.ascontiguousarray(self.codes, dtype=np.int8).view()
+        if codes.ndim != 1 or (codes.size and (codes.min() < UNKNOWN or codes.max() >= len(self.names))):
+            raise DataError(
+                f"expected one-dimensional codes from -1 to {len(self.names) - 1}, got shape {codes.shape}",
+                remedy="encode the annotation against its list of names",
+            )
+        codes.setflags(write=False)
+        object.__setattr__(self, "codes", codes)
+
+    def take(self, rows: Any) -> Annotation:
+        """The annotation of some rows (an index array or a slice)."""
+        return Annotation(self.codes[rows], self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """A ragged batch of recordings of one device: `N` rows in `R` recordings.
+
+    Recording `r` is rows `offsets[r]` to `offsets[r + 1]`, the end not included. All arrays are contiguous and
+    read-only, so a slice of recordings is a view. What can be checked is checked here, once; code that is given a
+    `Recordings` checks nothing again.
+
+    Parameters
+    ----------
+    device
+        The device; its sensors are the keys of `sensors`.
+    sensors
+        For every sensor of the device an (N, *shape) array of its dtype, in its unit, with its code for "not
+        measured" (`Sensor.absent`). A sensor left out is filled with that code.
+    offsets
+        (R + 1,) first row of every recording, and N.
+    table
+        One row per recording: `id` and `subject` (strings without nulls; ids unique), and any of `gesture`,
+        `orientation`, `handedness`, `age` ...
+    annotations
+        Labels of single rows, such as `phase` and `behavior`.
+    simulated
+        Whether the values come from a simulator. Results on them must say so.
+
+    Raises
+    ------
+    DataError
+        If shapes, types, offsets, ids or values do not fit together or are physically impossible.
+
+    Examples
+    --------
+    >>> import numpy as np, polars as pl
+    >>> from bfrb.study.device import HELIOS
+    >>> still = np.tile(np.float32([0, 0, 9.81]), (5, 1))
+    >>> table = pl.DataFrame({"id": ["a", "b"], "subject": ["s", "s"]})
+    >>> recordings = Recordings(HELIOS, {"acc": still}, np.array([0, 2, 5]), table)
+    >>> len(recordings), recordings[1].sensors["acc"].shape, recordings.has("thm").tolist()
+    (2, (3, 3), [False, False])
+    """
+
+    device: Device
+    sensors: Mapping[str, Array]
+    offsets: npt.NDArray[np.int64]
+    table: pl.DataFrame
+    annotations: Mapping[str, Annotation] = field(default_factory=dict)
+    simulated: bool = False
+
+    def __post_init__(self) -> None:
+        offsets = _checked_offsets(self.offsets)
+        rows = int(offsets[-1])
+        _check_table(self.table, len(offsets) - 1)
+        unknown = set(self.sensors) - set(self.device.sensor_names)
+        if unknown:
+            raise DataError(
+                f"the device {self.device.name!r} has no sensor {', '.join(sorted(unknown))}",
+                remedy=f"its sensors are {', '.join(self.device.sensor_names)}",
+            )
+        sensors = {
+            sensor.name: _checked_sensor(sensor, self.sensors.get(sensor.name), rows) for sensor in self.device.sensors
+        }
+        for name, annotation in self.annotations.items():
+            if len(annotation.codes) != rows:
+                raise DataError(
+                    f"expected {rows} codes in the annotation {name!r}, got {len(annotation.codes)}",
+                    remedy="annotate every row, with -1 where nothing is known",
+                )
+        object.__setattr__(self, "offsets", offsets)
+        object.__setattr__(self, "sensors", MappingProxyType(sensors))
+        object.__setattr__(self, "annotations", MappingProxyType(dict(self.annotations)))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of all recordings together."""
+        return int(self.offsets[-1])
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(R,) Rows per recording."""
+        return np.diff(self.offsets)
+
+    @property
+    def ids(self) -> list[str]:
+        """(R,) Recording ids."""
+        return self.table["id"].to_list()
+
+    @property
+    def subjects(self) -> npt.NDArray[np.object_]:
+        """(R,) Subject ids."""
+        return np.array(self.table["subject"].to_list(), dtype=object)
+
+    @property
+    def gestures(self) -> list[str | None] | None:
+        """(R,) Gesture labels, or None where the recordings carry none."""
+        if "gesture" not in self.table.columns or self.table["gesture"].is_null().all():
+            return None
+        return self.table["gesture"].to_list()
+
+    def has(self, sensor: str) -> npt.NDArray[np.bool_]:
+        """(R,) Whether the sensor measured anything in each recording."""
+        spec = self.device.sensor(sensor)
+        measured = ~spec.is_absent(self.sensors[sensor]).reshape(self.n_rows, -1).all(axis=1)
+        return np.logical_or.reduceat(measured, self.offsets[:-1]) if len(self) else np.zeros(0, dtype=bool)
+
+    def __getitem__(self, which: int | slice | Sequence[int] | npt.NDArray[Any]) -> Recordings:
+        """Some of the recordings; a number or a plain slice gives a view, an index array or a mask a copy."""
+        if isinstance(which, int | np.integer):
+            start = int(which) + len(self) * (which < 0)
+            if not 0 <= start < len(self):
+                raise IndexError(f"recording {which} of {len(self)}")
+            which = slice(start, start + 1)
+        if isinstance(which, slice) and which.step in (None, 1):
+            start, stop, _ = which.indices(len(self))
+            return self._view(start, max(start, stop))
+        index = np.arange(len(self))[which]
+        return self._gather(self.offsets[index], self.lengths[index], self.table[index])
+
+    def _view(self, start: int, stop: int) -> Recordings:
+        rows = slice(int(self.offsets[start]), int(self.offsets[stop]))
+        return _unchecked(
+            self,
+            sensors={name: values[rows] for name, values in self.sensors.items()},
+            offsets=self.offsets[start : stop + 1] - self.offsets[start],
+            table=self.table[start:stop],
+            annotations={name: annotation.take(rows) for name, annotation in self.annotations.items()},
+        )
+
+    def _gather(self, starts: Array, lengths: Array, table: pl.DataFrame) -> Recordings:
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return _unchecked(
+            self,
+            sensors={name: values[rows] for name, values in self.sensors.items()},
+            offsets=offsets,
+            table=table,
+            annotations={name: annotation.take(rows) for name, annotation in self.annotations.items()},
+        )
+
+    def without(self, *sensors: str) -> Recordings:
+        """The same recordings as if the named sensors had measured nothing."""
+        kept = {name: values for name, values in self.sensors.items() if name not in sensors}
+        removed = {name: self.device.sensor(name).empty(self.n_rows) for name in sensors}
+        ordered = {name: (kept | removed)[name] for name in self.device.sensor_names}
+        return _unchecked(self, sensors=ordered)
+
+    def with_table(self, table: pl.DataFrame) -> Recordings:
+        """The same rows with another table (same recordings, same order)."""
+        _check_table(table, len(self))
+        return _unchecked(self, table=table)
+
+    def batches(self, max_rows: int) -> Iterator[Recordings]:
+        """Views of at most `max_rows` rows each, or of one recording that has more."""
+        start = 0
+        while start < len(self):
+            limit = self.offsets[start] + max_rows
+            stop = max(start + 1, int(np.searchsorted(self.offsets, limit, side="right")) - 1)
+            yield self[start:stop]
+            start = stop
+
+    def windows(self, length: int, step: int) -> Recordings:
+        """Cut every recording into windows of `length` rows, `step` rows apart.
+
+        Recordings shorter than `length` give no window, and neither does the rest at a recording's end. Ids become
+        `<id>@<first row>`; the table keeps its other columns.
+
+        Raises
+        ------
+        DataError
+            If `length` or `step` is not positive, or no recording is long enough.
+        """
+        if length < 1 or step < 1:
+            raise DataError(
+                f"expected windows of at least one row, got length {length}, step {step}", remedy="raise them"
+            )
+        counts = np.maximum(0, (self.lengths - length) // step + 1)
+        if counts.sum() == 0:
+            raise DataError(
+                f"no recording has the {length} rows of a window; the longest has {self.lengths.max(initial=0)}",
+                remedy="choose shorter windows",
+            )
+        source = np.repeat(np.arange(len(self)), counts)
+        first = (np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)) * step
+        table = self.table[source].with_columns(
+            id=pl.concat_str([pl.col("id"), pl.Series(first).cast(pl.String)], separator="@")
+        )
+        return self._gather(self.offsets[source] + first, np.full(len(source), length), table)
+
+    @staticmethod
+    def concat(parts: Sequence[Recordings]) -> Recordings:
+        """One batch of several; columns of the table that some parts lack become null there.
+
+        Raises
+        ------
+        DataError
+            If there is no part, the devices differ, or an id comes twice.
+        """
+        if not parts:
+            raise DataError("expected recordings, got none", remedy="check the source: it holds no rows")
+        if len(parts) == 1:
+            return parts[0]
+        if len({part.device.name for part in parts}) > 1:
+            raise DataError("recordings of different devices cannot be joined", remedy="keep one batch per device")
+        table = pl.concat([part.table for part in parts], how="diagonal_relaxed")
+        _check_table(table, sum(len(part) for part in parts))
+        shared = set.intersection(*(set(part.annotations) for part in parts))
+        first = parts[0]
+        return _unchecked(
+            first,
+            sensors={name: np.concatenate([part.sensors[name] for part in parts]) for name in first.sensors},
+            offsets=np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]),
+            table=table,
+            annotations={
+                name: Annotation(
+                    np.concatenate([part.annotations[name].codes for part in parts]), first.annotations[name].names
+                )
+                for name in first.annotations
+                if name in shared
+            },
+            simulated=any(part.simulated for part in parts),
+        )
+
+
+def _unchecked(original: Recordings, **changes: Any) -> Recordings:
+    """A copy with changed fields whose values are known to be right: they come from checked recordings."""
+    result = object.__new__(Recordings)
+    for name in original.__dataclass_fields__:
+        value = changes.get(name, getattr(original, name))
+        if name in ("sensors", "annotations"):
+            value = MappingProxyType(dict(value))
+        object.__setattr__(result, name, value)
+    for values in (*result.sensors.values(), result.offsets):
+        values.setflags(write=False)
+    return result
+
+
+def _checked_offsets(offsets: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    array = np.array(offsets, dtype=np.int64)
+    if array.ndim != 1 or not array.size or array[0] != 0 or (np.diff(array) < 1).any():
+        raise DataError(
+            f"expected offsets that begin with 0 and grow, got {array[:5].tolist()} ...",
+            remedy="leave out recordings without rows",
+        )
+    array.setflags(write=False)
+    return array
+
+
+def _check_table(table: pl.DataFrame, recordings: int) -> None:
+    if table.height != recordings or not {"id", "subject"} <= set(table.columns):
+        raise DataError(
+            f"expected a table of {recordings} recordings with the columns id and subject, "
+            f"got {table.height} rows and {table.columns[:8]}",
+            remedy="give one row per recording, in the order of the offsets",
+        )
+    for column in ("id", "subject"):
+        if table[column].dtype != pl.String or table[column].null_count():
+            raise DataError(
+                f"expected a string for every recording's {column}, got {table[column].dtype} with "
+                f"{table[column].null_count()} nulls",
+                remedy=f"fill the column {column}",
+            )
+    if table["id"].n_unique() != table.height:
+        twice = table["id"].filter(table["id"].is_duplicated()).unique().sort().to_list()
+        raise DataError(
+            f"expected unique recording ids, found {len(twice)} used more than once, such as {twice[0]!r}",
+            remedy="keep one recording of each id; a file may have been appended to itself",
+        )
+
+
+def _checked_sensor(sensor: Sensor, values: Array | None, rows: int) -> Array:
+    array = sensor.empty(rows) if values is None else np.ascontiguousarray(values, dtype=sensor.dtype).view()
+    if array.shape != (rows, *sensor.shape):
+        raise DataError(
+            f"expected {sensor.name} of shape {(rows, *sensor.shape)}, got {array.shape}",
+            remedy="give one reading per row",
+        )
+    impossible = find_impossible(sensor, array)
+    if impossible is not None:
+        row, value, count = impossible
+        raise DataError(
+            f"expected {sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}, found {value:g} "
+            f"in row {row} (and {count - 1} more)",
+            remedy="the source is damaged there: repair it, or mark these readings as missing",
+        )
+    if sensor.unit_norm:
+        _check_norms(sensor, array)
+    array.setflags(write=False)
+    return array
+
+
+def _check_norms(sensor: Sensor, values: Array) -> None:
+    wrong = np.flatnonzero(np.abs(np.linalg.norm(values, axis=1) - 1.0) > NORM_TOLERANCE)
+    if len(wrong):
+        raise DataError(
+            f"expected {sensor.name} of norm 1, found norm {np.linalg.norm(values[wrong[0]]):g} in row {wrong[0]} "
+            f"(and {len(wrong) - 1} more)",
+            remedy="the source is damaged there: repair it, or mark these readings as missing",
+        )
+
+
+def find_impossible(sensor: Sensor, values: Array) -> tuple[int, float, int] | None:
+    """First row, value and number of readings that the sensor cannot have given; None if there are none.
+
+    Parameters
+    ----------
+    values
+        (N, *shape) readings in the sensor's unit, NaN or its code where nothing was measured.
+    """
+    # Minimum and maximum ignore "not measured" for both kinds, and need no mask the size of the data.
+    if not values.size or _within(sensor, values):
+        return None
+    wrong = ~sensor.is_absent(values) & ((values < sensor.low) | (values > sensor.high))
+    where = np.argwhere(wrong)
+    return (int(where[0][0]), float(values[tuple(where[0])]), len(where)) if len(where) else None
+
+
+def _within(sensor: Sensor, values: Array) -> bool:
+    if sensor.no_response_code is None:
+        return not (np.fmin.reduce(values, axis=None) < sensor.low or np.fmax.reduce(values, axis=None) > sensor.high)
+    if values.max() > sensor.high:
+        return False
+    low = values.min()
+    if low == sensor.absent:  # the lowest number there is
+        return bool(np.count_nonzero(values < sensor.low) == np.count_nonzero(values == sensor.absent))
+    return bool(low >= sensor.low)

@@ -1,0 +1,182 @@
+"""Compare variants of a training run: the same recordings, the same folds, differences paired over subjects."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bfrb.errors import ConfigError
+from bfrb.metrics import bootstrap_difference, bootstrap_interval, competition_score
+from bfrb.predict.bundle import FOLDS, OUT_OF_FOLD, Bundle
+from bfrb.predict.evaluation import Answers, answers_by_scenario
+from bfrb.read.sources import HeldSource, Source
+from bfrb.read.tables import read_table
+from bfrb.study.folds import Folds
+from bfrb.study.recordings import Recordings
+from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, labelled
+from bfrb.train.run import RunSpec, read_run_spec
+from bfrb.train.variants import CompareSpec
+from bfrb.train.workspace import write_whole
+
+logger = logging.getLogger(__name__)
+
+RESULTS = "comparison.json"
+BOOTSTRAP_SEED = 0
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """How to compare, without effect on the result.
+
+    Parameters
+    ----------
+    run
+        How every variant is trained.
+    on_variant
+        Called with the name of every variant that begins.
+    """
+
+    run: RunOptions = field(default_factory=RunOptions)
+    on_variant: Callable[[str], None] = lambda _: None
+
+
+def compare(
+    source: Source, spec: CompareSpec, out: Path, *, folds: Folds | None = None, options: CompareOptions | None = None
+) -> dict[str, Any]:
+    """Train all variants on the same folds; what is done already is not done again.
+
+    Parameters
+    ----------
+    source
+        Labelled recordings.
+    spec
+        The variants.
+    out
+        A folder: `folds.csv`, one bundle per variant, and the results in `comparison.json`.
+    folds
+        Folds to use instead of those the reference would draw.
+
+    Returns
+    -------
+    dict
+        For every variant and scenario the score and, but for the reference, how far it is above the reference's, with
+        95 % intervals over resampled subjects.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a comparison of other recordings or folds, or a variant of another spec.
+    """
+    options = options or CompareOptions()
+    recordings = source.read()
+    folds = _settle(out, recordings, spec, folds)
+    answers: dict[str, dict[str, Answers]] = {}
+    judged: dict[str, dict[str, Any]] = {}
+    for name, variant in spec.variants.items():
+        options.on_variant(name)
+        shown = HeldSource(recordings.without(*variant.without), source.describe())
+        run = replace(options.run, templates=out / "templates")
+        bundle = _trained(shown, spec.run(name), out / name, folds, run)
+        answers[name] = answers_by_scenario(read_table(bundle.file(OUT_OF_FOLD)), bundle.label_set)
+        known = answers if name == spec.compared_with else {name: answers[name]}
+        judged |= {other: _judge_variant(other, answers, spec, bundle) for other in known}
+        results = _describe(recordings, judged, spec, bundle)
+        _write_json(out / RESULTS, results)
+    return results
+
+
+def _judge_variant(
+    name: str, answers: dict[str, dict[str, Answers]], spec: CompareSpec, bundle: Bundle
+) -> dict[str, Any]:
+    """Scores of one variant; differences to the reference where that is known already."""
+    reference = answers.get(spec.compared_with)
+    base = None if name == spec.compared_with or reference is None else reference
+    scenarios = {
+        scenario: _judge(answer, None if base is None else base[scenario], bundle)
+        for scenario, answer in answers[name].items()
+    }
+    changes = spec.variants[name].model_dump(mode="json", exclude_defaults=True)
+    return {"changes": changes, "scenarios": scenarios}
+
+
+def _describe(
+    recordings: Recordings, variants: dict[str, dict[str, Any]], spec: CompareSpec, bundle: Bundle
+) -> dict[str, Any]:
+    """The results so far, as plain values for JSON."""
+    table = read_table(bundle.file(OUT_OF_FOLD))
+    return {
+        "simulated": recordings.simulated,
+        "source": str(bundle.manifest.provenance["source"]),
+        "recordings": table["id"].n_unique(),
+        "subjects": table["subject"].n_unique(),
+        "preset": spec.preset,
+        "changes": list(spec.changes),
+        "reference": spec.compared_with,
+        "variants": variants,
+    }
+
+
+def _judge(answers: Answers, reference: Answers | None, bundle: Bundle) -> dict[str, Any]:
+    subjects, labels = answers.subjects or (), bundle.label_set
+    score = competition_score(answers.truth, answers.prediction, labels).score
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    interval = bootstrap_interval(answers.truth, answers.prediction, subjects, rng, labels, RESAMPLES)
+    found: dict[str, Any] = {"score": score, "interval": list(interval)}
+    if reference is not None:
+        if not np.array_equal(answers.truth, reference.truth) or answers.subjects != reference.subjects:
+            raise ConfigError(
+                "the variants answer different recordings", remedy="compare variants that cut recordings alike"
+            )
+        pair = (answers.prediction, reference.prediction)
+        rng = np.random.default_rng(BOOTSTRAP_SEED)
+        found["difference"] = score - competition_score(reference.truth, reference.prediction, labels).score
+        found["difference_interval"] = list(bootstrap_difference(answers.truth, pair, subjects, rng, labels, RESAMPLES))
+    return found
+
+
+def _trained(source: HeldSource, spec: RunSpec, place: Path, folds: Folds, options: RunOptions) -> Bundle:
+    """The bundle of a variant, trained now or earlier."""
+    if not place.exists():
+        cross_validate(source, spec, place, folds=folds, options=options)
+    bundle = Bundle.open(place)
+    if read_run_spec(bundle) != spec or Folds.read(bundle.file(FOLDS)).fold_of != folds.fold_of:
+        raise ConfigError(f"{place} was trained with another spec or other folds", remedy="choose another output")
+    return bundle
+
+
+def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds | None) -> Folds:
+    """The folds of all variants, once it is sure that the folder is about these recordings and folds."""
+    out.mkdir(parents=True, exist_ok=True)
+    run = spec.run(spec.compared_with)
+    folds = folds or draw_folds(labelled(recordings, run), run)
+    settled = {"recordings": hash_recordings(recordings), "folds": dict(sorted(folds.fold_of.items()))}
+    path = out / "settled.json"
+    if not path.exists():
+        folds.write(out / FOLDS)
+        _write_json(path, settled)
+    elif json.loads(path.read_text(encoding="utf-8")) != settled:
+        raise ConfigError(f"{out} compares other recordings, or on other folds", remedy="choose another output")
+    return folds
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, lambda place: place.write_text(text, encoding="utf-8"))
+
+
+def hash_recordings(recordings: Recordings) -> str:
+    """Hash of what the recordings are: every reading, and every label of theirs."""
+    digest = hashlib.blake2b(digest_size=16)
+    for values in (*recordings.sensors.values(), recordings.offsets):
+        digest.update(values.data)
+    for names in (recordings.ids, recordings.subjects.tolist(), recordings.gestures or []):
+        digest.update(repr(names).encode())
+    return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""Steps of the weights: the optimiser, its learning rate over time, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bfrb.networks.registry import Network
+from bfrb.train.spec import TrainingSpec
+
+
+def make_optimizer(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
+    """Adam with L2 in the gradient, where `weight_decay * w^2` in the loss is `2 * weight_decay * w`; or AdamW.
+
+    Raises
+    ------
+    TypeError
+        If the network does not say which weights decay.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"{type(network).__name__} does not say which weights decay")
+    decayed = network.decayed()
+    known = {id(parameter) for parameter in decayed}
+    rest = [value for value in network.parameters() if id(value) not in known]
+    decay = 2.0 * spec.weight_decay if spec.optimizer == "adam" else spec.weight_decay
+    groups = [{"params": decayed, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+    kind = torch.optim.Adam if spec.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=spec.learning_rate, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, spec: TrainingSpec, epochs: float) -> None:
+    """Give the optimiser the learning rate that is due when so many epochs are done."""
+    for group in optimizer.param_groups:
+        group["lr"] = spec.learning_rate * rate_factor(spec, epochs)
+
+
+def rate_factor(spec: TrainingSpec, epochs: float) -> float:
+    """Share of the full learning rate after so many epochs: a straight rise, then constant or half a cosine.
+
+    Examples
+    --------
+    >>> spec = TrainingSpec(epochs=10, warmup_epochs=2, schedule="cosine")
+    >>> [round(rate_factor(spec, epochs), 2) for epochs in (0.5, 2, 6, 10)]
+    [0.25, 1.0, 0.5, 0.0]
+    """
+    if epochs < spec.warmup_epochs:
+        return epochs / spec.warmup_epochs
+    if spec.schedule == "constant":
+        return 1.0
+    done = (epochs - spec.warmup_epochs) / max(spec.epochs - spec.warmup_epochs, 1e-9)
+    return 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+
+
+class AveragedNetwork:
+    """A network whose weights are the moving average of another one's, batch statistics included.
+
+    After n steps the share that is kept is at most (1 + n) / (10 + n), so that the first weights are soon forgotten.
+
+    Parameters
+    ----------
+    network
+        The network that is trained.
+    decay
+        Share of the average that every step keeps; 0 makes this the trained network itself.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.trained = network
+        self.decay = decay
+        self.network = copy.deepcopy(network) if decay else network
+        self.steps = 0
+
+    def step(self) -> None:
+        """Take the weights after a step of the optimiser into the average."""
+        if not self.decay:
+            return
+        keep = min(self.decay, (1.0 + self.steps) / (10.0 + self.steps))
+        self.steps += 1
+        with torch.no_grad():
+            for mean, value in zip(self._values(self.network), self._values(self.trained), strict=True):
+                mean.lerp_(value, 1.0 - keep)
+
+    @staticmethod
+    def _values(network: nn.Module) -> list[Tensor]:
+        return [value for value in network.state_dict().values() if value.is_floating_point()]
+
+    def state(self) -> dict[str, object]:
+        """What `load` needs to go on; nothing without an average."""
+        return {"steps": self.steps, "weights": self.network.state_dict()} if self.decay else {}
+
+    def load(self, state: Mapping[str, object]) -> None:
+        """Go on from a `state`."""
+        if self.decay:
+            self.steps = int(str(state["steps"]))
+            weights = state["weights"]
+            if not isinstance(weights, Mapping):
+                raise TypeError(f"expected weights, got {type(weights).__name__}")
+            self.network.load_state_dict(weights)

@@ -1,0 +1,118 @@
+"""How networks are trained: variation of recordings, augmentation of batches, and the training itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bfrb.spec import Count, Positive, Share, Spec
+
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+class VariationSpec(Spec):
+    """How training recordings are varied anew for every epoch, in physical units; 0 leaves them as they are.
+
+    The variations are applied in the order in which they stand here.
+    """
+
+    stretch_time: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Natural logarithm of the largest factor by which a recording is slowed down or sped up."""
+    crop: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    """Largest share of a recording that is missing, some of it at the start, the rest at the end."""
+    shift: Annotated[float, Field(ge=0.0, le=60.0)] = 0.0
+    """Largest number of seconds by which a recording starts later, or earlier with the wrist held still."""
+    tilt_device: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
+    """Spread, in degrees, of the angle by which the device is turned on the wrist."""
+    change_wrist: Share = 0.0
+    """Chance that a recording is mirrored, as if made on the other wrist."""
+    turn_heading: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    """Largest change, in degrees, of the compass direction a recording is made in."""
+    shake_acc: Annotated[float, Field(ge=0.0, le=20.0)] = 0.0
+    """Standard deviation, in m/s^2, of noise on the accelerometer."""
+    shake_gyr: Annotated[float, Field(ge=0.0, le=200.0)] = 0.0
+    """Standard deviation, in degrees per second, of noise on the gyroscope."""
+    shake_quaternion: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
+    """Standard deviation, in degrees, of noise on the orientation, about every axis."""
+    warm_skin: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Standard deviation, in degrees Celsius, of a change of all thermopiles that lasts for a recording."""
+    blur_thm: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Standard deviation, in degrees Celsius, of noise on every thermopile."""
+    blur_tof: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    """Standard deviation, in sensor steps, of noise on every pixel that sees something."""
+    lose_pixels: Share = 0.0
+    """Chance that a pixel of a time-of-flight image sees nothing."""
+    lose_piece: Share = 0.0
+    """Chance that one of the thermopiles, or one of the time-of-flight sensors, measures nothing."""
+    lose_site: Share = 0.0
+    """Chance that one of the places with a thermopile and a time-of-flight sensor measures nothing."""
+    lose_thm: Share = 0.0
+    """Chance that no thermopile measures anything."""
+    lose_tof: Share = 0.0
+    """Chance that no time-of-flight sensor measures anything."""
+    lose_proximity: Share = 0.0
+    """Chance that neither thermopiles nor time-of-flight sensors measure anything."""
+    lose_quaternion: Share = 0.0
+    """Chance that there is no orientation."""
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether any strength is above 0."""
+        return any(self.model_dump().values())
+
+
+class AuxiliarySpec(Spec):
+    """Weights of the losses for what else is known of a training recording; 0 leaves it out.
+
+    They count only for networks that answer them, and for recordings on which the label is known.
+    """
+
+    orientation: NotNegative = 0.0
+    """Posture of the body, one per recording."""
+    phase: NotNegative = 0.0
+    """On the way to the gesture, or in it; row by row."""
+    behavior: NotNegative = 0.0
+    """What the hand does; row by row."""
+
+
+class TrainingSpec(Spec):
+    """How a network is trained; the defaults are the published ones."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 5e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: NotNegative = 0.0
+    """Over so many epochs the learning rate rises from 0, before the schedule begins."""
+    weight_decay: NotNegative = 3e-3
+    """With `adam`, L2: this times the sum of squares of the decayed weights is added to the loss, as Keras does. With
+    `adamw`, every step shrinks the decayed weights by this times the learning rate."""
+    clip_norm: NotNegative = 0.0
+    """Gradients with a larger norm are scaled down to it; 0 does not clip."""
+    ema_decay: Share = 0.0
+    """Weights are averaged over steps, each step keeping this share of the average; the average is what is scored and
+    exported. 0 takes the weights as they are."""
+    mixed_precision: bool = False
+    """Whether a graphics card computes in bfloat16 where that is safe; the processor always computes in float32."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    bucket_batches: Count = 8
+    """Recordings are sorted by length within random groups of this many batches, so that less is padding."""
+    mixup_alpha: NotNegative = 0.4
+    mixup_at: Literal["start", "gesture"] = "start"
+    """What MixUp lays upon each other: the first rows, or the first rows of the gestures where they are known."""
+    cutmix_alpha: NotNegative = 0.0
+    """With MixUp too, a coin decides for every batch which of the two is done."""
+    label_smoothing: Share = 0.1
+    heads_loss: NotNegative = 0.5
+    """Weight of the class loss of every further head that a network has."""
+    auxiliary: AuxiliarySpec = AuxiliarySpec()
+    class_weights: bool = True
+    epochs: Count = 160
+    patience: Count = 40
+    stopping: Literal["inner", "held_out_fold", "last_epoch"] = "inner"
+    """Whose competition score chooses the epoch: `inner`, subjects set apart from the training subjects;
+    `held_out_fold`, the fold that is judged, as published notebooks do (its score is then too good); `last_epoch`,
+    nobody's."""
+    inner_share: Annotated[float, Field(gt=0.0, le=0.5)] = 0.12
+    """About this share of the training subjects is set apart for `stopping = "inner"`."""
+    variation: VariationSpec = VariationSpec()

@@ -1,0 +1,239 @@
+"""The training loop: examples and a spec in, weights and history out; resumes where it was stopped."""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from bfrb.metrics import competition_score
+from bfrb.networks.registry import Output
+from bfrb.networks.specs import NetworkSpec
+from bfrb.study.labels import LabelSet
+from bfrb.train.augment import lose_proximity, mix
+from bfrb.train.batches import Examples, draw_batches
+from bfrb.train.losses import class_weights, compute_loss
+from bfrb.train.optimizer import AveragedNetwork, make_optimizer, set_learning_rate
+from bfrb.train.spec import TrainingSpec
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave.
+
+    Parameters
+    ----------
+    epoch
+        Its number, from 0.
+    loss
+        Mean training loss, weight decay not included.
+    score
+        Competition score on the stopping examples; None without them.
+    seconds
+        How long it took.
+    """
+
+    epoch: int
+    loss: float
+    score: float | None
+    seconds: float
+
+
+@dataclass
+class Progress:
+    """State of a training between two epochs: all that is needed to go on."""
+
+    history: list[Epoch] = field(default_factory=list)
+    best: Weights | None = None
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch with the highest score; the newest one where nothing is scored."""
+        scores = [-math.inf if epoch.score is None else epoch.score for epoch in self.history]
+        if not scores or max(scores) == -math.inf:
+            return len(scores) - 1
+        return scores.index(max(scores))
+
+    def is_finished(self, spec: TrainingSpec) -> bool:
+        """Whether all epochs are done, or the score has not risen for the patience."""
+        waited = len(self.history) - 1 - self.best_epoch
+        return len(self.history) >= spec.epochs or waited >= spec.patience
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: what to learn from, and what decides when to stop.
+
+    Parameters
+    ----------
+    training, network
+        Specs.
+    draw
+        What to learn from in an epoch, given its random numbers: the same examples every time, or varied ones.
+    stopping
+        Whose score chooses the epoch; None takes the last.
+    label_set
+        The classes.
+    seed
+        Every random number of the training is drawn from this and the epoch's number.
+    """
+
+    training: TrainingSpec
+    network: NetworkSpec
+    draw: Callable[[np.random.Generator], Examples]
+    stopping: Examples | None
+    label_set: LabelSet
+    seed: tuple[int, ...]
+
+
+def train(
+    network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = lambda _: None
+) -> tuple[Weights, list[Epoch]]:
+    """Train a network; at most the running epoch is lost when the process dies.
+
+    Parameters
+    ----------
+    network
+        Module to train, on the compute device of the examples. Its initial weights must follow from the task's seed.
+    checkpoint
+        File written after every epoch and read at the start. A finished training returns from it at once.
+    on_epoch
+        Called after every epoch with the whole history.
+
+    Returns
+    -------
+    weights, history
+        State of the best epoch, and one record per epoch.
+    """
+    engine = Engine(network, task.training)
+    progress = engine.load(checkpoint) if checkpoint.exists() else Progress()
+    while not progress.is_finished(task.training):
+        number = len(progress.history)
+        epoch = _run_epoch(engine, task, number)
+        progress.history.append(epoch)
+        if progress.best_epoch == number:
+            progress.best = {
+                name: value.detach().cpu().clone() for name, value in engine.answering.state_dict().items()
+            }
+        engine.save(checkpoint, progress)
+        on_epoch(progress.history)
+    if progress.best is None:
+        raise RuntimeError(f"{checkpoint} holds no weights")
+    return progress.best, progress.history
+
+
+class Engine:
+    """A network with all that changes its weights.
+
+    Parameters
+    ----------
+    network
+        The network that is trained.
+    spec
+        How.
+    """
+
+    def __init__(self, network: nn.Module, spec: TrainingSpec) -> None:
+        self.network = network
+        self.spec = spec
+        self.optimizer = make_optimizer(network, spec)
+        self.average = AveragedNetwork(network, spec.ema_decay)
+
+    @property
+    def answering(self) -> nn.Module:
+        """The network that is scored and exported: the averaged one, where weights are averaged."""
+        return self.average.network
+
+    def step(self, loss: Tensor, epochs: float) -> None:
+        """Change the weights after so many epochs."""
+        set_learning_rate(self.optimizer, self.spec, epochs)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.spec.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip_norm)
+        self.optimizer.step()
+        self.average.step()
+
+    def save(self, path: Path, progress: Progress) -> None:
+        """Write all that is needed to go on, whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state(),
+            "history": [asdict(epoch) for epoch in progress.history],
+            "best": progress.best,
+        }
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> Progress:
+        """Go on from what `save` wrote."""
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.load(state["average"])
+        return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
+
+
+def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
+    started = perf_counter()
+    rng = np.random.default_rng([*task.seed, number])
+    torch.manual_seed(int(rng.integers(2**62)))
+    spec, examples = task.training, task.draw(rng)
+    batches = list(draw_batches(examples.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
+    weights = class_weights(examples.targets) if spec.class_weights else None
+    device = examples.lengths.device
+    engine.network.train()
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    for step, index in enumerate(batches):
+        batch = lose_proximity(examples.take(index), task.network.lose_proximity, rng)
+        batch = mix(batch, spec, rng)
+        with _precision(device, spec):
+            output: Output = engine.network(batch.inputs, batch.lengths)
+        loss = compute_loss(output, batch, spec, task.network, weights)
+        engine.step(loss, number + step / len(batches))
+        total += loss.detach() * len(index)
+    score = None if task.stopping is None else score_examples(engine.answering, task.stopping, task.label_set)
+    return Epoch(number, float(total) / len(examples), score, perf_counter() - started)
+
+
+def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
+    """bfloat16 on a graphics card where the spec asks for it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=spec.mixed_precision and device.type == "cuda")
+
+
+def predict_examples(network: nn.Module, examples: Examples, batch_size: int = 256) -> npt.NDArray[np.float64]:
+    """(B, K) class probabilities."""
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(examples), batch_size):
+            batch = examples.take(np.arange(first, min(first + batch_size, len(examples))))
+            output: Output = network(batch.inputs, batch.lengths)
+            parts.append(torch.softmax(output.logits.to(torch.float64), dim=1).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def score_examples(network: nn.Module, examples: Examples, label_set: LabelSet) -> float:
+    """Competition score of the most probable classes."""
+    truth = label_set.decode(examples.targets.argmax(dim=1).cpu().numpy())
+    prediction = label_set.decode(predict_examples(network, examples).argmax(axis=1))
+    return competition_score(truth, prediction, label_set).score
+
+
+def member_seed(seed: int, network: str, fold: int, repeat: int = 0) -> tuple[int, ...]:
+    """Numbers that tell the random streams of an ensemble's members apart, whatever order they are trained in."""
+    return seed, zlib.crc32(network.encode()), fold, *([repeat] if repeat else [])

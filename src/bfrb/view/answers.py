@@ -1,0 +1,151 @@
+"""What a bundle answers for one recording: as a whole, and as time goes on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from bfrb.predict.out_of_fold import read_fold_of
+from bfrb.predict.predictions import Predictions
+from bfrb.predict.predictor import Predictor
+from bfrb.read.tables import make_table
+from bfrb.stream.events import Answers, EventRule
+from bfrb.stream.feed import Wearer
+from bfrb.stream.stream import Stream
+from bfrb.study.labels import PHASES
+from bfrb.study.recordings import Recordings
+
+MIN_STEPS, MAX_STEPS, MAX_ANSWERS = 600, 3600, 12_000
+"""Windows of a continuous recording that are answered: the more, the fewer networks there are."""
+
+PREFIXES = 60
+SHORTEST_PREFIX = 5
+CONTINUOUS_TIMES = 4
+"""A recording without labelled rows counts as continuous from this many times the longest input of the networks."""
+
+
+def answer(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+    """Probabilities of all classes for one recording as a whole, and whether its person was in the training.
+
+    Raises
+    ------
+    DataError
+        If the bundle is for another device.
+    """
+    seen = str(recording.subjects[0]) in read_fold_of(predictor.bundle)
+    return _describe(predictor.predict(recording), 0) | {"seen": seen}
+
+
+def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+    """Probabilities as time goes on.
+
+    A continuous recording is listened to as to a stream, with windows further apart than the bundle's event rule says
+    if there were too many; where they are not, the events of the rule are given too. A single gesture is answered from
+    its first rows, from more of them, and at last from all.
+
+    Raises
+    ------
+    DataError
+        If the bundle is for another device.
+    """
+    predictor.check_device(recording.device)
+    course = _listen(predictor, recording) if is_continuous(predictor, recording) else _grow(predictor, recording)
+    return course | {
+        "classes": list(predictor.label_set.classes),
+        "targets": predictor.label_set.is_target.tolist(),
+    }
+
+
+def _grow(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+    parts = prefixes(recording)
+    return {
+        "kind": "prefixes",
+        "window_rows": None,
+        "end_rows": parts.lengths.tolist(),
+        "probabilities": predictor.predict(parts).probabilities.T.round(4).tolist(),
+        "attention": _attention(predictor, recording),
+        "gesturing": _gesturing(predictor, recording),
+        "events": None,
+    }
+
+
+def _listen(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+    rule, rate_hz = EventRule.of(predictor.bundle), recording.device.row_rate_hz
+    most = min(MAX_STEPS, max(MIN_STEPS, MAX_ANSWERS // len(predictor.bundle.manifest.members)))
+    step_s = max(rule.spec.step_s, recording.n_rows / rate_hz / most)
+    wider = rule.model_copy(update={"spec": rule.spec.model_copy(update={"step_s": step_s})})
+    parts: list[Answers] = []
+    stream = Stream(predictor, wider, wearer=Wearer(handedness=_hand(recording)), on_answers=parts.append)
+    events = stream.push(dict(recording.sensors)) + stream.finish()
+    length_s = predictor.bundle.windows.length_s
+    middle_s = [float(value) for part in parts for value in part.middle_s]
+    probabilities = [row for part in parts for row in part.probabilities.round(4).tolist()]
+    return {
+        "kind": "windows",
+        "window_rows": round(length_s * rate_hz),
+        "end_rows": [round((value + length_s / 2) * rate_hz) for value in middle_s],
+        "probabilities": np.array(probabilities).reshape(-1, len(predictor.label_set)).T.tolist(),
+        "attention": None,
+        "gesturing": None,
+        "events": [asdict(event) for event in events] if step_s == rule.spec.step_s else None,
+    }
+
+
+def _hand(recording: Recordings) -> int | None:
+    known = "handedness" in recording.table.columns
+    return recording.table["handedness"].to_list()[0] if known else None
+
+
+def _attention(predictor: Predictor, recording: Recordings) -> list[float] | None:
+    """Share of the networks' attention that a second would get, by row; None where no network can tell."""
+    shares = predictor.attention(recording)
+    return None if shares is None else (shares * recording.device.row_rate_hz).round(4).tolist()
+
+
+def _gesturing(predictor: Predictor, recording: Recordings) -> list[float | None] | None:
+    """Probability that a row is of the gesture, not of the way to it; None where no network can tell."""
+    phases = predictor.phases(recording)
+    if phases is None:
+        return None
+    return [None if np.isnan(value) else round(value, 4) for value in phases[:, PHASES.index("Gesture")].tolist()]
+
+
+def is_continuous(predictor: Predictor, recording: Recordings) -> bool:
+    """Whether a recording holds many events rather than one gesture."""
+    if recording.gestures is not None:
+        return False
+    longest, windows = predictor.bundle.manifest.max_length, predictor.bundle.windows
+    if recording.n_rows < windows.length_s * recording.device.row_rate_hz:
+        return False
+    return "gesture" in recording.annotations or recording.n_rows > CONTINUOUS_TIMES * longest
+
+
+def prefixes(recording: Recordings) -> Recordings:
+    """The first rows of a recording, in up to `PREFIXES` lengths up to the whole of it."""
+    shortest = min(SHORTEST_PREFIX, recording.n_rows)
+    lengths = np.unique(np.linspace(shortest, recording.n_rows, PREFIXES).round().astype(np.int64))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    rows = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    ids = make_table({"id": [f"first {length} rows" for length in lengths]})["id"]
+    return Recordings(
+        recording.device,
+        {name: values[rows] for name, values in recording.sensors.items()},
+        offsets,
+        recording.table[[0] * len(lengths)].with_columns(ids),
+    )
+
+
+def _describe(predictions: Predictions, row: int) -> dict[str, Any]:
+    classes, targets = predictions.label_set.classes, predictions.label_set.is_target
+    probabilities = predictions.probabilities[row]
+    return {
+        "gesture": str(predictions.gestures[row]),
+        "confidence": round(float(predictions.confidence[row]), 4),
+        "target": round(float(probabilities[targets].sum()), 4),
+        "classes": [
+            {"name": name, "target": bool(target), "probability": round(float(probability), 4)}
+            for name, target, probability in zip(classes, targets, probabilities, strict=True)
+        ],
+    }

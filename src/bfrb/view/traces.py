@@ -1,0 +1,172 @@
+"""What a recording is drawn from: traces, reduced to what a screen can show, and the readings of single rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.errors import DataError
+from bfrb.features.proximity import TOF_STATISTICS, tof_statistics
+from bfrb.features.rotations import make_continuous
+from bfrb.study.device import Array
+from bfrb.study.recordings import UNKNOWN, Recordings
+
+MAX_FRAMES = 512
+MAX_WIDTH = 4096
+MAX_SEGMENTS = 5000
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Traces that share an axis.
+
+    Parameters
+    ----------
+    name
+        Name of the sensor.
+    title, unit
+        Of the axis.
+    channels
+        Names of the C traces.
+    values
+        (N, C) readings, NaN where there is none.
+    """
+
+    name: str
+    title: str
+    unit: str
+    channels: tuple[str, ...]
+    values: Float
+
+
+def make_panels(recording: Recordings) -> tuple[Panel, ...]:
+    """The panels of one recording: a panel for each sensor that its device has."""
+    makers = {"acc": _acc, "gyr": _gyr, "quaternion": _orientation, "thm": _thm, "tof": _tof}
+    return tuple(makers[name](recording) for name in recording.device.sensor_names if name in makers)
+
+
+def _acc(recording: Recordings) -> Panel:
+    return Panel("acc", "Acceleration", "m/s²", ("x", "y", "z"), recording.sensors["acc"])
+
+
+def _gyr(recording: Recordings) -> Panel:
+    return Panel("gyr", "Angular velocity", "°/s", ("x", "y", "z"), recording.sensors["gyr"])
+
+
+def _orientation(recording: Recordings) -> Panel:
+    signed = make_continuous(recording.sensors["quaternion"].astype(np.float64), recording.offsets)
+    return Panel("quaternion", "Orientation", "quaternion", ("w", "x", "y", "z"), signed.astype(np.float32))
+
+
+def _thm(recording: Recordings) -> Panel:
+    return Panel("thm", "Temperature", "°C", _sites(recording.sensors["thm"]), recording.sensors["thm"])
+
+
+def _tof(recording: Recordings) -> Panel:
+    tof = recording.sensors["tof"]
+    means = tof_statistics(tof)[:, TOF_STATISTICS.index("mean") :: len(TOF_STATISTICS)]
+    return Panel("tof", "Distance, mean", "sensor steps", _sites(tof), means.astype(np.float32))
+
+
+def _sites(values: Array) -> tuple[str, ...]:
+    return tuple(str(site) for site in range(1, values.shape[1] + 1))
+
+
+def check_rows(start: int, stop: int, rows: int) -> tuple[int, int]:
+    """Rows asked for, cut to those there are.
+
+    Raises
+    ------
+    DataError
+        If none is left.
+    """
+    first, end = max(0, start), min(stop, rows)
+    if first >= end:
+        raise DataError(f"expected rows between 0 and {rows}, got {start} to {stop}", remedy="ask for rows there are")
+    return first, end
+
+
+def reduce_rows(values: Float, start: int, stop: int, width: int) -> tuple[Float, Float]:
+    """Traces as a screen of some pixels can show them: smallest and largest reading of every pixel.
+
+    Parameters
+    ----------
+    values
+        (N, C) traces.
+    start, stop
+        First row, and the row after the last.
+    width
+        Pixels.
+
+    Returns
+    -------
+    rows
+        (M,) places, in rows.
+    reduced
+        (C, M) readings: all of them if there are at most two per pixel, else smallest and largest in turn.
+
+    Examples
+    --------
+    >>> rows, reduced = reduce_rows(np.float32([[0], [5], [1], [2], [9], [3]]), 0, 6, 2)
+    >>> rows.tolist(), reduced.tolist()
+    ([0.0, 1.5, 3.0, 4.5], [[0.0, 5.0, 2.0, 9.0]])
+    """
+    count = stop - start
+    if count <= 2 * width:
+        return np.arange(start, stop, dtype=np.float32), np.ascontiguousarray(values[start:stop].T)
+    edges = start + np.arange(width) * count // width
+    part = values[start:stop]
+    extremes = [reduce.reduceat(part, edges - start, axis=0) for reduce in (np.fmin, np.fmax)]
+    reduced = np.stack(extremes, axis=1).reshape(2 * width, -1)
+    halves = np.diff(np.append(edges, stop)) / 2
+    places = np.stack([edges, edges + halves], axis=1).reshape(-1)
+    return places.astype(np.float32), np.ascontiguousarray(reduced.T)
+
+
+def find_segments(recording: Recordings) -> dict[str, list[tuple[int, int, str]]]:
+    """Runs of rows with the same label, (first row, row after the last, label), by the annotation's name.
+
+    Rows that are not labelled are in no run. Of more than `MAX_SEGMENTS` runs the longest are kept.
+    """
+    found = {}
+    for name, annotation in recording.annotations.items():
+        codes = annotation.codes
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
+        runs = [
+            (int(start), int(stop), annotation.names[codes[start]])
+            for start, stop in pairwise(edges)
+            if codes[start] != UNKNOWN
+        ]
+        longest = sorted(runs, key=lambda run: run[0] - run[1])[:MAX_SEGMENTS]
+        found[name] = sorted(longest)
+    return found
+
+
+def read_frames(recording: Recordings, start: int, stop: int) -> dict[str, Array]:
+    """The readings of some rows as they were measured, by sensor; at most `MAX_FRAMES`."""
+    first, end = check_rows(start, min(stop, start + MAX_FRAMES), recording.n_rows)
+    return {name: values[first:end] for name, values in recording.sensors.items()}
+
+
+def describe(recording: Recordings) -> dict[str, Any]:
+    """What is known of a recording, without its readings."""
+    table = recording.table
+    values = {name: table[name].to_list()[0] for name in table.columns if name != "id"}
+    known = {name: value for name, value in values.items() if isinstance(value, str | int) or _is_finite(value)}
+    return {
+        "id": recording.ids[0],
+        "known": known,
+        "rows": recording.n_rows,
+        "row_rate_hz": recording.device.row_rate_hz,
+        "segments": find_segments(recording),
+    }
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and bool(np.isfinite(value))

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from bfrb.networks import blocks
+
+
+def padded(lengths: list[int], channels: int, steps: int, seed: int = 0) -> torch.Tensor:
+    """(B, C, T) random rows, zero on padding."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(len(lengths), channels, steps, generator=generator)
+    return x * blocks.padding_mask(torch.tensor(lengths), steps)
+
+
+def test_mask_is_one_on_rows_and_zero_on_padding() -> None:
+    mask = blocks.padding_mask(torch.tensor([3, 1]), 4)
+    assert mask.tolist() == [[[1, 1, 1, 0]], [[1, 0, 0, 0]]]
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_reversing_twice_changes_nothing(lengths: list[int]) -> None:
+    x = padded(lengths, 2, max(lengths)).transpose(1, 2)
+    once = blocks.reverse_rows(x, torch.tensor(lengths))
+    assert torch.equal(blocks.reverse_rows(once, torch.tensor(lengths)), x)
+    for row, length in enumerate(lengths):
+        assert torch.equal(once[row, :length], x[row, :length].flip(0))
+
+
+def test_batch_norm_in_training_equals_torch_on_the_rows_alone() -> None:
+    lengths = [5, 2, 7]
+    x = padded(lengths, 3, 7)
+    rows = torch.cat([x[row, :, :length].T for row, length in enumerate(lengths)])
+    reference, masked = nn.BatchNorm1d(3, eps=1e-3), blocks.MaskedBatchNorm(3)
+    expected = reference(rows)
+    mask = blocks.padding_mask(torch.tensor(lengths), 7)
+    result = masked(x, mask)
+    found = torch.cat([result[row, :, :length].T for row, length in enumerate(lengths)])
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(masked.running_mean, reference.running_mean)
+    torch.testing.assert_close(masked.running_var, reference.running_var)
+    assert (result * (1 - mask) == 0).all()
+
+
+def test_more_padding_changes_no_batch_statistics() -> None:
+    x = padded([4, 3], 2, 4)
+    longer = nn.functional.pad(x, (0, 6))
+    first, second = blocks.MaskedBatchNorm(2), blocks.MaskedBatchNorm(2)
+    short = first(x, blocks.padding_mask(torch.tensor([4, 3]), 4))
+    long = second(longer, blocks.padding_mask(torch.tensor([4, 3]), 10))
+    torch.testing.assert_close(long[:, :, :4], short)
+    torch.testing.assert_close(first.running_var, second.running_var)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 8])
+def test_pooling_halves_the_time_and_keeps_a_last_single_row(steps: int) -> None:
+    x = torch.arange(1.0, steps + 1)[None, None, :]
+    pooled = blocks.pool(x)
+    assert pooled[0, 0].tolist() == [min(2 * k + 2, steps) for k in range((steps + 1) // 2)]
+    assert blocks.pooled_lengths(torch.tensor([steps])).item() == pooled.shape[2]
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrence_equals_torch_bidirectional_on_each_sequence_alone(kind: type[nn.LSTM] | type[nn.GRU]) -> None:
+    torch.manual_seed(0)
+    ours = blocks.Bidirectional(kind, 3, 4)
+    reference = kind(3, 4, batch_first=True, bidirectional=True)
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        getattr(reference, name).data = getattr(ours.forwards, name).data
+        getattr(reference, f"{name}_reverse").data = getattr(ours.backwards, name).data
+    lengths = torch.tensor([6, 2, 5])
+    x = padded(lengths.tolist(), 3, 6).transpose(1, 2)
+    result = ours(x, blocks.reverse_rows(x, lengths), lengths)
+    for row, length in enumerate(lengths.tolist()):
+        expected, _ = reference(x[row : row + 1, :length])
+        torch.testing.assert_close(result[row, :length], expected[0], atol=1e-6, rtol=1e-5)
+
+
+def test_attention_gives_padding_no_weight() -> None:
+    attention = blocks.TemporalAttention(3)
+    x = torch.randn(2, 5, 3)
+    weights = attention.weights(x, blocks.padding_mask(torch.tensor([5, 2]), 5))
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
+    assert (weights[1, 2:] == 0).all()
+
+
+def test_squeeze_excitation_averages_rows_not_padding() -> None:
+    gates = blocks.SqueezeExcitation(8)
+    x = padded([3], 8, 3)
+    longer = nn.functional.pad(x, (0, 5))
+    short = gates(x, blocks.padding_mask(torch.tensor([3]), 3))
+    long = gates(longer, blocks.padding_mask(torch.tensor([3]), 8))
+    torch.testing.assert_close(long[:, :, :3], short)
+
+
+def test_noise_is_added_in_training_only() -> None:
+    noise = blocks.GaussianNoise(0.5)
+    x = torch.zeros(2000)
+    assert noise(x).std().item() == pytest.approx(0.5, rel=0.1)
+    assert torch.equal(noise.eval()(x), x)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**16))
+def test_weights_start_as_glorot_and_orthogonal(seed: int) -> None:
+    torch.manual_seed(seed)
+    network = nn.ModuleList([nn.Conv1d(4, 6, 3), nn.LSTM(5, 8), nn.GRU(5, 8)])
+    blocks.initialise(network)
+    conv, lstm, gru = network
+    limit = np.sqrt(6 / (4 * 3 + 6 * 3))
+    assert conv.weight.abs().max().item() <= limit
+    assert torch.equal(conv.bias, torch.zeros(6))
+    for gate in (*lstm.weight_hh_l0.data.split(8), *gru.weight_hh_l0.data.split(8)):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(8), atol=1e-5, rtol=0)
+    assert lstm.bias_ih_l0.tolist() == [0.0] * 8 + [1.0] * 8 + [0.0] * 16

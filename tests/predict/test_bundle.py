@@ -1,0 +1,246 @@
+"""Writing, opening and refusing bundles."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bfrb.errors import BundleError
+from bfrb.predict import bundle as module
+from bfrb.predict.bundle import CHECKSUMS, MANIFEST, Bundle, Manifest, writing_bundle
+from bfrb.study.device import HELIOS
+from bfrb.study.labels import CMI_GESTURES
+from bfrb.train.run import read_run_spec
+from bundles import make_bundle
+
+GRAPH = "members/two_branch-00.onnx"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
+
+
+@pytest.fixture
+def copy(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "model"))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def seal(folder: Path) -> None:
+    """Make the checksums right for the files as they are."""
+    (folder / CHECKSUMS).unlink()
+    module._write_checksums(folder)
+
+
+def change_manifest(folder: Path, **values: object) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | values))
+
+
+def test_a_written_bundle_opens(original: Path) -> None:
+    bundle = Bundle.open(str(original))
+    assert bundle.device is HELIOS
+    assert bundle.label_set == CMI_GESTURES
+    assert [member.fold for member in bundle.manifest.members] == [0, 1]
+    assert read_run_spec(bundle).folds == 2
+
+
+def test_a_bundle_can_be_moved(copy: Path, tmp_path: Path) -> None:
+    moved = copy.rename(tmp_path / "elsewhere")
+    assert Bundle.open(moved).path == moved
+
+
+def test_files_that_do_not_belong_to_a_bundle_are_let_be(copy: Path) -> None:
+    (copy / ".DS_Store").write_bytes(b"x")
+    Bundle.open(copy)
+
+
+def test_every_file_has_its_checksum(original: Path) -> None:
+    files = {path.relative_to(original).as_posix() for path in original.rglob("*") if path.is_file()}
+    assert set(json.loads((original / CHECKSUMS).read_text())) == files - {CHECKSUMS}
+
+
+def test_a_manifest_survives_writing(original: Path, tmp_path: Path) -> None:
+    manifest = Bundle.open(original).manifest
+    manifest.write(tmp_path)
+    assert Manifest.parse(json.loads((tmp_path / MANIFEST).read_text())) == manifest
+
+
+@pytest.mark.parametrize("name", [GRAPH, MANIFEST, CHECKSUMS, "spec.toml", "out_of_fold.parquet", "statistics.parquet"])
+def test_a_missing_file_is_named(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("name", [GRAPH, "spec.toml", "folds.csv", "history.parquet"])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[: len(data) // 2], lambda data: data[:-1] + bytes([data[-1] ^ 1])]
+)
+def test_a_truncated_or_altered_file_is_named(copy: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
+    (copy / name).write_bytes(damage((copy / name).read_bytes()))
+    with pytest.raises(BundleError, match=f"damaged: {name} changed") as caught:
+        Bundle.open(copy)
+    assert "copy the bundle again" in caught.value.remedy
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from([MANIFEST, CHECKSUMS]), data=st.data())
+def test_any_damage_to_the_descriptions_is_a_bundle_error(
+    original: Path, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    whole = (original / name).read_bytes()
+    copy = Path(shutil.copytree(original, tmp_path_factory.mktemp("damaged") / "model"))
+    cut = data.draw(st.integers(0, len(whole) - 2))
+    filling = data.draw(st.binary(max_size=8))
+    if (damaged := whole[:cut] + filling).strip() != whole.strip():
+        (copy / name).write_bytes(damaged)
+        with pytest.raises(BundleError):
+            Bundle.open(copy)
+
+
+def test_a_later_format_says_which_version_reads_it(copy: Path) -> None:
+    change_manifest(copy, format=2, version="9.1", novelty=True)
+    with pytest.raises(BundleError, match="has format 2") as caught:
+        Bundle.open(copy)
+    assert "9.1" in caught.value.remedy
+
+
+@pytest.mark.parametrize("value", [None, "1", 0, True])
+def test_an_impossible_format_is_refused(copy: Path, value: object) -> None:
+    change_manifest(copy, format=value)
+    with pytest.raises(BundleError, match="to name its format"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"members": []},
+        {"max_length": 0},
+        {"novelty": 1},
+        {"members": [{"name": "a", "network": "n", "fold": 0, "graph": GRAPH}] * 2},
+        {"label_set": {"name": "x", "classes": ["a", "a"], "targets": ["a"]}},
+        {"label_set": {"name": "x", "classes": ["a"], "targets": ["b"]}},
+    ],
+)
+def test_an_impossible_manifest_is_refused(copy: Path, values: dict[str, object]) -> None:
+    change_manifest(copy, **values)
+    seal(copy)
+    with pytest.raises(BundleError, match="impossible manifest"):
+        Bundle.open(copy)
+
+
+def test_an_unknown_device_is_refused(copy: Path) -> None:
+    change_manifest(copy, device="ring")
+    seal(copy)
+    with pytest.raises(BundleError, match="device 'ring'"):
+        Bundle.open(copy)
+
+
+def test_a_graph_without_checksum_is_missing(copy: Path) -> None:
+    checksums = json.loads((copy / CHECKSUMS).read_text())
+    del checksums[GRAPH]
+    (copy / CHECKSUMS).write_text(json.dumps(checksums))
+    with pytest.raises(BundleError, match=f"lacks {GRAPH}"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname"])
+def test_checksums_cannot_point_out_of_the_bundle(copy: Path, name: str) -> None:
+    checksums = json.loads((copy / CHECKSUMS).read_text())
+    (copy / CHECKSUMS).write_text(json.dumps(checksums | {name: "0"}))
+    with pytest.raises(BundleError, match="damaged checksums"):
+        Bundle.open(copy)
+
+
+def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="there is no bundle at"):
+        Bundle.open(tmp_path / "nothing")
+    with pytest.raises(BundleError, match=r"has no bundle\.json"):
+        Bundle.open(tmp_path)
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"")
+    with pytest.raises(BundleError, match=r"has no bundle\.json"):
+        Bundle.open(file)
+
+
+def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
+    def write() -> None:
+        with writing_bundle(tmp_path / "deep" / "model") as folder:
+            (folder / "big").write_bytes(b"x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert names(tmp_path / "deep") == []
+
+
+def test_an_incomplete_bundle_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"has no bundle\.json"), writing_bundle(tmp_path / "model"):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_a_bundle_is_replaced_only_when_asked_and_only_by_a_complete_one(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="there is a bundle at"), writing_bundle(copy):
+        pytest.fail("it must be refused before any work is done")
+    with pytest.raises(BundleError), writing_bundle(copy, overwrite=True):
+        assert Bundle.open(copy).manifest.version == "0.1.0"
+    with writing_bundle(copy, overwrite=True) as folder:
+        shutil.copytree(copy, folder, dirs_exist_ok=True)
+        change_manifest(folder, version="0.2.0")
+    assert Bundle.open(copy).manifest.version == "0.2.0"
+    assert names(tmp_path) == ["model"]
+
+
+def test_an_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if target == copy and ".new-" in self.name:
+            raise OSError("no space")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="no space"), writing_bundle(copy, overwrite=True) as folder:
+        shutil.copytree(copy, folder, dirs_exist_ok=True)
+    assert names(tmp_path) == ["model"]
+    Bundle.open(copy)
+
+
+def test_nothing_but_a_bundle_is_ever_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
+    (tmp_path / "notes").write_text("text")
+    for name, complaint in (("thesis", "other files"), ("notes", "no folder")):
+        with pytest.raises(BundleError, match=complaint), writing_bundle(tmp_path / name, overwrite=True):
+            pytest.fail("it must be refused before any work is done")
+    assert names(tmp_path / "thesis") == ["chapter1.tex"]
+
+
+def test_an_empty_folder_may_become_a_bundle(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    Bundle.open(make_bundle(tmp_path / "model"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_others_may_read_a_bundle_as_the_umask_says(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        assert make_bundle(tmp_path / "model").stat().st_mode & 0o777 == 0o755
+    finally:
+        os.umask(mask)

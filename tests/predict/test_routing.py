@@ -1,0 +1,110 @@
+"""Which members answer where sensors are missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bfrb.predict import routing
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.predictor import Predictor
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
+from bfrb.train.run import RunSpec
+from bundles import make_bundle, make_recordings
+
+REQUIRED = ((), ("thm", "tof"), ("quaternion",))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.open(make_bundle(tmp_path_factory.mktemp("bundles") / "model", members=3))
+
+
+def with_members(bundle: Bundle, *numbers: int, requires: tuple[tuple[str, ...], ...] = REQUIRED) -> Predictor:
+    """A predictor of some of the members, each of which requires what it requires."""
+    members = tuple(
+        bundle.manifest.members[number].model_copy(update={"requires": requires[number]}) for number in numbers
+    )
+    return Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"members": members})))
+
+
+def without_image(recordings: Recordings, site: int) -> Recordings:
+    tof = recordings.sensors["tof"].copy()
+    tof[:, site] = HELIOS.sensor("tof").absent
+    return replace(recordings, sensors={**recordings.sensors, "tof": tof})
+
+
+def probabilities(predictor: Predictor, recordings: Recordings) -> np.ndarray:
+    return predictor.predict(recordings).probabilities
+
+
+@pytest.mark.parametrize(
+    ("missing", "asked"),
+    [((), (0, 1, 2)), (("thm",), (0, 2)), (("tof",), (0, 2)), (("thm", "tof"), (0, 2)), (("quaternion",), (0, 1))],
+)
+def test_members_that_lack_a_sensor_are_not_asked(bundle: Bundle, missing: tuple[str, ...], asked: tuple[int]) -> None:
+    recordings = make_recordings(7).without(*missing)
+    found = probabilities(with_members(bundle, 0, 1, 2), recordings)
+    np.testing.assert_allclose(found, probabilities(with_members(bundle, *asked), recordings), atol=1e-6)
+    assert np.isfinite(found).all()
+    others = probabilities(with_members(bundle, *({0, 1, 2} - set(asked) or {0})), recordings)
+    assert np.abs(found - others).max() > 1e-3
+
+
+def test_one_missing_image_is_not_a_missing_sensor(bundle: Bundle) -> None:
+    recordings = without_image(make_recordings(4), 2)
+    assert routing.who_answers(recordings, REQUIRED).all()
+    everybody = with_members(bundle, 0, 1, 2, requires=((), (), ()))
+    found = probabilities(with_members(bundle, 0, 1, 2), recordings)
+    np.testing.assert_array_equal(found, probabilities(everybody, recordings))
+
+
+def test_all_are_asked_where_none_has_what_it_requires(bundle: Bundle) -> None:
+    recordings = make_recordings(4).without("quaternion", "tof")
+    demanding = with_members(bundle, 1, 2)
+    undemanding = with_members(bundle, 1, 2, requires=((), (), ()))
+    np.testing.assert_array_equal(probabilities(demanding, recordings), probabilities(undemanding, recordings))
+
+
+def test_recordings_are_routed_one_by_one(bundle: Bundle) -> None:
+    complete = make_recordings(6)
+    tof, thm = complete.sensors["tof"].copy(), complete.sensors["thm"].copy()
+    for number in (1, 4):
+        rows = slice(complete.offsets[number], complete.offsets[number + 1])
+        tof[rows], thm[rows] = HELIOS.sensor("tof").absent, np.nan
+    mixed = replace(complete, sensors={**complete.sensors, "tof": tof, "thm": thm})
+    predictor = with_members(bundle, 0, 1, 2)
+    found = probabilities(predictor, mixed)
+    lone = np.concatenate([probabilities(predictor, mixed[number]) for number in range(6)])
+    np.testing.assert_allclose(found, lone, atol=1e-6)
+    np.testing.assert_array_equal(predictor.predict_each(mixed).probabilities, lone)
+    full = probabilities(predictor, complete)
+    np.testing.assert_allclose(found[[0, 2, 3, 5]], full[[0, 2, 3, 5]], atol=1e-6)
+    assert np.abs(found[[1, 4]] - full[[1, 4]]).max() > 1e-3
+
+
+def test_a_sensor_that_measured_in_one_row_is_there() -> None:
+    recordings = make_recordings(3)
+    thm = recordings.sensors["thm"].copy()
+    thm[:] = np.nan
+    thm[recordings.offsets[1] + 3, 4] = 30.0
+    holed = replace(recordings, sensors={**recordings.sensors, "thm": thm})
+    assert routing.has_sensor(holed, "thm").tolist() == [False, True, False]
+
+
+def test_networks_say_what_they_have_learnt_to_do_without() -> None:
+    spec = RunSpec(networks=("two_branch", "gated_two_branch", "stems"))
+    assert spec.dispensable("two_branch") == set()
+    assert spec.dispensable("gated_two_branch") == {"thm", "tof"}
+    assert spec.dispensable("stems") == {"thm", "tof", "quaternion", "gyr"}
+    varied = spec.updated(["training.variation.lose_quaternion=0.1", "training.variation.lose_thm=0.1"])
+    assert varied.dispensable("two_branch") == {"thm", "quaternion"}
+
+
+def test_a_member_of_an_older_bundle_requires_nothing(tmp_path: Path) -> None:
+    bundle = Bundle.open(make_bundle(tmp_path / "old"))
+    assert all(member.requires == () for member in bundle.manifest.members)

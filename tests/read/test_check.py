@@ -1,0 +1,183 @@
+"""A check counts what is there and goes on where the strict reader stops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.read import csv_blocks
+from bfrb.read.check import CheckReport, check
+from bfrb.read.ingest import ingest
+from bfrb.study.device import HELIOS
+from cmi_files import LENGTHS, labelled_study, rows_as_published, write_study
+
+
+def kinds(report: CheckReport, severity: str) -> dict[str, int]:
+    return {finding.kind: finding.count for finding in report.findings if finding.severity == severity}
+
+
+def credible(missing: float = 0.0) -> pl.DataFrame:
+    """Rows in which nothing is suspicious, but for what is missing."""
+    rows = rows_as_published(labelled_study(missing=missing))
+    thm = HELIOS.sensor("thm").columns
+    quaternion = dict(zip(HELIOS.sensor("quaternion").columns, (1.0, 0.0, 0.0, 0.0), strict=True))
+    return rows.with_columns(
+        *(pl.when(pl.col(name).is_not_null()).then(30.0).alias(name) for name in thm),
+        *(pl.when(pl.col(name).is_not_null()).then(value).alias(name) for name, value in quaternion.items()),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_study(tmp_path, labelled_study())
+    credible().write_csv(tmp_path / "train.csv")
+    return tmp_path
+
+
+def test_a_source_without_faults_is_fine(folder: Path) -> None:
+    report = check(folder)
+    assert (report.verdict, report.exit_code, report.findings) == ("fine", 0, ())
+    assert (report.census.recordings, report.census.rows) == (len(LENGTHS), sum(LENGTHS))
+    assert report.census.subject_table.height == 3
+    assert report.census.gestures == dict.fromkeys(labelled_study().gestures, 1)
+
+
+def test_missing_rows_are_counted_by_sensor(folder: Path) -> None:
+    rows = credible().with_columns(
+        pl.when(pl.col("sequence_id") != "SEQ_000001").then(pl.col(name)).alias(name)
+        for name in ("thm_2", *(f"tof_4_v{pixel}" for pixel in range(64)))
+    )
+    rows.write_csv(folder / "train.csv")
+    report = check(folder)
+    counts = report.census.sensors
+    assert report.verdict == "fine"
+    for name in ("thm 2", "tof 4"):
+        assert counts[name].missing_rows == LENGTHS[1]
+        assert counts[name].missing_recordings == 1
+    assert counts["thm 1"].missing_rows == counts["tof 3"].missing_rows == 0
+
+
+def test_a_check_of_blocks_counts_like_a_check_of_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = check(folder).to_dict()
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 20_000)
+    assert check(folder).to_dict() == whole
+
+
+def test_a_store_and_its_source_hold_the_same(folder: Path, tmp_path: Path) -> None:
+    store = ingest(folder, tmp_path / "store")
+    from_source, from_store = check(folder).to_dict(), check(store.path).to_dict()
+    assert from_store.pop("source") != from_source.pop("source")
+    assert from_store == from_source
+
+
+@pytest.mark.parametrize(("glitches", "severity"), [(1, "note"), (40, "warning")])
+def test_few_glitches_are_noted_and_many_are_a_warning(glitches: int, severity: str, folder: Path) -> None:
+    rows = credible()
+    study = pl.concat([rows.with_columns(sequence_id=pl.col("sequence_id") + f"x{copy}") for copy in range(4)])
+    cold = pl.when(pl.int_range(pl.len()) < glitches).then(0.37).otherwise(pl.col("thm_3"))
+    study.with_columns(thm_3=cold).write_csv(folder / "train.csv")
+    assert kinds(check(folder), severity) == {"glitches of thm 3": glitches}
+
+
+def test_faults_of_many_kinds_are_all_counted(folder: Path) -> None:
+    rows = credible().with_row_index("n")
+    cell = pl.col("n")
+    rows = rows.with_columns(
+        thm_1=pl.when(cell < 3).then(pl.lit("warm")).otherwise(pl.col("thm_1").cast(pl.String)),
+        acc_x=pl.when(cell.is_between(20, 21)).then(900.0).otherwise("acc_x"),
+        gesture=pl.when(pl.col("sequence_id") == "SEQ_000002").then(pl.lit("Sneeze")).otherwise("gesture"),
+        sequence_counter=pl.when(cell == 50).then(77).otherwise("sequence_counter"),
+    ).drop("n")
+    pl.concat([rows, rows[:12]]).write_csv(folder / "train.csv")
+    report = check(folder)
+    assert report.exit_code == 2
+    assert kinds(report, "error") == {
+        "unreadable value": 6,
+        "impossible value": 2,
+        "unknown gesture": LENGTHS[2],
+        "row out of order": 1,
+        "sequence in several places": 12,
+    }
+    # The sequence with the row out of order is left out, the others are counted.
+    assert report.census.recordings == len(LENGTHS) - 1
+
+
+def test_lines_that_are_damaged_are_counted_and_the_others_read(folder: Path) -> None:
+    path = folder / "train.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3][:-60] + b"\n"
+    lines[40] = (
+        lines[40].replace(b"Performs", b"Perf\xffrms").replace(b"Moves", b"M\xffves").replace(b"Hand", b"H\xffnd")
+    )
+    path.write_bytes(b"".join(lines))
+    report = check(folder)
+    assert kinds(report, "error")["wrong number of fields"] == 1
+    assert kinds(report, "error")["not text"] == 1
+    assert report.census.recordings >= 3
+
+
+def test_subjects_without_demographics_are_a_warning(folder: Path) -> None:
+    table = folder / "train_demographics.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    report = check(folder)
+    assert (report.exit_code, kinds(report, "warning")) == (1, {"no demographics": 1})
+    assert report.census.subjects_without_demographics == ["SUBJ_000002"]
+
+
+@pytest.mark.parametrize(
+    ("measures", "kind"),
+    [
+        ("0,18,0,1,170,52,25", "age and adult_child"),
+        ("1,12,0,1,170,52,25", "age and adult_child"),
+        ("1,30,0,1,175,71,44", "arm length"),
+        ("1,30,0,1,175,52,55", "arm length"),
+    ],
+)
+def test_measures_that_do_not_fit_together_are_a_warning(measures: str, kind: str, folder: Path) -> None:
+    header = "subject,adult_child,age,sex,handedness,height_cm,shoulder_to_wrist_cm,elbow_to_wrist_cm"
+    lines = [f"SUBJ_{number:06d},{'1,30,0,1,170,52,25' if number else measures}" for number in range(3)]
+    (folder / "train_demographics.csv").write_text("\n".join([header, *lines]) + "\n")
+    assert kinds(check(folder), "warning") == {kind: 1}
+
+
+def test_a_sequence_cut_before_its_gesture_is_a_warning(folder: Path) -> None:
+    rows = credible()
+    rows[: rows.height - 20].write_csv(folder / "train.csv")
+    report = check(folder)
+    assert kinds(report, "warning") == {"no gesture phase": 1}
+    assert "cut off" in report.findings[0].remedy
+
+
+def test_very_short_recordings_are_a_warning(folder: Path) -> None:
+    credible().with_columns(phase=pl.lit("Gesture"))[: 12 + 4].write_csv(folder / "train.csv")
+    assert kinds(check(folder), "warning") == {"very short": 1}
+
+
+def test_negative_scalar_parts_are_noted(folder: Path) -> None:
+    credible().with_columns(rot_w=-pl.col("rot_w")).write_csv(folder / "train.csv")
+    assert kinds(check(folder), "note") == {"quaternion sign": sum(LENGTHS)}
+
+
+def test_an_unreadable_file_is_a_report_too(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_bytes(np.random.default_rng(0).bytes(4000))
+    report = check(tmp_path)
+    assert (report.verdict, report.census.recordings) == ("unusable", 0)
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_the_real_sample_is_fine(real_data: Path) -> None:
+    report = check(real_data / "cmi" / "train_sample.csv")
+    assert report.verdict == "fine"
+    assert (report.census.recordings, report.census.rows, report.census.subject_table.height) == (15, 1000, 14)
+    assert not report.census.subjects_without_demographics
+    assert abs(report.census.norm_high - 1) < 1e-4
+
+
+def test_the_swapped_files_of_searle_are_a_warning(real_data: Path) -> None:
+    report = check(real_data / "searle2021")
+    assert (report.verdict, report.census.recordings) == ("usable with warnings", 10)
+    assert {finding.kind for finding in report.findings} == {"swapped episodes"}

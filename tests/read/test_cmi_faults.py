@@ -1,0 +1,331 @@
+"""Damaged files in the CMI layout: every one is refused, with a message that says where and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bfrb.errors import DataError
+from bfrb.read.check import check
+from bfrb.read.cmi import iter_cmi, read_cmi, recordings_from_frame
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
+from cmi_files import assert_same, labelled_study, rows_as_published, write_study
+
+STUDY = labelled_study()
+ROWS = rows_as_published(STUDY)
+READINGS = [name for sensor in HELIOS.sensors for name in sensor.columns]
+
+
+def set_cell(rows: pl.DataFrame, row: int, column: str, value: object) -> pl.DataFrame:
+    dtype = pl.String if isinstance(value, str) else rows.schema[column]
+    values = rows[column].cast(dtype)
+    return rows.with_columns(values.scatter(row, value) if value is not None else blanked(values, row))
+
+
+def blanked(values: pl.Series, row: int) -> pl.Series:
+    return values.set(pl.Series(np.arange(len(values)) == row), None)
+
+
+def shuffled(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.sample(fraction=1.0, shuffle=True, seed=1)
+
+
+def corrupted_values(rows: pl.DataFrame, seed: int, word: str) -> pl.DataFrame:
+    """1 % of the readings replaced by a word."""
+    hit = np.random.default_rng(seed).random((rows.height, len(READINGS))) < 0.01
+    columns = [
+        pl.when(pl.Series(hit[:, index])).then(pl.lit(word)).otherwise(pl.col(name).cast(pl.String)).alias(name)
+        for index, name in enumerate(READINGS)
+    ]
+    return rows.with_columns(columns)
+
+
+row_faults: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
+    "no rows": (lambda rows: rows[:0], "no"),
+    "shuffled rows": (shuffled, "next to each other"),
+    "rows of a sequence reversed": (lambda rows: pl.concat([rows[:12].reverse(), rows[12:]]), "counts 0, 1, 2"),
+    "a row missing": (lambda rows: pl.concat([rows[:5], rows[6:]]), "6 instead of 5 in 'SEQ_000000'"),
+    "a row doubled": (lambda rows: pl.concat([rows[:5], rows[4:]]), "4 instead of 5"),
+    "the first row missing": (lambda rows: rows[1:], "1 instead of 0"),
+    "rows of two sequences interleaved": (lambda rows: rows.sort("sequence_counter", maintain_order=True), "other seq"),
+    "everything twice": (lambda rows: pl.concat([rows, rows]), "'SEQ_000000' after other"),
+    "a sequence twice in a row": (lambda rows: pl.concat([rows[:12], rows]), "0 instead of 12"),
+    "a counter that is no number": (lambda rows: set_cell(rows, 3, "sequence_counter", "x"), "column sequence_counter"),
+    "a sequence without id": (lambda rows: set_cell(rows, 3, "sequence_id", None), "sequence_id in every row"),
+    "a row without subject": (lambda rows: set_cell(rows, 3, "subject", None), "subject in every row"),
+    "a subject that changes": (lambda rows: set_cell(rows, 3, "subject", "SUBJ_9"), "'SUBJ_9' after"),
+    "a gesture that changes": (lambda rows: set_cell(rows, 3, "gesture", "Wave hello"), "'Wave hello' after"),
+    "an unknown gesture": (
+        lambda rows: rows.with_columns(gesture=pl.col("gesture").str.replace("Eyebrow", "Eyebow")),
+        "found 'Eyebow - pull hair'",
+    ),
+    "an unknown phase": (lambda rows: set_cell(rows, 3, "phase", "Pause"), "found 'Pause'"),
+    "a word among readings": (lambda rows: set_cell(rows, 3, "thm_2", "warm"), "a number, found 'warm'"),
+    "a fraction of a distance": (
+        lambda rows: set_cell(rows, 3, "tof_1_v7", "12.5"),
+        "whole number of tof, found 12.5 in .* column tof_1_v7",
+    ),
+    "a distance beyond all numbers": (
+        lambda rows: set_cell(rows, 3, "tof_1_v7", "70000"),
+        "whole number of tof, found 70000",
+    ),
+    "a distance too far": (lambda rows: set_cell(rows, 3, "tof_1_v7", 400.0), "found 400 in"),
+    "a distance below the code": (lambda rows: set_cell(rows, 3, "tof_1_v7", -2.0), "found -2 in"),
+    "an acceleration of a crash": (lambda rows: set_cell(rows, 3, "acc_y", 1e4), "column acc_y"),
+    "an infinite acceleration": (lambda rows: set_cell(rows, 3, "acc_y", np.inf), "found inf"),
+    "a body on fire": (lambda rows: set_cell(rows, 3, "thm_5", 400.0), "column thm_5"),
+    "a quaternion without length": (
+        lambda rows: set_cell(with_quaternions(rows), 3, "rot_w", 0.9),
+        "norm 1",
+    ),
+    "two axes of an acceleration": (
+        lambda rows: set_cell(set_cell(rows, 3, "acc_z", 1.0), 3, "acc_y", None),
+        "all 3 values",
+    ),
+    "63 pixels of an image": (lambda rows: set_cell(set_whole(rows), 3, "tof_2_v9", None), "found 63"),
+    "no accelerometer": (lambda rows: rows.drop("acc_x", "acc_y"), "acc_x, acc_y missing"),
+    "no ids": (lambda rows: rows.drop("sequence_id"), "sequence_id missing"),
+    "half of a sensor": (lambda rows: rows.drop("tof_3_v5"), "tof_3_v5 missing"),
+    "readings 1 % words": (lambda rows: corrupted_values(rows, 1, "#REF!"), "'#REF!'"),
+    "readings 1 % empty": (lambda rows: corrupted_values(rows, 2, ""), "values of a reading"),
+    "readings 1 % huge": (lambda rows: corrupted_values(rows, 3, "1e6"), "1000000|1e6|1e\\+06"),
+}
+
+
+def with_quaternions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Quaternions without gaps."""
+    return rows.with_columns(pl.lit(0.5).alias(name) for name in HELIOS.sensor("quaternion").columns)
+
+
+def set_whole(rows: pl.DataFrame) -> pl.DataFrame:
+    """Images without gaps."""
+    return rows.with_columns(pl.col(HELIOS.sensor("tof").columns).fill_null(7.0))
+
+
+@pytest.mark.parametrize("fault", row_faults)
+@pytest.mark.parametrize("kind", ["csv", "parquet", "frame"])
+def test_rows_that_are_wrong_are_refused_from_every_source(fault: str, kind: str, tmp_path: Path) -> None:
+    change, message = row_faults[fault]
+    rows = change(ROWS)
+    path = tmp_path / f"train.{kind}"
+    if kind != "frame":
+        rows.write_csv(path) if kind == "csv" else rows.write_parquet(path)
+    with pytest.raises(DataError, match=message) as refused:
+        _ = recordings_from_frame(rows) if kind == "frame" else read_cmi(path)
+    assert refused.value.remedy
+
+
+@pytest.mark.parametrize("fault", row_faults)
+def test_a_check_calls_unusable_what_the_reader_refuses(fault: str, tmp_path: Path) -> None:
+    row_faults[fault][0](ROWS).write_csv(tmp_path / "train.csv")
+    report = check(tmp_path)
+    assert report.verdict == "unusable"
+    assert report.findings[0].severity == "error"
+
+
+def test_a_fault_is_placed_by_its_line_and_counted(tmp_path: Path) -> None:
+    rows = set_cell(set_cell(ROWS, 20, "thm_2", "warm"), 30, "thm_2", "cold")
+    rows.write_csv(tmp_path / "train.csv")
+    with pytest.raises(
+        DataError, match=r"train\.csv: expected a number, found 'warm' in line 22, column thm_2 \(and 1 m"
+    ):
+        read_cmi(tmp_path)
+
+
+file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda _: b"", "empty file"),
+    "only blank lines": (lambda _: b"\n\n\n", "column names"),
+    "a header and no rows": (lambda text: text[: text.index(b"\n") + 1], "no usable recordings"),
+    "half a header": (lambda text: text[:500], "tof_2|missing"),
+    "binary": (lambda _: np.random.default_rng(0).bytes(20_000), "binary"),
+    "zeros": (lambda text: bytes(len(text)), "binary"),
+    "zeros in the middle": (lambda text: text[:30_000] + bytes(4096) + text[34_096:], "binary data"),
+    "UTF-16": (lambda text: text.decode().encode("utf-16"), "encoding"),
+    "Latin-1": (lambda text: text.replace(b"Cheek", b"Ch\xe9ek"), "0xe9 in line"),
+    "a web page": (lambda _: b"<html>\n<body>Sign in</body>\n</html>\n", "commas"),
+    "semicolons": (lambda text: text.replace(b",", b";"), "commas between"),
+    "a line cut in the middle": (lambda text: text[:60_000], "fields in every line"),
+    "a part missing in the middle": (lambda text: text[:40_000] + text[47_000:], "fields in every line"),
+    "a comma lost": (lambda text: text[:50_000] + text[50_000:].replace(b",", b"", 1), "fields in every line"),
+    "a comma too many": (lambda text: text[:50_000] + text[50_000:].replace(b",", b",,", 1), "fields in every line"),
+    "a blank line": (lambda text: text.replace(b"\nSEQ_000002", b"\n\nSEQ_000002", 1), "found 1 in line"),
+    "a quote that stays open": (lambda text: text.replace(b"Wave", b'"Wave').replace(b"Eye", b'"Eye', 1), "fields in"),
+    "the header twice": (lambda text: text + text, "line"),
+    "a column twice": (lambda text: text.replace(b"acc_y", b"acc_x", 1), "'acc_x' comes twice"),
+}
+
+
+@pytest.mark.parametrize("fault", file_faults)
+def test_files_that_are_damaged_are_refused(fault: str, tmp_path: Path) -> None:
+    change, message = file_faults[fault]
+    path = write_study(tmp_path, STUDY)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(DataError, match=message) as refused:
+        read_cmi(path)
+    assert refused.value.remedy
+    assert check(path).verdict == "unusable"
+
+
+@settings(max_examples=40, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_file_cut_off_anywhere_is_refused_or_ends_with_a_whole_line(
+    share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    path = write_study(folder, STUDY)
+    text = path.read_bytes()
+    cut = text[: int(share * len(text))]
+    path.write_bytes(cut)
+    whole_lines = cut.endswith(b"\n") or text[len(cut) : len(cut) + 1] == b"\n"
+    try:
+        read = read_cmi(path)
+    except DataError:
+        return
+    assert whole_lines
+    assert_same(read[:-1], STUDY[: len(read) - 1])
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3, 4])
+def test_a_last_value_that_may_be_cut_is_refused(missing: int, tmp_path: Path) -> None:
+    rows = set_whole(ROWS).with_columns(tof_5_v63=pl.lit(131.0))
+    path = tmp_path / "train.csv"
+    rows.write_csv(path)
+    path.write_bytes(path.read_bytes()[: -1 - missing])
+    with pytest.raises(DataError, match=r"line end after the last line|fields in every line"):
+        read_cmi(path)
+
+
+@settings(max_examples=12, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_parquet_file_cut_off_anywhere_is_refused(share: float, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = write_study(tmp_path_factory.mktemp("cut"), STUDY, "train.parquet")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(DataError):
+        read_cmi(path)
+    assert check(path).verdict == "unusable"
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 1 << 30), printable=st.booleans())
+def test_a_file_with_1_percent_of_its_bytes_changed_is_refused(
+    seed: int, printable: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = write_study(tmp_path_factory.mktemp("corrupted"), STUDY)
+    text = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    rng = np.random.default_rng(seed)
+    hit = rng.random(len(text)) < 0.01
+    text[hit] = rng.integers(*((32, 127) if printable else (0, 256)), int(hit.sum()))
+    path.write_bytes(text.tobytes())
+    with pytest.raises(DataError):
+        read_cmi(path)
+    assert check(path).verdict == "unusable"
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_one_changed_byte_is_refused_or_changes_one_value(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = write_study(tmp_path_factory.mktemp("corrupted"), STUDY)
+    text = bytearray(path.read_bytes())
+    position = data.draw(st.integers(text.index(b"\n") + 1, len(text) - 2))
+    text[position] = data.draw(st.integers(0, 255))
+    path.write_bytes(text)
+    try:
+        read = read_cmi(path)
+    except DataError:
+        return
+    differing = sum(
+        int((~((read.sensors[name] == values) | (read.sensors[name] != read.sensors[name]))).sum())
+        for name, values in STUDY.sensors.items()
+    )
+    assert differing <= 1
+    assert read.offsets.tolist() == STUDY.offsets.tolist()
+
+
+def test_batches_before_the_fault_come_through_and_then_it_is_told(tmp_path: Path) -> None:
+    set_cell(ROWS, ROWS.height - 2, "thm_2", "warm").write_csv(tmp_path / "train.csv")
+    with pytest.raises(DataError, match="'warm'"):
+        list(iter_cmi(tmp_path))
+
+
+subject_faults: dict[str, tuple[str, str]] = {
+    "no subject column": ("name,age\na,3\n", "column 'subject'"),
+    "a word for an age": ("subject,age\nSUBJ_000000,old\n", "found 'old'"),
+    "an age of 400": ("subject,age\nSUBJ_000000,400\n", "age between 0 and 120"),
+    "a third hand": ("subject,handedness\nSUBJ_000000,2\n", "handedness between 0 and 1"),
+    "half a hand": ("subject,handedness\nSUBJ_000000,0.5\n", "found '0.5'"),
+    "a subject with two ages": ("subject,age\nSUBJ_000000,20\nSUBJ_000000,21\n", "'SUBJ_000000'"),
+    "an empty file": ("", "empty file"),
+    "a line cut off": ("subject,age,sex\nSUBJ_000000,20,1\nSUBJ_0000", "3 fields in every line"),
+    "a number cut off": ("subject,height_cm\nSUBJ_000000,171.0\nSUBJ_000001,17", "line end after the last line"),
+    "one column": ("subject\nSUBJ_000000\n", "commas"),
+}
+
+
+@pytest.mark.parametrize("fault", subject_faults)
+def test_a_wrong_table_of_subjects_is_refused(fault: str, tmp_path: Path) -> None:
+    text, message = subject_faults[fault]
+    write_study(tmp_path, STUDY)
+    (tmp_path / "train_demographics.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_cmi(tmp_path)
+    assert check(tmp_path).verdict == "unusable"
+
+
+def test_a_subject_twice_with_the_same_measures_is_no_fault(tmp_path: Path) -> None:
+    path = write_study(tmp_path, STUDY)
+    subjects = tmp_path / "train_demographics.csv"
+    lines = subjects.read_text().splitlines()
+    subjects.write_text("\n".join([*lines, lines[-1]]) + "\n")
+    assert_same(read_cmi(path), STUDY)
+
+
+@pytest.mark.parametrize("column", ["acc_x", "tof_1_v0", "sequence_counter", "sequence_id", "gesture"])
+@pytest.mark.parametrize("value", [[1, 2], {"x": 1}, b"\xff"])
+def test_columns_of_neither_numbers_nor_text_are_refused(column: str, value: object, tmp_path: Path) -> None:
+    strange = ROWS.with_columns(pl.Series(column, [value] * ROWS.height))
+    strange.write_parquet(tmp_path / "train.parquet")
+    for refuse in (lambda: read_cmi(tmp_path), lambda: recordings_from_frame(strange)):
+        with pytest.raises(DataError, match="found a value of the type .* in row 1, column " + column):
+            refuse()
+
+
+def test_a_damaged_parquet_table_of_subjects_is_refused(tmp_path: Path) -> None:
+    path = write_study(tmp_path, STUDY)
+    (tmp_path / "train_demographics.csv").unlink()
+    (tmp_path / "train_demographics.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match="complete Parquet file"):
+        read_cmi(path)
+
+
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        read_cmi(tmp_path / "nothing.csv")
+    with pytest.raises(DataError, match="no such file"):
+        read_cmi(write_study(tmp_path, STUDY), demographics=tmp_path / "nothing.csv")
+
+
+def test_the_real_sample_cut_off_anywhere_inside_a_line_is_refused(real_data: Path, tmp_path: Path) -> None:
+    text = (real_data / "cmi" / "train_sample.csv").read_bytes()
+    path = tmp_path / "train.csv"
+    for cut in np.random.default_rng(0).integers(0, len(text), 25).tolist():
+        path.write_bytes(text[:cut])
+        if text[cut - 1 : cut] == b"\n" or text[cut : cut + 1] == b"\n":
+            continue
+        with pytest.raises(DataError):
+            read_cmi(path)
+
+
+def test_recordings_of_a_repaired_file_are_the_originals(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_bytes(b"")
+    path = write_study(tmp_path, STUDY)
+    assert isinstance(read_cmi(path), Recordings)

@@ -1,0 +1,159 @@
+"""Figures: each is one, says what its axes are, and survives odd input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from bfrb.metrics import calibration
+from bfrb.report import figures
+from bfrb.report.figures.calibration import wilson_interval
+from bfrb.report.figures.signals import traces
+from bfrb.study.device import GALAXY_WATCH, HELIOS
+from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
+from bfrb.study.recordings import Annotation
+from bundles import make_recordings
+
+PER_CLASS = {
+    "rest": {"target": False, "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 9},
+    "pull": {"target": True, "precision": 0.5, "recall": 0.7, "f1": 0.6, "support": 4},
+    "pinch": {"target": True, "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0},
+}
+CURVE = calibration(np.array([0.2, 0.9, 0.95]), np.array([False, True, True]))
+
+
+def per_subject(count: int) -> dict[str, dict[str, float]]:
+    return {f"S{number}": {"score": number / count} for number in range(count)}
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "confusion": lambda: figures.plot_confusion(np.eye(18), CMI_GESTURES.classes, CMI_GESTURES.is_target.tolist()),
+    "confusion of two": lambda: figures.plot_confusion(np.zeros((2, 2)), ["a", "b"], [True, True]),
+    "classes": lambda: figures.plot_classes(PER_CLASS),
+    "few subjects": lambda: figures.plot_subjects(per_subject(2), 0.4),
+    "many subjects": lambda: figures.plot_subjects(per_subject(81), 0.4),
+    "groups": lambda: figures.plot_groups({"Hand": [("left", 0.5, (0.4, 0.6)), ("right", 0.7, None)]}, 0.6),
+    "ages": lambda: figures.plot_ages([10.0, 40.0], [0.3, 0.9], ["left-handed", "right-handed"]),
+    "calibration": lambda: figures.plot_calibration({"gesture": CURVE, "any": CURVE}),
+    "learning": lambda: figures.plot_learning({"a": [2.0, 1.0]}, {"a": [0.1, None]}, {"a": "two_branch"}),
+    "learning, one epoch": lambda: figures.plot_learning({"a": [2.0]}, {"a": [None]}, {"a": "two_branch"}),
+    "gain by class": lambda: figures.plot_gain_by_class(PER_CLASS, PER_CLASS),
+    "gain by subject": lambda: figures.plot_gain_by_subject(["a", "b"], [0.1, 0.5], [0.4, 0.4]),
+    "ablation": lambda: figures.plot_ablation({"without thm": (0.1, (0.05, 0.2)), "without tof": (0.0, None)}),
+    "detection": lambda: figures.plot_detection([3.0, 1.0], [0.9, 0.4], {"in use": (1.0, 0.4)}),
+    "delays": lambda: figures.plot_delays([1.0, 5.0, -2.0]),
+    "timeline": lambda: figures.plot_timeline([1.0, 2.0], [0.2, 0.8], 0.5, [(0.5, 2.0)], [(1.5, 2.5)]),
+    "timeline of a day": lambda: figures.plot_timeline([1.0, 80_000.0], [0.2, 0.8], 0.5, [], []),
+    "signals": lambda: figures.plot_signals(make_recordings(1)),
+    "signals of a watch": lambda: figures.plot_signals(
+        make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_function_gives_a_figure_whose_axes_are_named(name: str) -> None:
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert all(axes.get_ylabel() or any(text.get_text() for text in axes.get_yticklabels()) for axes in figure.axes)
+    assert figure.axes[-1].get_xlabel()
+
+
+def test_every_public_function_is_tried() -> None:
+    tried = {name for maker in FIGURES.values() for name in maker.__code__.co_names}
+    assert {name for name in figures.__all__ if name.startswith("plot_")} <= tried
+
+
+def test_a_notebook_keeps_its_own_settings() -> None:
+    with mpl.rc_context({"font.size": 31.0, "axes.grid": True}):
+        figure = figures.plot_classes(PER_CLASS)
+        assert mpl.rcParams["font.size"] == 31.0
+        assert figure.axes[0].xaxis.label.get_size() < 12
+
+
+def test_the_confusion_of_a_class_is_shown_in_percent_of_its_recordings() -> None:
+    axes = figures.plot_confusion([[6, 2], [0, 4]], ["pull", "rest"], [True, False]).axes[0]
+    shown = {(text.get_position()[0], text.get_position()[1]): text.get_text() for text in axes.texts}
+    assert (shown[0, 0], shown[1, 0], shown[1, 1]) == ("75", "25", "100")
+    assert (0, 1) not in shown
+
+
+def test_targets_come_first_whatever_the_order_of_the_classes() -> None:
+    axes = figures.plot_confusion([[6, 2], [1, 3]], ["rest", "pull"], [False, True]).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["pull", "rest"]
+    assert {text.get_text() for text in axes.texts if text.get_position() == (0, 0)} == {"75"}
+
+
+def test_a_class_without_recordings_says_so() -> None:
+    words = [text.get_text() for text in figures.plot_confusion([[0, 0], [1, 3]], "ab", [True, False]).axes[0].texts]
+    assert "no recordings" in words
+    assert "no recordings" in [text.get_text() for text in figures.plot_classes(PER_CLASS).axes[0].texts]
+
+
+def test_of_many_subjects_the_lowest_are_named() -> None:
+    axes = figures.plot_subjects(per_subject(81)).axes[0]
+    [text] = axes.texts
+    assert text.get_text().split() == [
+        "the",
+        "lowest:",
+        "S0",
+        "0.00",
+        "S1",
+        "0.01",
+        "S2",
+        "0.02",
+        "S3",
+        "0.04",
+        "S4",
+        "0.05",
+    ]
+
+
+def test_the_gesture_is_shaded_for_as_long_as_it_lasts() -> None:
+    recording = make_recordings(1)
+    codes = np.zeros(recording.n_rows, np.int8)
+    codes[5:9] = 1
+    annotated = type(recording)(
+        recording.device, recording.sensors, recording.offsets, recording.table,
+        {"phase": Annotation(codes, ("Transition", "Gesture"))},
+    )  # fmt: skip
+    [patch] = figures.plot_signals(annotated).axes[0].patches
+    assert (patch.get_x(), patch.get_x() + patch.get_width()) == pytest.approx((0.5, 0.9))
+
+
+def test_a_sensor_that_did_not_measure_is_named_as_such() -> None:
+    recording = make_recordings(1).without("thm", "tof")
+    words = [[text.get_text() for text in axes.texts] for axes in figures.plot_signals(recording).axes]
+    assert words == [[], [], ["not measured"], ["not measured"]]
+
+
+def test_time_of_flight_is_the_share_of_pixels_that_saw_something() -> None:
+    sensor = HELIOS.sensor("tof")
+    values = np.full((3, 5, 8, 8), -1, np.int16)
+    values[0, 0, :4] = 100
+    values[1] = sensor.absent
+    shown = traces(sensor, values)
+    assert shown[0].tolist() == [50, 0, 0, 0, 0]
+    assert np.isnan(shown[1]).all()
+    assert shown[2].tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 1), (1.0, 3), (0.4, 50)])
+def test_an_interval_of_a_share_holds_it_and_stays_between_0_and_1(share: float, count: int) -> None:
+    low, high = (float(limit) for limit in wilson_interval(share, count))
+    assert -1e-9 <= low <= share + 1e-9
+    assert share - 1e-9 <= high <= 1 + 1e-9
+    assert high - low > 0.1
+
+
+def test_members_of_one_network_look_alike_and_those_of_another_do_not() -> None:
+    values: dict[str, Any] = {"a": [1.0, 0.5], "b": [1.0, 0.6], "c": [1.0, 0.7]}
+    networks = {"a": "two_branch", "b": "gated", "c": "two_branch"}
+    lines = figures.plot_learning(values, {}, networks).axes[0].lines
+    looks = [(line.get_color(), line.get_linestyle()) for line in lines]
+    assert looks[0] == looks[2] != looks[1]

@@ -1,0 +1,317 @@
+"""Samples in, events out: the same events however they come, and none without data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bfrb.errors import DataError
+from bfrb.features.pipeline import FEATURES, compute_features
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.predictor import Predictor
+from bfrb.read.searle2021 import read_searle2021
+from bfrb.stream.events import Event, EventRule
+from bfrb.stream.feed import Wearer
+from bfrb.stream.resampling import Counts
+from bfrb.stream.spec import EventSpec
+from bfrb.stream.stream import Stream, StreamHub
+from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
+from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.recordings import Annotation, Recordings
+from bfrb.study.windows import WindowSpec
+from bfrb.train.run import RunSpec
+from bundles import make_bundle
+
+Values = dict[str, Any]
+Found = tuple[list[Event], np.ndarray, Counts]
+
+ROWS = 600
+
+
+@pytest.fixture(scope="module")
+def helios(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """Two small networks for pre-cut gestures."""
+    return Predictor(Bundle.open(make_bundle(tmp_path_factory.mktemp("helios") / "bundle")))
+
+
+@pytest.fixture(scope="module")
+def watch(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """Two small networks for the Galaxy watch."""
+    folder = tmp_path_factory.mktemp("watch") / "bundle"
+    return Predictor(Bundle.open(make_bundle(folder, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)))
+
+
+def wear(rows: int = ROWS, seed: int = 0) -> Values:
+    """Readings of a Helios that is moved about, with thermopiles and images that come and go."""
+    rng = np.random.default_rng(seed)
+    drift = np.cumsum(rng.normal(0, 0.3, (rows, 4)), axis=0)
+    acc = 9.81 * drift[:, :3] / np.linalg.norm(drift[:, :3], axis=1, keepdims=True) + rng.normal(0, 0.5, (rows, 3))
+    near = np.repeat(rng.random(rows // 20 + 1) < 0.5, 20)[:rows, None, None, None]
+    return {
+        "acc": acc.astype(np.float32),
+        "quaternion": (drift / np.linalg.norm(drift, axis=1, keepdims=True)).astype(np.float32),
+        "thm": rng.normal(28, 2, (rows, 5)).astype(np.float32),
+        "tof": np.where(near, rng.integers(0, 250, (rows, 5, 8, 8)), -1).astype(np.int16),
+    }
+
+
+def recording(values: Values, device: Device = HELIOS) -> Recordings:
+    rows = len(values["acc"])
+    return Recordings(device, values, np.array([0, rows]), pl.DataFrame({"id": ["day"], "subject": ["ann"]}))
+
+
+def rule_around(probabilities: np.ndarray, predictor: Predictor, **spec: Any) -> EventRule:
+    """A rule that finds some events in these answers, and not one that lasts all the time."""
+    target = probabilities[:, predictor.label_set.is_target].sum(axis=1)
+    low, high = np.quantile(target, [0.5, 0.6])
+    values = {"on": float(high), "off": float(low), "smoothing_s": 1.0, "merge_s": 1.0, "minimum_s": 1.0} | spec
+    return EventRule(spec=EventSpec(**values))
+
+
+def listen(predictor: Predictor, rule: EventRule, values: Values, chunk: int | None = None) -> Found:
+    answers: list[np.ndarray] = []
+    stream = Stream(predictor, rule, on_answers=lambda found: answers.append(found.probabilities))
+    events: list[Event] = []
+    size = len(next(iter(values.values())))
+    for start in range(0, size, chunk or size):
+        events += stream.push({name: array[start : start + (chunk or size)] for name, array in values.items()})
+    events += stream.finish()
+    return events, np.concatenate([np.zeros((0, len(predictor.label_set))), *answers]), stream.counts
+
+
+def assert_equal(found: Found, expected: Found) -> None:
+    assert found[0] == expected[0]
+    assert np.array_equal(found[1], expected[1])
+    assert found[2] == expected[2]
+
+
+def test_a_stream_answers_as_the_predictor_does_for_the_windows_of_the_whole_recording(helios: Predictor) -> None:
+    values = wear()
+    windows = recording(values).windows(50, 10)
+    alone = np.concatenate([helios.predict(windows[n]).probabilities for n in range(len(windows))])
+    _, answers, counts = listen(helios, EventRule(), values, 7)
+    assert np.array_equal(answers, alone)
+    assert np.array_equal(helios.predict_each(windows).probabilities, alone)
+    assert helios.predict(windows).probabilities == pytest.approx(alone, abs=1e-6)
+    assert counts.windows == len(windows) == (ROWS - 50) // 10 + 1
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_chunks_of_any_size_give_the_same_events(helios: Predictor, chunk: int) -> None:
+    values = wear()
+    rule = rule_around(listen(helios, EventRule(), values)[1], helios)
+    expected = listen(helios, rule, values)
+    assert len(expected[0]) >= 2
+    assert_equal(listen(helios, rule, values, chunk), expected)
+    timed = values | {"time_s": np.arange(ROWS) / 10}
+    assert_equal(listen(helios, rule, timed, chunk), expected)
+
+
+disturbances = st.lists(
+    st.tuples(
+        st.integers(0, ROWS - 1),
+        st.sampled_from(["gap", "long gap", "set back", "duplicate", "swap", "wrong time", "nothing", "wild", "late"]),
+    ),
+    max_size=6,
+)
+
+
+def disturb(values: Values, jitter_s: float, disturbed: list[tuple[int, str]], seed: int) -> Values:
+    """Times with jitter, gaps and jumps, and samples that come twice, too late, or with nonsense in them."""
+    rng = np.random.default_rng(seed)
+    time_s = 100 + np.arange(ROWS) / 10 + rng.uniform(-jitter_s, jitter_s, ROWS)
+    acc, order = values["acc"].copy(), list(range(ROWS))
+    for row, what in disturbed:
+        if what in ("gap", "long gap", "set back"):
+            time_s[row:] += {"gap": 0.8, "long gap": 30.0, "set back": -60.0}[what]
+        elif what in ("duplicate", "late"):
+            order.insert(order.index(row) + {"duplicate": 1, "late": 20}[what], row)
+        elif what == "swap" and row:
+            place = order.index(row)
+            order[place - 1 : place + 1] = order[place - 1 : place + 1][::-1]
+        elif what == "wrong time":
+            time_s[row] = rng.choice([np.nan, 1e12, -5.0])
+        elif what in ("nothing", "wild"):
+            acc[row : row + 30] = {"nothing": np.nan, "wild": 900.0}[what]
+    return {"time_s": time_s[order], **{name: array[order] for name, array in (values | {"acc": acc}).items()}}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([0.0, 0.02, 0.08]), disturbances, st.sampled_from([1, 7, 64]), st.integers(0, 3))
+def test_disturbed_streams_give_the_same_events_in_chunks_of_any_size(
+    helios: Predictor, jitter_s: float, disturbed: list[tuple[int, str]], chunk: int, seed: int
+) -> None:
+    values = disturb(wear(seed=seed), jitter_s, disturbed, seed)
+    rule = rule_around(listen(helios, EventRule(), wear(seed=seed))[1], helios)
+    assert_equal(listen(helios, rule, values, chunk), listen(helios, rule, values))
+
+
+def read_stamped(folder: Path, device: Device) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The acceleration and the turning of a real recording, each row with its own time stamp."""
+    for sensor, file in (("acc", "accLabeled.csv"), ("gyr", "gyrLabeled.csv")):
+        rows = pl.read_csv(folder / file, columns=["timestamp", "x", "y", "z"]).cast(pl.Float64).head(3000)
+        yield sensor, rows.with_columns(pl.col("timestamp") / 1000)
+
+
+def test_real_recordings_with_their_own_times_give_the_same_events_in_any_chunks(
+    watch: Predictor, real_data: Path
+) -> None:
+    parts = dict(read_stamped(real_data / "searle2021" / "data" / "exp-2", GALAXY_WATCH))
+    nothing = {name: np.full((3000, 3), np.nan) for name in parts}
+    both: Values = {name: [] for name in ("time_s", *parts)}
+    for name, rows in parts.items():
+        both["time_s"].append(rows["timestamp"].to_numpy())
+        for sensor in parts:
+            both[sensor].append(rows.select("x", "y", "z").to_numpy() if sensor == name else nothing[sensor])
+    stacked = {name: np.concatenate(arrays) for name, arrays in both.items()}
+    order = np.argsort(stacked["time_s"], kind="stable")
+    values = {name: array[order] for name, array in stacked.items()}
+    rule = rule_around(listen(watch, EventRule(), values)[1], watch)
+    expected = listen(watch, rule, values)
+    assert len(expected[0]) >= 3
+    assert expected[2].windows > 280
+    assert expected[2].rows == pytest.approx(3000, abs=10)
+    for chunk in (1, 7, 1000):
+        assert_equal(listen(watch, rule, values, chunk), expected)
+
+
+def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(watch: Predictor, real_data: Path) -> None:
+    recordings = read_searle2021(real_data / "searle2021")
+    rule = EventRule(spec=EventSpec(step_s=5.0))
+    for number in (0, 7):
+        one = recordings[number]
+        values = dict(one.sensors)
+        events, answers, counts = listen(watch, rule, values)
+        windows = watch.cut(one)
+        assert counts.windows == len(windows)
+        assert np.array_equal(answers, watch.predict_each(windows).probabilities)
+        assert_equal(listen(watch, rule, values, 1000), (events, answers, counts))
+
+
+@pytest.mark.parametrize("name", sorted(FEATURES))
+def test_a_feature_is_to_the_bit_what_it_is_for_a_recording_alone(name: str) -> None:
+    device = HELIOS if FEATURES[name].is_available(HELIOS) else GALAXY_WATCH
+    values = wear() if device is HELIOS else {"acc": wear()["acc"], "gyr": 50 * wear(seed=1)["acc"]}
+    values["acc"][100:120, 1] = np.nan
+    windows = recording(values, device).windows(50, 10)
+    together = compute_features(windows, [name]).values.reshape(len(windows), 50, -1)
+    for number in range(len(windows)):
+        alone = compute_features(windows[number], [name]).values
+        assert np.array_equal(together[number], alone, equal_nan=True)
+
+
+@pytest.mark.parametrize("chunk", [1, 64, ROWS])
+def test_windows_that_are_shown_what_was_before_are_those_of_training(tmp_path: Path, chunk: int) -> None:
+    bundle = Bundle.open(make_bundle(tmp_path / "bundle", max_length=200, members=1))
+    vars(bundle)["spec"] = RunSpec(windows=WindowSpec(step_s=1.0, context_s=12.0))
+    predictor, values = Predictor(bundle), wear()
+    labels = Annotation(np.zeros(ROWS, dtype=np.int8), predictor.label_set.classes)
+    windows = predictor.cut(replace(recording(values), annotations={"gesture": labels}))
+    _, answers, _ = listen(predictor, EventRule(), values, chunk)
+    assert set(windows.lengths) == {170}
+    assert np.array_equal(answers, predictor.predict_each(windows).probabilities)
+
+
+def test_a_hub_gives_every_wearer_what_a_stream_of_their_own_would(helios: Predictor) -> None:
+    wearers = {name: wear(seed=seed) for seed, name in enumerate(["ann", "ben", "cleo"])}
+    rule = rule_around(listen(helios, EventRule(), wearers["ann"])[1], helios)
+    hub = StreamHub(helios, rule)
+    found: dict[str, list[Event]] = {name: [] for name in wearers}
+    for row in range(0, ROWS, 5):
+        part = {name: {key: array[row : row + 5] for key, array in each.items()} for name, each in wearers.items()}
+        for name, events in hub.push(part).items():
+            found[name] += events
+    for name, events in hub.finish().items():
+        found[name] += events
+    for name, values in wearers.items():
+        assert found[name] == listen(helios, rule, values)[0]
+    assert hub.counts.samples == 3 * ROWS
+    assert hub.counts.events == sum(map(len, found.values()))
+    assert not hub.streams
+
+
+def test_a_hub_refuses_more_wearers_than_agreed_and_goes_on(helios: Predictor) -> None:
+    hub = StreamHub(helios, most=1)
+    hub.push({"ann": wear(10)})
+    with pytest.raises(DataError, match="at most 1 wearers"):
+        hub.push({"ben": wear(10)})
+    assert hub.counts.samples == 10
+
+
+def certain(spec: Mapping[str, Any] | None = None) -> EventRule:
+    """Everything is an event."""
+    return EventRule(spec=EventSpec(**({"on": 0.0, "off": 0.0} | dict(spec or {}))))
+
+
+@pytest.mark.parametrize("unit", ["g", "mg"])
+def test_accelerations_in_another_unit_give_no_event_unless_it_is_named(helios: Predictor, unit: str) -> None:
+    factor = {"g": 9.80665, "mg": 0.00980665}[unit]
+    values = wear() | {"acc": wear()["acc"].astype(np.float64) / factor}
+    events, _, counts = listen(helios, certain(), values)
+    assert events == []
+    assert (counts.implausible, counts.unmeasured) == ((56, 0) if unit == "g" else (0, 56))
+    assert counts.impossible == (0 if unit == "g" else ROWS)
+    stream = Stream(helios, certain(), wearer=Wearer(units={"acc": unit}))
+    assert len(stream.push(values) + stream.finish()) == 1
+
+
+def test_no_event_lies_where_there_is_no_data(helios: Predictor) -> None:
+    values = wear() | {"time_s": np.arange(ROWS) / 10 + np.where(np.arange(ROWS) < 300, 0, 3600)}
+    events, _, counts = listen(helios, certain({"merge_s": 9999}), values)
+    assert [(event.start_s, event.end_s) for event in events] == [(2.0, 28.0), (3632.0, 3658.0)]
+    assert counts.gaps == 1
+
+
+def test_windows_with_too_few_rows_are_not_answered(helios: Predictor) -> None:
+    values = wear() | {"time_s": np.arange(ROWS) * 0.3}
+    events, _, counts = listen(helios, certain(), values)
+    assert events == []
+    assert counts.unmeasured > 100
+    assert counts.windows == 0
+
+
+def test_a_stream_forgets_on_reset(helios: Predictor) -> None:
+    values = wear()
+    stream = Stream(helios, certain())
+    first = stream.push(values) + stream.finish()
+    stream.reset()
+    assert stream.counts == Counts()
+    assert stream.push(values) + stream.finish() == first
+
+
+def test_left_hands_are_mirrored_where_the_bundle_says_so(tmp_path: Path) -> None:
+    predictor = Predictor(Bundle.open(make_bundle(tmp_path / "bundle", mirror_left_hand=True)))
+    answers: dict[int, np.ndarray] = {}
+    for hand in (0, 1):
+        heard: list[np.ndarray] = []
+        wearer, on_answers = Wearer(handedness=hand), lambda found, heard=heard: heard.append(found.probabilities)
+        Stream(predictor, certain(), wearer=wearer, on_answers=on_answers).push(wear())
+        answers[hand] = np.concatenate(heard)
+    table = {"id": ["day"], "subject": ["ann"], "handedness": [0]}
+    offline = Recordings(HELIOS, wear(), np.array([0, ROWS]), pl.DataFrame(table))
+    assert np.array_equal(answers[0], predictor.predict_each(offline.windows(50, 10)[: len(answers[0])]).probabilities)
+    assert not np.array_equal(answers[0], answers[1])
+
+
+def test_a_stream_keeps_no_more_than_it_needs(helios: Predictor) -> None:
+    stream = Stream(helios, certain())
+    for seed in range(5):
+        stream.push(wear(2000, seed))
+    kept = sum(len(part) for part in stream.feed._waiting) + len(stream.feed._windower._sensors["acc"])
+    assert kept < 100
+    assert stream.feed._windower._sensors["tof"].base is None
+
+
+def test_times_come_always_or_never(helios: Predictor) -> None:
+    stream = Stream(helios)
+    stream.push(wear(5))
+    with pytest.raises(DataError, match="with all samples or with none"):
+        stream.push(wear(5) | {"time_s": np.arange(5) / 10})

@@ -1,0 +1,51 @@
+"""Processes that leave Ctrl-C to their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from bfrb.processes import deaf_to_ctrl_c
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+@pytest.fixture(autouse=True)
+def heard_by_default() -> Iterator[None]:
+    """Ctrl-C interrupts, even where the tests were started by a shell that goes on with something else."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def hear_and_write(path: Path) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    path.write_text("went on")
+
+
+def press_and_go_on(heard: list[str]) -> None:
+    with deaf_to_ctrl_c():
+        signal.raise_signal(signal.SIGINT)  # to this thread, whatever others earlier tests have left
+        heard.append("started")
+    heard.append("not interrupted")
+
+
+def test_a_child_goes_on_when_ctrl_c_is_pressed(tmp_path: Path) -> None:
+    process = get_context("spawn").Process(target=hear_and_write, args=(tmp_path / "written",))
+    with deaf_to_ctrl_c():
+        process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert (tmp_path / "written").read_text() == "went on"
+
+
+def test_the_parent_hears_ctrl_c_once_the_child_is_started() -> None:
+    heard: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        press_and_go_on(heard)
+    assert heard == ["started"]

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.errors import ConfigError
+from bfrb.metrics import competition_score
+from bfrb.study.folds import Folds
+from bfrb.study.labels import CMI_GESTURES
+from bfrb.train import compare as library
+from bfrb.train.compare import CompareOptions, compare
+from bfrb.train.crossval import RunOptions
+from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
+from bundles import make_recordings
+from studies import TINY, InMemory, make_study
+
+
+def two_variants(folder: Path, **more: list[str]) -> CompareSpec:
+    """A tiny run, and the same with another learning rate."""
+    preset = folder / "tiny.toml"
+    preset.write_text(TINY.updated(["training.epochs=1"]).to_toml())
+    return CompareSpec.parse(
+        {"preset": str(preset), "variants": {"plain": [], "fast": ["training.learning_rate=0.02"], **more}}
+    )
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("compared")
+    return folder, compare(make_study(), two_variants(folder), folder / "out")
+
+
+def test_differences_are_those_of_the_scores(compared: tuple[Path, dict[str, Any]]) -> None:
+    folder, results = compared
+    assert results["reference"] == "plain"
+    assert results == json.loads((folder / "out" / "comparison.json").read_text())
+    scores = {}
+    for name in ("plain", "fast"):
+        table = pl.read_parquet(folder / "out" / name / "out_of_fold.parquet").filter(pl.col("scenario") == "all")
+        answers = table.select(CMI_GESTURES.classes).to_numpy().argmax(axis=1)
+        scores[name] = competition_score(table["gesture"].to_list(), CMI_GESTURES.decode(answers)).score
+        assert results["variants"][name]["scenarios"]["all"]["score"] == pytest.approx(scores[name])
+    found = results["variants"]["fast"]["scenarios"]["all"]
+    assert found["difference"] == pytest.approx(scores["fast"] - scores["plain"])
+    low, high = found["difference_interval"]
+    assert low <= found["difference"] + 0.05
+    assert high >= found["difference"] - 0.05
+    assert set(results["variants"]["fast"]["scenarios"]) == {"all", "imu", "half"}
+    assert "difference" not in results["variants"]["plain"]["scenarios"]["all"]
+
+
+def test_all_variants_have_the_same_folds(compared: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = compared
+    plain, fast, written = (
+        Folds.read(folder / "out" / place).fold_of for place in ("plain/folds.csv", "fast/folds.csv", "folds.csv")
+    )
+    assert plain == fast == written
+
+
+def test_what_is_done_is_not_done_again(compared: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, before = compared
+    trained: list[Path] = []
+    original = library.cross_validate
+
+    def watched(source: Any, spec: Any, out: Path, **options: Any) -> Path:
+        trained.append(out)
+        return original(source, spec, out, **options)
+
+    monkeypatch.setattr(library, "cross_validate", watched)
+    spec = two_variants(folder, slow=["training.learning_rate=0.0001"])
+    after = compare(make_study(), spec, folder / "out")
+    assert [path.name for path in trained] == ["slow"]
+    assert after["variants"]["fast"] == before["variants"]["fast"]
+
+
+def test_the_reference_may_come_last(compared: tuple[Path, dict[str, Any]]) -> None:
+    folder, before = compared
+    spec = two_variants(folder).model_copy(update={"reference": "fast"})
+    after = compare(make_study(), spec, folder / "out")
+    assert list(after["variants"]) == ["plain", "fast"]
+    found, turned = (
+        results["variants"][name]["scenarios"]["half"] for results, name in ((before, "fast"), (after, "plain"))
+    )
+    assert turned["difference"] == pytest.approx(-found["difference"])
+    assert turned["difference_interval"] == pytest.approx([-bound for bound in reversed(found["difference_interval"])])
+    assert "difference" not in after["variants"]["fast"]["scenarios"]["half"]
+
+
+def test_other_recordings_or_another_spec_are_refused(compared: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = compared
+    with pytest.raises(ConfigError, match="other recordings"):
+        compare(InMemory(make_recordings(24, subjects=6, seed=1)), two_variants(folder), folder / "out")
+    with pytest.raises(ConfigError, match="another spec"):
+        compare(make_study(), two_variants(folder, fast=["training.learning_rate=0.01"]), folder / "out")
+
+
+def test_a_variant_can_lack_sensors(tmp_path: Path) -> None:
+    spec = two_variants(tmp_path).model_copy(update={"variants": {"imu": SENSOR_VARIANTS["imu"]}})
+    names: list[str] = []
+    options = CompareOptions(RunOptions(workers=1), on_variant=names.append)
+    results = compare(make_study(), spec, tmp_path / "out", options=options)
+    assert names == ["imu"]
+    assert results["variants"]["imu"]["changes"] == {"without": ["thm", "tof"]}
+    table = pl.read_parquet(tmp_path / "out" / "imu" / "out_of_fold.parquet")
+    parts = [table.filter(pl.col("scenario") == name).select(CMI_GESTURES.classes) for name in ("all", "imu")]
+    np.testing.assert_allclose(parts[0].to_numpy(), parts[1].to_numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"variants": {}}, "at least 1"),
+        ({"variants": {"a/b": []}}, "letters"),
+        ({"reference": "b", "variants": {"a": []}}, "reference"),
+        ({"variants": {"a": {"change": []}}}, "change"),
+    ],
+)
+def test_impossible_comparisons_are_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        CompareSpec.parse(values)
+
+
+def test_changes_of_a_variant_come_after_those_of_all() -> None:
+    spec = CompareSpec.parse(
+        {"changes": ["seed=1", "folds=4"], "variants": {"a": ["seed=2"], "b": {"preset": "baseline"}}}
+    )
+    assert (spec.run("a").seed, spec.run("a").folds, spec.run("a").training.epochs) == (2, 4, 15)
+    assert (spec.run("b").seed, spec.run("b").training.epochs) == (1, 160)
+    with pytest.raises(ConfigError, match="choose a, b"):
+        spec.run("c")

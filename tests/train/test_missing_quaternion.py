@@ -1,0 +1,83 @@
+"""Real recordings whose quaternion is missing throughout: learnt to be done without, and answered by who can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bfrb.features.sequences import build_sequences, channel_statistics
+from bfrb.networks.registry import Shape, build_network
+from bfrb.predict.routing import who_answers
+from bfrb.read.cmi import read_cmi
+from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.recordings import Recordings
+from bfrb.train.batches import Examples, load_examples
+from bfrb.train.losses import class_loss
+from bfrb.train.presets import PRESETS
+from bfrb.train.run import RunSpec
+
+SMALL = [
+    "stems.motion_width=16",
+    "stems.thm_width=8",
+    "stems.tof_width=8",
+    "stems.trunk_widths=[16, 32]",
+    "stems.head_units=32",
+    "stems.head_dropout=0.0",
+    "stems.trunk_dropout=0.0",
+]
+NEVER_LOST = ["stems.lose_group=0.0", "stems.lose_piece=0.0"]
+EPOCHS = 120
+
+
+@pytest.fixture(scope="module")
+def recordings(real_data: Path) -> Recordings:
+    """Fifteen recordings of fourteen people."""
+    return read_cmi(real_data / "cmi" / "train_sample.csv")
+
+
+def examples_of(recordings: Recordings, shown: Recordings, spec: RunSpec) -> Examples:
+    """The recordings, scaled as `shown` is."""
+    everybody = np.arange(len(shown))
+    statistics = channel_statistics(build_sequences(shown, spec.branches), everybody)
+    targets = np.eye(len(CMI_GESTURES), dtype=np.float32)[CMI_GESTURES.encode(recordings.gestures)]
+    return load_examples(build_sequences(recordings, spec.branches), everybody, targets, statistics, 80)
+
+
+def share_right(examples: Examples, network: torch.nn.Module) -> float:
+    logits = network.eval()(examples.inputs, examples.lengths).logits
+    return float((logits.argmax(dim=1) == examples.targets.argmax(dim=1)).float().mean())
+
+
+@pytest.mark.parametrize(("changes", "learnt"), [([], True), (NEVER_LOST, False)], ids=["lost at times", "never lost"])
+def test_a_network_that_lost_orientation_at_times_answers_without_it(
+    changes: list[str], learnt: bool, recordings: Recordings
+) -> None:
+    spec = PRESETS["deployable"].updated([*SMALL, "stems.lose_group=0.3", *changes])
+    motion = recordings.without("thm", "tof")
+    complete = examples_of(motion, motion, spec)
+    bare = examples_of(motion.without("quaternion"), motion, spec)
+    assert not bare.present["rotation"].any()
+    assert bare.present["acc"].all()
+    torch.manual_seed(0)
+    shape = Shape({name: values.shape[2] for name, values in complete.inputs.items()}, len(CMI_GESTURES))
+    network = build_network("stems", shape, spec.stems)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    for _ in range(EPOCHS):
+        output = network.train()(complete.inputs, complete.lengths)
+        loss = class_loss(output.heads["motion"], complete.targets, 0.0, None)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert share_right(complete, network) > 0.9
+    assert (share_right(bare, network) > 0.8) is learnt
+
+
+def test_members_that_cannot_do_without_orientation_are_not_asked(recordings: Recordings) -> None:
+    spec = PRESETS["benchmark"].updated(["networks=['two_branch', 'stems']", "two_branch.lose_proximity=0.3"])
+    needed = [sorted({"acc", "quaternion", "thm", "tof"} - spec.dispensable(name)) for name in spec.networks]
+    assert needed == [["acc", "quaternion"], ["acc"]]
+    some = Recordings.concat([recordings[:7], recordings[7:].without("quaternion")])
+    assert who_answers(some, needed).tolist() == [[True] * 7 + [False] * 8, [True] * 15]

@@ -1,0 +1,92 @@
+"""Networks of several kinds in one bundle, some of which cannot do without proximity sensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.out_of_fold import HeldOutPredictor
+from bfrb.predict.predictor import load
+from bfrb.study.device import HELIOS
+from bfrb.study.recordings import Recordings
+from bfrb.train.crossval import cross_validate
+from bundles import make_recordings
+from studies import TINY, InMemory
+
+MIXED = TINY.updated(
+    [
+        "networks=['two_branch', 'stems', 'transformer']",
+        "training.epochs=1",
+        "features.imu=['acc']",
+        "two_branch.lose_proximity=0.0",
+        "two_branch.widths=[8, 8]",
+        "two_branch.recurrent_units=4",
+        "stems.motion_width=8",
+        "stems.trunk_widths=[8, 8]",
+        "transformer.width=8",
+        "transformer.heads=2",
+    ]
+)
+BARE = (0, 7, 12)
+
+
+@pytest.fixture(scope="module")
+def recordings() -> Recordings:
+    """Recordings of which three have neither thermopiles nor images."""
+    made = make_recordings(24, subjects=6)
+    thm, tof = made.sensors["thm"].copy(), made.sensors["tof"].copy()
+    for number in BARE:
+        rows = slice(made.offsets[number], made.offsets[number + 1])
+        thm[rows], tof[rows] = np.nan, HELIOS.sensor("tof").absent
+    return replace(made, sensors={**made.sensors, "thm": thm, "tof": tof})
+
+
+@pytest.fixture(scope="module")
+def trained(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cross_validate(InMemory(recordings), MIXED, tmp_path_factory.mktemp("mixed") / "model")
+
+
+def test_every_member_takes_in_its_own_branches(trained: Path) -> None:
+    predictor = load(trained)
+    needs = {member.name: set(member.needs) for member in predictor._members}
+    own = {"acc", "rotation", "thm", "tof"}
+    assert needs["two_branch-00"] == {"imu", "proximity"}
+    assert needs["stems-01"] == needs["transformer-00"] == own
+    requires = {member.network: set(member.requires) for member in predictor.bundle.manifest.members}
+    assert requires == {"two_branch": {"acc", "thm", "tof"}, "stems": {"acc"}, "transformer": {"acc"}}
+
+
+def test_a_run_computes_only_what_its_networks_take_in(trained: Path) -> None:
+    assert set(Bundle.open(trained).manifest.branches) == {"imu", "proximity", "acc", "rotation", "thm", "tof"}
+    assert set(MIXED.updated(["networks=['stems']"]).branches) == {"acc", "rotation", "thm", "tof"}
+    assert set(TINY.branches) == {"imu", "proximity"}
+
+
+def test_heads_for_phases_that_nothing_taught_are_not_in_the_graphs(trained: Path, recordings: Recordings) -> None:
+    predictor = load(trained)
+    assert not predictor.tells_phases
+    assert predictor.phases(recordings) is None
+
+
+@pytest.mark.parametrize("scenario", ["all", "imu"])
+def test_answers_of_the_training_are_those_of_prediction(trained: Path, recordings: Recordings, scenario: str) -> None:
+    bundle = Bundle.open(trained)
+    given = recordings.without("thm", "tof") if scenario == "imu" else recordings
+    table = pl.read_parquet(trained / "out_of_fold.parquet").filter(pl.col("scenario") == scenario)
+    assert table["id"].to_list() == given.ids
+    expected = table.select(bundle.label_set.classes).to_numpy()
+    found = HeldOutPredictor(bundle).predict(given).probabilities
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_members_that_need_proximity_do_not_judge_recordings_without_it(trained: Path, recordings: Recordings) -> None:
+    table = pl.read_parquet(trained / "out_of_fold.parquet")
+    of_all, of_motion = (table.filter(pl.col("scenario") == name) for name in ("all", "imu"))
+    classes = Bundle.open(trained).label_set.classes
+    same = np.abs(of_all.select(classes).to_numpy() - of_motion.select(classes).to_numpy()).max(axis=1) < 1e-6
+    assert np.flatnonzero(same).tolist() == list(BARE)

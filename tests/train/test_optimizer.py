@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from bfrb.networks.registry import Shape, build_network
+from bfrb.networks.specs import GatedTwoBranchSpec
+from bfrb.train.optimizer import AveragedNetwork, make_optimizer, rate_factor, set_learning_rate
+from bfrb.train.spec import TrainingSpec
+
+SMALL = GatedTwoBranchSpec(widths=(8, 8), recurrent_units=4, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
+
+
+def new_network() -> nn.Module:
+    torch.manual_seed(5)
+    return build_network("gated_two_branch", Shape({"imu": 3, "proximity": 2}, 4), SMALL)
+
+
+def test_weight_decay_shrinks_kernels_as_a_squared_penalty_would() -> None:
+    network = new_network()
+    decayed, rest = make_optimizer(network, TrainingSpec(weight_decay=0.01)).param_groups
+    assert decayed["weight_decay"] == pytest.approx(0.02)
+    assert rest["weight_decay"] == 0
+    assert sum(len(group["params"]) for group in (decayed, rest)) == len(list(network.parameters()))
+
+
+def test_adamw_without_gradient_shrinks_decayed_weights_only() -> None:
+    network = new_network()
+    before = copy.deepcopy(network.state_dict())
+    optimizer = make_optimizer(network, TrainingSpec(optimizer="adamw", weight_decay=0.5, learning_rate=0.1))
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    decayed = {id(parameter) for parameter in network.decayed()}
+    for name, parameter in network.named_parameters():
+        share = 0.95 if id(parameter) in decayed else 1.0
+        torch.testing.assert_close(parameter.detach(), before[name] * share)
+
+
+def test_a_network_that_does_not_name_its_decayed_weights_is_refused() -> None:
+    with pytest.raises(TypeError, match="Linear"):
+        make_optimizer(nn.Linear(2, 2), TrainingSpec())
+
+
+def test_the_learning_rate_rises_then_falls() -> None:
+    spec = TrainingSpec(epochs=20, warmup_epochs=4, schedule="cosine", learning_rate=0.5)
+    factors = [rate_factor(spec, epoch / 10) for epoch in range(201)]
+    assert factors[:41] == sorted(factors[:41])
+    assert factors[40:] == sorted(factors[40:], reverse=True)
+    assert (factors[0], factors[40], factors[-1]) == pytest.approx((0, 1, 0))
+    optimizer = make_optimizer(new_network(), spec)
+    set_learning_rate(optimizer, spec, 2.0)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+def test_an_averaged_network_follows_the_formula() -> None:
+    network = new_network()
+    average = AveragedNetwork(network, 0.8)
+    name = "head.logits.bias"
+    expected = network.state_dict()[name].clone()
+    for step in range(30):
+        with torch.no_grad():
+            network.get_parameter(name).add_(1.0 + step)
+            network.get_buffer("head.layers.1.running_mean").add_(1.0)
+        average.step()
+        keep = min(0.8, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * network.state_dict()[name]
+    torch.testing.assert_close(average.network.state_dict()[name], expected)
+    assert average.network.get_buffer("head.layers.1.running_mean").max() < 30
+
+
+def test_without_decay_the_average_is_the_network_itself() -> None:
+    network = new_network()
+    average = AveragedNetwork(network, 0.0)
+    average.step()
+    assert average.network is network
+    assert not average.state()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from bfrb.networks.registry import Shape, build_network
+from bfrb.networks.specs import GatedTwoBranchSpec
+from bfrb.study.labels import LabelSet
+from bfrb.train.spec import TrainingSpec
+from bfrb.train.trainer import Epoch, Progress, Task, Weights, score_examples, train
+from learnable import make_examples
+
+FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
+SMALL = GatedTwoBranchSpec(widths=(8, 8), recurrent_units=4, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
+TRAINING = TrainingSpec(epochs=4, batch_size=16, learning_rate=1e-2)
+
+
+def new_network() -> nn.Module:
+    torch.manual_seed(5)
+    return build_network("gated_two_branch", Shape({"imu": 3, "proximity": 2}, 4), SMALL)
+
+
+def make_task(training: TrainingSpec = TRAINING, *, stopping: bool = True) -> Task:
+    held_out = make_examples(seed=1) if stopping else None
+    return Task(training, SMALL, lambda _: make_examples(), held_out, FOUR, (0, 1, 2))
+
+
+def same(first: Weights, second: Weights) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+class StoppedError(Exception):
+    """A training that is stopped from outside."""
+
+
+def train_stopped_after(epochs: int, checkpoint: Path, training: TrainingSpec = TRAINING) -> None:
+    def stop(history: list[Epoch]) -> None:
+        if len(history) == epochs:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(new_network(), make_task(training), checkpoint, stop)
+
+
+def test_an_easy_problem_is_learnt(tmp_path: Path) -> None:
+    network = new_network()
+    spec = TRAINING.model_copy(update={"epochs": 30, "mixup_alpha": 0.1})
+    weights, history = train(network, make_task(spec), tmp_path / "c")
+    network.load_state_dict(weights)
+    assert history[-1].loss < history[0].loss
+    assert score_examples(network, make_examples(seed=1), FOUR) > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    first, _ = train(new_network(), make_task(), tmp_path / "a")
+    second, _ = train(new_network(), make_task(), tmp_path / "b")
+    third, _ = train(new_network(), replace(make_task(), seed=(0, 1, 3)), tmp_path / "c")
+    assert same(first, second)
+    assert not same(first, third)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_stopped_training_ends_as_if_never_stopped(tmp_path: Path, epochs: int) -> None:
+    undisturbed, history = train(new_network(), make_task(), tmp_path / "a")
+    train_stopped_after(epochs, tmp_path / "b")
+    continued, other = train(new_network(), make_task(), tmp_path / "b")
+    assert same(undisturbed, continued)
+    assert [epoch.loss for epoch in history] == [epoch.loss for epoch in other]
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+    first, _ = train(new_network(), make_task(), tmp_path / "a")
+    calls: list[int] = []
+    second, _ = train(new_network(), make_task(), tmp_path / "a", lambda history: calls.append(len(history)))
+    assert same(first, second)
+    assert not calls
+
+
+def test_the_best_epoch_counts_and_patience_ends_the_rest() -> None:
+    scores = [0.1, 0.5, 0.4, 0.3]
+    progress = Progress([Epoch(number, 1.0, score, 0.0) for number, score in enumerate(scores)])
+    assert progress.best_epoch == 1
+    assert progress.is_finished(TrainingSpec(patience=2))
+    assert not progress.is_finished(TrainingSpec(patience=3))
+
+
+def test_without_stopping_examples_the_last_epoch_counts(tmp_path: Path) -> None:
+    network = new_network()
+    weights, history = train(network, make_task(stopping=False), tmp_path / "a")
+    assert len(history) == TRAINING.epochs
+    assert all(epoch.score is None for epoch in history)
+    assert same(weights, dict(network.state_dict()))
+
+
+EVERYTHING = TrainingSpec(
+    epochs=4,
+    batch_size=16,
+    learning_rate=1e-2,
+    optimizer="adamw",
+    schedule="cosine",
+    warmup_epochs=1.5,
+    ema_decay=0.9,
+    clip_norm=1.0,
+    mixup_alpha=0.4,
+    mixup_at="gesture",
+    cutmix_alpha=0.4,
+)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_stopped_training_with_everything_on_ends_as_if_never_stopped(tmp_path: Path, epochs: int) -> None:
+    undisturbed, _ = train(new_network(), make_task(EVERYTHING), tmp_path / "a")
+    train_stopped_after(epochs, tmp_path / "b", EVERYTHING)
+    continued, _ = train(new_network(), make_task(EVERYTHING), tmp_path / "b")
+    assert same(undisturbed, continued)
+
+
+def test_averaged_weights_are_scored_and_given_back(tmp_path: Path) -> None:
+    spec = TRAINING.model_copy(update={"ema_decay": 0.9})
+    plain, averaged = new_network(), new_network()
+    without, _ = train(plain, make_task(stopping=False), tmp_path / "a")
+    weights, _ = train(averaged, make_task(spec, stopping=False), tmp_path / "b")
+    assert same(dict(plain.state_dict()), dict(averaged.state_dict()))
+    assert not same(without, weights)

@@ -1,0 +1,371 @@
+"""What the page asks, and what it is answered."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.errors import DataError
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.out_of_fold import read_fold_of
+from bfrb.read.store import write_store
+from bfrb.stream.stream import Stream
+from bfrb.study.device import GALAXY_WATCH
+from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.recordings import Recordings
+from bfrb.view import answers
+from bfrb.view import viewer as viewer_module
+from bfrb.view.viewer import Viewer
+from bundles import make_bundle, make_recordings
+from cmi_files import labelled_study, write_study
+from telling import make_telling_bundle
+from viewing_page import Answer, OpenPage, Page, serving, unpack
+
+LIST = "/api/collections/0/recordings"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Page]:
+    """One page of five recordings and a bundle for all tests here."""
+    folder = tmp_path_factory.mktemp("app") / "study"
+    folder.mkdir()
+    write_study(folder, labelled_study())
+    with serving(folder, bundle) as served:
+        yield served
+
+
+def test_the_page_and_its_files_are_served(page: Page) -> None:
+    html = page.ask("/")
+    assert html.status == 200
+    assert html.headers["content-type"] == "text/html; charset=utf-8"
+    for name in html.text.split('="/assets/')[1:]:
+        assert page.ask("/assets/" + name.split('"')[0]).status == 200
+    assert "MIT" in page.ask("/assets/vendor/uPlot.LICENSE.txt").text
+
+
+def test_the_page_names_no_other_host(page: Page) -> None:
+    folder = Path(viewer_module.__file__).parent / "assets"
+    own = [path for path in folder.iterdir() if path.suffix in (".js", ".html", ".css")]
+    assert len(own) > 10
+    for path in own:
+        text = path.read_text()
+        assert "http:" not in text
+        assert "https:" not in text
+        assert "innerHTML" not in text
+
+
+def test_the_state_says_what_is_open(page: Page) -> None:
+    state = page.ask("/api/state").json
+    found = state["collections"][0]
+    assert (found["name"], found["state"], found["recordings"], found["device"]) == ("study", "ready", 5, "helios")
+    assert found["simulated"] is False
+    assert state["bundle"]["members"] == 2
+    assert state["labels"] == "study.labels.csv"
+
+
+def test_a_page_without_recordings_is_open_for_dropped_files(open_page: OpenPage) -> None:
+    page = open_page()
+    assert page.ask("/api/state").json["collections"] == []
+    assert page.ask(LIST).status == 422
+    assert page.ask("/api/labels").status == 422
+
+
+def test_recordings_are_listed_page_by_page(page: Page) -> None:
+    first = page.ask(f"{LIST}?size=2").json
+    rest = page.ask(f"{LIST}?first=2&size=10").json
+    assert first["found"] == rest["found"] == 5
+    assert [row["id"] for row in first["rows"] + rest["rows"]] == [f"SEQ_{number:06d}" for number in range(5)]
+
+
+def test_a_recording_is_described(page: Page) -> None:
+    found = page.first()
+    assert found["id"] == "SEQ_000000"
+    assert found["known"]["subject"] == "SUBJ_000000"
+    assert found["known"]["handedness"] == 1
+    assert found["rows"] == 12
+    assert found["segments"]["phase"] == [[0, 9, "Transition"], [9, 12, "Gesture"]]
+    assert [run[2] for run in found["segments"]["behavior"]][-1] == "Performs gesture"
+
+
+def test_traces_are_the_readings(page: Page) -> None:
+    header, arrays = unpack(page.ask(f"{LIST}/1/traces?width=100").body)
+    readings = labelled_study()[1].sensors
+    assert [panel["name"] for panel in header["panels"]] == ["acc", "quaternion", "thm", "tof"]
+    np.testing.assert_array_equal(arrays["rows"], np.arange(15))
+    np.testing.assert_array_equal(arrays["acc"], readings["acc"].T)
+    np.testing.assert_array_equal(arrays["thm"], readings["thm"].T)
+    dots = np.abs((arrays["quaternion"].T * readings["quaternion"]).sum(axis=1))
+    np.testing.assert_allclose(dots[~np.isnan(dots)], 1.0, atol=1e-5)
+
+
+def test_a_part_of_the_traces_is_cut_at_the_ends(page: Page) -> None:
+    _, arrays = unpack(page.ask(f"{LIST}/0/traces?start=-5&stop=99&width=100").body)
+    assert arrays["rows"][[0, -1]].tolist() == [0, 11]
+    _, arrays = unpack(page.ask(f"{LIST}/0/traces?start=3&stop=6").body)
+    assert arrays["rows"].tolist() == [3, 4, 5]
+    assert page.ask(f"{LIST}/0/traces?start=12&stop=20").status == 422
+
+
+def test_frames_are_the_raw_readings(page: Page) -> None:
+    header, arrays = unpack(page.ask(f"{LIST}/2/frames?start=4&stop=7").body)
+    readings = labelled_study()[2].sensors
+    assert header["start"] == 4
+    for name in ("acc", "quaternion", "thm", "tof"):
+        np.testing.assert_array_equal(arrays[name], readings[name][4:7])
+
+
+@pytest.mark.parametrize("query", ["start=x", "width=1e3", "stop=", "start=0x1"])
+def test_senseless_numbers_are_refused(page: Page, query: str) -> None:
+    answer = page.ask(f"{LIST}/0/traces?{query}")
+    assert answer.status == 422
+    assert "whole number" in answer.json["problem"]
+
+
+@pytest.mark.parametrize(
+    "path", [f"{LIST}/5", f"{LIST}/99999/traces", "/api/collections/7/recordings", f"{LIST}/5/answer"]
+)
+def test_what_is_not_there_is_said_to_be_missing(page: Page, path: str) -> None:
+    answer = page.ask(path)
+    assert answer.status == 422
+    assert "there is no" in answer.json["problem"]
+    assert answer.json["remedy"]
+
+
+def test_the_answer_is_the_predictors(page: Page) -> None:
+    found = page.ask(f"{LIST}/3/answer").json
+    predictions = page.viewer.predictor().predict(labelled_study()[3])
+    assert found["gesture"] == predictions.gestures[0]
+    assert [entry["probability"] for entry in found["classes"]] == pytest.approx(predictions.probabilities[0], abs=1e-4)
+    targets = [entry["probability"] for entry in found["classes"] if entry["target"]]
+    assert found["target"] == pytest.approx(sum(targets), abs=1e-3)
+
+
+def test_an_answer_says_whether_the_person_was_in_the_training(
+    open_page: OpenPage, bundle: Path, tmp_path: Path
+) -> None:
+    made = make_recordings(2)
+    known = min(read_fold_of(Bundle.open(bundle)))
+    table = made.table.with_columns(pl.Series("subject", [known, "a stranger"]))
+    write_store([made.with_table(table)], tmp_path / "both", source="random")
+    page = open_page(tmp_path / "both", bundle)
+    assert [page.ask(f"{LIST}/{number}/answer").json["seen"] for number in range(2)] == [True, False]
+
+
+def test_the_course_of_a_gesture_ends_with_its_answer(page: Page) -> None:
+    course = page.ask(f"{LIST}/3/answers").json
+    whole = [entry["probability"] for entry in page.ask(f"{LIST}/3/answer").json["classes"]]
+    assert course["kind"] == "prefixes"
+    assert course["end_rows"][-1] == 14
+    assert np.diff(course["end_rows"]).min() > 0
+    assert [values[-1] for values in course["probabilities"]] == pytest.approx(whole, abs=2e-4)
+
+
+def test_phases_come_with_the_course_where_networks_tell_them(open_page: OpenPage, tmp_path: Path) -> None:
+    write_study(tmp_path, labelled_study())
+    page = open_page(tmp_path, make_telling_bundle(tmp_path.with_name(f"{tmp_path.name}-model")))
+    course = page.ask(f"{LIST}/3/answers").json
+    assert course["attention"] is None
+    assert len(course["gesturing"]) == course["end_rows"][-1] == 14
+    assert all(0 < value < 1 for value in course["gesturing"])
+
+
+def test_the_course_of_a_continuous_recording_is_that_of_windows(open_page: OpenPage, tmp_path: Path) -> None:
+    continuous = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
+    unlabelled = continuous.with_table(continuous.table.drop("gesture"))
+    write_store([unlabelled], tmp_path / "watch", source="random")
+    page = open_page(tmp_path / "watch", make_bundle(tmp_path / "m", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+    course = page.first("/answers")
+    assert course["kind"] == "windows"
+    assert course["window_rows"] == 50
+    windows = unlabelled.windows(50, course["end_rows"][1] - course["end_rows"][0])
+    expected = page.viewer.predictor().predict(windows).probabilities
+    np.testing.assert_allclose(np.array(course["probabilities"]).T, expected, atol=1e-4)
+
+
+def test_events_are_those_of_a_stream(open_page: OpenPage, tmp_path: Path) -> None:
+    continuous = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
+    unlabelled = continuous.with_table(continuous.table.drop("gesture"))
+    write_store([unlabelled], tmp_path / "watch", source="random")
+    page = open_page(tmp_path / "watch", make_bundle(tmp_path / "m", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+    stream = Stream(page.viewer.predictor())
+    expected = stream.push(dict(unlabelled.sensors)) + stream.finish()
+    assert expected
+    assert page.first("/answers")["events"] == [asdict(event) for event in expected]
+
+
+def test_of_a_long_recording_fewer_windows_and_no_events_are_given(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MIN_STEPS", "MAX_STEPS"):
+        monkeypatch.setattr(answers, name, 10)
+    continuous = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
+    write_store([continuous.with_table(continuous.table.drop("gesture"))], tmp_path / "watch", source="random")
+    page = open_page(tmp_path / "watch", make_bundle(tmp_path / "m", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+    course = page.first("/answers")
+    assert 5 < len(course["end_rows"]) <= 10
+    assert course["events"] is None
+
+
+def test_a_bundle_for_another_device_says_so(open_page: OpenPage, study: Path, tmp_path: Path) -> None:
+    page = open_page(study, make_bundle(tmp_path / "m", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+    answer = page.ask(f"{LIST}/0/answer")
+    assert answer.status == 422
+    assert "galaxy_watch" in answer.json["problem"]
+
+
+def test_without_a_bundle_there_is_no_answer(open_page: OpenPage, study: Path) -> None:
+    answer = open_page(study).ask(f"{LIST}/0/answer")
+    assert answer.status == 422
+    assert "--bundle" in answer.json["remedy"]
+
+
+def test_names_with_markup_come_back_as_they_are(open_page: OpenPage, tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>\"'/../&amp;"
+    recordings = make_recordings(1)
+    write_store([recordings.with_table(recordings.table.with_columns(id=pl.lit(name)))], tmp_path / "s", source="x")
+    page = open_page(tmp_path / "s")
+    assert page.first()["id"] == name
+    label = {"recording": name, "start_s": 0, "end_s": 1, "label": name}
+    assert page.ask("/api/labels", "POST", label).status == 201
+    assert page.ask("/api/labels").json["labels"][0]["label"] == name
+
+
+def upload(page: Page, body: bytes, name: str = "new.csv") -> Answer:
+    return page.ask(f"/api/uploads?name={name}", "POST", body)
+
+
+def test_a_dropped_file_is_checked_and_predicted(page: Page, tmp_path: Path) -> None:
+    recordings = labelled_study(seed=3)
+    body = write_study(tmp_path, recordings, "new.csv").read_bytes()
+    answer = upload(page, body)
+    assert answer.status == 201
+    found = answer.json
+    # The demographics lay beside the file that was dropped, and stayed there.
+    bare = recordings.with_table(recordings.table.select("id", "subject"))
+    assert [entry["gesture"] for entry in found["answers"]] == page.viewer.predictor().predict(bare).gestures.tolist()
+    assert found["verdict"] == "usable with warnings"
+    listed = page.ask(f"/api/collections/{found['collection']}/recordings").json["rows"]
+    assert [row["answer"] for row in listed] == [entry["gesture"] for entry in found["answers"]]
+    assert page.ask(f"/api/collections/{found['collection']}/recordings/0/frames").status == 200
+
+
+def test_a_dropped_parquet_file_is_read_too(page: Page, tmp_path: Path) -> None:
+    body = write_study(tmp_path, labelled_study(), "new.parquet").read_bytes()
+    assert len(upload(page, body, "new.PARQUET").json["answers"]) == 5
+
+
+def what_is_kept(page: Page) -> tuple[list[Path], int]:
+    """Files in the temporary folder, and the number of open collections."""
+    return sorted(page.viewer.folder.rglob("*")), len(page.ask("/api/state").json["collections"])
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "complaint"),
+    [
+        ("new.csv", lambda body: body[: len(body) * 2 // 3], "fields in every line"),
+        ("new.csv", lambda _: b"", "empty"),
+        ("new.csv", lambda _: b"\x00\x01\x02" * 999, ""),
+        ("new.csv", lambda _: b"a,b\n1,2\n", "columns of the CMI layout"),
+        ("new.parquet", lambda _: b"PAR1 not really", ""),
+        ("new.txt", lambda body: body, "ends in .csv or .parquet"),
+        ("", lambda body: body, "ends in .csv or .parquet"),
+    ],
+)
+def test_a_broken_file_gets_a_clear_message(
+    page: Page, tmp_path: Path, name: str, spoil: Callable[[bytes], bytes], complaint: str
+) -> None:
+    before = what_is_kept(page)
+    body = write_study(tmp_path, labelled_study(), "whole.csv").read_bytes()
+    answer = upload(page, spoil(body), name)
+    assert answer.status == 422
+    assert complaint in answer.json["problem"]
+    assert answer.json["remedy"]
+    assert str(page.viewer.folder) not in answer.body.decode()
+    assert "dropped" not in answer.json["problem"]
+    assert what_is_kept(page) == before
+
+
+def test_the_name_of_a_dropped_file_leads_nowhere(page: Page, tmp_path: Path) -> None:
+    body = write_study(tmp_path, labelled_study(), "whole.csv").read_bytes()
+    before = sorted(tmp_path.rglob("*"))
+    assert upload(page, body, "..%2F..%2Fstudy%2Ftrain.csv").status == 201
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_file_that_is_too_large_is_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bfrb.view.app.MAX_UPLOAD_BYTES", 1000)
+    before = what_is_kept(page)
+    answer = upload(page, b"x" * 1001)
+    assert answer.status == 422
+    assert "at most" in answer.json["problem"]
+    assert what_is_kept(page) == before
+
+
+def test_only_the_last_dropped_files_are_kept(
+    open_page: OpenPage, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(study)
+    monkeypatch.setattr(viewer_module, "KEPT_UPLOADS", 2)
+    body = write_study(tmp_path, labelled_study()[:1], "new.csv").read_bytes()
+    numbers = [upload(page, body).json["collection"] for _ in range(3)]
+    open_numbers = [found["number"] for found in page.ask("/api/state").json["collections"]]
+    assert open_numbers == [0, *numbers[1:]]
+
+
+def test_a_large_source_is_read_from_a_temporary_store(
+    open_page: OpenPage, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bfrb.view.collection.READ_WHOLE_BYTES", 1000)
+    page = open_page(study)
+    assert any(page.viewer.folder.rglob("store.json"))
+    _, arrays = unpack(page.ask(f"{LIST}/4/frames").body)
+    np.testing.assert_array_equal(arrays["tof"], labelled_study()[4].sensors["tof"])
+    page.viewer.close()
+    assert not page.viewer.folder.exists()
+
+
+def test_a_source_that_cannot_be_read_is_told_at_the_start(study: Path) -> None:
+    (study / "train.csv").write_bytes(b"")
+    viewer = Viewer(study)
+    try:
+        with pytest.raises(DataError, match="empty"):
+            viewer.wait(30)
+        (found,) = viewer.describe()["collections"]
+        assert found["state"] == "failed"
+        assert "empty" in found["problem"]
+    finally:
+        viewer.close()
+
+
+def test_recordings_of_a_store_are_read_part_by_part(open_page: OpenPage, tmp_path: Path) -> None:
+    parts = [make_recordings(3, seed=seed) for seed in range(7)]
+    renamed = [
+        part.with_table(part.table.with_columns(id=pl.format("{}-{}", pl.lit(number), "id")))
+        for number, part in enumerate(parts)
+    ]
+    write_store(renamed, tmp_path / "store", source="random")
+    page = open_page(tmp_path / "store")
+    whole = Recordings.concat(renamed)
+    for number in (0, 20, 7, 8, 9, 0):
+        _, arrays = unpack(page.ask(f"{LIST}/{number}/frames").body)
+        np.testing.assert_array_equal(arrays["acc"], whole[number].sensors["acc"])
+
+
+def test_small_answers_are_sent_at_once(page: Page) -> None:
+    """Not only after the 40 ms that a system waits for more to send: on average of several."""
+    connection = http.client.HTTPConnection("127.0.0.1", page.server.port, timeout=30)
+    times = []
+    for _ in range(9):
+        begin = time.perf_counter()
+        connection.request("GET", f"{LIST}/0", headers={"X-Bfrb-Token": page.server.token})
+        connection.getresponse().read()
+        times.append(time.perf_counter() - begin)
+    connection.close()
+    assert min(times) < 0.03

@@ -1,0 +1,473 @@
+"""The page in a real browser: headless Chromium, driven through its own driver."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("uvicorn", reason="the viewer is not installed: pip install 'bfrb[view]'")
+pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
+
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from attending import make_attending_bundle
+from bfrb.predict.bundle import writing_bundle
+from bfrb.read.store import write_store
+from bfrb.stream.events import EventRule
+from bfrb.stream.spec import EventSpec
+from bfrb.study.device import GALAXY_WATCH
+from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.recordings import Annotation, Recordings
+from bfrb.study.windows import WindowSpec
+from bfrb.train.run import RunSpec
+from bundles import make_bundle, make_recordings
+from cmi_files import labelled_study, write_study
+from telling import make_telling_bundle
+from viewing_browser import Browser, open_browser
+
+MARKUP = "<img src=x onerror=\"document.title='hacked'\">'/../"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with open_browser(tmp_path_factory.mktemp("chromium")) as opened:
+        if opened is None:
+            pytest.skip("no chromium with chromedriver (apt-get install chromium chromium-driver)")
+        yield opened
+
+
+class Started:
+    """`bfrb view` in a process of its own."""
+
+    def __init__(self, temporary: Path, *arguments: object) -> None:
+        command = [sys.executable, "-m", "bfrb", "view", *map(str, arguments), "--no-browser"]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"TMPDIR": str(temporary)},
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http://127.0.0.1:")
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Started]]:
+    running: list[Started] = []
+    temporary = tmp_path_factory.mktemp("tmp")
+
+    def begin(*arguments: object) -> Started:
+        running.append(Started(temporary, *arguments))
+        return running[-1]
+
+    yield begin
+    for started in running:
+        if started.process.returncode is None:
+            started.kill()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser") / "study"
+    folder.mkdir()
+    write_study(folder, labelled_study(lengths=(40, 30, 12, 14, 30), missing=0.0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose windows are short and whose rule takes everything for an event."""
+    place = tmp_path_factory.mktemp("eager")
+    made = make_bundle(place / "made")
+    with writing_bundle(place / "model") as folder:
+        shutil.copytree(made, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checksums.json"))
+        windows = WindowSpec(length_s=1.0, step_s=1.0)
+        (folder / "spec.toml").write_text(RunSpec(windows=windows).to_toml(), encoding="utf-8")
+        EventRule(spec=EventSpec(step_s=0.5, on=0.05, off=0.0, minimum_s=0.0, merge_s=0.0)).write(folder)
+    return place / "model"
+
+
+@pytest.fixture(scope="module")
+def url(start: Callable[..., Started], study: Path, bundle: Path) -> str:
+    return start(study, "--bundle", bundle).url
+
+
+def test_the_page_loads_and_lists_recordings(browser: Browser, url: str) -> None:
+    browser.open(url)
+    browser.wait("document.querySelectorAll('.row b').length === 5")
+    assert browser.text("#found") == "5 recordings"
+    browser.element("#text").send_keys("eyebrow")
+    browser.wait("document.querySelector('#found').innerText === '1 of 5 recordings'")
+    browser.element(".row").click()
+    browser.wait("document.querySelectorAll('.panel').length === 5")
+    assert browser.text("#title") == "SEQ_000002"
+
+
+def test_the_cursor_plays_at_true_speed(browser: Browser, url: str) -> None:
+    browser.open(url, 0)
+    clock = "Number(document.querySelector('#clock').innerText.split(' ')[0])"
+    browser.wait("document.querySelector('#answer .bar') !== null")
+    pixels = "document.querySelector('#tof canvas').toDataURL()"
+    wrist = "document.querySelector('#wrist').toDataURL()"
+    before = browser.js(f"[{pixels}, {wrist}, document.querySelector('#playhead').style.transform]")
+    browser.keys(" ")
+    browser.wait(f"{clock} > 0.4")
+    first = browser.js(f"[{clock}, performance.now()]")
+    browser.wait(f"{clock} > 2")
+    second = browser.js(f"[{clock}, performance.now()]")
+    browser.keys(" ")
+    assert (second[0] - first[0]) / ((second[1] - first[1]) / 1000) == pytest.approx(1.0, abs=0.15)
+    after = browser.js(f"[{pixels}, {wrist}, document.querySelector('#playhead').style.transform]")
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    stopped = browser.js(clock)
+    time.sleep(0.3)
+    assert browser.js(clock) == stopped
+
+
+def test_keys_step_zoom_and_move(browser: Browser, url: str) -> None:
+    browser.open(url, 0)
+    shown = "document.querySelector('#overview').getAttribute('aria-valuetext')"
+    assert browser.wait(shown) == "0.0 s to 4.0 s of 4.0 s"
+    browser.keys(*[Keys.ARROW_RIGHT] * 20)
+    browser.wait("document.querySelector('#clock').innerText.startsWith('2.0 s')")
+    browser.keys("+")
+    browser.wait(f"{shown} === '1.0 s to 3.0 s of 4.0 s'")
+    ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT).key_up(Keys.SHIFT).perform()
+    browser.wait(f"{shown} === '1.2 s to 3.2 s of 4.0 s'")
+    browser.keys("0")
+    browser.wait(f"{shown} === '0.0 s to 4.0 s of 4.0 s'")
+    browser.drag_over_traces(0.25, 0.75)
+    browser.wait("!document.querySelector('#zoom-selection').disabled")
+    browser.keys("z")
+    zoomed = browser.wait(f"{shown} !== '0.0 s to 4.0 s of 4.0 s' && {shown}")
+    start, stop = (part.split()[0] for part in zoomed.split(" to "))
+    assert (float(start), float(stop)) == (pytest.approx(1.0, abs=0.1), pytest.approx(3.0, abs=0.1))
+
+
+def test_the_address_brings_back_what_was_shown(browser: Browser, url: str) -> None:
+    browser.open(url, 1)
+    browser.wait("document.querySelector('#title').innerText === 'SEQ_000001'")
+    browser.keys("+")
+    browser.wait("location.hash.includes('from=')")
+    shown = browser.js("document.querySelector('#overview').getAttribute('aria-valuetext')")
+    browser.driver.refresh()
+    browser.wait("document.querySelector('#title').innerText === 'SEQ_000001'")
+    browser.wait("document.querySelector('#overview').getAttribute('aria-valuetext') === arguments[0]", shown)
+
+
+def test_a_dropped_file_is_predicted_and_a_broken_one_explained(
+    browser: Browser, url: str, real_data: Path, tmp_path: Path
+) -> None:
+    browser.open(url)
+    browser.wait("document.querySelectorAll('.row b').length === 5")
+    whole = real_data / "cmi" / "test.csv"
+    browser.drop(whole)
+    rows = browser.wait("[...document.querySelectorAll('.answers tbody tr')].map(row => row.innerText)")
+    assert [row.split()[0] for row in rows] == ["SEQ_000001", "SEQ_000011"]
+    assert all(row.rstrip().endswith("%") for row in rows)
+    broken = tmp_path / "broken.csv"
+    broken.write_bytes(whole.read_bytes()[:150_000])
+    browser.drop(broken)
+    message = browser.wait("document.querySelector('.message')?.innerText")
+    assert "broken.csv" in message
+    assert "fields in every line" in message
+    assert "To do: " in message
+    browser.element(".row").click()
+    browser.wait("document.querySelectorAll('.panel').length === 5")
+
+
+def test_files_can_be_dropped_with_the_mouse(browser: Browser, url: str, tmp_path: Path) -> None:
+    text = write_study(tmp_path, labelled_study(lengths=(12,)), "one.csv").read_text()
+    browser.open(url)
+    browser.wait("document.querySelectorAll('.row b').length === 5")
+    browser.js(
+        "(() => { const data = new DataTransfer(); data.items.add(new File([arguments[0]], 'one.csv'));"
+        " for (const kind of ['dragenter', 'dragover', 'drop'])"
+        " document.body.dispatchEvent(new DragEvent(kind,"
+        " {dataTransfer: data, bubbles: true, cancelable: true})); })()",
+        text,
+    )
+    assert len(browser.wait("[...document.querySelectorAll('.answers tbody tr')].map(row => row.innerText)")) == 1
+
+
+def test_a_label_is_there_after_the_server_was_killed(
+    browser: Browser, start: Callable[..., Started], study: Path
+) -> None:
+    first = start(study)
+    browser.open(first.url, 0)
+    browser.drag_over_traces(0.25, 0.5)
+    browser.wait("!document.querySelector('#label-add').disabled")
+    browser.element("#label-text").send_keys("nail biting", Keys.ENTER)
+    browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in study.labels.csv')")
+    first.kill()
+    table = pl.read_csv(study.parent / "study.labels.csv")
+    assert table["label"].to_list() == ["nail biting"]
+    assert table["start_s"][0] == pytest.approx(1.0, abs=0.05)
+    assert table["end_s"][0] == pytest.approx(2.0, abs=0.05)
+
+    browser.open(start(study).url, 0)
+    label = "document.querySelector('#label-table tbody input[type=text]')"
+    browser.wait(f"{label}?.value === 'nail biting'")
+    assert browser.js("[...document.querySelectorAll('.segment')].some(found => found.innerText === 'nail biting')")
+    field = browser.element("#label-table tbody input[type=text]")
+    field.send_keys(Keys.CONTROL + "a")
+    field.send_keys("hair pulling", Keys.TAB)
+    browser.wait("document.querySelector('#saved').innerText.startsWith('Saved')")
+    assert browser.js("document.activeElement.getAttribute('aria-label')") == "note"
+    assert pl.read_csv(study.parent / "study.labels.csv")["label"].to_list() == ["hair pulling"]
+
+
+def test_a_change_that_cannot_be_saved_is_told(browser: Browser, start: Callable[..., Started], study: Path) -> None:
+    started = start(study)
+    browser.open(started.url, 1)
+    started.kill()
+    browser.drag_over_traces(0.3, 0.6)
+    browser.element("#label-text").send_keys("x", Keys.ENTER)
+    browser.wait("document.querySelector('#saved').innerText === 'Not saved.'")
+    assert "does not answer" in browser.text(".message")
+
+
+@pytest.fixture(scope="module")
+def continuous(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six hours of a watch, with a name full of markup and an event in the middle."""
+    rows = 6 * 3600 * 10
+    plain = make_recordings(1, device=GALAXY_WATCH, lengths=[rows])
+    codes = np.zeros(rows, dtype=np.int8)
+    codes[rows // 2 : rows // 2 + 600] = 2
+    table = plain.table.drop("gesture").with_columns(id=pl.lit(MARKUP), subject=pl.lit(MARKUP))
+    labels = {"gesture": Annotation(codes, SEARLE_BEHAVIORS.classes)}
+    folder = tmp_path_factory.mktemp("browser") / "watch"
+    write_store([Recordings(GALAXY_WATCH, plain.sensors, plain.offsets, table, labels)], folder, source="random")
+    return folder
+
+
+def test_a_recording_of_six_hours_is_zoomed_to_a_second(
+    browser: Browser, start: Callable[..., Started], continuous: Path
+) -> None:
+    browser.open(start(continuous).url, 0)
+    assert browser.js("document.querySelectorAll('.segment:not(.quiet)').length") == 1
+    shown = "document.querySelector('#overview').getAttribute('aria-valuetext')"
+    assert "of 6:00:" in browser.wait(shown)
+    over = browser.element(".u-over")
+    for _ in range(40):
+        browser.js(
+            "arguments[0].dispatchEvent(new WheelEvent('wheel', {deltaY: -120, bubbles: true, cancelable: true,"
+            " clientX: arguments[0].getBoundingClientRect().x + arguments[0].clientWidth / 2}))",
+            over,
+        )
+    ends = "['from', 'to'].map(name => Number(new URLSearchParams(location.hash.slice(1)).get(name)))"
+    browser.wait(f"(([from, to]) => from > 0 && to - from < 1.1)({ends})")
+    start_s, end_s = browser.js(ends)
+    assert end_s - start_s == pytest.approx(1.0, abs=0.02)
+    assert start_s == pytest.approx(3 * 3600, rel=0.01)
+    browser.element("#zoom-all").click()
+    browser.wait(f"{shown}.startsWith('0.0 s to 6:00:')")
+
+
+def test_names_from_the_data_are_text(browser: Browser, start: Callable[..., Started], continuous: Path) -> None:
+    browser.open(start(continuous).url, 0)
+    assert browser.text("#title") == MARKUP
+    assert browser.text(".row b") == MARKUP
+    assert browser.js("document.querySelector('main img, nav img')") is None
+    assert browser.js("document.title").startswith(MARKUP)
+
+
+def test_no_request_leaves_the_machine_and_nothing_is_logged_as_wrong(browser: Browser, url: str) -> None:
+    browser.driver.get_log("browser")
+    browser.driver.get_log("performance")
+    browser.open(url, 3)
+    browser.wait("document.querySelector('#answer .bar') !== null")
+    for button in ("#theme", "#theme", "#zoom-in", "#zoom-out", "#play"):
+        browser.element(button).click()
+    browser.wait("document.querySelectorAll('.panel').length === 5")
+    requests = [
+        entry["message"]
+        for entry in browser.driver.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    addresses = {part.split('"')[0] for message in requests for part in message.split('"url":"')[1:]}
+    own = url.partition("#")[0]
+    assert any(address.startswith(own + "api/") for address in addresses)
+    assert [address for address in addresses if not address.startswith((own, "about:", "data:"))] == []
+    assert [entry for entry in browser.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Wrist:
+    """A device that sends ten samples a second to a port, until it is told to be quiet."""
+
+    def __init__(self, port: int, shake: float) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._shake = shake
+        self._quiet = threading.Event()
+        self._thread = threading.Thread(target=self._send)
+        self._thread.start()
+
+    def _send(self) -> None:
+        rng = np.random.default_rng(0)
+        while not self._quiet.wait(0.1):
+            acc = rng.normal([0, 0, 9.8], self._shake).tolist()
+            sample = {"wearer": MARKUP, "time_s": time.time(), "acc": acc, "quaternion": [1, 0, 0, 0]}
+            with contextlib.suppress(OSError):  # the server is killed when a test fails
+                self._socket.sendall(json.dumps(sample).encode() + b"\n")
+
+    def stop(self) -> None:
+        self._quiet.set()
+        self._thread.join()
+        self._socket.close()
+
+
+def test_a_stream_scrolls_by_as_it_comes_and_goes_on_after_a_break(
+    browser: Browser, start: Callable[..., Started], bundle: Path
+) -> None:
+    port = free_port()
+    started = start("--bundle", bundle, "--live", f"tcp://127.0.0.1:{port}")
+    browser.open(started.url)
+    browser.wait("document.querySelector('#live-state').innerText === 'waiting for the first samples'")
+    wrist = Wrist(port, 1.0)
+    browser.wait("document.querySelectorAll('#live-panels .panel').length === 5")
+    assert browser.text("#live-state") == "receiving"
+    traces = "document.querySelector('#live-panels canvas').toDataURL()"
+    before = browser.js(traces)
+    browser.wait(f"{traces} !== arguments[0]", before)
+    browser.wait("document.querySelector('#live-answer .bar') !== null")
+    assert browser.js("document.querySelector('main img')") is None
+    assert MARKUP in browser.text("#live-facts")
+
+    browser.element("#live-pause").click()
+    browser.wait("document.querySelector('#live-state').innerText.startsWith('held')")
+    held = browser.js(traces)
+    time.sleep(0.6)
+    assert browser.js(traces) == held
+    browser.keys(" ")
+    browser.wait(f"{traces} !== arguments[0]", held)
+
+    wrist.stop()
+    browser.wait("document.querySelector('#live-state').innerText.startsWith('nothing has come for')")
+    wrist = Wrist(port, 1.0)
+    browser.wait("document.querySelector('#live-state').innerText === 'receiving'")
+    wrist.stop()
+    started.kill()
+    browser.wait("document.querySelector('#live-state').innerText.includes('does not answer')")
+
+
+def test_attention_is_drawn_beside_the_probabilities(
+    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
+) -> None:
+    browser.open(start(study, "--bundle", make_attending_bundle(tmp_path / "model")).url, 0)
+    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
+    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
+    assert titles[-2:] == ["Probability", "Attention"]
+    browser.keys(*[Keys.ARROW_RIGHT] * 20)
+    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
+    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 10
+
+
+def test_phases_are_drawn_beside_the_probabilities(
+    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
+) -> None:
+    browser.open(start(study, "--bundle", make_telling_bundle(tmp_path / "model")).url, 0)
+    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
+    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
+    assert titles[-2:] == ["Probability", "Phase"]
+    browser.keys(*[Keys.ARROW_RIGHT] * 20)
+    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
+    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 1
+
+
+def test_events_of_a_stream_are_listed_and_marked(
+    browser: Browser, start: Callable[..., Started], eager: Path, study: Path
+) -> None:
+    port = free_port()
+    browser.open(start(study, "--bundle", eager, "--live", f"tcp://127.0.0.1:{port}").url)
+    browser.wait("document.querySelectorAll('.row b').length === 5")
+    browser.wait("!document.querySelector('#live').hidden")
+    wrist = Wrist(port, 1.0)
+    browser.wait("document.querySelector('#live-now').innerText.startsWith('Going on: ')")
+    assert browser.js("document.querySelectorAll('#live-lanes .segment').length") == 1
+    wrist.stop()
+    browser.wait("document.querySelectorAll('#live-events tbody tr').length === 1")
+    browser.wait("document.querySelector('#live-now').innerText.startsWith('Nothing')")
+    browser.element(".row").click()
+    browser.wait("document.querySelector('#live').hidden && document.querySelectorAll('#panels .panel').length === 5")
+    browser.element("#live-open").click()
+    browser.wait("!document.querySelector('#live').hidden && document.querySelector('#stage').hidden")
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A page of another origin, without any policy that would stop it from asking."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>elsewhere</title>")
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+FORGERY = """
+    const [url, token, done] = arguments;
+    const body = JSON.stringify({recording: "SEQ_000001", start_s: 0, end_s: 1, label: "forged"});
+    const headers = {"x-bfrb-token": token};
+    const ask = (path, options) => fetch(url + path, options).then((answer) => answer.text(), () => "refused");
+    Promise.all([
+      ask("/api/labels", {method: "POST", body, headers}),
+      ask("/api/labels", {method: "POST", body, mode: "no-cors"}),
+      ask("/api/state", {headers}),
+      ask("/api/state", {}),
+      ask("/", {}),
+    ]).then(done);
+"""
+
+
+def test_another_origin_can_neither_read_nor_label(
+    browser: Browser, start: Callable[..., Started], study: Path, elsewhere: str
+) -> None:
+    """Not even if it has got hold of the token."""
+    started = start(study)
+    address, _, token = started.url.partition("/#token=")
+    browser.driver.get(elsewhere)
+    asked = browser.driver.execute_async_script(FORGERY, address, token)
+    assert asked == ["refused"] * 5
+    browser.open(started.url, 1)
+    browser.wait("document.querySelector('#label-hint').innerText")
+    assert "forged" not in "".join(path.read_text() for path in study.parent.glob("*.labels.csv"))

@@ -1,0 +1,95 @@
+"""The list finds what is looked for, and knows what measured nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.study.device import HELIOS
+from bfrb.study.labels import ORIENTATIONS
+from bfrb.study.recordings import Recordings
+from bfrb.view.collection import find_missing, from_recordings
+from bfrb.view.listing import MAX_PAGE, Listing, Search
+from bundles import make_recordings
+from made_up import random_recordings
+
+
+def study() -> Recordings:
+    """Six recordings of three subjects; 1 lacks temperature and distance, 2 its fifth distance sensor."""
+    recordings = make_recordings(6)
+    sensors = {name: values.copy() for name, values in recordings.sensors.items()}
+    second, third = (slice(*recordings.offsets[number : number + 2]) for number in (1, 2))
+    for name in ("thm", "tof"):
+        sensors[name][second] = HELIOS.sensor(name).absent
+    sensors["tof"][third, 4] = HELIOS.sensor("tof").absent
+    table = recordings.table.with_columns(orientation=pl.Series([*ORIENTATIONS, None, None]))
+    return Recordings(HELIOS, sensors, recordings.offsets, table)
+
+
+def listing(recordings: Recordings | None = None) -> Listing:
+    made = Listing(from_recordings("made up", "made up", recordings or study()))
+    made._thread.join(10)
+    assert made.complete
+    return made
+
+
+def test_what_measured_nothing_is_named() -> None:
+    assert find_missing(study()) == ["", "thm, tof", "tof 5", "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        (Search(), [0, 1, 2, 3, 4, 5]),
+        (Search("000004"), [4]),
+        (Search("SUBJ_000001"), [1, 4]),
+        (Search("PULL eyebrow"), [2]),
+        (Search("pull cheek"), []),
+        (Search("lie side"), [3]),
+        (Search(subject="SUBJ_000001"), [1, 4]),
+        (Search(subject="SUBJ_00000"), []),
+        (Search(gesture="Cheek - pinch skin"), [1]),
+        (Search(orientation="Lie on Back"), [2]),
+        (Search("000001", subject="SUBJ_000002"), []),
+        (Search(missing="nothing"), [0, 3, 4, 5]),
+        (Search(missing="anything"), [1, 2]),
+        (Search(missing="tof"), [1, 2]),
+        (Search(missing="tof 5"), [2]),
+        (Search(missing="thm"), [1]),
+        (Search(missing="acc"), []),
+        (Search("SUBJ_000002", missing="anything"), [2]),
+    ],
+)
+def test_a_search_finds(search: Search, expected: list[int]) -> None:
+    assert listing().find(search) == expected
+
+
+def test_facets_count_what_there_is() -> None:
+    facets = listing().facets()
+    assert facets["subject"] == [("SUBJ_000000", 2), ("SUBJ_000001", 2), ("SUBJ_000002", 2)]
+    assert [name for name, _ in facets["orientation"]] == sorted(ORIENTATIONS)
+    assert facets["missing"] == [("thm", 1), ("tof", 1), ("tof 5", 1)]
+
+
+def test_pages_are_parts_of_what_was_found() -> None:
+    page = listing().page(Search(subject="SUBJ_000000"), 1, 5)
+    assert (page["found"], page["first"], [row["number"] for row in page["rows"]]) == (2, 1, [3])
+    assert listing().page(Search(), -3, 2)["first"] == 0
+
+
+def test_no_page_is_large() -> None:
+    recordings = random_recordings(HELIOS, [1] * (MAX_PAGE + 50), np.random.default_rng(0))
+    assert len(listing(recordings).page(Search(), 0, 10**9)["rows"]) == MAX_PAGE
+
+
+def test_a_part_that_cannot_be_read_is_told_and_the_rest_is_listed() -> None:
+    def fail(_: int) -> Recordings:
+        raise OSError("the disk is gone")
+
+    collection = from_recordings("made up", "made up", study())
+    object.__setattr__(collection, "load_part", fail)
+    made = Listing(collection)
+    made._thread.join(10)
+    assert "the disk is gone" in made.problem
+    assert made.page(Search(), 0, 1)["rows"][0]["missing"] is None
