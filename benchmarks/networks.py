@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    spec = RunSpec(networks=("two_branch", "gated_two_branch", "stems", "transformer"))
+    spec = RunSpec(networks=("two_branch", "gated_two_branch", "stems"))
     shape = Shape({name: count_channels(features) for name, features in spec.branches.items()}, 18)
     names = [name for name in NETWORKS if set(spec.network(name).BRANCHES) <= set(shape.channels)]
     learning = {name: learner(name, shape, spec) for name in names}

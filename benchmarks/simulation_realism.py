@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from bfrb.read.cmi import read_cmi
-from bfrb.simulate.realism import IMU_FEATURES, PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
+from realism import IMU_FEATURES, PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
 
 DATA = Path(os.environ.get("BFRB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

@@ -18,8 +18,9 @@ ROOT_PACKAGE = "bfrb"
 
 RANKS = {
     "errors": 0,
+    "arrays": 1,
+    "files": 1,
     "spec": 1,
-    "cores": 1,
     "processes": 1,
     "study": 2,
     "metrics": 3,

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from bfrb.cli.compare import read_variants, show_comparison
-from bfrb.cli.tune import show_tuning
 from bfrb.errors import ConfigError
 
 
@@ -53,21 +52,3 @@ def test_variants_come_from_a_file_or_from_the_sensors(tmp_path: Path) -> None:
     for both in (True, False):
         with pytest.raises(ConfigError, match="--sensors"):
             read_variants(path if both else None, sensors=both, preset=None, changes=[])
-
-
-def test_a_search_shows_its_best_trials_and_who_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    trials = [{"number": number, "values": {"seed": number}, "score": number / 10} for number in (1, 3, 2)]
-    show_tuning(
-        {
-            "simulated": False,
-            "scenario": "half",
-            "subjects": 9,
-            "judges": ["a", "b"],
-            "trials": trials,
-            "judged": {"all": {"score": 0.25, "interval": [0.2, 0.3]}},
-        }
-    )
-    shown = capsys.readouterr().out
-    assert shown.index("seed=3") < shown.index("seed=2") < shown.index("seed=1")
-    assert "the 2 of 9 subjects that no trial has seen" in " ".join(shown.split())
-    assert "0.200 to 0.300" in shown

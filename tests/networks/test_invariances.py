@@ -24,7 +24,7 @@ from bfrb.train.presets import PRESETS
 from bfrb.train.run import RunSpec
 
 FLAVOURS = {"deployable": DEPLOYABLE_ROTATION, "benchmark": BENCHMARK_ROTATION}
-every_network = pytest.mark.parametrize("name", ["stems", "transformer"])
+every_network = pytest.mark.parametrize("name", ["stems"])
 every_flavour = pytest.mark.parametrize("flavour", FLAVOURS)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from bfrb.errors import ConfigError
 from bfrb.simulate.design import MOVES, Person, Plan, draw_people, draw_plan
-from bfrb.simulate.realism import PUBLISHED
 from bfrb.simulate.spec import PRESETS, StudySpec, named_spec
 from bfrb.study.labels import CMI_GESTURES
+from realism import PUBLISHED
 
 
 @pytest.fixture(scope="module")

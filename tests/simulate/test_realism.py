@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bfrb.simulate.realism import PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from bfrb.study.recordings import Recordings
+from realism import PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
 
 BANDS_HZ = {"0.3-1": 0.6, "1-2": 1.5, "2-3.5": 2.7, "3.5-5": 4.2}
 

@@ -11,7 +11,6 @@ from bfrb.simulate.design import LEAN, MOVES, STRAIGHT, Person, Plan
 from bfrb.simulate.frames import about, minimum_jerk, quaternion_of
 from bfrb.simulate.motion import gesture_offsets, make_clock, move_arm, recoil
 from bfrb.simulate.posing import target_pose
-from bfrb.simulate.realism import turn_rates
 from bfrb.simulate.scene import FAR_M, helios_layout
 from bfrb.simulate.sensors import (
     measure_acc,
@@ -26,6 +25,7 @@ from bfrb.simulate.spec import BodySpec, SensorSpec, StudySpec
 from bfrb.simulate.study import Wearing, surroundings
 from bfrb.study.device import HELIOS, STANDARD_GRAVITY_M_S2
 from bfrb.study.labels import CMI_GESTURES, ORIENTATIONS
+from realism import turn_rates
 
 PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, acc_scale=1, knock_share=0, tof_noise=0, tof_loss_share=0)
 STILL_BODY = BodySpec(**dict.fromkeys(BodySpec.spreads(), 0.0), rocking=0.0)

@@ -20,7 +20,7 @@ from studies import TINY, InMemory
 
 MIXED = TINY.updated(
     [
-        "networks=['two_branch', 'stems', 'transformer']",
+        "networks=['two_branch', 'stems', 'gated_two_branch']",
         "training.epochs=1",
         "features.imu=['acc']",
         "two_branch.lose_proximity=0.0",
@@ -28,8 +28,8 @@ MIXED = TINY.updated(
         "two_branch.recurrent_units=4",
         "stems.motion_width=8",
         "stems.trunk_widths=[8, 8]",
-        "transformer.width=8",
-        "transformer.heads=2",
+        "gated_two_branch.widths=[8, 8]",
+        "gated_two_branch.recurrent_units=4",
     ]
 )
 BARE = (0, 7, 12)
@@ -56,9 +56,9 @@ def test_every_member_takes_in_its_own_branches(trained: Path) -> None:
     needs = {member.name: set(member.needs) for member in predictor._members}
     own = {"acc", "rotation", "thm", "tof"}
     assert needs["two_branch-00"] == {"imu", "proximity"}
-    assert needs["stems-01"] == needs["transformer-00"] == own
+    assert needs["stems-01"] == own
     requires = {member.network: set(member.requires) for member in predictor.bundle.manifest.members}
-    assert requires == {"two_branch": {"acc", "thm", "tof"}, "stems": {"acc"}, "transformer": {"acc"}}
+    assert requires == {"two_branch": {"acc", "thm", "tof"}, "stems": {"acc"}, "gated_two_branch": {"acc"}}
 
 
 def test_a_run_computes_only_what_its_networks_take_in(trained: Path) -> None:

@@ -27,7 +27,6 @@ from bfrb.cli.serve import rehearse, serve
 from bfrb.cli.simulate import simulate
 from bfrb.cli.stream import stream
 from bfrb.cli.train import train
-from bfrb.cli.tune import tune
 from bfrb.cli.view import view
 from bfrb.errors import BfrbError
 
@@ -56,7 +55,6 @@ for command in (
     simulate,
     stream,
     train,
-    tune,
     view,
 ):
     app.command()(command)

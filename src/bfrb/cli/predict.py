@@ -85,7 +85,7 @@ def _check_phases(predictor: Predictor, bundle: Path) -> None:
     if not predictor.tells_phases:
         raise BundleError(
             f"expected a bundle that tells phases, but no network of {bundle} was trained to",
-            remedy="leave --phases out, or train stems or transformer with --set training.auxiliary.phase=0.1 on "
+            remedy="leave --phases out, or train stems with --set training.auxiliary.phase=0.1 on "
             "recordings whose rows have phases",
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from bfrb.processes import usable_processors
 
 if TYPE_CHECKING:
     from bfrb.simulate.spec import StudySpec
@@ -48,7 +49,7 @@ def simulate(
         return
     kind = check_format(file_format)
     check_new_folder(out, overwrite)
-    workers = processes or os.cpu_count() or 1
+    workers = processes or usable_processors()
     parts = _watched(simulate_subjects(spec, seed, min(workers, spec.subjects)), spec.subjects)
     others = _watched(simulate_test(spec, seed, test, min(workers, test)), test) if test else ()
     write_cmi(parts, out, test=others, file_format=kind, mark=mark_of(spec, seed, test), overwrite=overwrite)

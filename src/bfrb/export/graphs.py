@@ -16,12 +16,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from bfrb.arrays import Array, Floats32, Ints
 from bfrb.errors import BundleError
 from bfrb.networks.registry import Shape, Standardise, build_network
 from bfrb.networks.specs import NetworkSpec
@@ -147,9 +147,7 @@ def _free_time(model: onnx.ModelProto) -> None:
             value.type.tensor_type.shape.dim[1].dim_param = names[value.name]
 
 
-def fill_template(
-    template: onnx.ModelProto, weights: Mapping[str, npt.NDArray[Any]], *, phases: bool = False
-) -> onnx.ModelProto:
+def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array], *, phases: bool = False) -> onnx.ModelProto:
     """A self-contained, simplified graph: the template with a member's weights as constants.
 
     Parameters
@@ -199,9 +197,7 @@ def _leave_out_notes(model: onnx.ModelProto) -> None:
         part.doc_string = ""
 
 
-def check_parity(
-    graph: bytes, member: Member, features: Mapping[str, npt.NDArray[np.float32]], lengths: npt.NDArray[np.int64]
-) -> float:
+def check_parity(graph: bytes, member: Member, features: Mapping[str, Floats32], lengths: Ints) -> float:
     """Largest difference between a graph and the member it was made from, in all that the graph gives.
 
     Raises

@@ -104,9 +104,6 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
             "members": "average those whose required sensors all measured something in a recording, or all members "
             "where none's did; a merged graph averages all",
             "left hand": "mirror the sensors first" if manifest.mirror_left_hand else "as measured",
-            "upside down": "turn the sensors over first; the bundle's detector, which tells it, is not among the graphs"
-            if manifest.upside_down_threshold is not None
-            else "as measured",
         },
         "requires": {member.name: list(member.requires) for member in manifest.members},
         "simulated": manifest.simulated,

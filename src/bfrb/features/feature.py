@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats, Floats32
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
-
-Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Feature:
     name: str
     needs: tuple[str, ...]
     channels: Callable[[Device], tuple[Channel, ...]]
-    compute: Callable[[Recordings], Float | npt.NDArray[np.float32]]
+    compute: Callable[[Recordings], Floats | Floats32]
     fills_gaps: bool = False
 
     def is_available(self, device: Device) -> bool:
@@ -53,10 +51,10 @@ class Feature:
         return all(device.has(sensor) for sensor in self.needs)
 
 
-def read_sensor(name: str) -> Callable[[Recordings], Float]:
+def read_sensor(name: str) -> Callable[[Recordings], Floats]:
     """A `Feature.compute` that gives the sensor's own readings, (N, C) in C order of the sensor's shape."""
 
-    def compute(recordings: Recordings) -> Float:
+    def compute(recordings: Recordings) -> Floats:
         return recordings.sensors[name].reshape(recordings.n_rows, -1).astype(np.float64)
 
     return compute

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from bfrb.features.feature import Channel, Feature, Float, read_sensor
+from bfrb.arrays import Floats
+from bfrb.features.feature import Channel, Feature, read_sensor
 from bfrb.features.ragged import differences, next_rows
 from bfrb.features.rotations import (
     conjugate,
@@ -24,7 +25,7 @@ from bfrb.features.rotations import (
 from bfrb.study.device import STANDARD_GRAVITY_M_S2, Device
 from bfrb.study.recordings import Recordings
 
-Compute = Callable[[Recordings], Float]
+Compute = Callable[[Recordings], Floats]
 
 _FEW_ROWS = 4096
 """Of so many rows, what several features have in common is kept as long as the recordings are."""
@@ -32,9 +33,9 @@ _FEW_ROWS = 4096
 
 def _computed_once(quantity: Compute) -> Compute:
     """The same quantity, computed once where several features ask for it."""
-    known: WeakKeyDictionary[Recordings, Float] = WeakKeyDictionary()
+    known: WeakKeyDictionary[Recordings, Floats] = WeakKeyDictionary()
 
-    def compute(recordings: Recordings) -> Float:
+    def compute(recordings: Recordings) -> Floats:
         if recordings.n_rows > _FEW_ROWS:
             return quantity(recordings)
         values = known.get(recordings)
@@ -50,7 +51,7 @@ _acc = read_sensor("acc")
 _quaternion = read_sensor("quaternion")
 
 
-def linear_acceleration(acc: Float, quaternion: Float) -> Float:
+def linear_acceleration(acc: Floats, quaternion: Floats) -> Floats:
     """(N, 3) Acceleration in m/s^2 without gravity, of (N, 3) acceleration with it and (N, 4) orientation.
 
     At rest an accelerometer reads gravity's reaction, g upwards; that is what is taken away.
@@ -58,33 +59,33 @@ def linear_acceleration(acc: Float, quaternion: Float) -> Float:
     return acc - STANDARD_GRAVITY_M_S2 * up_in_device(quaternion)
 
 
-def rotation_angle(quaternion: Float) -> Float:
+def rotation_angle(quaternion: Floats) -> Floats:
     """(N, 1) Angle in rad between each orientation and the world's axes, `2 arccos(w)`."""
-    angle: Float = 2.0 * np.arccos(np.clip(quaternion[:, :1], -1.0, 1.0))
+    angle: Floats = 2.0 * np.arccos(np.clip(quaternion[:, :1], -1.0, 1.0))
     return angle
 
 
 @_computed_once
-def _turn(recordings: Recordings) -> Float:
+def _turn(recordings: Recordings) -> Floats:
     """(N, 3) Rotation vector in rad from each row to the next; 0 in a recording's last row."""
     quaternion = _quaternion(recordings)
     return rotation_vector(relative(quaternion, quaternion[next_rows(recordings.offsets)]))
 
 
-def _angular_velocity(recordings: Recordings) -> Float:
+def _angular_velocity(recordings: Recordings) -> Floats:
     return _turn(recordings) * recordings.device.row_rate_hz
 
 
 @_computed_once
-def _linear_acc(recordings: Recordings) -> Float:
+def _linear_acc(recordings: Recordings) -> Floats:
     return linear_acceleration(_acc(recordings), _quaternion(recordings))
 
 
-def _gyr(recordings: Recordings) -> Float:
+def _gyr(recordings: Recordings) -> Floats:
     return np.deg2rad(read_sensor("gyr")(recordings))
 
 
-def _quaternion_continuous(recordings: Recordings) -> Float:
+def _quaternion_continuous(recordings: Recordings) -> Floats:
     return make_continuous(_quaternion(recordings), recordings.offsets)
 
 
@@ -97,20 +98,20 @@ def _per_second(quantity: Compute) -> Compute:
     return lambda recordings: differences(quantity(recordings), recordings.offsets) * recordings.device.row_rate_hz
 
 
-def _angle(recordings: Recordings) -> Float:
+def _angle(recordings: Recordings) -> Floats:
     return rotation_angle(_quaternion(recordings))
 
 
-def _up(recordings: Recordings) -> Float:
+def _up(recordings: Recordings) -> Floats:
     return up_in_device(_quaternion(recordings))
 
 
-def _heading(recordings: Recordings) -> Float:
+def _heading(recordings: Recordings) -> Floats:
     ahead = np.broadcast_to(np.array([1.0, 0.0, 0.0]), (recordings.n_rows, 3))
     return rotate(conjugate(_quaternion(recordings)), ahead)
 
 
-def _linear_acc_world(recordings: Recordings) -> Float:
+def _linear_acc_world(recordings: Recordings) -> Floats:
     return rotate(_quaternion(recordings), _linear_acc(recordings))
 
 

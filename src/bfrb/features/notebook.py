@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bfrb.features.feature import Channel, Feature, Float, read_sensor
+from bfrb.arrays import Floats
+from bfrb.features.feature import Channel, Feature, read_sensor
 from bfrb.features.motion import rotation_angle
 from bfrb.features.ragged import differences, next_rows
 from bfrb.features.rotations import magnitude, relative, rotation_vector, up_in_device
@@ -23,23 +24,23 @@ GRAVITY_M_S2 = 9.81
 ROW_RATE_HZ = 200.0
 """The notebook's gravity and row rate. The true rate is near 10 Hz."""
 
-Compute = Callable[[Recordings], Float]
+Compute = Callable[[Recordings], Floats]
 
 _acc = read_sensor("acc")
 _quaternion = read_sensor("quaternion")
 
 
-def _linear_acc(recordings: Recordings) -> Float:
+def _linear_acc(recordings: Recordings) -> Floats:
     acc = _acc(recordings)
     gravity = GRAVITY_M_S2 * up_in_device(_quaternion(recordings))
     return acc - np.nan_to_num(gravity, nan=0.0)
 
 
-def _linear_acc_mag(recordings: Recordings) -> Float:
+def _linear_acc_mag(recordings: Recordings) -> Floats:
     return magnitude(_linear_acc(recordings))
 
 
-def _turn(recordings: Recordings) -> Float:
+def _turn(recordings: Recordings) -> Floats:
     """(N, 3) Rotation vector in rad from each row to the next; 0 in a recording's last row, and around gaps."""
     quaternion = _quaternion(recordings)
     turn = rotation_vector(relative(quaternion, quaternion[next_rows(recordings.offsets)]))

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats32, Ints
 from bfrb.errors import ConfigError
 from bfrb.features.feature import Channel, Feature
 from bfrb.features.motion import MOTION_FEATURES
 from bfrb.features.notebook import NOTEBOOK_FEATURES
 from bfrb.features.proximity import PROXIMITY_FEATURES
-from bfrb.features.ragged import Index, fill
+from bfrb.features.ragged import fill
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
@@ -42,9 +42,9 @@ class Features:
     """
 
     channels: tuple[Channel, ...]
-    values: npt.NDArray[np.float32]
-    valid: npt.NDArray[np.bool_]
-    offsets: Index
+    values: Floats32
+    valid: Bools
+    offsets: Ints
 
 
 def find_feature(name: str) -> Feature:

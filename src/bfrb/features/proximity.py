@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from bfrb.features.feature import Channel, Feature, Float, read_sensor
+from bfrb.arrays import Array, Floats, Floats32
+from bfrb.features.feature import Channel, Feature, read_sensor
 from bfrb.features.ragged import differences
-from bfrb.study.device import Array, Device
+from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
 TOF_STATISTICS = ("mean", "std", "min", "max")
@@ -18,7 +18,7 @@ TOF_STATISTICS = ("mean", "std", "min", "max")
 _BLOCK_ROWS = 1024  # the images of a block and what is made of them stay in the processor's cache
 
 
-def tof_statistics(tof: Array) -> Float:
+def tof_statistics(tof: Array) -> Floats:
     """(N, 4 S) Mean, standard deviation, minimum and maximum over the pixels of each of S images that got an answer.
 
     Parameters
@@ -46,7 +46,7 @@ def tof_statistics(tof: Array) -> Float:
     return statistics.reshape(rows, -1)
 
 
-def _image_statistics(images: Array) -> Float:
+def _image_statistics(images: Array) -> Floats:
     """(n, S, 4) Statistics of (n, S, P) images."""
     pixels = _pixels_first(images)
     distance = np.maximum(pixels, 0)
@@ -72,15 +72,15 @@ def _pixels_first(images: Array) -> Array:
     return np.ascontiguousarray(words.T).view(images.dtype)
 
 
-def _reduce(operation: np.ufunc, pixels: Array) -> Float:
+def _reduce(operation: np.ufunc, pixels: Array) -> Floats:
     """(M,) The operation over all pixels of each image, from (P / 4, 4 M), computed in the pixels' own type."""
     fours = operation.reduce(pixels, axis=0, dtype=pixels.dtype)
     pairs = operation(fours[0::2], fours[1::2])
-    whole: Float = operation(pairs[0::2], pairs[1::2]).astype(np.float64)
+    whole: Floats = operation(pairs[0::2], pairs[1::2]).astype(np.float64)
     return whole
 
 
-def _tof_statistics(recordings: Recordings) -> Float:
+def _tof_statistics(recordings: Recordings) -> Floats:
     return tof_statistics(recordings.sensors["tof"])
 
 
@@ -93,7 +93,7 @@ FAR = -0.25
 _RANGE = 256
 
 
-def tof_nearness(tof: Array, absent: float) -> npt.NDArray[np.float32]:
+def tof_nearness(tof: Array, absent: float) -> Floats32:
     """(N, 64 S) How near what each pixel sees is: 1 at distance 0, 1/256 at the largest one, `FAR` without an answer.
 
     Parameters
@@ -119,16 +119,16 @@ def tof_nearness(tof: Array, absent: float) -> npt.NDArray[np.float32]:
     return table[codes]
 
 
-def _tof_nearness(recordings: Recordings) -> npt.NDArray[np.float32]:
+def _tof_nearness(recordings: Recordings) -> Floats32:
     return tof_nearness(recordings.sensors["tof"], recordings.device.sensor("tof").absent)
 
 
-def _thm_clean(recordings: Recordings) -> Float:
+def _thm_clean(recordings: Recordings) -> Floats:
     thm = read_sensor("thm")(recordings)
     return np.where(thm >= COLDEST_SKIN_C, thm, np.nan)
 
 
-def _thm_clean_difference(recordings: Recordings) -> Float:
+def _thm_clean_difference(recordings: Recordings) -> Floats:
     return differences(_thm_clean(recordings), recordings.offsets)
 
 
@@ -152,7 +152,7 @@ def _per_site(sensor_name: str, *suffixes: str) -> Callable[[Device], tuple[Chan
     return channels
 
 
-def _thm_difference(recordings: Recordings) -> Float:
+def _thm_difference(recordings: Recordings) -> Floats:
     return differences(read_sensor("thm")(recordings), recordings.offsets)
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Index = npt.NDArray[np.int64]
+from bfrb.arrays import Array, Bools, Ints
 
 
-def previous_rows(offsets: Index) -> Index:
+def previous_rows(offsets: Ints) -> Ints:
     """(N,) The row before each row; a recording's first row is its own predecessor.
 
     Examples
@@ -24,7 +20,7 @@ def previous_rows(offsets: Index) -> Index:
     return rows
 
 
-def next_rows(offsets: Index) -> Index:
+def next_rows(offsets: Ints) -> Ints:
     """(N,) The row after each row; a recording's last row is its own successor.
 
     Examples
@@ -37,7 +33,7 @@ def next_rows(offsets: Index) -> Index:
     return rows
 
 
-def rows_of(offsets: Index, recordings: Index) -> Index:
+def rows_of(offsets: Ints, recordings: Ints) -> Ints:
     """(n,) All rows of the numbered recordings, one recording after the other.
 
     Examples
@@ -50,7 +46,7 @@ def rows_of(offsets: Index, recordings: Index) -> Index:
     return np.repeat(starts - ends + lengths, lengths) + np.arange(lengths.sum())
 
 
-def differences(values: Array, offsets: Index) -> Array:
+def differences(values: Array, offsets: Ints) -> Array:
     """(N, C) Change from the row before: 0 in a recording's first row, NaN where either row is NaN.
 
     Examples
@@ -62,7 +58,7 @@ def differences(values: Array, offsets: Index) -> Array:
     return change
 
 
-def fill(values: Array, offsets: Index) -> Array:
+def fill(values: Array, offsets: Ints) -> Array:
     """(N, C) Every NaN replaced by the last value before it in its recording, or else by the first one after it.
 
     A channel without any value in a recording stays NaN there.
@@ -84,7 +80,7 @@ def fill(values: Array, offsets: Index) -> Array:
     return filled
 
 
-def _alike(missing: npt.NDArray[np.bool_]) -> list[Index]:
+def _alike(missing: Bools) -> list[Ints]:
     """Numbers of the channels with gaps, those together that have the same ones, as all pixels of an image do."""
     channels = np.flatnonzero(missing.any(axis=0))
     same: dict[bytes, list[int]] = {}
@@ -94,7 +90,7 @@ def _alike(missing: npt.NDArray[np.bool_]) -> list[Index]:
     return [np.array(found) for found in same.values()]
 
 
-def _around_gaps(missing: npt.NDArray[np.bool_]) -> tuple[Index, Index, Index]:
+def _around_gaps(missing: Bools) -> tuple[Ints, Ints, Ints]:
     """The missing rows; for each the last known row before it (or -1), and the first known row after it (or N)."""
     rows = np.flatnonzero(missing)
     known = np.concatenate([[-1], np.flatnonzero(~missing), [len(missing)]])

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfrb.features.feature import Float
-from bfrb.features.ragged import Index, fill, previous_rows
+from bfrb.arrays import Floats, Ints
+from bfrb.features.ragged import fill, previous_rows
 
 _FIRST_NONZERO = np.array([8.0, 4.0, 2.0, 1.0])  # each weight outweighs all that follow
 
 
-def multiply(first: Float, second: Float) -> Float:
+def multiply(first: Floats, second: Floats) -> Floats:
     """(N, 4) Hamilton product of (N, 4) quaternions: first the rotation `second`, then `first`."""
     aw, ax, ay, az = first.T
     bw, bx, by, bz = second.T
@@ -29,13 +29,13 @@ def multiply(first: Float, second: Float) -> Float:
     )
 
 
-def conjugate(quaternion: Float) -> Float:
+def conjugate(quaternion: Floats) -> Floats:
     """(N, 4) The inverse rotations of (N, 4) unit quaternions."""
-    inverse: Float = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
+    inverse: Floats = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
     return inverse
 
 
-def rotate(quaternion: Float, vector: Float) -> Float:
+def rotate(quaternion: Floats, vector: Floats) -> Floats:
     """(N, 3) Vectors turned by the rotations: device to world for an orientation.
 
     Examples
@@ -46,11 +46,11 @@ def rotate(quaternion: Float, vector: Float) -> Float:
     """
     w, axis = quaternion[:, :1], quaternion[:, 1:]
     aside = 2.0 * np.cross(axis, vector)
-    turned: Float = vector + w * aside + np.cross(axis, aside)
+    turned: Floats = vector + w * aside + np.cross(axis, aside)
     return turned
 
 
-def up_in_device(quaternion: Float) -> Float:
+def up_in_device(quaternion: Floats) -> Floats:
     """(N, 3) The world's upward unit vector as seen in the device frame.
 
     Examples
@@ -60,18 +60,18 @@ def up_in_device(quaternion: Float) -> Float:
     """
     w, x, y, z = quaternion.T
     up = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), w * w - x * x - y * y + z * z], axis=1)
-    scaled: Float = up / (w * w + x * x + y * y + z * z)[:, None]
+    scaled: Floats = up / (w * w + x * x + y * y + z * z)[:, None]
     return scaled
 
 
-def canonical(quaternion: Float) -> Float:
+def canonical(quaternion: Floats) -> Floats:
     """(N, 4) Of each quaternion and its negative the one whose first component that is not 0 is positive."""
     sign = np.sign(np.sign(quaternion) @ _FIRST_NONZERO)
-    chosen: Float = quaternion * sign[:, None]
+    chosen: Floats = quaternion * sign[:, None]
     return chosen
 
 
-def rotation_vector(quaternion: Float) -> Float:
+def rotation_vector(quaternion: Floats) -> Floats:
     """(N, 3) Axis times angle in rad, the short way round: its length is at most pi.
 
     Examples
@@ -85,16 +85,16 @@ def rotation_vector(quaternion: Float) -> Float:
     angle = 2.0 * np.arctan2(sine, short[:, :1])
     # Below this size the angle is twice the sine to the last bit; division would meet 0/0.
     small = sine < 1e-12
-    scaled: Float = short[:, 1:] * np.where(small, 2.0, angle / np.where(small, 1.0, sine))
+    scaled: Floats = short[:, 1:] * np.where(small, 2.0, angle / np.where(small, 1.0, sine))
     return scaled
 
 
-def relative(start: Float, end: Float) -> Float:
+def relative(start: Floats, end: Floats) -> Floats:
     """(N, 4) The rotations from `start` to `end`, in the device frame of `start`."""
     return multiply(conjugate(start), end)
 
 
-def make_continuous(quaternion: Float, offsets: Index) -> Float:
+def make_continuous(quaternion: Floats, offsets: Ints) -> Floats:
     """(N, 4) The same rotations with signs such that none jumps: each is nearer to the row before than its negative.
 
     A recording's first known quaternion is `canonical`. Missing rows stay missing and are stepped over.
@@ -107,7 +107,7 @@ def make_continuous(quaternion: Float, offsets: Index) -> Float:
     return np.where(np.isnan(quaternion), np.nan, signed)
 
 
-def magnitude(vector: Float) -> Float:
+def magnitude(vector: Floats) -> Floats:
     """(N, 1) Lengths of (N, C) vectors."""
-    length: Float = np.sqrt(np.square(vector).sum(axis=1, keepdims=True))
+    length: Floats = np.sqrt(np.square(vector).sum(axis=1, keepdims=True))
     return length

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Array, Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
 from bfrb.features.feature import Channel
 from bfrb.features.pipeline import Features, available, compute_features
-from bfrb.features.ragged import Index, rows_of
+from bfrb.features.ragged import rows_of
+from bfrb.files import writing_folder
 from bfrb.study.mirror import as_right_handed
 from bfrb.study.recordings import Recordings
 
@@ -41,8 +41,8 @@ class Batch:
         (B,) rows of each recording.
     """
 
-    inputs: dict[str, npt.NDArray[np.float32]]
-    lengths: Index
+    inputs: dict[str, Floats32]
+    lengths: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +58,13 @@ class Sequences:
     """
 
     branches: Mapping[str, Features]
-    offsets: Index
+    offsets: Ints
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @property
-    def lengths(self) -> Index:
+    def lengths(self) -> Ints:
         """(R,) Rows per recording."""
         return np.diff(self.offsets)
 
@@ -97,16 +97,8 @@ class Sequences:
 
     def save(self, folder: Path) -> None:
         """Write a folder of plain arrays and their description, whole or not at all; an earlier one is replaced."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-        unfinished.mkdir()
-        try:
+        with writing_folder(folder) as unfinished:
             self._write(unfinished)
-            if folder.exists():
-                shutil.rmtree(folder)
-            unfinished.replace(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
 
     def _write(self, folder: Path) -> None:
         np.save(folder / "offsets.npy", self.offsets)
@@ -174,10 +166,10 @@ def build_sequences(
 class ChannelStatistics:
     """(C,) float64 mean and standard deviation of every channel, in the channels' units."""
 
-    mean: npt.NDArray[np.float64]
-    sd: npt.NDArray[np.float64]
+    mean: Floats
+    sd: Floats
 
-    def standardise(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def standardise(self, values: Floats32) -> Floats32:
         """(..., C) values in standard deviations from the mean; NaN, nothing known, becomes the mean: 0."""
         scaled = (values - self.mean) / self.sd
         return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
@@ -196,7 +188,7 @@ def channel_statistics(sequences: Sequences, recordings_index: npt.ArrayLike) ->
     }
 
 
-def _branch_statistics(features: Features, rows: Index) -> ChannelStatistics:
+def _branch_statistics(features: Features, rows: Ints) -> ChannelStatistics:
     moments = [_moments(features.values[rows, c], features.valid[rows, c]) for c in range(len(features.channels))]
     mean, sd = np.array(moments, dtype=np.float64).reshape(-1, 2).T
     return ChannelStatistics(mean, sd)
@@ -207,14 +199,14 @@ def _identity(features: Features) -> ChannelStatistics:
     return ChannelStatistics(np.zeros(count), np.ones(count))
 
 
-def _moments(values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _moments(values: Floats32, valid: Bools) -> tuple[float, float]:
     measured = values[valid].astype(np.float64)
     if not len(measured):
         return 0.0, 1.0
     return float(measured.mean()), float(measured.std()) or 1.0
 
 
-def _gather(values: npt.NDArray[np.float32], rows: Index, padding: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def _gather(values: Floats32, rows: Ints, padding: Bools) -> Floats32:
     """(B, T, C) The given rows, 0 on padding."""
     gathered = values[rows]
     gathered[padding] = 0.0
@@ -230,6 +222,6 @@ def _complete(sequences: Sequences) -> Sequences:
     return sequences
 
 
-def _load_array(path: Path, mmap: bool) -> npt.NDArray[Any]:
+def _load_array(path: Path, mmap: bool) -> Array:
     # As a plain array: every slice of a memmap carries the file's bookkeeping, which is slow.
     return np.asarray(np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False))

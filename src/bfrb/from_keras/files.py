@@ -15,8 +15,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats32
 from bfrb.errors import BundleError
 
 SUFFIXES = (".h5", ".keras")
@@ -25,7 +25,6 @@ SUFFIXES = (".h5", ".keras")
 MAX_BYTES = 2**30
 """Larger models are refused."""
 
-Array = npt.NDArray[np.float32]
 
 _DAMAGE = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError),
@@ -56,7 +55,7 @@ class Layer:
     name: str
     config: dict[str, Any]
     inputs: tuple[str, ...]
-    weights: tuple[Array, ...]
+    weights: tuple[Floats32, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +120,7 @@ def _unpack(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(name)
 
 
-def _legacy_weights(groups: Any, name: str) -> tuple[Array, ...]:
+def _legacy_weights(groups: Any, name: str) -> tuple[Floats32, ...]:
     """Weights of a layer in a `.h5` file, where its group lists them in order."""
     if name not in groups:
         return ()
@@ -147,7 +146,7 @@ class _ArchiveWeights:
         self._groups = file["layers"] if "layers" in file else file["_layer_checkpoint_dependencies"]
         self._seen: Counter[str] = Counter()
 
-    def of(self, kind: str, name: str) -> tuple[Array, ...]:
+    def of(self, kind: str, name: str) -> tuple[Floats32, ...]:
         """Weights of the next layer of a class; of a bidirectional one, forwards then backwards."""
         place = _snake_case(kind)
         number = self._seen[place]
@@ -176,10 +175,10 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", parted).lower()
 
 
-def _array(dataset: Any) -> Array:
+def _array(dataset: Any) -> Floats32:
     if dataset.nbytes > MAX_BYTES:
         raise BundleError(f"the weights {dataset.name} have {dataset.nbytes} bytes", remedy=_COPY_AGAIN)
-    array: Array = np.asarray(dataset[()], dtype=np.float32)
+    array: Floats32 = np.asarray(dataset[()], dtype=np.float32)
     if not np.isfinite(array).all():
         raise BundleError(f"the weights {dataset.name} are not all finite numbers", remedy="train this model again")
     return array

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.errors import BundleError
 from bfrb.features.notebook import notebook_columns
 from bfrb.features.pipeline import FEATURES
@@ -23,8 +23,6 @@ COLUMNS = "feature_cols.npy"
 LENGTH = "sequence_maxlen.npy"
 SCALER = "scaler.pkl"
 CLASSES = "gesture_classes.npy"
-
-Scaling = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +48,8 @@ class KerasFolder:
     path: Path
     columns: tuple[str, ...]
     pad_length: int
-    mean: Scaling
-    scale: Scaling
+    mean: Floats
+    scale: Floats
     classes: tuple[str, ...]
     models: dict[str, Path]
 
@@ -116,7 +114,7 @@ def _read_length(path: Path) -> int:
     return int(array.item())
 
 
-def _read_scaler(path: Path, channels: int) -> tuple[Scaling, Scaling]:
+def _read_scaler(path: Path, channels: int) -> tuple[Floats, Floats]:
     """Mean and scale of a StandardScaler; 0 and 1 where it leaves one of them out."""
     scaler = read_pickle(path)
     if not isinstance(scaler, Instance) or scaler.kind != STANDARD_SCALER or not isinstance(scaler.state, dict):
@@ -128,7 +126,7 @@ def _read_scaler(path: Path, channels: int) -> tuple[Scaling, Scaling]:
     return mean, scale
 
 
-def _numbers(path: Path, values: Any, default: Scaling, *, use: bool) -> Scaling:
+def _numbers(path: Path, values: Any, default: Floats, *, use: bool) -> Floats:
     if not use:
         return default
     found = np.asarray(np.nan if values is None else values)

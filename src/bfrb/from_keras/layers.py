@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from bfrb.arrays import Floats32
 from bfrb.errors import BundleError
-from bfrb.from_keras.files import Array, Layer
+from bfrb.from_keras.files import Layer
 from bfrb.from_keras.graph import Graph, Value
 
 Converter = Callable[[Graph, Layer, list[Value]], Value]
@@ -60,7 +61,7 @@ def expect(layer: Layer, **options: Any) -> None:
             raise refuse(layer, f"has {name}={found!r}; expected {expected!r}")
 
 
-def expect_weights(layer: Layer, *shapes: tuple[int, ...]) -> tuple[Array, ...]:
+def expect_weights(layer: Layer, *shapes: tuple[int, ...]) -> tuple[Floats32, ...]:
     """The weights of a layer.
 
     Raises
@@ -253,7 +254,7 @@ def _concatenate(graph: Graph, layer: Layer, inputs: list[Value]) -> Value:
     return Value(graph.add("Concat", *(value.name for value in inputs), axis=1), (*shapes[0][:-1], channels))
 
 
-def _gate_order(weights: Array, order: tuple[int, ...]) -> Array:
+def _gate_order(weights: Floats32, order: tuple[int, ...]) -> Floats32:
     """(order * units, ...) Keras's kernel or bias (..., gates * units) with its gates in the order of ONNX."""
     gates = np.split(weights, len(order), axis=-1)
     return np.concatenate([gates[gate] for gate in order], axis=-1).T
@@ -267,7 +268,7 @@ def _check_recurrence(layer: Layer, activations: tuple[str, str]) -> None:
         raise refuse(layer, f"has the activations {found}; expected {activations}")
 
 
-def _lstm_weights(layer: Layer, weights: tuple[Array, ...], channels: int) -> list[Array]:
+def _lstm_weights(layer: Layer, weights: tuple[Floats32, ...], channels: int) -> list[Floats32]:
     """Kernel, recurrent kernel and biases of one direction: Keras's gates i, f, c, o as ONNX's i, o, f, c."""
     units = layer.config["units"]
     one = Layer(layer.kind, layer.name, layer.config, layer.inputs, weights)
@@ -277,7 +278,7 @@ def _lstm_weights(layer: Layer, weights: tuple[Array, ...], channels: int) -> li
     return [_gate_order(kernel, order), _gate_order(recurrent, order), biases]
 
 
-def _gru_weights(layer: Layer, weights: tuple[Array, ...], channels: int) -> list[Array]:
+def _gru_weights(layer: Layer, weights: tuple[Floats32, ...], channels: int) -> list[Floats32]:
     """The same of a GRU: both put the gates as z, r, h; with `reset_after` there are two biases."""
     units = layer.config["units"]
     one = Layer(layer.kind, layer.name, layer.config, layer.inputs, weights)
@@ -308,7 +309,7 @@ def _bidirectional(graph: Graph, layer: Layer, inputs: list[Value]) -> Value:
     return _run_recurrence(graph, single, _only(layer, inputs, 2), [layer.weights[:half], layer.weights[half:]])
 
 
-def _run_recurrence(graph: Graph, layer: Layer, value: Value, directions: list[tuple[Array, ...]]) -> Value:
+def _run_recurrence(graph: Graph, layer: Layer, value: Value, directions: list[tuple[Floats32, ...]]) -> Value:
     """A recurrence in one or both directions; the outputs of both side by side."""
     _check_recurrence(layer, ("tanh", "sigmoid"))
     steps, channels = value.shape

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array
 from bfrb.errors import BundleError
 
 MAX_BYTES = 64 * 2**20
 """Larger files are refused: a scaler or a list of names has some kilobytes."""
 
-Array = npt.NDArray[Any]
 
 STANDARD_SCALER = "StandardScaler"
 

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.study.labels import CMI_GESTURES, LabelSet
-
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 
 BOOTSTRAP_LEVEL = 0.95
 """Share of the bootstrap's scores that an interval holds."""
@@ -62,7 +60,7 @@ def competition_score(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set
     return scores_of(confusion_matrix(truth, prediction, label_set), label_set)
 
 
-def confusion_matrix(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set: LabelSet = CMI_GESTURES) -> Counts:
+def confusion_matrix(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set: LabelSet = CMI_GESTURES) -> Ints:
     """(K, K) numbers of recordings by true class (row) and predicted class (column).
 
     Raises
@@ -79,13 +77,13 @@ def confusion_matrix(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set:
     return _count(rows, columns, len(label_set))
 
 
-def scores_of(confusion: Counts, label_set: LabelSet = CMI_GESTURES) -> Scores:
+def scores_of(confusion: Ints, label_set: LabelSet = CMI_GESTURES) -> Scores:
     """The competition's scores from a (K, K) confusion matrix."""
     binary, macro = _f1_pair(confusion.astype(np.float64), label_set)
     return Scores(float(binary + macro) / 2, float(binary), float(macro))
 
 
-def class_scores(confusion: Counts, label_set: LabelSet = CMI_GESTURES) -> dict[str, ClassScores]:
+def class_scores(confusion: Ints, label_set: LabelSet = CMI_GESTURES) -> dict[str, ClassScores]:
     """Precision, recall, F1 and support of every class from a (K, K) confusion matrix; 0 where undefined."""
     hits, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     columns = (_divide(hits, predicted), _divide(hits, support), _divide(2 * hits, support + predicted), support)
@@ -191,7 +189,7 @@ def bootstrap_scores(
     return _resampled_scores(confusions, _draw_subjects(len(names), generator, repeats), label_set)
 
 
-def roc_auc(truth: npt.NDArray[np.bool_], values: Floats) -> float | None:
+def roc_auc(truth: Bools, values: Floats) -> float | None:
     """Area under the ROC curve of (R,) values for finding (R,) truth; None where truth is all one thing.
 
     Examples
@@ -208,7 +206,7 @@ def roc_auc(truth: npt.NDArray[np.bool_], values: Floats) -> float | None:
     return float((mean_rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def average_precision(truth: npt.NDArray[np.bool_], values: Floats) -> float | None:
+def average_precision(truth: Bools, values: Floats) -> float | None:
     """Mean precision over the steps of recall as (R,) values find (R,) truth; None without anything to find.
 
     Examples
@@ -225,8 +223,8 @@ def average_precision(truth: npt.NDArray[np.bool_], values: Floats) -> float | N
 
 
 def mean_over_subjects(
-    metric: Callable[[npt.NDArray[np.bool_], Floats], float | None],
-    truth: npt.NDArray[np.bool_],
+    metric: Callable[[Bools, Floats], float | None],
+    truth: Bools,
     values: Floats,
     subjects: npt.ArrayLike,
 ) -> float | None:
@@ -260,7 +258,7 @@ class Calibration:
     """
 
     edges: Floats
-    counts: Counts
+    counts: Ints
     confidence: Floats
     accuracy: Floats
 
@@ -271,7 +269,7 @@ class Calibration:
         return float((gaps * self.counts).sum() / self.counts.sum())
 
 
-def calibration(claimed: Floats, right: npt.NDArray[np.bool_], bins: int = 10) -> Calibration:
+def calibration(claimed: Floats, right: Bools, bins: int = 10) -> Calibration:
     """Calibration of (R,) claimed probabilities, given whether each of the (R,) answers was right.
 
     Raises
@@ -305,7 +303,7 @@ def _draw_subjects(subjects: int, generator: np.random.Generator, repeats: int) 
     return generator.multinomial(subjects, np.full(subjects, 1 / subjects), size=repeats).astype(np.float64)
 
 
-def _resampled_scores(confusions: Counts, draws: Floats, label_set: LabelSet) -> Floats:
+def _resampled_scores(confusions: Ints, draws: Floats, label_set: LabelSet) -> Floats:
     """(repeats,) Scores of the resamples of subjects with (S, K, K) confusion matrices."""
     totals = draws @ confusions.reshape(len(confusions), -1).astype(np.float64)
     binary, macro = _f1_pair(totals.reshape(len(draws), len(label_set), len(label_set)), label_set)
@@ -319,13 +317,13 @@ def _percentile_interval(values: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _count(rows: Counts, columns: Counts, classes: int) -> Counts:
+def _count(rows: Ints, columns: Ints, classes: int) -> Ints:
     return np.bincount(rows * classes + columns, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
 def _confusion_by_subject(
     truth: npt.ArrayLike, prediction: npt.ArrayLike, subjects: npt.ArrayLike, label_set: LabelSet
-) -> tuple[list[str], Counts]:
+) -> tuple[list[str], Ints]:
     """(S,) sorted subjects and their (S, K, K) confusion matrices."""
     confusion_matrix(truth, prediction, label_set)
     names, place = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
@@ -346,7 +344,7 @@ def _f1_pair(confusion: Floats, label_set: LabelSet) -> tuple[Floats, Floats]:
     return _f1(binary)[..., 0], macro
 
 
-def _groups(targets: npt.NDArray[np.bool_]) -> Floats:
+def _groups(targets: Bools) -> Floats:
     """(K, G) Which group each class belongs to: every target its own, all others the last."""
     group = np.where(targets, np.cumsum(targets) - 1, targets.sum())
     return np.eye(int(targets.sum()) + 1)[group]

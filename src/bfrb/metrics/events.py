@@ -16,13 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.metrics.answers import BOOTSTRAP_LEVEL
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -236,7 +233,7 @@ def time_average_precision(positive_s: Floats, negative_s: Floats, values: Float
 
 
 def bootstrap_over_subjects(
-    score: Callable[[npt.NDArray[np.int64]], float | None], subjects: int, rng: np.random.Generator, repeats: int = 1000
+    score: Callable[[Ints], float | None], subjects: int, rng: np.random.Generator, repeats: int = 1000
 ) -> tuple[float, float] | None:
     """Percentile interval of a score over resampled subjects; None where no resample has a score.
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.study.labels import PHASES
 
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.integer]
 Quartiles = tuple[float, float, float]
 
@@ -33,8 +32,8 @@ class PhaseScores:
         Recordings that have a gesture, of which none was told.
     """
 
-    rows: Counts
-    right: Counts
+    rows: Ints
+    right: Ints
     start_errors_s: Floats
     missed: int
 
@@ -54,7 +53,7 @@ class PhaseScores:
         return _quartiles(np.abs(self.start_errors_s))
 
 
-def phase_scores(truth: Codes, told: Codes, offsets: Counts, row_rate_hz: float) -> PhaseScores:
+def phase_scores(truth: Codes, told: Codes, offsets: Ints, row_rate_hz: float) -> PhaseScores:
     """Scores of (N,) told phases against the (N,) true ones.
 
     A gesture starts at the first row of its phase.
@@ -94,12 +93,12 @@ def phase_scores(truth: Codes, told: Codes, offsets: Counts, row_rate_hz: float)
     )
 
 
-def _count(marked: npt.NDArray[np.bool_], offsets: Counts) -> Counts:
+def _count(marked: Bools, offsets: Ints) -> Ints:
     """(R,) Marked rows of every recording."""
     return np.diff(np.concatenate([[0], marked.cumsum()])[offsets])
 
 
-def _first_rows(marked: npt.NDArray[np.bool_], offsets: Counts) -> Floats:
+def _first_rows(marked: Bools, offsets: Ints) -> Floats:
     """(R,) The first marked row of every recording, counted from its beginning; NaN without any."""
     places = np.concatenate([np.flatnonzero(marked), [offsets[-1]]])
     first = places[np.searchsorted(places, offsets[:-1])]

@@ -10,14 +10,12 @@ from bfrb.networks.gated_two_branch import GatedTwoBranch
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.networks.specs import NetworkSpec
 from bfrb.networks.stems import Stems
-from bfrb.networks.transformer import Transformer
 from bfrb.networks.two_branch import TwoBranch
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "two_branch": TwoBranch,
     "gated_two_branch": GatedTwoBranch,
     "stems": Stems,
-    "transformer": Transformer,
     "context": Context,
 }
 """Every network by the name under which a spec asks for it."""

@@ -105,40 +105,6 @@ class ContextSpec(NetworkSpec):
         return ()
 
 
-class TransformerSpec(NetworkSpec):
-    """Sizes of `transformer`."""
-
-    BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
-    MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
-
-    lose_proximity: Share = 0.35
-    width: Count = 64
-    """Numbers that stand for a row; a multiple of `heads`."""
-    heads: Count = 4
-    layers: Count = 3
-    dropout: Share = 0.1
-    embed_rows: Count = 5
-    image_widths: tuple[Count, Count] = (8, 32)
-    site_width: Count = 16
-    head_units: Count = 128
-    head_dropout: Share = 0.4
-    lose_group: Share = 0.05
-    """Chance that a training sequence loses a group of sensors: rotation, all thermopiles, all images."""
-    lose_piece: Share = 0.1
-    """Chance that a training sequence loses a single channel of the thermopiles, or a single image."""
-
-    @model_validator(mode="after")
-    def _check_width(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"expected a width that is a multiple of {self.heads} heads, got {self.width}")
-        return self
-
-    @property
-    def dispensable(self) -> tuple[str, ...]:
-        """The proximity sensors, and with `lose_group` those of rotation too, if they are lost while training."""
-        return (*super().dispensable, *(("quaternion", "gyr") if self.lose_group else ()))
-
-
 class GatedTwoBranchSpec(TwoBranchSpec):
     """Sizes of `gated_two_branch`: `two_branch` with a learned gate on the proximity branch."""
 

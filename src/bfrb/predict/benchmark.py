@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.errors import ConfigError
 from bfrb.predict.predictor import Predictor, load
+from bfrb.processes import usable_processors
 from bfrb.read.cmi_write import rows_of
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
@@ -115,7 +116,7 @@ def run_benchmark(loaded: Loaded, recordings: Recordings, runs: int = 200, secon
     median, late, last = np.quantile(wall, [0.5, 0.95, 0.99]) * 1e3
     return Benchmark(
         members=len(loaded.predictor.bundle.manifest.members),
-        cores=os.cpu_count() or 1,
+        cores=usable_processors(),
         recordings=len(recordings),
         mean_rows=float(recordings.lengths.mean()),
         load_s=loaded.seconds,
@@ -129,7 +130,7 @@ def run_benchmark(loaded: Loaded, recordings: Recordings, runs: int = 200, secon
     )
 
 
-def _time_singles(predictor: Predictor, recordings: Recordings, runs: int) -> npt.NDArray[np.float64]:
+def _time_singles(predictor: Predictor, recordings: Recordings, runs: int) -> Floats:
     """(2, runs) Wall and processor time in seconds of every answer to one recording."""
     inputs = [_as_asked(recordings[number]) for number in range(min(len(recordings), runs))]
     answer = predictor.predict_one if recordings.device.name == HELIOS.name else predictor.predict

@@ -7,7 +7,6 @@
     statistics.parquet     mean and standard deviation of every channel, by member
     out_of_fold.parquet    scenario, id, subject, fold, gesture, then one probability column per class
     history.parquet        loss and score by member and epoch
-    wearing/               a bundle that tells devices worn upside down, if the manifest has a threshold for it
     members/NAME.onnx      one graph per member of the ensemble (and NAME.safetensors, its weights)
     members/NAME.unpadded.onnx  the same for batches without padding, which is sooner done; not in older bundles
     checksums.json         SHA-256 of every other file
@@ -26,8 +25,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +38,7 @@ from pydantic import Field, model_validator
 
 from bfrb.errors import BundleError, ConfigError
 from bfrb.features.sequences import Keep
+from bfrb.files import writing_folder
 from bfrb.spec import Spec
 from bfrb.study.device import DEVICES, Device
 from bfrb.study.labels import LabelSet
@@ -57,7 +55,6 @@ SCORES = "scores.json"
 STATISTICS = "statistics.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
 HISTORY = "history.parquet"
-WEARING_FOLDER = "wearing"
 
 _REQUIRED = (MANIFEST, SPEC, FOLDS, SCORES, STATISTICS, OUT_OF_FOLD, HISTORY)
 _COPY_AGAIN = "copy the bundle again from where it was made, or train it anew"
@@ -127,9 +124,6 @@ class Manifest(Spec):
         Names of the features that enter every branch of the networks.
     mirror_left_hand
         Whether recordings of left-handed subjects are mirrored first.
-    upside_down_threshold
-        Recordings are turned over whose device the bundle in `wearing/` says, with at least this probability, was worn
-        upside down; None where there is no such bundle.
     max_length
         Rows of a recording that are used.
     keep
@@ -151,7 +145,6 @@ class Manifest(Spec):
     label_set: LabelSetSpec
     branches: dict[str, tuple[str, ...]]
     mirror_left_hand: bool = False
-    upside_down_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     max_length: Annotated[int, Field(ge=1)]
     keep: Keep = "last"
     members: Annotated[tuple[MemberSpec, ...], Field(min_length=1)]
@@ -207,13 +200,12 @@ class Bundle:
         checksums = _read_checksums(folder)
         _check_files(folder, checksums)
         try:
-            manifest = Manifest.parse(values)
+            manifest = Manifest.parse(_without_retired(folder, values))
             label_set = manifest.label_set.build()
         except ConfigError as error:
             problem = f"the bundle {folder} has an impossible manifest: {error.problem}"
             raise BundleError(problem, remedy=_COPY_AGAIN) from None
-        inner = [f"{WEARING_FOLDER}/{MANIFEST}"] if manifest.upside_down_threshold is not None else []
-        _check_listed(folder, checksums, [*_REQUIRED, *(member.graph for member in manifest.members), *inner])
+        _check_listed(folder, checksums, [*_REQUIRED, *(member.graph for member in manifest.members)])
         if manifest.device not in DEVICES:
             raise BundleError(
                 f"the bundle {folder} is for the device {manifest.device!r}, which this version does not know",
@@ -252,22 +244,11 @@ def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> I
     """
     target = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link and replace what it points to
     _check_target(target, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = _beside(target, "new")
-    folder.mkdir()
-    try:
+    with writing_folder(target) as folder:
         yield folder
         _write_checksums(folder)
         Bundle.open(folder)
-        _sync(folder)
         _check_target(target, overwrite)
-        _move(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _beside(target: Path, purpose: str) -> Path:
-    return target.with_name(f".{target.name}.{purpose}-{secrets.token_hex(4)}")
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -281,39 +262,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
         raise BundleError(f"the folder {target} has other files in it", remedy="choose another place for the bundle")
     if not overwrite:
         raise BundleError(f"there is a bundle at {target}", remedy="choose another place, or ask to overwrite it")
-
-
-def _move(folder: Path, target: Path) -> None:
-    """Put a complete folder in the place of what is there, which stays until the new one has its name."""
-    if not target.exists():
-        folder.rename(target)
-    else:
-        old = _beside(target, "old")
-        target.rename(old)
-        try:
-            folder.rename(target)
-        except OSError:
-            old.rename(target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    _sync_folder(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    for path in _files(folder):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        _sync_folder(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -368,6 +316,22 @@ def _check_format(folder: Path, values: dict[str, Any]) -> None:
             f"the bundle {folder} has format {found}; this version of bfrb reads up to {FORMAT}",
             remedy=f"install a later bfrb, such as {values.get('version', 'the one that wrote it')}",
         )
+
+
+def _without_retired(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """A manifest without what version 0.1 wrote and nothing reads any more.
+
+    Raises
+    ------
+    BundleError
+        If the bundle's answers depend on it.
+    """
+    if values.get("upside_down_threshold") is not None:
+        raise BundleError(
+            f"the bundle {folder} turns over devices that were worn upside down, which this version does not do",
+            remedy="train it anew without [wearing], or use the version that wrote it: pip install bfrb==0.1",
+        )
+    return {key: value for key, value in values.items() if key != "upside_down_threshold"}
 
 
 def _read_checksums(folder: Path) -> dict[str, str]:

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats, Ints
 from bfrb.study.labels import LabelSet
 
-Probabilities = npt.NDArray[np.float64]
 
-
-def most_probable(probabilities: Probabilities) -> npt.NDArray[np.int64]:
+def most_probable(probabilities: Floats) -> Ints:
     """(R,) The most probable class of (R, K) probabilities; the first of several that are equal."""
-    chosen: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
+    chosen: Ints = probabilities.argmax(axis=1)
     return chosen
 
 
-def target_probability(probabilities: Probabilities, label_set: LabelSet) -> Probabilities:
+def target_probability(probabilities: Floats, label_set: LabelSet) -> Floats:
     """(R,) Probability that a recording shows any of the targets, from (R, K) probabilities."""
-    summed: Probabilities = probabilities[:, label_set.is_target].sum(axis=1)
+    summed: Floats = probabilities[:, label_set.is_target].sum(axis=1)
     return summed
 
 
-def most_probable_beyond(
-    probabilities: Probabilities, label_set: LabelSet, threshold: float = 0.5
-) -> npt.NDArray[np.int64]:
+def most_probable_beyond(probabilities: Floats, label_set: LabelSet, threshold: float = 0.5) -> Ints:
     """(R,) The most probable target where any target is probable enough, else the most probable non-target.
 
     A low threshold misses fewer targets, a high one gives fewer false alarms; `most_probable` can answer with a

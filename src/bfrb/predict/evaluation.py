@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bfrb import metrics
+from bfrb.arrays import Bools, Floats, Names
 from bfrb.errors import DataError
 from bfrb.predict.decision import most_probable, target_probability
 from bfrb.predict.predictions import Predictions
@@ -37,9 +37,6 @@ HALF_SEED = 0
 """Settles which half of the recordings is without proximity sensors in the scenario `half`."""
 
 BOOTSTRAP_SEED = 0
-
-Probabilities = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +53,10 @@ class Answers:
         (R, K) probabilities, if known.
     """
 
-    truth: Labels
-    prediction: Labels
+    truth: Names
+    prediction: Names
     subjects: Sequence[str] | None = None
-    probabilities: Probabilities | None = None
+    probabilities: Floats | None = None
 
 
 def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
@@ -94,7 +91,7 @@ def _score_subjects(answers: Answers, subjects: Sequence[str], label_set: LabelS
     return {"subjects": len(by_subject), "interval": interval, "per_subject": per_subject}
 
 
-def _score_probabilities(answers: Answers, probabilities: Probabilities, label_set: LabelSet) -> dict[str, Any]:
+def _score_probabilities(answers: Answers, probabilities: Floats, label_set: LabelSet) -> dict[str, Any]:
     """How well the summed probability of the targets finds them."""
     truth = label_set.is_target[label_set.encode(answers.truth)]
     values = target_probability(probabilities, label_set)
@@ -140,7 +137,7 @@ def answers_by_scenario(predictions: Table, label_set: LabelSet) -> dict[str, An
     return found
 
 
-def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> npt.NDArray[np.bool_]:
+def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
     """(R,) Which recordings are in the half without proximity sensors; of an odd number, the smaller half.
 
     Examples
@@ -238,7 +235,7 @@ def _scenario_table(truth: dict[str, list[Any]], parts: dict[str, Predictions]) 
     return make_table(columns | dict(zip(parts["all"].label_set.classes, probabilities.T, strict=True)))
 
 
-def _probabilities(table: Table, label_set: LabelSet) -> Probabilities:
+def _probabilities(table: Table, label_set: LabelSet) -> Floats:
     values = table.select(label_set.classes).to_numpy().astype(np.float64)
     if not np.isfinite(values).all():
         raise DataError("expected a number for every probability, found gaps", remedy="predict these recordings again")
@@ -251,11 +248,11 @@ def _answers(table: Table, label_set: LabelSet) -> Answers:
     return Answers(_labels(table, "gesture"), prediction, table["subject"].to_list(), probabilities)
 
 
-def _labels(table: Table, column: str) -> Labels:
+def _labels(table: Table, column: str) -> Names:
     return np.array(table[column].to_list(), dtype=object)
 
 
-def _mix(full: Answers, reduced: Answers, use_reduced: npt.NDArray[np.bool_], label_set: LabelSet) -> Answers:
+def _mix(full: Answers, reduced: Answers, use_reduced: Bools, label_set: LabelSet) -> Answers:
     if full.probabilities is None or reduced.probabilities is None:
         raise DataError("expected probabilities in both scenarios", remedy="predict every recording in both")
     probabilities = np.where(use_reduced[:, None], reduced.probabilities, full.probabilities)

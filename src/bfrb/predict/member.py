@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
+from bfrb.arrays import Array, Floats, Floats32
 from bfrb.errors import BundleError
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle, MemberSpec
@@ -53,7 +52,7 @@ class Member:
     classes: int
     pads: bool
 
-    def answer(self, batch: Batch) -> npt.NDArray[np.float32]:
+    def answer(self, batch: Batch) -> Floats32:
         """(B, K) probabilities.
 
         Raises
@@ -62,7 +61,7 @@ class Member:
             If the graph fails, or gives something else than finite probabilities.
         """
         try:
-            probabilities: npt.NDArray[np.float32] = self.session.run(["probabilities"], self._feed(batch))[0]
+            probabilities: Floats32 = self.session.run(["probabilities"], self._feed(batch))[0]
         except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
             raise self._unusable(f"its graph fails: {_first_line(error)}") from None
         if probabilities.shape != (len(batch.lengths), self.classes) or not np.isfinite(probabilities).all():
@@ -73,13 +72,13 @@ class Member:
         """Whether its graph gives something under a name."""
         return any(given.name == output for given in self.session.get_outputs())
 
-    def ask(self, output: str, batch: Batch) -> npt.NDArray[np.float64]:
+    def ask(self, output: str, batch: Batch) -> Floats:
         """What its graph gives under a name (`inference.bundle`)."""
         (found,) = self.session.run([output], self._feed(batch))
         return np.asarray(found, dtype=np.float64)
 
-    def _feed(self, batch: Batch) -> dict[str, npt.NDArray[Any]]:
-        feed: dict[str, npt.NDArray[Any]] = {branch: batch.inputs[branch] for branch in self.needs}
+    def _feed(self, batch: Batch) -> dict[str, Array]:
+        feed: dict[str, Array] = {branch: batch.inputs[branch] for branch in self.needs}
         return feed | {LENGTHS: batch.lengths} if self.pads else feed
 
     def _unusable(self, problem: str) -> BundleError:

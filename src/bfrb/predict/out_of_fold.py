@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Ints, Names
 from bfrb.errors import BundleError
-from bfrb.predict.bundle import FOLDS, WEARING_FOLDER, Bundle
+from bfrb.predict.bundle import FOLDS, Bundle
 from bfrb.predict.predictions import Predictions
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import read_table
@@ -42,7 +42,7 @@ class HeldOutPredictor:
         self.fold_of = read_fold_of(bundle)
         self._folds: dict[int, Predictor] = {}
 
-    def folds(self, subjects: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
+    def folds(self, subjects: Names) -> Ints:
         """(R,) the fold that held out each recording's subject, `EVERYBODY` where none did."""
         return np.array([self.fold_of.get(str(name), EVERYBODY) for name in subjects], dtype=np.int64)
 
@@ -75,12 +75,9 @@ class HeldOutPredictor:
         return self._fold(self.fold_of.get(subject, EVERYBODY))
 
     def _fold(self, fold: int) -> Predictor:
-        """The members of a fold, with those of the detector of devices worn upside down."""
+        """The members of a fold."""
         if fold not in self._folds:
-            detector = None
-            if self.bundle.manifest.upside_down_threshold is not None:
-                detector = Predictor(keep_members(Bundle.open(self.bundle.file(WEARING_FOLDER)), fold))
-            self._folds[fold] = Predictor(keep_members(self.bundle, fold), detector)
+            self._folds[fold] = Predictor(keep_members(self.bundle, fold))
         return self._folds[fold]
 
 

@@ -8,14 +8,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import BundleError
 from bfrb.features.sequences import Batch, Keep
 from bfrb.read.tables import Table, make_table
 from bfrb.study.labels import PHASES
 from bfrb.study.recordings import UNKNOWN, Recordings
-
-Floats = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 
 class Teller(Protocol):
@@ -33,7 +31,7 @@ Map = Callable[[Callable[[Teller], Floats], Sequence[Teller]], Iterable[Floats]]
 """`map`, or one like it that asks several networks at a time."""
 
 
-def mean_phases(members: Sequence[Teller], asked: npt.NDArray[np.bool_], batch: Batch, ask_each: Map = map) -> Floats:
+def mean_phases(members: Sequence[Teller], asked: Bools, batch: Batch, ask_each: Map = map) -> Floats:
     """(B, T, P) mean of the answers of (M,) members, NaN where none is asked.
 
     Parameters
@@ -72,7 +70,7 @@ def _ask(member: Teller, batch: Batch) -> Floats:
     return told
 
 
-def write_at_rows(found: Floats, told: Floats, recordings: Recordings, index: Index, keep: Keep) -> None:
+def write_at_rows(found: Floats, told: Floats, recordings: Recordings, index: Ints, keep: Keep) -> None:
     """Write what is told of some recordings into the rows of all.
 
     Parameters
@@ -95,7 +93,7 @@ def write_at_rows(found: Floats, told: Floats, recordings: Recordings, index: In
     found[(first[:, None] + steps)[used]] = told[used]
 
 
-def most_probable_course(probabilities: Floats, offsets: Index) -> npt.NDArray[np.int8]:
+def most_probable_course(probabilities: Floats, offsets: Ints) -> npt.NDArray[np.int8]:
     """(N,) Codes of the phases, each recording going on from the first to the second once, or never, and not back.
 
     Of all such courses it is the one with the largest product of probabilities. A row that looks like the gesture amid

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats, Names
 from bfrb.errors import DataError
 from bfrb.predict.decision import most_probable
 from bfrb.read.tables import Table, make_table
@@ -37,21 +37,21 @@ class Predictions:
     """
 
     ids: tuple[str, ...]
-    probabilities: npt.NDArray[np.float64]
+    probabilities: Floats
     label_set: LabelSet
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
-    def gestures(self) -> npt.NDArray[np.object_]:
+    def gestures(self) -> Names:
         """(R,) The most probable gesture of each recording."""
         return self.label_set.decode(most_probable(self.probabilities))
 
     @property
-    def confidence(self) -> npt.NDArray[np.float64]:
+    def confidence(self) -> Floats:
         """(R,) Probability of the most probable gesture."""
-        largest: npt.NDArray[np.float64] = self.probabilities.max(axis=1)
+        largest: Floats = self.probabilities.max(axis=1)
         return largest
 
     def to_frame(self) -> Table:

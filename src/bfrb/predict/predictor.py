@@ -9,23 +9,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from bfrb.cores import usable_cores
-from bfrb.errors import BundleError, DataError
+from bfrb.arrays import Bools, Floats, Floats32, Ints
+from bfrb.errors import DataError
 from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.predict.attention import pad_unused, spread_over_rows
-from bfrb.predict.bundle import WEARING_FOLDER, Bundle
+from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import Member, load_member
 from bfrb.predict.pages import keep_in_heap, use_large_pages
 from bfrb.predict.phases import mean_phases, write_at_rows
 from bfrb.predict.predictions import Predictions
-from bfrb.predict.routing import Which, who_answers
-from bfrb.predict.wearing import tell_upside_down
+from bfrb.predict.routing import who_answers
+from bfrb.processes import usable_processors
 from bfrb.read.tables import make_table
 from bfrb.study.device import Device
-from bfrb.study.labels import PHASES, WEARING
-from bfrb.study.mirror import turn_over
+from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 
@@ -35,9 +33,8 @@ MAX_PADDED_ROWS = 4096
 _BATCHES_IN_FLIGHT = 2
 _WARM_UP_ROWS = 64
 
-Index = npt.NDArray[np.int64]
 
-_Answers = list[tuple[int, npt.NDArray[np.float32]]]
+_Answers = list[tuple[int, Floats32]]
 """(B, K) probabilities of some members, with the members' numbers."""
 
 
@@ -51,8 +48,6 @@ class Predictor:
     ----------
     bundle
         The bundle.
-    detector
-        Tells devices worn upside down; by default the bundle's own.
 
     Raises
     ------
@@ -60,13 +55,12 @@ class Predictor:
         If a graph cannot be loaded or does not fit the bundle.
     """
 
-    def __init__(self, bundle: Bundle, detector: Predictor | None = None) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.label_set = bundle.label_set
         self.device = bundle.device
-        self._workers = usable_cores()
+        self._workers = usable_processors()
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="bfrb")
-        self._detector = detector or _load_detector(bundle)
         self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
 
     @property
@@ -85,11 +79,10 @@ class Predictor:
             If a member fails.
         """
         self.check_device(recordings.device)
-        recordings = self.upright(recordings)
         if len(recordings) == 1:
             return Predictions(tuple(recordings.ids), self._answer_for_one(recordings), self.label_set)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
-        running: deque[tuple[Index, list[Future[_Answers]]]] = deque()
+        running: deque[tuple[Ints, list[Future[_Answers]]]] = deque()
         for index in _batches(np.minimum(recordings.lengths, self.bundle.manifest.max_length)):
             for part, batch, asked in self._fed(recordings[index]):
                 if len(running) == _BATCHES_IN_FLIGHT:
@@ -99,7 +92,7 @@ class Predictor:
             _collect(running.popleft(), probabilities)
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
-    def _answer_for_one(self, recording: Recordings) -> npt.NDArray[np.float64]:
+    def _answer_for_one(self, recording: Recordings) -> Floats:
         """(1, K) probabilities: this thread works as well, so that fewer have to be woken."""
         batch, asked = self._batch(recording), self._route(recording)
         waiting = iter(enumerate(self._members))
@@ -108,14 +101,14 @@ class Predictor:
         own = _answer_next(waiting, batch, asked)
         return _mean(own + [answer for job in jobs for answer in job.result()])
 
-    def _fed(self, recordings: Recordings) -> Iterator[tuple[Index, Batch, Which]]:
+    def _fed(self, recordings: Recordings) -> Iterator[tuple[Ints, Batch, Bools]]:
         """Numbers of recordings that the members can answer for together, what they take in, and who is asked."""
         manifest = self.bundle.manifest
         sequences, asked = self._sequences(recordings), self._route(recordings)
         for part in self._together(np.minimum(recordings.lengths, manifest.max_length)):
             yield part, sequences.batch(part, manifest.max_length, manifest.keep), asked[:, part]
 
-    def _together(self, lengths: Index) -> list[Index]:
+    def _together(self, lengths: Ints) -> list[Ints]:
         """Numbers of sorted recordings, those of one length together unless every member can do with padding."""
         everyone = np.arange(len(lengths))
         if all(member.pads for member in self._members):
@@ -130,7 +123,7 @@ class Predictor:
         """
         self.check_device(recordings.device)
         asked = self._route(recordings)
-        sequences = self._sequences(self.upright(recordings, each=True))
+        sequences = self._sequences(recordings)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         parts = np.array_split(np.arange(len(recordings)), min(self._workers, max(1, len(recordings))))
         jobs = [self._pool.submit(self._answer_alone, sequences, asked, part, probabilities) for part in parts[1:]]
@@ -139,22 +132,19 @@ class Predictor:
             job.result()
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
-    def _answer_alone(
-        self, sequences: Sequences, asked: Which, numbers: Index, probabilities: npt.NDArray[np.float64]
-    ) -> None:
+    def _answer_alone(self, sequences: Sequences, asked: Bools, numbers: Ints, probabilities: Floats) -> None:
         manifest = self.bundle.manifest
         for number in numbers:
             batch = sequences.batch([number], manifest.max_length, manifest.keep)
             waiting = iter(enumerate(self._members))
             probabilities[number] = _mean(_answer_next(waiting, batch, asked[:, number : number + 1]))[0]
 
-    def attention(self, recording: Recordings) -> npt.NDArray[np.float64] | None:
+    def attention(self, recording: Recordings) -> Floats | None:
         """(N,) How much the members look at each row of one recording, on average over those that are asked.
 
         Shares that sum to 1, 0 on unused rows; None if no member that is asked can tell. Errors are those of `predict`.
         """
         self.check_device(recording.device)
-        recording = self.upright(recording)
         asked = self._route(recording)[:, 0]
         able = [member for member, ask in zip(self._members, asked, strict=True) if ask and member.gives("attention")]
         if not able:
@@ -168,14 +158,14 @@ class Predictor:
         """Whether any member was trained to tell phases."""
         return any(member.gives("phases") for member in self._members)
 
-    def phases(self, recordings: Recordings) -> npt.NDArray[np.float64] | None:
+    def phases(self, recordings: Recordings) -> Floats | None:
         """(N, P) Probabilities of the phases (`gestures.PHASES`) at every row of one or more recordings.
 
         Of each recording the mean over the members that are asked about it and can tell; NaN if none can, and on rows
         that are not used. None if no member can tell of any. Errors are those of `predict`.
         """
         self.check_device(recordings.device)
-        recordings, manifest = self.upright(recordings), self.bundle.manifest
+        manifest = self.bundle.manifest
         asked = self._route(recordings) & np.array([[member.gives("phases")] for member in self._members])
         if not asked.any():
             return None
@@ -185,17 +175,6 @@ class Predictor:
                 told = mean_phases(self._members, asked[:, index[part]], batch, self._pool.map)
                 write_at_rows(found, told, recordings, index[part], manifest.keep)
         return found
-
-    def upright(self, recordings: Recordings, *, each: bool = False) -> Recordings:
-        """The recordings as if no device had been worn upside down, as far as the bundle can tell.
-
-        With `each`, every one is judged as if it were alone, to the last bit.
-        """
-        threshold = self.bundle.manifest.upside_down_threshold
-        if self._detector is None or threshold is None:
-            return recordings
-        predict = self._detector.predict_each if each else self._detector.predict
-        return turn_over(recordings, tell_upside_down(predict, recordings) >= threshold)
 
     def warm_up(self) -> None:
         """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.
@@ -209,11 +188,11 @@ class Predictor:
         table = make_table({"id": ["nothing"], "subject": ["nobody"]})
         self.predict(Recordings(self.device, {}, np.array([0, rows]), table))
 
-    def _route(self, recordings: Recordings) -> Which:
-        """(M, R) Which members are asked about which recordings."""
+    def _route(self, recordings: Recordings) -> Bools:
+        """(M, R) Bools members are asked about which recordings."""
         return who_answers(recordings, [spec.requires for spec in self.bundle.manifest.members])
 
-    def _answers(self, batch: Batch, asked: Which) -> list[Future[_Answers]]:
+    def _answers(self, batch: Batch, asked: Bools) -> list[Future[_Answers]]:
         """Every worker takes the next member until none is left: fewer jobs to hand over than one a member."""
         waiting = iter(enumerate(self._members))
         workers = range(min(self._workers, len(self._members)))
@@ -292,19 +271,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     return predictor
 
 
-def _load_detector(bundle: Bundle) -> Predictor | None:
-    """What tells devices worn upside down, if the bundle has it."""
-    if bundle.manifest.upside_down_threshold is None:
-        return None
-    inner = Bundle.open(bundle.file(WEARING_FOLDER))
-    if inner.label_set.classes != WEARING.classes or inner.manifest.upside_down_threshold is not None:
-        raise BundleError(
-            f"the bundle in {inner.path} does not tell how a device is worn", remedy="train the bundle anew"
-        )
-    return Predictor(inner)
-
-
-def _batches(lengths: Index) -> Iterator[Index]:
+def _batches(lengths: Ints) -> Iterator[Ints]:
     """Numbers of the recordings of every batch: neighbours in length, and at most `MAX_PADDED_ROWS` with padding."""
     order = np.argsort(lengths, kind="stable")
     start = 0
@@ -316,11 +283,11 @@ def _batches(lengths: Index) -> Iterator[Index]:
         start = stop
 
 
-def _answer_next(waiting: Iterator[tuple[int, Member]], batch: Batch, asked: Which) -> _Answers:
+def _answer_next(waiting: Iterator[tuple[int, Member]], batch: Batch, asked: Bools) -> _Answers:
     return [(number, _answer_asked(member, batch, asked[number])) for number, member in waiting if asked[number].any()]
 
 
-def _answer_asked(member: Member, batch: Batch, asked: Which) -> npt.NDArray[np.float32]:
+def _answer_asked(member: Member, batch: Batch, asked: Bools) -> Floats32:
     """(B, K) probabilities, 0 for recordings about which the member is not asked."""
     if asked.all():
         return member.answer(batch)
@@ -330,16 +297,16 @@ def _answer_asked(member: Member, batch: Batch, asked: Which) -> npt.NDArray[np.
     return probabilities
 
 
-def _collect(running: tuple[Index, list[Future[_Answers]]], probabilities: npt.NDArray[np.float64]) -> None:
+def _collect(running: tuple[Ints, list[Future[_Answers]]], probabilities: Floats) -> None:
     """Write the mean of the members' answers into the rows of the batch's recordings."""
     index, workers = running
     probabilities[index] = _mean([answer for worker in workers for answer in worker.result()])
 
 
-def _mean(answers: _Answers) -> npt.NDArray[np.float64]:
+def _mean(answers: _Answers) -> Floats:
     """(B, K) mean of the answers of the members that were asked, scaled so that each row sums to 1."""
     # Always in the same order: sums of floats depend on it.
     ordered = sorted(answers, key=lambda answer: answer[0])
     summed = np.sum([answer for _, answer in ordered], axis=0, dtype=np.float64)
-    mean: npt.NDArray[np.float64] = summed / summed.sum(axis=1, keepdims=True)
+    mean: Floats = summed / summed.sum(axis=1, keepdims=True)
     return mean

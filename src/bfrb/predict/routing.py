@@ -9,23 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools
 from bfrb.study.recordings import Recordings
 
-Which = npt.NDArray[np.bool_]
 
-
-def has_sensor(recordings: Recordings, name: str) -> Which:
+def has_sensor(recordings: Recordings, name: str) -> Bools:
     """(R,) Whether the named sensor measured anything in each recording."""
     absent = recordings.device.sensor(name).is_absent(recordings.sensors[name])
     measured = ~absent.reshape(recordings.n_rows, -1).all(axis=1)
     counts = np.concatenate([[0], np.cumsum(measured)])
-    found: Which = counts[recordings.offsets[1:]] > counts[recordings.offsets[:-1]]
+    found: Bools = counts[recordings.offsets[1:]] > counts[recordings.offsets[:-1]]
     return found
 
 
-def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Which:
+def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
     """(M, R) Whether each of M members is asked about each recording.
 
     Parameters

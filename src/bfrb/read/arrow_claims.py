@@ -10,11 +10,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Ints
 from bfrb.read.claims import Budget, refused
 
 _CONTINUES = 0xFFFFFFFF
@@ -68,7 +67,7 @@ class _Table:
         start = place + self.read("<I", place)
         return start + 4, self.read("<I", start)
 
-    def pairs(self, number: int) -> npt.NDArray[np.int64]:
+    def pairs(self, number: int) -> Ints:
         """(n, 2) A vector of pairs of 64-bit numbers."""
         start, length = self.vector(number)
         if start + 16 * length > len(self.data):
@@ -158,16 +157,16 @@ def _check_batch(message: _Table, body: memoryview, budget: Budget) -> None:
     budget.take_bytes(*_sum(unpacked))
 
 
-def _claimed(buffers: npt.NDArray[np.int64], body: memoryview) -> npt.NDArray[np.int64]:
+def _claimed(buffers: Ints, body: memoryview) -> Ints:
     """(n,) The unpacked size that stands at the beginning of every packed buffer."""
     starts = buffers[:, 0]
     if len(starts) and not 0 <= starts.min() <= starts.max() <= len(body) - 8:
         raise struct.error("a buffer beyond the body")
     prefixes = np.frombuffer(body, np.uint8)[starts[:, None] + np.arange(8)] if len(starts) else np.empty((0, 8), "u1")
-    claimed: npt.NDArray[Any] = prefixes.view("<i8")[:, 0]
+    claimed: Array = prefixes.view("<i8")[:, 0]
     return np.where(claimed == -1, buffers[:, 1], claimed)
 
 
-def _sum(claims: npt.NDArray[np.int64]) -> tuple[int, int]:
+def _sum(claims: Ints) -> tuple[int, int]:
     """Smallest of some claims (0 if none), and their sum; as floats a sum cannot overflow."""
     return int(claims.min(initial=0)), int(claims.sum(dtype=np.float64))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from bfrb.arrays import Array
 from bfrb.read.demographics import MEASURES, SUBJECT, find_suspicious, no_demographics
 from bfrb.read.findings import Finding, Report
-from bfrb.study.device import Array, Sensor
+from bfrb.study.device import Sensor
 from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bfrb.arrays import Array, Bools, Ints
 from bfrb.read.cmi_layout import ANNOTATIONS, COUNTER, ID, IMAGES, LABELS, SUBJECT
 from bfrb.read.csv_blocks import ROW_NUMBER
 from bfrb.read.findings import Finding, Report
-from bfrb.study.device import Array, Sensor
+from bfrb.study.device import Sensor
 from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
 from bfrb.study.recordings import NORM_TOLERANCE, find_impossible
 
@@ -28,8 +28,6 @@ VOCABULARY = {
 
 DESCRIPTIVE = ("sequence_type", "orientation")
 """Those that nothing is learned from: other words are kept, with a warning."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -174,11 +172,11 @@ class Checker:
     def _whole(self, frame: pl.DataFrame, sensor: Sensor, numbers: Array) -> Array:
         with np.errstate(invalid="ignore"):  # NaN and numbers too large for the type are dealt with below
             values = numbers.astype(sensor.dtype)
-        differs: Mask = values != numbers
+        differs: Bools = values != numbers
         if not differs.any():
             return values
         missing = np.isnan(numbers)
-        wrong: Mask = differs & ~missing
+        wrong: Bools = differs & ~missing
         if wrong.any():
             first = tuple(np.argwhere(wrong)[0])
             column = sensor.columns[int(np.ravel_multi_index(first[1:], sensor.shape))]
@@ -188,11 +186,11 @@ class Checker:
         values[missing | wrong] = sensor.absent
         return values
 
-    def _incomplete(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask | None:
+    def _incomplete(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Bools | None:
         size = len(sensor.columns) // sensor.pieces
         if size == 1 or not _any_absent(sensor, values):
             return None
-        absent: Mask = sensor.is_absent(values).reshape(len(values), -1, size)
+        absent: Bools = sensor.is_absent(values).reshape(len(values), -1, size)
         some = np.asarray(absent.any(axis=2) & ~absent.all(axis=2))
         if not some.any():
             return None
@@ -210,11 +208,11 @@ class Checker:
         )
         return np.repeat(some, size, axis=1).reshape(values.shape)
 
-    def _impossible(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask | None:
+    def _impossible(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Bools | None:
         impossible = find_impossible(sensor, values)
         if impossible is None:
             return None
-        wrong: Mask = ~sensor.is_absent(values) & ((values < sensor.low) | (values > sensor.high))
+        wrong: Bools = ~sensor.is_absent(values) & ((values < sensor.low) | (values > sensor.high))
         row, value, count = impossible
         column = sensor.columns[int(np.flatnonzero(wrong[row])[0])]
         self.report(
@@ -230,9 +228,9 @@ class Checker:
         )
         return wrong
 
-    def _wrong_norm(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Mask | None:
+    def _wrong_norm(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Bools | None:
         norm = np.sqrt(np.einsum("nc,nc->n", values, values))
-        wrong: Mask = np.abs(norm - 1.0) > NORM_TOLERANCE
+        wrong: Bools = np.abs(norm - 1.0) > NORM_TOLERANCE
         if not wrong.any():
             return None
         first = float(norm[np.flatnonzero(wrong)[0]])
@@ -249,7 +247,7 @@ class Checker:
         )
         return np.broadcast_to(wrong[:, None], values.shape)
 
-    def _tell(self, finding: Finding, frame: pl.DataFrame, rows: Mask) -> None:
+    def _tell(self, finding: Finding, frame: pl.DataFrame, rows: Bools) -> None:
         """Report a finding that concerns some rows; its place is a column until here."""
         place = self.place(frame, int(np.flatnonzero(rows)[0]), finding.place)
         self.report(replace(finding, place=place, count=int(rows.sum())))
@@ -271,7 +269,7 @@ def _unknown_word(column: str, found: str) -> Finding:
     )
 
 
-def run_starts(column: pl.Series) -> npt.NDArray[np.int64]:
+def run_starts(column: pl.Series) -> Ints:
     """First row of every run of equal values."""
     before, after = column[:-1], column[1:]
     # Where it will do, a comparison at once: a query waits for polars' threads, which may have other work.

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.read.cmi_layout import ANNOTATIONS, COUNTER, ID, LABELS, SUBJECT, present_sensors
 from bfrb.read.demographics import MEASURES
-from bfrb.study.device import HELIOS, Array, Sensor
+from bfrb.study.device import HELIOS, Sensor
 from bfrb.study.recordings import Recordings
 
 _MAX_SUBJECTS = 100
@@ -46,7 +46,7 @@ class _Layout:
 
     sensors: tuple[Sensor, ...]
     others: tuple[str, ...]
-    order: npt.NDArray[np.int64] | None
+    order: Ints | None
     numbers: pl.Expr
 
 
@@ -87,7 +87,7 @@ def clean_recording(frame: pl.DataFrame, subjects: pl.DataFrame) -> Recordings |
         return None
 
 
-def _numbers(frame: pl.DataFrame, layout: _Layout) -> npt.NDArray[np.float64]:
+def _numbers(frame: pl.DataFrame, layout: _Layout) -> Floats:
     """(N, C) The columns of all sensors as numbers, NaN where there is none."""
     # A selection would take five times as long: it starts the machinery for large frames.
     left = frame.clone()
@@ -158,7 +158,7 @@ def _is_possible(measure: str, value: object) -> bool:
     return bool(low <= value <= high)
 
 
-def _sensors(numbers: npt.NDArray[np.float64], sensors: tuple[Sensor, ...]) -> dict[str, Array] | None:
+def _sensors(numbers: Floats, sensors: tuple[Sensor, ...]) -> dict[str, Array] | None:
     found, start = {}, 0
     for sensor in sensors:
         stop = start + len(sensor.columns)
@@ -170,7 +170,7 @@ def _sensors(numbers: npt.NDArray[np.float64], sensors: tuple[Sensor, ...]) -> d
     return found
 
 
-def _readings(numbers: npt.NDArray[np.float64], sensor: Sensor) -> Array | None:
+def _readings(numbers: Floats, sensor: Sensor) -> Array | None:
     """(N, C) Readings of a sensor in its type; None if there is one that it cannot have, or only part of one."""
     missing = np.isnan(numbers)
     has_missing = bool(missing.any())

@@ -7,7 +7,6 @@ was lost, would pass. Here fields are counted on the raw bytes before a block is
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bfrb.arrays import Bools, Ints
 from bfrb.errors import DataError
+from bfrb.processes import usable_processors
 from bfrb.read.csv_runs import PARTS, PlacedRun, Run
 from bfrb.read.findings import Finding, Report
 
@@ -27,7 +28,7 @@ ROW_NUMBER = "row number"
 
 BLOCK_BYTES = 30 << 20  # smaller blocks compress less; memory for 32 MiB and more would be cleared for every one
 _COUNT_BYTES = 1 << 18  # small enough for the mask of a slice to stay in the processor's cache
-_THREADS = min(os.cpu_count() or 1, PARTS)
+_THREADS = min(usable_processors(), PARTS)
 _TAIL_BYTES = 1 << 17  # surely holds the last two lines
 _COMMA, _QUOTE, _NEWLINE, _NUL = b',"\n\0'
 _BOM = b"\xef\xbb\xbf"
@@ -186,7 +187,7 @@ def _not_text(line: int, found: str, count: int) -> Finding:
     )
 
 
-def _whole_lines(file: CsvFile, block: bytes, lines: range, report: Report) -> tuple[bytes, npt.NDArray[np.int64]]:
+def _whole_lines(file: CsvFile, block: bytes, lines: range, report: Report) -> tuple[bytes, Ints]:
     """The lines with as many fields as the header, and their line numbers."""
     columns = len(file.header)
     if b'"' not in block and _count(block, _COMMA) == len(lines) * (columns - 1):
@@ -204,9 +205,7 @@ def _whole_lines(file: CsvFile, block: bytes, lines: range, report: Report) -> t
     return array[np.repeat(whole, lengths)].tobytes(), lines.start + np.flatnonzero(whole)
 
 
-def _fields_per_line(
-    array: Bytes, starts: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def _fields_per_line(array: Bytes, starts: Ints) -> tuple[Ints, Bools]:
     """Fields in every line, and whether its quotes are closed; commas in quotes do not count."""
     quotes = (array == _QUOTE).view(np.uint8)
     comma = array == _COMMA
@@ -261,7 +260,7 @@ def _parse_run(placed: PlacedRun, block: bytes, types: Mapping[str, Any], pool: 
     return frame.with_columns(numbers) if frame.height == len(numbers) else None
 
 
-def _parse(file: CsvFile, block: bytes, types: Mapping[str, Any], numbers: npt.NDArray[np.int64]) -> pl.DataFrame:
+def _parse(file: CsvFile, block: bytes, types: Mapping[str, Any], numbers: Ints) -> pl.DataFrame:
     try:
         frame = _read_typed(file.header, block, types)
     except pl.exceptions.PolarsError:
@@ -280,7 +279,7 @@ def _read_typed(header: Sequence[str], block: bytes, types: Mapping[str, Any]) -
     return pl.read_csv(block, has_header=False, schema=schema, columns=columns, low_memory=False)
 
 
-def _unreadable(file: CsvFile, numbers: npt.NDArray[np.int64], why: str) -> DataError:
+def _unreadable(file: CsvFile, numbers: Ints, why: str) -> DataError:
     return DataError(
         f"{file.path}: lines {numbers[0]} to {numbers[-1]} cannot be read as CSV: {why}",
         remedy="the file is damaged there: copy it again, or remove the damaged lines",

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Ints
+
 Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int16]
 
 _SLICE_BYTES = 1 << 20  # of smaller ones the threads wait for each other, larger ones leave the processor's cache
@@ -80,7 +81,7 @@ class PlacedRun:
     header
         Names of all columns of the file.
     first, stop
-        Positions of the first column of the run, and of the one after the last.
+        Ints of the first column of the run, and of the one after the last.
     """
 
     run: Run
@@ -136,7 +137,7 @@ class PlacedRun:
             return None
         return numbers[:, self.order], _without_columns(text, ends, self.first, self.stop)
 
-    def _numbers(self, text: Bytes, ends: Positions) -> Numbers:
+    def _numbers(self, text: Bytes, ends: Ints) -> Numbers:
         """(N, C) What the run's fields say, in the order of the file; `_UNKNOWN` where that is unclear."""
         pairs = _pairs_of_codes(text)
 
@@ -169,8 +170,8 @@ def _is_plain(text: bytes) -> bool:
         return False
 
 
-def _ends_of_fields(text: Bytes, columns: int) -> Positions | None:
-    """(N, columns) Positions of the commas and line ends; None if a line has fewer or more of them."""
+def _ends_of_fields(text: Bytes, columns: int) -> Ints | None:
+    """(N, columns) Ints of the commas and line ends; None if a line has fewer or more of them."""
     is_end = text == _NEWLINE
     lines = np.count_nonzero(is_end)
     is_end |= text == _COMMA
@@ -220,7 +221,7 @@ def _meanings(absent: int) -> tuple[Numbers, Numbers]:
     return whole, decimal
 
 
-def _without_columns(text: Bytes, ends: Positions, first: int, stop: int) -> bytes:
+def _without_columns(text: Bytes, ends: Ints, first: int, stop: int) -> bytes:
     """The lines without the columns from `first` to `stop`."""
     after = ends[:, -1] + 1
     starts = np.stack([np.append(0, after[:-1]), ends[:, stop - 1] + 1], axis=1).ravel()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bfrb.arrays import Ints
 from bfrb.errors import DataError
 from bfrb.read.cmi_checks import Checker
 from bfrb.read.columns import convert
@@ -105,7 +105,7 @@ def _find_experiments(folder: Path) -> list[Path]:
     )
 
 
-_Part = tuple[Recordings, npt.NDArray[np.int64]]
+_Part = tuple[Recordings, Ints]
 """A recording, and the (N,) time stamps in ms of its rows."""
 
 
@@ -157,9 +157,9 @@ def _read_rows(path: Path, types: dict[str, Any]) -> pl.DataFrame:
     return rows
 
 
-def _times_ms(rows: pl.DataFrame, path: Path) -> npt.NDArray[np.int64]:
-    times_ms: npt.NDArray[np.int64] = rows["timestamp"].to_numpy()
-    latest_ms: npt.NDArray[np.int64] = np.maximum.accumulate(times_ms)
+def _times_ms(rows: pl.DataFrame, path: Path) -> Ints:
+    times_ms: Ints = rows["timestamp"].to_numpy()
+    latest_ms: Ints = np.maximum.accumulate(times_ms)
     back = np.flatnonzero(times_ms < latest_ms - _LARGEST_STEP_BACK_MS)
     if len(back):
         raise DataError(
@@ -170,7 +170,7 @@ def _times_ms(rows: pl.DataFrame, path: Path) -> npt.NDArray[np.int64]:
     return latest_ms
 
 
-def _nearest(times_ms: npt.NDArray[np.int64], others_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _nearest(times_ms: Ints, others_ms: Ints) -> Ints:
     """For every time the position of the nearest other one, -1 if there is none within half a row period."""
     after = np.clip(np.searchsorted(others_ms, times_ms), 1, len(others_ms) - 1)
     nearest = after - (times_ms - others_ms[after - 1] <= others_ms[after] - times_ms)

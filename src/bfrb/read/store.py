@@ -21,13 +21,13 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bfrb.arrays import Array, Ints
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
-from bfrb.study.device import DEVICES, Array, Device, Sensor
+from bfrb.study.device import DEVICES, Device, Sensor
 from bfrb.study.recordings import Annotation, Recordings
 
 FORMAT = 1
@@ -130,7 +130,7 @@ class Store:
         return self._table.drop(ROW_COUNT)
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Ints:
         """(R,) Rows per recording."""
         return self._table[ROW_COUNT].cast(pl.Int64).to_numpy()
 

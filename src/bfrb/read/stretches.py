@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
 from bfrb.read.columns import convert
 from bfrb.read.csv_blocks import ROW_NUMBER, Progress, iter_csv, open_csv
@@ -25,7 +25,7 @@ from bfrb.read.findings import Findings
 from bfrb.read.frames import refusing
 from bfrb.read.sources import Dataset, open_source
 from bfrb.read.store import MANIFEST, Store, StoredFile
-from bfrb.study.device import Array, Device
+from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Stretch:
     subject: str
     handedness: int | None
     begins: bool
-    time_s: npt.NDArray[np.float64] | None
+    time_s: Floats | None
     sensors: Mapping[str, Array]
 
 

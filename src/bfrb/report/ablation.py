@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Names
 from bfrb.metrics import bootstrap_difference, competition_score
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.evaluation import BOOTSTRAP_SEED
@@ -23,7 +23,6 @@ from bfrb.study.windows import WindowSpec, cut_continuous
 
 log = logging.getLogger(__name__)
 
-Labels = npt.NDArray[np.object_]
 
 BASIC = "acc"
 """The sensor that every device has and no network can do without."""
@@ -56,10 +55,10 @@ class Lost:
     sensors: tuple[str, ...]
     piece: int | None = None
 
-    def had(self, recordings: Recordings) -> npt.NDArray[np.bool_]:
+    def had(self, recordings: Recordings) -> Bools:
         """(R,) Whether there is anything to take away from each recording."""
         found = [_measured(recordings, recordings.device.sensor(name), self.piece) for name in self.sensors]
-        any_of_them: npt.NDArray[np.bool_] = np.logical_or.reduce(found)
+        any_of_them: Bools = np.logical_or.reduce(found)
         return any_of_them
 
     def take(self, recordings: Recordings) -> Recordings:
@@ -72,12 +71,12 @@ class Lost:
         return replace(recordings, sensors={**recordings.sensors, name: values})
 
 
-def _measured(recordings: Recordings, sensor: Sensor, piece: int | None) -> npt.NDArray[np.bool_]:
+def _measured(recordings: Recordings, sensor: Sensor, piece: int | None) -> Bools:
     if piece is None:
         return recordings.has(sensor.name)
     part = recordings.sensors[sensor.name][:, piece]
     present = ~sensor.is_absent(part).reshape(recordings.n_rows, -1).all(axis=1)
-    measured: npt.NDArray[np.bool_] = np.logical_or.reduceat(present, recordings.offsets[:-1])
+    measured: Bools = np.logical_or.reduceat(present, recordings.offsets[:-1])
     return measured
 
 
@@ -123,10 +122,10 @@ class Ablation:
         Number of recordings of people of the training; they were answered by the members that never saw them.
     """
 
-    truth: Labels
-    subjects: Labels
-    whole: Labels
-    without: dict[str, Labels]
+    truth: Names
+    subjects: Names
+    whole: Names
+    without: dict[str, Names]
     concerned: dict[str, int]
     known: int
 
@@ -193,8 +192,8 @@ class _Collected:
 
     truth: list[str] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
-    whole: list[Labels] = field(default_factory=list)
-    without: dict[str, list[Labels]] = field(default_factory=dict)
+    whole: list[Names] = field(default_factory=list)
+    without: dict[str, list[Names]] = field(default_factory=dict)
     concerned: dict[str, int] = field(default_factory=dict)
     known: int = 0
 
@@ -223,5 +222,5 @@ class _Collected:
         )
 
 
-def _join(parts: Sequence[Labels]) -> Labels:
+def _join(parts: Sequence[Names]) -> Names:
     return np.array(list(chain.from_iterable(part.tolist() for part in parts)), dtype=object)

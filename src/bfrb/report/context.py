@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools
 from bfrb.read.sources import Source
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec, cut_continuous
@@ -105,9 +105,9 @@ def name_sensor_states(recordings: Recordings) -> list[object]:
     return list(np.select([every, some], [ALL_SENSORS, SOME_SENSORS], NO_SENSORS).tolist())
 
 
-def _measured_pieces(recordings: Recordings, name: str) -> npt.NDArray[np.bool_]:
+def _measured_pieces(recordings: Recordings, name: str) -> Bools:
     """(R, pieces) Whether each piece of a sensor measured anything."""
     sensor = recordings.device.sensor(name)
     present = ~sensor.is_absent(recordings.sensors[name]).reshape(recordings.n_rows, sensor.pieces, -1).all(axis=2)
-    measured: npt.NDArray[np.bool_] = np.logical_or.reduceat(present, recordings.offsets[:-1], axis=0)
+    measured: Bools = np.logical_or.reduceat(present, recordings.offsets[:-1], axis=0)
     return measured

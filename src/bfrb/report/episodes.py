@@ -8,7 +8,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from bfrb.metrics.events import EventCounts, bootstrap_events, count_events
 from bfrb.predict.bundle import Bundle
@@ -25,8 +24,6 @@ from bfrb.stream.stream import Stream
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec
-
-Floats = npt.NDArray[np.float64]
 
 LABEL = "gesture"
 """Row label with the episodes."""

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Ints, Names
 from bfrb.errors import DataError
 from bfrb.metrics import confusion_matrix, scores_of
 from bfrb.predict.bundle import CHECKSUMS, HISTORY, OUT_OF_FOLD, SPEC, Bundle
@@ -87,7 +87,7 @@ class Evaluation:
         return next(iter(self.answers))
 
     @cached_property
-    def confusion(self) -> npt.NDArray[np.int64]:
+    def confusion(self) -> Ints:
         """(K, K) recordings by true (row) and answered class (column), in the main scenario."""
         found = self.answers[self.main]
         return confusion_matrix(found.truth, found.prediction, self.label_set)
@@ -200,5 +200,5 @@ def _answer(bundle: Bundle, source: Source, known: set[str]) -> Table | None:
     return None if first is None else answer_scenarios(Predictor(bundle), chain([first], labelled))
 
 
-def _is_new(subjects: npt.NDArray[np.object_], known: set[str]) -> npt.NDArray[np.bool_]:
+def _is_new(subjects: Names, known: set[str]) -> Bools:
     return np.array([subject not in known for subject in subjects.tolist()], dtype=bool)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.metrics.events import EventCounts
 from bfrb.report import figures
 from bfrb.report.episodes import Heard, Listening, interval_of
@@ -177,7 +177,7 @@ def _show_timeline(listening: Listening, number: int) -> PageFigure:
     return show_figure(figure, f"timeline-{number}", caption, table)
 
 
-def _any_target(rule: EventRule, heard: Heard, label_set: LabelSet) -> npt.NDArray[np.float64]:
+def _any_target(rule: EventRule, heard: Heard, label_set: LabelSet) -> Floats:
     calibrated = rule.calibrate(heard.answers.probabilities, label_set)
-    summed: npt.NDArray[np.float64] = calibrated[:, label_set.is_target].sum(axis=1)
+    summed: Floats = calibrated[:, label_set.is_target].sum(axis=1)
     return summed

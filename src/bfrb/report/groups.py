@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools
 from bfrb.predict.evaluation import Answers, score_answers
 from bfrb.report.context import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Context
 from bfrb.study.labels import LabelSet
@@ -103,7 +103,7 @@ def _rank(name: str) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
 
 
-def _score_group(name: str, chosen: npt.NDArray[np.bool_], answers: Answers, label_set: LabelSet) -> Group:
+def _score_group(name: str, chosen: Bools, answers: Answers, label_set: LabelSet) -> Group:
     subjects = None if answers.subjects is None else np.asarray(answers.subjects, dtype=object)[chosen].tolist()
     scores = score_answers(Answers(answers.truth[chosen], answers.prediction[chosen], subjects), label_set)
     interval = scores.get("interval")

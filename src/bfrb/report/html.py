@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bfrb.errors import ConfigError
+from bfrb.files import writing_file
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import Source
 from bfrb.report import figures
@@ -63,15 +63,8 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, witho
     check_report_installed()
     check_page_path(out)
     page = render(collect(Bundle.open(bundle), source, without_sensors=without_sensors))
-    unfinished = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with writing_file(out) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", newline="\n")
 
 
 def missing_packages() -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools
 from bfrb.predict.evaluation import Answers
 from bfrb.study.labels import LabelSet
 
@@ -63,11 +63,11 @@ def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, sho
     return [_describe(row, ids[row], answers, label_set) for row in ranked[:shown]]
 
 
-def count_as_mistakes(answers: Answers, label_set: LabelSet) -> npt.NDArray[np.bool_]:
+def count_as_mistakes(answers: Answers, label_set: LabelSet) -> Bools:
     """(R,) Whether each answer is wrong in a way that costs score."""
     truth, answer = label_set.encode(answers.truth), label_set.encode(answers.prediction)
     looked_for = label_set.is_target[truth] | label_set.is_target[answer]
-    counted: npt.NDArray[np.bool_] = (truth != answer) & looked_for
+    counted: Bools = (truth != answer) & looked_for
     return counted
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.errors import ConfigError
 from bfrb.simulate.body import HAIR, SKIN, Solids
 from bfrb.simulate.design import SEQUENCES_PER_SUBJECT
@@ -16,8 +16,6 @@ from bfrb.simulate.study import Wearing, simulate_one
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import BEHAVIORS
 from bfrb.study.recordings import Recordings
-
-Floats = npt.NDArray[np.float64]
 
 _VIEWS = {"from the front": (0, 2, -1), "from the right": (1, 2, 1), "from above": (0, 1, 1)}
 """Room axes to the right and up in each view, and the sign of the first."""

@@ -9,9 +9,9 @@ import struct
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.format import MAGIC_PREFIX, descr_to_dtype, write_array
 
+from bfrb.arrays import Array
 from bfrb.serve.wire import ProtocolError, broken
 
 _HEADER_SIZES = {1: "<H", 2: "<I", 3: "<I"}
@@ -20,7 +20,7 @@ _HEADER_SIZES = {1: "<H", 2: "<I", 3: "<I"}
 _MAX_HEADER = 10_000
 
 
-def read_npy(data: memoryview) -> npt.NDArray[Any]:
+def read_npy(data: memoryview) -> Array:
     """The array; a copy of the bytes.
 
     Raises
@@ -62,7 +62,7 @@ def _read_header(data: memoryview) -> tuple[Any, bool, np.dtype[Any], memoryview
     return header["shape"], bool(header["fortran_order"]), dtype, data[start + size :]
 
 
-def write_npy(array: npt.NDArray[Any]) -> bytes:
+def write_npy(array: Array) -> bytes:
     """The array as `.npy`.
 
     Raises

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.read.gateway_files import GatewayFiles, no_rows, proximity_as_text, without_proximity
 from bfrb.read.tables import make_table, write_table
@@ -131,7 +131,7 @@ class Rehearsal:
 
     ids: tuple[str, ...]
     gestures: tuple[str, ...]
-    seconds: npt.NDArray[np.float64]
+    seconds: Floats
     changed: tuple[str, ...]
 
     def write(self, path: Path) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bfrb.arrays import Floats, Ints
 from bfrb.simulate.actions import TABLE
 from bfrb.simulate.body import CLOTHES, OBJECT, SKIN, Solids
 from bfrb.simulate.design import Person
-from bfrb.simulate.frames import Floats, Ints, about, across, dot, frame_of, normalised
+from bfrb.simulate.frames import about, across, dot, frame_of, normalised
 from bfrb.simulate.spec import BodySpec
 
 HAND_SHARE = 0.098

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats, Ints
 from bfrb.simulate.design import BACK, LEAN, SIDE, STRAIGHT, Person, Plan
-from bfrb.simulate.frames import Floats, about, normalised, rotated
+from bfrb.simulate.frames import about, normalised, rotated
 from bfrb.simulate.spec import BodySpec
 
 SKIN, HAIR, CLOTHES, LEG, OBJECT, BED = range(6)
@@ -46,7 +47,7 @@ class Solids:
     radii: Floats
     material: npt.NDArray[np.int8]
 
-    def take(self, which: npt.NDArray[np.int64]) -> Solids:
+    def take(self, which: Ints) -> Solids:
         """The solids of some sequences (or rows)."""
         return Solids(self.centre[:, which], self.axes[:, which], self.radii[:, which], self.material)
 
@@ -80,7 +81,7 @@ class Posture:
         (S, 3) unit directions in which the elbow of a loose arm hangs.
     """
 
-    orientation: npt.NDArray[np.int64]
+    orientation: Ints
     pelvis: Floats
     torso: Floats
     head: Floats
@@ -89,7 +90,7 @@ class Posture:
     head_centre: Floats
     neck: Floats
     bed_height_m: Floats
-    lies: npt.NDArray[np.bool_]
+    lies: Bools
     elbow_down: Floats
 
 
@@ -127,7 +128,7 @@ def draw_posture(person: Person, plan: Plan, spec: BodySpec, rng: np.random.Gene
     return pose_body(person, plan.orientation, pelvis @ about(2, roll), mean + angles)
 
 
-def pose_body(person: Person, orientation: npt.NDArray[np.int64], pelvis: Floats, angles: Floats) -> Posture:
+def pose_body(person: Person, orientation: Ints, pelvis: Floats, angles: Floats) -> Posture:
     """The body in given postures.
 
     Parameters

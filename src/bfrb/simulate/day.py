@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from bfrb.arrays import Array, Floats, Ints
 from bfrb.read.tables import make_table
 from bfrb.simulate.actions import EVERYDAY, EVERYTHING
 from bfrb.simulate.arm import Track
 from bfrb.simulate.body import draw_posture, still_solids
 from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan, draw_people
-from bfrb.simulate.frames import Floats, Ints, about, minimum_jerk, normalised
+from bfrb.simulate.frames import about, minimum_jerk, normalised
 from bfrb.simulate.motion import Motion, move_arm
 from bfrb.simulate.scene import helios_layout
 from bfrb.simulate.sensors import (
@@ -36,7 +37,7 @@ from bfrb.simulate.sensors import (
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import FACING_RAD, Wearing, surroundings
 from bfrb.spec import Spec
-from bfrb.study.device import HELIOS, Array
+from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
 from bfrb.study.recordings import Annotation, Recordings
 

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Floats, Ints
 from bfrb.simulate.spec import PeopleSpec, StudySpec, TimingSpec
 from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, TARGET_GESTURES
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 STRAIGHT, LEAN, BACK, SIDE = range(len(ORIENTATIONS))
 MOVES, RELAXES, PAUSES, PERFORMS = range(len(BEHAVIORS))

@@ -6,10 +6,8 @@ Rotation matrices are stacks (..., 3, 3) whose columns are the axes of the turne
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from bfrb.arrays import Floats, Ints
 
 
 def normalised(vectors: Floats) -> Floats:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bfrb.arrays import Floats, Ints
 from bfrb.simulate.actions import TABLE, habits
 from bfrb.simulate.arm import Pose, Track, draw_arm, follow, rocked
 from bfrb.simulate.body import Posture, Solids
 from bfrb.simulate.design import MOVES, Person, Plan
-from bfrb.simulate.frames import Floats, Ints, across, dot, minimum_jerk, normalised, rotated, smoothed, turned
+from bfrb.simulate.frames import across, dot, minimum_jerk, normalised, rotated, smoothed, turned
 from bfrb.simulate.posing import draw_spread, rest_pose, target_pose
 from bfrb.simulate.spec import StudySpec
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats, Ints
 from bfrb.simulate.actions import TABLE, habits
 from bfrb.simulate.arm import Arm, Pose, arm_frame, follow, pronation_for, solve_arm
 from bfrb.simulate.body import Posture, Solids, head_scale, knee
 from bfrb.simulate.design import Person, Plan
-from bfrb.simulate.frames import Floats, Ints, across, dot, normalised, rotated, turned
+from bfrb.simulate.frames import across, dot, normalised, rotated, turned
 from bfrb.simulate.spec import StudySpec
 
 _UP = np.array([0.0, 0.0, 1.0])
@@ -186,9 +186,7 @@ def _depth(body: Solids, place: Floats) -> Floats:
     return result
 
 
-def rest_pose(
-    person: Person, plan: Plan, posture: Posture, spread: Floats, arm: Arm, face_down: npt.NDArray[np.bool_]
-) -> Pose:
+def rest_pose(person: Person, plan: Plan, posture: Posture, spread: Floats, arm: Arm, face_down: Bools) -> Pose:
     """(S,) poses of the relaxed arm: the hand on the lap, beside the body or on it, or on the bed before the chest.
 
     Parameters

@@ -13,9 +13,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Array, Floats, Floats32
 from bfrb.simulate.body import BED, Solids
-from bfrb.simulate.frames import Floats
-from bfrb.study.device import Array
 
 FAR_M = 2.0
 """Distance reported for a ray that meets nothing."""
@@ -117,9 +116,9 @@ class View:
         (5, 64) cosines of the angles between the pixels and the middles of their sensors.
     """
 
-    distance: npt.NDArray[np.float32]
+    distance: Floats32
     material: npt.NDArray[np.int8]
-    forward: npt.NDArray[np.float32]
+    forward: Floats32
 
 
 def look(layout: Layout, forms: Forms, height: Floats, up: Floats) -> View:
@@ -171,7 +170,7 @@ def _cast_solid(layout: Layout, forms: Forms, solid: int, part: slice, distance:
     material[rows] = materials
 
 
-def _hits(layout: Layout, matrix: Floats, centre: Floats) -> npt.NDArray[np.float32]:
+def _hits(layout: Layout, matrix: Floats, centre: Floats) -> Floats32:
     """(n, 320) distances from the sensors along their rays to an ellipsoid; `FAR_M` where it is missed.
 
     A sensor inside the solid (pressed into hair or clothes) sees it at distance 0.
@@ -200,7 +199,7 @@ def _hits(layout: Layout, matrix: Floats, centre: Floats) -> npt.NDArray[np.floa
     return root
 
 
-def _squares(layout: Layout) -> npt.NDArray[np.float32]:
+def _squares(layout: Layout) -> Floats32:
     """(6, 320) products of the components of all rays, as they go with the entries of a symmetric matrix."""
     rays = layout.rays.reshape(-1, 3).T
     return np.stack([rays[i] * rays[j] * (1 if i == j else 2) for i, j in _PAIRS]).astype(np.float32)

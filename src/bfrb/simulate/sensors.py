@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.simulate.arm import Track
 from bfrb.simulate.body import BED, CLOTHES, HAIR, LEG, OBJECT, SKIN, Solids
-from bfrb.simulate.frames import Floats, Ints, about, quaternion_of, rotated
+from bfrb.simulate.frames import about, quaternion_of, rotated
 from bfrb.simulate.scene import AIR, Layout, View, look, seen_from
 from bfrb.simulate.spec import SensorSpec
 from bfrb.study.device import HELIOS, STANDARD_GRAVITY_M_S2
@@ -60,7 +61,7 @@ def see(track: Track, solids: Solids, floor_m: Floats, layout: Layout) -> View:
     return look(layout, forms, track.place[:, 2] - floor_m, track.rotation[:, 2, :])
 
 
-def measure_acc(force: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def measure_acc(force: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> Floats32:
     """(N, 3) readings on the grid of 1/256 m/s^2, from (N, 3) specific force in sequences with (S,) first rows.
 
     Now and then the device is knocked: one row reads anything within what was ever published.
@@ -75,9 +76,7 @@ def measure_acc(force: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Ge
     return np.clip(np.rint(noisy * 256) / 256, sensor.low, sensor.high).astype(np.float32)
 
 
-def measure_quaternion(
-    rotation: Floats, heading_rad: Floats, tilt: Floats, gaps: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
+def measure_quaternion(rotation: Floats, heading_rad: Floats, tilt: Floats, gaps: Bools) -> Floats32:
     """(N, 4) readings on the grid of 2^-14.
 
     Parameters
@@ -113,7 +112,7 @@ def measure_tof(view: View, spec: SensorSpec, rng: np.random.Generator) -> npt.N
     return np.clip(steps, -1, _TOF_LARGEST).astype(np.int16).reshape(-1, 5, 8, 8)
 
 
-def _lookup(table: dict[int, float], material: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+def _lookup(table: dict[int, float], material: npt.NDArray[np.int8]) -> Floats32:
     """Values of materials; AIR is the last entry."""
     values = np.array([table[code] for code in range(max(table) + 1)] + [table[AIR]], dtype=np.float32)
     return values[material]
@@ -137,7 +136,7 @@ def lagged(target: Floats, starts: Ints, share: float) -> Floats:
     return padded[inside]
 
 
-def measure_thm(warmth: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def measure_thm(warmth: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> Floats32:
     """(N, 5) readings in degrees C; now and then a glitch near 0, or nothing."""
     rows, size = len(warmth), len(starts)
     room = spec.room_c + rng.normal(0, spec.room_spread_c)

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Bools, Floats
 from bfrb.errors import ConfigError
-from bfrb.processes import deaf_to_ctrl_c
+from bfrb.processes import children_without_interrupts
 from bfrb.read.tables import Table, make_table
 from bfrb.simulate.arm import Track, arm_solids
 from bfrb.simulate.body import Posture, Solids, draw_posture, still_solids
 from bfrb.simulate.design import PERFORMS, SEQUENCES_PER_SUBJECT, Person, Plan, draw_people, draw_plan
-from bfrb.simulate.frames import Floats, about
+from bfrb.simulate.frames import about
 from bfrb.simulate.motion import Motion, move_arm
 from bfrb.simulate.scene import helios_layout
 from bfrb.simulate.sensors import (
@@ -30,11 +30,9 @@ from bfrb.simulate.sensors import (
     warmth_seen,
 )
 from bfrb.simulate.spec import StudySpec
-from bfrb.study.device import HELIOS, Array
+from bfrb.study.device import HELIOS
 from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
 from bfrb.study.recordings import Annotation, Recordings
-
-Bools = npt.NDArray[np.bool_]
 
 _POLL_S = 0.1
 
@@ -139,7 +137,7 @@ def _in_order(jobs: list[Job], processes: int) -> Iterator[Result]:
         waiting: deque[Future[Result]] = deque()
         try:
             for job in jobs:
-                with deaf_to_ctrl_c():
+                with children_without_interrupts():
                     waiting.append(pool.submit(simulate_subject, *job))
                 if len(waiting) > 2 * processes:
                     yield _awaited(waiting.popleft())

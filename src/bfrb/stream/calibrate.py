@@ -6,13 +6,13 @@ Everything here is fitted on people that the networks which answered had not see
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats
 from bfrb.errors import DataError
 from bfrb.metrics import EventCounts, Overlap, count_events
 from bfrb.predict.bundle import CHECKSUMS, Bundle, writing_bundle
@@ -22,8 +22,6 @@ from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import label_windows
-
-Floats = npt.NDArray[np.float64]
 
 THRESHOLDS = tuple(np.round(np.geomspace(0.03, 0.97, 40), 4).tolist())
 """What is tried for `on`."""
@@ -109,7 +107,7 @@ def hear(recording: Recordings, probabilities: Floats, bundle: Bundle, step_s: f
     )
 
 
-def find_targets(recording: Recordings, label_set: LabelSet) -> npt.NDArray[np.bool_]:
+def find_targets(recording: Recordings, label_set: LabelSet) -> Bools:
     """(N,) Which rows are labelled as a target behaviour.
 
     Raises
@@ -303,7 +301,7 @@ def find_spans(answers: Answers, smoothed: Floats, spec: EventSpec) -> tuple[Flo
     return np.array(spans, dtype=np.float64).reshape(-1, 2)[kept], np.array(known_s, dtype=np.float64)[kept]
 
 
-def _runs(above: npt.NDArray[np.bool_], fresh: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def _runs(above: Bools, fresh: Bools) -> Iterator[tuple[int, int]]:
     """First window of every run, and the one after its last; a break in the data ends a run."""
     begins = above & np.concatenate([[True], ~above[:-1] | fresh[1:]])
     ends = above & np.concatenate([~above[1:] | fresh[1:], [True]])
@@ -319,10 +317,5 @@ def write_with_rule(bundle: Bundle, rule: EventRule, out: Path, *, overwrite: bo
         If something is at `out` already.
     """
     with writing_bundle(out, overwrite=overwrite) as folder:
-        shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=_leave_out_checksums(bundle.path))
+        shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHECKSUMS))
         rule.write(folder)
-
-
-def _leave_out_checksums(top: Path) -> Callable[[str, list[str]], list[str]]:
-    """A wearing detector inside the bundle keeps its own."""
-    return lambda folder, _: [CHECKSUMS] if Path(folder) == top else []

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bfrb.arrays import Floats
 from bfrb.errors import DataError
 from bfrb.metrics import (
     EventCounts,
@@ -17,16 +18,7 @@ from bfrb.metrics import (
     time_average_precision,
     time_roc_auc,
 )
-from bfrb.stream.calibrate import (
-    SPECS,
-    THRESHOLDS,
-    Floats,
-    Heard,
-    count_events_of,
-    count_thresholds,
-    fit_rule,
-    target_sums,
-)
+from bfrb.stream.calibrate import SPECS, THRESHOLDS, Heard, count_events_of, count_thresholds, fit_rule, target_sums
 from bfrb.stream.events import EventRule
 from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet

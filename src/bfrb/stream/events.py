@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import model_validator
 
+from bfrb.arrays import Bools, Floats
 from bfrb.errors import BundleError, ConfigError
 from bfrb.predict.bundle import Bundle
 from bfrb.spec import Positive, Spec
 from bfrb.stream.spec import EventSpec, NotNegative, Probability
 from bfrb.study.labels import LabelSet
-
-Floats = npt.NDArray[np.float64]
 
 EVENTS = "events.json"
 """Name of the rule's file in a bundle."""
@@ -136,7 +134,7 @@ class EventRule(Spec):
             calibrated = self._mapped(calibrated, label_set.is_target)
         return calibrated
 
-    def _mapped(self, probabilities: Floats, is_target: npt.NDArray[np.bool_]) -> Floats:
+    def _mapped(self, probabilities: Floats, is_target: Bools) -> Floats:
         """The targets' probabilities scaled so that their sum is what the map says, the others' likewise."""
         before = _sum_columns(probabilities, is_target)
         after = np.interp(before, self.isotonic_from, self.isotonic_to)
@@ -167,7 +165,7 @@ class Answers:
     middle_s: Floats
     known_s: Floats
     probabilities: Floats
-    fresh: npt.NDArray[np.bool_]
+    fresh: Bools
 
     def __len__(self) -> int:
         return len(self.middle_s)
@@ -300,7 +298,7 @@ def decide_events(answers: Answers, rule: EventRule, label_set: LabelSet) -> lis
     return decider.push(answers) + decider.finish()
 
 
-def _sum_columns(values: Floats, which: npt.NDArray[np.bool_]) -> Floats:
+def _sum_columns(values: Floats, which: Bools) -> Floats:
     """(W,) sums of the chosen columns; one after the other, because sums of floats depend on the order."""
     total = np.zeros(len(values))
     for column in np.flatnonzero(which):

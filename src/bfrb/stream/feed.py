@@ -8,16 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.errors import DataError
 from bfrb.stream.resampling import Counts, Rows, Sampler
 from bfrb.stream.samples import TIME, Sent, check_sent, check_units, take_sent
 from bfrb.stream.spec import StreamSpec
 from bfrb.stream.windowing import Cut, Windower, Windows
 from bfrb.study.device import Device
-
-Floats = npt.NDArray[np.float64]
 
 _PATIENT_SAMPLES = 256
 """So many samples may wait for a window to be complete."""

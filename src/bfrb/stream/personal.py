@@ -15,18 +15,15 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from bfrb.arrays import Array, Floats
 from bfrb.errors import BundleError, ConfigError, DataError
 from bfrb.predict.bundle import CHECKSUMS, Bundle, writing_bundle
 from bfrb.spec import Spec
 from bfrb.stream.calibrate import Heard, cut_each, find_targets, listen_held_out
-from bfrb.study.device import Array
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
-
-Floats = npt.NDArray[np.float64]
 
 FOLDER = "personal"
 """Folder of the heads in a bundle."""

@@ -15,14 +15,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
-from bfrb.stream.samples import Bools, Samples
+from bfrb.arrays import Array, Bools, Floats, Ints
+from bfrb.stream.samples import Samples
 from bfrb.stream.spec import StreamSpec
-from bfrb.study.device import Array, Device
-
-Floats = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
+from bfrb.study.device import Device
 
 _BLOCK = 1024
 """Samples that are looked at together."""
@@ -264,13 +261,13 @@ class Sampler:
         yield Rows(self._origin_s, self._done, sensors)
         self._done = stop
 
-    def _place(self, time_s: Floats) -> tuple[Index, Floats]:
+    def _place(self, time_s: Floats) -> tuple[Ints, Floats]:
         """The row that each time falls into, and how far from its middle, in rows."""
         offset = (time_s - self._origin_s) * self.device.row_rate_hz
         rows = np.floor(offset + 0.5)
         return rows.astype(np.int64), np.abs(offset - rows)
 
-    def _choose(self, samples: Samples, rows: Index, distance: Floats, count: int) -> dict[str, Array]:
+    def _choose(self, samples: Samples, rows: Ints, distance: Floats, count: int) -> dict[str, Array]:
         """For every sensor (count, *shape) the readings nearest in time to the rows."""
         order = _by_nearness(rows, distance)
         used = np.zeros(len(samples), dtype=bool)
@@ -297,14 +294,14 @@ class Sampler:
         self._waiting = int(kept.sum())
 
 
-def _by_nearness(rows: Index, distance: Floats) -> Index:
+def _by_nearness(rows: Ints, distance: Floats) -> Ints:
     """Samples row by row, in each the nearest to its time first, of equally near ones the one that came first."""
     if bool((rows[1:] > rows[:-1]).all()):
         return np.arange(len(rows))
     return np.lexsort((np.arange(len(rows)), distance, rows))
 
 
-def _firsts(order: Index, rows: Index) -> Index:
+def _firsts(order: Ints, rows: Ints) -> Ints:
     """Of samples in order, the first of every row."""
     ordered = rows[order]
     is_first = np.ones(len(ordered), dtype=bool)

@@ -9,13 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Bools, Floats
 from bfrb.errors import ConfigError, DataError
-from bfrb.study.device import STANDARD_GRAVITY_M_S2, Array, Device, Sensor
+from bfrb.study.device import STANDARD_GRAVITY_M_S2, Device, Sensor
 from bfrb.study.recordings import NORM_TOLERANCE
-
-Bools = npt.NDArray[np.bool_]
 
 TIME = "time_s"
 """Key of the samples' times."""
@@ -45,7 +43,7 @@ class Samples:
         (n,) whether a reading was taken away because the sensor cannot have given it.
     """
 
-    time_s: npt.NDArray[np.float64]
+    time_s: Floats
     sensors: Mapping[str, Array]
     measured: Bools
     impossible: Bools
@@ -100,7 +98,7 @@ class Sent:
         Their number, n.
     """
 
-    time_s: npt.NDArray[np.float64] | None
+    time_s: Floats | None
     given: dict[str, Array]
     rows: int
 
@@ -183,9 +181,7 @@ def take_samples(values: Mapping[str, Any], device: Device, factors: Mapping[str
     return check_sent([take_sent(values, device)], device, factors)
 
 
-def _checked(
-    time_s: npt.NDArray[np.float64], given: Mapping[str, Array], device: Device, factors: Mapping[str, float]
-) -> Samples:
+def _checked(time_s: Floats, given: Mapping[str, Array], device: Device, factors: Mapping[str, float]) -> Samples:
     sensors, measured = {}, np.zeros((len(time_s), len(device.sensors)), dtype=bool)
     impossible = np.zeros(len(time_s), dtype=bool)
     for number, sensor in enumerate(device.sensors):
@@ -199,7 +195,7 @@ def _checked(
     return Samples(time_s, sensors, measured, impossible)
 
 
-def _times(value: Any) -> npt.NDArray[np.float64]:
+def _times(value: Any) -> Floats:
     times = np.atleast_1d(_numbers(TIME, value))
     if times.ndim != 1:
         raise DataError(f"expected one time for every sample, got times of shape {times.shape}", remedy="send a list")

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
 from bfrb.stream.events import Answers, Event, EventDecider, EventRule
@@ -24,8 +24,6 @@ from bfrb.stream.resampling import Counts
 from bfrb.stream.samples import Sent
 from bfrb.stream.spec import StreamSpec
 from bfrb.stream.windowing import Cut, Windows, to_recordings
-
-Floats = npt.NDArray[np.float64]
 
 _MOST_WINDOWS = 256
 """Windows that are answered at once: more cost memory and save no time."""

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Bools, Floats, Ints
 from bfrb.read.tables import make_table
 from bfrb.stream.resampling import Counts, Rows
-from bfrb.study.device import Array, Device
+from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 SENSED = "acc"
 """The sensor without which nothing is known of a wearer."""
@@ -160,7 +157,7 @@ class Windower:
         self._sensors = {name: values[dropped:].copy() for name, values in self._sensors.items()}
         self._first += dropped
 
-    def _are_usable(self, acc: Array, places: npt.NDArray[np.int64]) -> Bools:
+    def _are_usable(self, acc: Array, places: Ints) -> Bools:
         """(W,) Whether each window holds enough measurements, and such as a worn device gives."""
         weight = np.sqrt(np.square(acc.astype(np.float64)).sum(axis=1))[places]
         known = ~np.isnan(weight)
@@ -172,9 +169,7 @@ class Windower:
         self.counts.implausible += int((measured & ~plausible).sum())
         return np.asarray(measured & plausible)
 
-    def _windows(
-        self, origin_s: float, starts: npt.NDArray[np.int64], places: npt.NDArray[np.int64], kept: Bools
-    ) -> Windows | None:
+    def _windows(self, origin_s: float, starts: Ints, places: Ints, kept: Bools) -> Windows | None:
         broken = np.concatenate([[self._broken], ~kept[:-1]])
         self._broken = not kept[-1]
         if not kept.any():

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Bools
 from bfrb.errors import ConfigError
-
-Array = npt.NDArray[Any]
 
 STANDARD_GRAVITY_M_S2 = 9.80665
 
@@ -105,7 +103,7 @@ class Sensor:
         """The value that stands for "not measured": NaN, or the smallest integer for integer sensors."""
         return np.nan if self.no_response_code is None else int(np.iinfo(np.int16).min)
 
-    def is_absent(self, values: Array) -> npt.NDArray[np.bool_]:
+    def is_absent(self, values: Array) -> Bools:
         """Elementwise: was nothing measured here?"""
         if self.no_response_code is None:
             return np.isnan(values)

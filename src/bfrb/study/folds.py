@@ -6,19 +6,17 @@ seed between releases, and folds that change with a library cannot be compared; 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bfrb.arrays import Floats, Ints, Names
 from bfrb.errors import DataError
-
-Index = npt.NDArray[np.int64]
+from bfrb.files import writing_file
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Folds:
     def __len__(self) -> int:
         return max(self.fold_of.values()) + 1
 
-    def split(self, fold: int, subjects: Sequence[str] | npt.NDArray[np.object_]) -> tuple[Index, Index]:
+    def split(self, fold: int, subjects: Sequence[str] | Names) -> tuple[Ints, Ints]:
         """Positions of the recordings to train on, and of those held out.
 
         Parameters
@@ -83,7 +81,7 @@ class Folds:
             )
         return training, validation
 
-    def numbers(self, subjects: Sequence[str] | npt.NDArray[np.object_]) -> Index:
+    def numbers(self, subjects: Sequence[str] | Names) -> Ints:
         """(R,) fold of every recording, by its subject.
 
         Raises
@@ -99,7 +97,7 @@ class Folds:
             )
         return np.fromiter((self.fold_of[subject] for subject in subjects), np.int64, len(subjects))
 
-    def check_disjoint(self, subjects: Sequence[str] | npt.NDArray[np.object_]) -> None:
+    def check_disjoint(self, subjects: Sequence[str] | Names) -> None:
         """Prove that no subject is on both sides of any split, and that every recording is held out exactly once.
 
         Raises
@@ -122,12 +120,8 @@ class Folds:
         """Write a CSV with the columns `subject` and `fold`, sorted; whole or not at all."""
         rows = sorted(self.fold_of.items(), key=lambda item: (item[1], item[0]))
         table = pl.DataFrame({"subject": [name for name, _ in rows], "fold": [fold for _, fold in rows]})
-        unfinished = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
-        try:
+        with writing_file(Path(path)) as unfinished:
             table.write_csv(unfinished)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: Path | str) -> Folds:
@@ -205,7 +199,7 @@ def make_folds(recordings: pl.DataFrame, n_folds: int, seed: int) -> Folds:
     return Folds(fold_of)
 
 
-def _count_by_subject(recordings: pl.DataFrame) -> tuple[list[str], npt.NDArray[np.float64]]:
+def _count_by_subject(recordings: pl.DataFrame) -> tuple[list[str], Floats]:
     """Subjects, sorted, and their (subjects, gestures) numbers of recordings."""
     gesture = pl.col("gesture").fill_null("") if "gesture" in recordings.columns else pl.lit("")
     pairs = recordings.select("subject", gesture.cast(pl.String).alias("gesture"))

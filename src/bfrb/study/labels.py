@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Bools, Ints, Names
 from bfrb.errors import ConfigError, DataError
 
 
@@ -44,7 +45,7 @@ class LabelSet:
         return len(self.classes)
 
     @cached_property
-    def is_target(self) -> npt.NDArray[np.bool_]:
+    def is_target(self) -> Bools:
         """(K,) Whether each class is a target."""
         return np.array([name in self.targets for name in self.classes])
 
@@ -52,7 +53,7 @@ class LabelSet:
     def _index(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.classes)}
 
-    def encode(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def encode(self, labels: npt.ArrayLike) -> Ints:
         """(R,) class numbers of (R,) class names.
 
         Raises
@@ -70,7 +71,7 @@ class LabelSet:
             )
         return np.fromiter((self._index[name] for name in names.tolist()), np.int64, len(names))
 
-    def decode(self, indices: npt.ArrayLike) -> npt.NDArray[np.object_]:
+    def decode(self, indices: npt.ArrayLike) -> Names:
         """(R,) class names (plain `str`) of (R,) class numbers."""
         return np.array(self.classes, dtype=object)[np.asarray(indices, dtype=np.int64)]
 
@@ -134,10 +135,7 @@ SEARLE_BEHAVIORS = LabelSet(
 DAY_GESTURES = LabelSet("cmi_day", ("none", *CMI_GESTURES.classes), CMI_GESTURES.targets)
 """The gestures of the CMI study in continuous recordings, and `none` for the rest of the day."""
 
-WEARING = LabelSet("wearing", ("upright", "upside down"), frozenset({"upside down"}))
-"""How a device is worn: as it should be, or turned by 180 degrees about its z axis."""
-
-LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_BEHAVIORS, DAY_GESTURES, WEARING)}
+LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_BEHAVIORS, DAY_GESTURES)}
 
 ORIENTATIONS = (
     "Seated Straight",

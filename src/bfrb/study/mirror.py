@@ -8,27 +8,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Floats32
 from bfrb.study.recordings import Recordings
-
-Which = npt.NDArray[np.bool_]
 
 LEFT_HANDED = 0
 """Value of the column `handedness` for a left-handed subject, who wears the device on the left wrist."""
 
 
-def mirror(recordings: Recordings, which: Which) -> Recordings:
+def mirror(recordings: Recordings, which: Bools) -> Recordings:
     """Recordings as if the chosen ones (R,) had been made on the other wrist, exact up to the heading."""
     return _apply("left_hand", recordings, which)
 
 
-def turn_over(recordings: Recordings, which: Which) -> Recordings:
+def turn_over(recordings: Recordings, which: Bools) -> Recordings:
     """Recordings as if the device had been worn turned by 180 degrees about its z axis in the chosen ones (R,)."""
     return _apply("upside_down", recordings, which)
 
 
-def is_left_handed(recordings: Recordings) -> Which:
+def is_left_handed(recordings: Recordings) -> Bools:
     """(R,) Whether each recording's subject is known to be left-handed."""
     if "handedness" not in recordings.table.columns:
         return np.zeros(len(recordings), dtype=bool)
@@ -43,7 +41,7 @@ def as_right_handed(recordings: Recordings) -> Recordings:
     return mirror(recordings, is_left_handed(recordings))
 
 
-def _apply(symmetry: str, recordings: Recordings, which: Which) -> Recordings:
+def _apply(symmetry: str, recordings: Recordings, which: Bools) -> Recordings:
     if not which.any():
         return recordings
     rows = np.repeat(which, recordings.lengths)
@@ -56,6 +54,6 @@ def _apply(symmetry: str, recordings: Recordings, which: Which) -> Recordings:
     return replace(recordings, sensors=sensors)
 
 
-def _positive_w(quaternion: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _positive_w(quaternion: Floats32) -> Floats32:
     """(N, 4) The same rotations with w >= 0, as the device gives them."""
     return np.where(quaternion[:, :1] < 0, -quaternion, quaternion)

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bfrb.arrays import Array, Bools, Ints, Names
 from bfrb.errors import DataError
-from bfrb.study.device import Array, Device, Sensor
+from bfrb.study.device import Device, Sensor
 
 UNKNOWN = -1
 """Code of a row whose annotation is not known."""
@@ -94,7 +95,7 @@ class Recordings:
 
     device: Device
     sensors: Mapping[str, Array]
-    offsets: npt.NDArray[np.int64]
+    offsets: Ints
     table: pl.DataFrame
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
     simulated: bool = False
@@ -131,7 +132,7 @@ class Recordings:
         return int(self.offsets[-1])
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Ints:
         """(R,) Rows per recording."""
         return np.diff(self.offsets)
 
@@ -141,7 +142,7 @@ class Recordings:
         return self.table["id"].to_list()
 
     @property
-    def subjects(self) -> npt.NDArray[np.object_]:
+    def subjects(self) -> Names:
         """(R,) Subject ids."""
         return np.array(self.table["subject"].to_list(), dtype=object)
 
@@ -152,13 +153,13 @@ class Recordings:
             return None
         return self.table["gesture"].to_list()
 
-    def has(self, sensor: str) -> npt.NDArray[np.bool_]:
+    def has(self, sensor: str) -> Bools:
         """(R,) Whether the sensor measured anything in each recording."""
         spec = self.device.sensor(sensor)
         measured = ~spec.is_absent(self.sensors[sensor]).reshape(self.n_rows, -1).all(axis=1)
         return np.logical_or.reduceat(measured, self.offsets[:-1]) if len(self) else np.zeros(0, dtype=bool)
 
-    def __getitem__(self, which: int | slice | Sequence[int] | npt.NDArray[Any]) -> Recordings:
+    def __getitem__(self, which: int | slice | Sequence[int] | Array) -> Recordings:
         """Some of the recordings; a number or a plain slice gives a view, an index array or a mask a copy."""
         if isinstance(which, int | np.integer):
             start = int(which) + len(self) * (which < 0)
@@ -289,7 +290,7 @@ def _unchecked(original: Recordings, **changes: Any) -> Recordings:
     return result
 
 
-def _checked_offsets(offsets: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def _checked_offsets(offsets: npt.ArrayLike) -> Ints:
     array = np.array(offsets, dtype=np.int64)
     if array.ndim != 1 or not array.size or array[0] != 0 or (np.diff(array) < 1).any():
         raise DataError(

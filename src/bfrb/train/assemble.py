@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 from collections import defaultdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from safetensors.torch import load_file
 
+from bfrb.arrays import Array, Bools, Floats
 from bfrb.export.graphs import build_member, check_parity, fill_template
 from bfrb.features.pipeline import FEATURES, available
 from bfrb.predict import bundle as files
@@ -53,8 +52,6 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
         write_table(_history(workspace), folder / files.HISTORY)
         scores = score_scenarios(predictions, plan.labels)
         (folder / files.SCORES).write_text(json.dumps(scores, indent=2), encoding="utf-8")
-        if plan.spec.wearing.detect:
-            shutil.copytree(workspace.detector, folder / files.WEARING_FOLDER)
         _manifest(workspace, parity).write(folder)
 
 
@@ -91,7 +88,7 @@ def was_taught_phases(workspace: Workspace, member: MemberPlan) -> bool:
 def out_of_fold(workspace: Workspace) -> Table:
     """For every scenario and recording the mean answer of the members that never saw its subject."""
     classes = workspace.plan.labels.classes
-    sums: dict[str, npt.NDArray[np.float64]] = {}
+    sums: dict[str, Floats] = {}
     asked = _who_was_asked(workspace)
     for member in workspace.plan.members:
         answers = _answers(workspace, member)
@@ -113,7 +110,7 @@ def out_of_fold(workspace: Workspace) -> Table:
     return make_table(columns | dict(zip(classes, probabilities.T, strict=True)))
 
 
-def _who_was_asked(workspace: Workspace) -> dict[str, npt.NDArray[np.bool_]]:
+def _who_was_asked(workspace: Workspace) -> dict[str, Bools]:
     """For every scenario (networks, R) whether a network's members are asked about a recording, as in prediction."""
     requirements = [_required(workspace, network) for network in workspace.plan.spec.networks]
     if not workspace.has_proximity or len(set(requirements)) == 1:
@@ -131,7 +128,7 @@ def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
     return tuple(sorted(needed - spec.dispensable(network)))
 
 
-def _answers(workspace: Workspace, member: MemberPlan) -> dict[str, npt.NDArray[Any]]:
+def _answers(workspace: Workspace, member: MemberPlan) -> dict[str, Array]:
     with np.load(workspace.member_folder(member) / ANSWERS, allow_pickle=False) as arrays:
         return dict(arrays)
 
@@ -177,7 +174,6 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
         label_set=LabelSetSpec.of(plan.labels),
         branches=plan.spec.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,
-        upside_down_threshold=plan.spec.wearing.threshold if plan.spec.wearing.detect else None,
         max_length=plan.max_length,
         members=members,
         simulated=plan.simulated or (plan.initial is not None and plan.initial.simulated),

@@ -6,17 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bfrb.arrays import Floats32, Ints
 from bfrb.features.sequences import ChannelStatistics, Sequences
 from bfrb.networks.network import Inputs, Standardise
 from bfrb.study.labels import PHASES
 from bfrb.train.labels import AUXILIARY, Codes, Labels
-
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def take(self, index: Index) -> Examples:
+    def take(self, index: Ints) -> Examples:
         """Some of the examples, in that order, without padding that none of them needs."""
         where = torch.from_numpy(index).to(self.lengths.device)
         lengths = self.lengths[where]
@@ -85,8 +83,8 @@ class Examples:
 
 def load_examples(
     sequences: Sequences,
-    index: Index,
-    targets: npt.NDArray[np.float32],
+    index: Ints,
+    targets: Floats32,
     statistics: Mapping[str, ChannelStatistics],
     max_length: int,
 ) -> Examples:
@@ -110,7 +108,7 @@ def load_examples(
     return Examples(inputs, lengths, torch.from_numpy(targets), present)
 
 
-def with_labels(examples: Examples, labels: Labels, index: Index, max_length: int) -> Examples:
+def with_labels(examples: Examples, labels: Labels, index: Ints, max_length: int) -> Examples:
     """The examples of the numbered recordings with what else is known of them."""
     codes = labels.batch(index, max_length)
     auxiliary = {name: _one_hot(found, len(AUXILIARY[name])) for name, found in codes.items()}
@@ -131,7 +129,7 @@ def standardiser(statistics: ChannelStatistics) -> Standardise:
     return Standardise(torch.from_numpy(np.asarray(statistics.mean)), torch.from_numpy(np.asarray(statistics.sd)))
 
 
-def draw_batches(lengths: Index, batch_size: int, bucket_batches: int, rng: np.random.Generator) -> Iterator[Index]:
+def draw_batches(lengths: Ints, batch_size: int, bucket_batches: int, rng: np.random.Generator) -> Iterator[Ints]:
     """Index arrays that visit every example once, in random order, examples of like length together.
 
     The shuffled examples are cut into groups of `bucket_batches` batches; inside a group they are sorted by length.

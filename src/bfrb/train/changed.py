@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
-from bfrb.study.device import Array
+from bfrb.arrays import Array, Ints
 from bfrb.study.recordings import Annotation, Recordings
 
 
 def changed(
     recordings: Recordings,
     sensors: Mapping[str, Array],
-    offsets: npt.NDArray[np.int64] | None = None,
+    offsets: Ints | None = None,
     annotations: Mapping[str, Annotation] | None = None,
 ) -> Recordings:
     """The recordings with some other readings, and perhaps other rows.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.errors import ConfigError
+from bfrb.files import write_text
 from bfrb.metrics import bootstrap_difference, bootstrap_interval, competition_score
 from bfrb.predict.bundle import FOLDS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, answers_by_scenario
@@ -23,7 +24,6 @@ from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, labelled
 from bfrb.train.run import RunSpec, read_run_spec
 from bfrb.train.variants import CompareSpec
-from bfrb.train.workspace import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds |
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, lambda place: place.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def hash_recordings(recordings: Recordings) -> str:

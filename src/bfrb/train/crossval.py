@@ -6,16 +6,16 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from bfrb.cores import usable_cores
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.sequences import Sequences, build_sequences
+from bfrb.processes import usable_processors
 from bfrb.read.sources import Source
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
 from bfrb.study.labels import LABEL_SETS, LabelSet
@@ -27,7 +27,6 @@ from bfrb.train.labels import Labels, read_labels
 from bfrb.train.member import compute_device, is_trained, read_history, train_member, write_template
 from bfrb.train.run import RunSpec
 from bfrb.train.trainer import Epoch
-from bfrb.train.wearing import both_ways, detector_spec, turned_upright
 from bfrb.train.where import Job, LocalProcesses
 from bfrb.train.workspace import MemberPlan, Plan, Run, Workspace
 
@@ -125,24 +124,11 @@ def cross_validate(
     with workspace.locked():
         if options.restart:
             workspace.clear()
-        if spec.wearing.detect:
-            run = prepare(_upright(source, run, workspace, options), spec, run.folds, init)
         workspace.begin(run)
         _run(workspace, options)
         assemble(workspace, out, overwrite=options.overwrite)
     workspace.discard()
     return out
-
-
-def _upright(source: Source, run: Run, workspace: Workspace, options: RunOptions) -> Source:
-    """The recordings as if no device had been worn upside down, as far as a detector trained for that can tell."""
-    spec, place = run.plan.spec, workspace.detector
-    recordings = labelled(source.read(), spec)
-    if not place.exists():
-        logger.info("training the detector of devices that were worn upside down")
-        options = replace(options, restart=False, overwrite=False)
-        cross_validate(both_ways(source, recordings), detector_spec(spec), place, folds=run.folds, options=options)
-    return turned_upright(recordings, source, place, spec.wearing.threshold)
 
 
 def check_free(out: Path, overwrite: bool) -> None:
@@ -285,7 +271,7 @@ def _run(workspace: Workspace, options: RunOptions) -> None:
         for member in plan.members
         if not is_trained(workspace.member_folder(member))
     }
-    LocalProcesses(usable_cores()).run(templates, tick=lambda: None)
+    LocalProcesses(usable_processors()).run(templates, tick=lambda: None)
     workers = options.workers or default_workers()
     LocalProcesses(workers).run(members, tick=lambda: options.on_status(status(workspace)))
 
@@ -293,9 +279,9 @@ def _run(workspace: Workspace, options: RunOptions) -> None:
 def default_workers() -> int:
     """Members trained at a time: one per core, and on a graphics card no more than its memory has room for."""
     if compute_device().type != "cuda":
-        return usable_cores()
+        return usable_processors()
     memory = torch.cuda.get_device_properties(0).total_memory
-    return max(1, min(usable_cores(), memory // MEMORY_PER_MEMBER))
+    return max(1, min(usable_processors(), memory // MEMORY_PER_MEMBER))
 
 
 def status(workspace: Workspace) -> Status:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Ints
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
 from bfrb.study.recordings import UNKNOWN, Recordings
 
@@ -41,9 +42,9 @@ class Labels:
 
     recording: Mapping[str, Codes]
     row: Mapping[str, Codes]
-    offsets: npt.NDArray[np.int64]
+    offsets: Ints
 
-    def batch(self, index: npt.NDArray[np.int64], max_length: int) -> dict[str, Codes]:
+    def batch(self, index: Ints, max_length: int) -> dict[str, Codes]:
         """(B,) codes of the numbered recordings, and (B, T) codes of their last `max_length` rows and padding."""
         starts, ends = self.offsets[index], self.offsets[index + 1]
         lengths = np.minimum(ends - starts, max_length)

@@ -9,25 +9,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from bfrb.arrays import Array, Floats, Floats32, Ints
 from bfrb.export.graphs import OUTPUTS, Member, trace_template
 from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics
+from bfrb.files import write_text, writing_file
 from bfrb.networks.registry import Standardise, build_network
 from bfrb.study.folds import make_folds
 from bfrb.study.recordings import Recordings
-from bfrb.train.batches import Examples, Index, load_examples, standardiser, with_labels
+from bfrb.train.batches import Examples, load_examples, standardiser, with_labels
 from bfrb.train.initial_weights import choose_weights, class_weights_of, load_initial
 from bfrb.train.labels import Labels, read_labels
 from bfrb.train.trainer import Epoch, Task, member_seed, predict_examples, train
 from bfrb.train.variation import vary
-from bfrb.train.workspace import MemberPlan, Workspace, write_whole
+from bfrb.train.workspace import MemberPlan, Workspace
 
 WEIGHTS = "weights.safetensors"
 ANSWERS = "answers.npz"
@@ -65,9 +65,11 @@ def train_member(folder: Path, member: MemberPlan) -> None:
     write_history(place, history)
     network.load_state_dict(weights)
     answers = answer(network, loader, held_out) | {"index": held_out}
-    write_whole(place / ANSWERS, lambda path: _save_arrays(path, answers))
+    with writing_file(place / ANSWERS) as unfinished:
+        _save_arrays(unfinished, answers)
     state = Member(network.cpu(), loader.standardisers(spec.BRANCHES)).state_dict()
-    write_whole(place / WEIGHTS, lambda path: save_file(state, path))
+    with writing_file(place / WEIGHTS) as unfinished:
+        save_file(state, unfinished)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Loader:
     device: torch.device
 
     @cached_property
-    def targets(self) -> npt.NDArray[np.float32]:
+    def targets(self) -> Floats32:
         """(R, K) one-hot classes of all recordings."""
         return np.eye(len(self.workspace.plan.labels), dtype=np.float32)[labels(self.workspace)]
 
@@ -89,17 +91,17 @@ class Loader:
             branch: standardiser(self.statistics[branch]) for branch in branches if len(self.statistics[branch].mean)
         }
 
-    def examples(self, index: Index) -> Examples:
+    def examples(self, index: Ints) -> Examples:
         """Some of the recordings, as they are."""
         return self._load(self.workspace.sequences, index, index, self.workspace.labels)
 
-    def bare_examples(self, index: Index) -> Examples:
+    def bare_examples(self, index: Ints) -> Examples:
         """Some of the recordings, as if their proximity sensors had measured nothing."""
         raw = self.workspace.read_raw()[index]
         bare = raw.without(*raw.device.names_of("proximity"))
         return self._load(self._sequences(bare), np.arange(len(index)), index, read_labels(bare))
 
-    def drawer(self, index: Index) -> Callable[[np.random.Generator], Examples]:
+    def drawer(self, index: Ints) -> Callable[[np.random.Generator], Examples]:
         """What gives the examples of an epoch: the same every time, or from recordings that are varied anew."""
         spec = self.workspace.plan.spec
         if not spec.training.variation.changes_something:
@@ -117,7 +119,7 @@ class Loader:
         spec = self.workspace.plan.spec
         return build_sequences(recordings, spec.branches, mirror_left_hand=spec.features.mirror_left_hand)
 
-    def _load(self, sequences: Sequences, which: Index, index: Index, labels: Labels) -> Examples:
+    def _load(self, sequences: Sequences, which: Ints, index: Ints, labels: Labels) -> Examples:
         """The sequences `which`, with labels numbered alike; `index` are their numbers in the workspace."""
         longest = self.workspace.plan.max_length
         loaded = load_examples(sequences, which, self.targets[index], self.statistics, longest)
@@ -141,15 +143,17 @@ def write_template(folder: Path, network: str, kept: Path | None = None) -> None
     described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])
     earlier = None if kept is None else kept / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.onnx"
     if earlier is not None and earlier.exists():
-        write_whole(place, lambda path: path.write_bytes(earlier.read_bytes()))
+        with writing_file(place) as unfinished:
+            unfinished.write_bytes(earlier.read_bytes())
         return
     graph = trace_template(network, workspace.shape, spec).SerializeToString()
     for path in (place, earlier):
         if path is not None:
-            write_whole(path, lambda temporary: temporary.write_bytes(graph))
+            with writing_file(path) as unfinished:
+                unfinished.write_bytes(graph)
 
 
-def split(workspace: Workspace, member: MemberPlan) -> tuple[Index, Index, Index]:
+def split(workspace: Workspace, member: MemberPlan) -> tuple[Ints, Ints, Ints]:
     """Recordings to learn from, to stop by (perhaps none) and held out; only `held_out_fold` lets the last two meet.
 
     For `stopping = "inner"` a group of training subjects is set apart; with too few subjects for that, none is, and
@@ -169,12 +173,12 @@ def split(workspace: Workspace, member: MemberPlan) -> tuple[Index, Index, Index
     return training[learning], training[stopping], held_out
 
 
-def labels(workspace: Workspace) -> Index:
+def labels(workspace: Workspace) -> Ints:
     """(R,) class numbers of all recordings."""
     return workspace.plan.labels.encode(workspace.recordings["gesture"].to_list())
 
 
-def answer(network: nn.Module, loader: Loader, index: Index) -> dict[str, npt.NDArray[np.float64]]:
+def answer(network: nn.Module, loader: Loader, index: Ints) -> dict[str, Floats]:
     """(B, K) probabilities by scenario: with all sensors, and where there are others, with the inertial ones only."""
     answers = {"all": predict_examples(network, loader.examples(index))}
     if loader.workspace.has_proximity:
@@ -185,7 +189,7 @@ def answer(network: nn.Module, loader: Loader, index: Index) -> dict[str, npt.ND
 def write_history(place: Path, history: Sequence[Epoch]) -> None:
     """Write what every epoch gave, for the progress display and the bundle."""
     text = json.dumps([asdict(epoch) for epoch in history])
-    write_whole(place / HISTORY, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(place / HISTORY, text)
 
 
 def read_history(place: Path) -> list[Epoch]:
@@ -212,6 +216,6 @@ def _make_deterministic(seed: Sequence[int]) -> None:
     torch.manual_seed(int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0] >> 2))
 
 
-def _save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def _save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

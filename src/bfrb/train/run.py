@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from bfrb.features.spec import FeatureSpec
-from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec, TransformerSpec, TwoBranchSpec
+from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec, TwoBranchSpec
 from bfrb.predict.bundle import SPEC, Bundle
 from bfrb.spec import Count, Spec
 from bfrb.study.windows import WindowSpec
 from bfrb.train.spec import TrainingSpec
-from bfrb.train.wearing_spec import WearingSpec
 
 
 class RunSpec(Spec):
@@ -22,20 +22,18 @@ class RunSpec(Spec):
     folds: Annotated[int, Field(ge=2)] | Literal["subject"] = 10
     seeds: Count = 1
     """Every network is trained so many times on every fold, from other random numbers; their answers are averaged."""
-    networks: tuple[Literal["two_branch", "gated_two_branch", "stems", "transformer", "context"], ...] = (
+    networks: tuple[Literal["two_branch", "gated_two_branch", "stems", "context"], ...] = (
         "two_branch",
         "gated_two_branch",
     )
     length_percentile: Annotated[float, Field(gt=0.0, le=100.0)] = 95.0
     """Longer recordings keep their last rows; the limit is this percentile of the lengths."""
     features: FeatureSpec = FeatureSpec()
-    wearing: WearingSpec = WearingSpec()
     training: TrainingSpec = TrainingSpec()
     windows: WindowSpec = WindowSpec()
     two_branch: TwoBranchSpec = TwoBranchSpec()
     gated_two_branch: GatedTwoBranchSpec = GatedTwoBranchSpec()
     stems: StemsSpec = StemsSpec()
-    transformer: TransformerSpec = TransformerSpec()
     context: ContextSpec = ContextSpec()
 
     @field_validator("networks")
@@ -67,6 +65,11 @@ class RunSpec(Spec):
         return self.features.branches(dict.fromkeys(used))
 
 
+_RETIRED = ("wearing", "transformer")
+"""Tables of specs that version 0.1 wrote."""
+
+
 def read_run_spec(bundle: Bundle) -> RunSpec:
-    """How a bundle was trained."""
-    return RunSpec.from_toml(bundle.file(SPEC).read_text(encoding="utf-8"))
+    """How a bundle was trained; what later versions no longer know is left out."""
+    values = tomllib.loads(bundle.file(SPEC).read_text(encoding="utf-8"))
+    return RunSpec.parse({key: value for key, value in values.items() if key not in _RETIRED})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -12,10 +11,11 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from bfrb.arrays import Floats
+from bfrb.files import writing_file
 from bfrb.metrics import competition_score
 from bfrb.networks.registry import Output
 from bfrb.networks.specs import NetworkSpec
@@ -175,9 +175,8 @@ class Engine:
             "history": [asdict(epoch) for epoch in progress.history],
             "best": progress.best,
         }
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        with writing_file(path) as unfinished:
+            torch.save(state, unfinished)
 
     def load(self, path: Path) -> Progress:
         """Go on from what `save` wrote."""
@@ -215,7 +214,7 @@ def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=spec.mixed_precision and device.type == "cuda")
 
 
-def predict_examples(network: nn.Module, examples: Examples, batch_size: int = 256) -> npt.NDArray[np.float64]:
+def predict_examples(network: nn.Module, examples: Examples, batch_size: int = 256) -> Floats:
     """(B, K) class probabilities."""
     network.eval()
     parts = []

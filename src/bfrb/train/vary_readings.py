@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.features.rotations import multiply
 from bfrb.study.recordings import Recordings
 from bfrb.train.changed import changed
 from bfrb.train.vary_wearing import rotation_about
-
-Float = npt.NDArray[np.float64]
 
 
 def shake_acc(recordings: Recordings, sd_m_s2: float, rng: np.random.Generator) -> Recordings:
@@ -67,5 +65,5 @@ def _add_noise(recordings: Recordings, name: str, sd: float, rng: np.random.Gene
     if sd == 0 or name not in recordings.sensors:
         return recordings
     values = recordings.sensors[name]
-    noise: Float = rng.normal(0.0, sd, values.shape)
+    noise: Floats = rng.normal(0.0, sd, values.shape)
     return changed(recordings, {name: values + noise})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools
 from bfrb.study.recordings import Recordings
 from bfrb.train.changed import changed
 
@@ -71,7 +71,7 @@ def _lose_all(
     there = [name for name in names if name in recordings.sensors]
     if probability == 0 or not there:
         return recordings
-    lost: npt.NDArray[np.bool_] = np.repeat(rng.random(len(recordings)) < probability, recordings.lengths)
+    lost: Bools = np.repeat(rng.random(len(recordings)) < probability, recordings.lengths)
     sensors = {}
     for name in there:
         values = recordings.sensors[name].copy()

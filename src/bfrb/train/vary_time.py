@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Floats, Ints
 from bfrb.features.motion import linear_acceleration
-from bfrb.study.device import Array, Sensor
+from bfrb.study.device import Sensor
 from bfrb.study.recordings import Recordings
 from bfrb.train.changed import changed
-
-Float = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 MIN_ROWS = 2
 """No recording becomes shorter than this."""
@@ -47,7 +44,7 @@ def stretch_time(recordings: Recordings, spread: float, rng: np.random.Generator
     return changed(recordings, _slow_down(sensors, slowness), offsets, annotations)
 
 
-def _resample(sensor: Sensor, values: Array, rows: tuple[Any, Any, Any], share: Float) -> Array:
+def _resample(sensor: Sensor, values: Array, rows: tuple[Any, Any, Any], share: Floats) -> Array:
     """Readings between rows: interpolated where that means something, else those of the nearest row."""
     first, second, nearest = rows
     if sensor.no_response_code is not None:
@@ -56,13 +53,13 @@ def _resample(sensor: Sensor, values: Array, rows: tuple[Any, Any, Any], share: 
     start, end = values[first].astype(np.float64), values[second].astype(np.float64)
     if sensor.unit_norm:
         end = np.where((start * end).sum(axis=1, keepdims=True) < 0, -end, end)
-    mixed: Float = start + share[:, None] * (end - start)
+    mixed: Floats = start + share[:, None] * (end - start)
     if sensor.unit_norm:
         mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
     return mixed
 
 
-def _slow_down(sensors: dict[str, Array], slowness: Float) -> dict[str, Array]:
+def _slow_down(sensors: dict[str, Array], slowness: Floats) -> dict[str, Array]:
     """Accelerations and angular velocities of a movement that takes `slowness` (N, 1) times as long."""
     if "quaternion" in sensors:
         moving = linear_acceleration(sensors["acc"], sensors["quaternion"])
@@ -93,7 +90,7 @@ def shift(recordings: Recordings, seconds: float, rng: np.random.Generator) -> R
     return _take_rows(recordings, later, recordings.lengths - later)
 
 
-def _take_rows(recordings: Recordings, first: Index, lengths: Index) -> Recordings:
+def _take_rows(recordings: Recordings, first: Ints, lengths: Ints) -> Recordings:
     """So many rows of every recording from its row `first`; rows before its first one are like that."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     place = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, lengths)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.features.rotations import conjugate, multiply, rotate
 from bfrb.study.mirror import mirror
 from bfrb.study.recordings import Recordings
 from bfrb.train.changed import changed
-
-Float = npt.NDArray[np.float64]
 
 
 def tilt_device(recordings: Recordings, degrees: float, rng: np.random.Generator) -> Recordings:
@@ -47,7 +45,7 @@ def turn_heading(recordings: Recordings, degrees: float, rng: np.random.Generato
     return changed(recordings, dict(recordings.sensors) | {"quaternion": turned})
 
 
-def rotation_about(axis: Float, angle: Float) -> Float:
+def rotation_about(axis: Floats, angle: Floats) -> Floats:
     """(R, 4) quaternions of rotations by `angle` (R,) rad about `axis` (R, 3)."""
     unit = axis / np.linalg.norm(axis, axis=1, keepdims=True)
     return np.column_stack([np.cos(angle / 2), np.sin(angle / 2)[:, None] * unit])

@@ -15,7 +15,7 @@ from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
-from bfrb.processes import deaf_to_ctrl_c
+from bfrb.processes import children_without_interrupts
 
 Job = Callable[[], None]
 Tick = Callable[[], None]
@@ -76,7 +76,7 @@ class LocalProcesses:
 
 def _start(name: str, job: Job) -> SpawnProcess:
     process = multiprocessing.get_context("spawn").Process(target=_run_in_child, args=(job,), name=name, daemon=True)
-    with deaf_to_ctrl_c():
+    with children_without_interrupts():
         process.start()
     return process
 

@@ -8,7 +8,6 @@
     labels.npz            what is known of recordings and rows beside the gesture
     sequences/            features of all recordings
     templates/            one traced graph per architecture
-    wearing/              the bundle that tells devices worn upside down, where one is asked for
     members/NAME/         checkpoint, history, weights and held-out answers of one network
 
 Every file is written under another name and renamed, so that a file that is there is whole.
@@ -16,9 +15,8 @@ Every file is written under another name and renamed, so that a file that is the
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,8 +27,8 @@ from filelock import FileLock, Timeout
 
 from bfrb.errors import ConfigError
 from bfrb.features.sequences import Sequences
+from bfrb.files import write_text, writing_file
 from bfrb.networks.registry import Shape
-from bfrb.predict.bundle import WEARING_FOLDER
 from bfrb.read.store import Store, write_store
 from bfrb.read.tables import Table, read_table, write_table
 from bfrb.spec import Spec
@@ -190,7 +188,8 @@ class Workspace:
         run.sequences.save(self._file("sequences"))
         if run.initial is not None:
             run.initial.copy_to(self.initial)
-        write_whole(self._file(_LABELS), run.labels.save)
+        with writing_file(self._file(_LABELS)) as unfinished:
+            run.labels.save(unfinished)
         write_table(run.recordings, self._file("recordings.parquet"))
         run.folds.write(self._file("folds.csv"))
         self.write_text("plan.json", run.plan.model_dump_json(indent=2))
@@ -258,29 +257,16 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    @property
-    def detector(self) -> Path:
-        """Where the bundle lies that tells devices which were worn upside down."""
-        return self._file(WEARING_FOLDER)
-
     def template(self, network: str) -> Path:
         """Where the traced graph of an architecture lies."""
         return self._file("templates") / f"{network}.onnx"
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, whole or not at all."""
-        write_whole(self._file(name), lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(self._file(name), text)
 
     def _file(self, name: str) -> Path:
         return self.folder / name
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Have a file written under another name, then give it its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    write(temporary)
-    temporary.replace(path)
 
 
 def _check_same(old: Plan, new: Plan, folder: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Bools, Ints
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
@@ -85,7 +85,7 @@ class Collection:
     description: str
     device: Device
     simulated: bool
-    lengths: npt.NDArray[np.int64]
+    lengths: Ints
     columns: Mapping[str, list[Any]]
     part_sizes: tuple[int, ...]
     load_part: Callable[[int], Recordings]
@@ -180,7 +180,7 @@ def _missing_of(recordings: Recordings, sensor: Sensor) -> list[str]:
     return [_name_missing(sensor.name, flags) for flags in ever]
 
 
-def _name_missing(name: str, ever: npt.NDArray[np.bool_]) -> str:
+def _name_missing(name: str, ever: Bools) -> str:
     if ever.all():
         return ""
     if not ever.any():

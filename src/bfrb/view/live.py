@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
 from bfrb.stream.events import Answers, Event, EventRule
 from bfrb.stream.feed import Wearer
 from bfrb.stream.samples import check_units, take_samples
 from bfrb.stream.stream import Stream
-from bfrb.study.device import Array, Device
+from bfrb.study.device import Device
 from bfrb.view.pending import explain
 from bfrb.view.strip import Excerpt, Strip
 from bfrb.view.traces import make_panels, reduce_rows

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.study.device import Array
+from bfrb.arrays import Array
 
 MEDIA_TYPE = "application/octet-stream"
 _ALIGNMENT = 8

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.read.tables import make_table
 from bfrb.stream.samples import Samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,19 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Floats32
 from bfrb.errors import DataError
 from bfrb.features.proximity import TOF_STATISTICS, tof_statistics
 from bfrb.features.rotations import make_continuous
-from bfrb.study.device import Array
 from bfrb.study.recordings import UNKNOWN, Recordings
 
 MAX_FRAMES = 512
 MAX_WIDTH = 4096
 MAX_SEGMENTS = 5000
-
-Float = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +39,7 @@ class Panel:
     title: str
     unit: str
     channels: tuple[str, ...]
-    values: Float
+    values: Floats32
 
 
 def make_panels(recording: Recordings) -> tuple[Panel, ...]:
@@ -92,7 +89,7 @@ def check_rows(start: int, stop: int, rows: int) -> tuple[int, int]:
     return first, end
 
 
-def reduce_rows(values: Float, start: int, stop: int, width: int) -> tuple[Float, Float]:
+def reduce_rows(values: Floats32, start: int, stop: int, width: int) -> tuple[Floats32, Floats32]:
     """Traces as a screen of some pixels can show them: smallest and largest reading of every pixel.
 
     Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.metrics import Calibration
 from bfrb.report.style import MARKERS, MUTED, SERIES, WIDTH_IN, label, new_figure, share_axis, styled
 
@@ -36,7 +37,7 @@ def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
     return figure
 
 
-def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], ...]:
+def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[Floats, ...]:
     """Lower and upper 95 % limits of shares that were seen in so many cases.
 
     Examples

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.report.style import HEAT, INK, MUTED, WIDTH_IN, label, new_figure, styled
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def plot_confusion(counts: npt.ArrayLike, classes: Sequence[str], is_target: Seq
     return figure
 
 
-def _draw_cells(axes: Axes, counts: npt.NDArray[np.float64]) -> None:
+def _draw_cells(axes: Axes, counts: Floats) -> None:
     from matplotlib.patches import Rectangle
 
     totals = counts.sum(axis=1)

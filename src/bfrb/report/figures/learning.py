@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.report.style import DASHES, SERIES, WIDTH_IN, label, new_figure, share_axis, styled
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _draw(axes: Axes, curves: Mapping[str, Sequence[float | None]], networks: Ma
     axes.locator_params(axis="x", nbins=8, integer=True)
 
 
-def _numbers(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
+def _numbers(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Array, Floats
 from bfrb.report.style import BAND, DASHES, MUTED, SERIES, new_figure, styled
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Annotation, Recordings
@@ -54,7 +54,7 @@ def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float 
     return figure
 
 
-def traces(sensor: Sensor, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def traces(sensor: Sensor, values: Array) -> Floats:
     """(N, C) what a sensor's panel shows, NaN where nothing was measured.
 
     Parameters
@@ -72,7 +72,7 @@ def traces(sensor: Sensor, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.where(absent.reshape(flat.shape).all(axis=2), np.nan, share)
 
 
-def _draw_sensor(axes: Axes, sensor: Sensor, time_s: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> None:
+def _draw_sensor(axes: Axes, sensor: Sensor, time_s: Floats, values: Floats) -> None:
     title, unit, channels = TITLES.get(sensor.name, (sensor.name, sensor.unit, ""))
     axes.set_ylabel(unit)
     axes.set_title(title, fontsize=8.5, pad=3)
@@ -92,7 +92,7 @@ def _draw_sensor(axes: Axes, sensor: Sensor, time_s: npt.NDArray[np.float64], va
     )  # fmt: skip
 
 
-def _shade_gesture(axes: Axes, time_s: npt.NDArray[np.float64], step_s: float, phases: Annotation | None) -> None:
+def _shade_gesture(axes: Axes, time_s: Floats, step_s: float, phases: Annotation | None) -> None:
     if phases is None or GESTURE_PHASE not in phases.names:
         return
     inside = phases.codes == phases.names.index(GESTURE_PHASE)

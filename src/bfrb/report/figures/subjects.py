@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bfrb.arrays import Floats
 from bfrb.report.style import (
     GRID,
     MARKERS,
@@ -57,7 +57,7 @@ def plot_subjects(per_subject: Mapping[str, Mapping[str, Any]], overall: float |
     return figure
 
 
-def _draw_rows(axes: Axes, names: Sequence[str], scores: npt.NDArray[np.float64], overall: float | None) -> None:
+def _draw_rows(axes: Axes, names: Sequence[str], scores: Floats, overall: float | None) -> None:
     rows = np.arange(len(names))
     axes.hlines(rows, 0, scores, color=GRID, linewidth=3)
     axes.plot(scores, rows, "o", color=SERIES[0], markersize=6, clip_on=False)
@@ -68,7 +68,7 @@ def _draw_rows(axes: Axes, names: Sequence[str], scores: npt.NDArray[np.float64]
     share_axis(axes, "x", "score")
 
 
-def _draw_ranks(axes: Axes, names: Sequence[str], scores: npt.NDArray[np.float64], overall: float | None) -> None:
+def _draw_ranks(axes: Axes, names: Sequence[str], scores: Floats, overall: float | None) -> None:
     ranks = np.arange(1, len(names) + 1)
     axes.plot(ranks, scores, "o", color=SERIES[0], markersize=4.5)
     axes.plot(ranks[:NAMED], scores[:NAMED], "o", color=SERIES[1], markersize=6)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bfrb.processes import deaf_to_ctrl_c
+from bfrb.processes import children_without_interrupts, usable_processors
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -29,7 +29,7 @@ def hear_and_write(path: Path) -> None:
 
 
 def press_and_go_on(heard: list[str]) -> None:
-    with deaf_to_ctrl_c():
+    with children_without_interrupts():
         signal.raise_signal(signal.SIGINT)  # to this thread, whatever others earlier tests have left
         heard.append("started")
     heard.append("not interrupted")
@@ -37,7 +37,7 @@ def press_and_go_on(heard: list[str]) -> None:
 
 def test_a_child_goes_on_when_ctrl_c_is_pressed(tmp_path: Path) -> None:
     process = get_context("spawn").Process(target=hear_and_write, args=(tmp_path / "written",))
-    with deaf_to_ctrl_c():
+    with children_without_interrupts():
         process.start()
     process.join(60)
     assert process.exitcode == 0
@@ -49,3 +49,21 @@ def test_the_parent_hears_ctrl_c_once_the_child_is_started() -> None:
     with pytest.raises(KeyboardInterrupt):
         press_and_go_on(heard)
     assert heard == ["started"]
+
+
+@pytest.mark.parametrize(
+    ("files", "processors"),
+    [
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+        ({"cpu.max": "nonsense"}, None),
+    ],
+)
+def test_the_quota_of_a_container_counts(files: dict[str, str], processors: int | None, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert usable_processors(tmp_path) == (processors or len(os.sched_getaffinity(0)))

@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.study.device import HELIOS, Array
+from bfrb.arrays import Array
+from bfrb.study.device import HELIOS
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS
 from bfrb.study.recordings import Recordings
 

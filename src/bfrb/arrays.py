@@ -1,0 +1,19 @@
+"""Types of arrays, by what they hold; shapes stand in docstrings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+"""Numbers of any type."""
+
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+"""Counts, positions and class numbers."""
+Bools = npt.NDArray[np.bool_]
+Names = npt.NDArray[np.object_]
+"""Plain `str` in an array of objects."""
