@@ -54,11 +54,11 @@ class Member(nn.Module):
         self.network = network
         self.standardisers = nn.ModuleDict(dict(standardisers))
 
-    def forward(self, features: dict[str, Tensor], lengths: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, features: dict[str, Tensor], lengths: Tensor | None) -> tuple[Tensor, ...]:
         """The answers without their names."""
         return tuple(self.answers(features, lengths).values())
 
-    def answers(self, features: dict[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:
+    def answers(self, features: dict[str, Tensor], lengths: Tensor | None) -> dict[str, Tensor]:
         """Answers by name from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths.
 
         (B, K) probabilities; from networks that weigh rows (B, T') attention; from networks with a head for phases
@@ -81,7 +81,7 @@ class _WeightsAsInputs(nn.Module):
         super().__init__()
         self._call = functools.partial(torch.func.functional_call, member)
 
-    def forward(self, weights: dict[str, Tensor], features: dict[str, Tensor], lengths: Tensor) -> Any:
+    def forward(self, weights: dict[str, Tensor], features: dict[str, Tensor], lengths: Tensor | None) -> Any:
         return self._call(weights, (features, lengths))
 
 

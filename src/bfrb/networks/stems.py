@@ -54,7 +54,7 @@ class Stems(nn.Module):
             self.together_head = blocks.DenseHead(2 * len(PHASES) * second, shape.classes, head)
         blocks.initialise(self)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
         steps = next(iter(inputs.values())).shape[1]
         mask = blocks.padding_mask(lengths, steps)
@@ -114,7 +114,7 @@ def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
     return stems
 
 
-def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """(B, C, T) what the stems see side by side, and (B, 1, 1) 1 where any of them sees something."""
     seen = [stem(inputs[branch], mask) for branch, stem in stems.items()]
     values = torch.cat([found for found, _ in seen], dim=1)

@@ -54,27 +54,26 @@ class TwoBranch(nn.Module):
         )
         blocks.initialise(self)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
         return self.classify(self.read_imu(inputs, lengths), self.read_proximity(inputs, lengths), lengths)
 
-    def read_imu(self, inputs: Inputs, lengths: Tensor) -> Tensor:
+    def read_imu(self, inputs: Inputs, lengths: Tensor | None) -> Tensor:
         """(B, C, ceil(ceil(T / 2) / 2)) what the motion branch sees."""
         return _run(self.imu, inputs["imu"], lengths)
 
-    def read_proximity(self, inputs: Inputs, lengths: Tensor) -> Tensor | None:
+    def read_proximity(self, inputs: Inputs, lengths: Tensor | None) -> Tensor | None:
         """The same of the proximity branch, if there is one."""
         return _run(self.proximity, inputs["proximity"], lengths) if self.proximity else None
 
-    def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor) -> Output:
+    def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor | None) -> Output:
         """Recurrences, attention and head on the merged branches."""
         lengths = blocks.pooled_lengths(blocks.pooled_lengths(lengths))
         merged = imu if proximity is None else torch.cat([imu, proximity], dim=1)
         rows = merged.transpose(1, 2)
-        backwards = blocks.reverse_rows(rows, lengths)
         paths = [
-            self.lstm(rows, backwards, lengths),
-            self.gru(rows, backwards, lengths),
+            self.lstm(rows, lengths),
+            self.gru(rows, lengths),
             functional.elu(self.noisy_path(self.noise(rows))),
         ]
         summary = self.dropout(torch.cat(paths, dim=2))
@@ -87,7 +86,7 @@ class TwoBranch(nn.Module):
         return [*blocks.kernels(self.imu, self.proximity, self.lstm, self.gru, self.head)]
 
 
-def _run(layers: nn.ModuleList, rows: Tensor, lengths: Tensor) -> Tensor:
+def _run(layers: nn.ModuleList, rows: Tensor, lengths: Tensor | None) -> Tensor:
     """(B, T, C) rows through blocks that each halve the time."""
     x = rows.transpose(1, 2)
     for layer in layers:
