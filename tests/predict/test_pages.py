@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from bfrb.predict.pages import PAGE_BYTES, find_heap, use_large_pages
 
 from bfrb.predict import pages
-from bfrb.predict.pages import PAGE_BYTES, find_heap, use_large_pages
 
 CODE = "00400000-00500000 r-xp 00000000 08:01 131 /usr/bin/python3"
 

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from bfrb.predict.simplify import simplify
 from onnx import TensorProto, helper, numpy_helper
 
-from bfrb.predict.simplify import simplify
 from graphs import GraphMaker
 
 UNITS = 3

@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from bfrb.predict.unpadded import refer, without_padding, write_unpadded
 from onnx import TensorProto, helper, numpy_helper
 
 from bfrb.predict import unpadded
 from bfrb.predict.member import session_options
-from bfrb.predict.unpadded import refer, without_padding, write_unpadded
 from graphs import GraphMaker
 
 CHANNELS, WIDTH, UNITS = 4, 16, 24

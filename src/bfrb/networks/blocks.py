@@ -1,15 +1,17 @@
 """Building blocks whose answer never depends on padding.
 
 Shapes are (B, C, T) for convolutions and (B, T, C) for recurrences. A `mask` is (B, 1, T), 1 on real rows and 0 on
-padding, and a block that is given zeros on padding returns zeros on padding. Where sequences fill all their rows there
-is no padding to tell from rows: `lengths` and `mask` are None, and a block takes fewer and plainer steps to the same
-answer.
+padding, and a block that is given zeros on padding returns zeros on padding.
+
+Where all sequences are of one length there is no padding: `lengths` and `mask` are None, and the same answer takes
+fewer and plainer steps. Convolutions and what stands between them then take (B, C, 1, T) as well, images one pixel high
+(`as_images`), for which ONNX Runtime and phones have faster kernels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,16 @@ def padding_mask(lengths: Tensor | None, steps: int) -> Tensor | None:
     return (positions[None, :] < lengths[:, None]).to(torch.get_default_dtype())[:, None, :]
 
 
+def as_images(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """(B, C, 1, T) of (B, C, T) without lengths, else the same."""
+    return x.unsqueeze(2) if lengths is None else x
+
+
+def as_rows(x: Tensor) -> Tensor:
+    """(B, C, T) of (B, C, T) or (B, C, 1, T)."""
+    return x.squeeze(2) if x.dim() == 4 else x
+
+
 def both(mask: Tensor | None, other: Tensor) -> Tensor:
     """1 where both a mask and another one, perhaps of channels, are 1."""
     return other if mask is None else mask * other
@@ -31,15 +43,17 @@ def both(mask: Tensor | None, other: Tensor) -> Tensor:
 
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
     """(B, C) mean over the real rows of (B, C, T), which is zero on padding."""
-    return x.mean(dim=2) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
+    return x.flatten(2).mean(dim=2) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
 
 
-def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
+def reverse_rows(x: Tensor, lengths: Tensor | None) -> Tensor:
     """(B, T, C) with the real rows of every sequence in reverse order; padding stays at the end.
 
     A second reversal restores the original. This makes a backward recurrence start at a sequence's last row rather
     than in its padding.
     """
+    if lengths is None:
+        return x.flip(1)
     positions = torch.arange(x.shape[1], device=x.device)[None, :]
     source = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
     return torch.gather(x, 1, source[:, :, None].expand(-1, -1, x.shape[2]))
@@ -72,9 +86,7 @@ class MaskedBatchNorm(nn.Module):
         """Normalise; the result is zero where the mask is, which may be (B, C, T) too."""
         if mask is None:
             statistics = (self.running_mean, self.running_var)
-            return functional.batch_norm(
-                x, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps
-            )
+            return functional.batch_norm(x, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps)
         mean, variance = self._moments(x, mask) if self.training else (self.running_mean, self.running_var)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
@@ -100,8 +112,11 @@ class Convolution(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) to (B, `channels`, T)."""
-        convolved = super().forward(x)
-        return convolved if self.kernel_size[0] % 2 else convolved[:, :, 1:]
+        if x.dim() == 4:
+            convolved = functional.conv2d(x, self.weight[:, :, None], padding=(0, self.kernel_size[0] // 2))
+        else:
+            convolved = super().forward(x)
+        return convolved if self.kernel_size[0] % 2 else convolved[..., 1:]
 
 
 class ConvNormRelu(nn.Module):
@@ -128,7 +143,7 @@ class SqueezeExcitation(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, C, T) with every channel weighted between 0 and 1."""
         gates = torch.sigmoid(self.excite(torch.relu(self.squeeze(masked_mean(x, mask)))))
-        return x * gates[:, :, None]
+        return x * gates.reshape(*gates.shape, *[1] * (x.dim() - 2))
 
 
 class ResidualSqueezeExcitation(nn.Module):
@@ -141,7 +156,7 @@ class ResidualSqueezeExcitation(nn.Module):
         self.gates = SqueezeExcitation(channels)
         self.shortcut: nn.Conv1d | None = None
         if inputs != channels:
-            self.shortcut = nn.Conv1d(inputs, channels, 1, bias=False)
+            self.shortcut = Convolution(inputs, channels, 1)
             self.shortcut_norm = MaskedBatchNorm(channels)
         self.dropout = nn.Dropout(dropout)
 
@@ -168,8 +183,8 @@ class ConvPool(nn.Module):
 
 
 def pool(x: Tensor) -> Tensor:
-    """Maximum over pairs of rows of (B, C, T) >= 0; a last single row is kept, zeros on padding never win."""
-    return functional.max_pool1d(x, 2, ceil_mode=True)
+    """Maximum over pairs of rows of values >= 0; a last single row is kept, zeros on padding never win."""
+    return functional.max_pool2d(x, (1, 2), ceil_mode=True)
 
 
 def pooled_lengths(lengths: Tensor | None) -> Tensor | None:
@@ -193,19 +208,32 @@ class Bidirectional(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, T, 2 * units)."""
-        if lengths is None:
-            return self._run_both(x)
+        if torch.onnx.is_in_onnx_export():
+            return self._in_graph(x, lengths)
         ahead, _ = self.forwards(x)
         back, _ = self.backwards(reverse_rows(x, lengths))
         return torch.cat([ahead, reverse_rows(back, lengths)], dim=2)
 
-    def _run_both(self, x: Tensor) -> Tensor:
-        start = x.new_zeros(2, x.shape[0], self.forwards.hidden_size)
-        weights = [*self.forwards.parameters(), *self.backwards.parameters()]
-        options = (True, 1, 0.0, self.training, True, True)  # biases, layers, dropout, both directions, batch first
-        if isinstance(self.forwards, nn.LSTM):
-            return torch.lstm(x, [start, start], weights, *options)[0]
-        return torch.gru(x, start, weights, *options)[0]
+    def _in_graph(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """The same as one operator of ONNX, whose gates have another order."""
+        kind, order = ("LSTM", (0, 3, 1, 2)) if isinstance(self.forwards, nn.LSTM) else ("GRU", (1, 0, 2))
+        ways = [[_reorder(weights, order) for weights in way.parameters()] for way in (self.forwards, self.backwards)]
+        inner, recurrent, inner_bias, recurrent_bias = (torch.stack(pair) for pair in zip(*ways, strict=True))
+        inputs = [x.transpose(0, 1), inner, recurrent, torch.cat([inner_bias, recurrent_bias], dim=1)]
+        attributes: dict[str, Any] = {"hidden_size": self.forwards.hidden_size, "direction": "bidirectional"}
+        if kind == "GRU":
+            attributes["linear_before_reset"] = 1
+        if lengths is not None:
+            inputs.append(lengths.to(torch.int32))
+        shape = (x.shape[1], 2, x.shape[0], self.forwards.hidden_size)
+        rows = torch.onnx.ops.symbolic(kind, inputs, attributes, dtype=x.dtype, shape=shape)
+        return rows.permute(2, 0, 1, 3).flatten(2)
+
+
+def _reorder(weights: Tensor, order: tuple[int, ...]) -> Tensor:
+    """Weights of a recurrence with its gates in another order."""
+    gates = weights.reshape(len(order), -1, *weights.shape[1:])
+    return gates[list(order)].flatten(0, 1)
 
 
 class GaussianNoise(nn.Module):

@@ -1,4 +1,8 @@
-"""What a network is: padded sequences and lengths in, logits out; padding never changes the answer."""
+"""What a network is: padded sequences and lengths in, logits out; padding never changes the answer.
+
+Without lengths all sequences are of one length. A network then takes no steps that only tell rows from padding; its
+answer is the same. Bundles keep that form too (`bfrb.export.graphs`).
+"""
 
 from __future__ import annotations
 
@@ -55,7 +59,7 @@ class Network(Protocol):
     """A `torch.nn.Module` from padded sequences to an `Output`."""
 
     def __call__(self, inputs: Inputs, lengths: Tensor | None) -> Output:
-        """(B, T, C) per branch and (B,) lengths to (B, K) logits."""
+        """(B, T, C) per branch and (B,) lengths, or None where all are T, to (B, K) logits."""
 
     def decayed(self) -> list[nn.Parameter]:
         """The parameters that weight decay applies to."""
@@ -75,6 +79,6 @@ class Standardise(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor | None) -> Tensor:
         """Standardised values."""
         scaled = (values - self.mean) / self.sd
-        known = torch.where(torch.isnan(scaled), torch.zeros((), dtype=scaled.dtype), scaled)
+        known = scaled.masked_fill(torch.isnan(scaled), 0.0)
         mask = padding_mask(lengths, values.shape[1])
         return known if mask is None else known * mask.transpose(1, 2)

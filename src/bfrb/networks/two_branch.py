@@ -88,8 +88,8 @@ class TwoBranch(nn.Module):
 
 def _run(layers: nn.ModuleList, rows: Tensor, lengths: Tensor | None) -> Tensor:
     """(B, T, C) rows through blocks that each halve the time."""
-    x = rows.transpose(1, 2)
+    x = blocks.as_images(rows.transpose(1, 2), lengths)
     for layer in layers:
-        x = layer(x, blocks.padding_mask(lengths, x.shape[2]))
+        x = layer(x, blocks.padding_mask(lengths, x.shape[-1]))
         lengths = blocks.pooled_lengths(lengths)
-    return x
+    return blocks.as_rows(x)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -180,8 +180,17 @@ def _check_some(count: int) -> None:
         raise DataError("expected tables to write, got none", remedy="check the source: it holds no rows")
 
 
-def read_table(path: Path) -> Table:
+IDS = ("id", "recording", "row_id", "sequence_id", "subject")
+"""Columns that are read as text: 01 and 1 are two people."""
+
+
+def read_table(path: Path, texts: Collection[str] = IDS) -> Table:
     """Read a CSV or Parquet file; in a CSV every column is read as text where it is not plainly numeric.
+
+    Parameters
+    ----------
+    texts
+        Columns that are text even if they look like numbers.
 
     Raises
     ------
@@ -195,7 +204,7 @@ def read_table(path: Path) -> Table:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema_length=None)
+        return pl.read_csv(path, infer_schema_length=None, schema_overrides=dict.fromkeys(texts, pl.String))
     except (pl.exceptions.PolarsError, OSError) as error:
         first_line = str(error).partition("\n")[0]
         raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {first_line}", remedy="repair the file") from None

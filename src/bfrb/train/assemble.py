@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from safetensors.torch import load_file
 
 from bfrb.arrays import Array, Bools, Floats
-from bfrb.export.graphs import build_member, check_parity, fill_template
+from bfrb.export.graphs import Templates, build_member, write_graphs
 from bfrb.features.pipeline import FEATURES, available
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.predict.evaluation import score_scenarios
-from bfrb.predict.routing import who_answers
-from bfrb.predict.unpadded import write_unpadded
+from bfrb.predict.routing import route
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.device import DEVICES
 from bfrb.study.labels import PHASES
@@ -58,20 +56,14 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
 def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> float:
     """Write graph and weights of a member; largest difference between graph and torch."""
     source = workspace.member_folder(member) / WEIGHTS
-    weights = load_file(source)
-    template = onnx.load(workspace.template(member.network))
-    arrays = {name: value.numpy() for name, value in weights.items()}
-    graph = fill_template(template, arrays, phases=was_taught_phases(workspace, member)).SerializeToString()
     trained = build_member(member.network, workspace.shape, workspace.plan.spec.network(member.network))
-    trained.load_state_dict(weights)
+    trained.load_state_dict(load_file(source))
+    templates = Templates.load(workspace.template(member.network))
     index = _answers(workspace, member)["index"][:PARITY_RECORDINGS]
     batch = workspace.sequences.batch(index, workspace.plan.max_length)
-    features = {branch: batch.inputs[branch] for branch in trained.standardisers}
-    difference = check_parity(graph, trained, features, batch.lengths)
     path = folder / "members" / f"{member.name}.onnx"
-    path.write_bytes(graph)
-    write_unpadded(path)
-    (folder / "members" / f"{member.name}.safetensors").write_bytes(source.read_bytes())
+    difference = write_graphs(path, trained, templates, batch, phases=was_taught_phases(workspace, member))
+    path.with_suffix(".safetensors").write_bytes(source.read_bytes())
     return difference
 
 
@@ -117,7 +109,7 @@ def _who_was_asked(workspace: Workspace) -> dict[str, Bools]:
         return defaultdict(lambda: np.ones((len(requirements), workspace.recordings.height), dtype=bool))
     raw = workspace.read_raw()
     bare = raw.without(*raw.device.names_of("proximity"))
-    return {"all": who_answers(raw, requirements), "imu": who_answers(bare, requirements)}
+    return {"all": route(raw, requirements), "imu": route(bare, requirements)}
 
 
 def _required(workspace: Workspace, network: str) -> tuple[str, ...]:

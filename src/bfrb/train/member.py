@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bfrb.arrays import Array, Floats, Floats32, Ints
-from bfrb.export.graphs import OUTPUTS, Member, trace_template
+from bfrb.export.graphs import OUTPUTS, Member, Templates, trace_templates
 from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics
 from bfrb.files import write_text, writing_file
 from bfrb.networks.registry import Standardise, build_network
@@ -127,7 +127,7 @@ class Loader:
 
 
 def write_template(folder: Path, network: str, kept: Path | None = None) -> None:
-    """Trace an architecture; its graph is then among the workspace's templates. One call per process.
+    """Trace an architecture; its graphs are then among the workspace's templates.
 
     Parameters
     ----------
@@ -143,14 +143,12 @@ def write_template(folder: Path, network: str, kept: Path | None = None) -> None
     described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])
     earlier = None if kept is None else kept / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.onnx"
     if earlier is not None and earlier.exists():
-        with writing_file(place) as unfinished:
-            unfinished.write_bytes(earlier.read_bytes())
+        Templates.load(earlier).save(place)
         return
-    graph = trace_template(network, workspace.shape, spec).SerializeToString()
+    templates = trace_templates(network, workspace.shape, spec)
     for path in (place, earlier):
         if path is not None:
-            with writing_file(path) as unfinished:
-                unfinished.write_bytes(graph)
+            templates.save(path)
 
 
 def split(workspace: Workspace, member: MemberPlan) -> tuple[Ints, Ints, Ints]:

@@ -7,7 +7,7 @@
     initial/              weights of the bundle that the networks begin with, if there is one
     labels.npz            what is known of recordings and rows beside the gesture
     sequences/            features of all recordings
-    templates/            one traced graph per architecture
+    templates/            the traced graphs of every architecture
     members/NAME/         checkpoint, history, weights and held-out answers of one network
 
 Every file is written under another name and renamed, so that a file that is there is whole.
