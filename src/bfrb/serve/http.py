@@ -15,7 +15,6 @@ from typing import Any
 
 from bfrb.errors import ConfigError
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.gateway_files import still_recording
 from bfrb.study.device import HELIOS
 
 try:
@@ -68,7 +67,6 @@ class Server:
                 remedy="use `bfrb predict` for other devices",
             )
         limits = limits or Limits()
-        predictor.predict_one(*still_recording())
         self._socket = _bind(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
