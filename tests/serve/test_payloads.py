@@ -117,6 +117,8 @@ def test_pandas_frames_and_series_come_as_pandas_reads_them() -> None:
             "real": [0.5, None],
             "truth": [True, False],
             "day": pd.to_datetime(["2025-05-29", None]),
+            "kind": pd.Categorical(["x", "y"]),
+            "maybe": pd.array([1, None], "Int64"),
         }
     )
     data = frame.to_parquet(None, compression="lz4", index=False)

@@ -44,6 +44,16 @@ def read_parquet(data: bytes) -> Frame:
         return pl.read_parquet(data)
 
 
+def read_pandas(data: bytes) -> Any:
+    """A frame of pandas from Parquet, or of polars where pandas or pyarrow is missing. Errors as `read_frame`."""
+    if find_spec("pandas") is None or find_spec("pyarrow") is None:
+        return read_parquet(data)
+    import pandas as pd
+
+    with refusing("Parquet"):
+        return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
+
+
 @contextmanager
 def refusing(what: str) -> Iterator[None]:
     """Turn everything polars raises on damaged bytes into a `DataError`."""
@@ -89,19 +99,3 @@ def _from_column(name: str, column: Any) -> Series:
     missing = column.isna().to_numpy()
     texts = [None if absent else str(value) for value, absent in zip(values.tolist(), missing.tolist(), strict=True)]
     return pl.Series(name, texts, dtype=pl.String)
-
-
-def as_pandas(value: Frame | Series) -> Any:
-    """A frame or a series of pandas, if that is installed; the same as before if not."""
-    if find_spec("pandas") is None:
-        return value
-    import pandas as pd
-
-    if isinstance(value, pl.Series):
-        return pd.Series(_pandas_values(value), name=value.name)
-    return pd.DataFrame({column.name: _pandas_values(column) for column in value.iter_columns()})
-
-
-def _pandas_values(column: Series) -> Any:
-    is_plain = column.dtype.is_numeric() and not column.dtype.is_decimal()
-    return column.to_numpy() if is_plain or column.dtype == pl.Boolean else column.to_list()

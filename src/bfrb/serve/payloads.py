@@ -20,7 +20,7 @@ class ProtocolError(BfrbError):
 
 
 def decode(payload: Payload) -> Any:
-    """The value of a payload; pandas objects come as polars ones where pandas is not installed.
+    """The value of a payload; pandas objects come as polars ones where pandas or pyarrow is not installed.
 
     Raises
     ------
@@ -38,11 +38,11 @@ def decode(payload: Payload) -> Any:
     return _DECODERS[kind](getattr(payload, kind))
 
 
-def _read_column(data: bytes) -> frames.Series:
-    frame = frames.read_parquet(data)
-    if frame.width != 1:
-        raise ProtocolError(f"expected a series, a table of one column, got {frame.width}", remedy="send one column")
-    return frame.to_series()
+def _only_column(frame: Any) -> Any:
+    """The series in a frame of polars or pandas that has one column."""
+    if frame.shape[1] != 1:
+        raise ProtocolError(f"expected a series, a table of one column, got {frame.shape[1]}", remedy="send one column")
+    return frame[frame.columns[0]]
 
 
 def _read_array(data: bytes) -> Array:
@@ -63,10 +63,10 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "list_value": lambda value: [decode(part) for part in value.payloads],
     "tuple_value": lambda value: tuple(decode(part) for part in value.payloads),
     "dict_value": lambda value: {key: decode(part) for key, part in value.payload_map.items()},
-    "pandas_dataframe_value": lambda data: frames.as_pandas(frames.read_parquet(data)),
+    "pandas_dataframe_value": frames.read_pandas,
     "polars_dataframe_value": frames.read_frame,
-    "pandas_series_value": lambda data: frames.as_pandas(_read_column(data)),
-    "polars_series_value": _read_column,
+    "pandas_series_value": lambda data: _only_column(frames.read_pandas(data)),
+    "polars_series_value": lambda data: _only_column(frames.read_parquet(data)),
     "numpy_array_value": _read_array,
     "numpy_scalar_value": lambda data: _read_array(data)[()],
     "bytes_io_value": io.BytesIO,
