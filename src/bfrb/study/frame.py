@@ -4,13 +4,13 @@ The frame is anatomical, that of a right wrist: **x** to the thumb, **y** along 
 the palm side. Accelerometers read their reaction to gravity, +9.8 m/s^2 on the axis that points up at rest; angular
 velocity turns by the right-hand rule; a quaternion `(w, x, y, z)` turns vectors of the wrist frame into a world, z up.
 
-A left wrist is the mirror image of a right one: its thumb, hand and palm make a left-handed frame. What was measured on
-it is brought to what the mirrored wearer's right wrist would have given: vectors keep their components along thumb, hand
-and palm, turns change their sense, and the heading is mirrored with them.
+A left wrist is the mirror image of a right one: its thumb, hand and palm make a left-handed frame. What was
+measured on it is brought to what the right wrist of the mirrored wearer would have given: vectors keep their components
+along thumb, hand and palm, turns change their sense, and the heading is mirrored with them.
 
-Directions are said in words: of the arm (`thumb`, `little`, `hand`, `elbow`, `palm`, `back`), or of a watch (`3h`, `6h`,
-`9h`, `12h`, `out`, `in`), which is worn so that it can be read: its 3 o'clock points to the hand on a left wrist and to
-the elbow on a right one, and 12 o'clock to the little finger on both.
+Directions are said in words: of the arm (`thumb`, `little`, `hand`, `elbow`, `palm`, `back`), or of a watch (`3h`,
+`6h`, `9h`, `12h`, `out`, `in`), which is worn so that it can be read: its 3 o'clock points to the hand on a left wrist,
+to the elbow on a right one, and 12 o'clock to the little finger on both.
 """
 
 from __future__ import annotations
