@@ -133,9 +133,10 @@ def orientations_to_wrist(quaternion: Floats, matrix: Array) -> Floats:
     """
     mirrors = np.linalg.det(matrix) < 0
     proper = _MIRROR @ matrix if mirrors else matrix
-    turned = _times(quaternion, _conjugate(_quaternion_of(proper)))
     # A mirror across x = 0 on both sides keeps w and x and turns the others round.
-    return turned * np.array([1.0, 1.0, -1.0, -1.0]) if mirrors else turned
+    sense = np.array([1.0, 1.0, -1.0, -1.0] if mirrors else [1.0, 1.0, 1.0, 1.0])
+    turned: Floats = _times(quaternion, _conjugate(_quaternion_of(proper))) * sense
+    return turned
 
 
 def _permutation(matrix: Array) -> tuple[Array, Array]:
