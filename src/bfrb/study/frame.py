@@ -160,12 +160,12 @@ def _quaternion_of(rotation: Array) -> Floats:
         axis=-2,
     )
     fits = np.abs(matrices - rotation).max(axis=(1, 2)) < 1e-6
-    found: Floats = units[fits][-1]
-    return found
+    return np.asarray(units[fits][-1], dtype=np.float64)
 
 
 def _conjugate(quaternion: Floats) -> Floats:
-    return quaternion * np.array([1.0, -1.0, -1.0, -1.0])
+    inverse: Floats = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
+    return inverse
 
 
 def _times(first: Floats, second: Floats) -> Floats:
