@@ -45,7 +45,9 @@ def find_files(folder: Path, description: Description, patterns: Sequence[str] =
         If there is none, or a path does not fit the pattern of paths.
     """
     if folder.is_file():
-        return [DescribedFile(folder, _words_of(folder.name, description))]
+        name = Path(folder.absolute().parent.name, folder.name).as_posix()
+        words = _words_of(name, description)
+        return [DescribedFile(folder, words | {"path": words["file"]})]
     patterns = patterns or description.file.match
     found = []
     for path in sorted(folder.rglob("*")):

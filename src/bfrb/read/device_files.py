@@ -1,4 +1,4 @@
-"""Files in formats of their own: Empatica's E4 and EmbracePlus, Garmin's FIT; and which format a file is, by content."""
+"""Formats of their own: Empatica's E4 and EmbracePlus, Garmin's FIT; and which format a file is, by its content."""
 
 from __future__ import annotations
 
