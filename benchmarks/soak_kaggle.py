@@ -41,7 +41,7 @@ GOOD_REQUESTS = 40
 WARM_UP_ROUNDS = 5
 """How often every request is made before memory is watched."""
 
-GROWTH_BAR_KB = 2.0
+GROWTH_BAR_KB = 5.0
 """Most growth for each call: a leak of one request's frames would be some hundred."""
 
 SAMPLE_EVERY = 20

@@ -56,7 +56,7 @@ def read_pandas(data: bytes) -> Any:
 
 @contextmanager
 def refusing(what: str) -> Iterator[None]:
-    """Turn everything polars raises on damaged bytes into a `DataError`."""
+    """Turn what readers raise on damaged bytes into a `DataError`."""
     try:
         yield
     # A panic is how the native reader gives up on bytes that contradict themselves.
