@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ OPTIONAL = (ID, SUBJECT, COUNTER, *TIMES)
 
 _RATE_TOLERANCE = 0.1
 
-Columns = dict[str, Sequence[Any]]
+Columns = Mapping[str, Sequence[Any]]
 """Values by name, as many of each."""
 
 
