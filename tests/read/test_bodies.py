@@ -15,28 +15,25 @@ from bfrb.read import bodies
 from bfrb.read.bodies import columns_of, read_csv, recordings_from_columns, unused_columns
 from bfrb.read.cmi_write import rows_of
 from bfrb.study.device import GALAXY_WATCH, HELIOS
-from bfrb.study.recordings import Recordings
 from made_up import random_recordings
 
 STILL: dict[str, Any] = {"acc_x": [0.0, 0.0], "acc_y": [0.0, 0.0], "acc_z": [9.8, 9.8]}
 
 
-def same(found: Recordings, expected: Recordings) -> None:
-    assert found.ids == expected.ids
-    assert found.lengths.tolist() == expected.lengths.tolist()
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda rows: read_csv(b"\xef\xbb\xbf" + rows.write_csv(line_terminator="\r\n").encode()),
+        lambda rows: columns_of(rows.to_dicts()),
+        lambda rows: columns_of(rows.to_dict(as_series=False)),
+    ],
+)
+def test_what_was_written_is_read_as_it_was(read: Any) -> None:
+    expected = random_recordings(HELIOS, [20, 30], np.random.default_rng(0))
+    found = recordings_from_columns(read(rows_of(expected)), HELIOS)
+    assert (found.ids, found.lengths.tolist()) == (expected.ids, [20, 30])
     for name, values in expected.sensors.items():
         np.testing.assert_array_equal(found.sensors[name], values)
-
-
-def test_what_was_written_as_csv_or_json_is_read_as_it_was() -> None:
-    recordings = random_recordings(HELIOS, [20, 30], np.random.default_rng(0))
-    rows = rows_of(recordings)
-    for columns in (
-        read_csv(rows.write_csv().encode()),
-        columns_of(rows.to_dicts()),
-        columns_of(rows.to_dict(as_series=False)),
-    ):
-        same(recordings_from_columns(columns, HELIOS), recordings)
 
 
 def test_the_columns_are_those_of_the_device() -> None:
@@ -47,15 +44,10 @@ def test_the_columns_are_those_of_the_device() -> None:
     assert unused_columns(STILL | gyr, HELIOS) == list(gyr)
 
 
-def test_a_byte_order_mark_and_blanks_are_no_part_of_a_name() -> None:
-    assert list(read_csv(b"\xef\xbb\xbfacc_x, acc_y\r\n1,2\r\n")) == ["acc_x", "acc_y"]
-
-
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"acc_x": [1e9, 0]}, "between"),
-        ({"acc_x": [float("inf"), 0]}, "between"),
         ({"acc_x": ["fast", 0]}, "numbers in the column acc_x"),
         ({"acc_x": [[1], 0]}, "numbers in the column acc_x"),
         ({"acc_x": [True, 0]}, "numbers in the column acc_x"),
@@ -76,32 +68,17 @@ def test_what_no_device_can_have_measured_is_refused(change: dict[str, Any], rea
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"",
-        b"a,a\n1,2\n",
-        b"a,b\n1\n",
-        b"a,b,c\n1,2\r,3\n",
-        b"a, a\n1,2\n",
-        b'a,"b\n',
-        b"a\n\xff\n",
-        b"a\n" + b"1" * 200_000 + b"\n",
-    ],
+    [b"", b"a,a\n1,2\n", b"a, a\n1,2\n", b"a,b\n1\n", b"a,b,c\n1,2\r,3\n", b'a,"b\n', b"a\n\xff", b"1" * 200_000],
 )
 def test_damaged_csv_is_refused(body: bytes) -> None:
     with pytest.raises(DataError):
-        read_csv(body)
+        recordings_from_columns(read_csv(body), HELIOS)
 
 
-def test_rows_of_several_recordings_are_told_apart_and_stay_together() -> None:
+def test_recordings_are_told_apart_and_their_rows_stay_together() -> None:
     four = {name: values * 2 for name, values in STILL.items()}
-    found = recordings_from_columns(four | {"sequence_id": ["a", "b", "b", "b"]}, HELIOS)
-    assert dict(zip(found.ids, found.lengths.tolist(), strict=True)) == {"a": 1, "b": 3}
-    counted = four | {
-        "sequence_id": ["a", "a", "b", "b"],
-        "sequence_counter": [0, 1, 0, 1],
-        "time_ms": [0, 100, 50, 150],
-    }
-    assert len(recordings_from_columns(counted, HELIOS)) == 2
+    order = {"sequence_counter": [0, 1, 0, 1], "time_ms": [0, 100, 50, 150]}
+    assert recordings_from_columns(four | order | {"sequence_id": ["a", "a", 1, 1]}, HELIOS).ids == ["a", "1"]
     with pytest.raises(DataError, match="unique"):
         recordings_from_columns(four | {"sequence_id": ["a", "b", "a", "b"]}, HELIOS)
 
@@ -119,19 +96,11 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
     max_leaves=6,
 )
-NAMES = [*STILL, "subject", "sequence_id", "sequence_counter", "time_s", "x"]
 
 
 @example({"acc_x": [False, 3.4028235677973366e38]})  # a little more than 32 bits hold
 @settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.sampled_from(NAMES), VALUES))
+@given(st.dictionaries(st.sampled_from([*STILL, "subject", "sequence_id", "sequence_counter", "time_s", "x"]), VALUES))
 def test_any_json_gives_recordings_or_a_reason(change: dict[str, Any]) -> None:
     with suppress(DataError):
         assert recordings_from_columns(columns_of({**STILL, **change}), HELIOS).n_rows == 2
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=300))
-def test_random_bytes_are_refused(body: bytes) -> None:
-    with pytest.raises(DataError):
-        recordings_from_columns(read_csv(body), HELIOS)

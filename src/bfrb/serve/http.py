@@ -51,11 +51,16 @@ def serve_http(predictor: Predictor, host: str = LOOPBACK, port: int = PORT, lim
     """
     bound = listen(host, port)
     name, number = bound.getsockname()[:2]
-    log.info("listening on http://%s:%d", f"[{name}]" if ":" in name else name, number)
-    # Uvicorn ends on these signals, and then raises them again for whoever waited for them before: for nobody.
-    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT)}
+    server = make_server(predictor, limits or Limits())
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Uvicorn ends on these signals while it runs, and then raises them again for whoever waited for them before.
+    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        make_server(predictor, limits or Limits()).run(sockets=[bound])
+        log.info("listening on http://%s:%d", f"[{name}]" if ":" in name else name, number)
+        server.run(sockets=[bound])
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -24,8 +24,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bfrb import __version__
 from bfrb.errors import DataError
 from bfrb.predict.decision import target_probability
+from bfrb.predict.predictions import Predictions
 from bfrb.predict.predictor import Predictor
 from bfrb.read.bodies import OPTIONAL, Columns, columns_of, read_csv, recordings_from_columns, unused_columns
+from bfrb.read.quality import find_suspicions
 from bfrb.study.device import Device
 
 log = logging.getLogger(__name__)
@@ -192,22 +194,31 @@ class _Service:
 
     def _answer(self, columns: Columns, handedness: int | None) -> Answer:
         device, simulated = self._predictor.device, self._predictor.simulated
-        found = self._predictor.predict(recordings_from_columns(columns, device, handedness))
-        targets = target_probability(found.probabilities, found.label_set).tolist()
-        rows = zip(found.ids, found.gestures, found.confidence.tolist(), targets, found.probabilities, strict=True)
+        recordings = recordings_from_columns(columns, device, handedness)
+        found = self._predictor.predict(recordings)
         for label in found.gestures:
             self._labels.labels(label).inc()
         unused = unused_columns(columns, device)
         notes = [SIMULATED] if simulated else []
         notes += [f"Columns that were not used: {', '.join(unused)[:200]}"] if unused else []
-        return Answer(
-            predictions=[_prediction(*row, found.label_set.classes) for row in rows], simulated=simulated, notes=notes
+        notes += [f"{suspicion.problem}: {suspicion.remedy}" for suspicion in find_suspicions(recordings)]
+        return Answer(predictions=_list(found), simulated=simulated, notes=notes)
+
+
+def _list(found: Predictions) -> list[Prediction]:
+    targets = target_probability(found.probabilities, found.label_set)
+    return [
+        Prediction(
+            id=name,
+            label=label,
+            confidence=float(probabilities.max()),
+            target_probability=float(target),
+            probabilities=dict(zip(found.label_set.classes, probabilities.tolist(), strict=True)),
         )
-
-
-def _prediction(id_: str, label: str, confidence: float, target: float, probabilities: Any, names: Any) -> Prediction:
-    by_name = dict(zip(names, probabilities.tolist(), strict=True))
-    return Prediction(id=id_, label=label, confidence=confidence, target_probability=target, probabilities=by_name)
+        for name, label, target, probabilities in zip(
+            found.ids, found.gestures, targets, found.probabilities, strict=True
+        )
+    ]
 
 
 def _contents(device: Device) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from typing import IO, Any
 from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.serve.listeners import READ_BYTES, SERVERS
 from bfrb.serve.sockets import listen
+from bfrb.stream.layouts import OwnLayout
 from bfrb.stream.lines import Line, LineReader, LineSplitter, Message
 from bfrb.study.device import Device
 
@@ -224,7 +225,7 @@ def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterato
     DataError
         If it is gone.
     """
-    source, reader = Source(address, stdin), LineReader(device)
+    source, reader = Source(address, stdin), LineReader(OwnLayout(device))
     try:
         for lines in source:
             for line in lines:

@@ -2,8 +2,7 @@
 
 Every line is judged by itself. One that begins with `{` or `[` is JSON: a sample, a list of them, or a phone's batch.
 One with names of the device's columns is a header, any other a row of CSV under the last header of its connection.
-Columns and keys are a time (`time_s`, `time_ms`, `time_us` or `time_ns`), `wearer`, and the device's sensors or their
-raw columns; others are passed over, which is said.
+Columns that are not known are passed over, which is said.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from bfrb.errors import DataError
-from bfrb.read.stretches import TIMES
-from bfrb.stream.phones import PAYLOAD, samples_of
+from bfrb.stream.layouts import Layout
 from bfrb.stream.samples import TIME
-from bfrb.study.device import Device
 
 log = logging.getLogger(__name__)
 
 WEARER = "wearer"
+PAYLOAD = "payload"
+"""The key by which a batch is known."""
 
 LONGEST_LINE = 1 << 19
 """Bytes; longer lines are dropped."""
 
 _LONGEST_NAME = 100
+_LONGEST_SET = 4
+"""Columns of a sensor that make no sense apart."""
 _MOST_HEADERS = 2000
 _MOST_NOTES = 8
 
@@ -88,16 +87,14 @@ class LineReader:
 
     Parameters
     ----------
-    device
-        The device whose sensors are named.
+    layout
+        What stands in them under which name.
     """
 
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._places = {
-            name: (sensor.name, place) for sensor in device.sensors for place, name in enumerate(sensor.columns)
-        }
-        self._known = {*self._places, *device.sensor_names, *TIMES, WEARER}
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._readings = set().union(*layout.readings)
+        self._known = {*self._readings, *layout.others, WEARER}
         self._headers: dict[str, list[str]] = {}
         self._unused: set[str] = set()
 
@@ -108,7 +105,7 @@ class LineReader:
             yield line.connection, None
             return
         try:
-            samples = self._samples(line.connection, _text(line.text))
+            samples = self._parse(line.connection, _text(line.text))
         except DataError as error:
             yield line.connection, error
             return
@@ -118,41 +115,57 @@ class LineReader:
             except DataError as error:
                 yield line.connection, error
 
-    def _samples(self, connection: str, text: str) -> list[Any]:
-        if not text:
-            return []
-        return self._from_json(text) if text[0] in "{[" else self._from_csv(connection, text)
-
-    def _from_json(self, text: str) -> list[Any]:
+    def _parse(self, connection: str, text: str) -> list[Any]:
+        if text[:1] not in ("{", "["):
+            return self._from_csv(connection, text) if text else []
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):
             raise _unreadable("JSON", text) from None
-        if isinstance(found, list):
-            return found
-        return samples_of(found, self._device) if PAYLOAD in found else [found]
+        if isinstance(found, dict):
+            return self._from_batch(found) if PAYLOAD in found else [found]
+        return list(found)
+
+    def _from_batch(self, batch: Mapping[str, Any]) -> list[Any]:
+        """Samples as Sensor Logger pushes them: `{"deviceId": ..., "payload": [{"name", "time", "values"}, ...]}`.
+
+        Values go by their names, and by that of their sensor as well: `x` is also `gyroscope_x`.
+        """
+        found = []
+        try:
+            for entry in batch[PAYLOAD]:
+                name, values = entry["name"].replace(" ", "").lower(), entry.get("values", entry)
+                named = {**values, **{f"{name}_{key}": value for key, value in values.items()}, "time": entry["time"]}
+                if not self._readings.isdisjoint(named):
+                    known = {key: named[key] for key in self._known & named.keys()}
+                    found.append((int(entry["time"]), known | {WEARER: batch.get("deviceId")}))
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+            found = []
+        if not found:
+            raise _unreadable(f"a batch with {min(self._readings)}", str(batch[PAYLOAD]))
+        return [sample for _, sample in sorted(found, key=lambda each: each[0])]
 
     def _from_csv(self, connection: str, text: str) -> list[Any]:
         try:
             fields = [field.strip() for field in next(csv.reader([text]), [])]
         except csv.Error:
             raise _unreadable("one row of CSV", text) from None
-        if not self._places.keys().isdisjoint(fields):
+        if not self._readings.isdisjoint(fields):
             self._keep_header(connection, fields)
             return []
         header = self._headers.get(connection)
         if header is None:
-            raise _unreadable(f"JSON, or a header with columns such as {next(iter(self._places))}", text)
+            raise _unreadable(f"JSON, or a header with columns such as {min(self._readings)}", text)
         if len(fields) != len(header):
             raise _unreadable(f"{len(header)} fields as in the header", text)
         return [{name: field or None for name, field in zip(header, fields, strict=True)}]
 
     def _keep_header(self, connection: str, names: list[str]) -> None:
         """Remember a header, but not half of one: its rows would be taken for others."""
-        for sensor in self._device.sensors:
-            lacking = set(sensor.columns) - set(names)
-            if sensor.pieces == 1 and 0 < len(lacking) < len(sensor.columns):
-                raise _unreadable(f"a header with all columns of {sensor.name} or none", ", ".join(names))
+        for columns in self._layout.readings:
+            lacking = columns.difference(names)
+            if len(columns) <= _LONGEST_SET and 0 < len(lacking) < len(columns):
+                raise _unreadable(f"a header with all of {', '.join(sorted(columns))}", ", ".join(names))
         if len(set(names)) < len(names):
             raise _unreadable("a header with every name once", ", ".join(names))
         if len(self._headers) >= _MOST_HEADERS:
@@ -161,31 +174,18 @@ class LineReader:
 
     def _message(self, connection: str, values: Any) -> Message:
         if not isinstance(values, dict):
-            raise _unreadable("JSON objects", str(values))
+            raise _unreadable("a JSON object", str(values))
         self._note_unused(values)
-        taken = self._gather_columns(values)
-        taken |= {name: values[name] for name in self._device.sensor_names if name in values}
-        if not taken:
-            raise _unreadable(f"readings such as {self._device.sensor_names[0]}", ", ".join(map(str, values)))
-        for name, unit_s in TIMES.items():
-            if name in values:
-                taken[TIME] = _scaled(values[name], unit_s)
+        samples = self._layout.samples(values)
+        if not samples.keys() - {TIME}:
+            raise _unreadable(f"readings such as {min(self._readings)}", ", ".join(values))
         wearer = connection if values.get(WEARER) is None else str(values[WEARER])
         if not 0 < len(wearer) <= _LONGEST_NAME:
             raise _unreadable(f"a wearer's name of at most {_LONGEST_NAME} letters", wearer)
-        return wearer, taken
-
-    def _gather_columns(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Readings that come column by column, as in raw files."""
-        taken: dict[str, Any] = {}
-        for name in self._places.keys() & values.keys():
-            sensor, place = self._places[name]
-            readings = taken.setdefault(sensor, [None] * len(self._device.sensor(sensor).columns))
-            readings[place] = _number(values[name])
-        return taken
+        return wearer, samples
 
     def _note_unused(self, values: Mapping[str, Any]) -> None:
-        unused = ", ".join(str(name) for name in values if name not in self._known)[:200]
+        unused = ", ".join(name for name in values if name not in self._known)[:200]
         if unused and unused not in self._unused and len(self._unused) < _MOST_NOTES:
             self._unused.add(unused)
             log.warning("note: columns that are not used: %r", unused)
@@ -198,22 +198,6 @@ def _text(line: bytes) -> str:
         return line.decode("utf-8").strip().removeprefix("\ufeff").strip()
     except UnicodeDecodeError:
         raise _unreadable("text in UTF-8", line) from None
-
-
-def _number(field: Any) -> Any:
-    """A number; a text as it is where that is none, so that it is refused later."""
-    try:
-        return float(field) if isinstance(field, str) else field
-    except ValueError:
-        return field
-
-
-def _scaled(time: Any, unit_s: float) -> Any:
-    """Times in seconds; NaN, a time that is counted as garbage, for what is no time."""
-    try:
-        return np.asarray(time, dtype=np.float64) * unit_s
-    except (TypeError, ValueError, OverflowError):
-        return np.nan
 
 
 def _unreadable(expected: str, found: str | bytes) -> DataError:

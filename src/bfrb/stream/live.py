@@ -9,6 +9,7 @@ from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.stream.events import Event
+from bfrb.stream.layouts import Layout, OwnLayout
 from bfrb.stream.lines import Line, LineReader
 from bfrb.stream.samples import TIME, Sent
 from bfrb.stream.stream import StreamHub
@@ -32,14 +33,18 @@ class Live:
         Whether samples get the time of their arrival.
     idle_s
         The stream of a wearer of whom nothing has come for so long ends.
+    layout
+        What stands in the lines under which name; by default as the bundle's device has it.
     """
 
-    def __init__(self, hub: StreamHub, *, stamp: bool = False, idle_s: float = 60.0) -> None:
+    def __init__(
+        self, hub: StreamHub, *, stamp: bool = False, idle_s: float = 60.0, layout: Layout | None = None
+    ) -> None:
         self.hub = hub
         self.refused = 0
         self._stamp = stamp
         self._idle_s = idle_s
-        self._reader = LineReader(hub.predictor.device)
+        self._reader = LineReader(layout or OwnLayout(hub.predictor.device))
         self._came_s: dict[str, float] = {}
         self._announced: dict[str, float] = {}
 
