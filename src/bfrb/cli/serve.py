@@ -54,10 +54,10 @@ def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None
 
 
 def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:
-    from importlib import import_module
+    from bfrb.serve.http import PORT, serve_http
+    from bfrb.serve.sockets import LOOPBACK
 
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    import_module("bfrb.serve.http").serve_http(bundle, **given)
+    serve_http(_load(bundle), host or LOOPBACK, PORT if port is None else port)
 
 
 def _load(bundle: Path) -> Predictor:

@@ -31,7 +31,7 @@ def view(
     live: Annotated[
         str | None,
         typer.Option(
-            help="Show a stream as it comes: -, tcp://HOST:PORT, ws://HOST:PORT, serial:DEVICE, or recordings."
+            help="Show a stream as it comes: -, tcp://, ws:// or http://HOST:PORT, serial:DEVICE, or recordings."
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
@@ -69,11 +69,10 @@ def _open_live(what: str, bundle: Path | None, dataset: str) -> tuple[str, Liste
     if bundle is None:
         raise ConfigError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
     if not Path(what).exists():
-        from bfrb.serve.follow import follow
-        from bfrb.serve.live_sources import Place
+        from bfrb.serve.sources import Address, read_messages
 
-        place = Place.parse(what)
-        return what, lambda device: follow(place, device, sys.stdin.buffer)
+        address = Address.parse(what)
+        return what, lambda device: read_messages(address, device, sys.stdin.buffer)
     from bfrb.read.sources import open_source
     from bfrb.view.replay import replay
 
