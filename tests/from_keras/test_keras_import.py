@@ -277,85 +277,73 @@ def test_a_layer_of_ones_own_that_is_called_like_another_is_refused(folder: Path
         assert f"the layer {odd!r}" in refused(only(folder, model, suffix))
 
 
-def named_like(layers: dict[str, Any], start: str) -> dict[str, Any]:
-    return next(layer for name, layer in layers.items() if name.startswith(start))
-
-
-def change_model(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the layers of a model in a `.h5` file, by name."""
+def change_layer(path: Path, kind: str, number: int, changes: dict[str, Any]) -> None:
+    """Change what a `.h5` file says of one of the layers of a class."""
     with h5py.File(path, "r+") as file:
         model = json.loads(file.attrs["model_config"])
-        change({layer["name"]: layer for layer in model["config"]["layers"]})
+        merge([layer for layer in model["config"]["layers"] if layer["class_name"] == kind][number], changes)
         file.attrs["model_config"] = json.dumps(model)
 
 
-@pytest.mark.parametrize(
-    ("start", "settings", "complaint"),
-    [
-        ("max_pooling1d", {"padding": "same"}, "has padding='same'; expected 'valid'"),
-        ("max_pooling1d", {"pool_size": [3]}, "has pool_size=[3]; expected [2]"),
-        ("activation", {"activation": "gelu"}, "has activation='gelu'; expected 'relu'"),
-        ("batch_normalization", {"axis": 1}, "has axis=1; expected -1"),
-        ("batch_normalization", {"epsilon": 0.01}, "has epsilon=0.01; expected 0.001"),
-        ("bidirectional", {"merge_mode": "sum"}, "has merge_mode='sum'; expected 'concat'"),
-        ("conv1d", {"strides": [2]}, "has strides=[2]; expected [1]"),
-        ("conv1d", {"dilation_rate": [2]}, "has dilation_rate=[2]; expected [1]"),
-        ("conv1d", {"filters": 7}, "has weights of the shapes"),
-        ("conv1d", {"dtype": "mixed_float16"}, "has dtype='mixed_float16'; expected 'float32'"),
-        ("conv1d", {"new_in_keras_9": "spiral"}, "has new_in_keras_9='spiral'; expected it to be off"),
-        ("dense", {"activation": "relu6"}, "has activation='relu6'; expected"),
-        ("reshape", {"target_shape": [2, 4]}, "has target_shape=[2, 4]; expected [1, 8]"),
-        ("global_average", {"keepdims": True}, "has keepdims=True; expected it to be off"),
-        ("input_layer", {"batch_shape": [None, 50, 45]}, "has batch_shape=[None, 50, 45]; expected [None, 40, 45]"),
-        ("lambda", {"arguments": {"scale": 3}}, "has arguments={'scale': 3}; expected it to be off"),
-        ("main_output", {"activation": "sigmoid"}, "has activation='sigmoid'; expected 'softmax'"),
-    ],
-)
-def test_a_setting_that_would_change_the_answer_is_refused(
-    folder: Path, start: str, settings: dict[str, Any], complaint: str
+def merge(described: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(described.get(key), dict):
+            merge(described[key], value)
+        else:
+            described[key] = value
+
+
+CHANGES: list[tuple[str, int, dict[str, Any], str]] = [
+    ("Dropout", 0, {"class_name": "SpatialDropout1D"}, "is SpatialDropout1D("),
+    ("Dropout", 0, {"class_name": "Custom>Dropout"}, "is Custom>Dropout("),
+    ("InputLayer", 0, {"class_name": "Masking"}, "is Masking("),
+    ("Dense", 0, {"inbound_nodes": [{}, {}]}, "is used 2 times"),
+    ("Concatenate", 0, {"inbound_nodes": []}, "; expected Concatenate("),
+    (
+        "InputLayer",
+        0,
+        {"config": {"batch_shape": [None, 50, 45]}},
+        "batch_shape=[None, 50, 45]; expected [None, 40, 45]",
+    ),
+    ("MaxPooling1D", 0, {"config": {"padding": "same"}}, "has padding='same'; expected 'valid'"),
+    ("MaxPooling1D", 3, {"config": {"pool_size": [3]}}, "has pool_size=[3]; expected [2]"),
+    ("Activation", 0, {"config": {"activation": "gelu"}}, "has activation='gelu'; expected 'relu'"),
+    ("BatchNormalization", 0, {"config": {"axis": 1}}, "has axis=1; expected -1"),
+    ("BatchNormalization", 9, {"config": {"epsilon": 0.01}}, "has epsilon=0.01; expected 0.001"),
+    ("Conv1D", 0, {"config": {"strides": [2]}}, "has strides=[2]; expected [1]"),
+    ("Conv1D", 1, {"config": {"dilation_rate": [2]}}, "has dilation_rate=[2]; expected [1]"),
+    ("Conv1D", 0, {"config": {"filters": 7}}, "has weights of the shapes"),
+    ("Conv1D", 0, {"config": {"dtype": "mixed_float16"}}, "has dtype='mixed_float16'; expected 'float32'"),
+    ("Conv1D", 0, {"config": {"new_in_keras_9": "spiral"}}, "has new_in_keras_9='spiral'; expected it to be off"),
+    ("Dense", 0, {"config": {"activation": "relu6"}}, "has activation='relu6'; expected 'relu'"),
+    ("Dense", -1, {"config": {"activation": "sigmoid"}}, "has activation='sigmoid'; expected 'softmax'"),
+    ("Reshape", 0, {"config": {"target_shape": [2, 4]}}, "has target_shape=[2, 4]; expected [1, 8]"),
+    ("GlobalAveragePooling1D", 0, {"config": {"keepdims": True}}, "has keepdims=True; expected it to be off"),
+    ("Bidirectional", 0, {"config": {"merge_mode": "sum"}}, "has merge_mode='sum'; expected 'concat'"),
+    ("Bidirectional", 0, {"config": {"layer": {"config": {"go_backwards": True}}}}, "has forward go_backwards=True"),
+    (
+        "Bidirectional",
+        0,
+        {"config": {"layer": {"config": {"recurrent_activation": "hard_sigmoid"}}}},
+        "='hard_sigmoid'",
+    ),
+    ("Bidirectional", 1, {"config": {"layer": {"config": {"reset_after": False}}}}, "has forward reset_after=False"),
+    ("Bidirectional", 1, {"config": {"backward_layer": {"config": {"stateful": True}}}}, "has backward stateful=True"),
+    ("Lambda", 0, {"config": {"arguments": {"scale": 3}}}, "has arguments={'scale': 3}; expected it to be off"),
+    ("Lambda", 0, {"config": {"function": {"config": {"closure": [7]}}}}, "is Lambda t[:, :, :7](input_layer"),
+    ("Lambda", 0, {"config": {"function": {"config": {"closure": [20, 1]}}}}, "is Lambda of other code("),
+    ("Lambda", 0, {"config": {"function": {"config": {"defaults": [1]}}}}, "is Lambda of other code("),
+    ("Lambda", 0, {"config": {"function": {"config": {"code": "AAAA"}}}}, "is Lambda of other code("),
+    ("Lambda", -1, {"config": {"function": {"config": "time_mean"}}}, "is Lambda time_mean("),
+]
+
+
+@pytest.mark.parametrize(("kind", "number", "changes", "complaint"), CHANGES)
+def test_what_would_change_the_answer_is_refused_with_the_name_of_its_layer(
+    folder: Path, kind: str, number: int, changes: dict[str, Any], complaint: str
 ) -> None:
-    change_model(folder / "D-111_0.h5", lambda layers: named_like(layers, start)["config"].update(settings))
+    change_layer(folder / "D-111_0.h5", kind, number, changes)
     assert complaint in refused(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "settings", "complaint"),
-    [
-        ("LSTM", {"go_backwards": True}, "has forward go_backwards=True"),
-        ("LSTM", {"recurrent_activation": "hard_sigmoid"}, "has forward recurrent_activation='hard_sigmoid'"),
-        ("LSTM", {"stateful": True}, "has forward stateful=True; expected it to be off"),
-        ("GRU", {"reset_after": False}, "has forward reset_after=False; expected True"),
-        ("GRU", {"return_sequences": False}, "has forward return_sequences=False; expected True"),
-    ],
-)
-def test_another_recurrence_is_refused(folder: Path, name: str, settings: dict[str, Any], complaint: str) -> None:
-    def change(layers: dict[str, Any]) -> None:
-        inner = [layer["config"]["layer"] for layer in layers.values() if layer["class_name"] == "Bidirectional"]
-        next(layer for layer in inner if layer["class_name"] == name)["config"].update(settings)
-
-    change_model(folder / "D-111_0.h5", change)
-    assert complaint in refused(folder)
-
-
-@pytest.mark.parametrize("kind", ["Conv2DTranspose", "Masking", "Custom>Dropout", "SpatialDropout1D"])
-def test_another_class_is_refused(folder: Path, kind: str) -> None:
-    change_model(folder / "D-111_0.h5", lambda layers: named_like(layers, "dropout").update(class_name=kind))
-    assert f"is {kind}(" in refused(folder)
-
-
-def test_a_layer_that_is_used_twice_or_elsewhere_is_refused(folder: Path) -> None:
-    def use_twice(layers: dict[str, Any]) -> None:
-        named_like(layers, "dense")["inbound_nodes"] *= 2
-
-    def swap(layers: dict[str, Any]) -> None:
-        named_like(layers, "concatenate")["inbound_nodes"][0]["args"][0].reverse()
-
-    whole = (folder / "D-111_0.h5").read_bytes()
-    change_model(folder / "D-111_0.h5", use_twice)
-    assert "is used 2 times" in refused(folder)
-    (folder / "D-111_0.h5").write_bytes(whole)
-    change_model(folder / "D-111_0.h5", swap)
-    assert "; expected Concatenate(" in refused(folder)
 
 
 def slices(number: int) -> list[Callable[..., Any]]:
@@ -377,28 +365,10 @@ def test_a_lambda_of_other_code_is_refused_and_never_loaded(
     def fail(*_: Any) -> None:
         raise AssertionError("code was loaded")
 
-    found = base64.b64encode(marshal.dumps(code.__code__)).decode()
+    function = {"code": base64.b64encode(marshal.dumps(code.__code__)).decode(), "closure": [20]}
     monkeypatch.setattr("marshal.loads", fail)
-    function = {"class_name": "__lambda__", "config": {"code": found, "defaults": None, "closure": [20]}}
-    change_model(folder / "D-111_0.h5", lambda layers: named_like(layers, "lambda")["config"].update(function=function))
+    change_layer(folder / "D-111_0.h5", "Lambda", 0, {"config": {"function": {"config": function}}})
     assert "is Lambda of other code(input_layer" in refused(folder)
-
-
-@pytest.mark.parametrize("change", [{"closure": [7]}, {"closure": [20, 1]}, {"defaults": [1]}, {"code": "AAAA"}])
-def test_a_lambda_of_other_numbers_is_refused(folder: Path, change: dict[str, Any]) -> None:
-    def apply(layers: dict[str, Any]) -> None:
-        named_like(layers, "lambda")["config"]["function"]["config"] |= change
-
-    change_model(folder / "D-111_0.h5", apply)
-    assert "is Lambda " in refused(folder)
-
-
-def test_a_function_of_another_name_is_refused(folder: Path) -> None:
-    change_model(
-        folder / "D-111_0.h5",
-        lambda layers: named_like(layers, "lambda_4")["config"]["function"].update(config="time_mean"),
-    )
-    assert "is Lambda time_mean(" in refused(folder)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +384,7 @@ def test_a_function_of_another_name_is_refused(folder: Path) -> None:
         ("sequence_maxlen.npy", np.array(-3), "a number of rows"),
         ("sequence_maxlen.npy", np.array(41), "expected [None, 41, 45]"),
         ("gesture_classes.npy", np.array(["Wave hello", "Nod"]), "18 gestures"),
-        ("gesture_classes.npy", np.array([*CMI_GESTURES.classes[1:], "Nod"]), "Nod"),
+        ("gesture_classes.npy", np.array([*CMI_GESTURES.classes[:-1], "Zap"]), "Write name on leg"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(folder: Path, name: str, values: Any, complaint: str) -> None:
