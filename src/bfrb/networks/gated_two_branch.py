@@ -30,6 +30,7 @@ class GatedTwoBranch(TwoBranch):
 
     def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
         """Logits of padded sequences, and the gate's logit under `present`."""
+        inputs, lengths = self.pad(inputs, lengths)
         proximity = self.read_proximity(inputs, lengths)
         if self.gate is None or proximity is None:
             return super().forward(inputs, lengths)

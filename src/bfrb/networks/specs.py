@@ -42,6 +42,9 @@ class TwoBranchSpec(NetworkSpec):
     recurrent_dropout: Share = 0.4
     head_units: tuple[Count, ...] = (256, 128)
     head_dropouts: tuple[Share, ...] = (0.5, 0.3)
+    padded_rows: Annotated[int, Field(ge=0)] = 0
+    """As in the published notebook, every recording is cut or padded at its end to so many rows, the padding takes part
+    in everything, and pooling drops a single last row. 0: padding never changes the answer."""
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
