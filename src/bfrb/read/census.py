@@ -94,7 +94,6 @@ class Census:
     sensors: dict[str, SensorCount] = field(default_factory=dict)
     norm_low: float = np.inf
     norm_high: float = -np.inf
-    negative_w_rows: int = 0
     shortest: int = 0
     longest: int = 0
     _subjects: list[pl.DataFrame] = field(default_factory=list)
@@ -159,7 +158,6 @@ class Census:
             norms = np.linalg.norm(values[:, 0], axis=1)
             self.norm_low = float(np.fmin(self.norm_low, np.fmin.reduce(norms)))
             self.norm_high = float(np.fmax(self.norm_high, np.fmax.reduce(norms)))
-            self.negative_w_rows += int((values[:, 0, 0] < 0).sum())
 
     def finish(self) -> None:
         """Report what is suspicious."""
@@ -177,9 +175,6 @@ class Census:
             yield _warning("no gesture phase", expected, self._without_gesture_phase, remedy)
         yield from self._suspicious_subjects()
         yield from (_glitches(sensor) for sensor in self.sensors.values() if sensor.glitches)
-        if self.negative_w_rows:
-            expected, remedy = "quaternions with w >= 0, as the device gives them", "nothing: the sign has no meaning"
-            yield Finding("quaternion sign", "note", expected, "w < 0", remedy, count=self.negative_w_rows)
 
     def _suspicious_subjects(self) -> Iterator[Finding]:
         subjects = self.subject_table
