@@ -7,71 +7,74 @@ is 0, or acceleration with gravity in place of acceleration without.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
-import numpy as np
-
-from bfrb.arrays import Floats
-from bfrb.features.feature import Channel, Feature, read_sensor
-from bfrb.features.motion import rotation_angle
-from bfrb.features.ragged import differences, next_rows
-from bfrb.features.rotations import magnitude, relative, rotation_vector, up_in_device
+from bfrb.arrays import namespace_of
+from bfrb.features.feature import Feature, vector_feature
+from bfrb.features.motion import rotation_angle, turn_to_next
+from bfrb.features.rotations import magnitude, up_in_wrist
+from bfrb.features.rows import Quantity, Rows, Values
 from bfrb.study.device import Device
-from bfrb.study.recordings import Recordings
 
 GRAVITY_M_S2 = 9.81
 ROW_RATE_HZ = 200.0
 """The notebook's gravity and row rate. The true rate is near 10 Hz."""
 
-Compute = Callable[[Recordings], Floats]
 
-_acc = read_sensor("acc")
-_quaternion = read_sensor("quaternion")
-
-
-def _linear_acc(recordings: Recordings) -> Floats:
-    acc = _acc(recordings)
-    gravity = GRAVITY_M_S2 * up_in_device(_quaternion(recordings))
-    return acc - np.nan_to_num(gravity, nan=0.0)
+def _linear_acc(rows: Rows) -> Values:
+    gravity = GRAVITY_M_S2 * up_in_wrist(rows.sensor("quaternion"))
+    return rows.sensor("acc") - _zero_filled(gravity)
 
 
-def _linear_acc_mag(recordings: Recordings) -> Floats:
-    return magnitude(_linear_acc(recordings))
+def _linear_acc_mag(rows: Rows) -> Values:
+    return magnitude(_linear_acc(rows))
 
 
-def _turn(recordings: Recordings) -> Floats:
-    """(N, 3) Rotation vector in rad from each row to the next; 0 in a recording's last row, and around gaps."""
-    quaternion = _quaternion(recordings)
-    turn = rotation_vector(relative(quaternion, quaternion[next_rows(recordings.offsets)]))
-    return np.nan_to_num(turn, nan=0.0)
+def _acc_mag(rows: Rows) -> Values:
+    return magnitude(rows.sensor("acc"))
 
 
-def _per_row(quantity: Compute) -> Compute:
+def _angle(rows: Rows) -> Values:
+    return rotation_angle(rows.sensor("quaternion"))
+
+
+def _turn(rows: Rows) -> Values:
+    """(..., 3) Rotation vector in rad from each row to the next; 0 in a recording's last row, and around gaps."""
+    return _zero_filled(turn_to_next(rows))
+
+
+def _per_row(quantity: Quantity) -> Quantity:
     """Change from the row before; 0 in a recording's first row, and around gaps."""
-    return lambda recordings: np.nan_to_num(differences(quantity(recordings), recordings.offsets), nan=0.0)
+
+    def change(rows: Rows) -> Values:
+        values = quantity(rows)
+        return _zero_filled(values - rows.before(values))
+
+    return change
 
 
-def _feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Compute) -> Feature:
-    channels = tuple(Channel(f"notebook_{name}_{axis}", unit) for axis in axes) or (Channel(f"notebook_{name}", unit),)
+def _zero_filled(values: Values) -> Values:
+    xp = namespace_of(values)
+    return xp.where(xp.isnan(values), xp.zeros_like(values), values)
 
-    def of_device(_: Device) -> tuple[Channel, ...]:
-        return channels
 
-    return Feature(f"notebook_{name}", needs, of_device, compute, fills_gaps=True)
+def _feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity) -> Feature:
+    return replace(vector_feature(f"notebook_{name}", unit, axes, needs, compute), fills_gaps=True)
 
 
 _BOTH = ("acc", "quaternion")
 _ORIENTATION = ("quaternion",)
 
 NOTEBOOK_FEATURES = (
-    _feature("acc_mag_jerk", "m/s^2", "", ("acc",), _per_row(lambda recordings: magnitude(_acc(recordings)))),
-    _feature("rot_angle_vel", "rad", "", _ORIENTATION, _per_row(lambda found: rotation_angle(_quaternion(found)))),
+    _feature("acc_mag_jerk", "m/s^2", "", ("acc",), _per_row(_acc_mag)),
+    _feature("rot_angle_vel", "rad", "", _ORIENTATION, _per_row(_angle)),
     _feature("linear_acc", "m/s^2", "xyz", _BOTH, _linear_acc),
     _feature("linear_acc_mag", "m/s^2", "", _BOTH, _linear_acc_mag),
     _feature("linear_acc_mag_jerk", "m/s^2", "", _BOTH, _per_row(_linear_acc_mag)),
-    _feature("angular_vel", "rad/s", "xyz", _ORIENTATION, lambda recordings: _turn(recordings) * ROW_RATE_HZ),
-    _feature("angular_distance", "rad", "", _ORIENTATION, lambda recordings: magnitude(_turn(recordings))),
+    _feature("angular_vel", "rad/s", "xyz", _ORIENTATION, lambda rows: _turn(rows) * ROW_RATE_HZ),
+    _feature("angular_distance", "rad", "", _ORIENTATION, lambda rows: magnitude(_turn(rows))),
 )
 """The features that the notebook computes in its own way; the others are ours under another name."""
 
