@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array
+from bfrb.arrays import Array, Bools
 from bfrb.read.demographics import MEASURES, SUBJECT, find_suspicious, no_demographics
 from bfrb.read.findings import Finding, Report
 from bfrb.study.device import Sensor
@@ -61,14 +61,13 @@ class SensorCount:
         """Share of rows in which it measured nothing."""
         return self.missing_rows / max(self.rows, 1)
 
-    def add(self, sensor: Sensor, values: Array, offsets: Array) -> None:
-        """Count (N, channels) readings."""
+    def add(self, sensor: Sensor, values: Array, recordings: Bools) -> None:
+        """Count (N, channels) readings; (R,) in which recordings it measured anything is known already."""
         absent = sensor.is_absent(values)
-        missing = absent.all(axis=1)
         self.rows += len(values)
-        self.missing_rows += int(missing.sum())
-        self.recordings += len(offsets) - 1
-        self.missing_recordings += int(np.logical_and.reduceat(missing, offsets[:-1]).sum())
+        self.missing_rows += int(absent.all(axis=1).sum())
+        self.recordings += len(recordings)
+        self.missing_recordings += int((~recordings).sum())
         measured = values[~absent]
         if len(measured):
             self.low = min(self.low, float(measured.min()))
@@ -150,10 +149,11 @@ class Census:
 
     def _add_sensor(self, sensor: Sensor, recordings: Recordings) -> None:
         values = recordings.sensors[sensor.name].reshape(recordings.n_rows, sensor.pieces, -1)
+        measured = recordings.measured_pieces(sensor.name)
         for piece in range(sensor.pieces):
             name = sensor.name if sensor.pieces == 1 else f"{sensor.name} {piece + 1}"
             count = self.sensors.setdefault(name, SensorCount(name, sensor.unit))
-            count.add(sensor, values[:, piece], recordings.offsets)
+            count.add(sensor, values[:, piece], measured[:, piece])
         if sensor.unit_norm:
             norms = np.linalg.norm(values[:, 0], axis=1)
             self.norm_low = float(np.fmin(self.norm_low, np.fmin.reduce(norms)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.sources import list_files, open_source
+from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store, check_place, write_store
 from bfrb.study.recordings import Recordings
 
@@ -43,8 +43,7 @@ def ingest(
     """
     opened = open_source(source, dataset, demographics)
     check_place(Path(out), overwrite, opened.paths)
-    size = sum(path.stat().st_size for path in list_files(opened))
-    parts = _joined(opened.batches(progress=progress), PART_ROWS)
+    parts, size = _joined(opened.batches(progress=progress), PART_ROWS), size_bytes(opened)
     return write_store(parts, out, source=opened.paths[0].resolve().name, source_bytes=size, overwrite=overwrite)
 
 

@@ -168,6 +168,7 @@ def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Record
     return recordings_from_frame(source, demographics)
 
 
-def list_files(source: Source) -> list[Path]:
-    """All files that a source reads."""
-    return [file for path in source.paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
+def size_bytes(source: Source) -> int:
+    """Size of the files with the recordings; 0 if they are in memory."""
+    files = [file for path in source.paths[:1] for file in ([path] if path.is_file() else path.rglob("*"))]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -16,7 +16,7 @@ from bfrb.arrays import Bools, Ints
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
-from bfrb.read.sources import list_files, open_source
+from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
@@ -130,7 +130,7 @@ def open_collection(path: Path, temporary: Path, dataset: Any = "auto", tell: Pr
     name = path.resolve().name
     if isinstance(source, Store):
         return _from_store(name, source.describe(), source)
-    if sum(file.stat().st_size for file in list_files(source)) > READ_WHOLE_BYTES:
+    if size_bytes(source) > READ_WHOLE_BYTES:
         place = Path(tempfile.mkdtemp(dir=temporary)) / "store"
         return _from_store(name, source.describe(), ingest(path, place, dataset=dataset, progress=tell))
     return from_recordings(name, source.describe(), source.read())
