@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.read.sources import read
 from bfrb.read.ingest import ingest
-from bfrb.read.sources import open_source
+from bfrb.read.sources import open_source, read
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, write_study

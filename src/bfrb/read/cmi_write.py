@@ -20,7 +20,7 @@ from bfrb.files import writing_folder
 from bfrb.read.cmi import SIMULATED_MARK
 from bfrb.read.cmi_layout import ANNOTATIONS, COUNTER, ID, LABELS, SUBJECT
 from bfrb.read.demographics import MEASURES
-from bfrb.read.tables import appending
+from bfrb.read.tables import appending, naming
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Annotation, Recordings
 
@@ -66,7 +66,7 @@ def write_cmi(
         if mark:
             (folder / SIMULATED_MARK).write_text(mark, encoding="utf-8")
         for name, some in (("train", parts), ("test", test)):
-            _write_split(some, folder / f"{name}.{file_format}", is_test=name == "test")
+            _write_split(some, folder, out / f"{name}.{file_format}")
     return out
 
 
@@ -104,23 +104,31 @@ def check_format(name: str) -> Format:
     raise DataError(f"unknown file format {name!r}", remedy="choose csv or parquet")
 
 
-def _write_split(parts: Iterable[Recordings], path: Path, *, is_test: bool) -> None:
-    """Write the rows, the subjects and, of a test, the answers; nothing if there are no recordings."""
+def _write_split(parts: Iterable[Recordings], folder: Path, path: Path) -> None:
+    """Write the rows, the subjects and, of a test, the answers to a folder; nothing if there are no recordings.
+
+    Parameters
+    ----------
+    path
+        What the file of rows is called in the end.
+    """
     parts = iter(parts)
     first = next(parts, None)
     if first is None:
         return
     tables: list[pl.DataFrame] = []
-    with appending(path, path) as append:
+    is_test = path.stem == "test"
+    with appending(folder / path.name, path) as append:
         for part in chain([first], parts):
             tables.append(part.table)
             rows = rows_of(part)
             append(rows.drop(*LABELS, *ANNOTATIONS) if is_test else rows)
     table = pl.concat(tables)
     subjects = table.select(SUBJECT, *MEASURES).unique(SUBJECT, keep="first", maintain_order=True)
-    subjects.write_csv(path.with_name(f"{path.stem}_demographics.csv"))
-    if is_test:
-        table.select(pl.col("id").alias(ID), "gesture").write_csv(path.with_name("test_answers.csv"))
+    with naming(path):
+        subjects.write_csv(folder / f"{path.stem}_demographics.csv")
+        if is_test:
+            table.select(pl.col("id").alias(ID), "gesture").write_csv(folder / "test_answers.csv")
 
 
 def rows_of(recordings: Recordings) -> pl.DataFrame:

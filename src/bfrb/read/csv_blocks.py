@@ -24,7 +24,6 @@ from bfrb.read.findings import Finding, Report
 
 BLOCK_BYTES = 30 << 20  # memory for 32 MiB and more would be cleared for every block
 _COUNT_BYTES = 1 << 18  # small enough for the mask of a slice to stay in the processor's cache
-_TAIL_BYTES = 1 << 17  # surely holds the last two lines
 _HEADER_BYTES = 1 << 20
 _QUOTED = re.compile(rb'"[^"]*"')
 _BOM = b"\xef\xbb\xbf"
@@ -42,14 +41,13 @@ class CsvFile:
         The file.
     header
         Its column names.
-    start, end
-        Position in bytes of the first row, and of the end of the last; blank lines after it do not count.
+    start
+        Position in bytes of the first row.
     """
 
     path: Path
     header: tuple[str, ...]
     start: int
-    end: int
 
 
 def open_csv(path: Path) -> CsvFile:
@@ -73,7 +71,7 @@ def open_csv(path: Path) -> CsvFile:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"{path}: the column {twice[0]!r} comes twice", remedy="give every column a name of its own")
-    return CsvFile(path, tuple(header), len(line), max(len(line), _end_of_rows(path)))
+    return CsvFile(path, tuple(header), len(line))
 
 
 def _decode_header(path: Path, line: bytes) -> str:
@@ -104,15 +102,6 @@ def _split_header(path: Path, text: str) -> list[str]:
         ) from None
 
 
-def _end_of_rows(path: Path) -> int:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - 4096))
-        tail = file.read()
-    blank = tail[len(tail.rstrip(b"\r\n")) :]
-    return size - len(blank) + blank.find(b"\n") + 1
-
-
 def iter_csv(
     file: CsvFile, types: Mapping[str, Any], report: Report, progress: Progress | None = None
 ) -> Iterator[pl.DataFrame]:
@@ -128,28 +117,33 @@ def iter_csv(
     progress
         Called with the share of the file that has been read.
     """
-    line, done = 2, file.start
-    for block in _read_blocks(file):
+    line, before = 2, b""
+    for block, share in _read_blocks(file):
         lines = _count(block, b"\n") + (not block.endswith(b"\n"))
         numbers, text = np.arange(line, line + lines), block
         if not _is_plain(block, lines * (len(file.header) - 1)):
             text, numbers = _inspect(block, line, len(file.header), report)
         if not block.endswith(b"\n"):
-            _check_last_line(file, line + lines - 1, report)
+            _check_last_line((before + block).split(b"\n")[-2:], f"line {line + lines - 1}", report)
         if len(numbers):
             yield _parse(file, text, types, numbers, report)
-        line, done = line + lines, done + len(block)
+        line, before = line + lines, block[block.rfind(b"\n", 0, -1) + 1 :]
         if progress is not None:
-            progress(done / file.end)
+            progress(share)
 
 
-def _read_blocks(file: CsvFile) -> Iterator[bytes]:
-    """Blocks of whole lines; only the last may lack its line end."""
+def _read_blocks(file: CsvFile) -> Iterator[tuple[bytes, float]]:
+    """Blocks of whole lines, and the share of the file that is read then; blank lines at the end are left out."""
+    size = file.path.stat().st_size
     with file.path.open("rb") as stream:
         stream.seek(file.start)
-        while (left := file.end - stream.tell()) > 0:
-            block = stream.read(min(BLOCK_BYTES, left))
-            yield block + stream.readline(max(0, file.end - stream.tell()))
+        while block := stream.read(BLOCK_BYTES) + stream.readline():
+            done = stream.tell()
+            if done == size:
+                rows = block.rstrip(b"\r\n")
+                block = rows + b"\n" if rows and len(rows) < len(block) else rows
+            if block:
+                yield block, done / size
 
 
 def _is_plain(block: bytes, commas: int) -> bool:
@@ -212,13 +206,10 @@ def _ragged(columns: int, fields: int, line: int, count: int) -> Finding:
     )
 
 
-def _check_last_line(file: CsvFile, line: int, report: Report) -> None:
-    """A last line without its line end may have been cut off inside its last value."""
-    with file.path.open("rb") as stream:
-        stream.seek(max(file.start, file.end - _TAIL_BYTES))
-        tail = stream.read(file.end - stream.tell())
-    last = [text.rpartition(b",")[2].strip() for text in tail.split(b"\n")[-2:]]
-    cut = len({len(text.partition(b".")[2]) for text in last}) > 1
+def _check_last_line(lines: Sequence[bytes], place: str, report: Report) -> None:
+    """A last line without its line end may have been cut off inside its last value; the line before may tell."""
+    last = [line.rpartition(b",")[2].strip() for line in lines]
+    cut = len({len(value.partition(b".")[2]) for value in last}) > 1
     report(
         Finding(
             "no line end at the end",
@@ -226,7 +217,7 @@ def _check_last_line(file: CsvFile, line: int, report: Report) -> None:
             "a line end after the last line",
             f"the end of the file after {last[-1].decode(errors='replace')!r}",
             "the file may have been cut off: copy it again, or, if it is complete, add the line end",
-            f"line {line}, column {file.header[-1]}",
+            place,
         )
     )
 

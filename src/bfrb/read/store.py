@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from bfrb.arrays import Array, Ints
 from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.csv_blocks import Progress
+from bfrb.read.tables import naming
 from bfrb.study.device import DEVICES, Device, Sensor
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
@@ -32,7 +32,6 @@ MANIFEST, TABLE, ROWS_FOLDER = "store.json", "recordings.parquet", "rows"
 ROW_COUNT = "rows"
 """Column of the stored table of recordings."""
 
-_CRC_BYTES = 1 << 24
 _LABEL_PREFIX = "label:"
 """Marks the columns of row labels, so that they cannot be taken for channels."""
 
@@ -69,7 +68,7 @@ class Manifest(_Closed):
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store.
+    """An opened store, which is a `Source`. Whatever reads it raises a `DataError` where it is damaged.
 
     Parameters
     ----------
@@ -110,6 +109,11 @@ class Store:
         """Whether the recordings come from a simulator."""
         return self.manifest.simulated
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The folder that is read."""
+        return (self.path,)
+
     def describe(self) -> str:
         """What it holds, in one line."""
         kind = "simulated recordings" if self.simulated else "recordings"
@@ -132,19 +136,8 @@ class Store:
         """(R,) Rows per recording."""
         return self._table[ROW_COUNT].cast(pl.Int64).to_numpy()
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The folder that is read."""
-        return (self.path,)
-
     def read(self) -> Recordings:
-        """All recordings.
-
-        Raises
-        ------
-        DataError
-            If the store is damaged.
-        """
+        """All recordings."""
         sensors = {sensor.name: sensor.empty(self.manifest.rows) for sensor in self.device.sensors}
         codes = {name: np.empty(self.manifest.rows, np.int8) for name in self.manifest.annotations}
         done = 0
@@ -158,13 +151,7 @@ class Store:
         return self._recordings(self._table, sensors, codes)
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
-        """The recordings in batches of at most `max_rows` rows (or of one longer recording), in bounded memory.
-
-        Raises
-        ------
-        DataError
-            If the store is damaged, when the place is reached.
-        """
+        """The recordings in batches of at most `max_rows` rows (or of one longer recording), in bounded memory."""
         rows = 0
         for number, part in enumerate(self.manifest.parts):
             yield from self.read_part(number).batches(max_rows)
@@ -173,13 +160,7 @@ class Store:
                 progress(rows / self.manifest.rows)
 
     def read_part(self, number: int) -> Recordings:
-        """The recordings of one of the store's parts.
-
-        Raises
-        ------
-        DataError
-            If the store is damaged there.
-        """
+        """The recordings of one of the store's parts."""
         part = self.manifest.parts[number]
         frame = self._load(part)
         first = sum(before.recordings for before in self.manifest.parts[:number])
@@ -188,13 +169,7 @@ class Store:
         return self._recordings(table, _to_sensors(frame, self.device), codes)
 
     def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
-        """The rows of all recordings in stretches, no more of them in memory than a stretch.
-
-        Raises
-        ------
-        DataError
-            If the store is damaged, when the place is reached.
-        """
+        """The rows of all recordings, no more of them in memory than a stretch."""
         recordings = iter(zip(self.table.iter_rows(named=True), self.lengths.tolist(), strict=True))
         done = 0
         for part in self.manifest.parts:
@@ -230,12 +205,51 @@ class Store:
             raise _damaged(self.path, f"{file.name}: {str(error).splitlines()[0]}") from None
 
     def _check_sum(self, file: StoredFile) -> None:
-        crc = 0
-        with (self.path / file.name).open("rb") as opened:
-            while block := opened.read(_CRC_BYTES):
-                crc = zlib.crc32(block, crc)
-        if crc != file.crc32:
+        if _crc32(self.path / file.name) != file.crc32:
             raise _damaged(self.path, f"{file.name} has changed since it was written")
+
+
+def _crc32(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 24):
+            crc = zlib.crc32(block, crc)
+    return crc
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    place = folder / MANIFEST
+    if not place.is_file():
+        raise DataError(f"{folder}: expected a store, but it has no {MANIFEST}", remedy="make it with: bfrb ingest")
+    try:
+        manifest = Manifest.model_validate_json(place.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _damaged(folder, f"{MANIFEST}: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
+    if manifest.format != FORMAT or manifest.device not in DEVICES:
+        raise DataError(
+            f"{folder}: a store of format {manifest.format} for the device {manifest.device!r}, written by bfrb "
+            f"{manifest.bfrb}; this version reads format {FORMAT}",
+            remedy="update bfrb, or ingest the source again",
+        )
+    totals = [(sum(part.rows for part in manifest.parts)), sum(part.recordings for part in manifest.parts)]
+    if totals != [manifest.rows, manifest.recordings] or not manifest.parts:
+        raise _damaged(folder, f"{MANIFEST}: its parts do not add up")
+    return manifest
+
+
+def _damaged(folder: Path, how: str) -> DataError:
+    return DataError(f"{folder}: the store is damaged: {how}", remedy="ingest the source again")
+
+
+def _to_sensors(frame: pl.DataFrame, device: Device) -> dict[str, Array]:
+    """(N, *shape) readings of the sensors that have columns in a stored frame."""
+    sensors = {}
+    for sensor in device.sensors:
+        if sensor.columns[0] in frame.columns:
+            filled = frame.select(pl.col(sensor.columns).fill_null(sensor.absent))
+            sensors[sensor.name] = filled.to_numpy(order="c").reshape(-1, *sensor.shape)
+    return sensors
 
 
 def write_store(
@@ -267,7 +281,8 @@ def write_store(
         tables: list[pl.DataFrame] = []
         kinds: list[Recordings] = []
         for number, batch in enumerate(batches):
-            parts.append(_write(work, f"{ROWS_FOLDER}/part-{number:05d}.parquet", _to_frame(batch), len(batch)))
+            name = f"{ROWS_FOLDER}/part-{number:05d}.parquet"
+            parts.append(_write(work, folder, name, _to_frame(batch), len(batch)))
             tables.append(batch.table.with_columns(pl.Series(ROW_COUNT, batch.lengths)))
             kinds.append(batch[:0])
         if not kinds:
@@ -284,81 +299,11 @@ def write_store(
             source_bytes=source_bytes,
             rows=int(table[ROW_COUNT].sum()),
             recordings=table.height,
-            table=_write(work, TABLE, table, table.height),
+            table=_write(work, folder, TABLE, table, table.height),
             parts=tuple(parts),
         )
         (work / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return Store.open(folder)
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    place = folder / MANIFEST
-    if not place.is_file():
-        raise DataError(f"{folder}: expected a store, but it has no {MANIFEST}", remedy="make it with: bfrb ingest")
-    try:
-        manifest = Manifest.model_validate_json(place.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _damaged(folder, f"{MANIFEST}: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
-    if manifest.format != FORMAT or manifest.device not in DEVICES:
-        raise DataError(
-            f"{folder}: a store of format {manifest.format} for the device {manifest.device!r}, written by bfrb "
-            f"{manifest.bfrb}; this version reads format {FORMAT}",
-            remedy="update bfrb, or ingest the source again",
-        )
-    totals = [(sum(part.rows for part in manifest.parts)), sum(part.recordings for part in manifest.parts)]
-    if totals != [manifest.rows, manifest.recordings] or not manifest.parts:
-        raise _damaged(folder, f"{MANIFEST}: its parts do not add up")
-    return manifest
-
-
-def _damaged(folder: Path, how: str) -> DataError:
-    return DataError(f"{folder}: the store is damaged: {how}", remedy="ingest the source again")
-
-
-def _to_frame(recordings: Recordings) -> pl.DataFrame:
-    """Rows as they are stored: a column per channel of the sensors that measured anything, and one per row label."""
-    columns: list[pl.Series] = []
-    for sensor in recordings.device.sensors:
-        columns += _to_columns(sensor, recordings.sensors[sensor.name])
-    columns += [pl.Series(_LABEL_PREFIX + name, label.codes) for name, label in recordings.annotations.items()]
-    return pl.DataFrame(columns)
-
-
-def _to_columns(sensor: Sensor, values: Array) -> list[pl.Series]:
-    rows = len(values)
-    # One series cut into columns: 320 made one by one, with their nulls, take several times as long.
-    end_to_end = pl.Series(values.reshape(rows, -1).T.ravel())
-    if sensor.no_response_code is None:
-        end_to_end = end_to_end.fill_nan(None)
-    elif values.min() == sensor.absent:
-        end_to_end = end_to_end.set(end_to_end == sensor.absent, None)
-    return [end_to_end.slice(start * rows, rows).alias(name) for start, name in enumerate(sensor.columns)]
-
-
-def _to_sensors(frame: pl.DataFrame, device: Device) -> dict[str, Array]:
-    """(N, *shape) readings of the sensors that have columns in a stored frame."""
-    sensors = {}
-    for sensor in device.sensors:
-        if sensor.columns[0] in frame.columns:
-            filled = frame.select(pl.col(sensor.columns).fill_null(sensor.absent))
-            sensors[sensor.name] = filled.to_numpy(order="c").reshape(-1, *sensor.shape)
-    return sensors
-
-
-def _write(work: Path, name: str, frame: pl.DataFrame, recordings: int) -> StoredFile:
-    buffer = BytesIO()
-    frame.write_parquet(buffer, compression="lz4", statistics=False)
-    data = buffer.getvalue()
-    (work / name).write_bytes(data)
-    return StoredFile(name=name, rows=frame.height, recordings=recordings, size=len(data), crc32=zlib.crc32(data))
-
-
-def _check_unique(ids: pl.Series) -> None:
-    if ids.n_unique() != len(ids):
-        raise DataError(
-            f"the recording {ids.filter(ids.is_duplicated())[0]!r} comes twice", remedy="keep each recording once"
-        )
 
 
 def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = ()) -> None:
@@ -379,10 +324,46 @@ def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = ()) -> No
     place = folder.resolve()
     if any(place == path.resolve() or place in path.resolve().parents for path in reads):
         raise DataError(f"{folder}: the store would take the place of its source", remedy="choose another place")
-    if not folder.exists() or (overwrite and (folder / MANIFEST).is_file()):
+    is_store = (folder / MANIFEST).is_file()
+    if not folder.exists() or (overwrite and is_store):
         return
-    what = "a store" if (folder / MANIFEST).is_file() else "something else"
     raise DataError(
-        f"{folder}: there is {what} already",
-        remedy="choose another place" if what != "a store" else "choose another place, or replace it with --overwrite",
+        f"{folder}: there is {'a store' if is_store else 'something else'} already",
+        remedy="choose another place" + (", or replace it with --overwrite" if is_store else ""),
     )
+
+
+def _check_unique(ids: pl.Series) -> None:
+    if ids.n_unique() != len(ids):
+        raise DataError(
+            f"the recording {ids.filter(ids.is_duplicated())[0]!r} comes twice", remedy="keep each recording once"
+        )
+
+
+def _write(work: Path, out: Path, name: str, frame: pl.DataFrame, recordings: int) -> StoredFile:
+    place = work / name
+    with naming(out / name):
+        frame.write_parquet(place, compression="lz4", statistics=False)
+    return StoredFile(
+        name=name, rows=frame.height, recordings=recordings, size=place.stat().st_size, crc32=_crc32(place)
+    )
+
+
+def _to_frame(recordings: Recordings) -> pl.DataFrame:
+    """Rows as they are stored: a column per channel of every sensor, and one per row label."""
+    columns: list[pl.Series] = []
+    for sensor in recordings.device.sensors:
+        columns += _to_columns(sensor, recordings.sensors[sensor.name])
+    columns += [pl.Series(_LABEL_PREFIX + name, label.codes) for name, label in recordings.annotations.items()]
+    return pl.DataFrame(columns)
+
+
+def _to_columns(sensor: Sensor, values: Array) -> list[pl.Series]:
+    rows = len(values)
+    # One series cut into columns: 320 made one by one, with their nulls, take several times as long.
+    end_to_end = pl.Series(values.reshape(rows, -1).T.ravel())
+    if sensor.no_response_code is None:
+        end_to_end = end_to_end.fill_nan(None)
+    elif values.min() == sensor.absent:
+        end_to_end = end_to_end.set(end_to_end == sensor.absent, None)
+    return [end_to_end.slice(start * rows, rows).alias(name) for start, name in enumerate(sensor.columns)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -118,24 +117,36 @@ def appending(place: Path, path: Path) -> Iterator[Callable[[Table], None]]:
     """
     if path.suffix == ".csv":
         with place.open("wb", buffering=0) as file:
-            yield lambda part: _write(path, partial(part.write_csv, file, include_header=not file.tell()))
+            yield lambda part: _write(path, part.write_csv, file, include_header=not file.tell())
         return
     # A Parquet file ends with its contents: the tables lie in a folder beside it until all are there.
     folder = place.with_name(f"{place.name}.parts")
     folder.mkdir()
     names = (folder / f"{number:06d}.parquet" for number in count())
     try:
-        yield lambda part: _write(path, partial(part.write_parquet, next(names)))
+        yield lambda part: _write(path, part.write_parquet, next(names))
         rows = pl.scan_parquet(sorted(folder.iterdir()))
-        _write(path, partial(rows.sink_parquet, place, compression="zstd", maintain_order=True))
+        _write(path, rows.sink_parquet, place, compression="zstd", maintain_order=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(path: Path, write: Callable[[], object]) -> None:
-    """Write, and say which file could not be written if so: the errors themselves name none."""
+def _write(path: Path, write: Callable[..., object], *arguments: object, **options: object) -> None:
+    with naming(path):
+        write(*arguments, **options)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say of what cannot be written here, such as on a full disk, that it should have become `path`.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
     try:
-        write()
+        yield
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise DataError(f"{path} cannot be written: {reason}", remedy="check rights and space on the disk") from None
