@@ -34,7 +34,7 @@ def route(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bool
     [False, True]
     """
     names = {name for required in requirements for name in required}
-    measured = {name: recordings.has(name) for name in sorted(names)}
+    measured = {name: recordings.measured(name) for name in sorted(names)}
     # Most members of an ensemble require the same.
     answers = {
         required: np.logical_and.reduce([measured[name] for name in required])
