@@ -21,12 +21,12 @@ __version__ = version("bfrb")
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "data.recordings": ["Recordings"],
-        "data.sources": ["read"],
         "errors": ["BfrbError"],
-        "gestures": ["CMI_GESTURES"],
-        "inference.predictions": ["Predictions"],
-        "inference.predictor": ["Predictor", "load"],
         "metrics": ["competition_score"],
+        "predict.predictions": ["Predictions"],
+        "predict.predictor": ["Predictor", "load"],
+        "read.sources": ["read"],
+        "study.labels": ["CMI_GESTURES"],
+        "study.recordings": ["Recordings"],
     },
 )
