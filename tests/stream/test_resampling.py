@@ -16,7 +16,7 @@ from bfrb.stream.samples import Samples, check_units, take_samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
 
-WATCH = Device("watch", GALAXY_WATCH.sensors, 10.0)
+WATCH = Device(name="watch", sensors=GALAXY_WATCH.sensors, row_rate_hz=10.0)
 
 
 def marked(time_s: Sequence[float], start: int = 0) -> Samples:

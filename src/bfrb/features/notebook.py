@@ -7,71 +7,75 @@ and there are no gaps: they are filled forwards, then backwards, and with 0 wher
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-
-from bfrb.arrays import Floats, Floats32
-from bfrb.features.feature import Channel, Feature, read_sensor
-from bfrb.features.motion import rotation_angle
+from bfrb.arrays import namespace_of
+from bfrb.features.feature import Channel, Feature, vector_feature
+from bfrb.features.motion import rotation_angle, turn_to_next
 from bfrb.features.proximity import PROXIMITY_FEATURES
-from bfrb.features.ragged import differences, fill, next_rows
-from bfrb.features.rotations import magnitude, relative, rotation_vector, up_in_device
+from bfrb.features.rotations import magnitude, up_in_wrist
+from bfrb.features.rows import Quantity, Rows, Values
 from bfrb.study.device import Device
-from bfrb.study.recordings import Recordings
 
 GRAVITY_M_S2 = 9.81
 ROW_RATE_HZ = 200.0
 """The notebook's gravity and row rate. The true rate is near 10 Hz."""
 
-Compute = Callable[[Recordings], Floats | Floats32]
-
 _PREFIX = "notebook_"
 
-_acc = read_sensor("acc")
-_quaternion = read_sensor("quaternion")
+
+def _acc(rows: Rows) -> Values:
+    return rows.sensor("acc")
 
 
-def _acc_mag(recordings: Recordings) -> Floats:
-    return magnitude(_acc(recordings))
+def _quaternion(rows: Rows) -> Values:
+    return rows.sensor("quaternion")
 
 
-def _rot_angle(recordings: Recordings) -> Floats:
-    return rotation_angle(_quaternion(recordings))
+def _acc_mag(rows: Rows) -> Values:
+    return magnitude(_acc(rows))
 
 
-def _linear_acc(recordings: Recordings) -> Floats:
-    gravity = GRAVITY_M_S2 * up_in_device(_quaternion(recordings))
-    return _acc(recordings) - np.nan_to_num(gravity, nan=0.0)
+def _rot_angle(rows: Rows) -> Values:
+    return rotation_angle(_quaternion(rows))
 
 
-def _linear_acc_mag(recordings: Recordings) -> Floats:
-    return magnitude(_linear_acc(recordings))
+def _linear_acc(rows: Rows) -> Values:
+    return _acc(rows) - _zero_filled(GRAVITY_M_S2 * up_in_wrist(_quaternion(rows)))
 
 
-def _turn(recordings: Recordings) -> Floats:
-    """(N, 3) Rotation vector in rad from each row to the next; 0 in a recording's last row, and around gaps."""
-    quaternion = _quaternion(recordings)
-    turn = rotation_vector(relative(quaternion, quaternion[next_rows(recordings.offsets)]))
-    return np.nan_to_num(turn, nan=0.0)
+def _linear_acc_mag(rows: Rows) -> Values:
+    return magnitude(_linear_acc(rows))
 
 
-def _per_row(quantity: Callable[[Recordings], Floats]) -> Compute:
+def _turn(rows: Rows) -> Values:
+    """(..., 3) Rotation vector in rad from each row to the next; 0 in a recording's last row, and around gaps."""
+    return _zero_filled(rows.shared(turn_to_next))
+
+
+def _per_row(quantity: Quantity) -> Quantity:
     """Change from the row before; 0 in a recording's first row, and around gaps."""
-    return lambda recordings: np.nan_to_num(differences(quantity(recordings), recordings.offsets), nan=0.0)
+
+    def change(rows: Rows) -> Values:
+        values = quantity(rows)
+        return _zero_filled(values - rows.before(values))
+
+    return change
 
 
-def _feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Compute) -> Feature:
-    channels = tuple(Channel(f"{name}_{axis}", unit) for axis in axes) or (Channel(name, unit),)
-    return _without_gaps(Feature(name, needs, lambda _: channels, compute))
+def _zero_filled(values: Values) -> Values:
+    xp = namespace_of(values)
+    return xp.where(xp.isnan(values), xp.zeros_like(values), values)
+
+
+def _feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity) -> Feature:
+    return _without_gaps(vector_feature(name, unit, axes, needs, compute))
 
 
 def _without_gaps(feature: Feature) -> Feature:
     def of_device(device: Device) -> tuple[Channel, ...]:
         return tuple(Channel(f"{_PREFIX}{channel.name}", channel.unit) for channel in feature.channels(device))
 
-    def compute(recordings: Recordings) -> Floats:
-        return np.nan_to_num(fill(feature.compute(recordings), recordings.offsets), nan=0.0)
+    def compute(rows: Rows) -> Values:
+        return _zero_filled(rows.fill(feature.compute(rows)))
 
     return Feature(f"{_PREFIX}{feature.name}", feature.needs, of_device, compute, fills_gaps=True)
 
@@ -88,8 +92,8 @@ NOTEBOOK_FEATURES = (
     _feature("linear_acc", "m/s^2", "xyz", _BOTH, _linear_acc),
     _feature("linear_acc_mag", "m/s^2", "", _BOTH, _linear_acc_mag),
     _feature("linear_acc_mag_jerk", "m/s^2", "", _BOTH, _per_row(_linear_acc_mag)),
-    _feature("angular_vel", "rad/s", "xyz", _ORIENTATION, lambda recordings: _turn(recordings) * ROW_RATE_HZ),
-    _feature("angular_distance", "rad", "", _ORIENTATION, lambda recordings: magnitude(_turn(recordings))),
+    _feature("angular_vel", "rad/s", "xyz", _ORIENTATION, lambda rows: _turn(rows) * ROW_RATE_HZ),
+    _feature("angular_distance", "rad", "", _ORIENTATION, lambda rows: magnitude(_turn(rows))),
     *(_without_gaps(feature) for feature in PROXIMITY_FEATURES if feature.name in ("thm", "tof_statistics")),
 )
 """All features of the notebook."""

@@ -20,6 +20,8 @@ class GatedTwoBranch(TwoBranch):
     to tell whether the readings are there at all, on sequences that lose them at random.
     """
 
+    Spec = GatedTwoBranchSpec
+
     def __init__(self, shape: Shape, spec: GatedTwoBranchSpec) -> None:
         super().__init__(shape, spec)
         channels = shape.channels["proximity"]

@@ -24,6 +24,8 @@ class TwoBranch(nn.Module):
         Widths, kernels and dropout rates; the defaults are the published ones.
     """  # noqa: D205
 
+    Spec = TwoBranchSpec
+
     def __init__(self, shape: Shape, spec: TwoBranchSpec) -> None:
         super().__init__()
         self.padded_rows = spec.padded_rows

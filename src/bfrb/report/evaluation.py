@@ -19,7 +19,7 @@ from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenar
 from bfrb.read.sources import Source
 from bfrb.read.tables import Table, read_table
 from bfrb.report.ablation import Ablation, ablate
-from bfrb.report.context import BATCH_ROWS, Context, read_context
+from bfrb.report.context import Context, read_context
 from bfrb.report.episodes import Listening, listen
 from bfrb.report.mistakes import Mistake, find_mistakes
 from bfrb.study.labels import LabelSet
@@ -193,7 +193,7 @@ def _answer(bundle: Bundle, source: Source, known: set[str]) -> Table | None:
     from bfrb.predict.predictor import Predictor
 
     windows = bundle.windows
-    strangers = (batch[_is_new(batch.subjects, known)] for batch in source.batches(BATCH_ROWS))
+    strangers = (batch[_is_new(batch.subjects, known)] for batch in source.batches())
     cut = (cut_continuous(batch, windows) for batch in strangers if len(batch))
     labelled = (batch for batch in cut if batch.gestures is not None)
     first = next(labelled, None)

@@ -1,65 +1,74 @@
-"""Wearable devices, each described once: sensors, columns, units, rates, codes and symmetries.
+"""Devices as this package computes with them: sensors in the wrist frame, in SI units, at a rate of rows.
 
-Everything the rest of the package needs to know about raw data is here: which columns hold a sensor, what values
-are possible, which codes mean "nothing measured", and what a reading turns into when the device is worn on the
-other wrist or the wrong way round.
+A `Device` is plain data: it travels inside stores, training runs and bundles, so that nothing has to know it by name.
+How the files of a wearable are read, and brought to this form, is a `Description` (`study.description`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from functools import cached_property
+from itertools import product
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import field_validator, model_validator
 
 from bfrb.arrays import Array, Bools
 from bfrb.errors import ConfigError
+from bfrb.spec import Positive, Spec
+from bfrb.study.description import find_description
 
 STANDARD_GRAVITY_M_S2 = 9.80665
 
+Modality = Literal["motion", "proximity"]
 
-@dataclass(frozen=True)
-class Symmetry:
-    """A signed permutation of a sensor's channels: what a change of wearing does to one reading.
+
+class Symmetry(Spec):
+    """What a change of wearing does to one reading: the other wrist, or the device turned over.
 
     Parameters
     ----------
     order
-        For each channel of the result (flattened, C order), the channel it is taken from.
+        For vectors: for each channel of the result, the channel it is taken from.
     sign
-        For each channel of the result, +1 or -1.
+        For vectors: for each channel of the result, +1 or -1.
+    sites
+        For sensors with several parts: for each part of the result the number, from 1, of the part it is taken from.
+    flip
+        For images: what becomes of each image of the result: `"rows"` trades its first and last row, `"columns"` its
+        first and last column.
     """
 
-    order: tuple[int, ...]
-    sign: tuple[int, ...]
+    order: tuple[int, ...] = ()
+    sign: tuple[int, ...] = ()
+    sites: tuple[int, ...] = ()
+    flip: tuple[Literal["none", "rows", "columns", "both"], ...] = ()
 
     def apply(self, values: Array) -> Array:
         """(N, ...) readings as they would be under the symmetry; same dtype, missing values stay missing."""
-        flat = values.reshape(len(values), -1)[:, list(self.order)]
-        if -1 in self.sign:
-            flat = flat * np.array(self.sign, dtype=values.dtype)
-        return flat.reshape(values.shape)
+        if self.sites:
+            return self._flipped(values[:, [site - 1 for site in self.sites]])
+        changed = values[:, list(self.order)] if self.order else values.copy()
+        return changed * np.array(self.sign, dtype=values.dtype) if self.sign else changed
+
+    def _flipped(self, images: Array) -> Array:
+        for site, flip in enumerate(self.flip):
+            rows = slice(None, None, -1 if flip in ("rows", "both") else 1)
+            columns = slice(None, None, -1 if flip in ("columns", "both") else 1)
+            images[:, site] = images[:, site, rows, columns].copy()
+        return images
 
 
-def _signs(*sign: int) -> Symmetry:
-    return Symmetry(tuple(range(len(sign))), sign)
-
-
-def _reorder(order: Array) -> Symmetry:
-    flat = tuple(int(index) for index in order.ravel())
-    return Symmetry(flat, (1,) * len(flat))
-
-
-@dataclass(frozen=True)
-class Sensor:
-    """One sensor of a device.
+class Sensor(Spec):
+    """One sensor of a device. The motion sensors are known: `Sensor(name="acc")` is an accelerometer.
 
     Parameters
     ----------
     name
-        Key of its array in `Recordings.sensors`.
+        Key of its array in `Recordings.sensors`: `acc`, `gyr` and `quaternion` are motion, others proximity.
     columns
-        Raw column names, one per channel, in C order of `shape`.
+        Names of its channels in tables, in C order of `shape`; `"tof_{1..5}_v{0..63}"` stands for 320 of them.
     shape
         Shape of one reading: `(3,)` for an accelerometer, `(5, 8, 8)` for five time-of-flight images.
     unit
@@ -82,13 +91,30 @@ class Sensor:
     unit: str
     low: float
     high: float
-    modality: str
-    left_hand: Symmetry
-    upside_down: Symmetry
+    modality: Modality = "proximity"
+    left_hand: Symmetry = Symmetry()
+    upside_down: Symmetry = Symmetry()
     no_response_code: int | None = None
     unit_norm: bool = False
 
-    @property
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_known(cls, values: Any) -> Any:
+        known = _MOTION.get(values.get("name"), {}) if isinstance(values, dict) else {}
+        return {**known, **values}
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _expand_columns(cls, columns: Any) -> Any:
+        return expand_columns((columns,) if isinstance(columns, str) else columns)
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Sensor:
+        if len(self.columns) != np.prod(self.shape):
+            raise ValueError(f"expected {np.prod(self.shape)} columns of {self.name}, got {len(self.columns)}")
+        return self
+
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """`int16` for sensors with codes, `float32` for the others."""
         return np.dtype(np.float32 if self.no_response_code is None else np.int16)
@@ -114,25 +140,50 @@ class Sensor:
         return np.full((rows, *self.shape), self.absent, dtype=self.dtype)
 
 
-@dataclass(frozen=True)
-class Device:
-    """A wearable.
+def expand_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of columns, ranges written out.
+
+    Examples
+    --------
+    >>> expand_columns(("a_{1..2}_v{0..1}", "b"))
+    ('a_1_v0', 'a_1_v1', 'a_2_v0', 'a_2_v1', 'b')
+    """
+    return tuple(name for column in columns for name in _expand(column))
+
+
+def _expand(column: str) -> list[str]:
+    texts = re.split(r"\{\d+\.\.\d+\}", column)
+    ranges = [range(int(low), int(high) + 1) for low, high in re.findall(r"\{(\d+)\.\.(\d+)\}", column)]
+    return [
+        "".join(text + str(number) for text, number in zip(texts, [*numbers, ""], strict=True))
+        for numbers in product(*ranges)
+    ]
+
+
+class Device(Spec):
+    """A wearable, as its recordings are kept: in the wrist frame and in SI units.
 
     Parameters
     ----------
     name
-        Name under which it is registered and stored.
+        What it is called; nothing is looked up by it.
     sensors
         Its sensors.
     row_rate_hz
         Rows per second of its recordings.
+
+    Examples
+    --------
+    >>> watch = Device(name="my watch", sensors=(Sensor(name="acc"), Sensor(name="gyr")), row_rate_hz=50.0)
+    >>> watch.sensor("gyr").unit
+    'deg/s'
     """
 
     name: str
     sensors: tuple[Sensor, ...]
-    row_rate_hz: float
+    row_rate_hz: Positive
 
-    @property
+    @cached_property
     def sensor_names(self) -> tuple[str, ...]:
         """Names of the sensors, in order."""
         return tuple(sensor.name for sensor in self.sensors)
@@ -161,95 +212,60 @@ class Device:
         """Names of the sensors of one modality."""
         return tuple(sensor.name for sensor in self.sensors if sensor.modality == modality)
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.sensor_names, self.row_rate_hz))
 
-_TOF_PIXELS = np.arange(5 * 8 * 8).reshape(5, 8, 8)
-_MIRRORED_SITES = [0, 1, 4, 3, 2]  # sensors 3 and 5 trade places
-# Sensors 3 and 5 are mounted a quarter turn on: their rows, not their columns, run across the forearm. The published
-# rule flips all images left to right; see docs/simulation.md for how real recordings show the mounting.
-_MIRRORED_TOF = np.stack(
-    [_TOF_PIXELS[site, ::-1] if site in (2, 4) else _TOF_PIXELS[site, :, ::-1] for site in _MIRRORED_SITES]
-)
-_TURNED_SITES = [0, 3, 4, 1, 2]  # sensors 2 and 4, 3 and 5 trade places
 
-_ACCELEROMETER = Sensor(
-    name="acc",
-    columns=("acc_x", "acc_y", "acc_z"),
-    shape=(3,),
-    unit="m/s^2",
-    low=-16 * STANDARD_GRAVITY_M_S2,
-    high=16 * STANDARD_GRAVITY_M_S2,
-    modality="motion",
-    left_hand=_signs(-1, 1, 1),
-    upside_down=_signs(-1, -1, 1),
-)
+def find_device(name: str) -> Device:
+    """The device that a description of this package tells of, at its usual rate.
 
-HELIOS = Device(
-    name="helios",
-    sensors=(
-        _ACCELEROMETER,
-        Sensor(
-            name="quaternion",
-            columns=("rot_w", "rot_x", "rot_y", "rot_z"),
-            shape=(4,),
-            unit="1",
-            low=-1.001,
-            high=1.001,
-            modality="motion",
-            left_hand=_signs(1, 1, -1, -1),
-            upside_down=Symmetry((3, 2, 1, 0), (-1, 1, -1, 1)),
-            unit_norm=True,
-        ),
-        Sensor(
-            name="thm",
-            columns=tuple(f"thm_{site}" for site in range(1, 6)),
-            shape=(5,),
-            unit="degC",
-            low=-40.0,
-            high=125.0,
-            modality="proximity",
-            left_hand=_reorder(np.array(_MIRRORED_SITES)),
-            upside_down=_reorder(np.array(_TURNED_SITES)),
-        ),
-        Sensor(
-            name="tof",
-            columns=tuple(f"tof_{site}_v{pixel}" for site in range(1, 6) for pixel in range(64)),
-            shape=(5, 8, 8),
-            unit="sensor step",
-            low=-1,
-            high=255,
-            modality="proximity",
-            left_hand=_reorder(_MIRRORED_TOF),
-            upside_down=_reorder(_TOF_PIXELS[_TURNED_SITES, ::-1, ::-1]),
-            no_response_code=-1,
-        ),
-    ),
-    row_rate_hz=10.0,
-)
-"""The Child Mind Institute's Helios wristband.
+    Raises
+    ------
+    ConfigError
+        If there is no such description, or it names no rate.
+    """
+    return Device.parse(find_description(name).device_values())
 
-Accelerometer (gravity included), orientation quaternion `(w, x, y, z)` from device to world (z up), five
-thermopiles and five 8x8 time-of-flight images (row-wise, -1 where nothing reflects). The row rate was never
-published; each row carries a new 8x8 image and that sensor stops at 15 frames per second, so it is near 10 Hz.
-"""
 
-GALAXY_WATCH = Device(
-    name="galaxy_watch",
-    sensors=(
-        _ACCELEROMETER,
-        Sensor(
-            name="gyr",
-            columns=("gyr_x", "gyr_y", "gyr_z"),
-            shape=(3,),
-            unit="deg/s",
-            low=-2000.0,
-            high=2000.0,
-            modality="motion",
-            left_hand=_signs(1, -1, -1),
-            upside_down=_signs(-1, -1, 1),
-        ),
-    ),
-    row_rate_hz=9.99,
-)
-"""The Samsung Galaxy watch of Searle et al. 2021: accelerometer (gravity included) and gyroscope, at 9.99 Hz."""
+_MOTION: dict[Any, dict[str, Any]] = {
+    "acc": {
+        "columns": ("acc_x", "acc_y", "acc_z"),
+        "shape": (3,),
+        "unit": "m/s^2",
+        "low": -32 * STANDARD_GRAVITY_M_S2,
+        "high": 32 * STANDARD_GRAVITY_M_S2,
+        "modality": "motion",
+        "left_hand": {"sign": (-1, 1, 1)},
+        "upside_down": {"sign": (-1, -1, 1)},
+    },
+    "gyr": {
+        "columns": ("gyr_x", "gyr_y", "gyr_z"),
+        "shape": (3,),
+        "unit": "deg/s",
+        "low": -4000.0,
+        "high": 4000.0,
+        "modality": "motion",
+        "left_hand": {"sign": (1, -1, -1)},
+        "upside_down": {"sign": (-1, -1, 1)},
+    },
+    "quaternion": {
+        "columns": ("rot_w", "rot_x", "rot_y", "rot_z"),
+        "shape": (4,),
+        "unit": "1",
+        "low": -1.001,
+        "high": 1.001,
+        "modality": "motion",
+        "left_hand": {"sign": (1, 1, -1, -1)},
+        "upside_down": {"order": (3, 2, 1, 0), "sign": (-1, 1, -1, 1)},
+        "unit_norm": True,
+    },
+}
+"""The motion sensors, which mean the same on every device once they are in the wrist frame."""
+
+HELIOS = find_device("helios")
+"""The Child Mind Institute's Helios wristband: `devices/helios.toml`."""
+
+GALAXY_WATCH = find_device("galaxy_watch")
+"""The Samsung Galaxy watch of Searle et al. 2021: `devices/galaxy_watch.toml`."""
 
 DEVICES = {device.name: device for device in (HELIOS, GALAXY_WATCH)}

@@ -1,0 +1,176 @@
+"""The wrist frame, in which everything is that this package computes with, and the way into it from any device.
+
+The frame is anatomical, that of a right wrist: **x** to the thumb, **y** along the forearm to the hand, **z** out of
+the palm side. Accelerometers read their reaction to gravity, +9.8 m/s^2 on the axis that points up at rest; angular
+velocity turns by the right-hand rule; a quaternion `(w, x, y, z)` turns vectors of the wrist frame into a world, z up.
+
+A left wrist is the mirror image of a right one: its thumb, hand and palm make a left-handed frame. What was
+measured on it is brought to what the right wrist of the mirrored wearer would have given: vectors keep their components
+along thumb, hand and palm, turns change their sense, and the heading is mirrored with them.
+
+Directions are said in words: of the arm (`thumb`, `little`, `hand`, `elbow`, `palm`, `back`), or of a watch (`3h`,
+`6h`, `9h`, `12h`, `out`, `in`), which is worn so that it can be read: its 3 o'clock points to the hand on a left wrist,
+to the elbow on a right one, and 12 o'clock to the little finger on both.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from bfrb.arrays import Array, Floats
+from bfrb.errors import ConfigError
+
+Wrist = Literal["left", "right"]
+Crown = Literal["as_read", "turned"]
+WRISTS: tuple[Wrist, ...] = ("left", "right")
+
+ARM_WORDS = {
+    "thumb": (1, 0, 0),
+    "little": (-1, 0, 0),
+    "hand": (0, 1, 0),
+    "elbow": (0, -1, 0),
+    "palm": (0, 0, 1),
+    "back": (0, 0, -1),
+}
+"""Directions of the arm in the wrist frame."""
+
+WATCH_WORDS = {
+    "3h": (1, 0, 0),
+    "9h": (-1, 0, 0),
+    "12h": (0, 1, 0),
+    "6h": (0, -1, 0),
+    "out": (0, 0, 1),
+    "in": (0, 0, -1),
+}
+"""Directions of a watch in its own frame: x to 3 o'clock, y to 12 o'clock, z out of the glass."""
+
+_ON_RIGHT_WRIST = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]])
+"""From a watch that can be read on a right wrist to the wrist frame."""
+_MIRROR = np.diag([-1, 1, 1])
+_HALF_TURN = np.diag([-1, -1, 1])
+
+
+def device_to_wrist(
+    axes: tuple[str, str, str], wrist: Wrist, *, crown: Literal["as_read", "turned"] = "as_read"
+) -> Array:
+    """(3, 3) Signed permutation from a device's axes to the wrist frame.
+
+    Parameters
+    ----------
+    axes
+        Where the device's x, y and z point, in words. Words of the arm may be told of a right or of a left wrist:
+        which, the handedness of the three axes says.
+    wrist
+        The wrist that the device is on.
+    crown
+        `"turned"` for a device that is worn turned by 180 degrees about the axis out of its face.
+
+    Returns
+    -------
+    (3, 3) integers, -1, 0 or 1. On a left wrist it mirrors: its determinant is -1.
+
+    Raises
+    ------
+    ConfigError
+        If a word is unknown, words of arm and watch are mixed, or the three make no right-handed device.
+
+    Examples
+    --------
+    >>> device_to_wrist(("3h", "12h", "out"), "right").tolist()
+    [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]
+    """
+    told = _columns(axes)
+    if crown == "turned":
+        told = _HALF_TURN @ told
+    if set(axes) <= set(WATCH_WORDS):
+        if round(float(np.linalg.det(told))) != 1:
+            raise ConfigError(
+                f"the axes {', '.join(axes)} are left-handed, and devices measure in right-handed ones",
+                remedy="turn one of the three round, such as 3h for 9h",
+            )
+        # Read on the other wrist, a watch is turned by 180 degrees against the arm, and seen in the mirror.
+        of_wrist = _ON_RIGHT_WRIST if wrist == "right" else _MIRROR @ _ON_RIGHT_WRIST @ _HALF_TURN
+        return of_wrist @ told
+    told_of: Wrist = "right" if round(float(np.linalg.det(told))) == 1 else "left"
+    return told if told_of == wrist else _MIRROR @ told
+
+
+def _columns(axes: tuple[str, str, str]) -> Array:
+    for words in (ARM_WORDS, WATCH_WORDS):
+        if set(axes) <= set(words):
+            matrix = np.array([words[word] for word in axes]).T
+            if round(abs(float(np.linalg.det(matrix)))) != 1:
+                raise ConfigError(
+                    f"the axes {', '.join(axes)} name one direction twice",
+                    remedy="name three directions across each other",
+                )
+            return matrix
+    unknown = sorted(set(axes) - set(ARM_WORDS) - set(WATCH_WORDS))
+    told = ", ".join(axes)
+    raise ConfigError(
+        f"no direction {unknown[0]!r}" if unknown else f"the axes {told} mix words of the arm and of a watch",
+        remedy=f"use three of {', '.join(ARM_WORDS)}, or three of {', '.join(WATCH_WORDS)}",
+    )
+
+
+def vectors_to_wrist(vectors: Array, matrix: Array) -> Array:
+    """(N, 3) Accelerations of a device in the wrist frame; same type, NaN stays."""
+    order, sign = _permutation(matrix)
+    return np.ascontiguousarray(vectors[:, order] * sign.astype(vectors.dtype))
+
+
+def turns_to_wrist(rates: Array, matrix: Array) -> Array:
+    """(N, 3) Angular velocities of a device in the wrist frame: like vectors, but a mirror changes their sense."""
+    return vectors_to_wrist(rates, matrix * round(float(np.linalg.det(matrix))))
+
+
+def orientations_to_wrist(quaternion: Floats, matrix: Array) -> Floats:
+    """(N, 4) Orientations of the wrist frame, of (N, 4) quaternions that turn a device's vectors into a world, z up.
+
+    Under a mirror the world is mirrored as well, across the plane of its y and z.
+    """
+    mirrors = np.linalg.det(matrix) < 0
+    proper = _MIRROR @ matrix if mirrors else matrix
+    # A mirror across x = 0 on both sides keeps w and x and turns the others round.
+    sense = np.array([1.0, 1.0, -1.0, -1.0] if mirrors else [1.0, 1.0, 1.0, 1.0])
+    turned: Floats = _times(quaternion, _conjugate(_quaternion_of(proper))) * sense
+    return turned
+
+
+def _permutation(matrix: Array) -> tuple[Array, Array]:
+    order = np.abs(matrix).argmax(axis=1)
+    return order, np.take_along_axis(matrix, order[:, None], axis=1)[:, 0]
+
+
+def _quaternion_of(rotation: Array) -> Floats:
+    """(4,) The unit quaternion of a proper signed permutation: one of 24, found by trying."""
+    half = np.sqrt(0.5)
+    values = np.array([-1.0, -half, -0.5, 0.0, 0.5, half, 1.0])
+    grid = np.stack(np.meshgrid(*[values] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
+    units = grid[np.abs((grid**2).sum(axis=1) - 1.0) < 1e-9]
+    w, x, y, z = units.T
+    matrices = np.stack(
+        [
+            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], axis=-1),
+            np.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], axis=-1),
+            np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=-1),
+        ],
+        axis=-2,
+    )
+    fits = np.abs(matrices - rotation).max(axis=(1, 2)) < 1e-6
+    return np.asarray(units[fits][-1], dtype=np.float64)
+
+
+def _conjugate(quaternion: Floats) -> Floats:
+    inverse: Floats = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
+    return inverse
+
+
+def _times(first: Floats, second: Floats) -> Floats:
+    """(N, 4) Hamilton products of (N, 4) quaternions with one (4,) quaternion."""
+    w, x, y, z = second
+    right = np.array([[w, x, y, z], [-x, w, -z, y], [-y, z, w, -x], [-z, -y, x, w]])
+    product: Floats = first @ right
+    return product
