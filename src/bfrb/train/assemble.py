@@ -23,6 +23,7 @@ from bfrb.predict.evaluation import score_scenarios
 from bfrb.predict.routing import who_answers
 from bfrb.predict.unpadded import write_unpadded
 from bfrb.read.tables import Table, make_table, write_table
+from bfrb.study.content import CONTENT
 from bfrb.study.device import DEVICES
 from bfrb.study.labels import PHASES
 from bfrb.train.member import ANSWERS, WEIGHTS, read_history, split
@@ -98,11 +99,11 @@ def out_of_fold(workspace: Workspace) -> Table:
             total[index] += (
                 answers[scenario] * asked[scenario][workspace.plan.spec.networks.index(member.network), index, None]
             )
-    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture")}
+    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture", CONTENT)}
     table, count = workspace.recordings, workspace.recordings.height
     for scenario in sums:
         columns["scenario"] += [scenario] * count
-        for name in ("id", "subject", "gesture"):
+        for name in ("id", "subject", "gesture", CONTENT):
             columns[name] += table[name].to_list()
         columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
     counts = np.concatenate([asked[scenario].sum(axis=0) for scenario in sums]) * workspace.plan.spec.seeds

@@ -17,6 +17,7 @@ from bfrb.errors import ConfigError, DataError
 from bfrb.features.sequences import Sequences, build_sequences
 from bfrb.processes import usable_processors
 from bfrb.read.sources import Source
+from bfrb.study.content import CONTENT, with_content
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
 from bfrb.study.labels import LABEL_SETS, LabelSet
 from bfrb.study.recordings import Recordings
@@ -172,7 +173,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         initial=None if initial is None else initial.spec,
     )
     needs_raw = spec.training.variation.changes_something or recordings.device.names_of("proximity")
-    table = recordings.table.select("id", "subject", "gesture")
+    table = with_content(recordings).table.select("id", "subject", "gesture", CONTENT)
     return Run(plan, folds, table, sequences, labels, recordings if needs_raw else None, initial)
 
 
