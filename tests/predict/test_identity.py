@@ -33,7 +33,7 @@ def renamed(recordings: Recordings, column: str, prefix: str) -> Recordings:
 
 
 def test_recordings_of_the_training_are_matched(bundle: Bundle, trained_on: Recordings) -> None:
-    overlap = TrainingOverlap(bundle)
+    overlap = TrainingOverlap.of(bundle)
     assert overlap.match(trained_on).all()
     assert overlap.seen == sorted(set(trained_on.subjects.tolist()))
     assert (overlap.namesakes, overlap.changed) == ([], {})
@@ -41,7 +41,7 @@ def test_recordings_of_the_training_are_matched(bundle: Bundle, trained_on: Reco
 
 def test_other_people_with_the_same_names_and_ids_are_others(bundle: Bundle) -> None:
     others = make_recordings(72, subjects=4, seed=1)
-    overlap = TrainingOverlap(bundle)
+    overlap = TrainingOverlap.of(bundle)
     assert not overlap.match(others).any()
     assert overlap.seen == []
     assert overlap.namesakes == sorted(set(others.subjects.tolist()))
@@ -52,11 +52,11 @@ def test_other_people_with_the_same_names_and_ids_are_others(bundle: Bundle) -> 
 def test_a_person_of_the_training_is_seen_under_any_name(bundle: Bundle, trained_on: Recordings, column: str) -> None:
     other = renamed(trained_on, column, "new ")
     assert seen_in_training(bundle, other) == sorted(set(other.subjects.tolist()))
-    assert TrainingOverlap(bundle).match(other).all() == (column == "subject")
+    assert TrainingOverlap.of(bundle).match(other).all() == (column == "subject")
 
 
 def test_new_recordings_of_somebody_who_was_seen_do_not_hide_that(bundle: Bundle, trained_on: Recordings) -> None:
-    overlap = TrainingOverlap(bundle)
+    overlap = TrainingOverlap.of(bundle)
     batches = [trained_on[:1], renamed(make_recordings(4, subjects=4, seed=1), "id", "new ")]
     assert list(overlap.watch(batches)) == batches
     assert overlap.seen == ["SUBJ_000000"]
@@ -66,7 +66,7 @@ def test_new_recordings_of_somebody_who_was_seen_do_not_hide_that(bundle: Bundle
 
 def test_a_bundle_without_hashes_goes_by_names(bundle: Bundle, trained_on: Recordings, tmp_path: Path) -> None:
     read_table(bundle.file(OUT_OF_FOLD)).drop(CONTENT).write_parquet(tmp_path / OUT_OF_FOLD)
-    overlap = TrainingOverlap(replace(bundle, path=tmp_path))
+    overlap = TrainingOverlap.of(replace(bundle, path=tmp_path))
     assert not overlap.by_content
     assert overlap.match(make_recordings(72, subjects=4, seed=1)).all()
     assert overlap.match(renamed(trained_on, "subject", "new "))[:4].tolist() == [False] * 4

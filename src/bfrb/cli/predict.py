@@ -164,7 +164,7 @@ def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path |
     predictor = load(path)
     source = open_source(data, cast("Dataset", dataset), demographics)
     predictor.check_device(source.device)
-    overlap = TrainingOverlap(predictor.bundle)
+    overlap = TrainingOverlap.of(predictor.bundle)
     with progress("predicting") as show:
         batches = overlap.watch(map(predictor.cut, source.batches(BATCH_ROWS, show)))
         predictions = answer_scenarios(predictor, batches)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Self
 
 import numpy as np
 
 from bfrb.arrays import Bools
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
-from bfrb.read.tables import read_table
+from bfrb.read.tables import Table, read_table
 from bfrb.study.content import CONTENT, hash_content
 from bfrb.study.recordings import Recordings
 
@@ -21,8 +22,8 @@ class TrainingOverlap:
 
     Parameters
     ----------
-    bundle
-        The bundle.
+    kept
+        A table with id, subject and content of the recordings, such as a bundle's `out_of_fold.parquet`.
 
     Attributes
     ----------
@@ -32,8 +33,7 @@ class TrainingOverlap:
         Ids and people of recordings that bear an id of the training and hold something else.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        kept = read_table(bundle.file(OUT_OF_FOLD))
+    def __init__(self, kept: Table) -> None:
         self.by_content = CONTENT in kept.columns
         column = CONTENT if self.by_content else "subject"
         self._kept = dict(zip(kept["id"].to_list(), kept[column].to_list(), strict=True))
@@ -42,6 +42,11 @@ class TrainingOverlap:
         self._met: set[str] = set()
         self._seen: set[str] = set()
         self.changed: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self:
+        """With the recordings of a bundle's training."""
+        return cls(read_table(bundle.file(OUT_OF_FOLD)))
 
     def match(self, recordings: Recordings) -> Bools:
         """(R,) Whether each is, by id and content, one the bundle was trained on; whose they are is noted."""
@@ -76,6 +81,6 @@ class TrainingOverlap:
 
 def seen_in_training(bundle: Bundle, recordings: Recordings) -> list[str]:
     """People of whom a bundle was trained on some of these recordings; its scores on them are too good."""
-    overlap = TrainingOverlap(bundle)
+    overlap = TrainingOverlap.of(bundle)
     overlap.match(recordings)
     return overlap.seen

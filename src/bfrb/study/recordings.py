@@ -155,9 +155,16 @@ class Recordings:
 
     def has(self, sensor: str) -> Bools:
         """(R,) Whether the sensor measured anything in each recording."""
+        return self.measured(sensor).any(axis=1)
+
+    def measured(self, sensor: str) -> Bools:
+        """(R, pieces) Whether each part of the sensor measured anything in each recording."""
         spec = self.device.sensor(sensor)
-        measured = ~spec.is_absent(self.sensors[sensor]).reshape(self.n_rows, -1).all(axis=1)
-        return np.logical_or.reduceat(measured, self.offsets[:-1]) if len(self) else np.zeros(0, dtype=bool)
+        if not len(self):
+            return np.zeros((0, spec.pieces), dtype=bool)
+        present = ~spec.is_absent(self.sensors[sensor]).reshape(self.n_rows, spec.pieces, -1).all(axis=2)
+        found: Bools = np.logical_or.reduceat(present, self.offsets[:-1], axis=0)
+        return found
 
     def __getitem__(self, which: int | slice | Sequence[int] | Array) -> Recordings:
         """Some of the recordings; a number or a plain slice gives a view, an index array or a mask a copy."""
