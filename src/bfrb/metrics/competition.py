@@ -131,4 +131,5 @@ def _merge(confusion: Ints, group: Ints) -> Floats:
 def _f1(confusion: Floats) -> Floats:
     """(G,) F1 of every class; NaN where it is neither in truth nor in prediction."""
     sizes = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    return np.divide(2 * np.diagonal(confusion), sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    f1: Floats = np.divide(2 * np.diagonal(confusion), sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    return f1

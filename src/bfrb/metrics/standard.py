@@ -42,7 +42,8 @@ def load_scikit_learn() -> ModuleType:
             f"scores need scikit-learn ({error.name} is missing)",
             remedy='install it with: pip install "bfrb[report]", or "bfrb[train]"',
         ) from None
-    return metrics
+    module: ModuleType = metrics
+    return module
 
 
 def class_scores(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set: LabelSet) -> dict[str, ClassScores]:

@@ -53,8 +53,7 @@ class Removal:
         """(R,) Whether there is anything to take away from each recording."""
         parts = slice(None) if self.piece is None else slice(self.piece, self.piece + 1)
         measured = [recordings.measured(name)[:, parts] for name in self.sensors]
-        anything: Bools = np.concatenate(measured, axis=1).any(axis=1)
-        return anything
+        return np.asarray(np.concatenate(measured, axis=1).any(axis=1))
 
     def apply(self, recordings: Recordings) -> Recordings:
         """The recordings without it."""
@@ -131,12 +130,14 @@ def ablate(bundle: Bundle, source: Source) -> Ablation | None:
         If a member fails.
     """
     predictor = HeldOutPredictor(bundle)
-    truth, subjects, whole = [], [], []
+    truth: list[str] = []
+    subjects: list[str] = []
+    whole: list[str] = []
     without: dict[str, list[str]] = defaultdict(list)
     concerned: Counter[str] = Counter()
     for batch in _labelled(source, bundle):
         given = predictor.predict(batch).gestures
-        truth += batch.gestures or []
+        truth += map(str, batch.gestures or ())
         subjects += [str(name) for name in batch.subjects]
         whole += given.tolist()
         for removal in list_removals(batch.device):

@@ -23,7 +23,7 @@ _BACKEND = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND",
 try:
     import matplotlib.figure
     from matplotlib import rc_context
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes  # noqa: PLC0414  figures take it from here
     from matplotlib.ticker import MultipleLocator
 finally:
     if _BACKEND is not None:

@@ -155,7 +155,7 @@ class Recordings:
 
     def has(self, sensor: str) -> Bools:
         """(R,) Whether the sensor measured anything in each recording."""
-        return self.measured(sensor).any(axis=1)
+        return np.asarray(self.measured(sensor).any(axis=1))
 
     def measured(self, sensor: str) -> Bools:
         """(R, pieces) Whether each part of the sensor measured anything in each recording."""

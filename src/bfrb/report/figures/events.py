@@ -66,8 +66,8 @@ def plot_delays(delays_s: Sequence[float]) -> Figure:
     axes.hist(delays_s, bins=min(30, max(5, len(delays_s) // 2)), color=SERIES[0], alpha=0.65)
     middle_s = float(np.median(delays_s))
     axes.axvline(middle_s, color=MUTED, linestyle=DASHES[1], linewidth=1)
-    place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-    axes.annotate(f"median {middle_s:.0f} s", (middle_s, 1), (4, -10), fontsize=8.5, **place)
+    axes.annotate(f"median {middle_s:.0f} s", (middle_s, 1), (4, -10), xycoords=("data", "axes fraction"),
+                  textcoords="offset points", fontsize=8.5)  # fmt: skip
     axes.set(xlabel="seconds from the begin of an episode until it was known", ylabel="episodes")
     axes.locator_params(axis="y", integer=True, nbins=5)
     axes.grid(axis="y")

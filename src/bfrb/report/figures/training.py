@@ -36,7 +36,7 @@ def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
     return figure
 
 
-def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[Floats, ...]:
+def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Lower and upper 95 % limits of shares that were seen in so many cases.
 
     Examples
@@ -56,7 +56,8 @@ def _draw_curve(axes: Axes, curve: Calibration, number: int) -> None:
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=DASHES[1])
     axes.text(0.03, 0.97, "too modest", fontsize=8, color=MUTED, va="top")
     axes.text(0.97, 0.03, "too sure", fontsize=8, color=MUTED, ha="right")
-    axes.vlines(claimed, *wilson_interval(right, curve.counts[used]), color=SERIES[number], linewidth=2, alpha=0.45)
+    low, high = wilson_interval(right, curve.counts[used])
+    axes.vlines(claimed, low, high, color=SERIES[number], linewidth=2, alpha=0.45)
     axes.plot(claimed, right, marker=MARKERS[number], color=SERIES[number], markersize=5.5)
     score_axis(axes, "x", "")
     score_axis(axes, "y", "share that is right")

@@ -40,12 +40,15 @@ def show_provenance(evaluation: Evaluation) -> Section:
 
 def _describe(evaluation: Evaluation) -> list[tuple[Cell, ...]]:
     manifest, known = evaluation.bundle.manifest, evaluation.bundle.manifest.provenance
-    recordings, subjects, took_s = (known.get(name) for name in ("recordings", "subjects", "training_seconds"))
-    has_size = isinstance(recordings, int) and isinstance(subjects, int)
+    recordings, subjects = known.get("recordings"), known.get("subjects")
+    size = None
+    if isinstance(recordings, int) and isinstance(subjects, int):
+        size = f"{count(recordings, 'recording')} of {count(subjects, 'person', 'people')}"
+    took_s = known.get("training_seconds")
     rows: list[tuple[str, Any]] = [
         ("device", f"{evaluation.bundle.device.name}, {manifest.row_rate_hz:g} rows a second"),
         ("simulated", "yes: no person was measured" if manifest.simulated else "no"),
-        ("size", f"{count(recordings, 'recording')} of {count(subjects, 'person', 'people')}" if has_size else None),
+        ("size", size),
         *((_NAMES.get(key, key.replace("_", " ")), value) for key, value in known.items() if key not in _ELSEWHERE),
         ("networks", ", ".join(dict.fromkeys(member.network for member in manifest.members))),
         ("members", len(manifest.members)),

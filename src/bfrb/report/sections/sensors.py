@@ -20,7 +20,7 @@ def show_sensors(evaluation: Evaluation) -> Section:
         [],
     )
     if {"all", "imu"} <= set(evaluation.answers):
-        gains = {name: _gain(evaluation, name) for name in ("all", "half") if name in evaluation.answers}
+        gains = {name: _gain(evaluation, name) for name in evaluation.answers if name != "imu"}
         words, tables = [_tell_gain(*gains["all"])], [_gain_table(evaluation, gains)]
         shown = [_show_gain_by_class(evaluation), *_show_gain_by_subject(evaluation)]
     notes = ["What each sensor adds appears here when the recordings are given: --data DATA."]
@@ -44,7 +44,7 @@ def _gain(evaluation: Evaluation, scenario: str) -> tuple[float, Interval | None
 
 def _gain_table(evaluation: Evaluation, gains: dict[str, tuple[float, Interval | None]]) -> DataTable:
     rows: list[Sequence[Cell]] = [
-        (SCENARIOS[name][0], evaluation.scores[name]["score"], gain, *(interval or (None, None)))
+        (SCENARIOS.get(name, (name,))[0], evaluation.scores[name]["score"], gain, *(interval or (None, None)))
         for name, (gain, interval) in gains.items()
     ]
     rows.append((SCENARIOS["imu"][0], evaluation.scores["imu"]["score"], None, None, None))
@@ -107,12 +107,10 @@ def _show_gain_by_subject(evaluation: Evaluation) -> list[PageFigure]:
     every, motion = (evaluation.scores[name].get("per_subject", {}) for name in ("all", "imu"))
     if len(every) < 2:
         return []
-    rows = [
-        (name, before := float(motion[name]["score"]), after := float(found["score"]), after - before)
-        for name, found in every.items()
-    ]
-    names, before, after, gains = zip(*rows, strict=True)
-    better = sum(gain > 0 for gain in gains)
+    names = list(every)
+    before, after = ([float(found[name]["score"]) for name in names] for found in (motion, every))
+    rows = [(name, low, high, high - low) for name, low, high in zip(names, before, after, strict=True)]
+    better = sum(gain > 0 for *_, gain in rows)
     table = DataTable("Score by person and sensors", ("person", "motion only", "all sensors", "difference"), rows)
     caption = (
         f"Each point is a person; {better} of {len(names)} are better recognised with all sensors (above the line)."
