@@ -13,7 +13,6 @@ from bfrb.metrics import Interval, competition_score, difference_interval
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import Source
-from bfrb.report.matching import BATCH_ROWS
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
@@ -52,7 +51,7 @@ class Removal:
     def concerns(self, recordings: Recordings) -> Bools:
         """(R,) Whether there is anything to take away from each recording."""
         parts = slice(None) if self.piece is None else slice(self.piece, self.piece + 1)
-        measured = [recordings.measured(name)[:, parts] for name in self.sensors]
+        measured = [recordings.measured_pieces(name)[:, parts] for name in self.sensors]
         return np.asarray(np.concatenate(measured, axis=1).any(axis=1))
 
     def apply(self, recordings: Recordings) -> Recordings:
@@ -158,7 +157,7 @@ def ablate(bundle: Bundle, source: Source) -> Ablation | None:
 
 
 def _labelled(source: Source, bundle: Bundle) -> Iterator[Recordings]:
-    for batch in source.batches(BATCH_ROWS):
+    for batch in source.batches():
         cut = cut_continuous(batch, bundle.windows)
         gestures = cut.gestures or []
         known = np.array([gesture is not None for gesture in gestures], dtype=bool)

@@ -21,7 +21,7 @@ from bfrb.read.sources import Source
 from bfrb.read.tables import Table, read_table
 from bfrb.report.ablation import Ablation, ablate
 from bfrb.report.episodes import Listening, listen
-from bfrb.report.matching import BATCH_ROWS, Matched, match_recordings
+from bfrb.report.matching import Matched, match_recordings
 from bfrb.report.mistakes import Mistake, find_mistakes
 from bfrb.study.labels import LabelSet
 from bfrb.study.windows import cut_continuous
@@ -207,9 +207,9 @@ def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | No
     """Answers of the bundle, given now, to labelled recordings of people who are not known; None if there are none."""
     from bfrb.predict.predictor import Predictor
 
+
     people = (
-        (batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool))
-        for batch in source.batches(BATCH_ROWS)
+        (batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool)) for batch in source.batches()
     )
     cut = (cut_continuous(batch[new], bundle.windows) for batch, new in people if new.any())
     labelled = (batch for batch in cut if batch.gestures is not None)

@@ -13,7 +13,6 @@ from bfrb.metrics import EventCounts, Interval, count_events, event_interval
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import Source
-from bfrb.report.matching import BATCH_ROWS
 from bfrb.stream import calibrate as calibration
 from bfrb.stream.calibrate import HIT, count_events_of
 from bfrb.stream.event_scores import Aim, rules_from_others, sensitivity_curve
@@ -177,7 +176,7 @@ def listen(bundle: Bundle, source: Source) -> Listening | None:
 
 def _continuous(source: Source, windows: WindowSpec) -> Iterator[Recordings]:
     """Recordings with labelled rows that are long enough for a window, one by one."""
-    for batch in source.batches(BATCH_ROWS):
+    for batch in source.batches():
         if batch.gestures is None and LABEL in batch.annotations:
             long = batch.lengths >= round(windows.length_s * batch.device.row_rate_hz)
             yield from (batch[int(number)] for number in np.flatnonzero(long))

@@ -20,8 +20,6 @@ SENSORS = "sensors"
 
 ALL_SENSORS, SOME_SENSORS, NO_SENSORS = "all proximity sensors", "some proximity sensors missing", "none at all"
 
-BATCH_ROWS = 50_000
-
 
 @dataclass(frozen=True, eq=False)
 class Matched:
@@ -77,7 +75,7 @@ def match_recordings(source: Source, windows: WindowSpec, overlap: TrainingOverl
     facts: dict[str, dict[str, object]] = {}
     signals: dict[str, Recordings] = {}
     met: Counter[str] = Counter()
-    for continuous in source.batches(BATCH_ROWS):
+    for continuous in source.batches():
         batch = cut_continuous(continuous, windows)
         met.update(str(name) for name in batch.subjects)
         found = batch[overlap.match(batch)]
@@ -109,6 +107,7 @@ def _read_facts(recordings: Recordings) -> dict[str, dict[str, object]]:
 
 def name_sensor_states(recordings: Recordings) -> list[object]:
     """(R,) Whether all of the proximity sensors measured something in a recording, only some, or none."""
-    measured = np.concatenate([recordings.measured(name) for name in recordings.device.names_of("proximity")], axis=1)
+    pieces = [recordings.measured_pieces(name) for name in recordings.device.names_of("proximity")]
+    measured = np.concatenate(pieces, axis=1)
     states = np.select([measured.all(axis=1), measured.any(axis=1)], [ALL_SENSORS, SOME_SENSORS], NO_SENSORS)
     return list(states.tolist())
