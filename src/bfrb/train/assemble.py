@@ -20,6 +20,7 @@ from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bund
 from bfrb.predict.evaluation import score_scenarios
 from bfrb.predict.routing import route
 from bfrb.read.tables import Table, make_table, write_table
+from bfrb.study.content import CONTENT, with_content
 from bfrb.study.labels import PHASES
 from bfrb.train.member import WEIGHTS, read_answers, read_history, read_weights, split, without_proximity
 from bfrb.train.workspace import MemberPlan, Workspace
@@ -88,11 +89,11 @@ def out_of_fold(workspace: Workspace) -> Table:
             total[index] += (
                 answers[scenario] * asked[scenario][workspace.plan.spec.networks.index(member.network), index, None]
             )
-    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture")}
-    table, count = workspace.recordings, workspace.recordings.height
+    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture", CONTENT)}
+    table, count = with_content(workspace.raw).table, workspace.recordings.height
     for scenario in sums:
         columns["scenario"] += [scenario] * count
-        for name in ("id", "subject", "gesture"):
+        for name in ("id", "subject", "gesture", CONTENT):
             columns[name] += table[name].to_list()
         columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
     counts = np.concatenate([asked[scenario].sum(axis=0) for scenario in sums]) * workspace.plan.spec.seeds

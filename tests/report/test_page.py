@@ -13,9 +13,11 @@ from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
 from bfrb.read.tables import read_table
 from bfrb.report import html
-from bfrb.report.context import Context
-from bfrb.report.evaluation import Evaluation, collect
-from bfrb.report.html import default_page, render, write_report
+from bfrb.report import page as pages
+from bfrb.report.collect import Evaluation, collect
+from bfrb.report.html import write_report
+from bfrb.report.matching import Matched
+from bfrb.report.page import render
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import Recordings
@@ -59,14 +61,14 @@ def hostile_page(bundle: Bundle) -> Page:
     table = pl.DataFrame({"id": ids, "subject": people})
     made = make_recordings(count)
     recordings = Recordings(made.device, made.sensors, made.offsets, table)
-    context = Context(
+    matched = Matched(
         {name: {"orientation": HOSTILE[row % 3], "age": 10.0 + row % 2} for row, name in enumerate(ids)},
         {name: recordings[row] for row, name in enumerate(ids)},
         description=HOSTILE[1],
     )
     answers = Answers(truth, given, people, np.full((count, 4), 0.25))
     changed = Bundle(bundle.path, bundle.manifest, bundle.device, HOSTILE_LABELS)
-    return Page(render(Evaluation(changed, ids, {"all": answers, "imu": answers}, context=context)))
+    return Page(render(Evaluation(changed, ids, {"all": answers, "imu": answers}, matched=matched)))
 
 
 @pytest.mark.parametrize("name", ["page", "watch_page", "hostile_page"])
@@ -169,7 +171,7 @@ def test_the_same_bundle_gives_the_same_page(bundle: Bundle, page: Page) -> None
 
 
 def test_a_page_is_written_whole_or_not_at_all(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html, "render", lambda _: "a page")
+    monkeypatch.setattr(pages, "render", lambda _: "a page")
     out = tmp_path / "report.html"
     out.write_text("the old page", encoding="utf-8")
 
@@ -195,9 +197,5 @@ def test_impossible_places_are_refused_before_any_work(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"matplotlib, jinja2(.|\n)*bfrb\[report\]"):
+    with pytest.raises(ConfigError, match=r"matplotlib, jinja2, scikit-learn(.|\n)*bfrb\[report\]"):
         write_report(tmp_path, tmp_path / "a.html")
-
-
-def test_the_page_lies_beside_the_bundle() -> None:
-    assert default_page(Path("demo/model/")) == Path("demo/model.report.html")

@@ -1,12 +1,13 @@
-"""What recordings tell about the people and the sensors behind some answers."""
+"""Given recordings found among those that a bundle was judged on, and what they tell about people and sensors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec, cut_continuous
@@ -21,7 +22,7 @@ ALL_SENSORS, SOME_SENSORS, NO_SENSORS = "all proximity sensors", "some proximity
 
 
 @dataclass(frozen=True, eq=False)
-class Context:
+class Matched:
     """What is known of the recordings that were found.
 
     Parameters
@@ -30,27 +31,34 @@ class Context:
         By recording, the value of every fact that is known of it.
     signals
         Some of the recordings themselves, each a batch of one, by id.
+    people
+        Those of whom a recording was found; all others are new.
     strangers
         Number of other people's recordings.
+    namesakes
+        Those of the others who bear a name of somebody who was found in the bundle.
+    changed
+        Number of recordings of the found people that bear a known id, but hold something else.
     simulated
         Whether they come from a simulator.
     description
         What was read.
+    by_content
+        Whether recordings were told by what they hold, not only by their names.
     """
 
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
     signals: dict[str, Recordings] = field(default_factory=dict)
+    people: frozenset[str] = frozenset()
     strangers: int = 0
+    namesakes: tuple[str, ...] = ()
+    changed: int = 0
     simulated: bool = False
     description: str = ""
-
-    @property
-    def found(self) -> int:
-        """Number of recordings that were found."""
-        return len(self.facts)
+    by_content: bool = True
 
 
-def read_context(source: Source, windows: WindowSpec, subjects: Mapping[str, str], wanted: set[str]) -> Context:
+def match_recordings(source: Source, windows: WindowSpec, overlap: TrainingOverlap, wanted: set[str]) -> Matched:
     """Look for recordings in a source, in bounded memory.
 
     Parameters
@@ -59,27 +67,32 @@ def read_context(source: Source, windows: WindowSpec, subjects: Mapping[str, str
         Where to look.
     windows
         How continuous recordings were cut.
-    subjects
-        By id of the recordings that are looked for, the subject. A recording of another subject that happens to have
-        the same id is another one.
+    overlap
+        What is looked for.
     wanted
         Ids of those whose signals are kept.
     """
-    people = set(subjects.values())
     facts: dict[str, dict[str, object]] = {}
     signals: dict[str, Recordings] = {}
-    strangers = 0
+    met: Counter[str] = Counter()
     for continuous in source.batches():
-        batch = continuous[np.array([subject in people for subject in continuous.subjects], dtype=bool)]
-        strangers += len(continuous) - len(batch)
-        if not len(batch):
-            continue
-        batch = cut_continuous(batch, windows)
-        known = [subjects.get(name) == subject for name, subject in zip(batch.ids, batch.subjects, strict=True)]
-        found = batch[np.array(known, dtype=bool)]
+        batch = cut_continuous(continuous, windows)
+        met.update(str(name) for name in batch.subjects)
+        found = batch[overlap.match(batch)]
         facts |= _read_facts(found)
         signals |= {name: found[[row]] for row, name in enumerate(found.ids) if name in wanted}
-    return Context(facts, signals, strangers, source.simulated, source.describe())
+    people = frozenset(overlap.seen)
+    return Matched(
+        facts,
+        signals,
+        people,
+        strangers=sum(number for name, number in met.items() if name not in people),
+        namesakes=tuple(overlap.namesakes),
+        changed=sum(who in people for who in overlap.changed.values()),
+        simulated=source.simulated,
+        description=source.describe(),
+        by_content=overlap.by_content,
+    )
 
 
 def _read_facts(recordings: Recordings) -> dict[str, dict[str, object]]:
@@ -94,9 +107,7 @@ def _read_facts(recordings: Recordings) -> dict[str, dict[str, object]]:
 
 def name_sensor_states(recordings: Recordings) -> list[object]:
     """(R,) Whether all of the proximity sensors measured something in a recording, only some, or none."""
-    sensors = [sensor for sensor in recordings.device.sensors if sensor.modality == "proximity"]
-    if not len(recordings) or not sensors:
-        return [NO_SENSORS] * len(recordings)
-    measured = np.concatenate([recordings.measured_pieces(sensor.name) for sensor in sensors], axis=1)
-    every, some = measured.all(axis=1), measured.any(axis=1)
-    return list(np.select([every, some], [ALL_SENSORS, SOME_SENSORS], NO_SENSORS).tolist())
+    pieces = [recordings.measured_pieces(name) for name in recordings.device.names_of("proximity")]
+    measured = np.concatenate(pieces, axis=1)
+    states = np.select([measured.all(axis=1), measured.any(axis=1)], [ALL_SENSORS, SOME_SENSORS], NO_SENSORS)
+    return list(states.tolist())

@@ -1,8 +1,9 @@
-"""The section of a report on episodes in continuous recordings."""
+"""What is found in continuous recordings, at what price, how soon, and when."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,8 +11,7 @@ from bfrb.arrays import Floats
 from bfrb.metrics.events import EventCounts
 from bfrb.report import figures
 from bfrb.report.episodes import Heard, Listening, interval_of
-from bfrb.report.parts import Cell, DataTable, PageFigure, Section, make_data_table, show_figure
-from bfrb.report.wording import count, percent
+from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
 from bfrb.stream.events import EventRule
 from bfrb.study.labels import LabelSet
 
@@ -19,8 +19,8 @@ MOST_TIMELINES = 3
 """Recordings whose time line is drawn: those with the most episodes."""
 
 
-def show_events(listening: Listening) -> Section:
-    """What is found when the bundle listens, at what price, how soon, and when."""
+def show_events(listening: Listening, *, simulated: bool = False) -> Section:
+    """What is found when the bundle listens to recordings, which may be simulated where the page is not."""
     shown = [_show_curve(listening)] if listening.curve else []
     best = _best(listening)
     if best.delays_s:
@@ -29,8 +29,9 @@ def show_events(listening: Listening) -> Section:
     shown += [
         _show_timeline(listening, number) for number in ranked[:MOST_TIMELINES] if listening.heard[number].episodes
     ]
+    shown = [replace(figure, simulated=simulated) for figure in shown]
     title = "What it finds when it listens"
-    return Section("events", title, "Events", _tell(listening), tuple(shown), _tables(listening))
+    return Section("events", title, "Events", _tell(listening), shown, _tables(listening))
 
 
 def _best(listening: Listening) -> EventCounts:
@@ -110,7 +111,7 @@ def _tables(listening: Listening) -> tuple[DataTable, ...]:
         if counts:
             everybody = EventCounts.total(list(counts.values()))
             rows = [(person, *_cells(found)) for person, found in (*sorted(counts.items()), ("everybody", everybody))]
-            tables.append(make_data_table(f"Episodes and events by person, {name}", columns, rows))
+            tables.append(DataTable(f"Episodes and events by person, {name}", columns, rows))
     return tuple(tables)
 
 
@@ -136,21 +137,21 @@ def _show_curve(listening: Listening) -> PageFigure:
     )
     names = ("sensitivity", "precision", "false_alarms_per_hour", "median_delay_s")
     rows = [(f"{point['on']:.2f}", *(point[name] for name in names)) for point in points]
-    columns = ("threshold", "share found", "share right", "false alarms an hour", "median delay, s")
-    table = make_data_table("What each threshold would give", columns, rows)
+    columns = ("threshold", "sensitivity", "precision", "false alarms an hour", "median delay, s")
+    table = DataTable("What each threshold would give", columns, rows)
     caption = (
-        "Share of the episodes that are found, and the false alarms an hour that come with it, by threshold; each "
-        "person's probabilities are calibrated by the others."
+        "Sensitivity (the share of the episodes that are found) and the false alarms an hour that come with it, by "
+        "threshold; each person's probabilities are calibrated by the others."
     )
-    return show_figure(figure, "detection", caption, table, narrow=True)
+    return PageFigure("detection", figure, caption, table, narrow=True)
 
 
 def _show_delays(counts: EventCounts) -> PageFigure:
     delays_s = sorted(counts.delays_s)
     rows = [(f"{100 * share:.0f} %", float(np.quantile(delays_s, share))) for share in (0.1, 0.25, 0.5, 0.75, 0.9)]
-    table = make_data_table("Seconds until so many of the episodes found were known", ("share", "seconds"), rows)
+    table = DataTable("Seconds until so many of the episodes found were known", ("share", "seconds"), rows)
     caption = "From the begin of an episode until an event was known that covers it, for the episodes found."
-    return show_figure(figures.plot_delays(delays_s), "delays", caption, table, narrow=True)
+    return PageFigure("delays", figures.plot_delays(delays_s), caption, table, narrow=True)
 
 
 def _show_timeline(listening: Listening, number: int) -> PageFigure:
@@ -168,13 +169,13 @@ def _show_timeline(listening: Listening, number: int) -> PageFigure:
     reported = [("reported", one.start_s, one.end_s, one.label, one.confidence) for one in events]
     rows = sorted([*labelled, *reported], key=lambda row: row[1])
     columns = ("what", "from, s", "to, s", "behaviour", "confidence")
-    table = make_data_table(f"Episodes and events of {heard.id}", columns, rows)
+    table = DataTable(f"Episodes and events of {heard.id}", columns, rows)
     caption = (
         f"Recording {heard.id} of {heard.subject}: probability of any behaviour, window by window, with the threshold "
         "that its smoothed course has to reach; below, what was labelled and what was reported"
         f"{' by the rule chosen on the others' if listening.rules else ''}."
     )
-    return show_figure(figure, f"timeline-{number}", caption, table)
+    return PageFigure(f"timeline-{number}", figure, caption, table)
 
 
 def _any_target(rule: EventRule, heard: Heard, label_set: LabelSet) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +15,16 @@ from bfrb.report.style import (
     MUTED,
     SERIES,
     WIDTH_IN,
+    Figure,
     label,
-    new_figure,
-    share_axis,
+    score_axis,
     styled,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Span = tuple[float, float]
 """Begin and end in seconds."""
 
-_MINUTE_S, _HOUR_S = 60.0, 3600.0
-_LONG_S = 3 * _HOUR_S
+_LONG_S = 3 * 3600.0
 """Longer recordings are drawn in hours."""
 
 
@@ -47,14 +41,13 @@ def plot_detection(
     rules
         The same of rules that are or could be in use, by name.
     """
-    figure = new_figure(WIDTH_IN * 0.66, 3.8)
+    figure = Figure(figsize=(WIDTH_IN * 0.8, 3.6))
     axes = figure.add_subplot()
     axes.plot(false_alarms, sensitivity, color=SERIES[0], marker=".")
     for number, (name, point) in enumerate(rules.items(), start=1):
         axes.plot(*([value] for value in point), MARKERS[number], color=SERIES[number], markersize=8, label=label(name))
-    axes.set_xlabel("false alarms per hour")
-    axes.set_xlim(left=0)
-    share_axis(axes, "y", "share of the episodes found")
+    axes.set(xlabel="false alarms per hour", xlim=(0, None))
+    score_axis(axes, "y", "sensitivity (share found)")
     figure.legend(loc="outside upper right", ncols=2)
     return figure
 
@@ -68,15 +61,14 @@ def plot_delays(delays_s: Sequence[float]) -> Figure:
     delays_s
         Seconds; below 0 if an event was known before.
     """
-    figure = new_figure(WIDTH_IN * 0.66, 2.8)
+    figure = Figure(figsize=(WIDTH_IN * 0.8, 2.7))
     axes = figure.add_subplot()
     axes.hist(delays_s, bins=min(30, max(5, len(delays_s) // 2)), color=SERIES[0], alpha=0.65)
-    middle = float(np.median(delays_s))
-    axes.axvline(middle, color=MUTED, linestyle=DASHES[1], linewidth=1)
-    axes.annotate(f"median {middle:.0f} s", (middle, 1), (4, -10), xycoords=("data", "axes fraction"),
+    middle_s = float(np.median(delays_s))
+    axes.axvline(middle_s, color=MUTED, linestyle=DASHES[1], linewidth=1)
+    axes.annotate(f"median {middle_s:.0f} s", (middle_s, 1), (4, -10), xycoords=("data", "axes fraction"),
                   textcoords="offset points", fontsize=8.5)  # fmt: skip
-    axes.set_xlabel("seconds from the begin of an episode until it was known")
-    axes.set_ylabel("episodes")
+    axes.set(xlabel="seconds from the begin of an episode until it was known", ylabel="episodes")
     axes.locator_params(axis="y", integer=True, nbins=5)
     axes.grid(axis="y")
     return figure
@@ -102,28 +94,21 @@ def plot_timeline(
         What was labelled, and what was reported.
     """
     times_s = np.asarray(times_s, dtype=np.float64)
-    longest = max([*times_s.tolist(), *(end for _, end in (*episodes, *events)), 1.0])
-    unit_s, name = (_HOUR_S, "hours") if longest > _LONG_S else (_MINUTE_S, "minutes")
-    figure = new_figure(WIDTH_IN, 2.7)
+    longest_s = max([*times_s.tolist(), *(end for _, end in (*episodes, *events)), 1.0])
+    unit_s, name = (3600.0, "hours") if longest_s > _LONG_S else (60.0, "minutes")
+    figure = Figure(figsize=(WIDTH_IN, 2.7))
     line, lanes = figure.subplots(2, 1, height_ratios=(2.2, 1), sharex=True)
     for start, end in episodes:
         line.axvspan(start / unit_s, end / unit_s, color=BAND, linewidth=0)
     line.plot(times_s / unit_s, np.asarray(probability), color=SERIES[0], linewidth=0.9)
     line.axhline(threshold, color=MUTED, linestyle=DASHES[1], linewidth=1)
-    share_axis(line, "y", "probability")
-    line.set_yticks([0, 0.5, 1])
+    score_axis(line, "y", "probability")
     for row, (spans, colour) in enumerate(((episodes, SERIES[2]), (events, SERIES[1]))):
-        _draw_spans(lanes, row, [(start / unit_s, end / unit_s) for start, end in spans], colour, longest / unit_s)
+        lanes.axhline(row, color=GRID, linewidth=0.8, zorder=0)
+        # An event of some seconds is a sliver of a day: everything is at least as wide as can be seen.
+        bars = [(start / unit_s, max(end - start, longest_s / 800) / unit_s) for start, end in spans]
+        lanes.broken_barh(bars, (row - 0.32, 0.64), color=colour, linewidth=0)
     lanes.set_yticks([0, 1], ["labelled", "reported"])
-    lanes.set_ylim(1.5, -0.5)
     lanes.tick_params(axis="y", length=0)
-    lanes.set_xlim(0, longest / unit_s)
-    lanes.set_xlabel(label(name))
+    lanes.set(ylim=(1.5, -0.5), xlim=(0, longest_s / unit_s), xlabel=name)
     return figure
-
-
-def _draw_spans(axes: Axes, row: int, spans: Sequence[Span], colour: str, whole: float) -> None:
-    axes.axhline(row, color=GRID, linewidth=0.8, zorder=0)
-    # An event of some seconds is a sliver of a day: everything is at least as wide as can be seen.
-    widths = [(start, max(end - start, whole / 800)) for start, end in spans]
-    axes.broken_barh(widths, (row - 0.32, 0.64), color=colour, linewidth=0)

@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Bools, Ints, Names
+from bfrb.arrays import Ints
 from bfrb.errors import DataError
 from bfrb.metrics import confusion_matrix, scores_of
 from bfrb.predict.bundle import CHECKSUMS, HISTORY, OUT_OF_FOLD, SPEC, Bundle
 from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers
+from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.tables import Table, read_table
 from bfrb.report.ablation import Ablation, ablate
-from bfrb.report.context import Context, read_context
 from bfrb.report.episodes import Listening, listen
+from bfrb.report.matching import Matched, match_recordings
 from bfrb.report.mistakes import Mistake, find_mistakes
 from bfrb.study.labels import LabelSet
 from bfrb.study.windows import cut_continuous
@@ -46,24 +47,24 @@ class Evaluation:
     out_of_fold
         Whether the answers are those the bundle keeps, each by networks that never saw the person; otherwise they
         were given now, to recordings that training may or may not have seen.
-    context
-        What the recordings tell about people and sensors, where they were given.
+    matched
+        What the recordings tell about people and sensors, where some of these were given.
     new_people
         Scores by scenario on people of the given recordings who were not in training.
     ablation
         Answers to the given recordings without each sensor, if asked for.
-    listening
-        What was heard in the given recordings, if they are continuous and labelled.
+    events
+        What was found in the given recordings, if they are continuous and labelled.
     """
 
     bundle: Bundle
     ids: tuple[str, ...]
     answers: dict[str, Answers]
     out_of_fold: bool = True
-    context: Context | None = None
+    matched: Matched | None = None
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)
     ablation: Ablation | None = None
-    listening: Listening | None = None
+    events: Listening | None = None
 
     @property
     def label_set(self) -> LabelSet:
@@ -73,8 +74,12 @@ class Evaluation:
     @property
     def simulated(self) -> bool:
         """Whether the scores are of recordings that a simulator made."""
-        made_up = self.context is not None and self.context.simulated
-        return self.bundle.manifest.simulated or (made_up and not self.out_of_fold)
+        return self.bundle.manifest.simulated or (self.given_simulated and not self.out_of_fold)
+
+    @property
+    def given_simulated(self) -> bool:
+        """Whether a simulator made the recordings that were given."""
+        return self.matched is not None and self.matched.simulated
 
     @cached_property
     def scores(self) -> dict[str, dict[str, Any]]:
@@ -142,7 +147,7 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     if source is not None:
         _check_device(bundle, source)
     kept = read_table(bundle.file(OUT_OF_FOLD))
-    judged = kept if kept.height or source is None else _answer(bundle, source, set())
+    judged = kept if kept.height or source is None else _answer(bundle, source, frozenset())
     if judged is None or not judged.height:
         raise DataError(
             f"the bundle {bundle.path} keeps no out-of-fold predictions, so there is nothing to report on",
@@ -151,7 +156,7 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     evaluation = _evaluate(bundle, judged, out_of_fold=bool(kept.height))
     if source is None:
         return evaluation
-    evaluation = replace(_with_recordings(evaluation, source), listening=listen(bundle, source))
+    evaluation = replace(_with_recordings(evaluation, judged, source), events=listen(bundle, source))
     return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
 
 
@@ -172,33 +177,41 @@ def _evaluate(bundle: Bundle, judged: Table, *, out_of_fold: bool) -> Evaluation
     return Evaluation(bundle, tuple(ids), ordered, out_of_fold)
 
 
-def _with_recordings(evaluation: Evaluation, source: Source) -> Evaluation:
+def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> Evaluation:
     bundle = evaluation.bundle
-    subjects = [str(name) for name in evaluation.answers[evaluation.main].subjects or ()]
     wanted = {mistake.id for mistake in evaluation.mistakes}
-    context = read_context(source, bundle.windows, dict(zip(evaluation.ids, subjects, strict=True)), wanted)
-    new = _answer(bundle, source, set(subjects)) if context.strangers else None
-    if new is None and not context.found:
-        log.warning("%s holds none of the recordings that %s was judged on", source.describe(), bundle.path)
+    matched = match_recordings(source, bundle.windows, TrainingOverlap(judged), wanted)
+    new = _answer(bundle, source, matched.people) if matched.strangers else None
+    _warn(matched, new is None, bundle)
     scored = {} if new is None else answers_by_scenario(new, bundle.label_set)
     return replace(
         evaluation,
-        context=context if context.found else None,
+        matched=matched,
         new_people={name: score_answers(found, bundle.label_set) for name, found in scored.items()},
     )
 
 
-def _answer(bundle: Bundle, source: Source, known: set[str]) -> Table | None:
+def _warn(matched: Matched, nobody_new: bool, bundle: Bundle) -> None:
+    if not matched.facts and nobody_new:
+        log.warning("%s holds none of the recordings that %s was judged on", matched.description, bundle.path)
+    if matched.namesakes:
+        log.warning(
+            "%d people in %s have names of the training (%s ...) but other recordings: they are taken for other people",
+            len(matched.namesakes), matched.description, matched.namesakes[0],
+        )  # fmt: skip
+    if matched.changed:
+        log.warning("%d recordings in %s are not what their id was in training", matched.changed, matched.description)
+
+
+def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | None:
     """Answers of the bundle, given now, to labelled recordings of people who are not known; None if there are none."""
     from bfrb.predict.predictor import Predictor
 
-    windows = bundle.windows
-    strangers = (batch[_is_new(batch.subjects, known)] for batch in source.batches())
-    cut = (cut_continuous(batch, windows) for batch in strangers if len(batch))
+
+    people = (
+        (batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool)) for batch in source.batches()
+    )
+    cut = (cut_continuous(batch[new], bundle.windows) for batch, new in people if new.any())
     labelled = (batch for batch in cut if batch.gestures is not None)
     first = next(labelled, None)
     return None if first is None else answer_scenarios(Predictor(bundle), chain([first], labelled))
-
-
-def _is_new(subjects: Names, known: set[str]) -> Bools:
-    return np.array([subject not in known for subject in subjects.tolist()], dtype=bool)

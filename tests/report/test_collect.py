@@ -12,23 +12,14 @@ from bfrb.errors import DataError
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
 from bfrb.read.tables import read_table
-from bfrb.report.context import (
-    ALL_SENSORS,
-    NO_SENSORS,
-    SENSORS,
-    SOME_SENSORS,
-    Context,
-    name_sensor_states,
-    read_context,
-)
-from bfrb.report.evaluation import Evaluation, collect
+from bfrb.report.collect import Evaluation, collect
 from bfrb.report.groups import compare
+from bfrb.report.matching import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Matched, name_sensor_states
 from bfrb.report.mistakes import find_mistakes
-from bfrb.report.wording import _of_100, tell_failures, tell_how_good
+from bfrb.report.summary import tell_failures, tell_how_good
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import Recordings
-from bfrb.study.windows import WindowSpec
 from bundles import make_bundle, make_recordings
 from sources import SourceOf
 
@@ -70,33 +61,48 @@ def test_scores_are_those_of_the_bundle(bundle: Bundle) -> None:
 
 
 def test_recordings_bring_facts_and_the_signals_of_mistakes(bundle: Bundle, recordings: Recordings) -> None:
-    context = collect(bundle, SourceOf(recordings)).context
-    assert context is not None
-    assert context.found == 72
-    assert context.facts["SEQ_000001"] == {"handedness": 0, "age": 11.0, SENSORS: ALL_SENSORS}
+    matched = collect(bundle, SourceOf(recordings)).matched
+    assert matched is not None
+    assert len(matched.facts) == 72
+    assert matched.facts["SEQ_000001"] == {"handedness": 0, "age": 11.0, SENSORS: ALL_SENSORS}
     mistakes = collect(bundle).mistakes
-    assert set(context.signals) == {mistake.id for mistake in mistakes}
-    kept = context.signals[mistakes[0].id]
+    assert set(matched.signals) == {mistake.id for mistake in mistakes}
+    kept = matched.signals[mistakes[0].id]
     row = recordings.ids.index(mistakes[0].id)
     np.testing.assert_array_equal(kept.sensors["acc"], recordings[row].sensors["acc"])
 
 
-def test_the_same_id_of_another_person_is_another_recording(recordings: Recordings) -> None:
-    context = read_context(
-        SourceOf(recordings), WindowSpec(), {"SEQ_000001": "somebody else", "SEQ_000002": "SUBJ_000002"}, set()
-    )
-    assert set(context.facts) == {"SEQ_000002"}
-    assert context.strangers == 54
+def test_another_study_with_the_same_ids_is_scored_as_other_people(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = collect(bundle, SourceOf(make_recordings(72, subjects=4, seed=1)))
+    assert found.matched is not None
+    assert (found.matched.facts, found.matched.signals, found.matched.strangers) == ({}, {}, 72)
+    assert found.new_people["all"]["recordings"] == 72
+    assert "4 people in the recordings of a test have names of the training" in caplog.text
+
+
+def test_a_recording_that_was_changed_since_is_left_out(
+    bundle: Bundle, recordings: Recordings, caplog: pytest.LogCaptureFixture
+) -> None:
+    acc = recordings.sensors["acc"].copy()
+    acc[0] += 1
+    changed = Recordings(recordings.device, {**recordings.sensors, "acc": acc}, recordings.offsets, recordings.table)
+    matched = collect(bundle, SourceOf(changed)).matched
+    assert matched is not None
+    assert (len(matched.facts), matched.changed, matched.strangers) == (71, 1, 0)
+    assert "1 recordings in the recordings of a test are not what their id was" in caplog.text
 
 
 def test_new_people_are_scored_on_their_own(bundle: Bundle, recordings: Recordings) -> None:
-    strangers = recordings.table["subject"].replace({"SUBJ_000003": "NEW"})
-    found = collect(bundle, SourceOf(recordings.with_table(recordings.table.with_columns(strangers.alias("subject")))))
+    new = make_recordings(18, subjects=1, seed=1)
+    named = new.table.with_columns(pl.lit("new ").add(pl.col("id")).alias("id"), pl.lit("NEW").alias("subject"))
+    found = collect(bundle, SourceOf(Recordings.concat([recordings[:54], new.with_table(named)])))
     assert set(found.new_people) == {"all", "imu", "half"}
     assert found.new_people["all"]["recordings"] == 18
     assert list(found.new_people["all"]["per_subject"]) == ["NEW"]
-    assert found.context is not None
-    assert found.context.found == 54
+    assert found.matched is not None
+    assert len(found.matched.facts) == 54
 
 
 def test_people_of_training_are_never_predicted_again(bundle: Bundle, recordings: Recordings) -> None:
@@ -126,13 +132,13 @@ def test_groups_are_scored_like_everybody() -> None:
     facts: dict[str, dict[str, object]] = {
         "1": {"handedness": 1}, "2": {"handedness": 1}, "3": {"handedness": 0}, "4": {"handedness": 0, "age": 30.0}
     }  # fmt: skip
-    by_question = {found.question: found for found in compare(("1", "2", "3", "4"), given, Context(facts), THREE)}
-    hands = by_question["Dominant hand"].groups
+    by_question = compare(("1", "2", "3", "4"), given, Matched(facts), THREE)
+    hands = by_question["Dominant hand"]
     assert [(group.name, group.score, group.subjects, group.recordings, group.interval) for group in hands] == [
         ("left-handed", 0.0, 1, 2, None),
         ("right-handed", 1.0, 1, 2, None),
     ]
-    assert [group.recordings for group in by_question["Age"].groups] == [1]
+    assert [group.recordings for group in by_question["Age"]] == [1]
 
 
 def test_mistakes_are_ranked_by_confidence_and_free_ones_left_out() -> None:
@@ -161,32 +167,26 @@ def evaluate(bundle: Bundle, truth: list[str], given: list[str]) -> Evaluation:
 def test_words_tell_what_the_numbers_mean(bundle: Bundle) -> None:
     found = evaluate(bundle, ["pull"] * 4 + ["rest"] * 6, ["pull", "pull", "pull", "rest", "pull"] + ["rest"] * 5)
     told = " ".join(tell_how_good(found))
-    assert "Of 100 behaviours it is looking for, it notices 75." in told
-    assert "Of 100 times it reports one, 25 are false alarms." in told
+    assert "of 100 behaviours it is looking for, it notices 75." in told
+    assert "of 100 other movements, 17 raise an alarm." in told
+    assert "25 are false alarms in this study, where 40 of 100 recordings are behaviours." in told
+    assert "if one movement in 100 were a behaviour, 96 of 100" in told
     assert "Only 2 people" in told
-    assert dict(tell_failures(found, []))["Confusions"] == "most often pull is taken for rest (1 of 4 recordings)"
-
-
-@pytest.mark.parametrize(
-    ("part", "whole", "told"),
-    [(1, 2, "50"), (99_999, 100_000, "99.9"), (1, 100_000, "0.1"), (5, 5, "100"), (0, 5, "0")],
-)
-def test_nearly_all_is_not_all_and_nearly_none_not_none(part: int, whole: int, told: str) -> None:
-    assert _of_100(part, whole) == told
+    assert dict(tell_failures(found, {}))["Confusions"] == "most often pull is taken for rest (1 of 4 recordings)"
 
 
 def test_a_model_below_its_floor_is_called_useless(bundle: Bundle) -> None:
     found = evaluate(bundle, ["pull"] * 4, ["rest"] * 4)
     assert found.floor == 1.0
     assert "of no use" in tell_how_good(found)[0]
-    assert dict(tell_failures(found, []))["Behaviours"] == "never recognised: pull"
+    assert dict(tell_failures(found, {}))["Behaviours"] == "never recognised: pull"
 
 
 def test_a_perfect_model_has_nothing_to_confess(bundle: Bundle) -> None:
     found = evaluate(bundle, ["pull", "pull", "rest", "rest"], ["pull", "pull", "rest", "rest"])
     assert tell_how_good(found)[0].startswith("Better than")
     assert found.mistakes == []
-    assert "Confusions" not in dict(tell_failures(found, []))
+    assert "Confusions" not in dict(tell_failures(found, {}))
 
 
 def test_a_bundle_without_predictions_asks_for_recordings(
