@@ -207,7 +207,6 @@ def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | No
     """Answers of the bundle, given now, to labelled recordings of people who are not known; None if there are none."""
     from bfrb.predict.predictor import Predictor
 
-
     people = (
         (batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool)) for batch in source.batches()
     )
