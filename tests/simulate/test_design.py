@@ -96,3 +96,16 @@ def test_widening_scales_spreads_and_nothing_else() -> None:
     assert wide.body.strongest_m_s2 == spec.body.strongest_m_s2
     assert wide.sensors.tof_range_m == spec.sensors.tof_range_m
     assert wide.timing == spec.timing
+
+
+def test_people_of_studies_with_other_seeds_are_called_differently() -> None:
+    first, second = (
+        {person.name for person in draw_people(StudySpec(subjects=3), np.random.SeedSequence(seed), seed)}
+        for seed in (1, 2)
+    )
+    assert not first & second
+
+
+def test_another_row_rate_than_the_devices_is_refused() -> None:
+    with pytest.raises(ConfigError, match="10 rows per second"):
+        StudySpec().updated(["row_rate_hz=20"])
