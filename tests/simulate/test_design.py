@@ -14,7 +14,7 @@ from realism import PUBLISHED
 
 @pytest.fixture(scope="module")
 def people() -> list[Person]:
-    return draw_people(StudySpec(), np.random.SeedSequence(0))
+    return draw_people(StudySpec(), np.random.SeedSequence(0), 0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_peculiarities_are_as_frequent_as_published(people: list[Person]) -> Non
 
 
 def test_a_small_study_has_complete_subjects() -> None:
-    people = draw_people(StudySpec(subjects=4), np.random.SeedSequence(1))
+    people = draw_people(StudySpec(subjects=4), np.random.SeedSequence(1), 1)
     assert [person.missing for person in people] == [0, 0, 0, 0]
 
 
