@@ -20,12 +20,12 @@ __version__ = version("bfrb")
 # Each name is imported when it is first asked for.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
+    submodules=["read"],  # a package that can be called
     submod_attrs={
         "errors": ["BfrbError"],
         "metrics": ["competition_score"],
         "predict.predictions": ["Predictions"],
         "predict.predictor": ["Predictor", "load"],
-        "read.sources": ["read"],
         "study.labels": ["CMI_GESTURES"],
         "study.recordings": ["Recordings"],
     },

@@ -114,8 +114,8 @@ def test_a_sensor_left_out_and_a_sensor_removed_measured_nothing(device: object)
     left_out = Recordings(
         device, {key: full.sensors[key] for key in full.sensors if key != name}, full.offsets, full.table
     )
-    assert full.has(name).all()
-    assert not removed.has(name).any()
+    assert full.measured(name).all()
+    assert not removed.measured(name).any()
     assert tuple(removed.sensors) == device.sensor_names
     assert_same(removed, left_out)
 
@@ -123,7 +123,7 @@ def test_a_sensor_left_out_and_a_sensor_removed_measured_nothing(device: object)
 def test_a_recording_has_a_sensor_that_measured_one_value_in_one_row() -> None:
     thm = HELIOS.sensor("thm").empty(5)
     thm[3, 4] = 30.0
-    assert still([3, 2], sensors={"thm": thm}).has("thm").tolist() == [False, True]
+    assert still([3, 2], sensors={"thm": thm}).measured("thm").tolist() == [False, True]
 
 
 def test_arrays_cannot_be_changed_by_mistake() -> None:
@@ -155,6 +155,36 @@ def test_columns_that_only_some_parts_have_become_null() -> None:
 def test_what_any_part_simulated_is_simulated() -> None:
     other = plain_table(1).with_columns(id=pl.lit("other"))
     assert Recordings.concat([still([2]), still([2], table=other, simulated=True)]).simulated
+
+
+@given(st.integers(0, 1 << 30), st.booleans())
+def test_the_sign_of_an_orientation_in_a_file_changes_nothing(seed: int, with_zeros: bool) -> None:
+    rng = np.random.default_rng(seed)
+    turns = rng.normal(size=(20, 4))
+    if with_zeros:
+        turns[rng.random((20, 4)) < 0.4] = 0.0
+        turns[~turns.any(axis=1)] = (0.0, 0.0, -1.0, 0.0)
+    turns = (turns / np.linalg.norm(turns, axis=1, keepdims=True)).astype(np.float32)
+    turns[rng.random(20) < 0.2] = np.nan
+    signs = rng.choice([-1.0, 1.0], (20, 1)).astype(np.float32)
+    one, other = (
+        still([20], sensors={"quaternion": values}).sensors["quaternion"] for values in (turns, signs * turns)
+    )
+    assert one.tobytes() == other.tobytes()
+    known = one[~np.isnan(one[:, 0])]
+    assert (known[:, 0] >= 0).all()
+    np.testing.assert_array_equal(np.abs(one), np.abs(turns))
+
+
+def test_recordings_say_in_a_line_what_they_are() -> None:
+    study = labelled_study()
+    assert repr(study) == "<Recordings: 5 of helios, 3 subjects, 82 rows, acc quaternion thm tof>"
+    simulated = still([2000, 3], table=plain_table(2).with_columns(id=pl.lit("<b>") + pl.col("id")), simulated=True)
+    assert repr(simulated) == "<Recordings: 2 of helios, 1 subject, 2,003 rows, acc, SIMULATED>"
+    assert repr(study[:0]) == "<Recordings: 0 of helios, 0 subjects, 0 rows, nothing measured>"
+    shown = simulated._repr_html_()
+    assert "2,003 rows" in shown
+    assert "<b>" not in shown
 
 
 def replaced(column: int, value: float, rows: int = 5) -> np.ndarray:

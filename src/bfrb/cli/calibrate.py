@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
-    from bfrb.read.sources import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def calibrate(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the event rule, such as merge_s=5.")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
@@ -43,7 +43,7 @@ def calibrate(
     from bfrb.stream.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
 
     opened = Bundle.open(bundle)
-    source = open_source(data, cast("Dataset", dataset))
+    source = open_source(data, dataset)
     check_device(opened, source.device.name)
     recordings = source.read()
     # What is set is the same in all of them; those that have become equal are one.

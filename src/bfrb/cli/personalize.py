@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
 from bfrb.cli.calibrate import check_device
+from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json
 from bfrb.errors import ConfigError
-
-if TYPE_CHECKING:
-    from bfrb.read.sources import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +23,7 @@ def personalize(
     ],
     wearer: Annotated[str, typer.Option(help="The wearer: the subject of those recordings.")],
     out: Annotated[Path, typer.Option(help="Where the bundle that knows the wearer shall be.")],
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt as one JSON object.")] = False,
 ) -> None:
@@ -36,7 +34,7 @@ def personalize(
     from bfrb.stream.personal import write_with_head
 
     opened = Bundle.open(bundle)
-    source = open_source(examples, cast("Dataset", dataset))
+    source = open_source(examples, dataset)
     check_device(opened, source.device.name)
     recordings = source.read()
     own = recordings[recordings.subjects == wearer]

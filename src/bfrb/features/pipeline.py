@@ -29,7 +29,7 @@ _BLOCK_ROWS = 4096
 """Rows that are computed at once: what is made of them stays in the processor's cache."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Features:
     """Named channels of a ragged batch: `N` rows in `R` recordings.
 
@@ -50,6 +50,10 @@ class Features:
     values: Floats32
     valid: Bools
     offsets: Ints
+
+    def __repr__(self) -> str:
+        rows, channels = self.values.shape
+        return f"<Features: {channels} channels of {len(self.offsets) - 1:,} recordings, {rows:,} rows>"
 
 
 def find_feature(name: str) -> Feature:

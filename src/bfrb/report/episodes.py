@@ -9,12 +9,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from bfrb.metrics.events import EventCounts, bootstrap_events, count_events
+from bfrb.metrics import EventCounts, Interval, count_events, event_interval
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.evaluation import BOOTSTRAP_SEED
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import Source
-from bfrb.report.context import BATCH_ROWS
 from bfrb.stream import calibrate as calibration
 from bfrb.stream.calibrate import HIT, count_events_of
 from bfrb.stream.event_scores import Aim, rules_from_others, sensitivity_curve
@@ -153,20 +151,9 @@ class Listening:
         return sensitivity_curve(self._beside_truth, self.rules, self.label_set) if self.rules else []
 
 
-def interval_of(counts: Mapping[str, EventCounts], name: str) -> tuple[float, float] | None:
-    """95 % interval of a score of everybody's counts over resampled people; None with one person.
-
-    Parameters
-    ----------
-    counts
-        By person.
-    name
-        The score: `sensitivity` or `false_alarms_per_hour`.
-    """
-    parts = list(counts.values())
-    if len(parts) < 2:
-        return None
-    return bootstrap_events(parts, lambda found: getattr(found, name), np.random.default_rng(BOOTSTRAP_SEED))
+def interval_of(counts: Mapping[str, EventCounts], name: str) -> Interval | None:
+    """95 % interval over people of one of `metrics.EVENT_SCORES` of their counts together; None with one person."""
+    return event_interval(list(counts.values()), name)
 
 
 def listen(bundle: Bundle, source: Source) -> Listening | None:
@@ -189,7 +176,7 @@ def listen(bundle: Bundle, source: Source) -> Listening | None:
 
 def _continuous(source: Source, windows: WindowSpec) -> Iterator[Recordings]:
     """Recordings with labelled rows that are long enough for a window, one by one."""
-    for batch in source.batches(BATCH_ROWS):
+    for batch in source.batches():
         if batch.gestures is None and LABEL in batch.annotations:
             long = batch.lengths >= round(windows.length_s * batch.device.row_rate_hz)
             yield from (batch[int(number)] for number in np.flatnonzero(long))

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bfrb.predict.predictor import Predictor
-from bfrb.read.stretches import Stretch
 from bfrb.read.tables import Table, make_table
 from bfrb.stream.events import Answers, Event, EventRule
 from bfrb.stream.feed import Wearer
 from bfrb.stream.resampling import Counts
 from bfrb.stream.samples import TIME
 from bfrb.stream.stream import Stream
+from bfrb.study.stretches import Stretch
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,50 @@
+"""Stretches: recordings of any length, some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bfrb.arrays import Array, Floats
+from bfrb.study.recordings import Recordings
+
+STRETCH_ROWS = 20_000
+"""Most rows of a stretch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Consecutive rows of one recording.
+
+    Parameters
+    ----------
+    id, subject
+        Of the recording.
+    handedness
+        1 right, 0 left, None unknown.
+    begins
+        Whether these are its first rows.
+    time_s
+        (n,) times of the rows, NaN where there is none; None if they come at the device's rate.
+    sensors
+        (n, *shape) readings by sensor. Those of a sample table have not been checked.
+    """
+
+    id: str
+    subject: str
+    handedness: int | None
+    begins: bool
+    time_s: Floats | None
+    sensors: Mapping[str, Array]
+
+
+def cut_stretches(batches: Iterable[Recordings]) -> Iterator[Stretch]:
+    """The rows of all recordings, one recording after the other."""
+    for batch in batches:
+        for number in range(len(batch)):
+            recording = batch[number]
+            about = recording.table.row(0, named=True)
+            for start in range(0, recording.n_rows, STRETCH_ROWS):
+                rows = slice(start, start + STRETCH_ROWS)
+                sensors = {name: values[rows] for name, values in recording.sensors.items()}
+                yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)
