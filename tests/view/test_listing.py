@@ -42,23 +42,23 @@ def test_what_measured_nothing_is_named() -> None:
     ("search", "expected"),
     [
         ({}, [0, 1, 2, 3, 4, 5]),
-        (dict(text="000004"), [4]),
-        (dict(text="SUBJ_000001"), [1, 4]),
-        (dict(text="PULL eyebrow"), [2]),
-        (dict(text="pull cheek"), []),
-        (dict(text="lie side"), [3]),
-        (dict(subject="SUBJ_000001"), [1, 4]),
-        (dict(subject="SUBJ_00000"), []),
-        (dict(gesture="Cheek - pinch skin"), [1]),
-        (dict(orientation="Lie on Back"), [2]),
-        (dict(text="000001", subject="SUBJ_000002"), []),
-        (dict(missing="nothing"), [0, 3, 4, 5]),
-        (dict(missing="anything"), [1, 2]),
-        (dict(missing="tof"), [1, 2]),
-        (dict(missing="tof 5"), [2]),
-        (dict(missing="thm"), [1]),
-        (dict(missing="acc"), []),
-        (dict(text="SUBJ_000002", missing="anything"), [2]),
+        ({"text": "000004"}, [4]),
+        ({"text": "SUBJ_000001"}, [1, 4]),
+        ({"text": "PULL eyebrow"}, [2]),
+        ({"text": "pull cheek"}, []),
+        ({"text": "lie side"}, [3]),
+        ({"subject": "SUBJ_000001"}, [1, 4]),
+        ({"subject": "SUBJ_00000"}, []),
+        ({"gesture": "Cheek - pinch skin"}, [1]),
+        ({"orientation": "Lie on Back"}, [2]),
+        ({"text": "000001", "subject": "SUBJ_000002"}, []),
+        ({"missing": "nothing"}, [0, 3, 4, 5]),
+        ({"missing": "anything"}, [1, 2]),
+        ({"missing": "tof"}, [1, 2]),
+        ({"missing": "tof 5"}, [2]),
+        ({"missing": "thm"}, [1]),
+        ({"missing": "acc"}, []),
+        ({"text": "SUBJ_000002", "missing": "anything"}, [2]),
     ],
 )
 def test_a_search_finds(search: dict[str, str], expected: list[int]) -> None:
@@ -73,7 +73,7 @@ def test_facets_count_what_there_is() -> None:
 
 
 def test_pages_are_parts_of_what_was_found() -> None:
-    page = listing().page(dict(subject="SUBJ_000000"), 1, 5)
+    page = listing().page({"subject": "SUBJ_000000"}, 1, 5)
     assert (page["found"], page["first"], [row["number"] for row in page["rows"]]) == (2, 1, [3])
     assert listing().page({}, -3, 2)["first"] == 0
 

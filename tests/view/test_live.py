@@ -108,6 +108,7 @@ def test_a_clock_that_was_set_back_clears_what_was_shown(predictor: Predictor) -
     for _ in range(2):
         for chunk in chunks(300):
             shown.push(chunk)
+    shown.finish()
     arrays, values = shown.snapshot(600, 4000)
     assert values["start_s"] + values["rows"] / HELIOS.row_rate_hz == pytest.approx(30.0)
     assert (~np.isnan(arrays["acc"][0])).sum() == 300
