@@ -419,28 +419,19 @@ def test_a_stream_scrolls_by_as_it_comes_and_goes_on_after_a_break(
     browser.wait("document.querySelector('#live-state').innerText.includes('does not answer')")
 
 
-def test_attention_is_drawn_beside_the_probabilities(
-    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("make", "title", "most"), [(make_attending_bundle, "Attention", 10), (make_telling_bundle, "Phase", 1)]
+)
+def test_what_networks_say_of_rows_is_drawn_beside_the_probabilities(
+    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path, make: Any, title: str, most: float
 ) -> None:
-    browser.open(start(study, "--bundle", make_attending_bundle(tmp_path / "model")).url, 0)
+    browser.open(start(study, "--bundle", make(tmp_path / "model")).url, 0)
     browser.wait("document.querySelectorAll('#panels .panel').length === 6")
     titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
-    assert titles[-2:] == ["Probability", "Attention"]
+    assert titles[-2:] == ["Probability", title]
     browser.keys(*[Keys.ARROW_RIGHT] * 20)
     shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
-    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 10
-
-
-def test_phases_are_drawn_beside_the_probabilities(
-    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
-) -> None:
-    browser.open(start(study, "--bundle", make_telling_bundle(tmp_path / "model")).url, 0)
-    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
-    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
-    assert titles[-2:] == ["Probability", "Phase"]
-    browser.keys(*[Keys.ARROW_RIGHT] * 20)
-    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
-    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 1
+    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < most
 
 
 def test_events_of_a_stream_are_listed_and_marked(

@@ -7,7 +7,6 @@ again under a lock, so that two viewers of the same data do not undo each other'
 from __future__ import annotations
 
 import csv
-import io
 import math
 import secrets
 from dataclasses import asdict, dataclass, fields
@@ -126,8 +125,8 @@ class LabelFile:
         if not self.path.is_file():
             return []
         try:
-            rows = list(csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8-sig"), newline=""), strict=True))
-            return [_from_row(row) for row in rows]
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                return [_from_row(row) for row in csv.DictReader(file, strict=True)]
         except (csv.Error, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{self.path.name}: expected labels with the columns {', '.join(_COLUMNS)}, but {error}",
@@ -165,10 +164,7 @@ class LabelFile:
 
     def _write(self, labels: list[Label]) -> None:
         ordered = sorted(labels, key=lambda label: (label.recording, label.start_s, label.end_s, label.key))
-        with (
-            writing_file(self.path) as unfinished,
-            unfinished.open("w", encoding="utf-8", newline="") as file,
-        ):
+        with writing_file(self.path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(asdict(label) for label in ordered)
