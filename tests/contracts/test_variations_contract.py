@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from bfrb.train.vary_readings import blur_tof, lose_pixels, shake_acc, shake_quaternion, warm_skin
+from bfrb.train.vary_sensors import lose_piece, lose_proximity, lose_quaternion, lose_site, lose_thm, lose_tof
+from bfrb.train.vary_time import crop, shift, stretch_time
+from bfrb.train.vary_wearing import change_wrist, tilt_device, turn_heading
 
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.rotations import rotate
@@ -12,10 +16,6 @@ from bfrb.study.device import DEVICES, GALAXY_WATCH, HELIOS, Device
 from bfrb.study.recordings import Recordings
 from bfrb.train.spec import VariationSpec
 from bfrb.train.variation import VARIATIONS, Variation, vary
-from bfrb.train.vary_readings import blur_tof, lose_pixels, shake_acc, shake_quaternion, warm_skin
-from bfrb.train.vary_sensors import lose_piece, lose_proximity, lose_quaternion, lose_site, lose_thm, lose_tof
-from bfrb.train.vary_time import crop, shift, stretch_time
-from bfrb.train.vary_wearing import change_wrist, tilt_device, turn_heading
 from bundles import make_recordings
 from made_up import random_recordings
 

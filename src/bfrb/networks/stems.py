@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
-from bfrb.networks.sensing import ChannelStem, ImageStem, Losses, PhasePooling, at_rows
+from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling, at_rows
 from bfrb.networks.specs import StemsSpec
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
 
@@ -29,6 +29,8 @@ class Stems(nn.Module):
     spec
         Sizes.
     """
+
+    Spec = StemsSpec
 
     def __init__(self, shape: Shape, spec: StemsSpec) -> None:
         super().__init__()
@@ -54,7 +56,7 @@ class Stems(nn.Module):
             self.together_head = blocks.DenseHead(2 * len(PHASES) * second, shape.classes, head)
         blocks.initialise(self)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
         steps = next(iter(inputs.values())).shape[1]
         mask = blocks.padding_mask(lengths, steps)
@@ -62,8 +64,8 @@ class Stems(nn.Module):
         halved = blocks.padding_mask(lengths, (steps + 1) // 2)
         quartered = blocks.padding_mask(blocks.pooled_lengths(lengths), ((steps + 1) // 2 + 1) // 2)
         motion, _ = _sense(self.motion, inputs, mask)
-        moved = self.first(motion, mask)
-        rows = self.second(moved, halved)
+        moved = self.first(blocks.as_images(motion, lengths), mask)
+        rows = blocks.as_rows(self.second(moved, halved))
         phases = self.phases(rows)
         summary, attention = self.pooling(rows, phases, quartered)
         alone = self.head(summary)
@@ -75,7 +77,8 @@ class Stems(nn.Module):
         if not self.proximity:
             return Output(alone, auxiliary=auxiliary, attention=attention)
         near, known = _sense(self.proximity, inputs, mask)
-        together = self.together(torch.cat([moved, self.nearby(near, mask)], dim=1), halved)
+        beside = self.nearby(blocks.as_images(near, lengths), mask)
+        together = blocks.as_rows(self.together(torch.cat([moved, beside], dim=1), halved))
         pooled, looked = self.together_pooling(together, phases, quartered)
         full = self.together_head(torch.cat([summary, pooled], dim=1))
         share = known[:, :, 0] * (1.0 - self.motion_share)
@@ -89,32 +92,29 @@ class Stems(nn.Module):
 
 
 def motion_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of acceleration and rotation, where a device has them; rotation is lost at times while training."""
+    """The stems of acceleration and rotation, where a device has them."""
     filters = (spec.filters, spec.filter_rows)
-    chances = {"acc": 0.0, "rotation": spec.lose_group}
     return nn.ModuleDict(
         {
-            branch: ChannelStem(shape.channels[branch], filters, spec.motion_width, Losses(chance, 0.0))
-            for branch, chance in chances.items()
+            branch: ChannelStem(shape.channels[branch], filters, spec.motion_width)
+            for branch in spec.MOTION
             if shape.channels[branch]
         }
     )
 
 
 def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of thermopiles and time-of-flight images, where a device has them; lost at times while training."""
+    """The stems of thermopiles and time-of-flight images, where a device has them."""
     stems = nn.ModuleDict()
-    losses = Losses(spec.lose_group, spec.lose_piece)
     if shape.channels["thm"]:
-        filters = (spec.filters, spec.filter_rows)
-        stems["thm"] = ChannelStem(shape.channels["thm"], filters, spec.thm_width, losses)
+        stems["thm"] = ChannelStem(shape.channels["thm"], (spec.filters, spec.filter_rows), spec.thm_width)
     if shape.channels["tof"]:
         widths = (*spec.image_widths, spec.site_width, spec.tof_width)
-        stems["tof"] = ImageStem(shape.channels["tof"], widths, losses)
+        stems["tof"] = ImageStem(shape.channels["tof"], widths)
     return stems
 
 
-def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """(B, C, T) what the stems see side by side, and (B, 1, 1) 1 where any of them sees something."""
     seen = [stem(inputs[branch], mask) for branch, stem in stems.items()]
     values = torch.cat([found for found, _ in seen], dim=1)

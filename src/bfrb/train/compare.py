@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -14,22 +13,20 @@ import numpy as np
 
 from bfrb.errors import ConfigError
 from bfrb.files import write_text
-from bfrb.metrics import bootstrap_difference, bootstrap_interval, competition_score
+from bfrb.metrics import competition_score, difference_interval, score_interval
 from bfrb.predict.bundle import FOLDS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, answers_by_scenario
 from bfrb.read.sources import HeldSource, Source
 from bfrb.read.tables import read_table
 from bfrb.study.folds import Folds
 from bfrb.study.recordings import Recordings
-from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, labelled
+from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, fingerprint, labelled
 from bfrb.train.run import RunSpec, read_run_spec
 from bfrb.train.variants import CompareSpec
 
 logger = logging.getLogger(__name__)
 
 RESULTS = "comparison.json"
-BOOTSTRAP_SEED = 0
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def compare(
     -------
     dict
         For every variant and scenario the score and, but for the reference, how far it is above the reference's, with
-        95 % intervals over resampled subjects.
+        95 % intervals over subjects.
 
     Raises
     ------
@@ -127,18 +124,17 @@ def _describe(
 def _judge(answers: Answers, reference: Answers | None, bundle: Bundle) -> dict[str, Any]:
     subjects, labels = answers.subjects or (), bundle.label_set
     score = competition_score(answers.truth, answers.prediction, labels).score
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    interval = bootstrap_interval(answers.truth, answers.prediction, subjects, rng, labels, RESAMPLES)
-    found: dict[str, Any] = {"score": score, "interval": list(interval)}
+    interval = score_interval(answers.truth, answers.prediction, subjects, labels)
+    found: dict[str, Any] = {"score": score, "interval": interval and list(interval)}
     if reference is not None:
         if not np.array_equal(answers.truth, reference.truth) or answers.subjects != reference.subjects:
             raise ConfigError(
                 "the variants answer different recordings", remedy="compare variants that cut recordings alike"
             )
         pair = (answers.prediction, reference.prediction)
-        rng = np.random.default_rng(BOOTSTRAP_SEED)
         found["difference"] = score - competition_score(reference.truth, reference.prediction, labels).score
-        found["difference_interval"] = list(bootstrap_difference(answers.truth, pair, subjects, rng, labels, RESAMPLES))
+        between = difference_interval(answers.truth, pair, subjects, labels)
+        found["difference_interval"] = between and list(between)
     return found
 
 
@@ -157,7 +153,7 @@ def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds |
     out.mkdir(parents=True, exist_ok=True)
     run = spec.run(spec.compared_with)
     folds = folds or draw_folds(labelled(recordings, run), run)
-    settled = {"recordings": hash_recordings(recordings), "folds": dict(sorted(folds.fold_of.items()))}
+    settled = {"recordings": fingerprint(recordings), "folds": dict(sorted(folds.fold_of.items()))}
     path = out / "settled.json"
     if not path.exists():
         folds.write(out / FOLDS)
@@ -170,13 +166,3 @@ def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds |
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     write_text(path, text)
-
-
-def hash_recordings(recordings: Recordings) -> str:
-    """Hash of what the recordings are: every reading, and every label of theirs."""
-    digest = hashlib.blake2b(digest_size=16)
-    for values in (*recordings.sensors.values(), recordings.offsets):
-        digest.update(values.data)
-    for names in (recordings.ids, recordings.subjects.tolist(), recordings.gestures or []):
-        digest.update(repr(names).encode())
-    return digest.hexdigest()
