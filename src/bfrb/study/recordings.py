@@ -177,10 +177,9 @@ class Recordings:
     def measured_pieces(self, sensor: str) -> Bools:
         """(R, pieces) The same of each piece of the sensor, such as one of five images."""
         spec = self.device.sensor(sensor)
-        rows = measured_rows(spec, self.sensors[sensor])
         if not len(self):
             return np.zeros((0, spec.pieces), dtype=bool)
-        return np.logical_or.reduceat(rows, self.offsets[:-1], axis=0)
+        return np.logical_or.reduceat(measured_rows(spec, self.sensors[sensor]), self.offsets[:-1], axis=0)
 
     def __getitem__(self, which: int | slice | Sequence[int] | Array) -> Recordings:
         """Some of the recordings; a number or a plain slice gives a view, an index array or a mask a copy."""
