@@ -29,7 +29,7 @@ def draw_wearer(spec: StudySpec, seed: int, sequence: str, out: Path) -> Path:
     Parameters
     ----------
     sequence
-        Its id, such as `SEQ_000012`.
+        Its id, such as `SEQ_0_000012`, or its last part.
     out
         Where the picture goes; its ending (`.png`, `.svg`, `.pdf`) says what it becomes.
 
@@ -41,9 +41,10 @@ def draw_wearer(spec: StudySpec, seed: int, sequence: str, out: Path) -> Path:
     check_report_installed()
     if out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ConfigError(f"expected a picture that ends in .png, .svg or .pdf, got {out.name!r}", remedy="rename it")
-    digits = sequence.removeprefix("SEQ_")
+    digits = sequence.rpartition("_")[2]
     if not digits.isdigit():
-        raise ConfigError(f"expected a sequence such as SEQ_000012, got {sequence!r}", remedy="correct the id")
+        raise ConfigError(f"expected a sequence such as SEQ_{seed}_000012, got {sequence!r}", remedy="correct the id")
+    sequence = f"SEQ_{seed}_{int(digits):06d}"
     subject = (int(digits) - 1) // SEQUENCES_PER_SUBJECT + 1
     wearing, recordings = simulate_one(spec, seed, subject)
     if sequence not in recordings.ids:
