@@ -1,4 +1,4 @@
-"""Event scores: cases made by hand, laws that always hold, and scikit-learn."""
+"""Event scores: cases made by hand, and laws that always hold."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.metrics import EventCounts, Overlap, count_events, time_average_precision, time_roc_auc
-
-reference = pytest.importorskip("sklearn.metrics")
+from bfrb.metrics import (
+    EventCounts,
+    Overlap,
+    average_precision,
+    count_events,
+    roc_auc,
+    time_average_precision,
+    time_roc_auc,
+)
 
 NOTHING = np.zeros((0, 2))
 
@@ -94,24 +100,14 @@ def test_counts_agree_with_counting_seconds(episodes: np.ndarray, events: np.nda
     assert len(counts.delays_s) == counts.found
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=40),
-)
-def test_time_scores_are_those_of_scikit_learn_with_weights(rows: list[tuple[int, int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=40))
+def test_time_scores_are_those_of_single_seconds(rows: list[tuple[int, int, int]]) -> None:
     positive, negative, values = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-    truth = np.repeat([True, False], len(rows))
-    weights, claimed = np.concatenate([positive, negative]), np.concatenate([values, values])
-    auc = time_roc_auc(positive, negative, values)
-    if not positive.any():
-        assert auc is None
-        assert time_average_precision(positive, negative, values) is None
-        return
-    precision = reference.average_precision_score(truth, claimed, sample_weight=weights)
-    assert time_average_precision(positive, negative, values) == pytest.approx(precision)
-    if negative.any():
-        assert auc == pytest.approx(reference.roc_auc_score(truth, claimed, sample_weight=weights))
-    else:
-        assert auc is None
+    lasted = np.concatenate([positive, negative]).astype(int)
+    truth = np.repeat(np.repeat([True, False], len(rows)), lasted)
+    claimed = np.repeat(np.concatenate([values, values]), lasted)
+    assert time_roc_auc(positive, negative, values) == pytest.approx(roc_auc(truth, claimed))
+    assert time_average_precision(positive, negative, values) == pytest.approx(average_precision(truth, claimed))
 
 
 def test_values_for_other_stretches_are_refused() -> None:

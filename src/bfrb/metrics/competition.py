@@ -6,6 +6,7 @@ non-targets are merged into.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,13 +73,7 @@ def scores_of(confusion: Ints, label_set: LabelSet = CMI_GESTURES) -> Scores:
 def confusion_by_subject(
     truth: npt.ArrayLike, prediction: npt.ArrayLike, subjects: npt.ArrayLike, label_set: LabelSet = CMI_GESTURES
 ) -> dict[str, Ints]:
-    """(K, K) confusion matrix of every subject, in the order of their names.
-
-    Raises
-    ------
-    DataError
-        As `competition_score`, or if there are not as many subjects as labels.
-    """
+    """(K, K) confusion matrix of every subject, in the order of their names; errors as `competition_score`."""
     truth, prediction, names = (np.asarray(values, dtype=object) for values in (truth, prediction, subjects))
     if len(names) != len(truth):
         raise DataError(f"expected {len(truth)} subjects, got {len(names)}", remedy="give one subject for every label")
@@ -93,9 +88,9 @@ def confusion_by_subject(
 def score_interval(
     truth: npt.ArrayLike, prediction: npt.ArrayLike, subjects: npt.ArrayLike, label_set: LabelSet = CMI_GESTURES
 ) -> Interval | None:
-    """95 % interval of the competition score over subjects; None with one. Errors as `confusion_by_subject`."""
-    parts = np.stack(list(confusion_by_subject(truth, prediction, subjects, label_set).values()))
-    return interval_over_people(lambda chosen: scores_of(parts[chosen].sum(axis=0), label_set).score, len(parts))
+    """95 % interval of the competition score over subjects; None with one. Errors as `competition_score`."""
+    score, people = _score_of_some(truth, prediction, subjects, label_set)
+    return interval_over_people(score, people)
 
 
 def difference_interval(
@@ -106,19 +101,18 @@ def difference_interval(
 ) -> Interval | None:
     """95 % interval of how much the first of two predictions scores above the second, over subjects; None with one.
 
-    Both are scored on the same subjects, so what makes a subject easy for both cancels. Errors as
-    `confusion_by_subject`.
+    Both are scored on the same subjects, so what makes a subject easy for both cancels. Errors as `competition_score`.
     """
-    first, second = (
-        np.stack(list(confusion_by_subject(truth, prediction, subjects, label_set).values()))
-        for prediction in predictions
-    )
+    (first, people), (second, _) = (_score_of_some(truth, given, subjects, label_set) for given in predictions)
+    return interval_over_people(lambda chosen: first(chosen) - second(chosen), people, DIFFERENCE)
 
-    def gain(chosen: Ints) -> float:
-        above, below = (scores_of(parts[chosen].sum(axis=0), label_set).score for parts in (first, second))
-        return above - below
 
-    return interval_over_people(gain, len(first), DIFFERENCE)
+def _score_of_some(
+    truth: npt.ArrayLike, prediction: npt.ArrayLike, subjects: npt.ArrayLike, label_set: LabelSet
+) -> tuple[Callable[[Ints], float], int]:
+    """The score of the subjects with the given numbers, and how many there are."""
+    parts = np.stack(list(confusion_by_subject(truth, prediction, subjects, label_set).values()))
+    return lambda chosen: scores_of(parts[chosen].sum(axis=0), label_set).score, len(parts)
 
 
 def _merge(confusion: Ints, group: Ints) -> Floats:

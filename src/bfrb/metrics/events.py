@@ -17,6 +17,7 @@ import numpy as np
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.metrics.intervals import RATE, SHARE, Interval, interval_over_people
+from bfrb.metrics.standard import average_precision, roc_auc
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def count_events(
         raise DataError(f"expected some hours of recording, got {hours:g}", remedy="give the time that was listened to")
     overlap = overlap or Overlap()
     shared = _shared_seconds(_checked(episodes), _checked(events))
-    right = _is_more(shared.sum(axis=0), overlap.of_event, _durations(events))
-    found = _is_more(shared[:, right].sum(axis=1), overlap.of_episode, _durations(episodes))
+    right = shared.sum(axis=0) > overlap.of_event * (events[:, 1] - events[:, 0])
+    found = shared[:, right].sum(axis=1) > overlap.of_episode * (episodes[:, 1] - episodes[:, 0])
     when_s = events[:, 0] if known_s is None else known_s
     first_s = np.where((shared > 0) & right, when_s, np.inf).min(axis=1, initial=np.inf)
     delays_s = tuple((first_s - episodes[:, 0])[found].tolist())
@@ -150,11 +151,7 @@ def time_roc_auc(positive_s: Floats, negative_s: Floats, values: Floats) -> floa
     >>> time_roc_auc(np.array([0.0, 1.0, 1.0]), np.array([1.0, 0.0, 0.0]), np.array([0.1, 0.1, 0.9]))
     0.75
     """
-    with_s, without_s = _by_value(positive_s, negative_s, values)
-    if not with_s.sum() or not without_s.sum():
-        return None
-    lower_s = np.cumsum(without_s) - without_s / 2
-    return float(with_s @ lower_s / (with_s.sum() * without_s.sum()))
+    return roc_auc(*_moments(positive_s, negative_s, values))
 
 
 def time_average_precision(positive_s: Floats, negative_s: Floats, values: Floats) -> float | None:
@@ -162,12 +159,17 @@ def time_average_precision(positive_s: Floats, negative_s: Floats, values: Float
 
     Parameters as of `time_roc_auc`; None without any behaviour.
     """
-    with_s, without_s = (seconds[::-1] for seconds in _by_value(positive_s, negative_s, values))
-    if not with_s.sum():
-        return None
-    answered_s = np.cumsum(with_s + without_s)
-    precision = np.divide(np.cumsum(with_s), answered_s, out=np.zeros_like(answered_s), where=answered_s > 0)
-    return float(with_s @ precision / with_s.sum())
+    return average_precision(*_moments(positive_s, negative_s, values))
+
+
+def _moments(positive_s: Floats, negative_s: Floats, values: Floats) -> tuple[Bools, Floats, Floats]:
+    """(2 W,) Whether there is behaviour, the value, and for how long; stretches of no length are left out."""
+    if not len(positive_s) == len(negative_s) == len(values):
+        raise DataError("expected one value for every stretch of time", remedy="give arrays of the same length")
+    lasted_s = np.concatenate([positive_s, negative_s])
+    kept = lasted_s > 0
+    truth = np.repeat([True, False], len(values))
+    return truth[kept], np.concatenate([values, values])[kept], lasted_s[kept]
 
 
 EVENT_SCORES: dict[str, Interval] = {
@@ -200,30 +202,9 @@ def _checked(spans: Floats) -> Floats:
     return spans
 
 
-def _durations(spans: Floats) -> Floats:
-    lasted: Floats = spans[:, 1] - spans[:, 0]
-    return lasted
-
-
 def _shared_seconds(episodes: Floats, events: Floats) -> Floats:
     """(E, F) Seconds that each episode and each event share."""
     begins = np.maximum(episodes[:, None, 0], events[None, :, 0])
     ends = np.minimum(episodes[:, None, 1], events[None, :, 1])
     shared_s: Floats = np.maximum(ends - begins, 0.0)
     return shared_s
-
-
-def _is_more(shared_s: Floats, share: float, whole_s: Floats) -> Bools:
-    more: Bools = shared_s > share * whole_s
-    return more
-
-
-def _by_value(positive_s: Floats, negative_s: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Seconds with and without, added up for every distinct value, the smallest value first."""
-    if not len(positive_s) == len(negative_s) == len(values):
-        raise DataError("expected one value for every stretch of time", remedy="give arrays of the same length")
-    distinct, place = np.unique(values, return_inverse=True)
-    with_s, without_s = np.zeros(len(distinct)), np.zeros(len(distinct))
-    np.add.at(with_s, place, positive_s)
-    np.add.at(without_s, place, negative_s)
-    return with_s, without_s

@@ -61,26 +61,30 @@ def class_scores(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set: Lab
     return {name: ClassScores(*row) for name, row in zip(label_set.classes, rows, strict=True)}
 
 
-def roc_auc(truth: Bools, values: Floats) -> float | None:
-    """Area under the ROC curve of (R,) values for finding (R,) truth; None where truth is all one thing.
+def roc_auc(truth: Bools, values: Floats, weights: Floats | None = None) -> float | None:
+    """Area under the ROC curve of (R,) values for finding (R,) truth, each weighted; None where truth is all one thing.
 
     Examples
     --------
     >>> roc_auc(np.array([False, True, True]), np.array([0.1, 0.1, 0.9]))
     0.75
     """
-    return float(load_scikit_learn().roc_auc_score(truth, values)) if truth.any() and not truth.all() else None
+    if truth.all() or not truth.any():
+        return None
+    return float(load_scikit_learn().roc_auc_score(truth, values, sample_weight=weights))
 
 
-def average_precision(truth: Bools, values: Floats) -> float | None:
-    """Mean precision over the steps of recall as (R,) values find (R,) truth; None without anything to find.
+def average_precision(truth: Bools, values: Floats, weights: Floats | None = None) -> float | None:
+    """Mean precision over the steps of recall as (R,) values find (R,) truth, each weighted; None without any truth.
 
     Examples
     --------
     >>> average_precision(np.array([False, True, True]), np.array([0.5, 0.1, 0.9])).__round__(3)
     0.833
     """
-    return float(load_scikit_learn().average_precision_score(truth, values)) if truth.any() else None
+    if not truth.any():
+        return None
+    return float(load_scikit_learn().average_precision_score(truth, values, sample_weight=weights))
 
 
 def mean_over_subjects(

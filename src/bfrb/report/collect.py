@@ -182,25 +182,16 @@ def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> E
     wanted = {mistake.id for mistake in evaluation.mistakes}
     matched = match_recordings(source, bundle.windows, TrainingOverlap(judged), wanted)
     new = _answer(bundle, source, matched.people) if matched.strangers else None
-    _warn(matched, new is None, bundle)
+    if not matched.facts and new is None:
+        log.warning("%s holds none of the recordings that %s was judged on", matched.description, bundle.path)
+    for doubt in matched.doubts:
+        log.warning("%s: %s", matched.description, doubt)
     scored = {} if new is None else answers_by_scenario(new, bundle.label_set)
     return replace(
         evaluation,
         matched=matched,
         new_people={name: score_answers(found, bundle.label_set) for name, found in scored.items()},
     )
-
-
-def _warn(matched: Matched, nobody_new: bool, bundle: Bundle) -> None:
-    if not matched.facts and nobody_new:
-        log.warning("%s holds none of the recordings that %s was judged on", matched.description, bundle.path)
-    if matched.namesakes:
-        log.warning(
-            "%d people in %s have names of the training (%s ...) but other recordings: they are taken for other people",
-            len(matched.namesakes), matched.description, matched.namesakes[0],
-        )  # fmt: skip
-    if matched.changed:
-        log.warning("%d recordings in %s are not what their id was in training", matched.changed, matched.description)
 
 
 def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
+from bfrb.report.section import count
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec, cut_continuous
 
@@ -35,27 +37,21 @@ class Matched:
         Those of whom a recording was found; all others are new.
     strangers
         Number of other people's recordings.
-    namesakes
-        Those of the others who bear a name of somebody who was found in the bundle.
-    changed
-        Number of recordings of the found people that bear a known id, but hold something else.
+    doubts
+        Sentences on recordings that may or may not be what their names say.
     simulated
         Whether they come from a simulator.
     description
         What was read.
-    by_content
-        Whether recordings were told by what they hold, not only by their names.
     """
 
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
     signals: dict[str, Recordings] = field(default_factory=dict)
     people: frozenset[str] = frozenset()
     strangers: int = 0
-    namesakes: tuple[str, ...] = ()
-    changed: int = 0
+    doubts: tuple[str, ...] = ()
     simulated: bool = False
     description: str = ""
-    by_content: bool = True
 
 
 def match_recordings(source: Source, windows: WindowSpec, overlap: TrainingOverlap, wanted: set[str]) -> Matched:
@@ -81,18 +77,26 @@ def match_recordings(source: Source, windows: WindowSpec, overlap: TrainingOverl
         found = batch[overlap.match(batch)]
         facts |= _read_facts(found)
         signals |= {name: found[[row]] for row, name in enumerate(found.ids) if name in wanted}
-    people = frozenset(overlap.seen)
-    return Matched(
-        facts,
-        signals,
-        people,
-        strangers=sum(number for name, number in met.items() if name not in people),
-        namesakes=tuple(overlap.namesakes),
-        changed=sum(who in people for who in overlap.changed.values()),
-        simulated=source.simulated,
-        description=source.describe(),
-        by_content=overlap.by_content,
-    )
+    people, doubts = frozenset(overlap.seen), tuple(_tell_doubts(overlap, found=bool(facts)))
+    strangers = sum(number for name, number in met.items() if name not in people)
+    return Matched(facts, signals, people, strangers, doubts, source.simulated, source.describe())
+
+
+def _tell_doubts(overlap: TrainingOverlap, *, found: bool) -> Iterator[str]:
+    if found and not overlap.by_content:
+        yield "The bundle keeps no hashes of its recordings: they were matched by id and person only."
+    changed = sum(who in overlap.seen for who in overlap.changed.values())
+    if changed:
+        yield (
+            f"{count(changed, 'recording')} of the same people bear an id of the training, but hold something else: "
+            "they are left out."
+        )
+    if overlap.namesakes:
+        people, some = count(len(overlap.namesakes), "person", "people"), ", ".join(overlap.namesakes[:3])
+        yield (
+            f"{people} ({some}{' ...' if len(overlap.namesakes) > 3 else ''}) with names of the training, but with other "
+            "recordings, are taken for other people. If they are the same people, their scores are too good."
+        )
 
 
 def _read_facts(recordings: Recordings) -> dict[str, dict[str, object]]:

@@ -61,9 +61,8 @@ def _tell_detection(evaluation: Evaluation) -> list[str]:
     auc = evaluation.scores[evaluation.main].get("auc")
     told = []
     if auc is not None:
-        told.append(
-            f"Of a behaviour and something else, it picks the behaviour {out_of_100(auc)} times of 100 (50: luck)."
-        )
+        picks = f"it picks the behaviour {out_of_100(auc)} times of 100 (50 is guessing)"
+        told.append(f"Given a behaviour and something else, {picks}.")
     if real:
         told.append(f"Sensitivity: of 100 behaviours it is looking for, it notices {out_of_100(hits, real)}.")
     if others:

@@ -32,7 +32,7 @@ MOST_ROWS = 30
 """Subjects that are drawn as named rows; of more, only the lowest are named."""
 
 NAMED = 5
-LONGEST_COLUMN = 36
+LONGEST_COLUMN = 40
 """Letters of a class's name below its column."""
 
 MEASURES = {

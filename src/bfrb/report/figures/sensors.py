@@ -96,5 +96,5 @@ def plot_ablation(costs: Mapping[str, tuple[float, Interval | None]]) -> Figure:
     name_rows(axes, list(costs))
     axes.margins(x=0.06)
     axes.grid(axis="x")
-    axes.set_xlabel("score lost, with its 95 % interval; a circle where that is not chance")
+    axes.set_xlabel("score lost, with its 95 % interval")
     return figure

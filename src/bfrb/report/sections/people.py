@@ -24,34 +24,18 @@ def show_people(evaluation: Evaluation, comparisons: Comparisons) -> Section:
     caption = "Score of every person, the lowest first. The dashed line is the score of everybody together."
     shown = [PageFigure("people-scores", figures.plot_subjects(subjects, scores["score"]), caption, table)]
     shown += _show_ages(subjects, facts) + _show_groups(comparisons, scores["score"])
-    words = _tell_matched(evaluation.matched, len(evaluation.ids), by_hash=evaluation.out_of_fold)
+    words = _tell_matched(evaluation.matched, len(evaluation.ids))
     return Section("people", "On whom it works", "People", words, shown, notes=_tell_alike(comparisons))
 
 
-def _tell_matched(matched: Matched | None, total: int, *, by_hash: bool) -> list[str]:
-    """Which of the given recordings are those that were judged, and which only seem to be."""
+def _tell_matched(matched: Matched | None, total: int) -> list[str]:
     if matched is None:
         return [
             "Age, dominant hand, posture and missing sensors appear here when the recordings are given: --data DATA."
         ]
-    found, told = len(matched.facts), []
-    if found < total:
-        told.append(f"{count(found, 'recording')} of {total:,} found in {matched.description}.")
-    if found and by_hash and not matched.by_content:
-        told.append("The bundle keeps no hashes of its recordings: these were matched by id and person only.")
-    if matched.changed:
-        told.append(
-            f"{count(matched.changed, 'recording')} of the same people bear an id of the training, but hold something "
-            "else: they are left out."
-        )
-    if matched.namesakes:
-        told.append(
-            f"{count(len(matched.namesakes), 'person', 'people')} in {matched.description} "
-            f"({', '.join(matched.namesakes[:3])}{' ...' if len(matched.namesakes) > 3 else ''}) bear names of the "
-            "training, but none of their recordings is of it: they are taken for other people. If they are the same "
-            "people, their scores are too good."
-        )
-    return told
+    found = len(matched.facts)
+    told = [f"{count(found, 'recording')} of {total:,} found in {matched.description}."] if found < total else []
+    return [*told, *matched.doubts]
 
 
 def _facts_of_subjects(evaluation: Evaluation) -> dict[str, dict[str, object]]:

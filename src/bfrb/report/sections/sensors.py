@@ -76,8 +76,8 @@ def _show_ablation(ablation: Ablation, simulated: bool) -> list[PageFigure]:
     new = f"{count(strangers, 'recording')} of new people by all networks"
     said = " and ".join(text for text, number in ((seen, ablation.known), (new, strangers)) if number)
     caption = (
-        f"What the score loses when a sensor measures nothing: {said}. The networks are the same throughout: this is "
-        "what a broken sensor costs, and networks trained without it may get over its loss."
+        f"What the score loses when a sensor measures nothing, a circle where that is not chance: {said}. The networks "
+        "are the same throughout: this is what a broken sensor costs, and networks trained without it may get over it."
     )
     return [PageFigure("sensor-losses", figure, caption, table, simulated=simulated)]
 
