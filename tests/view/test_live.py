@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,6 @@ import pytest
 from bfrb.errors import DataError
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor, load
-from bfrb.serve.sources import Address, read_messages
 from bfrb.stream.events import EventRule
 from bfrb.stream.stream import Stream
 from bfrb.study.device import HELIOS, Device
@@ -136,13 +134,6 @@ def test_a_feed_tells_how_it_is(predictor: Predictor) -> None:
             feed.snapshot("anna", span_s, 100)
     sender.end()
     until(feed, lambda found: found["state"] == "ended")
-
-
-def test_a_connection_that_ends_ends_the_streams_of_all_whom_it_named() -> None:
-    lines = b"".join(b'{"wearer": "%s", "acc": [0, 0, 9.8]}\n' % name for name in (b"anna", b"ben", b"anna"))
-    *came, first, second = read_messages(Address("stdin", "stdin"), HELIOS, io.BytesIO(lines))
-    assert [name for name, _ in came] == ["anna", "ben", "anna"]
-    assert sorted([first, second]) == [("anna", None), ("ben", None)]
 
 
 def test_there_is_a_limit_to_wearers(predictor: Predictor) -> None:
