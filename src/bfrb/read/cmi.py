@@ -30,6 +30,7 @@ from bfrb.read.demographics import Demographics, find_demographics, read_demogra
 from bfrb.read.findings import Report, refuse
 from bfrb.read.frames import from_pandas, is_pandas
 from bfrb.study.device import HELIOS, Device
+from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
@@ -66,6 +67,11 @@ class CmiSource:
     def device(self) -> Device:
         """Always Helios."""
         return HELIOS
+
+    @property
+    def label_set(self) -> LabelSet:
+        """Always the study's 18 gestures."""
+        return CMI_GESTURES
 
     @property
     def simulated(self) -> bool:

@@ -23,7 +23,7 @@ from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation, OpenRows
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
@@ -130,9 +130,9 @@ class DescribedSource:
         if progress is not None:
             progress(1.0)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """Their rows, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _recording(self, series: SampleSeries) -> Recordings:
         rate_hz = self.device.row_rate_hz

@@ -26,7 +26,7 @@ from bfrb.read.columns import ROW_NUMBER
 from bfrb.read.csv_blocks import Progress, iter_csv, open_csv
 from bfrb.read.findings import Report, refuse
 from bfrb.study.device import GALAXY_WATCH, Device
-from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.labels import SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
@@ -66,6 +66,11 @@ class Searle2021Source:
     def device(self) -> Device:
         """Always the Galaxy watch."""
         return GALAXY_WATCH
+
+    @property
+    def label_set(self) -> LabelSet:
+        """Always the study's behaviours."""
+        return SEARLE_BEHAVIORS
 
     @property
     def simulated(self) -> bool:
