@@ -19,6 +19,7 @@ from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
 from bfrb.cli.data import check, ingest
 from bfrb.cli.detect import detect
+from bfrb.cli.devices import devices
 from bfrb.cli.export import export
 from bfrb.cli.import_keras import import_keras
 from bfrb.cli.personalize import personalize
@@ -59,6 +60,8 @@ for command in (
     view,
 ):
     app.command()(command)
+
+app.add_typer(devices, name="devices")
 
 
 def _print_version(wanted: bool) -> None:
