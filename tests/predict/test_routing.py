@@ -57,7 +57,7 @@ def test_members_that_lack_a_sensor_are_not_asked(bundle: Bundle, missing: tuple
 
 def test_one_missing_image_is_not_a_missing_sensor(bundle: Bundle) -> None:
     recordings = without_image(make_recordings(4), 2)
-    assert routing.who_answers(recordings, REQUIRED).all()
+    assert routing.route(recordings, REQUIRED).all()
     everybody = with_members(bundle, 0, 1, 2, requires=((), (), ()))
     found = probabilities(with_members(bundle, 0, 1, 2), recordings)
     np.testing.assert_array_equal(found, probabilities(everybody, recordings))
@@ -85,15 +85,6 @@ def test_recordings_are_routed_one_by_one(bundle: Bundle) -> None:
     full = probabilities(predictor, complete)
     np.testing.assert_allclose(found[[0, 2, 3, 5]], full[[0, 2, 3, 5]], atol=1e-6)
     assert np.abs(found[[1, 4]] - full[[1, 4]]).max() > 1e-3
-
-
-def test_a_sensor_that_measured_in_one_row_is_there() -> None:
-    recordings = make_recordings(3)
-    thm = recordings.sensors["thm"].copy()
-    thm[:] = np.nan
-    thm[recordings.offsets[1] + 3, 4] = 30.0
-    holed = replace(recordings, sensors={**recordings.sensors, "thm": thm})
-    assert routing.has_sensor(holed, "thm").tolist() == [False, True, False]
 
 
 def test_networks_say_what_they_have_learnt_to_do_without() -> None:

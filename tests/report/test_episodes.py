@@ -9,10 +9,10 @@ import pytest
 
 from bfrb.metrics.events import EventCounts
 from bfrb.predict.bundle import Bundle
+from bfrb.report.collect import collect
 from bfrb.report.episodes import Episode, Heard, Listening, find_episodes, interval_of, listen
-from bfrb.report.evaluation import collect
-from bfrb.report.events import show_events
-from bfrb.report.html import render
+from bfrb.report.page import render
+from bfrb.report.sections.events import show_events
 from bfrb.stream.events import Answers, Event, EventRule
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream

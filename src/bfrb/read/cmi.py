@@ -31,7 +31,7 @@ from bfrb.read.findings import Report, refuse
 from bfrb.read.frames import from_pandas, is_pandas
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +91,9 @@ class CmiSource:
         for recordings in self._frames_read(progress):
             yield from recordings.batches(max_rows)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings in stretches; one recording at least is in memory."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _frames_read(self, progress: Progress | None = None) -> Iterator[Recordings]:
         report = self.report or refuse(str(self.path))

@@ -28,7 +28,7 @@ from bfrb.read.findings import Report, refuse
 from bfrb.study.device import GALAXY_WATCH, Device
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 ACC_FILE, GYR_FILE = "accLabeled.csv", "gyrLabeled.csv"
 HANDS = {"d": "dominant", "n": "non-dominant", "b": "both"}
@@ -99,9 +99,9 @@ class Searle2021Source:
             if progress is not None:
                 progress(number / len(folders))
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
 
 def is_searle2021(folder: Path) -> bool:

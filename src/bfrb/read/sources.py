@@ -16,7 +16,7 @@ from bfrb.read.searle2021 import Searle2021Source, is_searle2021
 from bfrb.read.store import MANIFEST, Store
 from bfrb.study.device import Device
 from bfrb.study.recordings import BATCH_ROWS, Recordings
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 DATASETS = ("auto", "cmi", "searle2021")
 """What a source can be taken for."""
@@ -46,8 +46,8 @@ class Source(Protocol):
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches of at most `max_rows` rows (or of one longer recording), in bounded memory."""
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
-        """All rows, one recording after the other, a stretch at a time."""
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """All rows, one recording after the other, in stretches of at most `max_rows`."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class HeldSource:
         if progress is not None:
             progress(1.0)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """Their rows, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
 
 def open_source(

@@ -168,7 +168,7 @@ class Store:
         table = self._table[first : first + part.recordings]
         return self._recordings(table, _to_sensors(frame, self.device), codes)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings, no more of them in memory than a stretch."""
         recordings = iter(zip(self.table.iter_rows(named=True), self.lengths.tolist(), strict=True))
         done = 0
@@ -177,8 +177,8 @@ class Store:
             rows, first = pl.scan_parquet(self.path / part.name), 0
             for _ in range(part.recordings):
                 about, length = next(recordings)
-                for start in range(0, length, STRETCH_ROWS):
-                    size = min(STRETCH_ROWS, length - start)
+                for start in range(0, length, max_rows):
+                    size = min(max_rows, length - start)
                     sensors = _to_sensors(self._collect(rows.slice(first + start, size), part), self.device)
                     yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)
                     done += size

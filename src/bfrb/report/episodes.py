@@ -9,9 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from bfrb.metrics.events import EventCounts, bootstrap_events, count_events
+from bfrb.metrics import EventCounts, Interval, count_events, event_interval
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.evaluation import BOOTSTRAP_SEED
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import Source
 from bfrb.stream import calibrate as calibration
@@ -152,20 +151,9 @@ class Listening:
         return sensitivity_curve(self._beside_truth, self.rules, self.label_set) if self.rules else []
 
 
-def interval_of(counts: Mapping[str, EventCounts], name: str) -> tuple[float, float] | None:
-    """95 % interval of a score of everybody's counts over resampled people; None with one person.
-
-    Parameters
-    ----------
-    counts
-        By person.
-    name
-        The score: `sensitivity` or `false_alarms_per_hour`.
-    """
-    parts = list(counts.values())
-    if len(parts) < 2:
-        return None
-    return bootstrap_events(parts, lambda found: getattr(found, name), np.random.default_rng(BOOTSTRAP_SEED))
+def interval_of(counts: Mapping[str, EventCounts], name: str) -> Interval | None:
+    """95 % interval over people of one of `metrics.EVENT_SCORES` of their counts together; None with one person."""
+    return event_interval(list(counts.values()), name)
 
 
 def listen(bundle: Bundle, source: Source) -> Listening | None:
