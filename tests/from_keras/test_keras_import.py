@@ -153,7 +153,8 @@ def test_prediction_needs_neither_keras_nor_torch(imported: Imported, real_data:
 import sys
 sys.modules.update(dict.fromkeys(("keras", "torch", "h5py", "onnx")))
 import bfrb
-print(bfrb.load({str(imported.predictor.bundle.path)!r}).predict({str(real_data / "cmi" / "test.csv")!r}).gestures[0])
+recordings = bfrb.read({str(real_data / "cmi" / "test.csv")!r})
+print(bfrb.load({str(imported.predictor.bundle.path)!r}).predict(recordings).gestures[0])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
