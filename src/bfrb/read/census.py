@@ -51,8 +51,8 @@ class SensorCount:
         self.recordings += len(measured)
         self.missing_recordings += int((~measured).sum())
         given = values[~absent]
-        self.low = min(self.low, float(given.min(initial=np.inf)))
-        self.high = max(self.high, float(given.max(initial=-np.inf)))
+        if len(given):
+            self.low, self.high = min(self.low, float(given.min())), max(self.high, float(given.max()))
         if self.unit == "degC":
             self.glitches += int((given < COLDEST_SKIN_DEG_C).sum())
 
