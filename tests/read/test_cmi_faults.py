@@ -137,7 +137,7 @@ file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "UTF-16": (lambda text: text.decode().encode("utf-16"), "encoding"),
     "Latin-1": (lambda text: text.replace(b"Cheek", b"Ch\xe9ek"), "0xe9 in line"),
     "a web page": (lambda _: b"<html>\n<body>Sign in</body>\n</html>\n", "commas"),
-    "semicolons": (lambda text: text.replace(b",", b";"), "commas between"),
+    "semicolons": (lambda text: text.replace(b",", b";"), "names with commas"),
     "line ends of old Macs": (lambda text: text.replace(b"\n", b"\r"), "carriage return"),
     "a carriage return in the header": (lambda text: text.replace(b"acc_y", b"acc\r_y", 1), "carriage return"),
     "an endless name of a column": (lambda text: b"x" * 200_000 + b"," + text, "first line"),

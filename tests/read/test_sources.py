@@ -65,7 +65,7 @@ def test_the_real_folders_are_recognised(real_data: Path) -> None:
 
 def test_what_cannot_be_read_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
-    with pytest.raises(DataError, match=r"(?s)store\.json.*train\.csv.*exp-1.*holiday\.jpg"):
+    with pytest.raises(DataError, match=r"(?s)store\.json.*train, .*exp-1.*holiday\.jpg"):
         open_source(tmp_path)
     with pytest.raises(DataError, match="no such file or folder"):
         open_source(tmp_path / "nothing")

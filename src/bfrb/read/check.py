@@ -75,32 +75,15 @@ class CheckReport:
             "longest_rows": census.longest,
             "gestures": dict(sorted(census.gestures.items())),
             "quaternion_norm": [census.norm_low, census.norm_high] if census.norm_low <= census.norm_high else None,
-            "sensors": [_describe(sensor) for sensor in census.sensors.values()],
+            "sensors": [sensor.to_dict() for sensor in census.sensors.values()],
             "posture": self.posture,
-            "findings": [
-                {
-                    "severity": finding.severity,
-                    "kind": finding.kind,
-                    "count": finding.count,
-                    "what": finding.sentence,
-                    "remedy": finding.remedy,
-                }
-                for finding in self.findings
-            ],
+            "findings": [_as_dict(finding) for finding in self.findings],
         }
 
 
-def _describe(sensor: Any) -> dict[str, Any]:
-    measured = sensor.low <= sensor.high
-    return {
-        "name": sensor.name,
-        "unit": sensor.unit,
-        "missing_share": sensor.missing_share,
-        "recordings_without": sensor.missing_recordings,
-        "low": sensor.low if measured else None,
-        "high": sensor.high if measured else None,
-        "glitches": sensor.glitches,
-    }
+def _as_dict(finding: Finding) -> dict[str, object]:
+    shown = {"severity": finding.severity, "kind": finding.kind, "count": finding.count}
+    return shown | {"what": finding.sentence, "remedy": finding.remedy}
 
 
 def check(
@@ -134,7 +117,7 @@ def check(
             if sum(one.n_rows for one in judged) < _JUDGED_ROWS:
                 judged.append(batch)
     except DataError as error:
-        findings(Finding.of(error))
+        findings(Finding("unreadable", "error", "", error.problem, error.remedy))
     census.finish()
     posture = None
     if judged:

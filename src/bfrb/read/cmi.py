@@ -141,33 +141,21 @@ def find_cmi(path: Path | str, demographics: Path | str | None = None, report: R
     return CmiSource(source, Path(demographics), report)
 
 
-def holds_cmi(folder: Path) -> bool:
-    """Whether there is something to take from a folder."""
-    return any(_candidates(folder, stem) for stem in _STEMS)
-
-
-def list_some(folder: Path) -> str:
-    """The first names in a folder, for messages."""
-    return ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
-
-
-def _candidates(folder: Path, stem: str) -> list[Path]:
-    return [path for suffix in (".csv", ".parquet") if (path := folder / f"{stem}{suffix}").is_file()]
-
-
 def _choose(folder: Path) -> Path:
-    found = next(filter(None, (_candidates(folder, stem) for stem in _STEMS)), [])
-    if len(found) > 1:
-        raise DataError(
-            f"{folder}: holds both {found[0].name} and {found[1].name}", remedy="name the file that is meant"
-        )
-    if not found:
-        raise DataError(
-            f"{folder}: expected {', '.join(_STEMS)} (.csv or .parquet), found {list_some(folder)}",
-            remedy="name the file itself, or the folder the recordings lie in",
-        )
-    log.info("reading %s", found[0])
-    return found[0]
+    for stem in _STEMS:
+        found = [path for suffix in (".csv", ".parquet") if (path := folder / f"{stem}{suffix}").is_file()]
+        if len(found) > 1:
+            names = f"both {found[0].name} and {found[1].name}"
+            raise DataError(f"{folder}: holds {names}", remedy="name the file that is meant")
+        if found:
+            log.info("reading %s", found[0])
+            return found[0]
+    some = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
+    raise DataError(
+        f"{folder}: expected a store (store.json), recordings in the CMI layout ({', '.join(_STEMS)} as .csv or "
+        f".parquet) or a clone of the Searle 2021 data (exp-1/accLabeled.csv), found {some}",
+        remedy="name the folder or the file the recordings are in",
+    )
 
 
 def recordings_from_frame(frame: Any, demographics: Any = None, report: Report | None = None) -> Recordings:

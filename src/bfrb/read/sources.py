@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bfrb.errors import DataError
-from bfrb.read.cmi import find_cmi, holds_cmi, list_some, recordings_from_frame
+from bfrb.read.cmi import find_cmi, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Report
@@ -144,13 +144,7 @@ def open_source(
         return DescribedSource(place, find_description(place / DESCRIPTION))
     if dataset == "searle2021" or (dataset == "auto" and is_searle2021(place)):
         return Searle2021Source(place, report)
-    if dataset == "cmi" or place.is_file() or holds_cmi(place):
-        return find_cmi(place, demographics, report)
-    raise DataError(
-        f"{place}: expected a store ({MANIFEST}), recordings in the CMI layout (train.csv, train_sample.csv or "
-        f"test.csv, or .parquet) or a clone of the Searle 2021 data (exp-1/accLabeled.csv), found {list_some(place)}",
-        remedy="name the folder or the file the recordings are in",
-    )
+    return find_cmi(place, demographics, report)
 
 
 def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Recordings:
