@@ -180,8 +180,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         spec=spec,
         fingerprint=fingerprint(recordings, folds),
         version=version("bfrb"),
-        device=recordings.device.name,
-        row_rate_hz=recordings.device.row_rate_hz,
+        device=recordings.device,
         label_set=label_set.name,
         simulated=recordings.simulated,
         source=source.describe(),
@@ -307,6 +306,7 @@ def _train_members(workspace: Workspace, options: RunOptions) -> None:
         for member in plan.members
         if not is_trained(workspace.member_folder(member))
     }
+    options.on_status(status(workspace))
     processes = LocalProcesses(options.workers or default_workers())
     processes.run(templates, tick=lambda: None)
     processes.run(members, tick=lambda: options.on_status(status(workspace)))

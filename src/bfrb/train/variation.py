@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
-from bfrb.features.rotations import canonical, conjugate, multiply, rotate, up_in_device
+from bfrb.features.rotations import canonical, conjugate, multiply, rotate, up_in_wrist
 from bfrb.study.device import STANDARD_GRAVITY_M_S2, Sensor
 from bfrb.study.mirror import mirror
 from bfrb.study.recordings import Annotation, Recordings
@@ -85,7 +85,7 @@ def _slow_down(sensors: Mapping[str, Array], slowness: Floats, offsets: Ints, wi
     up = _moving_mean(sensors["acc"], offsets, window)
     up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-9)
     if "quaternion" in sensors:
-        known = up_in_device(sensors["quaternion"])
+        known = up_in_wrist(sensors["quaternion"])
         up = np.where(np.isnan(known), up, known)
     moving = sensors["acc"] - STANDARD_GRAVITY_M_S2 * up
     slowed: dict[str, Array] = {"acc": sensors["acc"] + moving * (slowness**-2.0 - 1.0)}
