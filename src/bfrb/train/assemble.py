@@ -104,7 +104,7 @@ def out_of_fold(workspace: Workspace) -> Table:
 def _who_was_asked(workspace: Workspace) -> dict[str, Bools]:
     """For every scenario (networks, R) whether a network's members are asked about a recording, as in prediction."""
     requirements = [_required(workspace, network) for network in workspace.plan.spec.networks]
-    if not workspace.device.names_of("proximity") or len(set(requirements)) == 1:
+    if not workspace.plan.device.names_of("proximity") or len(set(requirements)) == 1:
         return defaultdict(lambda: np.ones((len(requirements), workspace.recordings.height), dtype=bool))
     raw = workspace.raw
     return {"all": route(raw, requirements), "imu": route(without_proximity(raw), requirements)}
@@ -114,7 +114,7 @@ def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
     """Sensors that a network takes in and has not learnt to do without."""
     spec = workspace.plan.spec
     features = [name for branch in spec.network(network).BRANCHES for name in spec.branches[branch]]
-    needed = {sensor for name in available(features, workspace.device) for sensor in FEATURES[name].needs}
+    needed = {sensor for name in available(features, workspace.plan.device) for sensor in FEATURES[name].needs}
     return tuple(sorted(needed - spec.dispensable(network)))
 
 
@@ -154,8 +154,8 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
     )
     return Manifest(
         version=version("bfrb"),
-        device=plan.device,
-        row_rate_hz=plan.row_rate_hz,
+        device=plan.device.name,
+        row_rate_hz=plan.device.row_rate_hz,
         label_set=LabelSetSpec.of(plan.labels),
         branches=plan.spec.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,

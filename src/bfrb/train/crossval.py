@@ -182,7 +182,6 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         fingerprint=fingerprint(recordings, folds),
         version=version("bfrb"),
         device=recordings.device,
-        row_rate_hz=recordings.device.row_rate_hz,
         label_set=LabelSetSpec.of(label_set),
         simulated=recordings.simulated,
         source=source.describe(),
@@ -308,6 +307,7 @@ def _train_members(workspace: Workspace, options: RunOptions) -> None:
         for member in plan.members
         if not is_trained(workspace.member_folder(member))
     }
+    options.on_status(status(workspace))
     processes = LocalProcesses(options.workers or default_workers())
     processes.run(templates, tick=lambda: None)
     processes.run(members, tick=lambda: options.on_status(status(workspace)))

@@ -99,7 +99,7 @@ class Plan(Spec):
         Hash of recordings, labels and folds: a run goes on only with the data it began with.
     version
         Of the package: a run goes on only with the code it began with.
-    device, row_rate_hz, label_set, simulated, source
+    device, label_set, simulated, source
         What the recordings are, for the bundle.
     max_length
         Rows of a recording that are used.
@@ -113,7 +113,6 @@ class Plan(Spec):
     fingerprint: str
     version: str
     device: Device
-    row_rate_hz: float
     label_set: LabelSetSpec
     simulated: bool
     source: str
@@ -211,6 +210,7 @@ class Workspace:
         """
         if self._file("plan.json").exists():
             _check_same(self.plan, run.plan, self.folder)
+            _ = self.folds, self.raw, self.sequences  # damaged ones are refused now
             return
         spec = run.plan.spec
         save_recordings(run.recordings, self._file("raw"))
@@ -248,16 +248,11 @@ class Workspace:
         with explaining_damage(path := self._file("folds.csv")):
             return Folds.read(path)
 
-    @property
-    def device(self) -> Device:
-        """What the recordings were made with."""
-        return self.plan.device
-
     @cached_property
     def raw(self) -> Recordings:
         """The recordings, memory-mapped."""
         with explaining_damage(path := self._file("raw")):
-            return open_recordings(path, self.device)
+            return open_recordings(path, self.plan.device)
 
     @cached_property
     def sequences(self) -> Sequences:
