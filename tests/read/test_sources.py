@@ -14,7 +14,6 @@ from bfrb.errors import ConfigError, DataError
 from bfrb.read.ingest import ingest
 from bfrb.read.sources import HeldSource, Source, open_source
 from bfrb.read.stretches import iter_stretches
-from bfrb.study import stretches
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, write_study
@@ -30,18 +29,14 @@ places: dict[str, Callable[[Path], Source]] = {
 
 
 @pytest.mark.parametrize("place", places)
-def test_the_same_recordings_from_anywhere_are_the_same(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_recordings_from_anywhere_are_the_same(place: str, tmp_path: Path) -> None:
     study = labelled_study()
     write_study(tmp_path, study)
     source = places[place](tmp_path)
     assert source.device is HELIOS
     assert_same(source.read(), study)
     assert_same(Recordings.concat(list(source.batches(max_rows=20))), study)
-    for module in (stretches, __import__("bfrb.read.store", fromlist=["store"])):
-        monkeypatch.setattr(module, "STRETCH_ROWS", 8)
-    found = list(source.stretches())
+    found = list(source.stretches(max_rows=8))
     assert [part.id for part in found if part.begins] == study.ids
     assert all(len(part.sensors["acc"]) <= 8 for part in found)
     for name, values in study.sensors.items():

@@ -74,9 +74,9 @@ def check_device(bundle: Bundle, device: str) -> None:
     ConfigError
         If it is another.
     """
-    if bundle.manifest.device != device:
+    if bundle.device.name != device:
         raise ConfigError(
-            f"expected recordings of the device {bundle.manifest.device!r}, got {device!r}",
+            f"expected recordings of the device {bundle.device.name!r}, got {device!r}",
             remedy="use a bundle that was trained on recordings of this device",
         )
 

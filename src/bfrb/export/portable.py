@@ -76,7 +76,7 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
     manifest = bundle.manifest
     branches = {name: channels_of(available(names, bundle.device), bundle.device) for name, names in _branches(bundle)}
     return {
-        "device": manifest.device,
+        "device": bundle.device.name,
         "row_rate_hz": manifest.row_rate_hz,
         "inputs": {
             name: {

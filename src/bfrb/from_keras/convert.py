@@ -22,10 +22,10 @@ from bfrb.from_keras.files import read_model
 from bfrb.from_keras.folder import KerasFolder, read_folder
 from bfrb.from_keras.weights import fill_member
 from bfrb.predict import bundle as files
-from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.device import HELIOS
-from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.labels import CMI_GESTURES, LabelSetSpec
 from bfrb.train.run import RunSpec
 
 

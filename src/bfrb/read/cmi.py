@@ -30,8 +30,9 @@ from bfrb.read.demographics import Demographics, find_demographics, read_demogra
 from bfrb.read.findings import Report, refuse
 from bfrb.read.frames import from_pandas, is_pandas
 from bfrb.study.device import HELIOS, Device
+from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,11 @@ class CmiSource:
         return HELIOS
 
     @property
+    def label_set(self) -> LabelSet:
+        """Always the study's 18 gestures."""
+        return CMI_GESTURES
+
+    @property
     def simulated(self) -> bool:
         """Whether the recordings come from a simulator."""
         return self.path.with_name(SIMULATED_MARK).is_file()
@@ -91,9 +97,9 @@ class CmiSource:
         for recordings in self._frames_read(progress):
             yield from recordings.batches(max_rows)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings in stretches; one recording at least is in memory."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _frames_read(self, progress: Progress | None = None) -> Iterator[Recordings]:
         report = self.report or refuse(str(self.path))

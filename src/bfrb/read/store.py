@@ -23,11 +23,12 @@ from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.tables import naming
-from bfrb.study.device import DEVICES, Device, Sensor
+from bfrb.study.device import Device, KnownDevice, Sensor
+from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, TABLE, ROWS_FOLDER = "store.json", "recordings.parquet", "rows"
 ROW_COUNT = "rows"
 """Column of the stored table of recordings."""
@@ -55,7 +56,8 @@ class Manifest(_Closed):
 
     format: int
     bfrb: str
-    device: str
+    device: KnownDevice
+    label_set: LabelSetSpec | None = None
     annotations: dict[str, tuple[str, ...]]
     simulated: bool
     source: str
@@ -102,7 +104,12 @@ class Store:
     @property
     def device(self) -> Device:
         """The device the recordings are of."""
-        return DEVICES[self.manifest.device]
+        return self.manifest.device
+
+    @property
+    def label_set(self) -> LabelSet | None:
+        """The classes of its labels, if its source named them."""
+        return None if self.manifest.label_set is None else self.manifest.label_set.build()
 
     @property
     def simulated(self) -> bool:
@@ -168,7 +175,7 @@ class Store:
         table = self._table[first : first + part.recordings]
         return self._recordings(table, _to_sensors(frame, self.device), codes)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings, no more of them in memory than a stretch."""
         recordings = iter(zip(self.table.iter_rows(named=True), self.lengths.tolist(), strict=True))
         done = 0
@@ -177,8 +184,8 @@ class Store:
             rows, first = pl.scan_parquet(self.path / part.name), 0
             for _ in range(part.recordings):
                 about, length = next(recordings)
-                for start in range(0, length, STRETCH_ROWS):
-                    size = min(STRETCH_ROWS, length - start)
+                for start in range(0, length, max_rows):
+                    size = min(max_rows, length - start)
                     sensors = _to_sensors(self._collect(rows.slice(first + start, size), part), self.device)
                     yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)
                     done += size
@@ -226,10 +233,10 @@ def _read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         raise _damaged(folder, f"{MANIFEST}: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
-    if manifest.format != FORMAT or manifest.device not in DEVICES:
+    if manifest.format > FORMAT:
         raise DataError(
-            f"{folder}: a store of format {manifest.format} for the device {manifest.device!r}, written by bfrb "
-            f"{manifest.bfrb}; this version reads format {FORMAT}",
+            f"{folder}: a store of format {manifest.format}, written by bfrb {manifest.bfrb}; this version reads up "
+            f"to format {FORMAT}",
             remedy="update bfrb, or ingest the source again",
         )
     totals = [(sum(part.rows for part in manifest.parts)), sum(part.recordings for part in manifest.parts)]
@@ -253,7 +260,13 @@ def _to_sensors(frame: pl.DataFrame, device: Device) -> dict[str, Array]:
 
 
 def write_store(
-    batches: Iterable[Recordings], out: Path | str, *, source: str, source_bytes: int = 0, overwrite: bool = False
+    batches: Iterable[Recordings],
+    out: Path | str,
+    *,
+    source: str,
+    source_bytes: int = 0,
+    label_set: LabelSet | None = None,
+    overwrite: bool = False,
 ) -> Store:
     """Write recordings as a store: whole, or not at all.
 
@@ -265,6 +278,8 @@ def write_store(
         The folder to be made.
     source, source_bytes
         Where the recordings come from; noted in the store, as is its size.
+    label_set
+        The classes of their labels, if they are known.
     overwrite
         Whether a store that is there already is replaced; nothing else ever is.
 
@@ -292,7 +307,8 @@ def write_store(
         manifest = Manifest(
             format=FORMAT,
             bfrb=version("bfrb"),
-            device=kinds[0].device.name,
+            device=kinds[0].device,
+            label_set=None if label_set is None else LabelSetSpec.of(label_set),
             annotations={name: annotation.names for name, annotation in kinds[0].annotations.items()},
             simulated=any(batch.simulated for batch in kinds),
             source=source,

@@ -59,7 +59,7 @@ def iter_stretches(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",
             remedy="use a bundle that was trained on recordings of this device",
         )
-    return source.stretches(progress)
+    return source.stretches(progress=progress)
 
 
 def is_sample_table(path: Path) -> bool:

@@ -94,8 +94,8 @@ def _tell_doubts(overlap: TrainingOverlap, *, found: bool) -> Iterator[str]:
     if overlap.namesakes:
         people, some = count(len(overlap.namesakes), "person", "people"), ", ".join(overlap.namesakes[:3])
         yield (
-            f"{people} ({some}{' ...' if len(overlap.namesakes) > 3 else ''}) with names of the training, but other "
-            "recordings, are taken for other people. If they are the same people, their scores are too good."
+            f"{people} ({some}{' ...' if len(overlap.namesakes) > 3 else ''}) with names of the training, but with "
+            "other recordings, are taken for other people. If they are the same people, their scores are too good."
         )
 
 

@@ -9,7 +9,7 @@ from bfrb.arrays import Array, Floats
 from bfrb.study.recordings import Recordings
 
 STRETCH_ROWS = 20_000
-"""Most rows of a stretch."""
+"""Most rows of a stretch, where no other number is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +38,13 @@ class Stretch:
     sensors: Mapping[str, Array]
 
 
-def cut_stretches(batches: Iterable[Recordings]) -> Iterator[Stretch]:
-    """The rows of all recordings, one recording after the other."""
+def cut_stretches(batches: Iterable[Recordings], max_rows: int) -> Iterator[Stretch]:
+    """The rows of all recordings, one recording after the other, at most `max_rows` at once."""
     for batch in batches:
         for number in range(len(batch)):
             recording = batch[number]
             about = recording.table.row(0, named=True)
-            for start in range(0, recording.n_rows, STRETCH_ROWS):
-                rows = slice(start, start + STRETCH_ROWS)
+            for start in range(0, recording.n_rows, max_rows):
+                rows = slice(start, start + max_rows)
                 sensors = {name: values[rows] for name, values in recording.sensors.items()}
                 yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)

@@ -16,12 +16,12 @@ from bfrb.arrays import Bools, Floats
 from bfrb.export.graphs import Templates, build_member, write_graphs
 from bfrb.features.pipeline import FEATURES, available
 from bfrb.predict import bundle as files
-from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.predict.evaluation import score_scenarios
 from bfrb.predict.routing import route
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.content import CONTENT, with_content
-from bfrb.study.labels import PHASES
+from bfrb.study.labels import PHASES, LabelSetSpec
 from bfrb.train.member import WEIGHTS, read_answers, read_history, read_weights, split, without_proximity
 from bfrb.train.workspace import MemberPlan, Workspace
 

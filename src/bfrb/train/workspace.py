@@ -35,9 +35,9 @@ from bfrb.networks.registry import Shape
 from bfrb.networks.specs import short_name
 from bfrb.read.tables import Table
 from bfrb.spec import Spec
-from bfrb.study.device import DEVICES, Device
+from bfrb.study.device import Device
 from bfrb.study.folds import Folds
-from bfrb.study.labels import LABEL_SETS, LabelSet
+from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import Recordings
 from bfrb.train.initial_weights import Initial, InitialSpec
 from bfrb.train.labels import Labels, read_labels
@@ -112,9 +112,9 @@ class Plan(Spec):
     spec: RunSpec
     fingerprint: str
     version: str
-    device: str
+    device: Device
     row_rate_hz: float
-    label_set: str
+    label_set: LabelSetSpec
     simulated: bool
     source: str
     max_length: int
@@ -134,7 +134,7 @@ class Plan(Spec):
     @property
     def labels(self) -> LabelSet:
         """The classes."""
-        return LABEL_SETS[self.label_set]
+        return self.label_set.build()
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ class Workspace:
     @property
     def device(self) -> Device:
         """What the recordings were made with."""
-        return DEVICES[self.plan.device]
+        return self.plan.device
 
     @cached_property
     def raw(self) -> Recordings:
