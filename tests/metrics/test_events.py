@@ -46,16 +46,6 @@ def test_an_episode_is_found_by_any_overlap_unless_more_is_asked_for() -> None:
     assert (strict.found, strict.right, strict.false_alarms_per_hour) == (0, 0, 1.0)
 
 
-def test_fragments_together_cover_an_episode() -> None:
-    counts = count_events(spans((0, 10)), spans((0, 3), (4, 7)), 1.0, overlap=Overlap(of_episode=0.5))
-    assert (counts.found, counts.right) == (1, 2)
-
-
-def test_touching_is_no_overlap() -> None:
-    counts = count_events(spans((0, 10)), spans((10, 12)), 2.0)
-    assert (counts.found, counts.right, counts.false_alarms_per_hour) == (0, 0, 0.5)
-
-
 def test_the_delay_is_that_of_the_first_event_known() -> None:
     counts = count_events(spans((10, 30)), spans((8, 12), (20, 25)), 1.0, known_s=np.array([13.0, 24.0]))
     assert counts.delays_s == (3.0,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
 from bfrb.read.tables import read_table
 from bfrb.report import html
-from bfrb.report import page as pages
 from bfrb.report.collect import Evaluation, collect
 from bfrb.report.html import write_report
 from bfrb.report.matching import Matched
 from bfrb.report.page import render
+from bfrb.report.sections.provenance import show_provenance
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import Recordings
@@ -72,12 +73,8 @@ def hostile_page(bundle: Bundle) -> Page:
 
 
 @pytest.mark.parametrize("name", ["page", "watch_page", "hostile_page"])
-def test_the_page_needs_nothing_but_itself(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_page_is_well_made_and_needs_nothing_but_itself(name: str, request: pytest.FixtureRequest) -> None:
     check_self_contained(request.getfixturevalue(name))
-
-
-@pytest.mark.parametrize("name", ["page", "watch_page", "hostile_page"])
-def test_the_page_is_well_made(name: str, request: pytest.FixtureRequest) -> None:
     check_well_made(request.getfixturevalue(name))
 
 
@@ -93,9 +90,11 @@ def test_scores_on_the_page_are_those_of_the_bundle(page: Page, bundle: Bundle) 
         assert f"{name} {found['score']:.3f} {found['binary_f1']:.3f}" in page.visible
 
 
-def test_the_first_words_say_that_the_data_is_simulated(page: Page, watch_page: Page) -> None:
+def test_simulated_data_is_named_first_on_every_printed_page_and_in_every_figure(page: Page, watch_page: Page) -> None:
     body = [words for tag, words in page.words if tag not in ("style", "title")]
     assert body[1] == "SIMULATED DATA."
+    assert page.all("body")[0]["class"] == "simulated"
+    assert [words for tag, words in page.words if tag == "text"].count("SIMULATED") == len(page.all("svg"))
     assert "SIMULATED" not in watch_page.visible
     assert "real recordings" in watch_page.visible
 
@@ -148,12 +147,18 @@ def test_what_each_sensor_adds_is_told_when_the_recordings_are_there(bundle: Bun
     assert "What each sensor adds appears here" in page.visible
 
 
-def test_provenance_and_checksums_are_told(page: Page, bundle: Bundle) -> None:
+def test_provenance_is_told_in_words_and_checksums(page: Page, bundle: Bundle) -> None:
     checksums = bundle.file(CHECKSUMS).read_text(encoding="utf-8")
     assert checksums.count(":") > 8
     assert all(part in page.visible for part in checksums.replace('"', "").replace(",", "").split() if len(part) == 64)
     assert "random numbers" in page.visible
     assert bundle.manifest.created in page.visible
+    known = {"initial": None, "recordings_simulated": True, "versions": {"numpy": "2.0"}, "difference": 1e-7}
+    manifest = bundle.manifest.model_copy(update={"provenance": known})
+    rows = show_provenance(collect(replace(bundle, manifest=manifest))).tables[0].rows
+    told = dict(rows)
+    assert (told["recordings simulated"], told["difference"]) == ("yes", "1e-07")
+    assert not {"None", "True", None} & {value for _, value in rows}
 
 
 def test_one_person_and_one_class_are_enough(bundle: Bundle) -> None:
@@ -166,26 +171,12 @@ def test_one_person_and_one_class_are_enough(bundle: Bundle) -> None:
     assert "There is no mistake that costs score." in found.visible
 
 
-def test_the_same_bundle_gives_the_same_page(bundle: Bundle, page: Page) -> None:
-    assert render(collect(bundle)) == page.text
-
-
-def test_a_page_is_written_whole_or_not_at_all(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "render", lambda _: "a page")
+def test_a_page_that_is_there_is_replaced(bundle: Bundle, page: Page, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     out.write_text("the old page", encoding="utf-8")
-
-    def fail(*_: object) -> None:
-        raise OSError("the disk is gone")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Path, "replace", fail)
-        with pytest.raises(OSError, match="the disk is gone"):
-            write_report(bundle.path, out)
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert out.read_text(encoding="utf-8") == "the old page"
     write_report(bundle.path, out)
-    assert out.read_text(encoding="utf-8") == "a page"
+    assert out.read_text(encoding="utf-8") == page.text
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_impossible_places_are_refused_before_any_work(tmp_path: Path) -> None:
