@@ -84,7 +84,7 @@ def test_a_streamed_day_gives_the_events_of_the_whole_day_in_any_chunks(days: li
     found = []
     for chunk in (1, 7, 1000, 6000):
         answers: list[np.ndarray] = []
-        stream = Stream(predictor, rule, on_answers=lambda heard, answers=answers: answers.append(heard.probabilities))
+        stream = Stream(predictor, rule, on_windows=lambda _, found, answers=answers: answers.append(found.probabilities))
         events = []
         for start in range(0, 6000, chunk):
             events += stream.push({name: array[start : start + chunk] for name, array in values.items()})

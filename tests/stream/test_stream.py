@@ -20,7 +20,7 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.searle2021 import read_searle2021
 from bfrb.stream.events import Event, EventRule
 from bfrb.stream.feed import Wearer
-from bfrb.stream.resampling import Counts
+from bfrb.stream.counts import StreamCounts
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream, StreamHub
 from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
@@ -31,7 +31,7 @@ from bfrb.train.run import RunSpec
 from bundles import make_bundle
 
 Values = dict[str, Any]
-Found = tuple[list[Event], np.ndarray, Counts]
+Found = tuple[list[Event], np.ndarray, StreamCounts]
 
 ROWS = 600
 
@@ -78,7 +78,7 @@ def rule_around(probabilities: np.ndarray, predictor: Predictor, **spec: Any) ->
 
 def listen(predictor: Predictor, rule: EventRule, values: Values, chunk: int | None = None) -> Found:
     answers: list[np.ndarray] = []
-    stream = Stream(predictor, rule, on_answers=lambda found: answers.append(found.probabilities))
+    stream = Stream(predictor, rule, on_windows=lambda _, found: answers.append(found.probabilities))
     events: list[Event] = []
     size = len(next(iter(values.values())))
     for start in range(0, size, chunk or size):
@@ -257,7 +257,7 @@ def test_accelerations_in_another_unit_give_no_event_unless_it_is_named(helios: 
     values = wear() | {"acc": wear()["acc"].astype(np.float64) / factor}
     events, _, counts = listen(helios, certain(), values)
     assert events == []
-    assert (counts.implausible, counts.unmeasured) == ((56, 0) if unit == "g" else (0, 56))
+    assert (counts.windows_implausible, counts.windows_incomplete) == ((56, 0) if unit == "g" else (0, 56))
     assert counts.impossible == (0 if unit == "g" else ROWS)
     stream = Stream(helios, certain(), wearer=Wearer(units={"acc": unit}))
     assert len(stream.push(values) + stream.finish()) == 1
@@ -274,7 +274,7 @@ def test_windows_with_too_few_rows_are_not_answered(helios: Predictor) -> None:
     values = wear() | {"time_s": np.arange(ROWS) * 0.3}
     events, _, counts = listen(helios, certain(), values)
     assert events == []
-    assert counts.unmeasured > 100
+    assert counts.windows_incomplete > 100
     assert counts.windows == 0
 
 
@@ -283,7 +283,7 @@ def test_a_stream_forgets_on_reset(helios: Predictor) -> None:
     stream = Stream(helios, certain())
     first = stream.push(values) + stream.finish()
     stream.reset()
-    assert stream.counts == Counts()
+    assert stream.counts == StreamCounts()
     assert stream.push(values) + stream.finish() == first
 
 
@@ -292,8 +292,8 @@ def test_left_hands_are_mirrored_where_the_bundle_says_so(tmp_path: Path) -> Non
     answers: dict[int, np.ndarray] = {}
     for hand in (0, 1):
         heard: list[np.ndarray] = []
-        wearer, on_answers = Wearer(handedness=hand), lambda found, heard=heard: heard.append(found.probabilities)
-        Stream(predictor, certain(), wearer=wearer, on_answers=on_answers).push(wear())
+        wearer, keep = Wearer(handedness=hand), lambda _, found, heard=heard: heard.append(found.probabilities)
+        Stream(predictor, certain(), wearer=wearer, on_windows=keep).push(wear())
         answers[hand] = np.concatenate(heard)
     table = {"id": ["day"], "subject": ["ann"], "handedness": [0]}
     offline = Recordings(HELIOS, wear(), np.array([0, ROWS]), pl.DataFrame(table))
@@ -305,9 +305,9 @@ def test_a_stream_keeps_no_more_than_it_needs(helios: Predictor) -> None:
     stream = Stream(helios, certain())
     for seed in range(5):
         stream.push(wear(2000, seed))
-    kept = sum(len(part) for part in stream.feed._waiting) + len(stream.feed._windower._sensors["acc"])
+    kept = sum(len(part) for part in stream.feed._waiting) + len(stream.feed._buffer._kept["acc"])
     assert kept < 100
-    assert stream.feed._windower._sensors["tof"].base is None
+    assert stream.feed._buffer._kept["tof"].base is None
 
 
 def test_times_come_always_or_never(helios: Predictor) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfrb.stream.samples import Samples, take_samples
+from bfrb.stream.samples import Samples, check_samples, parse_samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.view.strip import Strip
@@ -19,7 +19,8 @@ RATE_HZ = GALAXY_WATCH.row_rate_hz
 
 def samples(times: Any, x: Any) -> Samples:
     acc = np.stack([np.asarray(x, dtype=np.float64), np.zeros(len(x)), np.zeros(len(x))], axis=1)
-    return take_samples({"acc": acc} | ({} if times is None else {"time_s": np.asarray(times)}), GALAXY_WATCH, {})
+    values = {"acc": acc} | ({} if times is None else {"time_s": np.asarray(times)})
+    return check_samples([parse_samples(values, GALAXY_WATCH)], GALAXY_WATCH, {})
 
 
 def make(keep_s: float = 60.0) -> Strip:

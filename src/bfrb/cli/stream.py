@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.detect import read_rule, warn
+from bfrb.cli.detect import read_rule, warn_unanswered
 
 if TYPE_CHECKING:
     from bfrb.stream.live import Live
@@ -52,7 +52,7 @@ def stream(
     except BrokenPipeError:
         # Nobody reads the events any more; the interpreter would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    warn(hub.counts)
+    warn_unanswered(hub.counts)
 
 
 def _print(output: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ MANIFEST, TABLE, ROWS_FOLDER = "store.json", "recordings.parquet", "rows"
 ROW_COUNT = "rows"
 """Column of the stored table of recordings."""
 
-_LABEL_PREFIX = "label:"
+LABEL_PREFIX = "label:"
 """Marks the columns of row labels, so that they cannot be taken for channels."""
 
 
@@ -152,7 +152,7 @@ class Store:
                 if sensor.columns[0] in frame.columns:
                     sensors[sensor.name][rows] = _to_values(frame, sensor)
             for name, array in codes.items():
-                array[rows] = frame[_LABEL_PREFIX + name].to_numpy()
+                array[rows] = frame[LABEL_PREFIX + name].to_numpy()
         return self._recordings(self._table, sensors, codes)
 
     def batches(self, max_rows: int = 50_000, progress: Progress | None = None) -> Iterator[Recordings]:
@@ -186,7 +186,7 @@ class Store:
             for sensor in self.device.sensors
             if sensor.columns[0] in frame.columns
         }
-        codes = {name: frame[_LABEL_PREFIX + name].to_numpy() for name in self.manifest.annotations}
+        codes = {name: frame[LABEL_PREFIX + name].to_numpy() for name in self.manifest.annotations}
         return self._recordings(self._table[first : first + part.recordings], sensors, codes)
 
     def _recordings(self, table: pl.DataFrame, sensors: dict[str, Array], codes: dict[str, Array]) -> Recordings:
@@ -313,7 +313,7 @@ def _to_frame(recordings: Recordings) -> pl.DataFrame:
     columns: list[pl.Series] = []
     for sensor in recordings.device.sensors:
         columns += _to_columns(sensor, recordings.sensors[sensor.name])
-    columns += [pl.Series(_LABEL_PREFIX + name, label.codes) for name, label in recordings.annotations.items()]
+    columns += [pl.Series(LABEL_PREFIX + name, label.codes) for name, label in recordings.annotations.items()]
     return pl.DataFrame(columns)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,52 +16,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array, Floats
+from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.read.columns import convert
 from bfrb.read.csv_blocks import ROW_NUMBER, Progress, iter_csv, open_csv
 from bfrb.read.findings import Findings
 from bfrb.read.frames import refusing
-from bfrb.read.sources import Dataset, open_source
-from bfrb.read.store import MANIFEST, Store, StoredFile
+from bfrb.read.sources import Dataset, Source, open_source
+from bfrb.read.store import LABEL_PREFIX, Store, StoredFile
 from bfrb.study.device import Device
-from bfrb.study.recordings import Recordings
+from bfrb.study.recordings import Annotation, Recordings
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
+from bfrb.study.windows import WindowSpec, cut_continuous_stretches
 
 log = logging.getLogger(__name__)
 
 TIMES: Mapping[str, float] = MappingProxyType({"time_s": 1.0, "time_ms": 1e-3, "time_us": 1e-6, "time_ns": 1e-9})
 """Columns with the times of samples, and the seconds that 1 stands for."""
 
-STRETCH_ROWS = 20_000
-"""Rows that are read at once."""
-
 _CRC_BYTES = 1 << 24
-
-
-@dataclass(frozen=True, eq=False)
-class Stretch:
-    """Consecutive rows of one recording.
-
-    Parameters
-    ----------
-    id, subject
-        Of the recording.
-    handedness
-        1 right, 0 left, None unknown.
-    begins
-        Whether these are its first rows.
-    time_s
-        (n,) times of the rows, NaN where there is none; None if they come at the device's rate.
-    sensors
-        (n, *shape) readings by sensor. Those of a sample table have not been checked.
-    """
-
-    id: str
-    subject: str
-    handedness: int | None
-    begins: bool
-    time_s: Floats | None
-    sensors: Mapping[str, Array]
 
 
 def is_sample_table(path: Path) -> bool:
@@ -100,43 +72,50 @@ def iter_stretches(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",
             remedy="use a bundle that was trained on recordings of this device",
         )
-    if (path / MANIFEST).is_file():
-        yield from _store_stretches(Store.open(path), progress)
-        return
-    for batch in source.batches(progress=progress):
-        for number in range(len(batch)):
-            yield from _recording_stretches(batch[number])
+    yield from source_stretches(source, progress)
 
 
-def _recording_stretches(recording: Recordings) -> Iterator[Stretch]:
-    row = recording.table.row(0, named=True)
-    for start in range(0, recording.n_rows, STRETCH_ROWS):
-        rows = slice(start, start + STRETCH_ROWS)
-        sensors = {name: values[rows] for name, values in recording.sensors.items()}
-        yield Stretch(row["id"], row["subject"], row.get("handedness"), start == 0, None, sensors)
+def source_stretches(source: Source, progress: Progress | None = None) -> Iterator[Stretch]:
+    """All rows of a source, recording after recording."""
+    if isinstance(source, Store):
+        return _store_stretches(source, progress)
+    return cut_stretches(source.batches(progress=progress))
+
+
+def iter_judged(source: Source, spec: WindowSpec) -> Iterator[Recordings]:
+    """Recordings as networks judge them, in bounded memory: labelled windows of continuous ones, others as they are."""
+    first = next(source_stretches(source), None)
+    if first is not None and "gesture" in first.annotations and first.about.get("gesture") is None:
+        return cut_continuous_stretches(source_stretches(source), source.device, spec)
+    return source.batches()
 
 
 def _store_stretches(store: Store, progress: Progress | None) -> Iterator[Stretch]:
     """Rows of a store, no more of a part in memory than is asked for."""
-    table, lengths = store.table, store.lengths
-    recording = done = 0
+    table, ends, done = store.table, np.cumsum(store.lengths), 0
     for part in store.manifest.parts:
         _check_part(store, part)
         rows = pl.scan_parquet(store.path / part.name)
-        first = 0
-        for number in range(recording, recording + part.recordings):
-            about = table.row(number, named=True)
-            for start in range(0, int(lengths[number]), STRETCH_ROWS):
-                size = min(STRETCH_ROWS, int(lengths[number]) - start)
-                with refusing(f"a part of the store {store.path}"):
-                    frame = rows.slice(first + start, size).collect()
+        for first in range(0, part.rows, STRETCH_ROWS):
+            with refusing(f"a part of the store {store.path}"):
+                frame = rows.slice(first, STRETCH_ROWS).collect()
+            sensors, stop = _sensors_in(frame, store.device), done + frame.height
+            labels = {name: frame[LABEL_PREFIX + name].to_numpy() for name in store.manifest.annotations}
+            while done < stop:
+                number = int(np.searchsorted(ends, done, side="right"))
+                size = min(stop, int(ends[number])) - done
+                place = slice(frame.height - (stop - done), frame.height - (stop - done) + size)
+                yield Stretch(
+                    table.row(number, named=True),
+                    done == ends[number] - store.lengths[number],
+                    None,
+                    {name: values[place] for name, values in sensors.items()},
+                    {name: Annotation(labels[name][place], store.manifest.annotations[name]) for name in labels},
+                    store.simulated,
+                )
                 done += size
-                sensors = _sensors_in(frame, store.device)
-                yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)
-                if progress is not None:
-                    progress(done / store.manifest.rows)
-            first += int(lengths[number])
-        recording += part.recordings
+            if progress is not None:
+                progress(done / store.manifest.rows)
 
 
 def _check_part(store: Store, part: StoredFile) -> None:
@@ -182,7 +161,7 @@ def _table_stretches(path: Path, device: Device, progress: Progress | None) -> I
                 sensor.name: rows.select(pl.col(sensor.columns).fill_null(np.nan)).to_numpy(order="c")
                 for sensor in sensors
             }
-            yield Stretch(path.stem, path.stem, None, begins, time_s, readings)
+            yield Stretch({"id": path.stem, "subject": path.stem}, begins, time_s, readings)
             begins = False
     for finding in findings:
         log.warning("%s: %s", path, finding.sentence)

@@ -15,11 +15,11 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.evaluation import BOOTSTRAP_SEED
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import Source
-from bfrb.report.context import BATCH_ROWS
+from bfrb.read.stretches import iter_judged
 from bfrb.study.device import Device, Sensor
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
-from bfrb.study.windows import WindowSpec, cut_continuous
+from bfrb.study.windows import WindowSpec
 
 log = logging.getLogger(__name__)
 
@@ -177,8 +177,7 @@ def ablate(bundle: Bundle, source: Source) -> Ablation | None:
 
 
 def _labelled(source: Source, windows: WindowSpec, label_set: LabelSet) -> Iterator[Recordings]:
-    for batch in source.batches(BATCH_ROWS):
-        cut = cut_continuous(batch, windows)
+    for cut in iter_judged(source, windows):
         gestures = cut.gestures or []
         known = np.array([gesture is not None for gesture in gestures], dtype=bool)
         label_set.encode([gesture for gesture in gestures if gesture is not None])

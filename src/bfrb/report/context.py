@@ -9,8 +9,9 @@ import numpy as np
 
 from bfrb.arrays import Bools
 from bfrb.read.sources import Source
+from bfrb.read.stretches import iter_judged
 from bfrb.study.recordings import Recordings
-from bfrb.study.windows import WindowSpec, cut_continuous
+from bfrb.study.windows import WindowSpec
 
 FACTS = ("orientation", "handedness", "adult_child", "sex", "age", "upside_down")
 """Columns of recordings that a report compares scores by."""
@@ -19,8 +20,6 @@ SENSORS = "sensors"
 """Fact that every recording tells by itself: which of its proximity sensors measured."""
 
 ALL_SENSORS, SOME_SENSORS, NO_SENSORS = "all proximity sensors", "some proximity sensors missing", "none at all"
-
-BATCH_ROWS = 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +71,8 @@ def read_context(source: Source, windows: WindowSpec, subjects: Mapping[str, str
     facts: dict[str, dict[str, object]] = {}
     signals: dict[str, Recordings] = {}
     strangers = 0
-    for continuous in source.batches(BATCH_ROWS):
-        batch = continuous[np.array([subject in people for subject in continuous.subjects], dtype=bool)]
-        strangers += len(continuous) - len(batch)
-        if not len(batch):
-            continue
-        batch = cut_continuous(batch, windows)
+    for batch in iter_judged(source, windows):
+        strangers += sum(subject not in people for subject in batch.subjects)
         known = [subjects.get(name) == subject for name, subject in zip(batch.ids, batch.subjects, strict=True)]
         found = batch[np.array(known, dtype=bool)]
         facts |= _read_facts(found)

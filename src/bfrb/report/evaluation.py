@@ -17,13 +17,13 @@ from bfrb.metrics import confusion_matrix, scores_of
 from bfrb.predict.bundle import CHECKSUMS, HISTORY, OUT_OF_FOLD, SPEC, Bundle
 from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers
 from bfrb.read.sources import Source
+from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table
 from bfrb.report.ablation import Ablation, ablate
-from bfrb.report.context import BATCH_ROWS, Context, read_context
-from bfrb.report.episodes import Listening, listen
+from bfrb.report.context import Context, read_context
+from bfrb.report.episodes import EventEvaluation, evaluate_events
 from bfrb.report.mistakes import Mistake, find_mistakes
 from bfrb.study.labels import LabelSet
-from bfrb.study.windows import cut_continuous
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Evaluation:
     ablation
         Answers to the given recordings without each sensor, if asked for.
     listening
-        What was heard in the given recordings, if they are continuous and labelled.
+        What was found in the given recordings, if they are continuous and labelled.
     """
 
     bundle: Bundle
@@ -63,7 +63,7 @@ class Evaluation:
     context: Context | None = None
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)
     ablation: Ablation | None = None
-    listening: Listening | None = None
+    listening: EventEvaluation | None = None
 
     @property
     def label_set(self) -> LabelSet:
@@ -151,7 +151,7 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     evaluation = _evaluate(bundle, judged, out_of_fold=bool(kept.height))
     if source is None:
         return evaluation
-    evaluation = replace(_with_recordings(evaluation, source), listening=listen(bundle, source))
+    evaluation = replace(_with_recordings(evaluation, source), listening=evaluate_events(bundle, source))
     return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
 
 
@@ -192,10 +192,8 @@ def _answer(bundle: Bundle, source: Source, known: set[str]) -> Table | None:
     """Answers of the bundle, given now, to labelled recordings of people who are not known; None if there are none."""
     from bfrb.predict.predictor import Predictor
 
-    windows = bundle.windows
-    strangers = (batch[_is_new(batch.subjects, known)] for batch in source.batches(BATCH_ROWS))
-    cut = (cut_continuous(batch, windows) for batch in strangers if len(batch))
-    labelled = (batch for batch in cut if batch.gestures is not None)
+    strangers = (batch[_is_new(batch.subjects, known)] for batch in iter_judged(source, bundle.windows))
+    labelled = (batch for batch in strangers if batch.gestures is not None)
     first = next(labelled, None)
     return None if first is None else answer_scenarios(Predictor(bundle), chain([first], labelled))
 

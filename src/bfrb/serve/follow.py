@@ -14,7 +14,7 @@ from bfrb.stream.live import Arrival
 from bfrb.study.device import Device
 
 Sent = Mapping[str, Any] | DataError | None
-"""Samples as `take_samples` takes them, or why a line could not be read, or that the connection of the
+"""Samples as `parse_samples` takes them, or why a line could not be read, or that the connection of the
 wearer ended."""
 
 

@@ -52,7 +52,7 @@ class LineSplitter:
 
 @dataclass(frozen=True)
 class Message:
-    """One line: whose samples, and what `take_samples` reads."""
+    """One line: whose samples, and what `parse_samples` reads."""
 
     wearer: str | None
     values: dict[str, Any]

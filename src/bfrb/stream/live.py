@@ -10,7 +10,7 @@ from typing import Any
 from bfrb.errors import DataError
 from bfrb.stream.events import Event
 from bfrb.stream.lines import LineParser, LineSplitter
-from bfrb.stream.samples import TIME, Sent
+from bfrb.stream.samples import TIME, RawSamples
 from bfrb.stream.stream import StreamHub
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Live:
         BundleError
             If a network fails.
         """
-        sent: dict[str, list[Sent]] = {}
+        sent: dict[str, list[RawSamples]] = {}
         ended = []
         for arrival in arrivals:
             for line in self._lines(arrival):
@@ -81,7 +81,7 @@ class Live:
             if arrival.ends:
                 self._connections.pop(arrival.connection, None)
                 ended.append(arrival.connection)
-        events = self.hub.push_sent(sent)
+        events = self.hub.push_raw(sent)
         outputs = [output for name, found in events.items() for output in self._tell(name, found)]
         return outputs + [output for name in ended for output in self.end(name)]
 
@@ -114,7 +114,7 @@ class Live:
         splitter, _ = self._connections[arrival.connection]
         return splitter.push(arrival.data) + (splitter.finish() if arrival.ends else [])
 
-    def _read(self, arrival: Arrival, line: bytes, sent: dict[str, list[Sent]]) -> None:
+    def _read(self, arrival: Arrival, line: bytes, sent: dict[str, list[RawSamples]]) -> None:
         _, parser = self._connections[arrival.connection]
         try:
             message = parser.parse(line)

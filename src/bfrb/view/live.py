@@ -16,10 +16,11 @@ import numpy as np
 from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
-from bfrb.stream.events import Answers, Event, EventRule
+from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.feed import Wearer
-from bfrb.stream.samples import check_units, take_samples
+from bfrb.stream.samples import check_samples, check_units, parse_samples
 from bfrb.stream.stream import Stream
+from bfrb.stream.windowing import Windows
 from bfrb.study.device import Device
 from bfrb.view.pending import explain
 from bfrb.view.strip import Excerpt, Strip
@@ -36,7 +37,7 @@ MOST_WEARERS = 32
 """Those that are heard first are shown; samples of others are refused."""
 
 Messages = Iterable[tuple[str, Mapping[str, Any] | DataError | None]]
-"""With the name of the wearer: samples as `take_samples` takes them, why something could not be read, or None where a
+"""With the name of the wearer: samples as `parse_samples` takes them, why something could not be read, or None where a
 connection ended."""
 
 Listen = Callable[[Device], Messages]
@@ -63,7 +64,7 @@ class LiveWearer:
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self._answers: deque[tuple[float, Array]] = deque(maxlen=KEPT_ANSWERS)
         self._factors = check_units(wearer.units, predictor.device)
-        self.stream = Stream(predictor, rule, wearer=wearer, on_answers=self._hear)
+        self.stream = Stream(predictor, rule, wearer=wearer, on_windows=self._keep)
 
     def push(self, values: Mapping[str, Any]) -> None:
         """Take in samples.
@@ -75,7 +76,8 @@ class LiveWearer:
         BundleError
             If a network fails.
         """
-        samples = take_samples(values, self.stream.predictor.device, self._factors)
+        device = self.stream.predictor.device
+        samples = check_samples([parse_samples(values, device)], device, self._factors)
         before = self.strip.beginnings
         self.strip.push(samples)
         if before and self.strip.beginnings > before:
@@ -87,8 +89,8 @@ class LiveWearer:
         """Take in that nothing more comes."""
         self.events.extend(self.stream.finish())
 
-    def _hear(self, answers: Answers) -> None:
-        self._answers.extend(zip(answers.known_s.tolist(), answers.probabilities, strict=True))
+    def _keep(self, _: Windows, answered: WindowProbabilities) -> None:
+        self._answers.extend(zip(answered.known_s.tolist(), answered.probabilities, strict=True))
 
     def look(self, span_s: float, width: int) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays and values for the page: the traces of the last seconds, at most two readings a pixel."""
