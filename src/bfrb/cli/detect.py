@@ -84,7 +84,7 @@ def _window_tables(found: Iterable[Detections], summary: Summary, classes: tuple
     for some in found:
         summary.add(some)
         yield some.window_table(classes)
-    if summary.counts.windows_too_slow and not summary.counts.windows:
+    if is_too_slow(summary.counts):
         raise DataError(
             "the samples come more slowly than the rows that the bundle was trained on, and none are made up",
             remedy="record at that rate or faster, or train on recordings of the slower rate",
@@ -103,13 +103,20 @@ def read_rule(bundle: Bundle, assignments: Iterable[str]) -> EventRule:
     return rule.model_copy(update={"spec": rule.spec.updated(assignments)})
 
 
+def is_too_slow(counts: StreamCounts) -> bool:
+    """Whether nothing was answered because the source is too slow."""
+    unusable = counts.windows + counts.windows_implausible + (counts.impossible > counts.samples / 2)
+    return not unusable and counts.windows_too_slow > counts.windows_incomplete
+
+
 def warn_unanswered(counts: StreamCounts) -> None:
     """Say what is likely to be wrong with a source of which nothing could be used."""
-    if counts.windows:
+    if counts.windows or not counts.samples:
         return
     if counts.windows_implausible or counts.impossible > counts.samples / 2:
-        log.warning("warning: nothing was answered: accelerations are not in m/s^2; try --acc-unit g or mg")
-    elif counts.windows_too_slow:
-        log.warning("warning: nothing was answered: samples come more slowly than the bundle's rows")
-    elif counts.samples:
-        log.warning("warning: nothing was answered: no stretch of the samples is as long and as complete as a window")
+        why = "accelerations are not in m/s^2; try --acc-unit g or mg"
+    elif is_too_slow(counts):
+        why = "samples come more slowly than the rows that the bundle was trained on"
+    else:
+        why = "no stretch of the samples is as long and as complete as a window"
+    log.warning("warning: nothing was answered: %s", why)
