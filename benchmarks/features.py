@@ -25,11 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 import pandas as pd
 
-from bfrb.features.pipeline import BASELINE_FEATURES
 from bfrb.features.sequences import build_sequences
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
-from made_up import random_recordings
+from made_up import BASELINE_FEATURES, random_recordings
 from published import published_fill, published_imu, published_tof
 
 SECONDS_BAR = 3.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from realism import IMU_FEATURES, PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
@@ -39,7 +39,7 @@ def main() -> None:
     if not sample.is_file():
         print(f"\nno real recordings in {DATA}")
         return
-    real = read_cmi(sample)
+    real = read(sample)
     mine, theirs = dynamics(matched(study, real, EACH * LOTS)), dynamics(real)
     print(f"\n## Never published: {len(real)} real sequences\n")
     print("\n".join(table_lines([(name, value, mine[name]) for name, value in theirs.items()], limit=0.25)))

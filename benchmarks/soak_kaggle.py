@@ -2,9 +2,10 @@
 
     python benchmarks/soak_kaggle.py BUNDLE [--calls 10000] [--hostile 0.05] [--seed 0]
 
-Starts `bfrb serve BUNDLE --protocol kaggle` and asks it for made-up recordings. Prints times and memory, and exits with
-1 if the server ends, a good request is not answered as the bundle does in this process, a hostile one gets neither an
-answer nor the protocol's error, or memory grows by more than the bar.
+Starts `bfrb serve BUNDLE --protocol kaggle` and asks it for made-up recordings: first the warm-up, in which every good
+and every hostile request comes several times, then the calls that count. Prints times and memory, and exits with 1 if
+the server ends, a good request is not answered as the bundle does in this process, a hostile one gets neither an answer
+nor the protocol's error, or memory grows by more than the bar for each call after the warm-up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +32,20 @@ import polars as pl
 
 import bfrb
 from bfrb.read.cmi_write import rows_of
+from bfrb.serve.kaggle_pb2 import Payload
 from bfrb.study.labels import CMI_GESTURES
 from bundles import make_recordings
-from kaggle_messages import arrow, request
+from kaggle_messages import METHOD, answer_of, arrow, request
 
-METHOD = "/kaggle_evaluation_client.KaggleEvaluationService/Send"
 GOOD_REQUESTS = 40
-GROWTH_BAR_MB = 30.0
-SETTLED = 0.2
-"""Share of the calls after which memory should not grow any more."""
+WARM_UP_ROUNDS = 5
+"""How often every request is made before memory is watched."""
+
+GROWTH_BAR_KB = 5.0
+"""Most growth for each call: a leak of one request's frames would be some hundred."""
+
+SAMPLE_EVERY = 20
+"""Calls between two looks at the memory."""
 
 
 class Pickled:
@@ -59,7 +66,7 @@ def good_requests(predictor: bfrb.Predictor) -> list[tuple[bytes, str]]:
         sent = rows.with_columns(thm_tof.cast(pl.Float64).cast(pl.String)) if number % 3 == 1 else rows
         sent = sent.with_columns(pl.when(pl.lit(value=False)).then(thm_tof)) if number % 3 == 2 else sent
         known = subject.clear() if number % 2 else subject
-        found.append((request("predict", sent, known), predictor.predict_one(sent, known)))
+        found.append((request(sent, known), predictor.predict_one(sent, known)))
     return found
 
 
@@ -67,9 +74,8 @@ def hostile_requests(good: bytes, rng: np.random.Generator) -> dict[str, Callabl
     """Makers of requests that nobody should send, by what is wrong with them."""
     rows = make_recordings(1)
     stream = arrow(rows_of(rows).drop("gesture"))
-    file, objects, packed = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    pl.select(x=pl.repeat(0, 30_000_000)).write_ipc_stream(file, compression="zstd")
-    pl.select(x=pl.repeat(0, 30_000_000)).write_parquet(packed, compression="zstd")
+    objects, packed = io.BytesIO(), io.BytesIO()
+    pl.select(x=pl.repeat(0, 1_000_000)).write_ipc_stream(packed, compression="zstd")
     np.save(objects, np.array([Pickled()], dtype=object), allow_pickle=True)
     claim = b"\x93NUMPY\x01\x00\x50\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,)}".ljust(
         80
@@ -89,25 +95,29 @@ def hostile_requests(good: bytes, rng: np.random.Generator) -> dict[str, Callabl
             )
         return b"\x0a\x07predict\x12" + _size(len(payload)) + payload
 
+    def raw(kind: str, data: bytes) -> bytes:
+        payload = Payload(**{kind: data})
+        return request(payload, payload)
+
+    polars, numpy = "polars_dataframe_value", "numpy_array_value"
     return {
-        "truncated stream": lambda: request("predict", stream[: rng.integers(0, len(stream))], b""),
+        "truncated stream": lambda: raw(polars, stream[: rng.integers(0, len(stream))]),
         "truncated request": lambda: good[: rng.integers(0, len(good))],
         "flipped bits": flipped,
         "random bytes": lambda: rng.bytes(int(rng.integers(0, 500))),
-        "random stream": lambda: request("predict", rng.bytes(300), rng.bytes(300)),
-        "wrong types": lambda: request("predict", b"text", b"text", tag=0x0A),
-        "no arguments": lambda: request("predict"),
-        "other columns": lambda: request("predict", pl.DataFrame({"a": [1]}), pl.DataFrame({"b": ["x"]})),
-        "packed bomb": lambda: request("predict", file.getvalue(), b""),
-        "parquet bomb": lambda: request("predict", packed.getvalue(), b""),
-        "huge claim in a stream": lambda: request("predict", _claim_all(stream, rng), b""),
-        "huge claim of an array": lambda: request("predict", claim, claim, tag=0x6A),
-        "pickled array": lambda: request("predict", objects.getvalue(), objects.getvalue(), tag=0x6A),
-        "pickle for a frame": lambda: request("predict", b"\x80\x04\x95\x10" * 9, b"\x80\x04\x95\x10"),
+        "random stream": lambda: raw(polars, rng.bytes(300)),
+        "wrong types": lambda: request("text", 3),
+        "no arguments": request,
+        "other columns": lambda: request(pl.DataFrame({"a": [1]}), pl.DataFrame({"b": ["x"]})),
+        "many rows, well packed": lambda: raw(polars, packed.getvalue()),
+        "huge claim in a stream": lambda: raw(polars, _claim_all(stream, rng)),
+        "huge claim of an array": lambda: raw(numpy, claim),
+        "pickled array": lambda: raw(numpy, objects.getvalue()),
+        "pickle for a frame": lambda: raw(polars, b"\x80\x04\x95\x10" * 9),
         "claimed length": lambda: b"\x0a\x07predict\x12\xff\xff\xff\xff\x7f",
         "deep nesting": nested,
         "flood of fields": lambda: b"\x0a\x00" * 300_000,
-        "unknown endpoint": lambda: request("train", b""),
+        "unknown endpoint": lambda: request(name="train"),
     }
 
 
@@ -144,35 +154,84 @@ def ask(send: Callable[..., bytes], message: bytes) -> tuple[str, float]:
     """Answer or status, and how long it took."""
     begun = time.perf_counter()
     try:
-        answer = send(message, timeout=60)[4:].decode()
+        answer = answer_of(send(message, timeout=60))
     except grpc.RpcError as error:
         answer = f"{error.code().name}: {error.details()}"
     return answer, time.perf_counter() - begun
 
 
-def soak(
-    send: Callable[..., bytes], server: int, options: argparse.Namespace
-) -> tuple[list[float], list[float], Counter]:
-    """Times of the good calls, memory after every hundredth call, and how often what went wrong."""
+@dataclass
+class Soak:
+    """A served bundle under load.
+
+    Parameters
+    ----------
+    send
+        The method of the server.
+    good
+        Requests, and their answers.
+    hostile
+        Makers of requests that nobody should send.
+    seconds
+        How long every good call took.
+    memory
+        What the server held, in MB, every `SAMPLE_EVERY` calls.
+    wrong
+        How often what went wrong.
+    """
+
+    send: Callable[..., bytes]
+    good: list[tuple[bytes, str]]
+    hostile: dict[str, Callable[[], bytes]]
+    seconds: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    wrong: Counter[str] = field(default_factory=Counter)
+
+    def ask_good(self, number: int) -> None:
+        """A request that has to be answered as the bundle does in this process."""
+        message, expected = self.good[number]
+        answer, took = ask(self.send, message)
+        self.seconds.append(took)
+        if answer != expected:
+            self.wrong[f"good request: {answer[:100]} instead of {expected}"] += 1
+
+    def ask_hostile(self, kind: str) -> None:
+        """A request that has to get an answer or the protocol's error."""
+        answer, _ = ask(self.send, self.hostile[kind]())
+        if answer not in CMI_GESTURES.classes and not answer.startswith("UNKNOWN: Exception calling application: "):
+            self.wrong[f"{kind}: {answer[:100]}"] += 1
+
+    def warm_up(self) -> None:
+        """Make every request some times."""
+        for _ in range(WARM_UP_ROUNDS):
+            for number in range(len(self.good)):
+                self.ask_good(number)
+            for kind in self.hostile:
+                self.ask_hostile(kind)
+        self.seconds.clear()
+
+    def growth_kb(self) -> float:
+        """Growth of the memory for each call: the median slope between two samples, which no single step moves."""
+        later, earlier = np.triu_indices(len(self.memory), 1)[::-1]
+        memory = np.array(self.memory)
+        slopes = (memory[later] - memory[earlier]) / ((later - earlier) * SAMPLE_EVERY)
+        return float(np.median(slopes)) * 1000 if len(slopes) else 0.0
+
+
+def soak(send: Callable[..., bytes], server: int, options: argparse.Namespace) -> Soak:
+    """Warm up, then make the calls that count."""
     rng = np.random.default_rng(options.seed)
     good = good_requests(bfrb.load(options.bundle))
-    hostile = hostile_requests(good[0][0], rng)
-    seconds, memory, wrong = [], [], Counter()
+    load = Soak(send, good, hostile_requests(good[0][0], rng))
+    load.warm_up()
     for number in range(options.calls):
+        if number % SAMPLE_EVERY == 0:
+            load.memory.append(resident_mb(server))
         if rng.random() < options.hostile:
-            kind = str(rng.choice(list(hostile)))
-            answer, _ = ask(send, hostile[kind]())
-            if answer not in CMI_GESTURES.classes and not answer.startswith("UNKNOWN: Exception calling application: "):
-                wrong[f"{kind}: {answer[:100]}"] += 1
+            load.ask_hostile(str(rng.choice(list(load.hostile))))
         else:
-            message, expected = good[rng.integers(len(good))]
-            answer, took = ask(send, message)
-            seconds.append(took)
-            if answer != expected:
-                wrong[f"good request: {answer[:100]} instead of {expected}"] += 1
-        if number % 100 == 99:
-            memory.append(resident_mb(server))
-    return seconds, memory, wrong
+            load.ask_good(int(rng.integers(len(good))))
+    return load
 
 
 def main() -> int:
@@ -187,7 +246,7 @@ def main() -> int:
     server, port = start_server(options.bundle, options.log)
     try:
         with grpc.insecure_channel(f"localhost:{port}") as channel:
-            seconds, memory, wrong = soak(channel.unary_unary(METHOD), server.pid, options)
+            done = soak(channel.unary_unary(METHOD), server.pid, options)
         alive = server.poll() is None
         begun = time.perf_counter()
         server.send_signal(signal.SIGTERM)
@@ -195,17 +254,22 @@ def main() -> int:
         ended_s = time.perf_counter() - begun
     finally:
         server.kill()
-    settled = memory[int(SETTLED * len(memory))]
-    growth = memory[-1] - settled
-    quantiles = np.quantile(seconds, [0.5, 0.95, 0.99, 1.0]) * 1000
-    print(f"{options.calls} calls, {len(seconds)} of them good")
+    quantiles = np.quantile(done.seconds, [0.5, 0.95, 0.99, 1.0]) * 1000
+    first, *_, last = done.memory
+    print(f"{options.calls} calls, {len(done.seconds)} of them good")
     print("a good call: median {:.1f} ms, p95 {:.1f}, p99 {:.1f}, longest {:.1f}".format(*quantiles))
-    print(f"memory: {memory[0]:.0f} MB after 100 calls, {settled:.0f} after a fifth, {memory[-1]:.0f} at the end")
+    print(f"memory: {first:.0f} MB after the warm-up, {max(done.memory):.0f} at most, {last:.0f} at the end,")
+    print(f"  growth {done.growth_kb():.2f} kB a call")
     print(f"SIGTERM to end: {ended_s:.2f} s, exit code {code}")
-    for problem, count in wrong.items():
+    for problem, count in done.wrong.items():
         print(f"WRONG, {count} times: {problem}")
-    unpickled = Path("/tmp/bfrb-was-unpickled").exists()
-    bars = {"alive": alive, "right": not wrong, "memory": growth < GROWTH_BAR_MB, "no pickle was run": not unpickled}
+    bars = {
+        "alive": alive,
+        "right": not done.wrong,
+        "memory": done.growth_kb() < GROWTH_BAR_KB,
+        "no pickle was run": not Path("/tmp/bfrb-was-unpickled").exists(),
+        "ended quietly": code == 0,
+    }
     print(", ".join(f"{name}: {'yes' if held else 'NO'}" for name, held in bars.items()))
     return 0 if all(bars.values()) else 1
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 
 DATA = Path(os.environ.get("BFRB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SHIFT = 4
@@ -22,7 +22,7 @@ SHIFT = 4
 
 def main() -> None:
     """Print one line per hand and side sensor."""
-    recordings = read_cmi(DATA / "cmi" / "train_sample.csv")
+    recordings = read(DATA / "cmi" / "train_sample.csv")
     hands = np.array(recordings.table["handedness"].to_list())
     for hand, name in ((1, "right hand"), (0, "left hand")):
         rows = np.repeat(hands == hand, recordings.lengths)

@@ -1,87 +1,50 @@
-"""The messages of Kaggle's evaluation without the package's codec: by protobuf, and by hand."""
+"""Messages of Kaggle's evaluation, as the gateway builds them."""
 
 from __future__ import annotations
 
 import io
-import re
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 
-PROTO = Path(__file__).resolve().parents[1] / "src/bfrb/serving/kaggle.proto"
+from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload, PayloadList, PayloadMap
 
-SCALARS = {"string": 9, "bool": 8, "sint64": 18, "float": 2, "bytes": 12}
-MESSAGE = 11
-_DECLARATION = re.compile(r"^\s*(repeated )?(?:map<string, (\w+)>|(\w+)) (\w+) = (\d+);")
+METHOD = "/kaggle_evaluation_client.KaggleEvaluationService/Send"
 
 
-@cache
-def messages() -> dict[str, Any]:
-    """A class for every message of the file, by name."""
-    pool_module = pytest.importorskip("google.protobuf.descriptor_pool")
-    descriptors = pytest.importorskip("google.protobuf.descriptor_pb2")
-    factory = pytest.importorskip("google.protobuf.message_factory")
-    text = PROTO.read_text()
-    file = descriptors.FileDescriptorProto(name="kaggle.proto", syntax="proto3")
-    file.package = re.search(r"package (\w+);", text)[1]
-    for name, body in re.findall(r"^message (\w+) \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
-        _declare(file.message_type.add(name=name), body, f".{file.package}.")
-    pool = pool_module.DescriptorPool()
-    pool.Add(file)
-    return {
-        message.name: factory.GetMessageClass(pool.FindMessageTypeByName(f"{file.package}.{message.name}"))
-        for message in file.message_type
-    }
+def payload(value: Any) -> Payload:
+    """A payload for a polars frame, or a plain value of Python."""
+    fields = {str: "str_value", bool: "bool_value", int: "int_value", float: "float_value"}
+    if value is None:
+        return Payload(none_value=True)
+    if isinstance(value, pl.DataFrame):
+        return Payload(polars_dataframe_value=arrow(value))
+    if isinstance(value, dict):
+        return Payload(dict_value=PayloadMap(payload_map={key: payload(part) for key, part in value.items()}))
+    if isinstance(value, list | tuple):
+        return Payload(**{f"{type(value).__name__}_value": PayloadList(payloads=map(payload, value))})
+    return value if isinstance(value, Payload) else Payload(**{fields[type(value)]: value})
 
 
-def _declare(message: Any, body: str, package: str) -> None:
-    if "oneof" in body:
-        message.oneof_decl.add(name="value")
-    for line in body.splitlines():
-        found = _DECLARATION.match(line)
-        if found is None:
-            continue
-        repeated, value_type, kind, name, number = found.groups()
-        field = message.field.add(name=name, number=int(number), label=3 if repeated or value_type else 1)
-        if value_type:
-            entry = "".join(part.capitalize() for part in name.split("_")) + "Entry"
-            _declare_entry(message, entry, package + value_type)
-            field.type, field.type_name = MESSAGE, f"{package}{message.name}.{entry}"
-        elif kind in SCALARS:
-            field.type = SCALARS[kind]
-        else:
-            field.type, field.type_name = MESSAGE, package + kind
-        if "oneof" in body:
-            field.oneof_index = 0
+def request(*args: Any, name: str = "predict", **kwargs: Any) -> bytes:
+    """A request for an endpoint; arguments are values or payloads."""
+    entries = {key: payload(value) for key, value in kwargs.items()}
+    return KaggleEvaluationRequest(name=name, args=map(payload, args), kwargs=entries).SerializeToString()
 
 
-def _declare_entry(message: Any, name: str, value_type: str) -> None:
-    entry = message.nested_type.add(name=name)
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, label=1, type=SCALARS["string"])
-    entry.field.add(name="value", number=2, label=1, type=MESSAGE, type_name=value_type)
+def reply(gesture: str) -> bytes:
+    """The bytes of a reply, written by hand."""
+    return bytes([0x0A, len(gesture) + 2, 0x0A, len(gesture)]) + gesture.encode()
 
 
-def size(number: int) -> bytes:
-    """A length as the wire format writes it."""
-    head = bytes([number & 127 | 128 * (number > 127)])
-    return head + size(number >> 7) if number > 127 else head
-
-
-def request(name: str, *frames: Any, tag: int = 0x52) -> bytes:
-    """A request written without the package's codec: a name, and frames or bytes as payloads of one kind."""
-    written = b"\x0a" + size(len(name.encode())) + name.encode()
-    for frame in frames:
-        data = frame if isinstance(frame, bytes) else arrow(frame)
-        payload = bytes([tag]) + size(len(data)) + data
-        written += b"\x12" + size(len(payload)) + payload
-    return written
+def answer_of(response: bytes) -> str:
+    """The text of a reply."""
+    text: str = KaggleEvaluationResponse.FromString(response).payload.str_value
+    return text
 
 
 def arrow(frame: pl.DataFrame) -> bytes:
+    """A frame as the gateway sends it."""
     file = io.BytesIO()
     frame.write_ipc_stream(file, compression="lz4", compat_level=pl.CompatLevel.oldest())
     return file.getvalue()

@@ -5,14 +5,13 @@ Import this only where Keras is installed: it chooses PyTorch as Keras's backend
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import h5py
 import joblib
 import keras
 import numpy as np
@@ -56,7 +55,8 @@ def se_block(x: Any, reduction: int = 8) -> Any:
 
 
 def conv_block(x: Any, filters: int, kernel: int) -> Any:
-    x = layers.Conv1D(filters, kernel, padding="same", use_bias=False)(x)
+    regularizer = keras.regularizers.L2(1e-4)
+    x = layers.Conv1D(filters, kernel, padding="same", use_bias=False, kernel_regularizer=regularizer)(x)
     return layers.Activation("relu")(layers.BatchNormalization()(x))
 
 
@@ -68,13 +68,10 @@ def residual_se_cnn_block(x: Any, filters: int, kernel: int) -> Any:
     return layers.Dropout(0.1)(layers.MaxPooling1D(2)(x))
 
 
-def attention_layer(x: Any, *, nameless: bool) -> Any:
-    squeeze = (lambda t: ops.squeeze(t, axis=-1)) if nameless else squeeze_last_axis
-    expand = (lambda t: ops.expand_dims(t, axis=-1)) if nameless else expand_last_axis
-    summed = (lambda t: ops.sum(t, axis=1)) if nameless else time_sum
-    score = layers.Lambda(squeeze)(layers.Dense(1, activation="tanh")(x))
-    weights = layers.Lambda(expand)(layers.Activation("softmax")(score))
-    return layers.Lambda(summed)(layers.Multiply()([x, weights]))
+def attention_layer(x: Any) -> Any:
+    score = layers.Lambda(squeeze_last_axis)(layers.Dense(1, activation="tanh")(x))
+    weights = layers.Lambda(expand_last_axis)(layers.Activation("softmax")(score))
+    return layers.Lambda(time_sum)(layers.Multiply()([x, weights]))
 
 
 def build(
@@ -87,7 +84,8 @@ def build(
 ) -> Any:
     """One of the two networks; `units=128` is the published size.
 
-    Further options: `reset_after` of the GRU, `nameless` Lambdas, `seed` of the weights.
+    Further options: `seed` of the weights; `twist`, a function that changes what both branches together see; the class
+    of one `dropout`.
     """
     units = options.get("units", 32)
     inputs = layers.Input((rows, imu_dim + tof_dim))
@@ -101,12 +99,12 @@ def build(
         gate = layers.Dense(16, activation="relu")(layers.GlobalAveragePooling1D()(tof))
         gate = layers.Dense(1, activation="sigmoid", name="tof_gate")(gate)
         light = layers.Multiply()([light, gate])
-    merged = layers.Concatenate()([deep, light])
+    merged = options.get("twist", lambda x: x)(layers.Concatenate()([deep, light]))
     lstm = layers.Bidirectional(layers.LSTM(units, return_sequences=True))(merged)
-    gru = layers.GRU(units, return_sequences=True, reset_after=options.get("reset_after", True))
+    gru = layers.GRU(units, return_sequences=True)
     noisy = layers.Dense(16, activation="elu")(layers.GaussianNoise(0.09)(merged))
     x = layers.Concatenate()([lstm, layers.Bidirectional(gru)(merged), noisy])
-    x = attention_layer(layers.Dropout(0.4)(x), nameless=options.get("nameless", False))
+    x = attention_layer(options.get("dropout", layers.Dropout)(0.4)(x))
     for width in (2 * units, units):
         x = layers.BatchNormalization()(layers.Dense(width, use_bias=False)(x))
         x = layers.Dropout(0.3)(layers.Activation("relu")(x))
@@ -129,43 +127,15 @@ def randomise(model: Any, rng: np.random.Generator) -> Any:
     return model
 
 
-def make_folder(folder: Path, models: dict[str, Any], features: np.ndarray, *, rows: int = 40) -> Path:
+def make_folder(
+    folder: Path, models: dict[str, Any], features: np.ndarray, *, rows: int = 40, columns: Sequence[str] = COLUMNS
+) -> Path:
     """A folder as the notebook leaves it; `features` (N, C) fit the scaler."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "feature_cols.npy", np.array(COLUMNS, dtype=object))
+    np.save(folder / "feature_cols.npy", np.array(columns, dtype=object))
     np.save(folder / "sequence_maxlen.npy", rows)
     np.save(folder / "gesture_classes.npy", np.array(sorted(CMI_GESTURES.classes), dtype=object))
     joblib.dump(StandardScaler().fit(features), folder / "scaler.pkl")
     for name, model in models.items():
         model.save(folder / name)
     return folder
-
-
-def as_keras_2(path: Path) -> None:
-    """Rewrite a `.h5` file of Keras 3 in the form that Keras 2 gave it."""
-    with h5py.File(path, "r+") as file:
-        model = json.loads(file.attrs["model_config"])
-        for layer in model["config"]["layers"]:
-            _describe_as_keras_2(layer)
-        model["config"]["output_layers"] = [model["config"]["output_layers"]]
-        file.attrs["model_config"] = json.dumps(model)
-        for group in file["model_weights"].values():
-            names = [str(name) for name in group.attrs["weight_names"]]
-            for name in names:
-                group.move(name, f"{name}:0")
-            group.attrs["weight_names"] = np.array([f"{name}:0".encode() for name in names], dtype="S")
-
-
-def _describe_as_keras_2(layer: dict[str, Any]) -> None:
-    config = layer["config"]
-    if layer["class_name"] == "InputLayer":
-        config["batch_input_shape"] = config.pop("batch_shape")
-    if layer["class_name"] == "Lambda":
-        function = config["function"]
-        nameless = function["class_name"] == "__lambda__"
-        found = function["config"]
-        config["function"] = [found["code"], None, found["closure"]] if nameless else found
-        config["function_type"] = "lambda" if nameless else "function"
-    for node in layer["inbound_nodes"]:
-        tensors = node["args"][0] if isinstance(node["args"][0], list) else node["args"]
-        layer["inbound_nodes"] = [[[*tensor["config"]["keras_history"], {}] for tensor in tensors]]

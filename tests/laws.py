@@ -42,12 +42,12 @@ RANKS = {
 """Height of every part; imports point to a lower one."""
 
 GUESTS = {
-    "torch": ("networks/", "train/", "export/"),
-    "keras": ("from_keras/",),
+    "torch": ("networks/", "train/", "export/", "from_keras/"),
+    "keras": (),
     "tensorflow": (),
     "ray": ("train/where.py",),
     "polars": ("study/", "read/"),
-    "pickle": (),
+    "pickle": ("from_keras/pickled.py",),
 }
 """Where each framework may be imported; a folder ends in a slash."""
 

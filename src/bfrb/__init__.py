@@ -20,13 +20,13 @@ __version__ = version("bfrb")
 # Each name is imported when it is first asked for.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
+    submodules=["read"],  # a package that can be called
     submod_attrs={
-        "data.recordings": ["Recordings"],
-        "data.sources": ["read"],
         "errors": ["BfrbError"],
-        "gestures": ["CMI_GESTURES"],
-        "inference.predictions": ["Predictions"],
-        "inference.predictor": ["Predictor", "load"],
         "metrics": ["competition_score"],
+        "predict.predictions": ["Predictions"],
+        "predict.predictor": ["Predictor", "load"],
+        "study.labels": ["CMI_GESTURES"],
+        "study.recordings": ["Recordings"],
     },
 )

@@ -17,3 +17,22 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.object_]
 """Plain `str` in an array of objects."""
+
+
+_NAMESPACES: dict[type, Any] = {}
+
+
+def namespace_of(array: Any) -> Any:
+    """The module whose functions work on an array, by the array API standard: NumPy's, or torch's.
+
+    Examples
+    --------
+    >>> namespace_of(np.zeros(3)).concat.__name__
+    'concatenate'
+    """
+    kind = type(array)
+    if kind not in _NAMESPACES:
+        from array_api_compat import array_namespace
+
+        _NAMESPACES[kind] = array_namespace(array)
+    return _NAMESPACES[kind]

@@ -6,6 +6,8 @@ code 2; in Python it is an ordinary exception.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class BfrbError(Exception):
     r"""Input that cannot be used.
@@ -28,6 +30,9 @@ class BfrbError(Exception):
         self.problem = problem
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.problem, self.remedy)
+
     def __str__(self) -> str:
         return f"{self.problem}\n  to do: {self.remedy}"
 
@@ -42,3 +47,8 @@ class ConfigError(BfrbError):
 
 class BundleError(BfrbError):
     """A bundle that is damaged, incomplete or made for something else."""
+
+
+def _rebuild(kind: type[BfrbError], problem: str, remedy: str) -> BfrbError:
+    """The error on the other side of a process's border."""
+    return kind(problem, remedy=remedy)

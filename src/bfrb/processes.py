@@ -1,16 +1,18 @@
-"""Processors that may be used, and child processes that leave Ctrl-C to their parent."""
+"""Processors and memory that may be used, and child processes that leave Ctrl-C to their parent."""
 
 from __future__ import annotations
 
 import math
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_MEMINFO = Path("/proc/meminfo")
 
 
 def usable_processors(cgroup: Path = _CGROUP) -> int:
@@ -35,6 +37,39 @@ def _quota(cgroup: Path) -> float | None:
     except (OSError, ValueError, ZeroDivisionError):  # no control groups, or "max": no limit
         return None
     return processors if processors > 0 else None
+
+
+def available_memory(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int:
+    """Bytes of memory that may still be used: what the machine has free, or what is left of a container's limit.
+
+    Where the system does not say what is free, all of the machine's memory counts.
+    """
+    limits = [_free_memory(meminfo), _memory_left(cgroup)]
+    return max(0, min(limit for limit in limits if limit is not None))
+
+
+def _free_memory(meminfo: Path) -> int:
+    try:
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):  # not Linux
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
+
+
+def _memory_left(cgroup: Path) -> int | None:
+    """What is left of the limit of this process's control group, version 2 or 1; files in memory can be given up."""
+    for folder, limit, used in (
+        (cgroup, "memory.max", "memory.current"),
+        (cgroup / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            bounds = [int((folder / name).read_text(encoding="ascii")) for name in (limit, used)]
+            statistics = (folder / "memory.stat").read_text(encoding="ascii").split()
+            files = int(statistics[statistics.index("inactive_file") + 1])
+        except (OSError, ValueError):  # no control groups, or "max": no limit
+            continue
+        return bounds[0] - bounds[1] + files
+    return None
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from bfrb.study.recordings import Recordings
 from bundles import make_bundle
 
 ROWS = (900, 400)
-RULE = {"on": 0.8, "off": 0.6, "smoothing_s": 0.5, "minimum_s": 1.0}
+RULE = {"on": 0.9, "off": 0.8, "smoothing_s": 0.5, "minimum_s": 1.0}
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -81,7 +81,7 @@ def found(path: Path, recording: str) -> list[tuple[float, float, str]]:
 def test_a_store_gives_the_events_of_each_of_its_recordings(
     detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bfrb.read.stretches.STRETCH_ROWS", 130)
+    monkeypatch.setattr("bfrb.read.store.STRETCH_ROWS", 130)
     write_store([recordings], tmp_path / "store", source="a test")
     out, answers = tmp_path / "events.csv", tmp_path / "windows.parquet"
     code, shown, _ = detect(bundle, tmp_path / "store", "--out", out, "--probabilities", answers, "--json")

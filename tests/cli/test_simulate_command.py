@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from bfrb.cli import app
 from bfrb.errors import ConfigError, DataError
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 from bfrb.simulate.spec import StudySpec
 from bfrb.study.labels import CMI_GESTURES
 
@@ -28,8 +28,8 @@ def test_a_study_is_written_in_the_cmi_layout_and_marked_as_simulated(tmp_path: 
     assert mark["simulated"]
     assert mark["seed"] == 4
     assert StudySpec.parse(mark["spec"]) == StudySpec(subjects=1)
-    assert read_cmi(out).simulated
-    assert len(read_cmi(out)) == 102
+    assert read(out).simulated
+    assert len(read(out)) == 102
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
@@ -40,7 +40,7 @@ def test_a_test_holds_other_subjects_without_labels_half_of_them_without_proximi
     arguments = ("--subjects", "1", "--seed", "4", "--format", file_format)
     assert simulate(str(alone), *arguments).exit_code == 0
     assert simulate(str(out), *arguments, "--test", "2").exit_code == 0
-    train, test = read_cmi(out), read_cmi(out / f"test.{file_format}")
+    train, test = read(out), read(out / f"test.{file_format}")
     scan = pl.scan_csv if file_format == "csv" else pl.scan_parquet
     widths = [len(scan(out / f"{name}.{file_format}").collect_schema()) for name in ("train", "test")]
     assert widths == [341, 336]
@@ -50,9 +50,9 @@ def test_a_test_holds_other_subjects_without_labels_half_of_them_without_proximi
     assert not set(test.subjects) & set(train.subjects)
     assert not set(test.table["id"]) & set(train.table["id"])
     assert "gesture" not in test.table.columns
-    assert test.has("acc").all()
-    assert test.has("tof").sum() == test.has("thm").sum() == 102
-    np.testing.assert_array_equal(test.has("tof"), test.has("thm"))
+    assert test.measured("acc").all()
+    assert test.measured("tof").sum() == test.measured("thm").sum() == 102
+    np.testing.assert_array_equal(test.measured("tof"), test.measured("thm"))
     answers = pl.read_csv(out / "test_answers.csv")
     assert answers["sequence_id"].to_list() == test.table["id"].to_list()
     assert set(answers["gesture"]) == set(CMI_GESTURES.classes)

@@ -11,7 +11,6 @@ import pytest
 from annotated import watch_recordings
 from bfrb.predict.bundle import Bundle
 from bfrb.read.store import Store, write_store
-from bfrb.read.stretches import source_stretches
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import listen_held_out
 from bfrb.study.device import GALAXY_WATCH
@@ -65,7 +64,7 @@ def test_one_persons_recordings_give_a_rule_and_no_scores(places: Places, tmp_pa
 def test_calibrate_hears_what_detect_hears_as_late(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
     windows = tmp_path / "windows.parquet"
     assert bfrb("detect", *places, "--out", tmp_path / "events.csv", "--probabilities", windows).code == 0
-    heard = listen_held_out(Bundle.open(places[0]), source_stretches(Store.open(places[1])), EventRule())
+    heard = listen_held_out(Bundle.open(places[0]), Store.open(places[1]).stretches(), EventRule())
     known_s = np.concatenate([one.windows.known_s for one in heard])
     assert known_s.tolist() == pl.read_parquet(windows)["known_s"].to_list()
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bfrb.features.feature import Feature
 from bfrb.features.pipeline import FEATURES, available, compute_features
+from bfrb.features.rows import RaggedRows
 from bfrb.study.device import DEVICES, Device
 from bfrb.study.recordings import Recordings
 from made_up import BASELINE_FEATURES, random_recordings
@@ -50,7 +51,7 @@ def test_no_two_features_share_a_channel(device: Device) -> None:
 @every_feature
 def test_the_channels_are_as_announced(feature: Feature, device: Device) -> None:
     recordings = recordings_of(device)
-    values = feature.compute(recordings)
+    values = feature.compute(RaggedRows(recordings))
     channels = feature.channels(device)
     assert values.shape == (recordings.n_rows, len(channels))
     assert values.dtype in (np.float64, np.float32)
@@ -61,14 +62,14 @@ def test_the_channels_are_as_announced(feature: Feature, device: Device) -> None
 
 @every_feature
 def test_a_value_is_finite_or_missing(feature: Feature, device: Device) -> None:
-    values = feature.compute(recordings_of(device))
+    values = feature.compute(RaggedRows(recordings_of(device)))
     assert not np.isinf(values).any()
     assert np.isfinite(values).any(axis=0).all()
 
 
 @every_feature
 def test_the_same_recordings_give_the_same_values(feature: Feature, device: Device) -> None:
-    first, second = (feature.compute(recordings_of(device)) for _ in range(2))
+    first, second = (feature.compute(RaggedRows(recordings_of(device))) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 

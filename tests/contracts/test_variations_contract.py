@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from bfrb.train.vary_readings import blur_tof, lose_pixels, shake_acc, shake_quaternion, warm_skin
+from bfrb.train.vary_sensors import lose_piece, lose_proximity, lose_quaternion, lose_site, lose_thm, lose_tof
+from bfrb.train.vary_time import crop, shift, stretch_time
+from bfrb.train.vary_wearing import change_wrist, tilt_device, turn_heading
 
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.rotations import rotate
@@ -12,10 +16,6 @@ from bfrb.study.device import DEVICES, GALAXY_WATCH, HELIOS, Device
 from bfrb.study.recordings import Recordings
 from bfrb.train.spec import VariationSpec
 from bfrb.train.variation import VARIATIONS, Variation, vary
-from bfrb.train.vary_readings import blur_tof, lose_pixels, shake_acc, shake_quaternion, warm_skin
-from bfrb.train.vary_sensors import lose_piece, lose_proximity, lose_quaternion, lose_site, lose_thm, lose_tof
-from bfrb.train.vary_time import crop, shift, stretch_time
-from bfrb.train.vary_wearing import change_wrist, tilt_device, turn_heading
 from bundles import make_recordings
 from made_up import random_recordings
 
@@ -80,9 +80,9 @@ def test_the_same_generator_gives_the_same_recordings(name: str) -> None:
 def test_what_was_never_measured_is_not_made_up(name: str) -> None:
     bare = some_recordings().without("thm", "tof", "quaternion")
     varied = VARIATIONS[name](bare, STRENGTHS[name], np.random.default_rng(1))
-    assert not varied.has("thm").any()
-    assert not varied.has("tof").any()
-    assert not varied.has("quaternion").any()
+    assert not varied.measured("thm").any()
+    assert not varied.measured("tof").any()
+    assert not varied.measured("quaternion").any()
 
 
 def test_a_spec_names_every_variation() -> None:
@@ -269,7 +269,7 @@ def test_one_piece_at_most_is_lost() -> None:
 def test_a_kind_of_sensor_is_lost_as_often_as_asked(lose: Variation, names: set[str]) -> None:
     lost = lose(mostly_measured(400), 0.3, np.random.default_rng(1))
     for sensor in HELIOS.sensor_names:
-        share = 1 - lost.has(sensor).mean()
+        share = 1 - lost.measured(sensor).mean()
         assert share == (pytest.approx(0.3, abs=0.08) if sensor in names else 0)
     if len(names) == 2:
-        assert (lost.has("thm") == lost.has("tof")).all()
+        assert (lost.measured("thm") == lost.measured("tof")).all()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 from bfrb.study.recordings import Recordings
 
 
@@ -20,4 +20,4 @@ def sample(real_data: Path) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def real_recordings(real_data: Path) -> Recordings:
     """The same rows as recordings."""
-    return read_cmi(real_data / "cmi" / "train_sample.csv")
+    return read(real_data / "cmi" / "train_sample.csv")

@@ -8,6 +8,7 @@ import pytest
 
 from bfrb.errors import ConfigError
 from bfrb.features.pipeline import FEATURES, available, channels_of, compute_features
+from bfrb.features.rows import RaggedRows
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from made_up import BASELINE_FEATURES, plain_table, random_recordings
@@ -56,7 +57,7 @@ def test_channels_lie_in_the_order_of_the_names() -> None:
     recordings = random_recordings(HELIOS, [9, 4], np.random.default_rng(1), missing=0.0)
     names = ["rotation_angle", "thm", "acc"]
     features = compute_features(recordings, names)
-    separate = [FEATURES[name].compute(recordings) for name in names]
+    separate = [FEATURES[name].compute(RaggedRows(recordings)) for name in names]
     np.testing.assert_array_equal(features.values, np.hstack(separate).astype(np.float32))
     assert [channel.name for channel in features.channels][:2] == ["rotation_angle", "thm_1"]
 

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from bfrb.features import proximity
+from bfrb.features import tof as pixels
 from bfrb.features.pipeline import FEATURES
-from bfrb.features.proximity import tof_statistics
+from bfrb.features.proximity import tof_statistics as statistics_of
+from bfrb.features.rows import RaggedRows
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
-from made_up import random_recordings
+from made_up import plain_table, random_recordings
 from published import published_tof
 
 CODE = -1
@@ -27,6 +29,19 @@ def image(*distances: int) -> npt.NDArray[np.int16]:
     return pixels
 
 
+def tof_statistics(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    """(N, 4 S) Statistics of (N, S, 8, 8) images."""
+    return statistics_of(*pixels.image_sums(tof))
+
+
+def nearness_of(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """(N, 320) Nearness of images, as if nothing else had been measured."""
+    images = np.concatenate([tof, np.full((len(tof), 5 - tof.shape[1], 8, 8), CODE, np.int16)], axis=1)
+    table = plain_table(1)
+    recordings = Recordings(HELIOS, {"tof": images}, np.array([0, len(tof)]), table)
+    return FEATURES["tof_nearness"].compute(RaggedRows(recordings))
+
+
 def raw_columns(tof: npt.NDArray[np.int16]) -> pd.DataFrame:
     """The raw table of (N, 5, 8, 8) images: empty where nothing was measured."""
     values = np.where(tof == HELIOS.sensor("tof").absent, np.nan, tof).reshape(len(tof), -1)
@@ -34,12 +49,12 @@ def raw_columns(tof: npt.NDArray[np.int16]) -> pd.DataFrame:
 
 
 def test_real_images_give_the_published_statistics(sample: pd.DataFrame, real_recordings: Recordings) -> None:
-    computed = FEATURES["tof_statistics"].compute(real_recordings)
+    computed = FEATURES["tof_statistics"].compute(RaggedRows(real_recordings))
     np.testing.assert_allclose(computed, published_tof(sample), rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
 def test_real_thermopiles_are_passed_on(sample: pd.DataFrame, real_recordings: Recordings) -> None:
-    computed = FEATURES["thm"].compute(real_recordings)
+    computed = FEATURES["thm"].compute(RaggedRows(real_recordings))
     np.testing.assert_allclose(computed, sample[[f"thm_{site}" for site in range(1, 6)]], rtol=1e-6)
 
 
@@ -77,31 +92,31 @@ def test_a_flat_image_has_no_spread_to_the_last_bit() -> None:
 def test_statistics_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     tof = random_recordings(HELIOS, [100], np.random.default_rng(1)).sensors["tof"]
     whole = tof_statistics(tof)
-    monkeypatch.setattr(proximity, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(pixels, "_BLOCK_ROWS", 7)
     np.testing.assert_array_equal(tof_statistics(tof), whole)
 
 
 def test_thermopile_differences_start_at_zero() -> None:
     recordings = random_recordings(HELIOS, [3, 4], np.random.default_rng(2), missing=0.0)
     thm = recordings.sensors["thm"].astype(np.float64)
-    computed = FEATURES["thm_difference"].compute(recordings)
+    computed = FEATURES["thm_difference"].compute(RaggedRows(recordings))
     np.testing.assert_array_equal(computed[[0, 3]], 0.0)
     np.testing.assert_allclose(computed[[1, 2, 4, 5, 6]], thm[[1, 2, 4, 5, 6]] - thm[[0, 1, 3, 4, 5]])
 
 
 def test_nearness_falls_with_distance_and_tells_far_from_unknown() -> None:
-    nearness = proximity.tof_nearness(image(0, 1, 254, 255), HELIOS.sensor("tof").absent)[0]
+    nearness = nearness_of(image(0, 1, 254, 255))[0]
     assert nearness.dtype == np.float32
     assert (np.diff(nearness[:4]) < 0).all()
     assert (nearness[:4] > 0).all()
     assert (nearness[4:] == proximity.FAR).all()
     assert proximity.FAR < 0
-    dark = proximity.tof_nearness(np.full((1, 1, 8, 8), HELIOS.sensor("tof").absent), HELIOS.sensor("tof").absent)
+    dark = nearness_of(HELIOS.sensor("tof").empty(1))
     assert np.isnan(dark).all()
 
 
 def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_recordings: Recordings) -> None:
-    nearness = FEATURES["tof_nearness"].compute(real_recordings)
+    nearness = FEATURES["tof_nearness"].compute(RaggedRows(real_recordings))
     raw = sample[list(HELIOS.sensor("tof").columns)].to_numpy()
     seen = raw >= 0
     np.testing.assert_array_equal(256.0 * (1.0 - nearness[seen]), raw[seen])
@@ -113,9 +128,9 @@ def test_glitches_of_thermopiles_are_not_measured(real_recordings: Recordings) -
     thm = real_recordings.sensors["thm"].copy()
     thm[5, 2] = 0.4
     glitched = replace(real_recordings, sensors={**real_recordings.sensors, "thm": thm})
-    clean = FEATURES["thm_clean"].compute(glitched)
+    clean = FEATURES["thm_clean"].compute(RaggedRows(glitched))
     assert np.isnan(clean[5, 2])
-    differences = FEATURES["thm_clean_difference"].compute(glitched)
+    differences = FEATURES["thm_clean_difference"].compute(RaggedRows(glitched))
     assert np.isnan(differences[5:7, 2]).all()
     skin = thm >= proximity.COLDEST_SKIN_C
     np.testing.assert_array_equal(clean[skin], thm[skin].astype(np.float64))

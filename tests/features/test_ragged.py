@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfrb.features.ragged import differences, fill, next_rows, previous_rows, rows_of
+from bfrb.features.ragged import fill, next_rows, previous_rows, rows_of
 
 Ragged = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
@@ -32,14 +32,6 @@ def by_recording(values: npt.NDArray[np.float64], offsets: npt.NDArray[np.int64]
 def test_gaps_are_filled_forwards_then_backwards(batch: Ragged) -> None:
     expected = [frame.ffill().bfill().to_numpy() for frame in by_recording(*batch)]
     np.testing.assert_array_equal(fill(*batch), np.concatenate(expected))
-
-
-@given(ragged_batches())
-def test_differences_begin_anew_in_every_recording(batch: Ragged) -> None:
-    computed_by_recording = np.split(differences(*batch), batch[1][1:-1])
-    for computed, frame in zip(computed_by_recording, by_recording(*batch), strict=True):
-        np.testing.assert_array_equal(computed[1:], frame.diff().to_numpy()[1:])
-        np.testing.assert_array_equal(computed[0], np.where(frame.isna().to_numpy()[0], np.nan, 0.0))
 
 
 @given(ragged_batches())

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from bfrb.features.rotations import canonical, make_continuous, multiply, relative, rotation_vector, up_in_device
+from bfrb.features.motion import make_continuous
+from bfrb.features.rotations import canonical, multiply, relative, rotation_vector, up_in_wrist
+from bfrb.features.rows import RaggedOrder
 
 Float = npt.NDArray[np.float64]
 
@@ -36,11 +38,11 @@ def test_products_are_rotations_one_after_the_other() -> None:
 
 def test_up_is_the_worlds_z_axis_turned_back() -> None:
     expected = scipy_rotation(RANDOM).apply([0.0, 0.0, 1.0], inverse=True)
-    np.testing.assert_allclose(up_in_device(RANDOM), expected, atol=1e-14)
+    np.testing.assert_allclose(up_in_wrist(RANDOM), expected, atol=1e-14)
 
 
 def test_up_needs_no_unit_norm() -> None:
-    np.testing.assert_allclose(up_in_device(1.01 * RANDOM), up_in_device(RANDOM), atol=1e-14)
+    np.testing.assert_allclose(up_in_wrist(1.01 * RANDOM), up_in_wrist(RANDOM), atol=1e-14)
 
 
 def test_rotation_vectors_are_scipys() -> None:
@@ -62,7 +64,7 @@ def test_a_relative_rotation_is_seen_from_the_first_device_frame() -> None:
 @given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=4, max_size=4).filter(any))
 def test_a_quaternion_and_its_negative_are_the_same_rotation(components: list[float]) -> None:
     quaternion = np.array([components])
-    for function in (canonical, rotation_vector, up_in_device):
+    for function in (canonical, rotation_vector, up_in_wrist):
         np.testing.assert_array_equal(function(-quaternion), function(quaternion))
 
 
@@ -79,7 +81,7 @@ def full_turn() -> Float:
 
 def test_continuity_takes_the_sign_jumps_out() -> None:
     jumping = full_turn()
-    smooth = make_continuous(jumping, np.array([0, 41]))
+    smooth = make_continuous(jumping, RaggedOrder(np.array([0, 41])))
     assert np.abs(np.diff(jumping, axis=0)).max() > 1.0
     assert np.abs(np.diff(smooth, axis=0)).max() < 0.2
     np.testing.assert_array_equal(np.abs(smooth), np.abs(jumping))
@@ -89,18 +91,20 @@ def test_continuity_takes_the_sign_jumps_out() -> None:
 def test_continuity_does_not_depend_on_the_signs_it_is_given(flipped: list[bool]) -> None:
     signs = np.where(flipped, -1.0, 1.0)[:, None]
     offsets = np.array([0, 15, 41])
-    np.testing.assert_array_equal(make_continuous(full_turn() * signs, offsets), make_continuous(full_turn(), offsets))
+    np.testing.assert_array_equal(
+        make_continuous(full_turn() * signs, RaggedOrder(offsets)), make_continuous(full_turn(), RaggedOrder(offsets))
+    )
 
 
 def test_continuity_steps_over_missing_rows() -> None:
     holed = full_turn()
     holed[[0, 1, 20, 21]] = np.nan
-    smooth = make_continuous(holed, np.array([0, 41]))
+    smooth = make_continuous(holed, RaggedOrder(np.array([0, 41])))
     np.testing.assert_array_equal(np.isnan(smooth), np.isnan(holed))
     known = smooth[~np.isnan(smooth).any(axis=1)]
     assert ((known[1:] * known[:-1]).sum(axis=1) > 0).all()
 
 
 def test_every_recording_starts_canonical() -> None:
-    smooth = make_continuous(-full_turn(), np.array([0, 25, 41]))
+    smooth = make_continuous(-full_turn(), RaggedOrder(np.array([0, 25, 41])))
     assert (smooth[[0, 25], 0] > 0).all()

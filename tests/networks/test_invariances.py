@@ -15,7 +15,7 @@ from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.features.spec import BENCHMARK_ROTATION, DEPLOYABLE_ROTATION
 from bfrb.networks.network import Output
 from bfrb.networks.registry import Shape, build_network
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 from bfrb.study.device import HELIOS
 from bfrb.study.mirror import LEFT_HANDED, mirror
 from bfrb.study.recordings import Recordings
@@ -31,7 +31,7 @@ every_flavour = pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.fixture(scope="module")
 def recordings(real_data: Path) -> Recordings:
     """Fifteen recordings of fourteen people."""
-    return read_cmi(real_data / "cmi" / "train_sample.csv")
+    return read(real_data / "cmi" / "train_sample.csv")
 
 
 class Answering:

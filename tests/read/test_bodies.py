@@ -1,69 +1,94 @@
-"""Recordings in bodies, of any form and from anyone."""
+"""Recordings in bodies, of any device and from anyone."""
 
 from __future__ import annotations
 
-import io
-import json
 from contextlib import suppress
+from typing import Any
 
-import polars as pl
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.read import bodies
-from bfrb.read.bodies import ARROW, CSV, JSON, MEDIA_TYPES, Part, read_body, read_csv, read_json
+from bfrb.read.bodies import columns_of, read_csv, recordings_from_columns, unused_columns
 from bfrb.read.cmi_write import rows_of
-from bundles import make_recordings
+from bfrb.study.device import GALAXY_WATCH, HELIOS
+from made_up import random_recordings
 
-STILL = {"acc_x": [0.0, 0.0], "acc_y": [0.0, 0.0], "acc_z": [9.8, 9.8]}
-
-
-def test_null_and_absent_keys_in_json_are_missing_readings() -> None:
-    rows = [{"acc_x": 1, "acc_y": 0, "acc_z": 9.5}, {"acc_x": None, "acc_y": None, "acc_z": None}]
-    document = json.dumps({"rows": rows}).encode()
-    recordings = read_body(Part(document, JSON), None, {})
-    assert recordings.n_rows == 2
-    assert recordings.sensors["acc"][0].tolist() == [1.0, 0.0, 9.5]
-    assert pl.Series(recordings.sensors["acc"][1]).is_nan().all()
+STILL: dict[str, Any] = {"acc_x": [0.0, 0.0], "acc_y": [0.0, 0.0], "acc_z": [9.8, 9.8]}
 
 
-def test_demographics_in_json_reach_the_table() -> None:
-    document = {"rows": STILL, "demographics": {"handedness": 0, "age": 31}}
-    recordings = read_body(Part(json.dumps(document).encode(), JSON), None, {"height_cm": "170"})
-    assert recordings.table.select("handedness", "age", "height_cm").row(0) == (0, 31.0, 170.0)
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda rows: read_csv(b"\xef\xbb\xbf" + rows.write_csv(line_terminator="\r\n").encode()),
+        lambda rows: columns_of(rows.to_dicts()),
+        lambda rows: columns_of(rows.to_dict(as_series=False)),
+    ],
+)
+def test_what_was_written_is_read_as_it_was(read: Any) -> None:
+    expected = random_recordings(HELIOS, [20, 30], np.random.default_rng(0))
+    found = recordings_from_columns(read(rows_of(expected)), HELIOS)
+    assert (found.ids, found.lengths.tolist()) == (expected.ids, [20, 30])
+    for name, values in expected.sensors.items():
+        np.testing.assert_array_equal(found.sensors[name], values)
 
 
-def test_demographics_of_another_subject_are_not_used() -> None:
-    document = {"rows": STILL, "demographics": [{"subject": "other", "handedness": 0}]}
-    recordings = read_body(Part(json.dumps(document).encode(), JSON), None, {})
-    assert recordings.table["handedness"].to_list() == [None]
+def test_the_columns_are_those_of_the_device() -> None:
+    gyr = dict(zip(GALAXY_WATCH.sensor("gyr").columns, ([1, 2], [3, None], [5, 6]), strict=True))
+    found = recordings_from_columns(STILL | gyr | {"note": ["a", "b"]}, GALAXY_WATCH, handedness=0)
+    np.testing.assert_array_equal(found.sensors["gyr"], [[1, 3, 5], [2, np.nan, 6]])
+    assert found.table["handedness"].to_list() == [0]
+    assert unused_columns(STILL | gyr, HELIOS) == list(gyr)
 
 
-def test_rows_without_a_counter_are_counted_in_every_sequence() -> None:
-    frame = rows_of(make_recordings(3)).drop("sequence_counter", "gesture", "sequence_type", strict=False)
-    body = frame.write_csv().encode()
-    assert read_body(Part(body, CSV), None, {}).lengths.tolist() == make_recordings(3).lengths.tolist()
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"acc_x": [1e9, 0]}, "between"),
+        ({"acc_x": ["fast", 0]}, "numbers in the column acc_x"),
+        ({"acc_x": [[1], 0]}, "numbers in the column acc_x"),
+        ({"acc_x": [True, 0]}, "numbers in the column acc_x"),
+        ({"acc_x": [10**400, 0]}, "numbers in the column acc_x"),
+        ({"rot_w": [1, 1]}, "all columns of quaternion or none"),
+        ({name: [1, 1] for name in HELIOS.sensor("quaternion").columns}, "norm 1"),
+        ({name: [0.5, 1] for name in HELIOS.sensor("tof").columns}, "whole numbers"),
+        ({name: [70_000, 1] for name in HELIOS.sensor("tof").columns}, "tof between"),
+        ({"sequence_id": ["a", None]}, "a sequence_id in every row"),
+        ({"sequence_counter": [0, 2]}, "rises by 1"),
+        ({"time_s": [0.0, 0.02]}, "a row every 0.1 s, got one every 0.02 s"),
+    ],
+)
+def test_what_no_device_can_have_measured_is_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        recordings_from_columns(STILL | change, HELIOS)
 
 
-def test_more_rows_than_may_be_sent_are_refused() -> None:
-    rows = bodies.MAX_ROWS + 1
-    with pytest.raises(DataError, match="100,000 rows"):
-        read_csv(b"acc_x\n" + b"1\n" * rows)
-    with pytest.raises(DataError, match="100,000 rows"):
-        read_json(json.dumps({"rows": {"acc_x": [0] * rows}}).encode())
-
-
-def test_a_byte_order_mark_is_no_part_of_a_name() -> None:
-    assert read_csv(b"\xef\xbb\xbfacc_x,acc_y\r\n1,2\r\n").columns == ["acc_x", "acc_y"]
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.sampled_from(MEDIA_TYPES), st.binary(max_size=300))
-def test_random_bytes_are_refused(media_type: str, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"a,a\n1,2\n", b"a, a\n1,2\n", b"a,b\n1\n", b"a,b,c\n1,2\r,3\n", b'a,"b\n', b"a\n\xff", b"1" * 200_000],
+)
+def test_damaged_csv_is_refused(body: bytes) -> None:
     with pytest.raises(DataError):
-        read_body(Part(body, media_type), None, {})
+        recordings_from_columns(read_csv(body), HELIOS)
+
+
+def test_recordings_are_told_apart_and_their_rows_stay_together() -> None:
+    four = {name: values * 2 for name, values in STILL.items()}
+    order = {"sequence_counter": [0, 1, 0, 1], "time_ms": [0, 100, 50, 150]}
+    assert recordings_from_columns(four | order | {"sequence_id": ["a", "a", 1, 1]}, HELIOS).ids == ["a", "1"]
+    with pytest.raises(DataError, match="unique"):
+        recordings_from_columns(four | {"sequence_id": ["a", "b", "a", "b"]}, HELIOS)
+
+
+def test_more_than_may_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_VALUES", 10)
+    with pytest.raises(DataError, match="at most 10 values"):
+        read_csv(b"a\n" + b"1\n" * 11)
+    with pytest.raises(DataError, match="at most 10 values"):
+        columns_of([{f"column {number}": 1} for number in range(4)])
 
 
 VALUES = st.recursive(
@@ -75,27 +100,7 @@ VALUES = st.recursive(
 
 @example({"acc_x": [False, 3.4028235677973366e38]})  # a little more than 32 bits hold
 @settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.sampled_from([*STILL, "subject", "sequence_id", "sequence_counter", "x"]), VALUES))
-def test_any_json_gives_recordings_or_a_reason(change: dict[str, object]) -> None:
-    document = {"rows": {**STILL, **change}}
+@given(st.dictionaries(st.sampled_from([*STILL, "subject", "sequence_id", "sequence_counter", "time_s", "x"]), VALUES))
+def test_any_json_gives_recordings_or_a_reason(change: dict[str, Any]) -> None:
     with suppress(DataError):
-        assert read_body(Part(json.dumps(document).encode(), JSON), None, {}).n_rows == 2
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.data())
-def test_changed_bytes_of_arrow_give_recordings_or_a_reason(data: st.DataObject) -> None:
-    body = bytearray(ARROW_BODY)
-    for _ in range(data.draw(st.integers(1, 4))):
-        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    with suppress(DataError):
-        assert read_body(Part(bytes(body), ARROW), None, {}).n_rows > 0
-
-
-def _arrow() -> bytes:
-    file = io.BytesIO()
-    pl.DataFrame(STILL).write_ipc_stream(file, compat_level=pl.CompatLevel.oldest())
-    return file.getvalue()
-
-
-ARROW_BODY = _arrow()
+        assert recordings_from_columns(columns_of({**STILL, **change}), HELIOS).n_rows == 2

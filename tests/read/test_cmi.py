@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.read import csv_blocks
-from bfrb.read.cmi import find_cmi, iter_cmi, read_cmi, recordings_from_frame
+from bfrb.read.cmi import find_cmi, recordings_from_frame
+from bfrb.read.sources import open_source, read
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, rows_as_published, write_study
@@ -92,21 +93,21 @@ def test_recordings_without_thermopiles_and_images_are_read(
 
 
 def test_a_missing_orientation_sensor_is_a_missing_quaternion(study: Recordings, rows: pl.DataFrame) -> None:
-    read = recordings_from_frame(rows.drop(ROTATION))
-    assert not read.has("quaternion").any()
-    assert read.has("acc").all()
+    found = recordings_from_frame(rows.drop(ROTATION))
+    assert not found.measured("quaternion").any()
+    assert found.measured("acc").all()
 
 
 def test_rows_without_labels_give_recordings_without_labels(rows: pl.DataFrame) -> None:
-    read = recordings_from_frame(rows.drop(LABELS))
-    assert read.gestures is None
-    assert not read.annotations
+    found = recordings_from_frame(rows.drop(LABELS))
+    assert found.gestures is None
+    assert not found.annotations
 
 
 def test_a_partly_labelled_frame_keeps_the_labels_it_has(study: Recordings, rows: pl.DataFrame) -> None:
     first = pl.col("sequence_id") == study.ids[0]
-    read = recordings_from_frame(rows.with_columns(gesture=pl.when(~first).then("gesture")))
-    assert read.gestures == [None, *study.gestures[1:]]
+    found = recordings_from_frame(rows.with_columns(gesture=pl.when(~first).then("gesture")))
+    assert found.gestures == [None, *study.gestures[1:]]
 
 
 @pytest.mark.parametrize("kind", ["none", "no rows", "no columns", "other subjects"])
@@ -119,9 +120,9 @@ def test_unknown_subjects_have_null_measures(
         "no columns": pl.DataFrame(),
         "other subjects": subjects.with_columns(subject=pl.lit("X") + pl.col("subject")),
     }
-    read = recordings_from_frame(rows, unknown[kind])
-    assert read.table.columns == study.table.columns
-    assert read.table["handedness"].null_count() == len(study)
+    found = recordings_from_frame(rows, unknown[kind])
+    assert found.table.columns == study.table.columns
+    assert found.table["handedness"].null_count() == len(study)
 
 
 def test_measures_come_as_strings_too(study: Recordings, rows: pl.DataFrame, subjects: pl.DataFrame) -> None:
@@ -131,8 +132,8 @@ def test_measures_come_as_strings_too(study: Recordings, rows: pl.DataFrame, sub
 def test_a_posture_of_another_study_is_kept_with_a_warning(
     rows: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
-    read = recordings_from_frame(rows.with_columns(orientation=pl.lit("Standing")))
-    assert set(read.table["orientation"]) == {"Standing"}
+    found = recordings_from_frame(rows.with_columns(orientation=pl.lit("Standing")))
+    assert set(found.table["orientation"]) == {"Standing"}
     assert "found 'Standing' in row 1" in caplog.text
 
 
@@ -148,20 +149,20 @@ def test_something_that_is_no_frame_is_refused() -> None:
 @pytest.mark.parametrize("name", ["train.csv", "train.parquet"])
 def test_a_file_and_its_folder_give_what_was_written(name: str, study: Recordings, tmp_path: Path) -> None:
     path = write_study(tmp_path, study, name)
-    assert_same(read_cmi(path), study)
-    assert_same(read_cmi(tmp_path), study)
-    assert not read_cmi(path).simulated
+    assert_same(read(path), study)
+    assert_same(read(tmp_path), study)
+    assert not read(path).simulated
 
 
 def test_a_parquet_file_is_known_by_its_content(study: Recordings, tmp_path: Path) -> None:
     write_study(tmp_path, study, "train.parquet").rename(tmp_path / "train.pq")
-    assert_same(read_cmi(tmp_path / "train.pq"), study)
+    assert_same(read(tmp_path / "train.pq"), study)
 
 
 def test_the_simulators_mark_is_seen(study: Recordings, tmp_path: Path) -> None:
     path = write_study(tmp_path, study)
     (tmp_path / "simulated.toml").touch()
-    assert read_cmi(path).simulated
+    assert read(path).simulated
 
 
 def windows_line_ends(text: bytes) -> bytes:
@@ -187,13 +188,13 @@ def test_a_csv_written_in_any_way_gives_the_same_recordings(form: str, tmp_path:
     full = labelled_study(missing=0.0)
     path = write_study(tmp_path, full)
     path.write_bytes(file_forms[form](path.read_bytes()))
-    assert_same(read_cmi(path), full)
+    assert_same(read(path), full)
 
 
 def test_a_comma_in_a_quoted_field_is_no_separator(study: Recordings, rows: pl.DataFrame, tmp_path: Path) -> None:
     path = write_study(tmp_path, study)
     rows.with_columns(note=pl.lit('tired, he said "so"')).select("note", *rows.columns).write_csv(path)
-    assert_same(read_cmi(path), study)
+    assert_same(read(path), study)
 
 
 @settings(max_examples=12, deadline=None)
@@ -206,7 +207,7 @@ def test_reading_in_blocks_of_any_size_gives_the_same_recordings(
     shares: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_blocks, "BLOCK_BYTES", block_bytes)
-        batches = list(iter_cmi(path, max_rows=max_rows, progress=shares.append))
+        batches = list(open_source(path).batches(max_rows, shares.append))
     assert all(batch.n_rows <= max_rows or len(batch) == 1 for batch in batches)
     assert_same(Recordings.concat(batches), study)
     assert shares == sorted(shares)
@@ -217,13 +218,13 @@ def test_a_folder_with_two_versions_of_the_recordings_asks_which(study: Recordin
     write_study(tmp_path, study, "train.csv")
     write_study(tmp_path, study, "train.parquet")
     with pytest.raises(DataError, match=r"both train\.csv and train\.parquet"):
-        read_cmi(tmp_path)
+        read(tmp_path)
 
 
 def test_a_folder_without_recordings_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(DataError, match=r"notes\.txt"):
-        read_cmi(tmp_path)
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -245,26 +246,26 @@ def test_demographics_are_found_by_name(recordings: str, beside: str, found: boo
 
 
 def test_the_real_sample_is_read_whole(real_data: Path) -> None:
-    read = read_cmi(real_data / "cmi")
+    found = read(real_data / "cmi")
     raw = pl.read_csv(real_data / "cmi" / "train_sample.csv")
-    assert (len(read), read.n_rows, len(set(read.subjects))) == (15, 1000, 14)
-    assert read.table["age"].null_count() == 0
+    assert (len(found), found.n_rows, len(set(found.subjects))) == (15, 1000, 14)
+    assert found.table["age"].null_count() == 0
     for sensor in HELIOS.sensors:
         np.testing.assert_array_equal(
-            read.sensors[sensor.name].reshape(1000, -1), raw.select(sensor.columns).to_numpy().astype(sensor.dtype)
+            found.sensors[sensor.name].reshape(1000, -1), raw.select(sensor.columns).to_numpy().astype(sensor.dtype)
         )
-    names = np.array(read.annotations["behavior"].names)[read.annotations["behavior"].codes]
+    names = np.array(found.annotations["behavior"].names)[found.annotations["behavior"].codes]
     assert names.tolist() == raw["behavior"].to_list()
 
 
 def test_the_real_sample_is_the_same_as_parquet(real_data: Path, tmp_path: Path) -> None:
     pl.read_csv(real_data / "cmi" / "train_sample.csv").write_parquet(tmp_path / "train.parquet")
     beside = real_data / "cmi" / "train_demographics.csv"
-    assert_same(read_cmi(tmp_path, demographics=beside), read_cmi(real_data / "cmi"))
+    assert_same(read(tmp_path, demographics=beside), read(real_data / "cmi"))
 
 
 def test_the_public_test_has_two_recordings_without_labels(real_data: Path) -> None:
-    read = read_cmi(real_data / "cmi" / "test.csv")
-    assert read.ids == ["SEQ_000001", "SEQ_000011"]
-    assert read.gestures is None
-    assert read.table["age"].to_list() == [13.0, 25.0]
+    found = read(real_data / "cmi" / "test.csv")
+    assert found.ids == ["SEQ_000001", "SEQ_000011"]
+    assert found.gestures is None
+    assert found.table["age"].to_list() == [13.0, 25.0]

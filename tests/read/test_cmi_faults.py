@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.read.check import check
-from bfrb.read.cmi import iter_cmi, read_cmi, recordings_from_frame
+from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.sources import open_source, read
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, rows_as_published, write_study
@@ -74,7 +75,7 @@ row_faults: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     ),
     "a distance beyond all numbers": (
         lambda rows: set_cell(rows, 3, "tof_1_v7", "70000"),
-        "whole number of tof, found 70000",
+        "found 70000 in",
     ),
     "a distance too far": (lambda rows: set_cell(rows, 3, "tof_1_v7", 400.0), "found 400 in"),
     "a distance below the code": (lambda rows: set_cell(rows, 3, "tof_1_v7", -2.0), "found -2 in"),
@@ -118,7 +119,7 @@ def test_rows_that_are_wrong_are_refused_from_every_source(fault: str, kind: str
     if kind != "frame":
         rows.write_csv(path) if kind == "csv" else rows.write_parquet(path)
     with pytest.raises(DataError, match=message) as refused:
-        _ = recordings_from_frame(rows) if kind == "frame" else read_cmi(path)
+        _ = recordings_from_frame(rows) if kind == "frame" else read(path)
     assert refused.value.remedy
 
 
@@ -136,7 +137,7 @@ def test_a_fault_is_placed_by_its_line_and_counted(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"train\.csv: expected a number, found 'warm' in line 22, column thm_2 \(and 1 m"
     ):
-        read_cmi(tmp_path)
+        read(tmp_path)
 
 
 file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -146,7 +147,7 @@ file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "half a header": (lambda text: text[:500], "tof_2|missing"),
     "binary": (lambda _: np.random.default_rng(0).bytes(20_000), "binary"),
     "zeros": (lambda text: bytes(len(text)), "binary"),
-    "zeros in the middle": (lambda text: text[:30_000] + bytes(4096) + text[34_096:], "binary data"),
+    "zeros in the middle": (lambda text: text[:30_000] + bytes(4096) + text[34_096:], "0x00 in line"),
     "UTF-16": (lambda text: text.decode().encode("utf-16"), "encoding"),
     "Latin-1": (lambda text: text.replace(b"Cheek", b"Ch\xe9ek"), "0xe9 in line"),
     "a web page": (lambda _: b"<html>\n<body>Sign in</body>\n</html>\n", "commas"),
@@ -168,7 +169,7 @@ def test_files_that_are_damaged_are_refused(fault: str, tmp_path: Path) -> None:
     path = write_study(tmp_path, STUDY)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(DataError, match=message) as refused:
-        read_cmi(path)
+        read(path)
     assert refused.value.remedy
     assert check(path).verdict == "unusable"
 
@@ -185,11 +186,11 @@ def test_a_file_cut_off_anywhere_is_refused_or_ends_with_a_whole_line(
     path.write_bytes(cut)
     whole_lines = cut.endswith(b"\n") or text[len(cut) : len(cut) + 1] == b"\n"
     try:
-        read = read_cmi(path)
+        found = read(path)
     except DataError:
         return
     assert whole_lines
-    assert_same(read[:-1], STUDY[: len(read) - 1])
+    assert_same(found[:-1], STUDY[: len(found) - 1])
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 4])
@@ -199,7 +200,7 @@ def test_a_last_value_that_may_be_cut_is_refused(missing: int, tmp_path: Path) -
     rows.write_csv(path)
     path.write_bytes(path.read_bytes()[: -1 - missing])
     with pytest.raises(DataError, match=r"line end after the last line|fields in every line"):
-        read_cmi(path)
+        read(path)
 
 
 @settings(max_examples=12, deadline=None)
@@ -209,7 +210,7 @@ def test_a_parquet_file_cut_off_anywhere_is_refused(share: float, tmp_path_facto
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(DataError):
-        read_cmi(path)
+        read(path)
     assert check(path).verdict == "unusable"
 
 
@@ -225,7 +226,7 @@ def test_a_file_with_1_percent_of_its_bytes_changed_is_refused(
     text[hit] = rng.integers(*((32, 127) if printable else (0, 256)), int(hit.sum()))
     path.write_bytes(text.tobytes())
     with pytest.raises(DataError):
-        read_cmi(path)
+        read(path)
     assert check(path).verdict == "unusable"
 
 
@@ -240,21 +241,21 @@ def test_one_changed_byte_is_refused_or_changes_one_value(
     text[position] = data.draw(st.integers(0, 255))
     path.write_bytes(text)
     try:
-        read = read_cmi(path)
+        found = read(path)
     except DataError:
         return
     differing = sum(
-        int((~((read.sensors[name] == values) | (read.sensors[name] != read.sensors[name]))).sum())
+        int((~((found.sensors[name] == values) | (found.sensors[name] != found.sensors[name]))).sum())
         for name, values in STUDY.sensors.items()
     )
     assert differing <= 1
-    assert read.offsets.tolist() == STUDY.offsets.tolist()
+    assert found.offsets.tolist() == STUDY.offsets.tolist()
 
 
 def test_batches_before_the_fault_come_through_and_then_it_is_told(tmp_path: Path) -> None:
     set_cell(ROWS, ROWS.height - 2, "thm_2", "warm").write_csv(tmp_path / "train.csv")
     with pytest.raises(DataError, match="'warm'"):
-        list(iter_cmi(tmp_path))
+        list(open_source(tmp_path).batches())
 
 
 subject_faults: dict[str, tuple[str, str]] = {
@@ -277,7 +278,7 @@ def test_a_wrong_table_of_subjects_is_refused(fault: str, tmp_path: Path) -> Non
     write_study(tmp_path, STUDY)
     (tmp_path / "train_demographics.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        read_cmi(tmp_path)
+        read(tmp_path)
     assert check(tmp_path).verdict == "unusable"
 
 
@@ -286,7 +287,7 @@ def test_a_subject_twice_with_the_same_measures_is_no_fault(tmp_path: Path) -> N
     subjects = tmp_path / "train_demographics.csv"
     lines = subjects.read_text().splitlines()
     subjects.write_text("\n".join([*lines, lines[-1]]) + "\n")
-    assert_same(read_cmi(path), STUDY)
+    assert_same(read(path), STUDY)
 
 
 @pytest.mark.parametrize("column", ["acc_x", "tof_1_v0", "sequence_counter", "sequence_id", "gesture"])
@@ -294,7 +295,7 @@ def test_a_subject_twice_with_the_same_measures_is_no_fault(tmp_path: Path) -> N
 def test_columns_of_neither_numbers_nor_text_are_refused(column: str, value: object, tmp_path: Path) -> None:
     strange = ROWS.with_columns(pl.Series(column, [value] * ROWS.height))
     strange.write_parquet(tmp_path / "train.parquet")
-    for refuse in (lambda: read_cmi(tmp_path), lambda: recordings_from_frame(strange)):
+    for refuse in (lambda: read(tmp_path), lambda: recordings_from_frame(strange)):
         with pytest.raises(DataError, match="found a value of the type .* in row 1, column " + column):
             refuse()
 
@@ -304,14 +305,14 @@ def test_a_damaged_parquet_table_of_subjects_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train_demographics.csv").unlink()
     (tmp_path / "train_demographics.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match="complete Parquet file"):
-        read_cmi(path)
+        read(path)
 
 
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        read_cmi(tmp_path / "nothing.csv")
+        read(tmp_path / "nothing.csv")
     with pytest.raises(DataError, match="no such file"):
-        read_cmi(write_study(tmp_path, STUDY), demographics=tmp_path / "nothing.csv")
+        read(write_study(tmp_path, STUDY), demographics=tmp_path / "nothing.csv")
 
 
 def test_the_real_sample_cut_off_anywhere_inside_a_line_is_refused(real_data: Path, tmp_path: Path) -> None:
@@ -322,10 +323,10 @@ def test_the_real_sample_cut_off_anywhere_inside_a_line_is_refused(real_data: Pa
         if text[cut - 1 : cut] == b"\n" or text[cut : cut + 1] == b"\n":
             continue
         with pytest.raises(DataError):
-            read_cmi(path)
+            read(path)
 
 
 def test_recordings_of_a_repaired_file_are_the_originals(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_bytes(b"")
     path = write_study(tmp_path, STUDY)
-    assert isinstance(read_cmi(path), Recordings)
+    assert isinstance(read(path), Recordings)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.read.cmi import read_cmi
 from bfrb.read.ingest import ingest
-from bfrb.read.sources import open_source
+from bfrb.read.sources import open_source, read
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, write_study
@@ -70,4 +69,4 @@ def test_a_dataset_that_is_named_is_not_guessed(tmp_path: Path) -> None:
     write_study(tmp_path, labelled_study())
     with pytest.raises(DataError, match="exp-1"):
         open_source(tmp_path, "searle2021").read()
-    assert_same(open_source(tmp_path, "cmi").read(), read_cmi(tmp_path))
+    assert_same(open_source(tmp_path, "cmi").read(), read(tmp_path))

@@ -176,6 +176,6 @@ def test_a_damaged_store_is_refused(damage: str, store: Store) -> None:
 
 
 def test_the_real_sample_comes_out_as_it_is_read(real_data: Path, tmp_path: Path) -> None:
-    from bfrb.read.cmi import read_cmi
+    from bfrb.read.sources import read
 
-    assert_same(ingest(real_data / "cmi", tmp_path / "store").read(), read_cmi(real_data / "cmi"))
+    assert_same(ingest(real_data / "cmi", tmp_path / "store").read(), read(real_data / "cmi"))

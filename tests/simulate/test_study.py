@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 from bfrb.simulate.files import write_study
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study, simulate_test
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_study_whatever_the_number_of_processes(stu
 def test_a_written_study_reads_back_the_same(study: Recordings, tmp_path: Path) -> None:
     for file_format in ("csv", "parquet"):
         out = write_study(study, tmp_path / file_format, file_format=file_format)
-        back = read_cmi(out)
+        back = read(out)
         assert back.simulated
         assert back.table.equals(study.table)
         for name, values in study.sensors.items():

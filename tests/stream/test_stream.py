@@ -17,7 +17,7 @@ from bfrb.errors import DataError
 from bfrb.features.pipeline import FEATURES, compute_features
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
-from bfrb.read.searle2021 import read_searle2021
+from bfrb.read.sources import read
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventRule
 from bfrb.stream.feed import Wearer
@@ -189,7 +189,7 @@ def test_real_recordings_with_their_own_times_give_the_same_events_in_any_chunks
 
 
 def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(watch: Predictor, real_data: Path) -> None:
-    recordings = read_searle2021(real_data / "searle2021")
+    recordings = read(real_data / "searle2021")
     rule = EventRule(spec=EventSpec(step_s=5.0))
     for number in (0, 7):
         one = recordings[number]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
 
 GESTURES = ["a", "b", "c", None]
@@ -105,7 +105,7 @@ def test_gestures_of_the_real_study_are_spread_as_evenly_as_by_scikit_learn(real
 
 @pytest.mark.parametrize("n_folds", [3, 10, 14])
 def test_a_handful_of_real_recordings_can_be_divided(real_data: Path, n_folds: int) -> None:
-    table = read_cmi(real_data / "cmi").table
+    table = read(real_data / "cmi").table
     folds = make_folds(table, n_folds, 0)
     assert len(folds) == n_folds
     folds.check_disjoint(table["subject"].to_list())

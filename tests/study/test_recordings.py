@@ -114,8 +114,8 @@ def test_a_sensor_left_out_and_a_sensor_removed_measured_nothing(device: object)
     left_out = Recordings(
         device, {key: full.sensors[key] for key in full.sensors if key != name}, full.offsets, full.table
     )
-    assert full.has(name).all()
-    assert not removed.has(name).any()
+    assert full.measured(name).all()
+    assert not removed.measured(name).any()
     assert tuple(removed.sensors) == device.sensor_names
     assert_same(removed, left_out)
 
@@ -123,7 +123,7 @@ def test_a_sensor_left_out_and_a_sensor_removed_measured_nothing(device: object)
 def test_a_recording_has_a_sensor_that_measured_one_value_in_one_row() -> None:
     thm = HELIOS.sensor("thm").empty(5)
     thm[3, 4] = 30.0
-    assert still([3, 2], sensors={"thm": thm}).has("thm").tolist() == [False, True]
+    assert still([3, 2], sensors={"thm": thm}).measured("thm").tolist() == [False, True]
 
 
 def test_arrays_cannot_be_changed_by_mistake() -> None:

@@ -11,7 +11,7 @@ import torch
 from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.networks.registry import Shape, build_network
 from bfrb.predict.routing import who_answers
-from bfrb.read.cmi import read_cmi
+from bfrb.read.sources import read
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.recordings import Recordings
 from bfrb.train.batches import Examples, load_examples
@@ -35,7 +35,7 @@ EPOCHS = 120
 @pytest.fixture(scope="module")
 def recordings(real_data: Path) -> Recordings:
     """Fifteen recordings of fourteen people."""
-    return read_cmi(real_data / "cmi" / "train_sample.csv")
+    return read(real_data / "cmi" / "train_sample.csv")
 
 
 def examples_of(recordings: Recordings, shown: Recordings, spec: RunSpec) -> Examples:

@@ -7,6 +7,7 @@ Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 usable wi
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -80,13 +81,28 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     logging.getLogger("bfrb").setLevel(logging.INFO)
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BfrbError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(
-            f"{error.strerror or error}: {error.filename or ''}".rstrip(": ") + "\n  to do: check path, rights, space"
-        )
+        place = error.filename or ("" if _stdout_works() else "standard output")
+        what = f"{error.strerror or error}: {place}".rstrip(": ")
+        _fail(f"{what}\n  to do: check path, rights, space")
+
+
+def _stdout_works() -> bool:
+    """Whether all could be printed. What could not is thrown away, or the interpreter would complain at its end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _fail(message: str) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.predict.predictor import Predictor
-    from bfrb.read.sources import Dataset
     from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def benchmark(
     data: Annotated[Path | None, typer.Argument(help="Recordings to predict; simulated ones by default.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Recordings that are asked for one by one.")] = 200,
     seconds: Annotated[float, typer.Option(min=0.0, help="How long to predict many at once.")] = 3.0,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
 ) -> None:
     """Measure how soon and how fast a bundle answers on this machine, and in how much memory."""
@@ -47,7 +47,7 @@ def _read(predictor: Predictor, data: Path, dataset: str) -> Recordings:
     from bfrb.read.sources import open_source
     from bfrb.study.recordings import Recordings
 
-    source = open_source(data, cast("Dataset", dataset))
+    source = open_source(data, dataset)
     predictor.check_device(source.device)
     parts, rows = [], 0
     for part in source.batches(MAX_ROWS):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from bfrb.read.sources import Dataset
     from bfrb.stream.events import EventRule
     from bfrb.stream.listen import AnnotatedRecording
     from bfrb.study.labels import LabelSet
@@ -39,7 +39,7 @@ def calibrate(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the event rule, such as merge_s=5.")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print scores and rule as one JSON object.")] = False,
 ) -> None:
@@ -56,7 +56,7 @@ def calibrate(
 
     opened, spec = Bundle.open(bundle), SPEC.updated(set_ or [])
     with progress("listening") as show:
-        stretches = iter_stretches(data, opened.device, cast("Dataset", dataset), show)
+        stretches = iter_stretches(data, opened.device, dataset, show)
         recordings = listen_held_out(opened, stretches, EventRule(spec=spec))
     rule = fit_rule(recordings, opened.label_set, false_alarms, spec)
     rule = rule.model_copy(update={"simulated": rule.simulated or opened.manifest.simulated})

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
 from bfrb.errors import ConfigError
 from bfrb.spec import read_toml
 from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
-
-if TYPE_CHECKING:
-    from bfrb.read.sources import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +26,7 @@ def compare(
     preset: Annotated[str | None, typer.Option(help="Preset of all variants, instead of the file's.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a change to all variants.")] = None,
     folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Networks trained at a time; 0: one per core.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
 ) -> None:
@@ -44,7 +42,7 @@ def compare(
         options = library.CompareOptions(RunOptions(workers=workers, on_status=shown.update), on_variant=shown.name)
         fixed = None if folds is None else Folds.read(folds)
         try:
-            opened = open_source(source, cast("Dataset", dataset))
+            opened = open_source(source, dataset)
             results = library.compare(opened, spec, out, folds=fixed, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s)", out)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bfrb.cli.options import Dataset, Demographics
 from bfrb.cli.show import print_json, print_table, progress
 
 if TYPE_CHECKING:
     from bfrb.read.check import CheckReport
-    from bfrb.read.sources import Dataset as DatasetName
 
 log = logging.getLogger(__name__)
 
 Source = Annotated[Path, typer.Argument(metavar="SRC", help="A store, or a folder or file with recordings.")]
-Dataset = Annotated[str, typer.Option(help="auto, cmi or searle2021.")]
-Demographics = Annotated[Path | None, typer.Option(help="A table of subjects; else the one beside the recordings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -29,7 +27,7 @@ def check(
     from bfrb.read.check import check as check_source
 
     with progress("checking") as show:
-        report = check_source(source, dataset=cast("DatasetName", dataset), demographics=demographics, progress=show)
+        report = check_source(source, dataset=dataset, demographics=demographics, progress=show)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -55,7 +53,7 @@ def ingest(
         store = ingest_source(
             source,
             out,
-            dataset=cast("DatasetName", dataset),
+            dataset=dataset,
             demographics=demographics,
             overwrite=overwrite,
             progress=show,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import DataError
 
 if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
-    from bfrb.read.sources import Dataset
     from bfrb.read.tables import Table
     from bfrb.stream.counts import StreamCounts
     from bfrb.stream.detections import Detections, Summary
@@ -28,7 +28,7 @@ def detect(
     recording: Annotated[Path, typer.Argument(help="A table of samples with times, a store, a file or a folder.")],
     out: Annotated[Path, typer.Option(help="Where the events shall be: a .csv or .parquet file.")],
     probabilities: Annotated[Path | None, typer.Option(help="A file for the answers for all windows.")] = None,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the event rule, such as on=0.8.")
     ] = None,
@@ -52,7 +52,7 @@ def detect(
     rule = read_rule(predictor.bundle, set_ or [])
     summary = Summary()
     with progress("listening") as show:
-        stretches = iter_stretches(recording, predictor.device, cast("Dataset", dataset), show)
+        stretches = iter_stretches(recording, predictor.device, dataset, show)
         found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}, name=wearer))
         tables = _window_tables(found, summary, predictor.label_set.classes)
         if probabilities is None:

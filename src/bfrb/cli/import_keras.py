@@ -38,10 +38,10 @@ def import_keras(
 
 
 def _check_installed() -> None:
-    """Refuse to import without the packages that read Keras's files and write graphs."""
+    """Refuse to import without the packages that read Keras's files and export networks."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("h5py", "onnx") if find_spec(name) is None]
+    missing = [name for name in ("h5py", "onnx", "onnxscript", "torch") if find_spec(name) is None]
     if missing:
         raise ConfigError(
             f"the import needs {', '.join(missing)}", remedy='install them with: pip install "bfrb[keras]"'

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.read.sources import Dataset
     from bfrb.study.stretches import Stretch
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def personalize(
     ],
     wearer: Annotated[str, typer.Option(help="The wearer: the subject of those recordings.")],
     out: Annotated[Path, typer.Option(help="Where the bundle that knows the wearer shall be.")],
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt as one JSON object.")] = False,
 ) -> None:
@@ -39,7 +39,7 @@ def personalize(
     opened, found = Bundle.open(bundle), set()
 
     def iter_own() -> Iterator[Stretch]:
-        for stretch in iter_stretches(examples, opened.device, cast("Dataset", dataset)):
+        for stretch in iter_stretches(examples, opened.device, dataset):
             found.add(stretch.subject)
             if stretch.subject == wearer:
                 yield stretch

@@ -7,26 +7,22 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.data import Demographics
+from bfrb.cli.options import Dataset, Demographics
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
     from bfrb.predict.predictor import Predictor
-    from bfrb.read.sources import Dataset
     from bfrb.read.tables import Table
     from bfrb.study.labels import LabelSet
     from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
-
-BATCH_ROWS = 50_000
-"""Rows that are read at a time."""
 
 SHOWN_SUBJECTS = 10
 
@@ -38,7 +34,7 @@ def predict(
     phases: Annotated[
         Path | None, typer.Option(help="A file for the phases row by row: when in a recording the gesture is.")
     ] = None,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     demographics: Demographics = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
@@ -54,11 +50,11 @@ def predict(
         _check_phases(predictor, bundle)
     if predictor.simulated:
         log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    source = open_source(data, cast("Dataset", dataset), demographics)
+    source = open_source(data, dataset, demographics)
     predictor.check_device(source.device)
     counts: Counter[str] = Counter()
     with progress("predicting") as show:
-        batches = source.batches(BATCH_ROWS, show)
+        batches = source.batches(progress=show)
         answers = (_tables(predictor, predictor.cut(batch), counts) for batch in batches)
         # From disk to disk: neither recordings nor answers pile up. Phases are told only if they are asked for.
         write_side_by_side((tuple(itertools.islice(tables, len(outs))) for tables in answers), outs)
@@ -97,7 +93,7 @@ def evaluate(
     prediction: Annotated[str, typer.Option(help="Column of the predicted gestures.")] = "prediction",
     subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
     label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     demographics: Demographics = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
@@ -163,10 +159,10 @@ def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path |
     from bfrb.read.tables import read_table
 
     predictor = load(path)
-    source = open_source(data, cast("Dataset", dataset), demographics)
+    source = open_source(data, dataset, demographics)
     predictor.check_device(source.device)
     with progress("predicting") as show:
-        predictions = answer_scenarios(predictor, map(predictor.cut, source.batches(BATCH_ROWS, show)))
+        predictions = answer_scenarios(predictor, map(predictor.cut, source.batches(progress=show)))
     known = find_known_subjects(read_table(predictor.bundle.file(OUT_OF_FOLD)), predictions["subject"].to_list())
     if known:
         log.warning(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from bfrb.read.sources import Dataset
+from bfrb.cli.options import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ def report(
         Path | None, typer.Option(help="Its recordings, for people and signals; or new ones, to score it on.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page, a .html file; by default beside the bundle.")] = None,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     sensors: Annotated[
         bool, typer.Option("--sensors/--no-sensors", help="Answer the recordings again without each sensor.")
     ] = True,
@@ -30,6 +29,6 @@ def report(
     from bfrb.report.html import default_page, write_report
 
     page = out or default_page(bundle)
-    source = None if data is None else open_source(data, cast("Dataset", dataset))
+    source = None if data is None else open_source(data, dataset)
     write_report(bundle, page, source, without_sensors=sensors)
     logger.info("wrote %s", page)

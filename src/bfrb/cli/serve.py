@@ -41,10 +41,11 @@ def serve(
 
 
 def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None:
-    from bfrb.serve.kaggle import FALLBACK_GESTURE, ServerOptions, bundle_server
+    from bfrb.serve.kaggle import FALLBACK_GESTURE, bundle_server
+    from bfrb.serve.rehearse import check_gesture
 
-    chosen = ServerOptions(fallback=fallback or FALLBACK_GESTURE, **options)
-    server = bundle_server(_load(bundle), chosen)
+    fallback = check_gesture(fallback or FALLBACK_GESTURE)
+    server = bundle_server(_load(bundle), fallback=fallback, **options)
     server.start()
     server.wait()
     # All is done and told. gRPC's own threads can keep the interpreter from coming to its end.
@@ -53,10 +54,10 @@ def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None
 
 
 def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:
-    from importlib import import_module
+    from bfrb.serve.http import PORT, serve_http
+    from bfrb.serve.sockets import LOOPBACK
 
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    import_module("bfrb.serve.http").serve_http(bundle, **given)
+    serve_http(_load(bundle), host or LOOPBACK, PORT if port is None else port)
 
 
 def _load(bundle: Path) -> Predictor:
@@ -84,43 +85,34 @@ def rehearse(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
-    from bfrb.read.gateway_files import GatewayFiles
+    from bfrb.read.gateway_files import read_requests
     from bfrb.read.tables import check_table_path
-    from bfrb.serve.kaggle import ServerOptions, bundle_server
-    from bfrb.serve.ports import LOOPBACK
-    from bfrb.serve.rehearse import Gateway, Traps
+    from bfrb.serve.channel import LOOPBACK
+    from bfrb.serve.kaggle import bundle_server
+    from bfrb.serve.rehearse import Scenario
     from bfrb.serve.rehearse import rehearse as run
 
     check_table_path(out)
-    traps = Traps(string_columns, all_null, repeat_calls, empty_demographics, slow_client, imu_share)
+    scenario = Scenario(string_columns, all_null, repeat_calls, empty_demographics, slow_client, imu_share)
+    requests = read_requests(test, demographics)
     start = time.perf_counter()
-    server = bundle_server(_load(bundle), ServerOptions(strict=strict, host=LOOPBACK, port=0))
-    loaded_s = time.perf_counter() - start
-    files = GatewayFiles.read(test, demographics)
-    start = time.perf_counter()
-    with server.running() as port, Gateway.connect(f"{LOOPBACK}:{port}") as gateway, progress("rehearsing") as show:
-        rehearsal = run(gateway, files, traps, seed, show)
-    total_s = time.perf_counter() - start
+    server = bundle_server(_load(bundle), strict=strict, host=LOOPBACK, port=0)
+    loaded = time.perf_counter()
+    with server.running() as address, progress("rehearsing") as show:
+        rehearsal = run(address, requests, scenario, seed, show)
+    times = {"load_s": loaded - start, "total_s": time.perf_counter() - loaded}
     rehearsal.write(out)
-    summary = _summarise(rehearsal) | {"failures": server.failures, "load_s": loaded_s, "total_s": total_s}
-    _show(summary | {"out": str(out)}, as_json)
+    _show(_summarise(rehearsal) | {"failures": server.failures, **times, "out": str(out)}, as_json)
 
 
 def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
     """Counts, and times of the calls in milliseconds."""
     import numpy as np
 
-    median, late, last = (
-        np.quantile(rehearsal.seconds, [0.5, 0.95, 1.0]) * 1000 if len(rehearsal.seconds) else [0.0] * 3
-    )
-    return {
-        "sequences": len(rehearsal.ids),
-        "calls": len(rehearsal.seconds),
-        "changed": len(rehearsal.changed),
-        "median_ms": float(median),
-        "p95_ms": float(late),
-        "max_ms": float(last),
-    }
+    counts = {"sequences": rehearsal.ids, "calls": rehearsal.seconds, "changed": rehearsal.changed}
+    shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(rehearsal.seconds) else {}
+    times = {name: float(np.quantile(rehearsal.seconds, share)) * 1000 for name, share in shares.items()}
+    return {name: len(values) for name, values in counts.items()} | times
 
 
 def _show(summary: dict[str, Any], as_json: bool) -> None:

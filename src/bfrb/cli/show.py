@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from bfrb.errors import ConfigError
+
 _WIDTH_IN_FILES = 140
 
 
@@ -31,6 +33,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     from rich.console import Console
     from rich.table import Table
 
+    check_stdout()
     cells = [[_cell(value) for value in row] for row in rows]
     numeric = [all(isinstance(cell, _Number) for cell in column) for column in zip(*cells, strict=True)]
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -43,7 +46,20 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 def print_json(values: Mapping[str, Any]) -> None:
     """One JSON object on stdout."""
+    check_stdout()
     typer.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def check_stdout() -> None:
+    """Refuse to print where there is no standard output, as after `>&-` in a shell.
+
+    Raises
+    ------
+    ConfigError
+        If it is closed.
+    """
+    if sys.stdout is None:
+        raise ConfigError("standard output is closed", remedy="send it to a file, or to /dev/null")
 
 
 class _Number(str):

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from bfrb.cli.detect import read_rule, warn_unanswered
+from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bfrb.serve.sources import Source
+    from bfrb.stream.layouts import DescribedLayout
     from bfrb.stream.live import Live
+    from bfrb.study.device import Device
+    from bfrb.study.frame import Wrist
 
 log = logging.getLogger(__name__)
 
 
 def stream(
     bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
-    source: Annotated[str, typer.Option(help="-, tcp://HOST:PORT, ws://HOST:PORT or serial:DEVICE@BAUD.")] = "-",
+    source: Annotated[
+        str, typer.Option(help="-, tcp://HOST:PORT, ws://HOST:PORT, http://HOST:PORT or serial:DEVICE@BAUD.")
+    ] = "-",
     public: Annotated[bool, typer.Option("--public", help="Listen to other machines; nothing checks who.")] = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the event rule, such as on=0.8.")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="What the lines' columns mean: a description by its name, or a .toml file.")
+    ] = None,
+    wrist: Annotated[str | None, typer.Option(help="With --device: the wrist it is worn on, left or right.")] = None,
     acc_unit: Annotated[str, typer.Option(help="Unit of the accelerations: m/s^2, g or mg.")] = "m/s^2",
     left_handed: Annotated[bool, typer.Option("--left-handed", help="The wearers are left-handed.")] = False,
     stamp: Annotated[bool, typer.Option("--stamp", help="Samples get the time of their arrival.")] = False,
@@ -35,34 +50,69 @@ def stream(
 ) -> None:
     """Read samples as lines of JSON or CSV, and print behaviours as lines of JSON as they begin and end."""
     from bfrb.predict.predictor import load
-    from bfrb.serve.live_sources import Place
-    from bfrb.serve.session import Session
+    from bfrb.serve.sources import Address, Source
     from bfrb.stream.feed import Wearer
     from bfrb.stream.live import Live
     from bfrb.stream.stream import StreamHub
 
-    place = Place.parse(source, public=public)
+    address = Address.parse(source, public=public)
+    if device is not None and (left_handed or acc_unit != "m/s^2"):
+        raise ConfigError("--device says units and wrist", remedy="leave out --acc-unit and --left-handed")
     predictor = load(bundle)
     wearer = Wearer(handedness=0 if left_handed else None, units={"acc": acc_unit})
     hub = StreamHub(predictor, read_rule(predictor.bundle, set_ or []), wearer=lambda _: wearer, most=wearers)
-    live = Live(hub, stamp=stamp, idle_s=idle)
-    session = Session(live, _print, lambda: _show_status(live), status, lambda port: _say_ready(source, port))
+    layout = None if device is None else _describe(device, wrist, predictor.device)
+    live = Live(hub, stamp=stamp, idle_s=idle, layout=layout)
+    opened = Source(address, sys.stdin.buffer if sys.stdin else io.BytesIO())
+    asked = threading.Event()
+    _on_signals(opened, asked)
+    where = "standard input" if source == "-" else source
+    where = f"{source.rpartition(':')[0]}:{opened.port}" if opened.port else where
+    log.info("listening to %s; Ctrl-C ends, SIGUSR1 shows the counts", where)
     try:
-        session.run(place, sys.stdin.buffer)
+        _follow(opened, live, status, asked)
     except BrokenPipeError:
         # Nobody reads the events any more; the interpreter would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     warn_unanswered(hub.counts)
 
 
-def _print(output: dict[str, Any]) -> None:
-    print(json.dumps(output, ensure_ascii=False, allow_nan=False), flush=True)
+def _describe(description: str, wrist: str | None, device: Device) -> DescribedLayout:
+    from bfrb.stream.layouts import DescribedLayout
+    from bfrb.study.description import find_description
+
+    if wrist not in (None, "left", "right"):
+        raise ConfigError(f"no wrist {wrist!r}", remedy="choose left or right")
+    return DescribedLayout(find_description(description), device, cast("Wrist | None", wrist))
+
+
+def _follow(source: Source, live: Live, status_s: float, asked: threading.Event) -> None:
+    """Print what happens until the source ends; all events are told then."""
+    next_status_s = time.monotonic() + status_s
+    try:
+        for lines in source:
+            _print(live.take(lines) + live.end_idle(time.time()))
+            if asked.is_set() or (status_s and time.monotonic() >= next_status_s):
+                asked.clear()
+                next_status_s = time.monotonic() + status_s
+                _show_status(live)
+    finally:
+        _print(live.finish())
+        _show_status(live)
+
+
+def _on_signals(source: Source, asked: threading.Event) -> None:
+    """SIGINT and SIGTERM end, SIGUSR1 asks for the status, where the platform has such a signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: source.close())
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda *_: asked.set())
+
+
+def _print(outputs: list[dict[str, Any]]) -> None:
+    for output in outputs:
+        print(json.dumps(output, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def _show_status(live: Live) -> None:
     log.info("status %s", json.dumps({name: count for name, count in live.status().items() if count}))
-
-
-def _say_ready(source: str, port: int) -> None:
-    where = source if not port else f"{source.rpartition(':')[0]}:{port}"
-    log.info("listening to %s; Ctrl-C ends, SIGUSR1 shows the counts", "standard input" if source == "-" else where)

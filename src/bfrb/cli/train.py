@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.presets import read_preset
 from bfrb.train.run import RunSpec
 
 if TYPE_CHECKING:
-    from bfrb.read.sources import Dataset, Source
+    from bfrb.read.sources import Source
     from bfrb.study.folds import Folds
     from bfrb.train.crossval import Status
 
@@ -31,7 +32,7 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Networks trained at a time; 0: one per core.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run away.")] = False,
@@ -49,7 +50,7 @@ def train(
     with TrainingProgress() as shown:
         options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
         try:
-            opened = open_source(source, cast("Dataset", dataset), demographics)
+            opened = open_source(source, dataset, demographics)
             bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s.partial)", out)

@@ -7,14 +7,14 @@ import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bfrb.cli.options import Dataset
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.read.sources import Dataset
     from bfrb.view.live import Listen
 
 log = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ def view(
     live: Annotated[
         str | None,
         typer.Option(
-            help="Show a stream as it comes: -, tcp://HOST:PORT, ws://HOST:PORT, serial:DEVICE, or recordings."
+            help="Show a stream as it comes: -, tcp://, ws:// or http://HOST:PORT, serial:DEVICE, or recordings."
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
-    dataset: Annotated[str, typer.Option(help="auto, cmi or searle2021.")] = "auto",
+    dataset: Dataset = "auto",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
@@ -69,15 +69,14 @@ def _open_live(what: str, bundle: Path | None, dataset: str) -> tuple[str, Liste
     if bundle is None:
         raise ConfigError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
     if not Path(what).exists():
-        from bfrb.serve.follow import follow
-        from bfrb.serve.live_sources import Place
+        from bfrb.serve.sources import Address, read_messages
 
-        place = Place.parse(what)
-        return what, lambda device: follow(place, device, sys.stdin.buffer)
+        address = Address.parse(what)
+        return what, lambda device: read_messages(address, device, sys.stdin.buffer)
     from bfrb.read.sources import open_source
     from bfrb.view.replay import replay
 
-    source = open_source(Path(what), cast("Dataset", dataset))
+    source = open_source(Path(what), dataset)
     return f"{what}, played back{' (SIMULATED)' if source.simulated else ''}", lambda _: replay(source)
 
 

@@ -1,15 +1,12 @@
-"""What a feature is: named channels with units, computed from sensors for a whole ragged batch at once."""
+"""What a feature is: named channels with units, from one formula for all rows at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from bfrb.arrays import Floats, Floats32
+from bfrb.features.rows import Quantity, Rows, Values
 from bfrb.study.device import Device
-from bfrb.study.recordings import Recordings
 
 
 @dataclass(frozen=True)
@@ -33,9 +30,8 @@ class Feature:
     channels
         Its channels on a device that has the sensors, at least one.
     compute
-        (N, C) float64 values of recordings of such a device, or float32 where that holds every value exactly; NaN
-        where a sample that enters the formula is missing.
-        A recording's values never depend on the other recordings of the batch.
+        (..., C) values of rows of such a device; NaN where a sample that enters the formula is missing.
+        A recording's values never depend on the other recordings.
     fills_gaps
         Whether it puts values of its own where a sample is missing, as published code did, so that less is missing.
     """
@@ -43,7 +39,7 @@ class Feature:
     name: str
     needs: tuple[str, ...]
     channels: Callable[[Device], tuple[Channel, ...]]
-    compute: Callable[[Recordings], Floats | Floats32]
+    compute: Quantity
     fills_gaps: bool = False
 
     def is_available(self, device: Device) -> bool:
@@ -51,10 +47,20 @@ class Feature:
         return all(device.has(sensor) for sensor in self.needs)
 
 
-def read_sensor(name: str) -> Callable[[Recordings], Floats]:
-    """A `Feature.compute` that gives the sensor's own readings, (N, C) in C order of the sensor's shape."""
+def vector_feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity) -> Feature:
+    """A feature with one channel per letter of `axes`, or a single one of its own name."""
+    channels = tuple(Channel(f"{name}_{axis}", unit) for axis in axes) or (Channel(name, unit),)
 
-    def compute(recordings: Recordings) -> Floats:
-        return recordings.sensors[name].reshape(recordings.n_rows, -1).astype(np.float64)
+    def of_device(_: Device) -> tuple[Channel, ...]:
+        return channels
 
-    return compute
+    return Feature(name, needs, of_device, compute)
+
+
+def read_sensor(name: str) -> Quantity:
+    """A formula that gives the sensor's own readings, (..., C) in C order of the sensor's shape."""
+
+    def read(rows: Rows) -> Values:
+        return rows.sensor(name)
+
+    return read

@@ -1,157 +1,144 @@
 """Features of the inertial sensors: acceleration with and without gravity, orientation and turning.
 
-Vectors are in the device frame. Rates are per second: the time step is the device's, `1 / row_rate_hz`.
+Vectors are in the wrist frame. Rates are per second: the time step is the device's, `1 / row_rate_hz`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from weakref import WeakKeyDictionary
+import math
 
-import numpy as np
-
-from bfrb.arrays import Floats
-from bfrb.features.feature import Channel, Feature, read_sensor
-from bfrb.features.ragged import differences, next_rows
+from bfrb.arrays import namespace_of
+from bfrb.features.feature import read_sensor, vector_feature
 from bfrb.features.rotations import (
+    canonical,
     conjugate,
     magnitude,
-    make_continuous,
     relative,
     rotate,
     rotation_vector,
-    up_in_device,
+    up_in_wrist,
 )
-from bfrb.study.device import STANDARD_GRAVITY_M_S2, Device
-from bfrb.study.recordings import Recordings
-
-Compute = Callable[[Recordings], Floats]
-
-_FEW_ROWS = 4096
-"""Of so many rows, what several features have in common is kept as long as the recordings are."""
-
-
-def _computed_once(quantity: Compute) -> Compute:
-    """The same quantity, computed once where several features ask for it."""
-    known: WeakKeyDictionary[Recordings, Floats] = WeakKeyDictionary()
-
-    def compute(recordings: Recordings) -> Floats:
-        if recordings.n_rows > _FEW_ROWS:
-            return quantity(recordings)
-        values = known.get(recordings)
-        if values is None:
-            values = known[recordings] = quantity(recordings)
-            values.setflags(write=False)
-        return values
-
-    return compute
-
+from bfrb.features.rows import Order, Quantity, Rows, Values
+from bfrb.study.device import STANDARD_GRAVITY_M_S2
 
 _acc = read_sensor("acc")
 _quaternion = read_sensor("quaternion")
 
 
-def linear_acceleration(acc: Floats, quaternion: Floats) -> Floats:
-    """(N, 3) Acceleration in m/s^2 without gravity, of (N, 3) acceleration with it and (N, 4) orientation.
+def linear_acceleration(acc: Values, quaternion: Values) -> Values:
+    """(..., 3) Acceleration in m/s^2 without gravity, of acceleration with it and orientation.
 
     At rest an accelerometer reads gravity's reaction, g upwards; that is what is taken away.
     """
-    return acc - STANDARD_GRAVITY_M_S2 * up_in_device(quaternion)
+    return acc - STANDARD_GRAVITY_M_S2 * up_in_wrist(quaternion)
 
 
-def rotation_angle(quaternion: Floats) -> Floats:
-    """(N, 1) Angle in rad between each orientation and the world's axes, `2 arccos(w)`."""
-    angle: Floats = 2.0 * np.arccos(np.clip(quaternion[:, :1], -1.0, 1.0))
-    return angle
+def rotation_angle(quaternion: Values) -> Values:
+    """(..., 1) Angle in rad between each orientation and the world's axes, `2 arccos(w)`."""
+    xp = namespace_of(quaternion)
+    return 2.0 * xp.acos(xp.clip(quaternion[..., :1], -1.0, 1.0))
 
 
-@_computed_once
-def _turn(recordings: Recordings) -> Floats:
-    """(N, 3) Rotation vector in rad from each row to the next; 0 in a recording's last row."""
-    quaternion = _quaternion(recordings)
-    return rotation_vector(relative(quaternion, quaternion[next_rows(recordings.offsets)]))
+def turn_to_next(rows: Rows) -> Values:
+    """(..., 3) Rotation vector in rad from each row to the next; 0 in a recording's last row."""
+    quaternion = rows.sensor("quaternion")
+    return rotation_vector(relative(quaternion, rows.after(quaternion)))
 
 
-def _angular_velocity(recordings: Recordings) -> Floats:
-    return _turn(recordings) * recordings.device.row_rate_hz
+def make_continuous(quaternion: Values, order: Order) -> Values:
+    """(..., 4) Orientations with signs such that none jumps: each is nearer to the row before than its negative.
+
+    A recording's first known quaternion is `canonical`. Missing rows stay missing and are stepped over.
+    """
+    xp = namespace_of(quaternion)
+    known = canonical(order.fill(quaternion))
+    flips = order.running_count(xp.sum(known * order.before(known), axis=-1) < 0.0)
+    signed = xp.where((flips % 2 == 1)[..., None], -known, known)
+    return xp.where(xp.isnan(quaternion), quaternion, signed)
 
 
-@_computed_once
-def _linear_acc(recordings: Recordings) -> Floats:
-    return linear_acceleration(_acc(recordings), _quaternion(recordings))
+def _quaternion_continuous(rows: Rows) -> Values:
+    return make_continuous(rows.sensor("quaternion"), rows)
 
 
-def _gyr(recordings: Recordings) -> Floats:
-    return np.deg2rad(read_sensor("gyr")(recordings))
+def _linear_acc(rows: Rows) -> Values:
+    return linear_acceleration(rows.sensor("acc"), rows.sensor("quaternion"))
 
 
-def _quaternion_continuous(recordings: Recordings) -> Floats:
-    return make_continuous(_quaternion(recordings), recordings.offsets)
+def _angular_velocity(rows: Rows) -> Values:
+    return rows.shared(turn_to_next) * rows.device.row_rate_hz
 
 
-def _magnitude(vector: Compute) -> Compute:
-    return lambda recordings: magnitude(vector(recordings))
+def _angular_distance(rows: Rows) -> Values:
+    return magnitude(rows.shared(turn_to_next))
 
 
-def _per_second(quantity: Compute) -> Compute:
+def _gyr(rows: Rows) -> Values:
+    return rows.sensor("gyr") * (math.pi / 180.0)
+
+
+def _magnitude(vector: Quantity) -> Quantity:
+    return lambda rows: magnitude(rows.shared(vector))
+
+
+def _per_second(quantity: Quantity) -> Quantity:
     """Change from the row before, per second; 0 in a recording's first row."""
-    return lambda recordings: differences(quantity(recordings), recordings.offsets) * recordings.device.row_rate_hz
+
+    def change(rows: Rows) -> Values:
+        values = quantity(rows)
+        return (values - rows.before(values)) * rows.device.row_rate_hz
+
+    return change
 
 
-def _angle(recordings: Recordings) -> Floats:
-    return rotation_angle(_quaternion(recordings))
+def _angle(rows: Rows) -> Values:
+    return rotation_angle(rows.sensor("quaternion"))
 
 
-def _up(recordings: Recordings) -> Floats:
-    return up_in_device(_quaternion(recordings))
+def _up(rows: Rows) -> Values:
+    return up_in_wrist(rows.sensor("quaternion"))
 
 
-def _heading(recordings: Recordings) -> Floats:
-    ahead = np.broadcast_to(np.array([1.0, 0.0, 0.0]), (recordings.n_rows, 3))
-    return rotate(conjugate(_quaternion(recordings)), ahead)
+def _heading(rows: Rows) -> Values:
+    """The world's x axis in the wrist frame: the x component of what each axis of the wrist is in the world."""
+    quaternion = conjugate(rows.sensor("quaternion"))
+    xp = namespace_of(quaternion)
+    ahead = xp.zeros_like(quaternion[..., 1:])
+    return rotate(quaternion, xp.concat([ahead[..., :1] + 1.0, ahead[..., 1:]], axis=-1))
 
 
-def _linear_acc_world(recordings: Recordings) -> Floats:
-    return rotate(_quaternion(recordings), _linear_acc(recordings))
-
-
-def _feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Compute) -> Feature:
-    """A feature with one channel per letter of `axes`, or a single one of its own name."""
-    channels = tuple(Channel(f"{name}_{axis}", unit) for axis in axes) or (Channel(name, unit),)
-
-    def of_device(_: Device) -> tuple[Channel, ...]:
-        return channels
-
-    return Feature(name, needs, of_device, compute)
+def _linear_acc_world(rows: Rows) -> Values:
+    return rotate(rows.sensor("quaternion"), rows.shared(_linear_acc))
 
 
 _ACC = ("acc",)
 _ORIENTATION = ("quaternion",)
 _BOTH = ("acc", "quaternion")
 _GYR = ("gyr",)
+_acc_magnitude, _linear_acc_magnitude = _magnitude(_acc), _magnitude(_linear_acc)
 
 MOTION_FEATURES = (
-    _feature("acc", "m/s^2", "xyz", _ACC, _acc),
-    _feature("acc_magnitude", "m/s^2", "", _ACC, _magnitude(_acc)),
-    _feature("acc_magnitude_jerk", "m/s^3", "", _ACC, _per_second(_magnitude(_acc))),
-    _feature("quaternion", "1", "wxyz", _ORIENTATION, _quaternion),
-    _feature("quaternion_continuous", "1", "wxyz", _ORIENTATION, _quaternion_continuous),
-    _feature("gravity_direction", "1", "xyz", _ORIENTATION, _up),
-    _feature("heading_direction", "1", "xyz", _ORIENTATION, _heading),
-    _feature("rotation_angle", "rad", "", _ORIENTATION, _angle),
-    _feature("rotation_angle_velocity", "rad/s", "", _ORIENTATION, _per_second(_angle)),
-    _feature("angular_velocity", "rad/s", "xyz", _ORIENTATION, _angular_velocity),
-    _feature("angular_distance", "rad", "", _ORIENTATION, _magnitude(_turn)),
-    _feature("linear_acc", "m/s^2", "xyz", _BOTH, _linear_acc),
-    _feature("linear_acc_magnitude", "m/s^2", "", _BOTH, _magnitude(_linear_acc)),
-    _feature("linear_acc_magnitude_jerk", "m/s^3", "", _BOTH, _per_second(_magnitude(_linear_acc))),
-    _feature("linear_acc_world", "m/s^2", "xyz", _BOTH, _linear_acc_world),
-    _feature("gyr", "rad/s", "xyz", _GYR, _gyr),
-    _feature("gyr_magnitude", "rad/s", "", _GYR, _magnitude(_gyr)),
+    vector_feature("acc", "m/s^2", "xyz", _ACC, _acc),
+    vector_feature("acc_magnitude", "m/s^2", "", _ACC, _acc_magnitude),
+    vector_feature("acc_magnitude_jerk", "m/s^3", "", _ACC, _per_second(_acc_magnitude)),
+    vector_feature("quaternion", "1", "wxyz", _ORIENTATION, _quaternion),
+    vector_feature("quaternion_continuous", "1", "wxyz", _ORIENTATION, _quaternion_continuous),
+    vector_feature("gravity_direction", "1", "xyz", _ORIENTATION, _up),
+    vector_feature("heading_direction", "1", "xyz", _ORIENTATION, _heading),
+    vector_feature("rotation_angle", "rad", "", _ORIENTATION, _angle),
+    vector_feature("rotation_angle_velocity", "rad/s", "", _ORIENTATION, _per_second(_angle)),
+    vector_feature("angular_velocity", "rad/s", "xyz", _ORIENTATION, _angular_velocity),
+    vector_feature("angular_distance", "rad", "", _ORIENTATION, _angular_distance),
+    vector_feature("linear_acc", "m/s^2", "xyz", _BOTH, lambda rows: rows.shared(_linear_acc)),
+    vector_feature("linear_acc_magnitude", "m/s^2", "", _BOTH, _linear_acc_magnitude),
+    vector_feature("linear_acc_magnitude_jerk", "m/s^3", "", _BOTH, _per_second(_linear_acc_magnitude)),
+    vector_feature("linear_acc_world", "m/s^2", "xyz", _BOTH, _linear_acc_world),
+    vector_feature("gyr", "rad/s", "xyz", _GYR, _gyr),
+    vector_feature("gyr_magnitude", "rad/s", "", _GYR, _magnitude(_gyr)),
 )
 """Every feature of the inertial sensors.
 
-`gravity_direction` (upwards, in the device frame), `angular_velocity`, `angular_distance` and everything of
+`gravity_direction` (upwards, in the wrist frame), `angular_velocity`, `angular_distance` and everything of
 `linear_acc` do not depend on the compass direction the wearer faces; the quaternion, the rotation angle,
-`heading_direction` (the world's x axis, in the device frame) and `linear_acc_world` do.
+`heading_direction` (the world's x axis, in the wrist frame) and `linear_acc_world` do.
 """

@@ -15,6 +15,7 @@ from bfrb.features.motion import MOTION_FEATURES
 from bfrb.features.notebook import NOTEBOOK_FEATURES
 from bfrb.features.proximity import PROXIMITY_FEATURES
 from bfrb.features.ragged import fill
+from bfrb.features.rows import RaggedRows
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
@@ -24,7 +25,11 @@ FEATURES: dict[str, Feature] = {
 """Every feature by the name under which a spec asks for it."""
 
 
-@dataclass(frozen=True, eq=False)
+_BLOCK_ROWS = 4096
+"""Rows that are computed at once: what is made of them stays in the processor's cache."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Features:
     """Named channels of a ragged batch: `N` rows in `R` recordings.
 
@@ -45,6 +50,10 @@ class Features:
     values: Floats32
     valid: Bools
     offsets: Ints
+
+    def __repr__(self) -> str:
+        rows, channels = self.values.shape
+        return f"<Features: {channels} channels of {len(self.offsets) - 1:,} recordings, {rows:,} rows>"
 
 
 def find_feature(name: str) -> Feature:
@@ -108,11 +117,16 @@ def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
     _check_names(names, recordings.device)
     channels = channels_of(names, recordings.device)
     values = np.empty((recordings.n_rows, len(channels)), dtype=np.float32)
-    stop = 0
-    for name in names:
-        computed = find_feature(name).compute(recordings)
-        start, stop = stop, stop + computed.shape[1]
-        values[:, start:stop] = computed
+    first = 0
+    parts = recordings.batches(_BLOCK_ROWS) if recordings.n_rows > _BLOCK_ROWS else [recordings]
+    for part in parts:
+        block = values[first : first + part.n_rows]
+        first += part.n_rows
+        rows, stop = RaggedRows(part), 0
+        for name in names:
+            computed = find_feature(name).compute(rows)
+            start, stop = stop, stop + computed.shape[1]
+            block[:, start:stop] = computed
     valid = ~np.isnan(values)
     values = fill(values, recordings.offsets)
     return Features(channels, values, valid, recordings.offsets)

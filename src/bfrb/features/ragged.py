@@ -46,18 +46,6 @@ def rows_of(offsets: Ints, recordings: Ints) -> Ints:
     return np.repeat(starts - ends + lengths, lengths) + np.arange(lengths.sum())
 
 
-def differences(values: Array, offsets: Ints) -> Array:
-    """(N, C) Change from the row before: 0 in a recording's first row, NaN where either row is NaN.
-
-    Examples
-    --------
-    >>> differences(np.array([[1.0], [4.0], [9.0], [7.0]]), np.array([0, 2, 4])).ravel().tolist()
-    [0.0, 3.0, 0.0, -2.0]
-    """
-    change: Array = values - values[previous_rows(offsets)]
-    return change
-
-
 def fill(values: Array, offsets: Ints) -> Array:
     """(N, C) Every NaN replaced by the last value before it in its recording, or else by the first one after it.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from bfrb.arrays import Array, Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
 from bfrb.features.feature import Channel
-from bfrb.features.pipeline import Features, available, compute_features
+from bfrb.features.pipeline import Features, available, channels_of, compute_features
 from bfrb.features.ragged import rows_of
 from bfrb.files import writing_folder
 from bfrb.study.mirror import as_right_handed
@@ -27,6 +28,10 @@ UNSCALED = ("tof",)
 """Branches that networks take in as they are: pixels of one image stay on one scale."""
 
 _DESCRIPTION = "sequences.json"
+_KINDS = {"values": "<f4", "valid": "|b1"}
+"""Arrays of every branch, and their types."""
+
+_BATCH_ROWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,16 +102,7 @@ class Sequences:
 
     def save(self, folder: Path) -> None:
         """Write a folder of plain arrays and their description, whole or not at all; an earlier one is replaced."""
-        with writing_folder(folder) as unfinished:
-            self._write(unfinished)
-
-    def _write(self, folder: Path) -> None:
-        np.save(folder / "offsets.npy", self.offsets)
-        for name, features in self.branches.items():
-            np.save(folder / f"{name}.values.npy", features.values)
-            np.save(folder / f"{name}.valid.npy", features.valid)
-        description = {name: [asdict(channel) for channel in found] for name, found in self.channels.items()}
-        (folder / _DESCRIPTION).write_text(json.dumps({"branches": description}, indent=1), encoding="utf-8")
+        _save([self], self.channels, self.offsets, folder)
 
     @staticmethod
     def load(folder: Path, *, mmap: bool = True) -> Sequences:
@@ -160,6 +156,46 @@ def build_sequences(
         branch: compute_features(recordings, available(names, recordings.device)) for branch, names in branches.items()
     }
     return Sequences(computed, recordings.offsets)
+
+
+def save_sequences(
+    recordings: Recordings, branches: Mapping[str, Sequence[str]], folder: Path, *, mirror_left_hand: bool = False
+) -> None:
+    """Write what `build_sequences(...).save(folder)` would, in bounded memory: computed a few recordings at a time.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no feature, or comes twice in a branch.
+    """
+    device = recordings.device
+    channels = {branch: channels_of(available(names, device), device) for branch, names in branches.items()}
+    parts = (
+        build_sequences(some, branches, mirror_left_hand=mirror_left_hand) for some in recordings.batches(_BATCH_ROWS)
+    )
+    _save(parts, channels, recordings.offsets, folder)
+
+
+def _save(parts: Iterable[Sequences], channels: Mapping[str, tuple[Channel, ...]], offsets: Ints, folder: Path) -> None:
+    """Write sequences that come in parts; the offsets are those of all together."""
+    with writing_folder(folder) as unfinished:
+        np.save(unfinished / "offsets.npy", offsets)
+        description = {name: [asdict(channel) for channel in found] for name, found in channels.items()}
+        (unfinished / _DESCRIPTION).write_text(json.dumps({"branches": description}, indent=1), encoding="utf-8")
+        with ExitStack() as stack:
+            files = {
+                (name, kind): stack.enter_context((unfinished / f"{name}.{kind}.npy").open("wb"))
+                for name in channels
+                for kind in _KINDS
+            }
+            for (name, kind), file in files.items():
+                shape = (int(offsets[-1]), len(channels[name]))
+                header = {"descr": _KINDS[kind], "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            for part in parts:
+                for name, features in part.branches.items():
+                    features.values.tofile(files[name, "values"])
+                    features.valid.tofile(files[name, "valid"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,13 @@
-"""Keras models read as data, from `.h5` and `.keras` files: their layers and weights, without Keras."""
+"""Keras 3 models read as data, from `.h5` and `.keras` files: their layers and weights, without Keras."""
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,19 @@ import numpy as np
 from bfrb.arrays import Floats32
 from bfrb.errors import BundleError
 
-SUFFIXES = (".h5", ".keras")
-"""File types of Keras models."""
+_DAMAGE = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, zlib.error)
+_SAVE_AGAIN = "save the whole model again in Keras 3.6 or later: model.save(...)"
 
-MAX_BYTES = 2**30
-"""Larger models are refused."""
-
-
-_DAMAGE = (
-    *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+_SLICE = re.compile(
+    rb"[c\xe3]\x01\0{3}(?:.{16}|.{20})[s\xf3].\0{3}"  # a function of one argument; sizes and flags; its code:
+    rb"(?:..){1,3}"  # load the argument, after two more instructions since Python 3.11
+    rb"(..)\1(.\x02)\1\1\2"  # slice(None, None) twice
+    rb"(?:(?P<start>..)\1|\1(?P<stop>..))\2"  # slice(n, None) or slice(None, n)
+    rb".\x03.\0(?:\0\0)*.\0"  # a tuple of the three, subscribe, return
+    rb"[)\xa9]\x01N[)\xa9]\0",  # None is its only constant, and it uses no names
+    re.DOTALL,
 )
-_COPY_AGAIN = "copy the file again from where it was saved"
+"""`lambda t: t[:, :, :n]` or `lambda t: t[:, :, n:]` as Python 3.8 to 3.13 compile and store it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,12 @@ class Layer:
     Parameters
     ----------
     kind
-        Its class, such as `Conv1D`.
+        Its class, such as `Conv1D`; with what it is about, as in `Bidirectional LSTM` and `Lambda time_sum`; with its
+        module if it is not one of Keras's own layers.
     name
         Its name, unique in the model.
-    config
-        Its parameters, as Keras wrote them.
+    settings
+        Its parameters, as Keras wrote them; those of a `Bidirectional` one as `forward units`, `backward units` ...
     inputs
         Names of the layers it reads.
     weights
@@ -53,29 +54,24 @@ class Layer:
 
     kind: str
     name: str
-    config: dict[str, Any]
+    settings: dict[str, Any]
     inputs: tuple[str, ...]
     weights: tuple[Floats32, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class KerasModel:
-    """A functional model.
+    """A functional model: its layers, and the names of those whose values it gives."""
 
-    Parameters
-    ----------
-    layers
-        Its layers by name; every layer comes after those it reads.
-    outputs
-        Names of the layers whose values it gives.
-    """
-
-    layers: dict[str, Layer]
+    layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
 
-    def readers(self, name: str) -> list[Layer]:
-        """The layers that read a layer."""
-        return [layer for layer in self.layers.values() if name in layer.inputs]
+
+def refuse(layer: str, problem: str) -> BundleError:
+    """The error for a layer that is not one of the published networks'."""
+    return BundleError(
+        f"the layer {layer!r} {problem}", remedy="only the two published networks can be imported: docs/from-keras.md"
+    )
 
 
 def read_model(path: Path) -> KerasModel:
@@ -84,164 +80,105 @@ def read_model(path: Path) -> KerasModel:
     Raises
     ------
     BundleError
-        If the file is damaged, holds weights only, or is no functional model.
+        If the file is damaged, holds weights only, or has a layer that is used twice or reads a constant.
     """
     try:
         return _read_archive(path) if path.suffix == ".keras" else _read_hdf5(path)
-    except BundleError as error:
-        raise BundleError(f"{path}: {error.problem}", remedy=error.remedy) from None
-    except _DAMAGE as error:
-        problem = f"{path} is damaged or no Keras model: {str(error).partition(chr(10))[0]}"
-        raise BundleError(problem, remedy=_COPY_AGAIN) from None
+    except (*_DAMAGE, zipfile.BadZipFile) as error:
+        problem = f"it is damaged or no model of Keras 3: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise BundleError(problem, remedy=f"copy it again, or {_SAVE_AGAIN}") from None
 
 
 def _read_hdf5(path: Path) -> KerasModel:
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs:
-            raise BundleError(
-                "it holds weights without the model they belong to",
-                remedy="save the whole model in Keras: model.save(...), not save_weights(...)",
-            )
+            raise BundleError("it holds weights without the model they belong to", remedy=_SAVE_AGAIN)
         groups = file["model_weights"]
-        return _build(json.loads(file.attrs["model_config"]), lambda _, name: _legacy_weights(groups, name))
+        weights = {name: [group[key] for key in group.attrs["weight_names"]] for name, group in groups.items()}
+        return _build(json.loads(file.attrs["model_config"]), weights)
 
 
 def _read_archive(path: Path) -> KerasModel:
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(_unpack(archive, "config.json"))
-        with h5py.File(io.BytesIO(_unpack(archive, "model.weights.h5")), "r") as file:
-            weights = _ArchiveWeights(file)
-            return _build(config, weights.of)
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+        groups = {group["vars"].attrs["name"]: group for group in file["layers"].values()}
+        parts = ("vars", "forward_layer/cell/vars", "backward_layer/cell/vars")
+        weights = {
+            name: [group[part][key] for part in parts if part in group for key in sorted(group[part], key=int)]
+            for name, group in groups.items()
+        }
+        return _build(json.loads(archive.read("config.json")), weights)
 
 
-def _unpack(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > MAX_BYTES:
-        raise BundleError(f"{name} has more than {MAX_BYTES} bytes", remedy="check that it is the right file")
-    return archive.read(name)
-
-
-def _legacy_weights(groups: Any, name: str) -> tuple[Floats32, ...]:
-    """Weights of a layer in a `.h5` file, where its group lists them in order."""
-    if name not in groups:
-        return ()
-    return tuple(_array(groups[name][_text(path)]) for path in _listed(groups[name].attrs, "weight_names"))
-
-
-def _listed(attributes: Any, key: str) -> list[Any]:
-    """A list of an HDF5 object; long ones are split over several attributes."""
-    if key in attributes:
-        return list(attributes[key])
-    parts = [attributes[f"{key}{number}"] for number in range(len(attributes)) if f"{key}{number}" in attributes]
-    return [item for part in parts for item in part]
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
-
-
-class _ArchiveWeights:
-    """Weights in a `.keras` file, where layers stand under their class, numbered in the order of the config."""
-
-    def __init__(self, file: Any) -> None:
-        self._groups = file["layers"] if "layers" in file else file["_layer_checkpoint_dependencies"]
-        self._seen: Counter[str] = Counter()
-
-    def of(self, kind: str, name: str) -> tuple[Floats32, ...]:
-        """Weights of the next layer of a class; of a bidirectional one, forwards then backwards."""
-        place = _snake_case(kind)
-        number = self._seen[place]
-        self._seen[place] += 1
-        place = f"{place}_{number}" if number else place
-        if place not in self._groups:
-            return ()
-        group = self._groups[place]
-        if "vars" in group and _text(group["vars"].attrs.get("name", name)) != name:
-            raise BundleError(f"its weights of {place} are not those of the layer {name!r}", remedy=_COPY_AGAIN)
-        parts = ("vars", "cell/vars", "forward_layer/cell/vars", "backward_layer/cell/vars")
-        return tuple(
-            _array(group[part][key]) for part in parts if part in group for key in sorted(group[part], key=int)
-        )
-
-
-def _snake_case(name: str) -> str:
-    """A class name as Keras writes it.
-
-    Examples
-    --------
-    >>> [_snake_case(name) for name in ("Conv1D", "BatchNormalization", "GlobalAveragePooling1D", "LSTM")]
-    ['conv1d', 'batch_normalization', 'global_average_pooling1d', 'lstm']
-    """
-    parted = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", parted).lower()
-
-
-def _array(dataset: Any) -> Floats32:
-    if dataset.nbytes > MAX_BYTES:
-        raise BundleError(f"the weights {dataset.name} have {dataset.nbytes} bytes", remedy=_COPY_AGAIN)
-    array: Floats32 = np.asarray(dataset[()], dtype=np.float32)
-    if not np.isfinite(array).all():
-        raise BundleError(f"the weights {dataset.name} are not all finite numbers", remedy="train this model again")
-    return array
-
-
-def _build(described: dict[str, Any], weights_of: Any) -> KerasModel:
-    """A model from its description; `weights_of` is asked for every layer in the description's order."""
-    if described["class_name"] not in ("Functional", "Model"):
+def _build(described: dict[str, Any], stored: dict[str, list[Any]]) -> KerasModel:
+    if described["class_name"] != "Functional":
         raise BundleError(
-            f"expected a functional model, got {described['class_name']!r}",
+            f"expected a functional model, got a {described['class_name']}",
             remedy="only models built as keras.Model(inputs, outputs) can be imported",
         )
-    config = described["config"]
-    layers = [_read_layer(layer, weights_of) for layer in config["layers"]]
-    return KerasModel(_in_order(layers), tuple(_tensor_names(config["output_layers"])))
+    outputs = described["config"]["output_layers"]
+    outputs = [outputs] if isinstance(outputs[0], str) else outputs
+    layers = tuple(_read_layer(layer, stored.get(layer["name"], [])) for layer in described["config"]["layers"])
+    return KerasModel(layers, tuple(name for name, *_ in outputs))
 
 
-def _read_layer(described: dict[str, Any], weights_of: Any) -> Layer:
-    kind, config = described["class_name"], described["config"]
-    name = described.get("name") or config["name"]
-    nodes = described["inbound_nodes"]
+def _read_layer(described: dict[str, Any], stored: list[Any]) -> Layer:
+    name, nodes = described["name"], described["inbound_nodes"]
     if len(nodes) > 1:
-        raise BundleError(
-            f"the layer {name!r} is used {len(nodes)} times",
-            remedy="only models whose layers are used once can be imported",
-        )
-    inputs = tuple(_tensor_names(nodes[0]["args"] if nodes and isinstance(nodes[0], dict) else nodes))
-    if nodes and isinstance(nodes[0], dict) and list(_tensor_names(list(nodes[0].get("kwargs", {}).values()))):
-        raise BundleError(
-            f"the layer {name!r} reads another one as an option", remedy="pass every input of a layer by position"
-        )
-    return Layer(kind, name, config, inputs, weights_of(kind, name))
+        raise refuse(name, f"is used {len(nodes)} times")
+    inputs = _inputs(name, nodes[0]) if nodes else ()
+    weights = tuple(np.asarray(weight[()], dtype=np.float32) for weight in stored)
+    if not all(np.isfinite(weight).all() for weight in weights):
+        raise BundleError(f"the weights of {name!r} are not all finite numbers", remedy="train this model again")
+    return Layer(_kind(described), name, _settings(described["config"]), inputs, weights)
 
 
-def _tensor_names(nodes: Any) -> Iterator[str]:
-    """Names of the layers in a nest of references, in Keras 3's form and in the older one, `[name, 0, 0]`."""
-    if isinstance(nodes, dict):
-        if nodes.get("class_name") == "__keras_tensor__":
-            yield _name_in(nodes["config"]["keras_history"])
-    elif isinstance(nodes, list) and len(nodes) >= 3 and isinstance(nodes[0], str):
-        yield _name_in(nodes)
-    elif isinstance(nodes, list):
-        for node in nodes:
-            yield from _tensor_names(node)
+def _kind(described: dict[str, Any]) -> str:
+    kind, config = str(described["class_name"]), described["config"]
+    if described.get("registered_name") or described.get("module") not in (None, "keras.layers"):
+        return f"{described['module']}.{kind}"
+    if kind == "Lambda":
+        return f"Lambda {_name_function(config['function'])}"
+    return f"Bidirectional {_kind(config['layer'])}" if kind == "Bidirectional" else kind
 
 
-def _name_in(reference: list[Any]) -> str:
-    name, node, tensor = reference[:3]
-    if node or tensor:
-        raise BundleError(
-            f"the layer {name!r} gives several values", remedy="only layers with one value can be imported"
-        )
-    return str(name)
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """A layer's settings, its number format by name, those of a recurrence in both directions side by side."""
+    settings = {key: value for key, value in config.items() if key not in ("layer", "backward_layer")}
+    for way, key in (("forward", "layer"), ("backward", "backward_layer")):
+        if key in config:
+            settings |= {f"{way} {name}": value for name, value in _settings(config[key]["config"]).items()}
+            settings[f"{way} layer"] = _kind(config[key])
+    if isinstance(config.get("dtype"), dict):
+        settings["dtype"] = config["dtype"]["config"]["name"]
+    return settings
 
 
-def _in_order(layers: list[Layer]) -> dict[str, Layer]:
-    """The layers by name, each after those it reads."""
-    ordered: dict[str, Layer] = {}
-    waiting = layers
-    while waiting:
-        ready = [layer for layer in waiting if set(layer.inputs) <= set(ordered)]
-        if not ready:
-            raise BundleError(f"the layer {waiting[0].name!r} reads one that is not there", remedy=_COPY_AGAIN)
-        ordered |= {layer.name: layer for layer in ready}
-        waiting = [layer for layer in waiting if layer.name not in ordered]
-    return ordered
+def _inputs(name: str, node: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the layers that a layer reads."""
+    arguments = node["args"]
+    tensors = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
+    read = []
+    for tensor in tensors:
+        if not isinstance(tensor, dict) or tensor.get("class_name") != "__keras_tensor__":
+            raise refuse(name, "reads a constant")
+        source, *output = tensor["config"]["keras_history"]
+        if output != [0, 0]:
+            raise refuse(name, f"reads one of several values of {source!r}")
+        read.append(str(source))
+    if given := [str(option) for option, value in node["kwargs"].items() if value]:
+        raise refuse(name, f"is called with {', '.join(given)}")
+    return tuple(read)
+
+
+def _name_function(function: dict[str, Any]) -> str:
+    """What a Lambda layer computes: its function's name, or which columns a nameless one takes.
+
+    Compiled code is compared with what the notebook's compiles to; it is never run or even loaded.
+    """
+    config = function["config"]
+    if function["class_name"] != "__lambda__":
+        return str(config)
+    found, closure = _SLICE.match(base64.b64decode(config["code"])), config["closure"]
+    if not found or config["defaults"] or not closure or len(closure) != 1:
+        return "of other code"
+    return f"t[:, :, {closure[0]}:]" if found["start"] else f"t[:, :, :{closure[0]}]"

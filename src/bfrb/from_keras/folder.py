@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Floats
+from bfrb.arrays import Floats32, Ints
 from bfrb.errors import BundleError
-from bfrb.features.notebook import notebook_columns
-from bfrb.features.pipeline import FEATURES
-from bfrb.from_keras.files import SUFFIXES
-from bfrb.from_keras.pickled import STANDARD_SCALER, Instance, read_npy, read_pickle
-from bfrb.study.device import Device
-from bfrb.study.labels import LabelSet
+from bfrb.features.feature import Channel
+from bfrb.features.notebook import find_columns
+from bfrb.features.pipeline import channels_of
+from bfrb.from_keras.pickled import StandardScaler, read_pickled
+from bfrb.networks.network import Shape
+from bfrb.study.device import HELIOS
+from bfrb.study.labels import CMI_GESTURES
 
 COLUMNS = "feature_cols.npy"
 LENGTH = "sequence_maxlen.npy"
 SCALER = "scaler.pkl"
 CLASSES = "gesture_classes.npy"
+
+_MIXED = "check that the folder's files belong together"
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """Where one branch of the networks gets its columns from, and how they are scaled.
+
+    Parameters
+    ----------
+    features
+        Names of our features, as a bundle's manifest has them.
+    channels
+        All C channels of these features.
+    order
+        For every column of the branch its number among the channels.
+    mean, sd
+        (C,) what is taken from every channel, and what it is then divided by; 0 and 1 for one that no column is.
+    """
+
+    features: tuple[str, ...]
+    channels: tuple[Channel, ...]
+    order: Ints
+    mean: Floats32
+    sd: Floats32
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +59,11 @@ class KerasFolder:
     path
         The folder.
     columns
-        (C,) names of the feature columns, in the order in which the models take them.
-    pad_length
+        Names of the feature columns, in the order in which the models take them: motion, then proximity.
+    branches
+        The columns of either kind.
+    rows
         Rows that every recording is cut or padded to.
-    mean, scale
-        (C,) what is taken from every column, and what it is then divided by.
     classes
         The gestures, in the order of the models' outputs.
     models
@@ -47,174 +72,109 @@ class KerasFolder:
 
     path: Path
     columns: tuple[str, ...]
-    pad_length: int
-    mean: Floats
-    scale: Floats
+    branches: dict[str, Branch]
+    rows: int
     classes: tuple[str, ...]
     models: dict[str, Path]
 
+    @property
+    def shape(self) -> Shape:
+        """What our networks have to fit."""
+        return Shape({name: len(branch.channels) for name, branch in self.branches.items()}, len(self.classes))
 
-def read_folder(path: Path, label_set: LabelSet) -> KerasFolder:
-    """Read a folder.
 
-    Parameters
-    ----------
-    path
-        The folder.
-    label_set
-        The gestures that its models must tell apart, in any order.
+def read_folder(path: Path) -> KerasFolder:
+    """Read a folder whose models tell the gestures of the CMI study apart, in any order, from Helios's sensors.
 
     Raises
     ------
     BundleError
         If a file is missing or damaged, or they do not fit together.
     """
-    _check_complete(path)
-    columns = _strings(path / COLUMNS)
-    mean, scale = _read_scaler(path / SCALER, len(columns))
-    classes = _strings(path / CLASSES)
-    if sorted(classes) != sorted(label_set.classes):
-        odd = sorted(set(classes) - set(label_set.classes)) or sorted(set(label_set.classes) - set(classes))
+    missing = [name for name in (COLUMNS, LENGTH, SCALER, CLASSES) if not (path / name).is_file()]
+    if missing:
+        raise BundleError(f"{path} lacks {', '.join(missing)}", remedy="name the folder with the notebook's files")
+    columns, classes = _read_names(path / COLUMNS), _read_names(path / CLASSES)
+    if sorted(classes) != sorted(CMI_GESTURES.classes):
+        odd = sorted(set(classes) ^ set(CMI_GESTURES.classes)) or ["one comes twice"]
         raise BundleError(
-            f"expected the {len(label_set)} gestures of {label_set.name!r} in {path / CLASSES}, got {len(classes)} "
-            f"names; the first difference: {odd[0] if odd else 'one comes twice'!r}",
+            f"expected the {len(CMI_GESTURES)} gestures of the CMI study in {path / CLASSES}; not so: {odd[0]}",
             remedy="only models that tell these gestures apart can be imported",
         )
-    return KerasFolder(path, columns, _read_length(path / LENGTH), mean, scale, classes, _find_models(path))
+    branches = _find_branches(columns, *_read_scaling(path / SCALER, len(columns)))
+    return KerasFolder(path, columns, branches, _read_rows(path / LENGTH), classes, _find_models(path))
 
 
-def _check_complete(path: Path) -> None:
-    if not path.is_dir():
-        raise BundleError(f"there is no folder {path}", remedy="name the folder with the notebook's files")
-    names = (COLUMNS, LENGTH, SCALER, CLASSES)
-    missing = [name for name in names if not (path / name).is_file()]
-    if missing:
+def _read_names(path: Path) -> tuple[str, ...]:
+    found = np.asarray(read_pickled(path))
+    if found.ndim != 1 or not found.size or not all(isinstance(name, str) for name in found.tolist()):
+        raise BundleError(f"expected names in {path}, got {found.dtype} of shape {found.shape}", remedy=_MIXED)
+    return tuple(found.tolist())
+
+
+def _read_rows(path: Path) -> int:
+    found = np.asarray(read_pickled(path))
+    if found.size != 1 or found.dtype.kind not in "iuf" or not 4 <= found.item() <= 100_000:
+        raise BundleError(f"expected a number of rows in {path}, got {found!r}", remedy=_MIXED)
+    return int(found.item())
+
+
+def _read_scaling(path: Path, columns: int) -> tuple[Floats32, Floats32]:
+    """Mean and standard deviation of every column; 0 and 1 where the scaler leaves one of them out."""
+    scaler = read_pickled(path)
+    if not isinstance(scaler, StandardScaler):
+        raise BundleError(f"expected a StandardScaler in {path}, got {type(scaler).__name__}", remedy=_MIXED)
+    state = {name: getattr(value, "array", value) for name, value in vars(scaler).items()}
+    mean = state.get("mean_") if state.get("with_mean", True) else np.zeros(columns)
+    sd = state.get("scale_") if state.get("with_std", True) else np.ones(columns)
+    if not _are_numbers(mean, columns) or not _are_numbers(sd, columns) or not np.all(sd):
         raise BundleError(
-            f"expected {', '.join(names)} and models in {path}; missing: {', '.join(missing)}",
-            remedy="put the files that the notebook wrote beside each other",
-        )
-
-
-def _strings(path: Path) -> tuple[str, ...]:
-    array = read_npy(path)
-    if array.ndim != 1 or not array.size or array.dtype.kind not in "OU":
-        raise BundleError(
-            f"expected a list of names in {path}, got {array.dtype} of shape {array.shape}", remedy=_MIXED
-        )
-    return tuple(str(name) for name in array.tolist())
-
-
-_MIXED = "check that the folder's files belong together"
-
-
-def _read_length(path: Path) -> int:
-    array = read_npy(path)
-    if array.size != 1 or array.dtype.kind not in "iuf" or not 1 <= array.item() <= 100_000:
-        raise BundleError(f"expected a number of rows in {path}, got {array!r}", remedy=_MIXED)
-    return int(array.item())
-
-
-def _read_scaler(path: Path, channels: int) -> tuple[Floats, Floats]:
-    """Mean and scale of a StandardScaler; 0 and 1 where it leaves one of them out."""
-    scaler = read_pickle(path)
-    if not isinstance(scaler, Instance) or scaler.kind != STANDARD_SCALER or not isinstance(scaler.state, dict):
-        raise BundleError(f"expected a fitted StandardScaler in {path}, got {type(scaler).__name__}", remedy=_MIXED)
-    mean = _numbers(path, scaler.state.get("mean_"), np.zeros(channels), use=scaler.state.get("with_mean", True))
-    scale = _numbers(path, scaler.state.get("scale_"), np.ones(channels), use=scaler.state.get("with_std", True))
-    if (scale == 0).any():
-        raise BundleError(f"the scaler in {path} divides by 0", remedy="fit it again")
-    return mean, scale
-
-
-def _numbers(path: Path, values: Any, default: Floats, *, use: bool) -> Floats:
-    if not use:
-        return default
-    found = np.asarray(np.nan if values is None else values)
-    if found.shape != default.shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
-        raise BundleError(
-            f"expected {len(default)} finite numbers in the scaler {path}, one for each column of {COLUMNS}, "
-            f"got shape {found.shape}",
+            f"expected a scaler fitted on {columns} columns in {path}: as many finite means and scales above 0",
             remedy=_MIXED,
         )
-    return found.astype(np.float64)
+    return np.asarray(mean, dtype=np.float32), np.asarray(sd, dtype=np.float32)
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    right = isinstance(values, np.ndarray) and values.shape == (count,) and values.dtype.kind in "fiu"
+    return right and bool(np.isfinite(values).all())
 
 
 def _find_models(path: Path) -> dict[str, Path]:
     """The folder's models by name, in the order of their names."""
-    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    files = sorted(file for file in path.iterdir() if file.suffix in (".h5", ".keras") and file.is_file())
     if not files:
         raise BundleError(f"there is no .h5 or .keras model in {path}", remedy="put the trained models there")
-    twice = [name for name, count in Counter(file.stem for file in files).items() if count > 1]
-    if twice:
+    name, count = Counter(file.stem for file in files).most_common(1)[0]
+    if count > 1:
         raise BundleError(
-            f"the model {twice[0]!r} is there as .h5 and as .keras, and would count twice", remedy="remove one of them"
+            f"the model {name!r} is there as .h5 and as .keras, and would count twice", remedy="remove one of them"
         )
     return {file.stem: file for file in files}
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Where a notebook's columns come from.
-
-    Parameters
-    ----------
-    branches
-        Names of our features by branch, as a bundle's manifest has them.
-    channels
-        Number of channels of every branch.
-    order
-        (C,) for every column its channel in the branches laid side by side.
-    motion
-        Number of leading columns that are motion features.
-    """
-
-    branches: dict[str, tuple[str, ...]]
-    channels: dict[str, int]
-    order: tuple[int, ...]
-    motion: int
-
-
-def find_columns(columns: Sequence[str], device: Device) -> Columns:
-    """Where to find the notebook's columns among our features.
-
-    Raises
-    ------
-    BundleError
-        If a column is not known or comes twice.
-    """
-    known = notebook_columns(device, FEATURES)
-    unknown = [column for column in columns if column not in known]
-    if unknown or len(set(columns)) < len(columns):
-        problem = f"{len(unknown)} are not known, such as {unknown[0]!r}" if unknown else "one comes twice"
+def _find_branches(columns: tuple[str, ...], mean: Floats32, sd: Floats32) -> dict[str, Branch]:
+    known = find_columns(HELIOS)
+    if odd := [column for column in columns if column not in known or columns.count(column) > 1]:
         raise BundleError(
-            f"expected feature columns of the published notebook, but {problem}",
+            f"expected feature columns of the published notebook, each once, got {odd[0]!r}",
             remedy=f"these are known: {', '.join(known)}",
         )
-    used = dict.fromkeys(known[column][0] for column in columns)
-    branches: dict[str, tuple[str, ...]] = {"imu": (), "proximity": ()}
-    for name in used:
-        branches[_branch(name, device)] += (name,)
-    starts, channels = _lay_out(branches, device)
-    order = tuple(starts[name] + number for name, number in (known[column] for column in columns))
-    is_motion = [_branch(known[column][0], device) == "imu" for column in columns]
-    motion = is_motion.index(False) if False in is_motion else len(columns)
-    return Columns(branches, channels, order, motion)
+    motion = [all(HELIOS.sensor(name).modality == "motion" for name in known[column][0].needs) for column in columns]
+    border = sum(motion)
+    if not 0 < border < len(columns) or not all(motion[:border]):
+        raise BundleError(
+            f"expected columns of motion, then columns of proximity, got {', '.join(columns)}", remedy=_MIXED
+        )
+    parts = {"imu": slice(border), "proximity": slice(border, None)}
+    return {name: _make_branch(columns[part], mean[part], sd[part]) for name, part in parts.items()}
 
 
-def _branch(name: str, device: Device) -> str:
-    motion = all(device.sensor(sensor).modality == "motion" for sensor in FEATURES[name].needs)
-    return "imu" if motion else "proximity"
-
-
-def _lay_out(branches: dict[str, tuple[str, ...]], device: Device) -> tuple[dict[str, int], dict[str, int]]:
-    """First channel of every feature with the branches side by side, and the number of channels of every branch."""
-    starts: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    place = 0
-    for branch, names in branches.items():
-        counts[branch] = -place
-        for name in names:
-            starts[name] = place
-            place += len(FEATURES[name].channels(device))
-        counts[branch] += place
-    return starts, counts
+def _make_branch(columns: tuple[str, ...], mean: Floats32, sd: Floats32) -> Branch:
+    found = [find_columns(HELIOS)[column] for column in columns]
+    features = tuple(dict.fromkeys(feature.name for feature, _ in found))
+    channels = channels_of(features, HELIOS)
+    order = np.array([channels.index(feature.channels(HELIOS)[number]) for feature, number in found])
+    means, sds = np.zeros(len(channels), dtype=np.float32), np.ones(len(channels), dtype=np.float32)
+    means[order], sds[order] = mean, sd
+    return Branch(features, channels, order, means, sds)

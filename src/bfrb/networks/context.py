@@ -36,6 +36,8 @@ class Context(nn.Module):
         Sizes.
     """
 
+    Spec = ContextSpec
+
     def __init__(self, shape: Shape, spec: ContextSpec) -> None:
         super().__init__()
         self.branches = spec.BRANCHES

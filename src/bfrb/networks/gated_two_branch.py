@@ -20,6 +20,8 @@ class GatedTwoBranch(TwoBranch):
     to tell whether the readings are there at all, on sequences that lose them at random.
     """
 
+    Spec = GatedTwoBranchSpec
+
     def __init__(self, shape: Shape, spec: GatedTwoBranchSpec) -> None:
         super().__init__(shape, spec)
         channels = shape.channels["proximity"]
@@ -30,6 +32,7 @@ class GatedTwoBranch(TwoBranch):
 
     def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
         """Logits of padded sequences, and the gate's logit under `present`."""
+        inputs, lengths = self.pad(inputs, lengths)
         proximity = self.read_proximity(inputs, lengths)
         if self.gate is None or proximity is None:
             return super().forward(inputs, lengths)

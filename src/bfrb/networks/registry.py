@@ -1,14 +1,13 @@
-"""Networks, one a file, and the one table of them."""
+"""Networks, one a file: found by a short name in the one table of them, or by an import path."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from bfrb.errors import ConfigError
 from bfrb.networks.context import Context
 from bfrb.networks.gated_two_branch import GatedTwoBranch
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
-from bfrb.networks.specs import NetworkSpec
+from bfrb.networks.specs import NetworkSpec, check_name, import_network
 from bfrb.networks.stems import Stems
 from bfrb.networks.two_branch import TwoBranch
 
@@ -18,20 +17,25 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "stems": Stems,
     "context": Context,
 }
-"""Every network by the name under which a spec asks for it."""
+"""Every network of the package by the short name under which a spec asks for it."""
 
 
 def build_network(name: str, shape: Shape, spec: NetworkSpec) -> nn.Module:
     """A new network with random weights, drawn from torch's generator.
 
+    Parameters
+    ----------
+    name
+        A short name, or an import path `package.module:Class` of a class with a `Spec`.
+
     Raises
     ------
     ConfigError
-        If there is no network of that name.
+        If there is no such network.
     """
-    if name not in NETWORKS:
-        raise ConfigError(f"no network {name!r}", remedy=f"choose among {', '.join(NETWORKS)}")
-    return NETWORKS[name](shape, spec)
+    check_name(name)
+    network: nn.Module = (NETWORKS.get(name) or import_network(name))(shape, spec)
+    return network
 
 
 __all__ = ["NETWORKS", "Inputs", "Network", "Output", "Shape", "Standardise", "build_network"]

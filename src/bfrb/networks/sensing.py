@@ -23,31 +23,6 @@ def is_there(x: Tensor) -> Tensor:
     return (x != 0).any(dim=2, keepdim=True).to(x.dtype)
 
 
-class Losses(nn.Module):
-    """While training, takes all or single ones of a stem's sensors from some sequences, as if never measured.
-
-    Parameters
-    ----------
-    group
-        Chance that a sequence loses all.
-    piece
-        Chance that it loses a single one.
-    """
-
-    def __init__(self, group: float, piece: float) -> None:
-        super().__init__()
-        self.group = group
-        self.piece = piece
-
-    def forward(self, there: Tensor) -> Tensor:
-        """(B, C, 1) what is left of what was there."""
-        if not self.training or not (self.group or self.piece):
-            return there
-        whole = torch.rand_like(there[:, :1]) >= self.group
-        single = torch.rand_like(there) >= self.piece
-        return there * whole * single
-
-
 class ChannelStem(nn.Module):
     """Vectors of motion, or temperatures: batch-norm, filters over time for every channel alone, gates, mixing.
 
@@ -59,15 +34,12 @@ class ChannelStem(nn.Module):
         Filters per channel, and the rows each looks at.
     width
         Channels of the result.
-    losses
-        What is lost while training.
     """
 
-    def __init__(self, channels: int, filters: tuple[int, int], width: int, losses: Losses) -> None:
+    def __init__(self, channels: int, filters: tuple[int, int], width: int) -> None:
         super().__init__()
         count, rows = filters
         self.count = count
-        self.losses = losses
         self.first_norm = blocks.MaskedBatchNorm(channels)
         self.filters = nn.Conv1d(channels, channels * count, rows, padding="same", groups=channels, bias=False)
         self.norm = blocks.MaskedBatchNorm(channels * count)
@@ -77,7 +49,7 @@ class ChannelStem(nn.Module):
     def forward(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) to (B, width, T), and (B, 1, 1) 1 where any channel is there."""
         x = rows.transpose(1, 2)
-        there = self.losses(is_there(x))
+        there = is_there(x)
         x = self.first_norm(x, mask * there)
         each = there.repeat_interleave(self.count, dim=1)
         x = self.gates(torch.relu(self.norm(self.filters(x), mask * each)), mask)
@@ -97,8 +69,6 @@ class ImageStem(nn.Module):
     widths
         Channels of the convolution, of the dense layer after it, numbers that stand for one image, and channels of the
         result.
-    losses
-        What is lost while training.
 
     Raises
     ------
@@ -106,7 +76,7 @@ class ImageStem(nn.Module):
         If the pixels are not those of whole images.
     """
 
-    def __init__(self, pixels: int, widths: tuple[int, int, int, int], losses: Losses) -> None:
+    def __init__(self, pixels: int, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
         if pixels % SIDE**2:
             raise ConfigError(
@@ -114,7 +84,6 @@ class ImageStem(nn.Module):
                 remedy="let the branch tof hold tof_nearness and nothing else",
             )
         self.sites = pixels // SIDE**2
-        self.losses = losses
         edges, shapes, self.numbers, width = widths
         described = self.sites * self.numbers
         self.edges = nn.Conv2d(2, edges, 3, stride=2, padding=1)
@@ -127,7 +96,7 @@ class ImageStem(nn.Module):
         """(B, T, 64 S) to (B, width, T), and (B, 1, 1) 1 where any image is there."""
         batch, steps, _ = rows.shape
         by_site = rows.reshape(batch, steps, self.sites, SIDE**2)
-        there = self.losses((by_site != 0).any(dim=3).any(dim=1).to(rows.dtype)[:, :, None])
+        there = (by_site != 0).any(dim=3).any(dim=1).to(rows.dtype)[:, :, None]
         images = by_site.reshape(-1, 1, SIDE, SIDE)
         x = torch.cat([torch.relu(images), (images > 0).to(rows.dtype)], dim=1)
         x = torch.relu(self.shapes(torch.relu(self.edges(x)).flatten(1)))

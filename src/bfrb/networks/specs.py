@@ -1,31 +1,35 @@
-"""Sizes of the networks, one spec per network."""
+"""Sizes of the networks, one spec per network; reading them loads no framework."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from bfrb.errors import ConfigError
 from bfrb.spec import Count, Share, Spec
 
 
 class NetworkSpec(Spec):
-    """What every network's spec has: the branches it takes in, and how it is trained to do without proximity."""
+    """What every network's spec has: the branches it takes in, and what it learns to do without."""
 
     BRANCHES: ClassVar[tuple[str, ...]] = ("imu", "proximity")
     """Branches the network takes in."""
     MOTION: ClassVar[tuple[str, ...]] = ("imu",)
     """Branches of the motion sensors: without a channel in any of them there is nothing to answer from."""
+    DISPENSABLE: ClassVar[tuple[str, ...]] = ()
+    """Sensors that it can do without by its making, whatever it is trained with."""
+    KNOWS_MISSING: ClassVar[bool] = False
+    """Whether it tells channels that were not measured, 0 throughout, from others. Then a mixture of two recordings
+    (MixUp) lacks what either of them lacks; else it has its share of it, as published."""
 
-    lose_proximity: Share = 0.0
-    """Chance that a training sequence loses all its thermopile and time-of-flight readings."""
+    variation: Mapping[str, float] = {}
+    """How this network's training recordings are varied besides, or instead: strengths of `training.variation`."""
     presence_loss: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of the loss for judging whether proximity readings are there."""
-
-    @property
-    def dispensable(self) -> tuple[str, ...]:
-        """Sensors without which the network has learnt to answer."""
-        return ("thm", "tof") if self.lose_proximity else ()
 
 
 class TwoBranchSpec(NetworkSpec):
@@ -42,6 +46,9 @@ class TwoBranchSpec(NetworkSpec):
     recurrent_dropout: Share = 0.4
     head_units: tuple[Count, ...] = (256, 128)
     head_dropouts: tuple[Share, ...] = (0.5, 0.3)
+    padded_rows: Annotated[int, Field(ge=0)] = 0
+    """As in the published notebook, every recording is cut or padded at its end to so many rows, the padding takes part
+    in everything, and pooling drops a single last row. 0: padding never changes the answer."""
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
@@ -55,7 +62,11 @@ class StemsSpec(NetworkSpec):
 
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
     MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
+    DISPENSABLE: ClassVar[tuple[str, ...]] = ("thm", "tof")  # an answer from motion alone is part of it
+    KNOWS_MISSING: ClassVar[bool] = True
 
+    variation: Mapping[str, float] = dict.fromkeys(("lose_rotation", "lose_thm", "lose_tof", "lose_piece"), 0.0513)
+    """Every kind and every piece is lost in one of 20 recordings, and so in one of 10 mixtures of two."""
     filters: Count = 6
     """Filters over time for every channel of a vector, before channels are mixed."""
     filter_rows: Count = 7
@@ -74,15 +85,6 @@ class StemsSpec(NetworkSpec):
     """Whether the way to the gesture and the gesture are pooled apart, as the phase head tells them."""
     motion_share: Share = 0.25
     """Weight of the answer from motion alone, where proximity sensors measure too."""
-    lose_group: Share = 0.1
-    """Chance that a training sequence loses a group of sensors: rotation, all thermopiles, all images."""
-    lose_piece: Share = 0.1
-    """Chance that a training sequence loses a single channel of the thermopiles, or a single image."""
-
-    @property
-    def dispensable(self) -> tuple[str, ...]:
-        """The proximity sensors, as an answer from motion alone is part of the network; others if some were lost."""
-        return ("thm", "tof", *(("quaternion", "gyr") if self.lose_group else ()))
 
 
 class ContextSpec(NetworkSpec):
@@ -99,15 +101,79 @@ class ContextSpec(NetworkSpec):
     """Of a layer between description and answer; 0 answers from the description at once."""
     head_dropout: Share = 0.5
 
-    @property
-    def dispensable(self) -> tuple[str, ...]:
-        """None: it has not learnt to do without a branch."""
-        return ()
-
 
 class GatedTwoBranchSpec(TwoBranchSpec):
     """Sizes of `gated_two_branch`: `two_branch` with a learned gate on the proximity branch."""
 
+    variation: Mapping[str, float] = {"lose_proximity": 0.35}
     gate_units: Count = 16
-    lose_proximity: Share = 0.35
     presence_loss: Annotated[float, Field(ge=0.0)] = 0.2
+
+
+SPECS: dict[str, type[NetworkSpec]] = {
+    "two_branch": TwoBranchSpec,
+    "gated_two_branch": GatedTwoBranchSpec,
+    "stems": StemsSpec,
+    "context": ContextSpec,
+}
+"""The spec of every network of the package, by its short name."""
+
+
+def short_name(network: str) -> str:
+    """The name of a network in files: its own, or the class of `package.module:Class`."""
+    return network.rpartition(":")[2]
+
+
+def check_name(network: str) -> None:
+    """Refuse what is neither a short name nor an import path; nothing is imported.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    if ":" in network or network in SPECS:
+        return
+    near = difflib.get_close_matches(network, SPECS, n=1, cutoff=0.4)
+    names = f"{', '.join(SPECS)}, or name your own as package.module:Class"
+    raise ConfigError(
+        f"no network {network!r}", remedy=f"did you mean {near[0]!r}?" if near else f"choose among {names}"
+    )
+
+
+def find_spec(network: str) -> type[NetworkSpec]:
+    """The spec of a network, by its short name or by its import path.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network, or it has no spec.
+    """
+    check_name(network)
+    found = SPECS[network] if network in SPECS else getattr(import_network(network), "Spec", None)
+    if not (isinstance(found, type) and issubclass(found, NetworkSpec)):
+        raise ConfigError(
+            f"{network} has no attribute Spec that is a bfrb.networks.specs.NetworkSpec",
+            remedy="give the class its spec, such as: class Spec(NetworkSpec): width: int = 8",
+        )
+    return found
+
+
+def import_network(path: str) -> Any:
+    """The class at an import path `package.module:Class`.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    module, _, name = path.partition(":")
+    if module == "__main__":
+        raise ConfigError(f"{path} lies in the script itself", remedy="put it into a module that can be imported")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"expected a network at {path}, but {error}",
+            remedy="name it as package.module:Class, and have the package installed or on PYTHONPATH",
+        ) from None

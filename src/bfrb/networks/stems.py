@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
-from bfrb.networks.sensing import ChannelStem, ImageStem, Losses, PhasePooling, at_rows
+from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling, at_rows
 from bfrb.networks.specs import StemsSpec
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
 
@@ -29,6 +29,8 @@ class Stems(nn.Module):
     spec
         Sizes.
     """
+
+    Spec = StemsSpec
 
     def __init__(self, shape: Shape, spec: StemsSpec) -> None:
         super().__init__()
@@ -89,28 +91,25 @@ class Stems(nn.Module):
 
 
 def motion_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of acceleration and rotation, where a device has them; rotation is lost at times while training."""
+    """The stems of acceleration and rotation, where a device has them."""
     filters = (spec.filters, spec.filter_rows)
-    chances = {"acc": 0.0, "rotation": spec.lose_group}
     return nn.ModuleDict(
         {
-            branch: ChannelStem(shape.channels[branch], filters, spec.motion_width, Losses(chance, 0.0))
-            for branch, chance in chances.items()
+            branch: ChannelStem(shape.channels[branch], filters, spec.motion_width)
+            for branch in spec.MOTION
             if shape.channels[branch]
         }
     )
 
 
 def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of thermopiles and time-of-flight images, where a device has them; lost at times while training."""
+    """The stems of thermopiles and time-of-flight images, where a device has them."""
     stems = nn.ModuleDict()
-    losses = Losses(spec.lose_group, spec.lose_piece)
     if shape.channels["thm"]:
-        filters = (spec.filters, spec.filter_rows)
-        stems["thm"] = ChannelStem(shape.channels["thm"], filters, spec.thm_width, losses)
+        stems["thm"] = ChannelStem(shape.channels["thm"], (spec.filters, spec.filter_rows), spec.thm_width)
     if shape.channels["tof"]:
         widths = (*spec.image_widths, spec.site_width, spec.tof_width)
-        stems["tof"] = ImageStem(shape.channels["tof"], widths, losses)
+        stems["tof"] = ImageStem(shape.channels["tof"], widths)
     return stems
 
 

@@ -24,8 +24,11 @@ class TwoBranch(nn.Module):
         Widths, kernels and dropout rates; the defaults are the published ones.
     """  # noqa: D205
 
+    Spec = TwoBranchSpec
+
     def __init__(self, shape: Shape, spec: TwoBranchSpec) -> None:
         super().__init__()
+        self.padded_rows = spec.padded_rows
         first, second = spec.widths
         self.imu = nn.ModuleList(
             [
@@ -56,21 +59,32 @@ class TwoBranch(nn.Module):
 
     def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
+        inputs, lengths = self.pad(inputs, lengths)
         return self.classify(self.read_imu(inputs, lengths), self.read_proximity(inputs, lengths), lengths)
+
+    def pad(self, inputs: Inputs, lengths: Tensor) -> tuple[Inputs, Tensor]:
+        """Inputs and lengths as they are; or with padding that counts as rows, if the spec wants that."""
+        rows = self.padded_rows
+        if not rows:
+            return inputs, lengths
+        padded = {branch: functional.pad(values, (0, 0, 0, rows))[:, :rows] for branch, values in inputs.items()}
+        return padded, torch.full_like(lengths, rows)
 
     def read_imu(self, inputs: Inputs, lengths: Tensor) -> Tensor:
         """(B, C, ceil(ceil(T / 2) / 2)) what the motion branch sees."""
-        return _run(self.imu, inputs["imu"], lengths)
+        return self._run(self.imu, inputs["imu"], lengths)
 
     def read_proximity(self, inputs: Inputs, lengths: Tensor) -> Tensor | None:
         """The same of the proximity branch, if there is one."""
-        return _run(self.proximity, inputs["proximity"], lengths) if self.proximity else None
+        return self._run(self.proximity, inputs["proximity"], lengths) if self.proximity else None
 
     def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor) -> Output:
         """Recurrences, attention and head on the merged branches."""
         lengths = blocks.pooled_lengths(blocks.pooled_lengths(lengths))
         merged = imu if proximity is None else torch.cat([imu, proximity], dim=1)
         rows = merged.transpose(1, 2)
+        if self.padded_rows:
+            lengths = torch.full_like(lengths, rows.shape[1])
         backwards = blocks.reverse_rows(rows, lengths)
         paths = [
             self.lstm(rows, backwards, lengths),
@@ -80,17 +94,19 @@ class TwoBranch(nn.Module):
         summary = self.dropout(torch.cat(paths, dim=2))
         mask = blocks.padding_mask(lengths, rows.shape[1])
         attended, weights = self.attention(summary, mask)
-        return Output(logits=self.head(attended), attention=weights)
+        return Output(logits=self.head(attended), attention=None if self.padded_rows else weights)
+
+    def _run(self, layers: nn.ModuleList, rows: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, C) rows through blocks that each halve the time."""
+        x = rows.transpose(1, 2)
+        for layer in layers:
+            steps = x.shape[2]
+            x = layer(x, blocks.padding_mask(lengths, steps))
+            lengths = blocks.pooled_lengths(lengths)
+            if self.padded_rows:
+                x = x[:, :, : steps // 2]
+        return x
 
     def decayed(self) -> list[nn.Parameter]:
         """Kernels of the convolutions, the recurrences and the dense head; not of gates, noisy path and attention."""
         return [*blocks.kernels(self.imu, self.proximity, self.lstm, self.gru, self.head)]
-
-
-def _run(layers: nn.ModuleList, rows: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T, C) rows through blocks that each halve the time."""
-    x = rows.transpose(1, 2)
-    for layer in layers:
-        x = layer(x, blocks.padding_mask(lengths, x.shape[2]))
-        lengths = blocks.pooled_lengths(lengths)
-    return x

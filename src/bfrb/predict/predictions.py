@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from bfrb.read.tables import Table, make_table
 from bfrb.study.labels import LabelSet
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """Probabilities of every class for every recording.
 
@@ -42,6 +43,12 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"<Predictions: {len(self):,} recordings, {len(self.label_set)} classes of {self.label_set.name}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>{self.to_frame()._repr_html_()}"
 
     @property
     def gestures(self) -> Names:

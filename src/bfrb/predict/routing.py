@@ -14,15 +14,6 @@ from bfrb.arrays import Bools
 from bfrb.study.recordings import Recordings
 
 
-def has_sensor(recordings: Recordings, name: str) -> Bools:
-    """(R,) Whether the named sensor measured anything in each recording."""
-    absent = recordings.device.sensor(name).is_absent(recordings.sensors[name])
-    measured = ~absent.reshape(recordings.n_rows, -1).all(axis=1)
-    counts = np.concatenate([[0], np.cumsum(measured)])
-    found: Bools = counts[recordings.offsets[1:]] > counts[recordings.offsets[:-1]]
-    return found
-
-
 def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
     """(M, R) Whether each of M members is asked about each recording.
 
@@ -43,7 +34,7 @@ def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -
     [False, True]
     """
     names = {name for required in requirements for name in required}
-    measured = {name: has_sensor(recordings, name) for name in sorted(names)}
+    measured = {name: recordings.measured(name) for name in sorted(names)}
     # Most members of an ensemble require the same.
     answers = {
         required: np.logical_and.reduce([measured[name] for name in required])

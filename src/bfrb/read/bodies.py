@@ -1,192 +1,196 @@
-"""Recordings in the bodies of requests: JSON, CSV, Parquet and Arrow, from senders that are not trusted."""
+"""Recordings in the bodies of requests: CSV or JSON with the columns of any device, from anyone."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
-from bfrb.read.cmi import recordings_from_frame
-from bfrb.read.cmi_layout import COUNTER, ID, SUBJECT, expected_types
-from bfrb.read.demographics import MEASURES
-from bfrb.read.frames import read_arrow, read_parquet, refusing
+from bfrb.read.cmi_layout import COUNTER, ID, SUBJECT
+from bfrb.read.columns import MISSING_WORDS
+from bfrb.read.stretches import TIMES
+from bfrb.study.device import Device, Sensor
 from bfrb.study.recordings import Recordings
 
-MAX_ROWS = 100_000
-"""Most rows of a request."""
+MAX_VALUES = 2_000_000
+"""Most values of a body: 8 MiB of CSV hold about as many."""
 
-MAX_COLUMNS = 1000
-MAX_JSON_BYTES = 8 << 20
-"""JSON takes many times its size in memory."""
+OPTIONAL = (ID, SUBJECT, COUNTER, *TIMES)
+"""Columns that may stand beside the device's."""
 
-JSON, CSV = "application/json", "text/csv"
-PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
+_RATE_TOLERANCE = 0.1
 
-_ONE_ID, _ONE_SUBJECT = "recording", "unknown"
-_SPLIT = "send fewer recordings at a time"
+Columns = Mapping[str, Sequence[Any]]
+"""Values by name, as many of each."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """Some bytes, and what they are said to be."""
+def read_csv(body: bytes) -> Columns:
+    r"""The columns of a CSV table, as texts; None where nothing is given.
 
-    body: bytes
-    media_type: str
+    Raises
+    ------
+    DataError
+        If it is not plain CSV, a line has another number of fields than the first, or it is too large.
+
+    Examples
+    --------
+    >>> read_csv(b"acc_x,acc_y\r\n1,\r\n2,0.5\r\n")
+    {'acc_x': ['1', '2'], 'acc_y': [None, '0.5']}
+    """
+    try:
+        text = io.StringIO(body.decode("utf-8-sig"), newline="")
+        header, *rows = _lines(csv.reader(text, strict=True))
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise _unreadable("plain CSV with a line of names, in UTF-8", str(error)[:100]) from None
+    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
+    found = {name.strip(): list(map(_given, column)) for name, column in zip(header, columns, strict=True)}
+    if len(found) < len(header):
+        raise _unreadable("every column once", "a name twice")
+    return found
 
 
-def read_body(rows: Part, demographics: Part | None, measures: Mapping[str, str]) -> Recordings:
-    """The recordings of a request.
+def columns_of(rows: list[dict[str, Any]] | dict[str, Any]) -> Columns:
+    """The columns of a JSON table: a list with an object for every row, or an object with a list for every column.
 
-    Rows are in the CMI layout. Where there is no sequence id, all rows are one recording; subject and counter may be
-    left out too. JSON holds `{"rows": ..., "demographics": ...}`, either as a list of objects, one per row, or as an
-    object of lists, one per column.
+    Raises
+    ------
+    DataError
+        If it is of another form, or too large.
+
+    Examples
+    --------
+    >>> columns_of([{"acc_x": 1, "acc_y": None}, {"acc_x": 2}])
+    {'acc_x': [1, 2], 'acc_y': [None, None]}
+    """
+    if isinstance(rows, list):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        _check_size(len(rows), len(names))
+        return {name: [row.get(name) for row in rows] for name in names}
+    if not all(isinstance(values, list) for values in rows.values()):
+        raise _unreadable("a list for every column", "something else")
+    if len({len(values) for values in rows.values()}) > 1:
+        raise _unreadable("columns of one length", "several")
+    return rows
+
+
+def recordings_from_columns(columns: Columns, device: Device, handedness: int | None = None) -> Recordings:
+    """Recordings of a device, from columns with a value for every row.
 
     Parameters
     ----------
-    rows
-        The recordings.
-    demographics
-        A table with a row per subject, if it comes by itself.
-    measures
-        What is known of the only subject, by the names of the demographics' columns, as text.
+    columns
+        The device's columns by name; those of a sensor may be left out together. Any of `OPTIONAL` may stand beside
+        them: without `sequence_id` all rows are one recording. Others are passed over, see `unused_columns`.
+    device
+        The device; its rows come at its rate.
+    handedness
+        Of all wearers: 0 left, 1 right, None unknown.
 
     Raises
     ------
     DataError
-        If it cannot be read, holds more than may be sent at once, or is no possible recording.
+        If columns are missing, values are no numbers or impossible, or rows are out of order or come at another rate.
     """
-    tables = {"rows": _read(rows)} if rows.media_type != JSON else read_json(rows.body)
-    if demographics is not None:
-        tables["demographics"] = _read(demographics, "demographics")
-    with refusing("rows of recordings"):
-        frame = _completed(tables["rows"])
-        subjects = _with_measures(tables.get("demographics"), frame, measures)
-        return recordings_from_frame(frame, subjects)
+    rows = len(next(iter(columns.values()), ()))
+    present = [sensor for sensor in device.sensors if set(sensor.columns) & set(columns)]
+    if not rows or not present:
+        named = ", ".join(device.sensors[0].columns)
+        found = "no rows" if present else f"the columns {', '.join(columns)[:200] or 'none'}"
+        raise _unreadable(f"rows of {device.name!r}, with columns such as {named}", found)
+    ids, subjects = _texts(columns, ID, ["recording"] * rows), _texts(columns, SUBJECT, ["unknown"] * rows)
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    _check_order(columns, starts)
+    _check_rate(columns, starts, device)
+    table = pl.DataFrame({"id": ids[starts].tolist(), SUBJECT: subjects[starts].tolist()})
+    table = table.with_columns(handedness=pl.lit(handedness, pl.Int8))
+    sensors = {sensor.name: _readings(columns, sensor) for sensor in present}
+    return Recordings(device, sensors, np.append(starts, rows), table)
 
 
-def _read(part: Part, table: str = "rows") -> pl.DataFrame:
-    if part.media_type == JSON:
-        return read_json(part.body, table)[table]
-    return _READERS[part.media_type](part.body)
+def unused_columns(columns: Columns, device: Device) -> list[str]:
+    """The names of the columns that nothing is read from."""
+    known = {name for sensor in device.sensors for name in sensor.columns}
+    return [name for name in columns if name not in known and name not in OPTIONAL]
 
 
-def read_csv(body: bytes) -> pl.DataFrame:
-    """A frame of texts from CSV.
-
-    Raises
-    ------
-    DataError
-        If it is not CSV, or too large.
-    """
-    header = body.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].strip()
-    # Compressed bytes would be unpacked, whatever their size.
-    if not header.isascii() or not header.decode("ascii", "replace").isprintable():
-        raise DataError("expected CSV with a line of column names", remedy="send plain CSV, not compressed")
-    _check_size(body.count(b"\n"), header.count(b",") + 1)
-    with refusing("CSV"):
-        return pl.read_csv(body, infer_schema=False)
+def _lines(reader: Any) -> Iterator[list[str]]:
+    """The lines of a table that hold anything, each with as many fields as the first."""
+    names: list[str] = []
+    for number, fields in enumerate(filter(None, reader)):
+        names = names or fields
+        if len(fields) != len(names):
+            raise _unreadable(f"{len(names)} fields in every line", f"{len(fields)} in line {reader.line_num}")
+        _check_size(number, len(names))
+        yield fields
 
 
-def read_json(body: bytes, default: str = "rows") -> dict[str, pl.DataFrame]:
-    """The tables of a JSON document by name: `rows`, and `demographics` if there are any.
+def _given(field: str) -> str | None:
+    return None if field.strip().lower() in MISSING_WORDS else field
 
-    Raises
-    ------
-    DataError
-        If it is not JSON, of another form, or too large.
-    """
-    if len(body) > MAX_JSON_BYTES or body.count(b"{") + body.count(b"[") > 2 * MAX_ROWS:
-        raise DataError(
-            f"expected at most {MAX_JSON_BYTES >> 20} MiB and {MAX_ROWS:,} rows of JSON, got more", remedy=_SPLIT
-        )
+
+def _texts(columns: Columns, name: str, default: list[str]) -> Array:
+    """(rows,) texts of a column, as objects."""
+    values = columns.get(name, default)
+    if not all(isinstance(value, str | int) for value in values):
+        raise _unreadable(f"a {name} in every row", "rows without one")
+    return np.array(list(map(str, values)), dtype=object)
+
+
+def _numbers(columns: Columns, name: str) -> Floats:
+    """(rows,) numbers of a column, NaN where nothing is given."""
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"expected JSON, but {str(error)[:200]}", remedy="send one whole JSON document") from None
-    if not isinstance(document, dict) or default not in document:
-        document = {default: document}
-    unknown = sorted(set(document) - {"rows", "demographics"})
-    if unknown:
-        raise DataError(
-            f"expected the keys rows and demographics, got {unknown[0][:100]!r}", remedy='send {"rows": [{...}, ...]}'
-        )
-    return {name: _table(name, value) for name, value in document.items() if value is not None}
+        if not {type(value) for value in columns[name]} <= {int, float, str, type(None)}:
+            raise TypeError("other values")
+        return np.array([np.nan if value is None else value for value in columns[name]], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _unreadable(f"numbers in the column {name}", str(error)[:100]) from None
 
 
-def _table(name: str, value: Any) -> pl.DataFrame:
-    """A frame from a list of rows, a row, or lists by column; columns that nobody reads are left out."""
-    if isinstance(value, dict) and value and not any(isinstance(column, list) for column in value.values()):
-        value = [value]
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        names = list(dict.fromkeys(key for row in value[:10] for key in row))
-        _check_size(len(value), len(names))
-        value = {key: [row.get(key) for row in value] for key in names}
-    if not isinstance(value, dict) or not value or not all(isinstance(column, list) for column in value.values()):
-        raise DataError(
-            f"expected {name} as a list of objects or as an object of lists", remedy='send {"rows": [{...}, ...]}'
-        )
-    known = set(expected_types(value)) | set(MEASURES)
-    with refusing(f"{name} of texts and numbers"):
-        _check_size(max(map(len, value.values())), len(value))
-        return pl.DataFrame([_column(key, values) for key, values in value.items() if key in known])
+def _readings(columns: Columns, sensor: Sensor) -> Array:
+    """(rows, *shape) readings of a sensor, in its dtype if they fit it; those that do not are refused later."""
+    missing = [name for name in sensor.columns if name not in columns]
+    if missing:
+        raise _unreadable(f"all columns of {sensor.name} or none", f"none called {', '.join(missing[:4])}")
+    values = np.column_stack([_numbers(columns, name) for name in sensor.columns]).reshape(-1, *sensor.shape)
+    if sensor.no_response_code is None:
+        return values
+    if not (np.isnan(values) | (values == np.round(values))).all():
+        raise _unreadable(f"whole numbers of {sensor.name}", "fractions")
+    return np.where(np.isnan(values), sensor.absent, values.clip(sensor.low - 1, sensor.high + 1)).astype(sensor.dtype)
 
 
-def _column(name: str, values: list[Any]) -> pl.Series:
-    given = next((value for value in values if value is not None), None)
-    number = pl.Int64 if name == COUNTER else pl.Float64
-    try:
-        return pl.Series(name, values, dtype=pl.String if isinstance(given, str) else number, strict=True)
-    except (TypeError, OverflowError) as error:
-        reason = str(error).partition("\n")[0][:100]
-        raise DataError(
-            f"expected texts or numbers in the column {name}, but {reason}", remedy="send null where nothing is known"
-        ) from None
+def _check_order(columns: Columns, starts: Ints) -> None:
+    """Refuse rows of a recording that do not follow one another; ids in several places are refused later."""
+    if COUNTER in columns:
+        follows = np.diff(_numbers(columns, COUNTER)) == 1
+        follows[starts[1:] - 1] = True
+        if not follows.all():
+            raise _unreadable(f"rows whose {COUNTER} rises by 1", f"another after row {np.argmin(follows) + 1}")
+
+
+def _check_rate(columns: Columns, starts: Ints, device: Device) -> None:
+    """Refuse times that show another rate than the device's: nothing is resampled here."""
+    for name in TIMES.keys() & columns.keys():
+        steps_s = np.delete(np.diff(_numbers(columns, name)) * TIMES[name], starts[1:] - 1)
+        expected_s, found_s = 1 / device.row_rate_hz, np.median(steps_s) if len(steps_s) else np.nan
+        if len(steps_s) and not abs(found_s - expected_s) <= _RATE_TOLERANCE * expected_s:
+            raise DataError(
+                f"expected a row every {expected_s:g} s, got one every {found_s:g} s by {name}",
+                remedy="send rows at the rate of the bundle, or use bfrb detect or bfrb stream, which resample",
+            )
 
 
 def _check_size(rows: int, columns: int) -> None:
-    if rows > MAX_ROWS or columns > MAX_COLUMNS:
-        raise DataError(
-            f"expected at most {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns, got {rows:,} and {columns:,}",
-            remedy=_SPLIT,
-        )
+    if rows * columns > MAX_VALUES:
+        problem = f"expected at most {MAX_VALUES:,} values, got {rows:,} rows of {columns:,} columns or more"
+        raise DataError(problem, remedy="send fewer recordings at a time")
 
 
-def _completed(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows with an id, a subject and a counter, if the sender had no use for them."""
-    _check_size(frame.height, frame.width)
-    for name, value in ((ID, _ONE_ID), (SUBJECT, _ONE_SUBJECT)):
-        if name not in frame.columns:
-            frame = frame.with_columns(pl.lit(value).alias(name))
-    if COUNTER not in frame.columns:
-        frame = frame.with_columns(pl.int_range(pl.len()).over(ID).alias(COUNTER))
-    return frame
-
-
-def _with_measures(
-    subjects: pl.DataFrame | None, frame: pl.DataFrame, measures: Mapping[str, str]
-) -> pl.DataFrame | None:
-    """The demographics, those of the only subject with what else is known of it."""
-    unknown = sorted(set(measures) - set(MEASURES))
-    if unknown:
-        raise DataError(f"no parameter {unknown[0][:100]!r}", remedy=f"give any of {', '.join(MEASURES)}")
-    if not measures and (subjects is None or SUBJECT in subjects.columns):
-        return subjects
-    names = frame[SUBJECT].unique().to_list()
-    if len(names) != 1 or (subjects is not None and subjects.height != 1):
-        raise DataError(
-            f"expected one subject where demographics name none, got {len(names)}",
-            remedy=f"send demographics with a column {SUBJECT}",
-        )
-    known = {} if subjects is None else subjects.row(0, named=True)
-    merged = {SUBJECT: names[0]} | known | dict(measures)
-    return pl.DataFrame({name: [value] for name, value in merged.items()})
-
-
-_READERS: dict[str, Callable[[bytes], pl.DataFrame]] = {CSV: read_csv, PARQUET: read_parquet, ARROW: read_arrow}
-
-MEDIA_TYPES = (JSON, *_READERS)
-"""What a body may be."""
+def _unreadable(expected: str, found: str) -> DataError:
+    return DataError(f"expected {expected}, got {found}", remedy="correct the table and send it again")

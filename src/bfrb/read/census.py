@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array
+from bfrb.arrays import Array, Bools
 from bfrb.read.demographics import MEASURES, SUBJECT, find_suspicious, no_demographics
 from bfrb.read.findings import Finding, Report
 from bfrb.study.device import Sensor
@@ -61,14 +61,13 @@ class SensorCount:
         """Share of rows in which it measured nothing."""
         return self.missing_rows / max(self.rows, 1)
 
-    def add(self, sensor: Sensor, values: Array, offsets: Array) -> None:
-        """Count (N, channels) readings."""
+    def add(self, sensor: Sensor, values: Array, recordings: Bools) -> None:
+        """Count (N, channels) readings; (R,) in which recordings it measured anything is known already."""
         absent = sensor.is_absent(values)
-        missing = absent.all(axis=1)
         self.rows += len(values)
-        self.missing_rows += int(missing.sum())
-        self.recordings += len(offsets) - 1
-        self.missing_recordings += int(np.logical_and.reduceat(missing, offsets[:-1]).sum())
+        self.missing_rows += int(absent.all(axis=1).sum())
+        self.recordings += len(recordings)
+        self.missing_recordings += int((~recordings).sum())
         measured = values[~absent]
         if len(measured):
             self.low = min(self.low, float(measured.min()))
@@ -94,7 +93,6 @@ class Census:
     sensors: dict[str, SensorCount] = field(default_factory=dict)
     norm_low: float = np.inf
     norm_high: float = -np.inf
-    negative_w_rows: int = 0
     shortest: int = 0
     longest: int = 0
     _subjects: list[pl.DataFrame] = field(default_factory=list)
@@ -151,15 +149,15 @@ class Census:
 
     def _add_sensor(self, sensor: Sensor, recordings: Recordings) -> None:
         values = recordings.sensors[sensor.name].reshape(recordings.n_rows, sensor.pieces, -1)
+        measured = recordings.measured_pieces(sensor.name)
         for piece in range(sensor.pieces):
             name = sensor.name if sensor.pieces == 1 else f"{sensor.name} {piece + 1}"
             count = self.sensors.setdefault(name, SensorCount(name, sensor.unit))
-            count.add(sensor, values[:, piece], recordings.offsets)
+            count.add(sensor, values[:, piece], measured[:, piece])
         if sensor.unit_norm:
             norms = np.linalg.norm(values[:, 0], axis=1)
             self.norm_low = float(np.fmin(self.norm_low, np.fmin.reduce(norms)))
             self.norm_high = float(np.fmax(self.norm_high, np.fmax.reduce(norms)))
-            self.negative_w_rows += int((values[:, 0, 0] < 0).sum())
 
     def finish(self) -> None:
         """Report what is suspicious."""
@@ -177,9 +175,6 @@ class Census:
             yield _warning("no gesture phase", expected, self._without_gesture_phase, remedy)
         yield from self._suspicious_subjects()
         yield from (_glitches(sensor) for sensor in self.sensors.values() if sensor.glitches)
-        if self.negative_w_rows:
-            expected, remedy = "quaternions with w >= 0, as the device gives them", "nothing: the sign has no meaning"
-            yield Finding("quaternion sign", "note", expected, "w < 0", remedy, count=self.negative_w_rows)
 
     def _suspicious_subjects(self) -> Iterator[Finding]:
         subjects = self.subject_table

@@ -11,11 +11,9 @@ from typing import Any, Literal
 
 from bfrb.errors import DataError
 from bfrb.read.census import Census
-from bfrb.read.cmi import iter_file
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.findings import Finding, Findings
-from bfrb.read.searle2021 import read_searle2021
-from bfrb.read.sources import CmiSource, Dataset, Searle2021Source, Source, open_source
+from bfrb.read.sources import open_source
 from bfrb.study.device import Device
 
 Verdict = Literal["fine", "usable with warnings", "unusable"]
@@ -102,7 +100,7 @@ def _describe(sensor: Any) -> dict[str, Any]:
 def check(
     path: Path | str,
     *,
-    dataset: Dataset = "auto",
+    dataset: str = "auto",
     demographics: Path | str | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
@@ -120,21 +118,13 @@ def check(
     DataError
         If there is nothing at the path that could be looked through.
     """
-    source = open_source(path, dataset, demographics)
     findings = Findings()
+    source = open_source(path, dataset, demographics, findings)
     census = Census(findings)
     try:
-        for batch in _batches(source, findings, progress):
+        for batch in source.batches(progress=progress):
             census.add(batch)
     except DataError as error:
         findings(Finding.of(error))
     census.finish()
     return CheckReport(source.describe(), source.device, source.simulated, census, tuple(findings))
-
-
-def _batches(source: Source, findings: Findings, progress: Progress | None) -> Any:
-    if isinstance(source, CmiSource):
-        return iter_file(source.file, findings, progress)
-    if isinstance(source, Searle2021Source):
-        return [read_searle2021(source.folder, findings)]
-    return source.batches(progress=progress)

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from bfrb.arrays import Ints
 from bfrb.errors import DataError
-from bfrb.read.cmi_checks import VOCABULARY, Checker, run_starts
+from bfrb.read.cmi_checks import Checker, run_starts
 from bfrb.read.cmi_layout import (
     ANNOTATIONS,
     ID,
-    IMAGES,
-    LABELS,
     SUBJECT,
+    VOCABULARY,
+    Layout,
     check_columns,
-    conform,
     expected_types,
-    held_sensors,
-    spread_images,
+    find_layout,
 )
-from bfrb.read.cmi_single import clean_recording
-from bfrb.read.csv_blocks import ROW_NUMBER, Progress, iter_csv, open_csv
-from bfrb.read.demographics import checked_demographics, find_demographics, read_demographics
-from bfrb.read.findings import Finding, Report, refuse
+from bfrb.read.columns import ROW_NUMBER, read_texts
+from bfrb.read.csv_blocks import Progress, iter_csv, open_csv
+from bfrb.read.demographics import Demographics, find_demographics, read_demographics
+from bfrb.read.findings import Report, refuse
 from bfrb.read.frames import from_pandas, is_pandas
-from bfrb.study.device import HELIOS
-from bfrb.study.recordings import Annotation, Recordings
+from bfrb.study.device import HELIOS, Device
+from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
+from bfrb.study.stretches import Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 
 SIMULATED_MARK = "simulated.toml"
 """A file of this name in the folder says that the recordings come from a simulator."""
@@ -44,12 +41,11 @@ SIMULATED_MARK = "simulated.toml"
 _STEMS = ("train", "train_sample", "test")
 """What is taken from a folder: the first of these that is there."""
 
-DEFAULT_MAX_ROWS = 50_000
 _PARQUET_ROWS = 16_384
 
 
 @dataclass(frozen=True)
-class CmiFile:
+class CmiSource:
     """Recordings in the CMI layout on disk.
 
     Parameters
@@ -58,18 +54,67 @@ class CmiFile:
         A CSV or Parquet file.
     demographics
         The table of its subjects, if there is one.
+    report
+        Told what is wrong; if it returns, the rest is read. By default the first error is raised.
     """
 
     path: Path
-    demographics: Path | None
+    demographics: Path | None = None
+    report: Report | None = None
+
+    @property
+    def device(self) -> Device:
+        """Always Helios."""
+        return HELIOS
 
     @property
     def simulated(self) -> bool:
         """Whether the recordings come from a simulator."""
         return self.path.with_name(SIMULATED_MARK).is_file()
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        return (self.path, *([self.demographics] if self.demographics else []))
 
-def find_cmi(path: Path | str, demographics: Path | str | None = None) -> CmiFile:
+    def describe(self) -> str:
+        """The files that are read."""
+        beside = self.demographics
+        return f"{self.path} with {beside.name if beside else 'no demographics'}"
+
+    def read(self) -> Recordings:
+        """All recordings."""
+        return Recordings.concat(list(self._frames_read()))
+
+    def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
+        """The recordings in batches, in bounded memory."""
+        for recordings in self._frames_read(progress):
+            yield from recordings.batches(max_rows)
+
+    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+        """The rows of all recordings in stretches; one recording at least is in memory."""
+        return cut_stretches(self.batches(progress=progress))
+
+    def _frames_read(self, progress: Progress | None = None) -> Iterator[Recordings]:
+        report = self.report or refuse(str(self.path))
+        told = None if self.demographics is None else read_demographics(self.demographics, report)
+        subjects = Demographics(report, told)
+        is_parquet = self.path.suffix == ".parquet" or _begins_with(self.path, b"PAR1")
+        checker = Checker(report, "row" if is_parquet else "line")
+        frames = (_parquet_frames if is_parquet else _csv_frames)(self.path, report, progress)
+        empty = True
+        for frame in _whole_sequences(frames):
+            layout = find_layout(frame.columns)
+            usable = checker.rows(frame, layout.labels)
+            if usable.height:
+                empty = False
+                yield _recordings(usable, layout, checker, subjects, simulated=self.simulated)
+        if empty:
+            raise DataError(f"{self.path}: holds no usable recordings", remedy="check that the file is complete")
+        subjects.finish()
+
+
+def find_cmi(path: Path | str, demographics: Path | str | None = None, report: Report | None = None) -> CmiSource:
     """The recordings at a path: a file, or the one that is taken from a folder.
 
     In a folder the first of `train`, `train_sample` and `test` is taken, as CSV or Parquet. Demographics are found
@@ -83,13 +128,11 @@ def find_cmi(path: Path | str, demographics: Path | str | None = None) -> CmiFil
     source = Path(path)
     if source.is_dir():
         source = _choose(source)
-    elif not source.is_file():
-        raise DataError(f"{source}: no such file or folder", remedy="check the path")
     if demographics is None:
-        return CmiFile(source, find_demographics(source))
+        return CmiSource(source, find_demographics(source), report)
     if not Path(demographics).is_file():
         raise DataError(f"{demographics}: no such file", remedy="check the path of the demographics")
-    return CmiFile(source, Path(demographics))
+    return CmiSource(source, Path(demographics), report)
 
 
 def holds_cmi(folder: Path) -> bool:
@@ -107,116 +150,18 @@ def _candidates(folder: Path, stem: str) -> list[Path]:
 
 
 def _choose(folder: Path) -> Path:
-    for stem in _STEMS:
-        found = _candidates(folder, stem)
-        if len(found) > 1:
-            raise DataError(
-                f"{folder}: holds both {found[0].name} and {found[1].name}", remedy="name the file that is meant"
-            )
-        if found:
-            log.info("reading %s", found[0])
-            return found[0]
-    raise DataError(
-        f"{folder}: expected {', '.join(_STEMS)} (.csv or .parquet), found {list_some(folder)}",
-        remedy="name the file itself, or the folder the recordings lie in",
-    )
-
-
-def read_cmi(path: Path | str, *, demographics: Path | str | None = None) -> Recordings:
-    """All recordings of a file or folder in the CMI layout.
-
-    Parameters
-    ----------
-    path
-        A CSV or Parquet file, or a folder that holds one.
-    demographics
-        The table of subjects; looked for beside the file by default.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged, a value cannot be read or is impossible, or sequences are not in order.
-    """
-    return Recordings.concat(list(iter_cmi(path, demographics=demographics)))
-
-
-def iter_cmi(
-    path: Path | str,
-    *,
-    demographics: Path | str | None = None,
-    max_rows: int = DEFAULT_MAX_ROWS,
-    progress: Progress | None = None,
-) -> Iterator[Recordings]:
-    """The recordings of a file or folder in batches, in bounded memory.
-
-    Parameters
-    ----------
-    path, demographics
-        As for `read_cmi`.
-    max_rows
-        Most rows of a batch, unless a single recording has more.
-    progress
-        Called with the share of the file that has been read.
-
-    Raises
-    ------
-    DataError
-        As for `read_cmi`, when the place is reached.
-    """
-    file = find_cmi(path, demographics)
-    for batch in iter_file(file, refuse(str(file.path)), progress):
-        yield from batch.batches(max_rows)
-
-
-def iter_file(file: CmiFile, report: Report, progress: Progress | None = None) -> Iterator[Recordings]:
-    """Recordings batch by batch; what is wrong goes to `report`, and if it returns, the rest is read."""
-    subjects = None if file.demographics is None else read_demographics(file.demographics, report)
-    table = checked_demographics(subjects, report)
-    is_parquet = file.path.suffix == ".parquet" or _begins_with(file.path, b"PAR1")
-    checker = Checker(report, "row" if is_parquet else "line")
-    empty = True
-    for frame in _whole_sequences(_frames(file.path, is_parquet, report, progress)):
-        usable = checker.rows(frame)
-        if usable.height:
-            empty = False
-            yield _recordings(usable, checker, table, file.simulated)
-    if empty:
-        raise DataError(f"{file.path}: holds no usable recordings", remedy="check that the file is complete")
-
-
-def _frames(path: Path, is_parquet: bool, report: Report, progress: Progress | None) -> Iterator[pl.DataFrame]:
-    """Typed frames, each read by a thread while the one before is used; what the thread finds is reported in order."""
-    told: list[Finding] = []
-    raw = _parquet_frames(path, progress) if is_parquet else _csv_frames(path, told.append, progress)
-    typed = (conform(frame, told.append, "row" if is_parquet else "line") for frame in raw)
-    try:
-        for frame, findings in _ahead((frame, _take_all(told)) for frame in typed):
-            _report_all(findings, report)
-            yield frame
-    except DataError:
-        _report_all(told, report)
-        raise
-    _report_all(told, report)
-
-
-def _ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """The same items, each made by a thread while the one before is used."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
-
-
-def _take_all(findings: list[Finding]) -> list[Finding]:
-    taken = list(findings)
-    findings.clear()
-    return taken
-
-
-def _report_all(findings: list[Finding], report: Report) -> None:
-    for finding in _take_all(findings):
-        report(finding)
+    found = next(filter(None, (_candidates(folder, stem) for stem in _STEMS)), [])
+    if len(found) > 1:
+        raise DataError(
+            f"{folder}: holds both {found[0].name} and {found[1].name}", remedy="name the file that is meant"
+        )
+    if not found:
+        raise DataError(
+            f"{folder}: expected {', '.join(_STEMS)} (.csv or .parquet), found {list_some(folder)}",
+            remedy="name the file itself, or the folder the recordings lie in",
+        )
+    log.info("reading %s", found[0])
+    return found[0]
 
 
 def recordings_from_frame(frame: Any, demographics: Any = None, report: Report | None = None) -> Recordings:
@@ -237,20 +182,17 @@ def recordings_from_frame(frame: Any, demographics: Any = None, report: Report |
     DataError
         If the frame has no rows, lacks columns, or holds impossible values.
     """
-    rows, subjects = _as_polars(frame, "the frame"), _as_polars(demographics, "the demographics")
-    clean = clean_recording(rows, subjects)
-    return clean if clean is not None else _checked_recordings(rows, subjects, report or refuse("the frame"))
-
-
-def _checked_recordings(rows: pl.DataFrame, subjects: pl.DataFrame, report: Report) -> Recordings:
-    check_columns(rows.columns, "the frame")
-    numbered = rows.select(list(expected_types(rows.columns))).with_row_index(ROW_NUMBER, offset=1)
+    report = report or refuse("the frame")
+    rows = _as_polars(frame, "the frame")
+    layout = check_columns(rows.columns, "the frame", report)
+    subjects = Demographics(report, _as_polars(demographics, "the demographics"))
     checker = Checker(report, "row")
-    table = checked_demographics(subjects, report)
-    usable = checker.rows(conform(numbered, report, "row"))
+    usable = checker.rows(rows.with_row_index(ROW_NUMBER, offset=1), layout.labels)
     if not usable.height:
         raise DataError("the frame has no rows", remedy="give all rows of at least one sequence")
-    return _recordings(usable, checker, table, simulated=False)
+    recordings = _recordings(usable, layout, checker, subjects, simulated=False)
+    subjects.finish()
+    return recordings
 
 
 def _as_polars(frame: Any, what: str) -> pl.DataFrame:
@@ -258,9 +200,15 @@ def _as_polars(frame: Any, what: str) -> pl.DataFrame:
         return pl.DataFrame()
     if isinstance(frame, pl.DataFrame):
         return frame
-    if is_pandas(frame):
-        return from_pandas(frame)
-    raise DataError(f"expected {what} as a polars or pandas frame, got {type(frame).__name__}", remedy="give a frame")
+    if not is_pandas(frame):
+        raise DataError(
+            f"expected {what} as a polars or pandas frame, got {type(frame).__name__}", remedy="give a frame"
+        )
+    names = [str(name) for name in getattr(frame, "columns", ())]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what}: the column {twice!r} comes twice", remedy="give every column a name of its own")
+    return from_pandas(frame)
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:
@@ -270,20 +218,21 @@ def _begins_with(path: Path, magic: bytes) -> bool:
 
 def _csv_frames(path: Path, report: Report, progress: Progress | None) -> Iterator[pl.DataFrame]:
     file = open_csv(path)
-    check_columns(file.header, str(path))
-    return iter_csv(file, expected_types(file.header), report, progress, IMAGES)
+    check_columns(file.header, str(path), report)
+    return iter_csv(file, expected_types(file.header), report, progress)
 
 
-def _parquet_frames(path: Path, progress: Progress | None) -> Iterator[pl.DataFrame]:
+def _parquet_frames(path: Path, report: Report, progress: Progress | None) -> Iterator[pl.DataFrame]:
     try:
         lazy = pl.scan_parquet(path)
         columns = lazy.collect_schema().names()
-        check_columns(columns, str(path))
+        check_columns(columns, str(path), report)
         rows = lazy.select(pl.len()).collect().item()
         done = 0
         lazy = lazy.select(list(expected_types(columns)))
         for frame in lazy.collect_batches(chunk_size=_PARQUET_ROWS, maintain_order=True):
-            yield frame.with_row_index(ROW_NUMBER, offset=done + 1)
+            numbered = frame.with_row_index(ROW_NUMBER, offset=done + 1)
+            yield numbered.with_columns(read_texts(numbered, ID, report, "row"))
             done += frame.height
             if progress is not None:
                 progress(done / rows)
@@ -300,32 +249,33 @@ def _whole_sequences(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     for frame in frames:
         last = int(run_starts(frame[ID])[-1]) if frame.height else 0
         if last:
-            yield _joined([*carried, frame[:last]])
+            yield pl.concat([*carried, frame[:last]])
             carried = []
         carried.append(frame[last:])
     if carried:
-        yield _joined(carried)
+        yield pl.concat(carried)
 
 
-def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """One frame of several, in some of which the images may be one column."""
-    alike = len({IMAGES.name in frame.columns for frame in frames}) == 1
-    return pl.concat(frames if alike else map(spread_images, frames))
-
-
-def _recordings(frame: pl.DataFrame, checker: Checker, subjects: pl.DataFrame, simulated: bool) -> Recordings:
+def _recordings(
+    frame: pl.DataFrame, layout: Layout, checker: Checker, subjects: Demographics, *, simulated: bool
+) -> Recordings:
     starts = run_starts(frame[ID])
-    sensors = {sensor.name: checker.readings(frame, sensor) for sensor in held_sensors(frame)}
-    labels = [name for name in LABELS if name in frame.columns]
-    table = frame.select(pl.col(ID).alias("id"), SUBJECT, *labels)[starts]
+    labels = [name for name in layout.labels if name not in ANNOTATIONS]
+    columns = [_values_at(frame[name], starts) for name in (ID, SUBJECT, *labels)]
+    columns[0] = columns[0].alias("id")
     return Recordings(
         HELIOS,
-        sensors,
+        {sensor.name: checker.readings(frame, sensor) for sensor in layout.sensors},
         np.append(starts, frame.height),
-        table.join(subjects, on=SUBJECT, how="left", maintain_order="left"),
-        {name: _annotation(frame[name]) for name in ANNOTATIONS if name in frame.columns},
+        pl.DataFrame([*columns, *subjects.of(columns[1])]),
+        {name: _annotation(frame[name]) for name in ANNOTATIONS if name in layout.labels},
         simulated,
     )
+
+
+def _values_at(column: pl.Series, rows: Ints) -> pl.Series:
+    values = column.to_list()
+    return pl.Series(column.name, [values[row] for row in rows], dtype=pl.String)
 
 
 def _annotation(column: pl.Series) -> Annotation:

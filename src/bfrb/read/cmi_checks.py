@@ -1,33 +1,19 @@
-"""Checks of frames in the CMI layout that hold whole sequences: order, labels and readings."""
+"""Checks of frames that hold whole sequences: order, labels and readings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from bfrb.arrays import Array, Bools, Ints
-from bfrb.read.cmi_layout import ANNOTATIONS, COUNTER, ID, IMAGES, LABELS, SUBJECT
-from bfrb.read.csv_blocks import ROW_NUMBER
+from bfrb.read.cmi_layout import COUNTER, DESCRIPTIVE, ID, LABELS, SUBJECT, VOCABULARY
+from bfrb.read.columns import ROW_NUMBER, read_numbers, read_texts
 from bfrb.read.findings import Finding, Report
 from bfrb.study.device import Sensor
-from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
-from bfrb.study.recordings import NORM_TOLERANCE, find_impossible
-
-VOCABULARY = {
-    "gesture": CMI_GESTURES.classes,
-    "sequence_type": ("Target", "Non-Target"),
-    "orientation": ORIENTATIONS,
-    "behavior": BEHAVIORS,
-    "phase": PHASES,
-}
-"""The words that the label columns may hold."""
-
-DESCRIPTIVE = ("sequence_type", "orientation")
-"""Those that nothing is learned from: other words are kept, with a warning."""
+from bfrb.study.readings import NORM_TOLERANCE
 
 
 @dataclass
@@ -44,217 +30,186 @@ class Checker:
 
     report: Report
     unit: str
-    _seen: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.String))
+    _seen: set[str] = field(default_factory=set)
 
-    def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame without rows and sequences that cannot be used; the others are in order and labelled alike."""
+    def rows(self, frame: pl.DataFrame, labels: Sequence[str]) -> pl.DataFrame:
+        """The frame without rows and sequences that cannot be used; the others are in order and labelled alike.
+
+        Texts and the counter get their types; readings stay as they are.
+
+        Parameters
+        ----------
+        labels
+            Its columns of labels.
+        """
+        texts = [read_texts(frame, name, self.report, self.unit) for name in (ID, SUBJECT, *labels)]
+        numbers = read_numbers(frame, [COUNTER], self.report, self.unit, dtype=pl.Float64, whole=True)
+        counter = pl.Series(COUNTER, numbers[:, 0], nan_to_null=True).cast(pl.Int64)
+        frame = frame.clone()
+        for column in (*texts, counter):  # much quicker than a query, where a server is asked about one recording
+            frame.replace_column(frame.get_column_index(column.name), column)
         frame = self._identified(frame)
-        frame = self._in_order(frame)
-        self._alike(frame)
-        return self._in_vocabulary(frame)
+        if frame.height:
+            frame = self._in_order(frame)
+            self._alike(frame, [SUBJECT, *(name for name in labels if name in LABELS)])
+        return self._in_vocabulary(frame, labels)
 
     def readings(self, frame: pl.DataFrame, sensor: Sensor, columns: Sequence[str] = ()) -> Array:
         """(N, *shape) readings of a sensor; those that are not possible are reported, and taken as not measured.
 
         Parameters
         ----------
-        frame
-            Rows with numbers, null where nothing was measured.
         columns
             Where the readings are, if not in the sensor's own columns.
         """
-        if sensor.columns == IMAGES.columns and IMAGES.name in frame.columns:
-            values = frame[IMAGES.name].to_numpy().reshape(-1, *sensor.shape)
-        else:
-            numbers = frame.select(pl.col(columns or sensor.columns).cast(pl.Float32)).to_numpy(order="c")
-            values = numbers.reshape(-1, *sensor.shape)
-            if sensor.no_response_code is not None:
-                values = self._whole(frame, sensor, values)
-        if not (sensor.unit_norm or _any_absent(sensor, values) or find_impossible(sensor, values)):
-            return values  # as nearly always; the masks below are as large as the readings
-        checks = [self._incomplete, self._impossible, *([self._wrong_norm] if sensor.unit_norm else [])]
-        wrong = [mask for check in checks if (mask := check(frame, sensor, values)) is not None]
-        if wrong:
-            values = values.copy()
-            values[np.logical_or.reduce(wrong)] = sensor.absent
-        return values
+        names = columns or sensor.columns
+        numbers = read_numbers(frame, names, self.report, self.unit)
+        absent = np.isnan(numbers)
+        for fault in _find_faults(sensor, numbers):
+            row, column = (int(index) for index in np.argwhere(fault.where)[0])
+            finding = replace(fault.finding, found=f"{fault.shown[row, column]:g}", place=names[column])
+            self._tell(finding, frame, row, int(fault.where.sum()) // fault.width)
+            absent |= fault.where
+        if sensor.unit_norm:
+            self._note_signs(frame, numbers[:, 0] < 0)
+        values = np.where(absent, numbers.dtype.type(sensor.absent), numbers)
+        return values.astype(sensor.dtype).reshape(-1, *sensor.shape)
 
-    def place(self, frame: pl.DataFrame, row: int, column: str = "") -> str:
-        """Where a row of a frame is in the source."""
-        place = f"{self.unit} {frame[ROW_NUMBER][row]:,}"
-        return f"{place}, column {column}" if column else place
+    def _note_signs(self, frame: pl.DataFrame, negative: Bools) -> None:
+        if negative.any():
+            expected, remedy = "quaternions with w >= 0", "nothing: the sign has no meaning, and is turned in reading"
+            finding = Finding("quaternion sign", "note", expected, "w < 0", remedy)
+            self._tell(finding, frame, int(negative.argmax()), int(negative.sum()))
 
     def _identified(self, frame: pl.DataFrame) -> pl.DataFrame:
         for name in (ID, SUBJECT):
-            missing = frame[name].is_null()
-            if missing.any():
-                self._tell(
-                    _error("no id", f"a {name} in every row", "none", "fill the column, or remove these rows", name),
-                    frame,
-                    missing.to_numpy(),
-                )
+            if frame[name].null_count():
+                missing = frame[name].is_null().to_numpy()
+                finding = _error("no id", f"a {name} in every row", "none", "fill the column, or remove these rows")
+                self._tell_rows(finding, frame, missing, name)
                 frame = frame.filter(~missing)
         return frame
 
     def _in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
-        if not frame.height:
-            return frame
+        """The sequences whose rows stand next to each other, and count 0, 1, 2, ..."""
         starts = run_starts(frame[ID])
-        names = frame[ID].gather(starts)
-        again = ~names.is_first_distinct() | names.is_in(self._seen.implode())
-        self._seen = pl.concat([self._seen, names])
-        run = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, frame.height)))
-        repeated = again.to_numpy()[run]
-        if repeated.any():
-            first = int(np.flatnonzero(repeated)[0])
-            self._tell(
-                _error(
-                    "sequence in several places",
-                    "the rows of a sequence next to each other",
-                    f"more rows of {frame[ID][first]!r} after other sequences",
-                    "sort the rows; if the file was appended to itself or joined with another, keep each sequence once",
-                ),
-                frame,
-                repeated,
-            )
+        run = np.repeat(np.arange(len(starts)), np.diff(starts, append=frame.height))
+        names = frame[ID].to_list()
+        repeated = np.array([self._is_repeated(names[start]) for start in starts])[run]
         expected = np.arange(frame.height) - starts[run]
-        wrong = (frame[COUNTER].fill_null(-1).to_numpy() != expected) & ~repeated
-        if wrong.any():
-            first = int(np.flatnonzero(wrong)[0])
-            self._tell(
-                _error(
-                    "row out of order",
-                    f"a {COUNTER} that counts 0, 1, 2, ... in every sequence",
-                    f"{frame[COUNTER][first]} instead of {expected[first]} in {frame[ID][first]!r}",
-                    "rows are missing, doubled or out of order: sort them, or remove the sequence",
-                ),
-                frame,
-                wrong,
+        wrong = (frame[COUNTER].to_numpy() != expected) & ~repeated
+        if repeated.any():
+            finding = _error(
+                "sequence in several places",
+                "the rows of a sequence next to each other",
+                f"more rows of {frame[ID][int(repeated.argmax())]!r} after other sequences",
+                "sort the rows; if the file was appended to itself or joined with another, keep each sequence once",
             )
+            self._tell_rows(finding, frame, repeated)
+        if wrong.any():
+            first = int(wrong.argmax())
+            finding = _error(
+                "row out of order",
+                f"a {COUNTER} that counts 0, 1, 2, ... in every sequence",
+                f"{frame[COUNTER][first]} instead of {expected[first]} in {frame[ID][first]!r}",
+                "rows are missing, doubled or out of order: sort them, or remove the sequence",
+            )
+            self._tell_rows(finding, frame, wrong)
         broken = np.logical_or.reduceat(wrong | repeated, starts)[run]
         return frame.filter(~broken) if broken.any() else frame
 
-    def _alike(self, frame: pl.DataFrame) -> None:
-        starts = run_starts(frame[ID])
-        for name in (SUBJECT, *LABELS):
-            if name not in frame.columns or not frame.height:
-                continue
-            column = frame[name]
-            change = np.zeros(frame.height, dtype=bool)
-            change[run_starts(column)] = True
-            change[starts] = False
-            if change.any():
-                first = int(np.flatnonzero(change)[0])
-                self._tell(
-                    _error(
-                        f"{name} changes",
-                        f"one {name} in all rows of a sequence",
-                        f"{column[first]!r} after {column[first - 1]!r} in {frame[ID][first]!r}",
-                        "correct the rows, or remove the sequence",
-                        name,
-                    ),
-                    frame,
-                    change,
-                )
+    def _is_repeated(self, name: str) -> bool:
+        repeated = name in self._seen
+        self._seen.add(name)
+        return repeated
 
-    def _in_vocabulary(self, frame: pl.DataFrame) -> pl.DataFrame:
-        for name in (*LABELS, *ANNOTATIONS):
-            if name not in frame.columns:
-                continue
+    def _alike(self, frame: pl.DataFrame, columns: Sequence[str]) -> None:
+        starts = run_starts(frame[ID])
+        for name in columns:
+            changes = sorted(set(run_starts(frame[name]).tolist()) - set(starts.tolist()))
+            if changes:
+                first = changes[0]
+                finding = _error(
+                    f"{name} changes",
+                    f"one {name} in all rows of a sequence",
+                    f"{frame[name][first]!r} after {frame[name][first - 1]!r} in {frame[ID][first]!r}",
+                    "correct the rows, or remove the sequence",
+                )
+                self._tell(replace(finding, place=name), frame, first, len(changes))
+
+    def _in_vocabulary(self, frame: pl.DataFrame, labels: Sequence[str]) -> pl.DataFrame:
+        for name in labels:
             unknown = frame[name].is_not_null() & ~frame[name].is_in(VOCABULARY[name])
             if unknown.any():
-                found = repr(frame[name].filter(unknown)[0])
-                self._tell(_unknown_word(name, found), frame, unknown.to_numpy())
+                finding = _unknown_word(name, repr(frame[name].filter(unknown)[0]))
+                self._tell_rows(finding, frame, unknown.to_numpy(), name)
                 if name not in DESCRIPTIVE:
                     frame = frame.with_columns(frame[name].set(unknown, None))
         return frame
 
-    def _whole(self, frame: pl.DataFrame, sensor: Sensor, numbers: Array) -> Array:
-        with np.errstate(invalid="ignore"):  # NaN and numbers too large for the type are dealt with below
-            values = numbers.astype(sensor.dtype)
-        differs: Bools = values != numbers
-        if not differs.any():
-            return values
-        missing = np.isnan(numbers)
-        wrong: Bools = differs & ~missing
-        if wrong.any():
-            first = tuple(np.argwhere(wrong)[0])
-            column = sensor.columns[int(np.ravel_multi_index(first[1:], sensor.shape))]
-            found, remedy = f"{numbers[first]:g}", "repair the value or leave it empty; the file may be damaged"
-            finding = _error("no whole number", f"a small whole number of {sensor.name}", found, remedy, column)
-            self._tell(finding, frame, np.asarray(wrong.reshape(len(wrong), -1).any(axis=1)))
-        values[missing | wrong] = sensor.absent
-        return values
+    def _tell_rows(self, finding: Finding, frame: pl.DataFrame, rows: Bools, column: str = "") -> None:
+        self._tell(replace(finding, place=column), frame, int(rows.argmax()), int(rows.sum()))
 
-    def _incomplete(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Bools | None:
-        size = len(sensor.columns) // sensor.pieces
-        if size == 1 or not _any_absent(sensor, values):
-            return None
-        absent: Bools = sensor.is_absent(values).reshape(len(values), -1, size)
-        some = np.asarray(absent.any(axis=2) & ~absent.all(axis=2))
-        if not some.any():
-            return None
-        row, reading = (int(index) for index in np.argwhere(some)[0])
-        self._tell(
-            _error(
-                f"incomplete {sensor.name}",
-                f"all {size} values of a reading of {sensor.name}, or none",
-                f"{size - int(absent[row, reading].sum())}",
-                "the source is damaged there: repair it, or leave out the whole reading",
-                sensor.columns[reading * size],
-            ),
-            frame,
-            np.asarray(some.any(axis=1)),
-        )
-        return np.repeat(some, size, axis=1).reshape(values.shape)
-
-    def _impossible(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Bools | None:
-        impossible = find_impossible(sensor, values)
-        if impossible is None:
-            return None
-        wrong: Bools = ~sensor.is_absent(values) & ((values < sensor.low) | (values > sensor.high))
-        row, value, count = impossible
-        column = sensor.columns[int(np.flatnonzero(wrong[row])[0])]
-        self.report(
-            Finding(
-                "impossible value",
-                "error",
-                f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}",
-                f"{value:g}",
-                "the source is damaged there: repair it, or leave the value empty",
-                self.place(frame, row, column),
-                count,
-            )
-        )
-        return wrong
-
-    def _wrong_norm(self, frame: pl.DataFrame, sensor: Sensor, values: Array) -> Bools | None:
-        norm = np.sqrt(np.einsum("nc,nc->n", values, values))
-        wrong: Bools = np.abs(norm - 1.0) > NORM_TOLERANCE
-        if not wrong.any():
-            return None
-        first = float(norm[np.flatnonzero(wrong)[0]])
-        self._tell(
-            _error(
-                "wrong norm",
-                f"{sensor.name} of norm 1",
-                f"norm {first:g}",
-                "the source is damaged there: repair it, or leave the reading empty",
-                sensor.columns[0],
-            ),
-            frame,
-            wrong,
-        )
-        return np.broadcast_to(wrong[:, None], values.shape)
-
-    def _tell(self, finding: Finding, frame: pl.DataFrame, rows: Bools) -> None:
-        """Report a finding that concerns some rows; its place is a column until here."""
-        place = self.place(frame, int(np.flatnonzero(rows)[0]), finding.place)
-        self.report(replace(finding, place=place, count=int(rows.sum())))
+    def _tell(self, finding: Finding, frame: pl.DataFrame, row: int, count: int) -> None:
+        """Report a finding whose place is a column until here."""
+        place = f"{self.unit} {frame[ROW_NUMBER][row]:,}"
+        place = f"{place}, column {finding.place}" if finding.place else place
+        self.report(replace(finding, place=place, count=count))
 
 
-def _error(kind: str, expected: str, found: str, remedy: str, column: str = "") -> Finding:
-    return Finding(kind, "error", expected, found, remedy, column)
+@dataclass(frozen=True)
+class _Fault:
+    """Readings that are not possible.
+
+    Parameters
+    ----------
+    finding
+        What is wrong.
+    where
+        (N, C) Where.
+    shown
+        (N, C) What is found there.
+    width
+        Values that are wrong together.
+    """
+
+    finding: Finding
+    where: Bools
+    shown: Array
+    width: int = 1
+
+
+def _find_faults(sensor: Sensor, numbers: Array) -> Iterator[_Fault]:
+    """What is wrong among (N, C) readings, NaN where there is none; each fault that occurs."""
+    repair = "the source is damaged there: repair it, or leave the whole reading empty"
+    missing = np.isnan(numbers)
+    if sensor.no_response_code is not None:
+        fractions = (np.trunc(numbers) != numbers) & ~missing
+        if fractions.any():
+            yield _Fault(_error("no whole number", f"a whole number of {sensor.name}", "", repair), fractions, numbers)
+    outside = (numbers < sensor.low) | (numbers > sensor.high)
+    if outside.any():
+        expected = f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}"
+        yield _Fault(_error("impossible value", expected, "", repair), outside, numbers)
+    if missing.any():
+        parts = missing.reshape(len(numbers), sensor.pieces, -1)
+        size = parts.shape[2]
+        some = parts.any(axis=2) & ~parts.all(axis=2)
+        if some.any():
+            expected = f"all {size} values of a reading of {sensor.name}, or none"
+            given = np.repeat((~parts).sum(axis=2), size, axis=1)
+            finding = _error(f"incomplete {sensor.name}", expected, "", repair)
+            yield _Fault(finding, np.repeat(some, size, axis=1), given, size)
+    if sensor.unit_norm:
+        norms = np.broadcast_to(np.linalg.norm(numbers, axis=1)[:, None], numbers.shape)
+        off = np.abs(norms - 1.0) > NORM_TOLERANCE
+        if off.any():
+            finding = _error("wrong norm", f"{sensor.name} of norm 1", "", repair)
+            yield _Fault(finding, off, norms, numbers.shape[1])
+
+
+def _error(kind: str, expected: str, found: str, remedy: str) -> Finding:
+    return Finding(kind, "error", expected, found, remedy)
 
 
 def _unknown_word(column: str, found: str) -> Finding:
@@ -265,19 +220,10 @@ def _unknown_word(column: str, found: str) -> Finding:
         f"one of the {len(words)} values of {column} in the CMI study",
         found,
         f"correct or remove these rows; known are: {'; '.join(words)}",
-        column,
     )
 
 
 def run_starts(column: pl.Series) -> Ints:
     """First row of every run of equal values."""
-    before, after = column[:-1], column[1:]
-    # Where it will do, a comparison at once: a query waits for polars' threads, which may have other work.
-    changed = before.ne_missing(after) if column.null_count() else before != after
-    return np.append(np.zeros(min(len(column), 1), np.int64), np.flatnonzero(changed.to_numpy()) + 1)
-
-
-def _any_absent(sensor: Sensor, values: Array) -> Any:
-    if sensor.no_response_code is None:
-        return np.isnan(values).any()
-    return values.size and values.min() == sensor.absent
+    values = np.array(column.to_list(), dtype=object)
+    return np.append(np.zeros(min(len(column), 1), np.int64), np.flatnonzero(values[1:] != values[:-1]) + 1)

@@ -1,94 +1,137 @@
-"""The CMI layout: its columns, and any frame in it turned into typed columns."""
+"""The CMI layout: its columns."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
 from bfrb.errors import DataError
-from bfrb.read.columns import convert
-from bfrb.read.csv_runs import Run
-from bfrb.read.findings import Report
-from bfrb.study.device import HELIOS, Sensor
+from bfrb.read.findings import Finding, Report
+from bfrb.study.device import DEVICES, HELIOS, Sensor
+from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
 
 ID, SUBJECT, COUNTER = "sequence_id", "subject", "sequence_counter"
 LABELS = ("gesture", "sequence_type", "orientation")
 """Text columns that are the same in all rows of a sequence."""
 ANNOTATIONS = ("behavior", "phase")
 """Text columns that change within a sequence."""
-TEXTS = (ID, SUBJECT, *LABELS, *ANNOTATIONS)
 REQUIRED = (ID, COUNTER, SUBJECT, *HELIOS.sensor("acc").columns)
 
-_TOF = HELIOS.sensor("tof")
-IMAGES = Run("time-of-flight images", _TOF.columns, int(_TOF.absent))
-"""All time-of-flight columns as one: a typed frame has this column or those, depending on how it was read."""
+VOCABULARY = {
+    "gesture": CMI_GESTURES.classes,
+    "sequence_type": ("Target", "Non-Target"),
+    "orientation": ORIENTATIONS,
+    "behavior": BEHAVIORS,
+    "phase": PHASES,
+}
+"""The words that the label columns may hold."""
+
+DESCRIPTIVE = ("sequence_type", "orientation")
+"""Those that nothing is learned from: other words are kept, with a warning."""
+
+_AXIS = re.compile(r"(.*?)[ ._-]?([xyz])", re.IGNORECASE | re.DOTALL)
 
 
-def present_sensors(columns: Collection[str]) -> tuple[Sensor, ...]:
-    """The sensors of which there are columns."""
-    return tuple(sensor for sensor in HELIOS.sensors if set(sensor.columns) & set(columns))
+@dataclass(frozen=True)
+class Layout:
+    """What a table has by its columns.
+
+    Parameters
+    ----------
+    sensors
+        The sensors of which there are columns.
+    missing
+        Columns that are needed and not there.
+    unread
+        Columns that are not of the layout, but seem to hold readings.
+    labels
+        Its columns of labels.
+    """
+
+    sensors: tuple[Sensor, ...]
+    missing: tuple[str, ...]
+    unread: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
-def check_columns(columns: Collection[str], source: str) -> None:
-    """Refuse a table without the required columns, or with only some of a sensor's columns.
+def find_layout(columns: Iterable[str]) -> Layout:
+    """What a table with these columns has."""
+    return _layout(tuple(columns))
+
+
+@lru_cache(maxsize=16)  # a server is asked about the same columns all day
+def _layout(columns: tuple[str, ...]) -> Layout:
+    given = set(columns)
+    sensors = tuple(sensor for sensor in HELIOS.sensors if not given.isdisjoint(sensor.columns))
+    wanted = dict.fromkeys([*REQUIRED, *(name for sensor in sensors for name in sensor.columns)])
+    missing = tuple(name for name in wanted if name not in given)
+    labels = tuple(name for name in (*LABELS, *ANNOTATIONS) if name in given)
+    return Layout(sensors, missing, tuple(find_unread_sensors(columns)), labels)
+
+
+def check_columns(columns: Collection[str], source: str, report: Report) -> Layout:
+    """What a table has; refuse a table without the required columns, or with only some of a sensor's columns.
+
+    Columns that look like those of another sensor are reported: they would be left out.
 
     Raises
     ------
     DataError
         Naming the missing columns.
     """
-    missing = [name for name in REQUIRED if name not in columns]
-    for sensor in present_sensors(columns):
-        missing += [name for name in sensor.columns if name not in columns and name not in missing]
-    if missing:
-        more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+    layout = find_layout(columns)
+    if layout.missing:
+        more = f" and {len(layout.missing) - 4} more" if len(layout.missing) > 4 else ""
         raise DataError(
-            f"{source}: expected the columns of the CMI layout, {', '.join(missing[:4])}{more} missing "
+            f"{source}: expected the columns of the CMI layout, {', '.join(layout.missing[:4])}{more} missing "
             f"(found {len(columns)}: {', '.join(list(columns)[:4])} ...)",
             remedy="export the table with these columns; a sensor may be left out only with all its columns",
         )
+    if layout.unread:
+        report(_unread(layout.unread))
+    return layout
 
 
-def expected_types(columns: Collection[str]) -> dict[str, Any]:
+def find_unread_sensors(columns: Iterable[str]) -> list[str]:
+    """Columns that are not of the layout, but hold readings: those of a sensor of another device, or three axes.
+
+    Examples
+    --------
+    >>> find_unread_sensors(["acc_x", "gyr_x", "mag_x", "mag_y", "mag_z", "note"])
+    ['gyr_x', 'mag_x', 'mag_y', 'mag_z']
+    """
+    read = {name for sensor in HELIOS.sensors for name in sensor.columns}
+    others = {name for device in DEVICES.values() for sensor in device.sensors for name in sensor.columns}
+    axes = {name: match for name in columns if name not in read and (match := _AXIS.fullmatch(name))}
+    found = {(match[1], match[2].lower()) for match in axes.values()}
+    triples = {stem for stem, _ in found if {(stem, axis) for axis in "xyz"} <= found}
+    unread = {name for name, match in axes.items() if match[1] in triples} | (others - read)
+    return [name for name in columns if name in unread]
+
+
+def _unread(names: Sequence[str]) -> Finding:
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return Finding(
+        "columns of another sensor",
+        "warning",
+        f"columns of the sensors of the device {HELIOS.name!r} only, at {HELIOS.row_rate_hz:g} rows a second",
+        f"{', '.join(names[:6])}{more}, which this layout does not have",
+        "remove these columns to go on without them; recordings of another device are read by a dataset of their own",
+        count=1,
+        refused=True,
+    )
+
+
+def expected_types(columns: Iterable[str]) -> dict[str, Any]:
     """Polars type of every column that is read, among those given; other columns are left out."""
-    types: dict[str, Any] = {name: pl.String for name in TEXTS if name in columns}
+    layout = find_layout(columns)
+    types: dict[str, Any] = dict.fromkeys((ID, SUBJECT, *layout.labels), pl.String)
     types[COUNTER] = pl.Int32
-    for sensor in present_sensors(columns):
+    for sensor in layout.sensors:
         types |= dict.fromkeys(sensor.columns, pl.Float32)
     return types
-
-
-def conform(frame: pl.DataFrame, report: Report, unit: str) -> pl.DataFrame:
-    """The columns that are read, in a fixed order and with their types; anything else is left out.
-
-    Texts become strings, the counter whole numbers, and all readings `float32`, null where nothing was measured. Values
-    that do not parse are reported and become null. `IMAGES` stay as they are.
-
-    Parameters
-    ----------
-    frame
-        A frame in which `check_columns` found what is needed, with its row numbers.
-    unit
-        What a row number counts, "line" or "row".
-    """
-    types: dict[str, Any] = {name: pl.String for name in TEXTS if name in frame.columns} | {COUNTER: pl.Int64}
-    for sensor in present_sensors(frame.columns):
-        types |= dict.fromkeys(sensor.columns, pl.Float32)
-    typed = convert(frame, types, report, unit)
-    return typed.with_columns(frame[IMAGES.name]) if IMAGES.name in frame.columns else typed
-
-
-def held_sensors(frame: pl.DataFrame) -> tuple[Sensor, ...]:
-    """The sensors of which there are readings in a typed frame."""
-    return present_sensors([*frame.columns, *(IMAGES.columns if IMAGES.name in frame.columns else ())])
-
-
-def spread_images(frame: pl.DataFrame) -> pl.DataFrame:
-    """A typed frame with the columns of which it has `IMAGES`, as `conform` would give them."""
-    if IMAGES.name not in frame.columns:
-        return frame
-    columns = pl.from_numpy(frame[IMAGES.name].to_numpy(), schema=list(IMAGES.columns), orient="row")
-    measured = pl.when(pl.all() != IMAGES.absent).then(pl.all()).cast(pl.Float32)
-    return frame.drop(IMAGES.name).hstack(columns.select(measured))

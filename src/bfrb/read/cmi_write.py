@@ -6,20 +6,21 @@ What Kaggle keeps for itself goes to `test_answers.csv`.
 
 from __future__ import annotations
 
-import secrets
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from bfrb.arrays import Array
 from bfrb.errors import DataError
+from bfrb.files import writing_folder
 from bfrb.read.cmi import SIMULATED_MARK
 from bfrb.read.cmi_layout import ANNOTATIONS, COUNTER, ID, LABELS, SUBJECT
 from bfrb.read.demographics import MEASURES
+from bfrb.read.tables import appending, naming
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Annotation, Recordings
 
@@ -60,37 +61,13 @@ def write_cmi(
     DataError
         If the folder is there already, or its parent is not.
     """
-    with new_folder(out, overwrite) as folder:
+    check_new_folder(out, overwrite)
+    with writing_folder(out) as folder:
         if mark:
             (folder / SIMULATED_MARK).write_text(mark, encoding="utf-8")
         for name, some in (("train", parts), ("test", test)):
-            _write_split(some, folder, name, file_format)
+            _write_split(some, folder, out / f"{name}.{file_format}")
     return out
-
-
-@contextmanager
-def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder beside `out` that takes its place when all is done, and is removed when something fails.
-
-    Raises
-    ------
-    DataError
-        If `out` may not be made.
-    """
-    check_new_folder(out, overwrite)
-    unfinished = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        if out.is_dir():
-            replaced = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-            out.rename(replaced)
-            unfinished.rename(out)
-            shutil.rmtree(replaced)
-        else:
-            unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def check_new_folder(out: Path, overwrite: bool) -> None:
@@ -127,47 +104,31 @@ def check_format(name: str) -> Format:
     raise DataError(f"unknown file format {name!r}", remedy="choose csv or parquet")
 
 
-def _write_split(parts: Iterable[Recordings], folder: Path, name: str, file_format: Format) -> None:
-    """Write the rows, the subjects and, of a test, the answers; nothing if there are no recordings."""
-    tables: list[pl.DataFrame] = []
-    frames = (_shown(part, name, tables) for part in parts)
-    if file_format == "csv":
-        with (folder / f"{name}.csv").open("wb") as file:
-            for frame in frames:
-                _append_csv(frame, file)
-    else:
-        _write_parquet(frames, folder, name)
-    if not tables:
-        (folder / f"{name}.{file_format}").unlink(missing_ok=True)
+def _write_split(parts: Iterable[Recordings], folder: Path, path: Path) -> None:
+    """Write the rows, the subjects and, of a test, the answers to a folder; nothing if there are no recordings.
+
+    Parameters
+    ----------
+    path
+        What the file of rows is called in the end.
+    """
+    parts = iter(parts)
+    first = next(parts, None)
+    if first is None:
         return
+    tables: list[pl.DataFrame] = []
+    is_test = path.stem == "test"
+    with appending(folder / path.name, path) as append:
+        for part in chain([first], parts):
+            tables.append(part.table)
+            rows = rows_of(part)
+            append(rows.drop(*LABELS, *ANNOTATIONS) if is_test else rows)
     table = pl.concat(tables)
-    table.select(SUBJECT, *MEASURES).unique(SUBJECT, keep="first", maintain_order=True).write_csv(
-        folder / f"{name}_demographics.csv"
-    )
-    if name == "test":
-        table.select(pl.col("id").alias(ID), "gesture").write_csv(folder / "test_answers.csv")
-
-
-def _shown(part: Recordings, name: str, tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """The rows of some recordings, of a test without labels; their table is added to `tables`."""
-    tables.append(part.table)
-    rows = rows_of(part)
-    return rows.drop(*LABELS, *ANNOTATIONS) if name == "test" else rows
-
-
-def _write_parquet(frames: Iterable[pl.DataFrame], folder: Path, name: str) -> None:
-    """Write frames as they come as one file, through a piece for each."""
-    for number, frame in enumerate(frames):
-        frame.write_parquet(folder / f"part-{number:06d}.parquet")
-    pieces = sorted(folder.glob("part-*.parquet"))
-    if pieces:
-        pl.scan_parquet(pieces).sink_parquet(folder / f"{name}.parquet", compression="zstd", maintain_order=True)
-    for piece in pieces:
-        piece.unlink()
-
-
-def _append_csv(rows: pl.DataFrame, file: IO[bytes]) -> None:
-    rows.write_csv(file, include_header=file.tell() == 0)
+    subjects = table.select(SUBJECT, *MEASURES).unique(SUBJECT, keep="first", maintain_order=True)
+    with naming(path):
+        subjects.write_csv(folder / f"{path.stem}_demographics.csv")
+        if is_test:
+            table.select(pl.col("id").alias(ID), "gesture").write_csv(folder / "test_answers.csv")
 
 
 def rows_of(recordings: Recordings) -> pl.DataFrame:
@@ -182,14 +143,11 @@ def rows_of(recordings: Recordings) -> pl.DataFrame:
     }
     columns[COUNTER] = pl.Series(counter.astype(np.int32))
     columns |= {name: _texts(annotation) for name, annotation in recordings.annotations.items()}
-    columns["row_id"] = _row_ids(columns[ID], columns[COUNTER])
+    numbers = columns[COUNTER].cast(pl.String).str.zfill(6)
+    columns["row_id"] = pl.select(pl.concat_str([columns[ID], numbers], separator="_")).to_series()
     frame = pl.DataFrame({name: columns[name] for name in _FIRST if name in columns})
     readings = [_readings(sensor, recordings.sensors[sensor.name]) for sensor in recordings.device.sensors]
     return pl.concat([frame, *readings], how="horizontal")
-
-
-def _row_ids(ids: pl.Series, counter: pl.Series) -> pl.Series:
-    return pl.select(pl.format("{}_{}", ids, counter.cast(pl.String).str.zfill(6))).to_series()
 
 
 def _texts(annotation: Annotation) -> pl.Series:
@@ -198,7 +156,7 @@ def _texts(annotation: Annotation) -> pl.Series:
     return names.gather(np.where(codes < 0, len(annotation.names), codes))
 
 
-def _readings(sensor: Sensor, values: np.ndarray) -> pl.DataFrame:
+def _readings(sensor: Sensor, values: Array) -> pl.DataFrame:
     flat = values.reshape(len(values), -1)
     frame = pl.from_numpy(flat, schema=list(sensor.columns), orient="row")
     if sensor.no_response_code is None:

@@ -1,18 +1,24 @@
-"""Columns of any type turned into columns of the type that is wanted, with every value that does not fit reported."""
+"""Columns of any type turned into numbers or texts, with every value that does not fit reported."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from bfrb.read.csv_blocks import ROW_NUMBER
+from bfrb.arrays import Array, Bools
 from bfrb.read.findings import Finding, Report
+
+ROW_NUMBER = "row number"
+"""Column of every frame that is read: the line (CSV) or row (other sources) of the source, counted from 1."""
 
 MISSING_WORDS = ("", "nan", "na", "null", "none", "<na>")
 """Words, in lower case, that stand for "no value" in columns that should hold numbers."""
+
+_TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
 
 
 def convert(frame: pl.DataFrame, types: Mapping[str, Any], report: Report, unit: str) -> pl.DataFrame:
@@ -34,107 +40,117 @@ def convert(frame: pl.DataFrame, types: Mapping[str, Any], report: Report, unit:
     >>> convert(frame, {"step": pl.Int16}, print, "row")["step"].to_list()
     [7, None]
     """
-    frame = _plain(frame, types, report, unit)
-    texts = [name for name, dtype in types.items() if dtype == pl.String]
-    groups = _groups(frame, {name: dtype for name, dtype in types.items() if dtype != pl.String})
-    typed = frame.select(pl.col(ROW_NUMBER), _text(texts), *(group.converted for group in groups))
-    for group in groups:
-        for name in group.names_that_failed(frame, typed):
-            report(group.unreadable(frame, typed, name, unit))
-    return typed
-
-
-def _plain(frame: pl.DataFrame, types: Mapping[str, Any], report: Report, unit: str) -> pl.DataFrame:
-    """The frame; columns whose values are neither numbers nor text, such as lists, are reported and become null."""
-    strange = [name for name in types if frame.schema[name].is_nested() or frame.schema[name] in (pl.Binary, pl.Object)]
-    for name in strange:
-        given = frame[name].is_not_null()
-        if given.any():
-            report(_strange(frame, name, types[name], given, unit))
-    return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in strange)
-
-
-def _strange(frame: pl.DataFrame, name: str, dtype: Any, given: pl.Series, unit: str) -> Finding:
-    first = int(given.arg_true()[0])
-    return Finding(
-        "unreadable value",
-        "error",
-        "text" if dtype == pl.String else "a whole number" if dtype.is_integer() else "a number",
-        f"a value of the type {frame.schema[name]}",
-        "write the column again with plain values",
-        f"{unit} {frame[ROW_NUMBER][first]:,}, column {name}",
-        int(given.sum()),
-    )
-
-
-def _text(names: list[str]) -> pl.Expr:
-    text = pl.col(names).cast(pl.String)
-    return pl.when(text != "").then(text)
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Columns of numbers that have one type before, and one after."""
-
-    names: tuple[str, ...]
-    raw: Any
-    dtype: Any
-
-    @property
-    def number(self) -> pl.Expr:
-        """The values as numbers, if need be parsed."""
-        column = pl.col(self.names)
-        return column if self.raw.is_numeric() else _word(column).cast(pl.Float32, strict=False)
-
-    @property
-    def converted(self) -> pl.Expr:
-        """The values with their type; null where there is none, or one that does not fit."""
-        number = self.number
-        if self.dtype.is_float():
-            return number.cast(self.dtype)
-        whole = number.cast(self.dtype, strict=False)
-        return whole if self.raw.is_integer() else pl.when(whole == number).then(whole)
-
-    @property
-    def given(self) -> pl.Expr:
-        """Whether there is something to convert."""
-        column = pl.col(self.names)
-        if self.raw.is_float():
-            return column.is_not_nan()
-        if self.raw.is_numeric():
-            return column.is_not_null()
-        return ~_word(column).str.to_lowercase().is_in(MISSING_WORDS)
-
-    def names_that_failed(self, raw: pl.DataFrame, typed: pl.DataFrame) -> list[str]:
-        """The columns in which something given was not converted."""
-        if self.raw.is_numeric() and self.dtype.is_float():
-            return []
-        given = raw.select(self.given.sum()).row(0)
-        converted = typed.select(pl.col(self.names).is_not_null().sum()).row(0)
-        return [name for name, some, more in zip(self.names, converted, given, strict=True) if some < more]
-
-    def unreadable(self, raw: pl.DataFrame, typed: pl.DataFrame, name: str, unit: str) -> Finding:
-        """What is wrong in one of the columns that failed."""
-        failed = raw.select(replace(self, names=(name,)).given).to_series() & typed[name].is_null()
-        first = int(failed.arg_true()[0])
-        return Finding(
-            "unreadable value",
-            "error",
-            "a whole number" if self.dtype.is_integer() else "a number",
-            repr(raw[name][first]),
-            "repair the value or leave it empty; the file may be damaged",
-            f"{unit} {raw[ROW_NUMBER][first]:,}, column {name}",
-            int(failed.sum()),
-        )
-
-
-def _word(column: pl.Expr) -> pl.Expr:
-    return column.cast(pl.String, strict=False).str.strip_chars()
-
-
-def _groups(frame: pl.DataFrame, types: Mapping[str, Any]) -> list[_Group]:
-    schema = frame.schema
-    kinds: dict[tuple[Any, Any], list[str]] = {}
+    columns = [frame[ROW_NUMBER]]
     for name, dtype in types.items():
-        kinds.setdefault((schema[name], dtype), []).append(name)
-    return [_Group(tuple(names), raw, dtype) for (raw, dtype), names in kinds.items()]
+        if dtype == pl.String:
+            columns.append(read_texts(frame, name, report, unit))
+        else:
+            whole = dtype.is_integer()
+            numbers = read_numbers(frame, [name], report, unit, dtype=pl.Float64, whole=whole)
+            columns.append(pl.Series(name, numbers[:, 0], nan_to_null=whole).cast(dtype))
+    return pl.DataFrame(columns)
+
+
+def read_texts(frame: pl.DataFrame, name: str, report: Report, unit: str) -> pl.Series:
+    """A column as strings, null where it is empty; parameters are those of `convert`."""
+    column = frame[name]
+    if not (column.dtype.is_numeric() or column.dtype.base_type() in (*_TEXTS, pl.Null)):
+        _report_type(frame, column, "text", report, unit)
+        return pl.Series(name, [None] * frame.height, dtype=pl.String)
+    texts = column.cast(pl.String)
+    empty = texts == ""
+    return texts.set(empty, None) if empty.any() else texts
+
+
+def read_numbers(
+    frame: pl.DataFrame,
+    names: Sequence[str],
+    report: Report,
+    unit: str,
+    *,
+    dtype: Any = pl.Float32,
+    whole: bool = False,
+) -> Array:
+    """(N, C) The named columns as numbers, NaN where there is none; parameters are those of `convert`.
+
+    Parameters
+    ----------
+    dtype
+        `pl.Float32` or `pl.Float64`, which is also what texts are read as.
+    whole
+        Whether numbers with a fraction are reported too.
+    """
+    numbers = _numbers(frame, names, report, unit, dtype)
+    if not whole:
+        return numbers
+    wrong = ~(np.isnan(numbers) | (np.isfinite(numbers) & (np.trunc(numbers) == numbers)))
+    _report_values(frame, names, wrong, "a whole number", report, unit)
+    return np.where(wrong, np.nan, numbers)
+
+
+def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, unit: str, dtype: Any) -> Array:
+    if len(names) == 1:
+        return _numbers_of_one(frame, frame[names[0]], report, unit, dtype)
+    # All at once: hundreds of short columns one by one would take many times as long.
+    part = frame[list(names)]
+    if part.to_series().dtype.is_numeric():
+        numbers = part.to_numpy(order="c")
+        if numbers.dtype.kind in "fiu":
+            return _as(dtype, numbers)
+    elif part.to_series().dtype == pl.String:
+        with suppress(pl.exceptions.SchemaError):  # not all are texts
+            return _parse(frame, part.get_columns(), report, unit, dtype)
+    return np.concatenate([_numbers(frame, [name], report, unit, dtype) for name in names], axis=1)
+
+
+def _numbers_of_one(frame: pl.DataFrame, column: pl.Series, report: Report, unit: str, dtype: Any) -> Array:
+    """(N, 1) The numbers in a column."""
+    kind = column.dtype.base_type()
+    if kind in _TEXTS:
+        return _parse(frame, [column.cast(pl.String)], report, unit, dtype)
+    if kind in (pl.Decimal, pl.Null):
+        return column.cast(dtype).to_numpy()[:, None]
+    if kind.is_numeric():
+        return _as(dtype, column.to_numpy()[:, None])
+    _report_type(frame, column, "a number", report, unit)
+    return _as(dtype, np.full((frame.height, 1), np.nan))
+
+
+def _as(dtype: Any, numbers: Array) -> Array:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which no sensor can have given
+        return numbers.astype(np.float32 if dtype == pl.Float32 else np.float64, copy=False)
+
+
+def _parse(frame: pl.DataFrame, columns: list[pl.Series], report: Report, unit: str, dtype: Any) -> Array:
+    """(N, C) The numbers in columns of strings."""
+    texts = pl.concat(columns)
+    if texts.null_count() == len(texts):
+        return _as(dtype, np.full((frame.height, len(columns)), np.nan))
+    parsed = texts.cast(dtype, strict=False)
+    if parsed.null_count() > texts.null_count():
+        texts = texts.str.strip_chars()
+        parsed = texts.cast(dtype, strict=False)
+        failed = parsed.is_null() & texts.is_not_null() & ~texts.str.to_lowercase().is_in(MISSING_WORDS)
+        wrong = failed.to_numpy().reshape(len(columns), -1).T
+        _report_values(frame, [column.name for column in columns], wrong, "a number", report, unit)
+    return parsed.to_numpy().reshape(len(columns), -1).T
+
+
+def _report_values(
+    frame: pl.DataFrame, names: Sequence[str], wrong: Bools, expected: str, report: Report, unit: str
+) -> None:
+    if not wrong.any():
+        return
+    row, position = (int(index) for index in np.argwhere(wrong)[0])
+    name = names[position]
+    remedy = "repair the value or leave it empty; the file may be damaged"
+    place = f"{unit} {frame[ROW_NUMBER][row]:,}, column {name}"
+    report(Finding("unreadable value", "error", expected, repr(frame[name][row]), remedy, place, int(wrong.sum())))
+
+
+def _report_type(frame: pl.DataFrame, column: pl.Series, expected: str, report: Report, unit: str) -> None:
+    given = column.is_not_null()
+    if given.any():
+        place = f"{unit} {frame[ROW_NUMBER][int(given.arg_true()[0])]:,}, column {column.name}"
+        found, remedy = f"a value of the type {column.dtype}", "write the column again with plain values"
+        report(Finding("unreadable value", "error", expected, found, remedy, place, int(given.sum())))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from bfrb.arrays import Floats
 from bfrb.errors import DataError
-from bfrb.read.columns import convert
-from bfrb.read.csv_blocks import ROW_NUMBER, iter_csv, open_csv
+from bfrb.read.columns import ROW_NUMBER, read_numbers, read_texts
+from bfrb.read.csv_blocks import iter_csv, open_csv
 from bfrb.read.findings import Finding, Report
 
 SUBJECT = "subject"
@@ -42,24 +46,24 @@ def find_demographics(path: Path) -> Path | None:
 
 
 def read_demographics(path: Path, report: Report) -> pl.DataFrame:
-    """The raw table of a CSV or Parquet file; give it to `checked_demographics`.
+    """The raw table of a CSV or Parquet file, for `Demographics`.
 
     Raises
     ------
     DataError
         If it cannot be read.
     """
-    try:
-        if path.suffix == ".parquet":
+    if path.suffix == ".parquet":
+        try:
             return pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(
-            f"{path}: expected a complete Parquet file, but {str(error).splitlines()[0]}",
-            remedy="copy the file again, or move it away to go on without demographics",
-        ) from None
+        except pl.exceptions.PolarsError as error:
+            raise DataError(
+                f"{path}: expected a complete Parquet file, but {str(error).splitlines()[0]}",
+                remedy="copy the file again, or move it away to go on without demographics",
+            ) from None
     file = open_csv(path)
     types = dict.fromkeys(file.header, pl.String)
-    frames = list(iter_csv(file, types, lambda finding: report(_of_subjects(finding))))
+    frames = list(iter_csv(file, types, partial(_tell_of_subjects, report)))
     return pl.concat(frames).drop(ROW_NUMBER) if frames else pl.DataFrame(schema=types)
 
 
@@ -68,46 +72,100 @@ def no_demographics() -> pl.DataFrame:
     return pl.DataFrame(schema={SUBJECT: pl.String} | {name: dtype for name, (dtype, _, _) in MEASURES.items()})
 
 
-def checked_demographics(frame: pl.DataFrame | None, report: Report) -> pl.DataFrame:
-    """One row per subject: `subject` and all columns of `MEASURES`, null where not known.
+class Demographics:
+    """What is known of subjects, looked up by their ids.
 
-    Columns may be numbers or strings, come in any order, and be missing; other columns are left out. What is wrong is
-    reported and becomes null.
+    Parameters
+    ----------
+    report
+        Told what is wrong in the table, which then counts as not known, and what seems to be wrong with the ids.
+    frame
+        One row per subject: `subject` and any columns of `MEASURES`, as numbers or strings; others are left out.
     """
+
+    def __init__(self, report: Report, frame: pl.DataFrame | None) -> None:
+        self._report = report
+        names, self._values = _checked(frame, report)
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._asked: dict[str, None] = {}
+
+    def of(self, subjects: pl.Series) -> list[pl.Series]:
+        """Columns with all `MEASURES` of some subjects, null where not known."""
+        names = subjects.to_list()
+        self._asked |= dict.fromkeys(names)
+        known = np.vstack([self._values, np.full(len(MEASURES), np.nan)])
+        values = known[[self._rows.get(name, -1) for name in names]].T
+        return [
+            pl.Series(name, numbers, nan_to_null=True).cast(dtype)
+            for (name, (dtype, _, _)), numbers in zip(MEASURES.items(), values, strict=True)
+        ]
+
+    def finish(self) -> None:
+        """Report ids that seem to be written in another way here than in the recordings."""
+        unknown = [name for name in self._asked if name not in self._rows]
+        if not unknown or not self._rows:
+            return
+        spellings = {_plain(name): name for name in self._rows if name not in self._asked}
+        alike = [(name, spellings[_plain(name)]) for name in unknown if _plain(name) in spellings]
+        if alike:
+            expected, found = (repr(name) for name in alike[0])
+            self._report(_spelling(f"the subject {expected}, as in the recordings", found, len(alike)))
+        elif 2 * len(unknown) > len(self._asked):
+            expected, found = repr(unknown[0]), repr(next(iter(self._rows)))
+            self._report(_spelling(f"subjects of the recordings, such as {expected}", f"such as {found}", len(unknown)))
+
+
+def _plain(name: str) -> str:
+    """An id without what gets lost on the way: blanks, capitals, zeros in front and a fraction of zero."""
+    text = re.sub(r"(?<=\d)\.0+$", "", name.strip().casefold())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text)
+
+
+def _spelling(expected: str, found: str, count: int) -> Finding:
+    remedy = "write ids alike in both files: zeros in front, blanks and capitals count"
+    return Finding("ids of other subjects", "warning", expected, found, remedy, "the demographics", count)
+
+
+def _checked(frame: pl.DataFrame | None, report: Report) -> tuple[list[str], Floats]:
+    """Subjects, and (S, M) what is known of them: all `MEASURES`, NaN where not known."""
     if frame is None or frame.width == 0:
-        return no_demographics()
+        return [], np.empty((0, len(MEASURES)))
     if SUBJECT not in frame.columns:
         report(_finding("no subjects", "a column 'subject'", f"the columns {', '.join(frame.columns[:4])}", "", 1))
-        return no_demographics()
-    types = {name: dtype for name, (dtype, _, _) in MEASURES.items() if name in frame.columns}
-    numbered = frame.select(SUBJECT, *types).with_row_index(ROW_NUMBER, offset=1)
-    table = convert(numbered, {SUBJECT: pl.String} | types, lambda finding: report(_of_subjects(finding)), "row")
-    table = pl.DataFrame([table[SUBJECT], *(_measure(table, name, report) for name in MEASURES)])
-    table = table.filter(pl.col(SUBJECT).is_not_null()).unique(maintain_order=True)
-    twice = table[SUBJECT].is_duplicated()
-    if twice.any():
-        first = table[SUBJECT].filter(twice)[0]
-        report(
-            _finding("subject twice", "one row per subject", f"different rows of {first!r}", SUBJECT, int(twice.sum()))
-        )
-        table = table.unique(SUBJECT, keep="first", maintain_order=True)
-    return table
+        return [], np.empty((0, len(MEASURES)))
+    numbered = frame.with_row_index(ROW_NUMBER, offset=1)
+    values = np.full((frame.height, len(MEASURES)), np.nan)
+    for column, name in enumerate(MEASURES):
+        if name in frame.columns:
+            values[:, column] = _measure(numbered, name, report)
+    names = read_texts(numbered, SUBJECT, partial(_tell_of_subjects, report), "row").to_list()
+    rows: dict[str, int] = {}
+    twice = []
+    for row, name in ((row, name) for row, name in enumerate(names) if name is not None):
+        first = rows.setdefault(name, row)
+        if first != row and not np.array_equal(values[first], values[row], equal_nan=True):
+            twice.append(name)
+    if twice:
+        found = f"different rows of {twice[0]!r}"
+        report(_finding("subject twice", "one row per subject", found, SUBJECT, len(twice)))
+    return list(rows), values[list(rows.values())]
 
 
-def _of_subjects(finding: Finding) -> Finding:
-    return replace(finding, place=f"{finding.place} of the demographics")
+def _tell_of_subjects(report: Report, finding: Finding) -> None:
+    report(replace(finding, place=f"{finding.place} of the demographics"))
 
 
-def _measure(table: pl.DataFrame, name: str, report: Report) -> pl.Series:
+def _measure(frame: pl.DataFrame, name: str, report: Report) -> Floats:
+    """(S,) One measure of all subjects, NaN where it is not known or impossible."""
     dtype, low, high = MEASURES[name]
-    if name not in table.columns:
-        return pl.Series(name, [None] * table.height, dtype=dtype)
-    wrong = ~table[name].is_between(low, high).fill_null(True)
-    if not wrong.any():
-        return table[name]
-    found = f"{table[name].filter(wrong)[0]:g}"
-    report(_finding(f"impossible {name}", f"{name} between {low} and {high}", found, name, int(wrong.sum())))
-    return table[name].set(wrong, None)
+    whole = dtype.is_integer()
+    told = partial(_tell_of_subjects, report)
+    values = read_numbers(frame, [name], told, "row", dtype=pl.Float64, whole=whole)[:, 0]
+    wrong = (values < low) | (values > high)
+    if wrong.any():
+        found = f"{values[wrong][0]:g}"
+        report(_finding(f"impossible {name}", f"{name} between {low} and {high}", found, name, int(wrong.sum())))
+    return np.where(wrong, np.nan, values)
 
 
 def _finding(kind: str, expected: str, found: str, column: str, count: int) -> Finding:

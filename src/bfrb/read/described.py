@@ -14,6 +14,8 @@ import polars as pl
 
 from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
+from bfrb.read.actigraphy import DeviceFile
+from bfrb.read.device_files import READERS, format_of
 from bfrb.read.series import SampleSeries, bring_to_wrist
 from bfrb.read.text_tables import LINE, open_table, read_columns, terms_of, to_numbers, to_seconds
 from bfrb.study.description import Description
@@ -43,7 +45,9 @@ def find_files(folder: Path, description: Description, patterns: Sequence[str] =
         If there is none, or a path does not fit the pattern of paths.
     """
     if folder.is_file():
-        return [DescribedFile(folder, _words_of(folder.name, description))]
+        name = Path(folder.absolute().parent.name, folder.name).as_posix()
+        words = _words_of(name, description)
+        return [DescribedFile(folder, words | {"path": words["file"]})]
     patterns = patterns or description.file.match
     found = []
     for path in sorted(folder.rglob("*")):
@@ -100,7 +104,11 @@ def iter_series(path: Path, description: Description) -> Iterator[SampleSeries]:
         yield from _iter_apart(path, description, people)
         return
     for file in find_files(path, description):
-        yield from _series_of_table(file, description, description.sensors, people)
+        kind = format_of(file.path) if description.file.format == "auto" else description.file.format
+        if kind in READERS:
+            yield _series_of_device(file, READERS[kind](file.path), description, people)
+        else:
+            yield from _series_of_table(file, description, description.sensors, people)
 
 
 def _columns_of_names(description: Description, words: Words) -> list[str]:
@@ -139,6 +147,28 @@ def _series_of_table(
             labels=None if labels is None else labels[rows],
             facts=facts,
         )
+
+
+def _series_of_device(
+    file: DescribedFile, found: DeviceFile, description: Description, people: Mapping[str, Mapping[str, object]]
+) -> SampleSeries:
+    """The recording of a file in a format of its own."""
+    subject = description.recordings.subject.format(**file.words)
+    facts = dict(people.get(subject, {}))
+    sensors = {name: values for name, values in found.sensors.items() if name in description.sensors}
+    if not sensors:
+        raise DataError(
+            f"{file.path} ({found.device}) has {', '.join(found.sensors)}, and {description.name} describes "
+            f"{', '.join(description.sensors) or 'no sensor'}",
+            remedy="use the description of this device: `bfrb devices` lists them",
+        )
+    return SampleSeries(
+        id=description.recordings.id.format(**file.words),
+        subject=subject,
+        time_s=found.time_s,
+        sensors=bring_to_wrist(sensors, description, _side_of(facts.get(description.worn.column or ""))),
+        facts=facts | {"presses_s": found.presses_s, "rate_hz": found.rate_hz},
+    )
 
 
 def _readings(frame: pl.DataFrame, name: str, description: Description, path: Path) -> Floats:

@@ -27,7 +27,7 @@ class Finding:
     kind
         Its short name; findings of one kind and severity are counted together.
     severity
-        `"error"`, the source is refused; `"warning"`, usable but suspicious; `"note"`, good to know.
+        `"error"`, the source is damaged, and refused; `"warning"`, usable but suspicious; `"note"`, good to know.
     expected, found
         What should be there, and what is there in the first such place. If nothing is expected, `found` is the whole
         sentence.
@@ -37,6 +37,8 @@ class Finding:
         The first such place, such as "line 14, column thm_1"; empty if it is the source as a whole.
     count
         Number of such places.
+    refused
+        Whether strict readers refuse the source for it, though it is no error: something would be left out.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Finding:
     remedy: str
     place: str = ""
     count: int = 1
+    refused: bool = False
 
     @property
     def sentence(self) -> str:
@@ -75,7 +78,7 @@ def refuse(source: str) -> Report:
     """A report for strict readers: errors are raised as `DataError`, warnings logged, notes dropped."""
 
     def report(finding: Finding) -> None:
-        if finding.severity == "error":
+        if finding.severity == "error" or finding.refused:
             raise DataError(f"{source}: {finding.sentence}", remedy=finding.remedy)
         if finding.severity == "warning":
             log.warning("%s: %s", source, finding.sentence)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.sources import CmiSource, Dataset, Source, open_source
+from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store, check_place, write_store
 from bfrb.study.recordings import Recordings
 
@@ -18,7 +18,7 @@ def ingest(
     source: Path | str,
     out: Path | str,
     *,
-    dataset: Dataset = "auto",
+    dataset: str = "auto",
     demographics: Path | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -39,13 +39,12 @@ def ingest(
     Raises
     ------
     DataError
-        If the source cannot be used, or the place is taken; nothing is left behind then.
+        If the source cannot be used, or the place is taken or is that of the source; nothing is left behind then.
     """
-    check_place(Path(out), overwrite)
     opened = open_source(source, dataset, demographics)
-    batches: Iterator[Recordings] = opened.batches(progress=progress)
-    name, size = _identify(opened, Path(source))
-    return write_store(_joined(batches, PART_ROWS), out, source=name, source_bytes=size, overwrite=overwrite)
+    check_place(Path(out), overwrite, opened.paths)
+    parts, size = _joined(opened.batches(progress=progress), PART_ROWS), size_bytes(opened)
+    return write_store(parts, out, source=opened.paths[0].resolve().name, source_bytes=size, overwrite=overwrite)
 
 
 def _joined(batches: Iterable[Recordings], rows: int) -> Iterator[Recordings]:
@@ -58,11 +57,3 @@ def _joined(batches: Iterable[Recordings], rows: int) -> Iterator[Recordings]:
             waiting = []
     if waiting:
         yield Recordings.concat(waiting)
-
-
-def _identify(opened: Source, path: Path) -> tuple[str, int]:
-    """Name and size of what is read, without the folders it lies in."""
-    if isinstance(opened, CmiSource):
-        path = opened.file.path
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return path.resolve().name, sum(file.stat().st_size for file in files)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Protocol
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.read.cmi import DEFAULT_MAX_ROWS, CmiFile, find_cmi, holds_cmi, iter_file, list_some
+from bfrb.read.cmi import find_cmi, holds_cmi, list_some, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.findings import refuse
-from bfrb.read.searle2021 import is_searle2021, read_searle2021
+from bfrb.read.findings import Report
+from bfrb.read.searle2021 import Searle2021Source, is_searle2021
 from bfrb.read.store import MANIFEST, Store
-from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
-from bfrb.study.recordings import Recordings
+from bfrb.study.device import Device
+from bfrb.study.recordings import BATCH_ROWS, Recordings
+from bfrb.study.stretches import Stretch, cut_stretches
 
-Dataset = Literal["auto", "cmi", "searle2021"]
-DATASETS: tuple[Dataset, ...] = ("auto", "cmi", "searle2021")
+DATASETS = ("auto", "cmi", "searle2021")
+"""What a source can be taken for."""
 
 
 class Source(Protocol):
-    """Recordings that can be read whole or batch by batch."""
+    """Recordings that can be read whole, batch by batch, or some rows at a time."""
 
     @property
     def device(self) -> Device:
@@ -31,76 +33,21 @@ class Source(Protocol):
     def simulated(self) -> bool:
         """Whether they come from a simulator."""
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files and folders that are read, the recordings' first; none if they are in memory."""
+
     def describe(self) -> str:
         """What is read, in one line."""
 
     def read(self) -> Recordings:
         """All recordings."""
 
-    def batches(self, max_rows: int = DEFAULT_MAX_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
+    def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches of at most `max_rows` rows (or of one longer recording), in bounded memory."""
 
-
-@dataclass(frozen=True)
-class CmiSource:
-    """Recordings in the CMI layout."""
-
-    file: CmiFile
-
-    @property
-    def device(self) -> Device:
-        """Always Helios."""
-        return HELIOS
-
-    @property
-    def simulated(self) -> bool:
-        """Whether they come from a simulator."""
-        return self.file.simulated
-
-    def describe(self) -> str:
-        """The files that are read."""
-        beside = self.file.demographics
-        return f"{self.file.path} with {beside.name if beside else 'no demographics'}"
-
-    def read(self) -> Recordings:
-        """All recordings."""
-        return Recordings.concat(list(iter_file(self.file, refuse(str(self.file.path)))))
-
-    def batches(self, max_rows: int = DEFAULT_MAX_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
-        """The recordings in batches, in bounded memory."""
-        for batch in iter_file(self.file, refuse(str(self.file.path)), progress):
-            yield from batch.batches(max_rows)
-
-
-@dataclass(frozen=True)
-class Searle2021Source:
-    """The recordings of Searle et al. 2021; they are few, and read at once."""
-
-    folder: Path
-
-    @property
-    def device(self) -> Device:
-        """Always the Galaxy watch."""
-        return GALAXY_WATCH
-
-    @property
-    def simulated(self) -> bool:
-        """Never."""
-        return False
-
-    def describe(self) -> str:
-        """The folder that is read."""
-        return f"{self.folder} (Searle et al. 2021)"
-
-    def read(self) -> Recordings:
-        """All recordings."""
-        return read_searle2021(self.folder)
-
-    def batches(self, max_rows: int = DEFAULT_MAX_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
-        """The recordings in batches."""
-        yield from self.read().batches(max_rows)
-        if progress is not None:
-            progress(1.0)
+    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+        """All rows, one recording after the other, a stretch at a time."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +64,7 @@ class HeldSource:
 
     recordings: Recordings
     origin: str
+    paths: tuple[Path, ...] = ()
 
     @property
     def device(self) -> Device:
@@ -136,14 +84,23 @@ class HeldSource:
         """All of them."""
         return self.recordings
 
-    def batches(self, max_rows: int = DEFAULT_MAX_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
+    def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """Views of at most `max_rows` rows."""
         yield from self.recordings.batches(max_rows)
         if progress is not None:
             progress(1.0)
 
+    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+        """Their rows, a stretch at a time."""
+        return cut_stretches(self.batches(progress=progress))
 
-def open_source(path: Path | str, dataset: Dataset = "auto", demographics: Path | str | None = None) -> Source:
+
+def open_source(
+    path: Path | str,
+    dataset: str = "auto",
+    demographics: Path | str | None = None,
+    report: Report | None = None,
+) -> Source:
     """What lies at a path: a store, recordings in the CMI layout, or a cloned Searle 2021 folder.
 
     Parameters
@@ -154,6 +111,8 @@ def open_source(path: Path | str, dataset: Dataset = "auto", demographics: Path 
         What to take it for: `"cmi"`, `"searle2021"`, or `"auto"` to look. A store is always recognised.
     demographics
         A table of subjects, for the CMI layout; by default the one found beside the recordings.
+    report
+        Told what is wrong while it is read; if it returns, the rest is read. By default the first error is raised.
 
     Raises
     ------
@@ -170,9 +129,9 @@ def open_source(path: Path | str, dataset: Dataset = "auto", demographics: Path 
     if (place / MANIFEST).is_file():
         return Store.open(place)
     if dataset == "searle2021" or (dataset == "auto" and is_searle2021(place)):
-        return Searle2021Source(place)
+        return Searle2021Source(place, report)
     if dataset == "cmi" or place.is_file() or holds_cmi(place):
-        return CmiSource(find_cmi(place, demographics))
+        return find_cmi(place, demographics, report)
     raise DataError(
         f"{place}: expected a store ({MANIFEST}), recordings in the CMI layout (train.csv, train_sample.csv or "
         f"test.csv, or .parquet) or a clone of the Searle 2021 data (exp-1/accLabeled.csv), found {list_some(place)}",
@@ -180,6 +139,36 @@ def open_source(path: Path | str, dataset: Dataset = "auto", demographics: Path 
     )
 
 
-def read(path: Path | str, dataset: Dataset = "auto", demographics: Path | str | None = None) -> Recordings:
-    """All recordings at a path; parameters and errors are those of `open_source`."""
-    return open_source(path, dataset, demographics).read()
+def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Recordings:
+    """All recordings at a path, or in a frame; also called as `bfrb.read`.
+
+    Parameters
+    ----------
+    source
+        A path as for `open_source`, or a polars or pandas frame in the CMI layout.
+    dataset
+        As for `open_source`.
+    demographics
+        A table of subjects: a path, or beside a frame a frame.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As for `open_source`; if anything is damaged, or lacks columns.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> rows = pl.DataFrame({"sequence_id": ["a", "a"], "sequence_counter": [0, 1], "subject": ["s", "s"]})
+    >>> read(rows.with_columns(acc_x=pl.lit(0.0), acc_y=pl.lit(0.0), acc_z=pl.lit(9.8)))
+    <Recordings: 1 of helios, 1 subject, 2 rows, acc>
+    """
+    if isinstance(source, str | os.PathLike):
+        return open_source(Path(source), dataset, demographics).read()
+    return recordings_from_frame(source, demographics)
+
+
+def size_bytes(source: Source) -> int:
+    """Size of the files with the recordings; 0 if they are in memory."""
+    files = [file for path in source.paths[:1] for file in ([path] if path.is_file() else path.rglob("*"))]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 import polars as pl
 
 from bfrb.errors import DataError
+from bfrb.files import writing_files
 
 Table = pl.DataFrame
 """A small table."""
 
 SUFFIXES = (".csv", ".parquet")
 """File types that tables are read from and written to."""
+
+IDS = ("id", "recording", "row_id", "sequence_id", "subject")
+"""Columns that are read as text: 01 and 1 are two people."""
 
 
 def make_table(columns: Mapping[str, Any]) -> Table:
@@ -92,96 +95,72 @@ def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path])
         If no table can be written to one of the places, two are the same, or there is no group.
     """
     check_table_paths(paths)
-    unfinished = [path.with_name(f".{path.name}.{secrets.token_hex(4)}") for path in paths]
-    try:
-        with contextlib.ExitStack() as stack:
-            files = [stack.enter_context(_opened(*both)) for both in zip(unfinished, paths, strict=True)]
-            for group in groups:
-                for file, part in zip(files, group, strict=True):
-                    file.add(part)
-            for file in files:
-                file.finish()
-        for made, path in zip(unfinished, paths, strict=True):
-            made.replace(path)
-    finally:
-        for made in unfinished:
-            made.unlink(missing_ok=True)
-
-
-def _opened(made: Path, path: Path) -> _Writer:
-    return _Csv(made) if path.suffix == ".csv" else _Parquet(made)
-
-
-class _Writer(Protocol):
-    """A file that is being written."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def add(self, part: Table) -> None:
-        """Add a table."""
-
-    def finish(self) -> None:
-        """See to it that the file is whole and on the disk."""
-
-
-class _Csv:
-    """Tables one below the other in a CSV file."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self._count = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, part: Table) -> None:
-        part.write_csv(self._file, include_header=not self._count)
-        self._count += 1
-
-    def finish(self) -> None:
-        _check_some(self._count)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-
-class _Parquet:
-    """Tables one below the other in a Parquet file; they lie in a folder beside it until all are there."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._folder = path.with_name(f"{path.name}.parts")
-        self._folder.mkdir()
-        self._files: list[Path] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def add(self, part: Table) -> None:
-        self._files.append(self._folder / f"{len(self._files)}.parquet")
-        part.write_parquet(self._files[-1])
-
-    def finish(self) -> None:
-        _check_some(len(self._files))
-        pl.scan_parquet(self._files).sink_parquet(self._path)
-        with self._path.open("rb") as file:
-            os.fsync(file.fileno())
-
-
-def _check_some(count: int) -> None:
-    if not count:
+    groups = iter(groups)
+    first = next(groups, None)
+    if first is None:
         raise DataError("expected tables to write, got none", remedy="check the source: it holds no rows")
+    with writing_files(paths) as unfinished, ExitStack() as stack:
+        files = [stack.enter_context(appending(*both)) for both in zip(unfinished, paths, strict=True)]
+        for group in chain([first], groups):
+            for append, part in zip(files, group, strict=True):
+                append(part)
 
 
-def read_table(path: Path) -> Table:
-    """Read a CSV or Parquet file; in a CSV every column is read as text where it is not plainly numeric.
+@contextmanager
+def appending(place: Path, path: Path) -> Iterator[Callable[[Table], None]]:
+    """A function that writes tables one below the other to a file at `place`, which shall be called `path`.
+
+    Raises
+    ------
+    DataError
+        If they cannot be written.
+    """
+    if path.suffix == ".csv":
+        with place.open("wb", buffering=0) as file:
+            yield lambda part: _write(path, part.write_csv, file, include_header=not file.tell())
+        return
+    # A Parquet file ends with its contents: the tables lie in a folder beside it until all are there.
+    folder = place.with_name(f"{place.name}.parts")
+    folder.mkdir()
+    names = (folder / f"{number:06d}.parquet" for number in count())
+    try:
+        yield lambda part: _write(path, part.write_parquet, next(names))
+        rows = pl.scan_parquet(sorted(folder.iterdir()))
+        _write(path, rows.sink_parquet, place, compression="zstd", maintain_order=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(path: Path, write: Callable[..., object], *arguments: object, **options: object) -> None:
+    with naming(path):
+        write(*arguments, **options)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say of what cannot be written here, such as on a full disk, that it should have become `path`.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise DataError(f"{path} cannot be written: {reason}", remedy="check rights and space on the disk") from None
+
+
+def read_table(path: Path, texts: Collection[str] = IDS) -> Table:
+    """Read a CSV or Parquet file.
+
+    In a CSV a column is text unless it is numbers and nothing else: 01 is none.
+
+    Parameters
+    ----------
+    texts
+        Columns that are text even if they look like numbers.
 
     Raises
     ------
@@ -194,8 +173,22 @@ def read_table(path: Path) -> Table:
         )
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema_length=None)
+            table = pl.read_parquet(path)
+            numbers = [name for name in texts if name in table.columns and table.schema[name].is_numeric()]
+            return table.with_columns(pl.col(numbers).cast(pl.String))
+        table = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         first_line = str(error).partition("\n")[0]
         raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {first_line}", remedy="repair the file") from None
+    return table.with_columns(_as_number(table[name]) for name in table.columns if name not in texts)
+
+
+def _as_number(column: pl.Series) -> pl.Series:
+    """A column of texts as numbers, if it is nothing else and nothing of it would be lost."""
+    if column.null_count() == len(column) or column.str.contains(r"^[+-]?0\d|^\s|\s$").any():
+        return column
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = column.cast(dtype, strict=False)
+        if numbers.null_count() == column.null_count():
+            return numbers
+    return column

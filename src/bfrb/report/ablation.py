@@ -16,7 +16,7 @@ from bfrb.predict.evaluation import BOOTSTRAP_SEED
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
-from bfrb.study.device import Device, Sensor
+from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec
@@ -57,7 +57,7 @@ class Lost:
 
     def had(self, recordings: Recordings) -> Bools:
         """(R,) Whether there is anything to take away from each recording."""
-        found = [_measured(recordings, recordings.device.sensor(name), self.piece) for name in self.sensors]
+        found = [_measured(recordings, name, self.piece) for name in self.sensors]
         any_of_them: Bools = np.logical_or.reduce(found)
         return any_of_them
 
@@ -71,13 +71,8 @@ class Lost:
         return replace(recordings, sensors={**recordings.sensors, name: values})
 
 
-def _measured(recordings: Recordings, sensor: Sensor, piece: int | None) -> Bools:
-    if piece is None:
-        return recordings.has(sensor.name)
-    part = recordings.sensors[sensor.name][:, piece]
-    present = ~sensor.is_absent(part).reshape(recordings.n_rows, -1).all(axis=1)
-    measured: Bools = np.logical_or.reduceat(present, recordings.offsets[:-1])
-    return measured
+def _measured(recordings: Recordings, name: str, piece: int | None) -> Bools:
+    return recordings.measured(name) if piece is None else recordings.measured_pieces(name)[:, piece]
 
 
 def list_losses(device: Device) -> list[Lost]:

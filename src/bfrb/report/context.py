@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bfrb.arrays import Bools
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.study.recordings import Recordings
@@ -95,14 +94,6 @@ def name_sensor_states(recordings: Recordings) -> list[object]:
     sensors = [sensor for sensor in recordings.device.sensors if sensor.modality == "proximity"]
     if not len(recordings) or not sensors:
         return [NO_SENSORS] * len(recordings)
-    measured = np.concatenate([_measured_pieces(recordings, sensor.name) for sensor in sensors], axis=1)
+    measured = np.concatenate([recordings.measured_pieces(sensor.name) for sensor in sensors], axis=1)
     every, some = measured.all(axis=1), measured.any(axis=1)
     return list(np.select([every, some], [ALL_SENSORS, SOME_SENSORS], NO_SENSORS).tolist())
-
-
-def _measured_pieces(recordings: Recordings, name: str) -> Bools:
-    """(R, pieces) Whether each piece of a sensor measured anything."""
-    sensor = recordings.device.sensor(name)
-    present = ~sensor.is_absent(recordings.sensors[name]).reshape(recordings.n_rows, sensor.pieces, -1).all(axis=2)
-    measured: Bools = np.logical_or.reduceat(present, recordings.offsets[:-1], axis=0)
-    return measured

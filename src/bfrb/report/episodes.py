@@ -13,7 +13,6 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.evaluation import BOOTSTRAP_SEED
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.sources import Source
-from bfrb.read.stretches import source_stretches
 from bfrb.stream.calibrate import FALSE_ALARMS_PER_HOUR, SPEC
 from bfrb.stream.event_scores import count_by_subject, rules_from_others, sensitivity_curve
 from bfrb.stream.events import Event, EventRule, decide_events
@@ -112,7 +111,7 @@ def evaluate_events(bundle: Bundle, source: Source) -> EventEvaluation | None:
         If a member fails, or the bundle's event rule is damaged.
     """
     rule, fold_of = EventRule.of(bundle), read_fold_of(bundle)
-    recordings = listen_held_out(bundle, source_stretches(source), rule)
+    recordings = listen_held_out(bundle, source.stretches(), rule)
     if not any(one.episodes for one in recordings):
         return None
     known = sum(one.subject in fold_of for one in recordings)

@@ -1,73 +1,100 @@
-"""gRPC as the evaluation protocol uses it: one method, bytes in and bytes out, one call at a time."""
+"""How Kaggle's gateway and its server meet: the ports that it tries, and gRPC with the options of both sides."""
 
 from __future__ import annotations
 
-import json
-import queue
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, cast
+import contextlib
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from bfrb.errors import BfrbError, ConfigError
-from bfrb.serve.ports import PortError
 
 try:
     import grpc
 except ImportError:
     raise ConfigError("Kaggle's protocol needs grpcio", remedy="pip install 'bfrb[kaggle]'") from None
 
-SERVICE = "kaggle_evaluation_client.KaggleEvaluationService"
-METHOD = "Send"
+log = logging.getLogger(__name__)
 
-OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+PORTS: tuple[int, ...] = (50051, *range(60053, 60063))
+"""The ports the gateway tries, in its order."""
+
+RERUN = "KAGGLE_IS_COMPETITION_RERUN"
+"""Environment variable that is set, be it to nothing, where Kaggle evaluates."""
+
+LOOPBACK = "127.0.0.1"
+MAX_MESSAGE_BYTES = 256 << 20
+"""A sequence takes less than one of these megabytes."""
+
+_SERVICE, _METHOD = "kaggle_evaluation_client.KaggleEvaluationService", "Send"
+_OPTIONS = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
-    (
-        "grpc.service_config",
-        json.dumps(
-            {
-                "methodConfig": [
-                    {
-                        "name": [{}],
-                        "retryPolicy": {
-                            "maxAttempts": 5,
-                            "initialBackoff": "0.1s",
-                            "maxBackoff": "1s",
-                            "backoffMultiplier": 2,
-                            "retryableStatusCodes": ["UNAVAILABLE"],
-                        },
-                    }
-                ]
-            }
-        ),
-    ),
+    # Two servers must not share a port: the gateway would ask now one, now the other.
+    ("grpc.so_reuseport", 0),
 ]
-"""Options of both sides of a connection."""
 
-_ALONE = ("grpc.so_reuseport", 0)
-"""Two servers must not share a port: the gateway would ask now one, now the other."""
+Send = Callable[..., bytes]
+"""The one method of the protocol: a request's bytes to the response's."""
 
-Answer = Callable[[bytes], bytes]
+RpcError = grpc.RpcError
 
 
-def start_server(answer: Answer, host: str, port: int) -> tuple[Any, int]:
-    """A running server, and its port.
+class PortError(BfrbError):
+    """A port that cannot be listened on, or that the gateway would not reach."""
 
-    Parameters
-    ----------
-    answer
-        Response to a request; a `BfrbError` becomes the status UNKNOWN, with its problem in the protocol's words.
-    host
-        The interface to listen on.
-    port
-        The port; 0 for any that is free.
+
+def is_rerun() -> bool:
+    """Whether this process is evaluated by Kaggle."""
+    return RERUN in os.environ
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on a port, on any interface."""
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=dual).close()
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
+
+
+def choose_port(port: int | None = None, *, any_port: bool = False) -> int:
+    """The port that is asked for, or the first free one of those that the gateway tries.
+
+    Raises
+    ------
+    PortError
+        If it is taken, or, unless `any_port`, something on an earlier one would be asked in this server's place.
+    """
+    tried = PORTS if port is None else (port,)
+    chosen = next(filter(is_free, tried), None)
+    taken = ", ".join(map(str, tried if chosen is None else tried[: tried.index(chosen)]))
+    if chosen is None:
+        raise PortError(f"port {taken} is taken", remedy="end the program that listens there, or name another port")
+    if taken:
+        problem = f"something listens on port {taken}, and the gateway would ask it instead of this server"
+        if not any_port:
+            raise PortError(problem, remedy="end it (an earlier server?), or start all the same: --any-port or --port")
+        log.warning("warning: %s", problem)
+    return chosen
+
+
+def start_server(answer: Send, host: str, port: int) -> tuple[Any, int]:
+    """A running server that takes one call at a time, and its port.
+
+    A `BfrbError` of `answer` becomes the status UNKNOWN, in the protocol's words.
 
     Raises
     ------
@@ -82,53 +109,19 @@ def start_server(answer: Answer, host: str, port: int) -> tuple[Any, int]:
             context.abort(grpc.StatusCode.UNKNOWN, f"Exception calling application: {error.problem}")
             raise
 
-    # No serialisers: the bytes are passed as they are.
-    handler = grpc.method_handlers_generic_handler(SERVICE, {METHOD: grpc.unary_unary_rpc_method_handler(send)})
-    server = grpc.server(cast("Any", _Worker()), handlers=(handler,), options=[*OPTIONS, _ALONE])
+    # Without serialisers bytes are passed as they are.
+    handler = grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: grpc.unary_unary_rpc_method_handler(send)})
+    server = grpc.server(ThreadPoolExecutor(1, "bfrb-kaggle"), handlers=(handler,), options=_OPTIONS)
     try:
-        taken = server.add_insecure_port(f"{host}:{port}")
+        bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError:
-        taken = 0
-    if not taken:
-        raise PortError(f"cannot listen on {host}, port {port}", remedy="name another host or port")
+        raise PortError(f"cannot listen on {host}, port {port}", remedy="name another host or port") from None
     server.start()
-    return server, taken
+    return server, bound
 
 
-def connect(target: str) -> Any:
-    """A channel to a server."""
-    return grpc.insecure_channel(target, options=OPTIONS)
-
-
-def method_of(channel: Any) -> Callable[..., bytes]:
-    """The method of the server at the other end of a channel: request to response, in bytes."""
-    return cast("Callable[..., bytes]", channel.unary_unary(f"/{SERVICE}/{METHOD}"))
-
-
-RpcError = grpc.RpcError
-
-
-class _Worker:
-    """One thread that does one job after the other.
-
-    Unlike those of the standard library it does not keep the process from ending while a job goes on.
-    """
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="bfrb-kaggle", daemon=True).start()
-
-    def submit(self, job: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have a job done."""
-        future: Future[Any] = Future()
-        self._jobs.put((future, lambda: job(*args, **kwargs)))
-        return future
-
-    def _work(self) -> None:
-        while True:
-            future, job = self._jobs.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(job())
-                except Exception as error:  # noqa: BLE001  it is the future's, as in any executor
-                    future.set_exception(error)
+@contextlib.contextmanager
+def connect(address: str) -> Iterator[Send]:
+    """The method of the server at an address such as `127.0.0.1:50051`."""
+    with grpc.insecure_channel(address, options=_OPTIONS) as channel:
+        yield channel.unary_unary(f"/{_SERVICE}/{_METHOD}")

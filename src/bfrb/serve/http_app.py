@@ -1,38 +1,51 @@
-"""The web application: recordings in, gestures out."""
+"""The web application: recordings in, labels with probabilities out."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from starlette.applications import Starlette
-from starlette.datastructures import Headers
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.exposition import generate_latest
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bfrb.errors import BfrbError, DataError
+from bfrb import __version__
+from bfrb.errors import DataError
 from bfrb.predict.decision import target_probability
 from bfrb.predict.predictions import Predictions
 from bfrb.predict.predictor import Predictor
-from bfrb.read.bodies import MEDIA_TYPES, Part, read_body
-from bfrb.serve import metrics, openapi
-from bfrb.serve.jobs import BusyError, Jobs
-from bfrb.serve.multipart import FORM, parse_header, split_parts
+from bfrb.read.bodies import OPTIONAL, Columns, columns_of, read_csv, recordings_from_columns, unused_columns
+from bfrb.read.quality import find_suspicions
+from bfrb.study.device import Device
 
 log = logging.getLogger(__name__)
 
-PROBLEM = "application/problem+json"
+JSON, CSV = "application/json", "text/csv"
+SIMULATED = "The bundle was trained on SIMULATED recordings: its answers are for trying things out."
 
-PATHS = ("/predict", "/health", "/model", "/metrics", "/openapi.json")
+PATHS = {
+    "/": "this overview",
+    "/predict": "POST recordings as CSV or JSON: the label of each, with all probabilities",
+    "/model": "what the bundle is: device, columns, labels",
+    "/health": "whether the server answers",
+    "/metrics": "counts and times for Prometheus",
+    "/openapi.json": "this interface as an OpenAPI document",
+}
+
+_MOST_BRACKETS = 200_000
+"""Lists and objects in JSON: each costs memory many times its two bytes."""
 
 
 @dataclass(frozen=True)
@@ -43,242 +56,259 @@ class Limits:
     ----------
     body_bytes
         Largest body of a request.
-    pending_bytes
-        Most bytes of all bodies that are being received or wait.
-    read_s
-        Longest time in which a request has to arrive.
-    answer_s
-        Longest time until a whole request is answered.
+    requests
+        Most requests that are being received, wait, or are predicted.
     workers
         Requests that are predicted at a time; each uses all cores.
-    waiting
-        Requests that may wait for that.
-    connections
-        Most connections at a time.
+    read_s
+        Longest time in which a body has to arrive.
+    answer_s
+        Longest time until it is answered after that.
     """
 
-    body_bytes: int = 16 << 20
-    pending_bytes: int = 64 << 20
+    body_bytes: int = 8 << 20
+    requests: int = 32
+    workers: int = 2
     read_s: float = 10.0
     answer_s: float = 30.0
-    workers: int = 2
-    waiting: int = 32
-    connections: int = 128
 
 
-class ProblemError(Exception):
+class Body(BaseModel):
+    """Recordings in JSON: a list with an object for every row, or an object with a list for every column."""
+
+    rows: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | dict[str, Any]
+
+
+class Prediction(BaseModel):
+    """The answer for one recording."""
+
+    id: str
+    label: str = Field(description="The most probable class.")
+    confidence: float = Field(description="Its probability.")
+    target_probability: float = Field(description="Probability of all target behaviours together.")
+    probabilities: dict[str, float]
+
+
+class Answer(BaseModel):
+    """The answers for all recordings of a request, in their order."""
+
+    predictions: list[Prediction]
+    simulated: bool = Field(description="Whether the bundle was trained on simulated recordings.")
+    notes: list[str] = Field(description="What should be known about these answers.")
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str = Field(description="What was expected, and what came.")
+    remedy: str = Field(description="What to do about it.")
+
+
+class RefusedError(HTTPException):
     """A request that is refused, with the status and the reason to answer with."""
 
-    def __init__(self, status: HTTPStatus, problem: str, remedy: str) -> None:
-        super().__init__(problem)
-        self.status, self.problem, self.remedy = status, problem, remedy
-
-    def response(self) -> Response:
-        """The answer, in the form of RFC 9457."""
-        content = {"title": self.status.phrase, "status": self.status, "detail": self.problem, "remedy": self.remedy}
+    def __init__(self, status: int, problem: str, remedy: str) -> None:
         # Whoever sends more than is read cannot be understood any longer.
-        stopped = {"connection": "close"} if self.status in _CLOSING else {}
-        later = {"retry-after": "1"} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-        return Response(json.dumps(content), self.status, stopped | later, PROBLEM)
+        headers = {"connection": "close"} if status in (408, 413, 503) else {}
+        super().__init__(status, problem, headers | ({"retry-after": "1"} if status == 503 else {}))
+        self.remedy = remedy
 
 
-_CLOSING = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
-_TOO_BUSY = ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at a time", "ask again in a second")
-
-
-def make_app(predictor: Predictor, limits: Limits) -> ASGIApp:
+def make_app(predictor: Predictor, limits: Limits) -> FastAPI:
     """The application of a predictor."""
     service = _Service(predictor, limits)
-    routes = [
-        Route("/predict", service.predict, methods=["POST"]),
-        Route("/health", service.health),
-        Route("/model", service.model),
-        Route("/metrics", service.metrics),
-        Route("/openapi.json", service.openapi),
-    ]
-    handlers: Any = {ProblemError: _refused, BfrbError: _refused, HTTPException: _refused, Exception: _failed}
-    return _Counted(Starlette(routes=routes, exception_handlers=handlers), service.counts)
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in (408, 413, 415, 422, 503)
+    }
+    body = {"requestBody": {"required": True, "content": _contents(predictor.device)}}
+    app = FastAPI(title="bfrb", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.post("/predict", responses=refusals, openapi_extra=body)(service.predict)
+    for path, give in (("/", service.index), ("/model", service.model), ("/health", service.health)):
+        app.get(path)(give)
+    app.get("/metrics", response_class=Response)(service.metrics)
+    for kind in (DataError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, _show_problem)
+    app.add_middleware(_Watched, seconds=service.seconds)
+    return app
 
 
 class _Service:
     """The answers to all paths."""
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
-        self._predictor = predictor
-        self._limits = limits
-        self._jobs = Jobs(limits.workers, limits.waiting)
-        self._pending_bytes = 0
-        self.counts = metrics.Metrics(lambda: self._jobs.accepted)
+        self._predictor, self._limits = predictor, limits
+        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="bfrb-http")
+        self._at_work = 0
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        about = ("path", "status")
+        self.seconds = Histogram("bfrb_request_seconds", "Time to an answer.", about, registry=self._registry)
+        self._labels = Counter("bfrb_predictions", "Recordings by label.", ("label",), registry=self._registry)
 
-    async def predict(self, request: Request) -> Response:
-        """`POST /predict`."""
-        media_type, boundary = _media_type(request.headers)
-        body = await self._receive(request)
-        measures = dict(request.query_params)
-        self._pending_bytes += len(body)
+    async def predict(self, request: Request, handedness: Annotated[int | None, Query(ge=0, le=1)] = None) -> Answer:
+        """The label of every recording, with the probabilities of all; `handedness` 0 is left, 1 right."""
+        read = _reader(request)
+        if self._at_work >= self._limits.requests:
+            raise RefusedError(503, "too many requests at a time", "ask again in a second")
+        self._at_work += 1
+        work = asyncio.create_task(self._work(request, lambda body: self._answer(read(body), handedness)))
+        work.add_done_callback(self._finish)
         try:
-            start = time.perf_counter()
-            predictions = await self._jobs.run(
-                lambda: self._answer(body, media_type, boundary, measures), self._limits.answer_s
-            )
-            self.counts.count_predictions(predictions.gestures.tolist(), time.perf_counter() - start)
-        except BusyError:
-            raise _TOO_BUSY from None
+            # What has begun comes to its end, and counts until then.
+            return await asyncio.wait_for(asyncio.shield(work), self._limits.read_s + self._limits.answer_s)
         except TimeoutError:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"not answered within {self._limits.answer_s:g} s",
-                "send fewer recordings at a time",
-            ) from None
-        finally:
-            self._pending_bytes -= len(body)
-        return JSONResponse(self._show(predictions))
+            problem = f"not answered within {self._limits.answer_s:g} s"
+            raise RefusedError(503, problem, "send fewer recordings at a time") from None
 
-    async def health(self, _: Request) -> Response:
-        """`GET /health`."""
-        return JSONResponse({"status": "ok"})
+    async def index(self) -> dict[str, Any]:
+        """What can be asked here."""
+        notes = [SIMULATED] if self._predictor.simulated else []
+        return {"service": "bfrb", "version": __version__, "notes": notes, "paths": PATHS}
 
-    async def model(self, _: Request) -> Response:
-        """`GET /model`."""
-        return JSONResponse(_describe(self._predictor))
-
-    async def metrics(self, _: Request) -> Response:
-        """`GET /metrics`."""
-        return Response(self.counts.render(), media_type=metrics.MEDIA_TYPE)
-
-    async def openapi(self, _: Request) -> Response:
-        """`GET /openapi.json`."""
-        return JSONResponse(openapi.describe(self._predictor.label_set.classes))
-
-    def _answer(self, body: bytes, media_type: str, boundary: str, measures: Mapping[str, str]) -> Predictions:
-        parts = split_parts(body, boundary) if media_type == FORM else {"rows": Part(body, media_type)}
-        return self._predictor.predict(read_body(*_known_parts(parts), measures))
-
-    def _show(self, predictions: Predictions) -> dict[str, Any]:
-        targets = target_probability(predictions.probabilities, predictions.label_set)
-        answers = zip(predictions.ids, predictions.gestures, predictions.probabilities.tolist(), targets, strict=True)
+    async def model(self) -> dict[str, Any]:
+        """What the bundle is; nothing of the machine it was trained on."""
+        manifest, device = self._predictor.bundle.manifest, self._predictor.device
+        sensors = {sensor.name: {"unit": sensor.unit, "columns": sensor.columns} for sensor in device.sensors}
         return {
-            "predictions": [
-                {
-                    "id": name,
-                    "gesture": gesture,
-                    "confidence": max(probabilities),
-                    "target_probability": float(target),
-                    "probabilities": dict(zip(predictions.label_set.classes, probabilities, strict=True)),
-                }
-                for name, gesture, probabilities, target in answers
-            ],
-            "simulated": self._predictor.simulated,
+            "device": {"name": device.name, "row_rate_hz": device.row_rate_hz, "sensors": sensors},
+            "label_set": manifest.label_set.model_dump(mode="json"),
+            "members": len(manifest.members),
+            "networks": sorted({member.network for member in manifest.members}),
+            **{name: getattr(manifest, name) for name in ("max_length", "simulated", "version", "created")},
         }
 
-    async def _receive(self, request: Request) -> bytes:
-        """The whole body, if it is not too large, and comes in time."""
-        claimed = int(request.headers.get("content-length", 0))
-        self._check_room(claimed)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._limits.read_s):
-                async for chunk in request.stream():
-                    self._check_room(len(body) + len(chunk))
-                    body += chunk
-                    self._pending_bytes += len(chunk)
-        except TimeoutError:
-            problem = f"the request did not arrive within {self._limits.read_s:g} s"
-            raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, problem, "send it faster, or less at a time") from None
-        finally:
-            self._pending_bytes -= len(body)
-        return bytes(body)
+    async def health(self) -> dict[str, str]:
+        """Whether the server answers."""
+        return {"status": "ok"}
 
-    def _check_room(self, size: int) -> None:
-        if size > self._limits.body_bytes:
-            problem = f"expected at most {self._limits.body_bytes:,} bytes, got {size:,} or more"
-            raise ProblemError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem, "send fewer recordings at a time, or Parquet"
-            )
-        if self._pending_bytes > self._limits.pending_bytes:
-            raise _TOO_BUSY
+    async def metrics(self) -> Response:
+        """Counts and times, in Prometheus' format."""
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _work(self, request: Request, answer: Callable[[bytes], Answer]) -> Answer:
+        body = await _receive(request, self._limits)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, answer, body)
+
+    def _finish(self, _: asyncio.Task[Answer]) -> None:
+        self._at_work -= 1
+
+    def _answer(self, columns: Columns, handedness: int | None) -> Answer:
+        device, simulated = self._predictor.device, self._predictor.simulated
+        recordings = recordings_from_columns(columns, device, handedness)
+        found = self._predictor.predict(recordings)
+        for label in found.gestures:
+            self._labels.labels(label).inc()
+        unused = unused_columns(columns, device)
+        notes = [SIMULATED] if simulated else []
+        notes += [f"Columns that were not used: {', '.join(unused)[:200]}"] if unused else []
+        notes += [f"{suspicion.problem}: {suspicion.remedy}" for suspicion in find_suspicions(recordings)]
+        return Answer(predictions=_list(found), simulated=simulated, notes=notes)
 
 
-def _media_type(headers: Headers) -> tuple[str, str]:
-    """Type of the body, and what is between its parts."""
-    value = headers.get("content-type", "")
-    media_type, parameters = parse_header(value) if value.isprintable() else ("", {})
-    if media_type not in (*MEDIA_TYPES, FORM) or not value:
-        raise ProblemError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"expected a known content-type, got {value[:100]!r}",
-            f"send {', '.join((*MEDIA_TYPES, FORM))}",
+def _list(found: Predictions) -> list[Prediction]:
+    targets = target_probability(found.probabilities, found.label_set)
+    return [
+        Prediction(
+            id=name,
+            label=label,
+            confidence=float(probabilities.max()),
+            target_probability=float(target),
+            probabilities=dict(zip(found.label_set.classes, probabilities.tolist(), strict=True)),
         )
-    if "content-encoding" in headers:
-        raise ProblemError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a content-encoding is not understood", "send the body as it is"
+        for name, label, target, probabilities in zip(
+            found.ids, found.gestures, targets, found.probabilities, strict=True
         )
-    return media_type, parameters.get("boundary", "")
+    ]
 
 
-def _known_parts(parts: Mapping[str, Part]) -> tuple[Part, Part | None]:
-    if "rows" not in parts or set(parts) - {"rows", "demographics"}:
-        raise DataError(
-            f"expected the parts rows and, maybe, demographics, got {', '.join(parts)[:100]}",
-            remedy="name the file with the recordings rows",
-        )
-    for name, part in parts.items():
-        if part.media_type not in MEDIA_TYPES:
-            raise DataError(
-                f"expected a known content-type for the part {name}, got {part.media_type[:100]!r}",
-                remedy=f"give each part one of the types {', '.join(MEDIA_TYPES)}",
-            )
-    return parts["rows"], parts.get("demographics")
+def _contents(device: Device) -> dict[str, Any]:
+    """The bodies that `/predict` takes, for the OpenAPI document."""
+    columns = [name for sensor in device.sensors for name in sensor.columns]
+    some = ", ".join(columns[:16]) + (f" and {len(columns) - 16} more, see /model" if len(columns) > 16 else "")
+    about = f"Columns of {device.name!r} at {device.row_rate_hz:g} rows a second: {some}."
+    about += f" Beside them, if known: {', '.join(OPTIONAL)}."
+    schemas = {JSON: Body.model_json_schema(), CSV: {"type": "string"}}
+    return {kind: {"schema": schema | {"description": about}} for kind, schema in schemas.items()}
 
 
-def _describe(predictor: Predictor) -> dict[str, Any]:
-    """What a client may know of the model; nothing of the machine it was trained on."""
-    manifest = predictor.bundle.manifest
-    return {
-        "device": manifest.device,
-        "row_rate_hz": manifest.row_rate_hz,
-        "label_set": manifest.label_set.model_dump(mode="json"),
-        "members": len(manifest.members),
-        "networks": sorted({member.network for member in manifest.members}),
-        "max_length": manifest.max_length,
-        "simulated": manifest.simulated,
-        "version": manifest.version,
-        "created": manifest.created,
-    }
+def _reader(request: Request) -> Callable[[bytes], Columns]:
+    """What reads the body of a request, by its type."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    readers = {JSON: _read_json, CSV: read_csv}
+    if kind not in readers or "content-encoding" in request.headers:
+        problem = f"expected {CSV} or {JSON}, not compressed, got {kind[:60]!r}"
+        raise RefusedError(415, problem, f"convert it, and send it with the header content-type: {CSV}")
+    return readers[kind]
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+def _read_json(body: bytes) -> Columns:
+    if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
+        problem = f"expected at most {_MOST_BRACKETS:,} lists and objects, got more"
+        raise DataError(problem, remedy="send a list for every column, or CSV, or fewer recordings at a time")
+    try:
+        return columns_of(Body.model_validate_json(body).rows)
+    except ValidationError as error:
+        problem = f"expected a JSON object with rows, but: {error.errors(include_input=False)[0]['msg'][:200]}"
+        remedy = 'send {"rows": [{...}, ...]} or {"rows": {"column": [...], ...}}'
+        raise DataError(problem, remedy=remedy) from None
+
+
+async def _receive(request: Request, limits: Limits) -> bytes:
+    """The whole body, if it is not too large, and comes in time."""
+    claimed = request.headers.get("content-length", "")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.read_s):
+            _check_size(int(claimed) if claimed.isdecimal() else 0, limits)
+            async for chunk in request.stream():
+                body += chunk
+                _check_size(len(body), limits)
+    except TimeoutError:
+        problem = f"the request did not arrive within {limits.read_s:g} s"
+        raise RefusedError(408, problem, "send it faster, or less at a time") from None
+    return bytes(body)
+
+
+def _check_size(size: int, limits: Limits) -> None:
+    if size > limits.body_bytes:
+        problem = f"expected at most {limits.body_bytes:,} bytes, got {size:,} or more"
+        raise RefusedError(413, problem, "send fewer recordings at a time")
+
+
+async def _show_problem(_: Request, error: Exception) -> Response:
+    """The answer where none can be given. Whoever calls this logs errors that nobody expected, with their traceback."""
+    status, headers, problem = 500, None, "the request could not be answered"
+    remedy = "the server's log says more"
     if isinstance(error, DataError):
-        error = ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, error.problem, error.remedy)
+        status, problem, remedy = 422, error.problem, error.remedy
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        status, problem, remedy = 422, f"{first['loc'][-1]}: {first['msg'][:100]}", "see /openapi.json"
     elif isinstance(error, HTTPException):
-        error = ProblemError(HTTPStatus(error.status_code), error.detail, f"ask one of {', '.join(PATHS)}")
-    if not isinstance(error, ProblemError):
-        return await _failed(_, error)
-    return error.response()
+        status, headers, problem = error.status_code, error.headers, error.detail
+        remedy = getattr(error, "remedy", f"ask one of {', '.join(PATHS)}")
+    elif isinstance(error, ClientDisconnect):
+        status = 400  # which nobody reads
+    return JSONResponse(Problem(detail=problem, remedy=remedy).model_dump(), status, headers)
 
 
-async def _failed(_: Request, error: Exception) -> Response:
-    log.error("a request failed: %s", error)
-    problem = "the request could not be answered"
-    return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, problem, "the server's log says more").response()
+class _Watched:
+    """Counts and logs every answer, without what stands in the query: it says something about a person."""
 
-
-class _Counted:
-    """Counts answers by path and status; a client that leaves early is not an error."""
-
-    def __init__(self, app: ASGIApp, counts: metrics.Metrics) -> None:
-        self._app = app
-        self._counts = counts
+    def __init__(self, app: ASGIApp, seconds: Histogram) -> None:
+        self._app, self._seconds = app, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
+        status, start = 500, time.perf_counter()
 
-        async def send_counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._counts.count_answer(path if path in PATHS else "other", message["status"])
+        async def send_watched(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_counted)
-        except ClientDisconnect:
-            log.debug("a client left before its request was whole")
+            await self._app(scope, receive, send_watched)
+        finally:
+            path, took_s = scope.get("path", ""), time.perf_counter() - start
+            self._seconds.labels(path if path in PATHS else "other", status).observe(took_s)
+            log.info("%s %.100r %d, %.0f ms", scope.get("method", ""), path, status, 1000 * took_s)

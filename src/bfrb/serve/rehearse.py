@@ -1,10 +1,9 @@
-"""A rehearsal of Kaggle's evaluation on one machine: an own gateway, with every trap of the real one to choose."""
+"""A rehearsal of Kaggle's evaluation on one machine: an own gateway, with what may be unusual about the real one."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,16 @@ import numpy as np
 
 from bfrb.arrays import Floats
 from bfrb.errors import BfrbError, ConfigError
-from bfrb.read.gateway_files import GatewayFiles, no_rows, proximity_as_text, without_proximity
+from bfrb.read.frames import Frame, write_arrow
+from bfrb.read.gateway_files import Requests, proximity_as_text, without_proximity
 from bfrb.read.tables import make_table, write_table
-from bfrb.serve import channel
-from bfrb.serve.codec import decode_response, encode_request
+from bfrb.serve.channel import RpcError, Send, connect
+from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
+from bfrb.serve.payloads import decode
 from bfrb.study.labels import CMI_GESTURES
 
 SUBMISSION = "submission.parquet"
 ENDPOINT = "predict"
-
-READY_S = 30.0
-"""How long the gateway waits for its server."""
 
 _LATER_CALLS_S = 1800.0
 
@@ -33,7 +31,7 @@ class EvaluationError(BfrbError):
 
 
 @dataclass(frozen=True)
-class Traps:
+class Scenario:
     """What may differ from a plain test set.
 
     Parameters
@@ -65,54 +63,13 @@ class Traps:
         if not 0.0 <= self.slow_client_s < float("inf"):
             raise ConfigError(f"expected a pause in seconds, got {self.slow_client_s}", remedy="give 0 or more")
 
-    def change(self, rows: Any, subject: Any, *, imu_only: bool) -> tuple[Any, Any]:
+    def apply(self, rows: Frame, subject: Frame, *, imu_only: bool) -> tuple[Frame, Frame]:
         """The two frames of a request as they are sent."""
         if self.string_columns or self.all_null:
             rows = proximity_as_text(rows)
         if self.all_null or imu_only:
             rows = without_proximity(rows)
-        return rows, no_rows(subject) if self.empty_demographics else subject
-
-
-@dataclass(frozen=True, eq=False)
-class Gateway:
-    """Asks a server as Kaggle's gateway does.
-
-    Parameters
-    ----------
-    send
-        The server's method: a request's bytes to the response's.
-    """
-
-    send: Callable[..., bytes]
-
-    @classmethod
-    @contextlib.contextmanager
-    def connect(cls, target: str) -> Iterator[Gateway]:
-        """A gateway that asks the server at an address such as `127.0.0.1:50051`."""
-        with channel.connect(target) as connection:
-            yield cls(channel.method_of(connection))
-
-    def ask(self, *args: Any, deadline_s: float | None = None) -> str:
-        """The server's answer.
-
-        Raises
-        ------
-        EvaluationError
-            If it is an error, or none of the 18 gestures.
-        """
-        try:
-            response = self.send(encode_request(ENDPOINT, args), timeout=deadline_s, wait_for_ready=deadline_s is None)
-        except channel.RpcError as error:
-            details = f"{error.code().name}: {error.details()}"
-            raise EvaluationError(f"the server answered with an error, {details}", remedy="see its log") from None
-        answer = decode_response(response)
-        if type(answer) is not str or answer not in CMI_GESTURES.classes:
-            raise EvaluationError(
-                f"expected one of the 18 gestures as answer, got {repr(answer)[:200]}",
-                remedy="answer with the gesture as a plain text",
-            )
-        return answer
+        return rows, subject.clear() if self.empty_demographics else subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,20 +92,14 @@ class Rehearsal:
     changed: tuple[str, ...]
 
     def write(self, path: Path) -> None:
-        """Write the submission, `sequence_id` and `gesture` as texts: whole or not at all.
-
-        Raises
-        ------
-        DataError
-            If nothing can be written there.
-        """
+        """Write the submission, `sequence_id` and `gesture` as texts: whole or not at all."""
         write_table(make_table({"sequence_id": list(self.ids), "gesture": list(self.gestures)}), path)
 
 
 def rehearse(
-    gateway: Gateway,
-    files: GatewayFiles,
-    traps: Traps = Traps(),
+    address: str,
+    requests: Requests,
+    scenario: Scenario = Scenario(),
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Rehearsal:
@@ -156,16 +107,16 @@ def rehearse(
 
     Parameters
     ----------
-    gateway
-        Asks the server.
-    files
-        The test set.
-    traps
+    address
+        The server, such as `127.0.0.1:50051`.
+    requests
+        The test set (`read_requests`).
+    scenario
         What shall be unusual.
     seed
         Of the order, and of the choice of sequences without thermopiles and time of flight.
     progress
-        Told the share done.
+        Given the share done.
 
     Raises
     ------
@@ -173,21 +124,52 @@ def rehearse(
         At the first answer that is an error or no gesture, as in the evaluation.
     """
     rng = np.random.default_rng(seed)
-    order = [files.ids[index] for index in rng.permutation(len(files.ids))]
-    imu_only = set(rng.permutation(order)[: round(traps.imu_share * len(order))].tolist())
-    gestures: list[str] = []
+    order: list[str] = rng.permutation(list(requests)).tolist()
+    imu_only = set(rng.permutation(order)[: round(scenario.imu_share * len(order))].tolist())
+    answers: list[list[str]] = []
     seconds: list[float] = []
-    changed: list[str] = []
-    for number, name in enumerate(order):
-        frames = traps.change(*files.request(name), imu_only=name in imu_only)
-        answers = []
-        for _ in range(1 + traps.repeat_calls):
-            time.sleep(traps.slow_client_s)
-            start = time.perf_counter()
-            answers.append(gateway.ask(*frames, deadline_s=_LATER_CALLS_S if seconds else None))
-            seconds.append(time.perf_counter() - start)
-        gestures.append(answers[0])
-        changed += [name] * (len(set(answers)) > 1)
-        if progress is not None:
-            progress((number + 1) / len(order))
-    return Rehearsal(tuple(order), tuple(gestures), np.array(seconds), tuple(changed))
+    with connect(address) as send:
+        for name in order:
+            frames = scenario.apply(*requests[name], imu_only=name in imu_only)
+            answers.append([])
+            for _ in range(1 + scenario.repeat_calls):
+                time.sleep(scenario.slow_client_s)
+                start = time.perf_counter()
+                answers[-1].append(ask(send, frames, deadline_s=_LATER_CALLS_S if seconds else None))
+                seconds.append(time.perf_counter() - start)
+            if progress is not None:
+                progress(len(answers) / len(order))
+    changed = tuple(name for name, given in zip(order, answers, strict=True) if len(set(given)) > 1)
+    return Rehearsal(tuple(order), tuple(given[0] for given in answers), np.array(seconds), changed)
+
+
+def ask(send: Send, frames: Sequence[Frame], deadline_s: float | None = None) -> str:
+    """The server's answer; without a deadline it is waited for until it listens.
+
+    Raises
+    ------
+    EvaluationError
+        If it is an error, or none of the 18 gestures.
+    """
+    args = [Payload(polars_dataframe_value=write_arrow(frame)) for frame in frames]
+    message = KaggleEvaluationRequest(name=ENDPOINT, args=args).SerializeToString()
+    try:
+        response = send(message, timeout=deadline_s, wait_for_ready=deadline_s is None)
+    except RpcError as error:
+        details = f"{error.code().name}: {error.details()}"
+        raise EvaluationError(f"the server answered with an error, {details}", remedy="see its log") from None
+    return check_gesture(decode(KaggleEvaluationResponse.FromString(response).payload))
+
+
+def check_gesture(answer: Any) -> str:
+    """The answer, if Kaggle's gateway takes it: one of the 18 gestures as a plain text.
+
+    Raises
+    ------
+    EvaluationError
+        If it is anything else.
+    """
+    if type(answer) is str and answer in CMI_GESTURES.classes:
+        return answer
+    problem = f"expected one of the 18 gestures as answer, got {repr(answer)[:200]}"
+    raise EvaluationError(problem, remedy=f"answer with one of {'; '.join(CMI_GESTURES.classes)}")

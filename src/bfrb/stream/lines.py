@@ -1,157 +1,203 @@
-"""What devices send: lines of JSON or CSV, made into samples of named wearers.
+"""What devices send: lines of JSON or CSV from any number of connections, made into samples of named wearers.
 
-A connection's first line says what it is: `{` begins JSON, anything else is the header of a CSV table. Columns and keys
-are a time (`time_s`, `time_ms`, `time_us` or `time_ns`), `wearer`, and the device's sensors or their raw columns;
-others are passed over.
+Every line is judged by itself. One that begins with `{` or `[` is JSON: a sample, a list of them, or a phone's batch.
+One with names of the device's columns is a header, any other a row of CSV under the last header of its connection.
+Columns that are not known are passed over, which is said.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from bfrb.errors import DataError
-from bfrb.read.stretches import TIMES
+from bfrb.stream.layouts import Layout
 from bfrb.stream.samples import TIME
-from bfrb.study.device import Device
+
+log = logging.getLogger(__name__)
 
 WEARER = "wearer"
+PAYLOAD = "payload"
+"""The key by which a batch is known."""
 
-LONGEST_LINE = 1 << 20
+LONGEST_LINE = 1 << 19
 """Bytes; longer lines are dropped."""
 
 _LONGEST_NAME = 100
+_LONGEST_SET = 4
+"""Columns of a sensor that make no sense apart."""
+_MOST_HEADERS = 2000
+_MOST_NOTES = 8
+
+Message = tuple[str, Mapping[str, Any] | DataError | None]
+"""A wearer, with samples as `parse_samples` reads them, why a line was refused, or None where the connection ended."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line from one of many connections.
+
+    Parameters
+    ----------
+    connection
+        Which; it is also the name of a wearer whose lines name none.
+    time_s
+        When it came.
+    text
+        What came, without its end; None once the connection has ended.
+    """
+
+    connection: str
+    time_s: float
+    text: bytes | None
 
 
 class LineSplitter:
-    """Puts lines together from bytes as they arrive; keeps no line that is too long."""
+    r"""Puts lines together from bytes as they arrive, and keeps no more of a line than shows that it is too long.
+
+    Examples
+    --------
+    >>> splitter = LineSplitter()
+    >>> splitter.push(b"one\ntw"), splitter.push(b"o\nthree"), splitter.finish()
+    ([b'one'], [b'two'], [b'three'])
+    """
 
     def __init__(self) -> None:
         self._rest = b""
-        self._dropping = False
 
     def push(self, data: bytes) -> list[bytes]:
-        """The lines that are complete; a line that was too long comes as an empty one after a `{`: it is garbage."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        if lines and self._dropping:
-            lines[0], self._dropping = b"{", False
-        if len(rest) > LONGEST_LINE:
-            rest, self._dropping = b"", True
-        self._rest = b"" if self._dropping else rest
+        """The lines that are complete."""
+        first, *others = data.split(b"\n")
+        lines = [self._rest + first[: LONGEST_LINE + 1 - len(self._rest)], *others]
+        self._rest = lines.pop()[: LONGEST_LINE + 1]
         return lines
 
     def finish(self) -> list[bytes]:
         """The last line, if it had no end."""
         rest, self._rest = self._rest, b""
-        return [rest] if rest.strip() else []
+        return [rest] if rest else []
 
 
-@dataclass(frozen=True)
-class Message:
-    """One line: whose samples, and what `parse_samples` reads."""
-
-    wearer: str | None
-    values: dict[str, Any]
-
-
-class LineParser:
-    """Reads the lines of one connection.
+class LineReader:
+    """Reads the lines of many connections, each with its own header.
 
     Parameters
     ----------
-    device
-        The device whose sensors are named.
+    layout
+        What stands in them under which name.
     """
 
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._header: list[str] | None = None
-        self._is_json: bool | None = None
-        self._places = _column_places(device)
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._readings = set().union(*layout.readings)
+        self._known = {*self._readings, *layout.others, WEARER}
+        self._headers: dict[str, list[str]] = {}
+        self._unused: set[str] = set()
 
-    def parse(self, line: bytes) -> Message | None:
-        """What a line says; nothing if it is blank or the header.
-
-        Raises
-        ------
-        DataError
-            If it cannot be read.
-        """
+    def read(self, line: Line) -> Iterator[Message]:
+        """What a line says, nothing if it is blank or a header; it never fails."""
+        if line.text is None:
+            self._headers.pop(line.connection, None)
+            yield line.connection, None
+            return
         try:
-            text = line.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            raise _unreadable("text in UTF-8", line) from None
-        if not text:
-            return None
-        if self._is_json is None:
-            self._is_json = text.startswith("{")
-        return self._from_json(text) if self._is_json else self._from_csv(text)
+            samples = self._parse(line.connection, _text(line.text))
+        except DataError as error:
+            yield line.connection, error
+            return
+        for values in samples:
+            try:
+                yield self._message(line.connection, values)
+            except DataError as error:
+                yield line.connection, error
 
-    def _from_json(self, text: str) -> Message:
+    def _parse(self, connection: str, text: str) -> list[Any]:
+        if text[:1] not in ("{", "["):
+            return self._from_csv(connection, text) if text else []
         try:
-            values = json.loads(text)
+            found = json.loads(text)
         except (ValueError, RecursionError):
-            values = None
+            raise _unreadable("JSON", text) from None
+        if isinstance(found, dict):
+            return self._from_batch(found) if PAYLOAD in found else [found]
+        return list(found)
+
+    def _from_batch(self, batch: Mapping[str, Any]) -> list[Any]:
+        """Samples as Sensor Logger pushes them: `{"deviceId": ..., "payload": [{"name", "time", "values"}, ...]}`.
+
+        Values go by their names, and by that of their sensor as well: `x` is also `gyroscope_x`.
+        """
+        found = []
+        try:
+            for entry in batch[PAYLOAD]:
+                name, values = entry["name"].replace(" ", "").lower(), entry.get("values", entry)
+                named = {**values, **{f"{name}_{key}": value for key, value in values.items()}, "time": entry["time"]}
+                if not self._readings.isdisjoint(named):
+                    known = {key: named[key] for key in self._known & named.keys()}
+                    found.append((int(entry["time"]), known | {WEARER: batch.get("deviceId")}))
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+            found = []
+        if not found:
+            raise _unreadable(f"a batch with {min(self._readings)}", str(batch[PAYLOAD]))
+        return [sample for _, sample in sorted(found, key=lambda each: each[0])]
+
+    def _from_csv(self, connection: str, text: str) -> list[Any]:
+        try:
+            fields = [field.strip() for field in next(csv.reader([text]), [])]
+        except csv.Error:
+            raise _unreadable("one row of CSV", text) from None
+        if not self._readings.isdisjoint(fields):
+            self._keep_header(connection, fields)
+            return []
+        header = self._headers.get(connection)
+        if header is None:
+            raise _unreadable(f"JSON, or a header with columns such as {min(self._readings)}", text)
+        if len(fields) != len(header):
+            raise _unreadable(f"{len(header)} fields as in the header", text)
+        return [{name: field or None for name, field in zip(header, fields, strict=True)}]
+
+    def _keep_header(self, connection: str, names: list[str]) -> None:
+        """Remember a header, but not half of one: its rows would be taken for others."""
+        for columns in self._layout.readings:
+            lacking = columns.difference(names)
+            if len(columns) <= _LONGEST_SET and 0 < len(lacking) < len(columns):
+                raise _unreadable(f"a header with all of {', '.join(sorted(columns))}", ", ".join(names))
+        if len(set(names)) < len(names):
+            raise _unreadable("a header with every name once", ", ".join(names))
+        if len(self._headers) >= _MOST_HEADERS:
+            del self._headers[next(iter(self._headers))]
+        self._headers[connection] = names
+
+    def _message(self, connection: str, values: Any) -> Message:
         if not isinstance(values, dict):
-            raise _unreadable("a JSON object", text)
-        return self._message(values)
+            raise _unreadable("a JSON object", str(values))
+        self._note_unused(values)
+        samples = self._layout.samples(values)
+        if not samples.keys() - {TIME}:
+            raise _unreadable(f"readings such as {min(self._readings)}", ", ".join(values))
+        wearer = connection if values.get(WEARER) is None else str(values[WEARER])
+        if not 0 < len(wearer) <= _LONGEST_NAME:
+            raise _unreadable(f"a wearer's name of at most {_LONGEST_NAME} letters", wearer)
+        return wearer, samples
 
-    def _from_csv(self, text: str) -> Message | None:
-        if self._header is None:
-            header = [name.strip() for name in next(csv.reader([text]))]
-            if not any(name in self._places or self._device.has(name) for name in header):
-                raise _unreadable(f"JSON, or a header with columns such as {next(iter(self._places))}", text)
-            self._header = header
-            return None
-        fields = next(csv.reader([text]))
-        if len(fields) != len(self._header):
-            raise _unreadable(f"{len(self._header)} fields as in the header", text)
-        return self._message({name: _number(field) for name, field in zip(self._header, fields, strict=True)})
-
-    def _message(self, values: dict[str, Any]) -> Message:
-        taken: dict[str, Any] = {name: values[name] for name in self._device.sensor_names if name in values}
-        self._gather_columns(values, taken)
-        if not taken:
-            raise _unreadable(f"readings such as {self._device.sensor_names[0]}", ", ".join(map(str, values)))
-        for name, unit_s in TIMES.items():
-            if name in values:
-                taken[TIME] = _scaled(values[name], unit_s)
-        wearer = values.get(WEARER)
-        return Message(None if wearer is None else str(wearer)[:_LONGEST_NAME], taken)
-
-    def _gather_columns(self, values: dict[str, Any], taken: dict[str, Any]) -> None:
-        """Readings that come column by column, as in raw files."""
-        for name in self._places.keys() & values.keys():
-            sensor, place = self._places[name]
-            if sensor not in taken:
-                taken[sensor] = [None] * len(self._device.sensor(sensor).columns)
-            taken[sensor][place] = _number(values[name])
+    def _note_unused(self, values: Mapping[str, Any]) -> None:
+        unused = ", ".join(name for name in values if name not in self._known)[:200]
+        if unused and unused not in self._unused and len(self._unused) < _MOST_NOTES:
+            self._unused.add(unused)
+            log.warning("note: columns that are not used: %r", unused)
 
 
-def _column_places(device: Device) -> dict[str, tuple[str, int]]:
-    return {name: (sensor.name, place) for sensor in device.sensors for place, name in enumerate(sensor.columns)}
-
-
-def _number(field: Any) -> Any:
-    """A number; a text as it is where that is none, so that it is refused later."""
-    if not isinstance(field, str):
-        return field
+def _text(line: bytes) -> str:
+    if len(line) > LONGEST_LINE:
+        raise _unreadable(f"a line of at most {LONGEST_LINE:,} bytes", line[:40])
     try:
-        return float(field) if field.strip() else None
-    except ValueError:
-        return field
-
-
-def _scaled(time: Any, unit_s: float) -> Any:
-    """Times in seconds; NaN, a time that is counted as garbage, for what is no time."""
-    try:
-        return np.asarray(time, dtype=np.float64) * unit_s
-    except (TypeError, ValueError, OverflowError):
-        return np.nan
+        return line.decode("utf-8").strip().removeprefix("\ufeff").strip()
+    except UnicodeDecodeError:
+        raise _unreadable("text in UTF-8", line) from None
 
 
 def _unreadable(expected: str, found: str | bytes) -> DataError:

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.stream.events import Event
-from bfrb.stream.lines import LineParser, LineSplitter
+from bfrb.stream.layouts import Layout, OwnLayout
+from bfrb.stream.lines import Line, LineReader
 from bfrb.stream.samples import TIME, RawSamples
 from bfrb.stream.stream import StreamHub
 
 log = logging.getLogger(__name__)
 
 Output = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """Bytes from one connection.
-
-    Parameters
-    ----------
-    connection
-        Which; it is also the name of a wearer whose lines name none.
-    time_s
-        When they came.
-    data
-        The bytes.
-    ends
-        Whether the connection ended with them.
-    """
-
-    connection: str
-    time_s: float
-    data: bytes
-    ends: bool = False
 
 
 class Live:
@@ -54,19 +33,23 @@ class Live:
         Whether samples get the time of their arrival.
     idle_s
         The stream of a wearer of whom nothing has come for so long ends.
+    layout
+        What stands in the lines under which name; by default as the bundle's device has it.
     """
 
-    def __init__(self, hub: StreamHub, *, stamp: bool = False, idle_s: float = 60.0) -> None:
+    def __init__(
+        self, hub: StreamHub, *, stamp: bool = False, idle_s: float = 60.0, layout: Layout | None = None
+    ) -> None:
         self.hub = hub
         self.refused = 0
         self._stamp = stamp
         self._idle_s = idle_s
-        self._connections: dict[str, tuple[LineSplitter, LineParser]] = {}
-        self._heard_s: dict[str, float] = {}
+        self._reader = LineReader(layout or OwnLayout(hub.predictor.device))
+        self._came_s: dict[str, float] = {}
         self._announced: dict[str, float] = {}
 
-    def take(self, arrivals: Iterable[Arrival]) -> list[Output]:
-        """What happens with these bytes.
+    def take(self, lines: Iterable[Line]) -> list[Output]:
+        """What happens with these lines.
 
         Raises
         ------
@@ -74,20 +57,19 @@ class Live:
             If a network fails.
         """
         sent: dict[str, list[RawSamples]] = {}
-        ended = []
-        for arrival in arrivals:
-            for line in self._lines(arrival):
-                self._read(arrival, line, sent)
-            if arrival.ends:
-                self._connections.pop(arrival.connection, None)
-                ended.append(arrival.connection)
-        events = self.hub.push_raw(sent)
-        outputs = [output for name, found in events.items() for output in self._tell(name, found)]
-        return outputs + [output for name in ended for output in self.end(name)]
+        outputs: list[Output] = []
+        for line in lines:
+            for wearer, values in self._reader.read(line):
+                if values is not None:
+                    self._keep(line, wearer, values, sent)
+                    continue
+                outputs += self._push(sent) + self.end(wearer)
+                sent = {}
+        return outputs + self._push(sent)
 
     def end(self, wearer: str) -> list[Output]:
         """What is known at the end of a wearer's stream."""
-        self._heard_s.pop(wearer, None)
+        self._came_s.pop(wearer, None)
         if wearer not in self.hub.streams:
             return []
         events = self.hub.finish(wearer)[wearer]
@@ -97,7 +79,7 @@ class Live:
 
     def end_idle(self, now_s: float) -> list[Output]:
         """End the streams of those who have been silent for too long."""
-        idle = [name for name, heard_s in self._heard_s.items() if now_s - heard_s > self._idle_s]
+        idle = [name for name, came_s in self._came_s.items() if now_s - came_s > self._idle_s]
         return [output for name in idle for output in self.end(name)]
 
     def finish(self) -> list[Output]:
@@ -108,28 +90,26 @@ class Live:
         """How many wearers there are, lines that could not be read, and what became of all samples."""
         return {"wearers": len(self.hub.streams), "refused_lines": self.refused} | self.hub.counts.to_dict()
 
-    def _lines(self, arrival: Arrival) -> list[bytes]:
-        if arrival.connection not in self._connections:
-            self._connections[arrival.connection] = LineSplitter(), LineParser(self.hub.predictor.device)
-        splitter, _ = self._connections[arrival.connection]
-        return splitter.push(arrival.data) + (splitter.finish() if arrival.ends else [])
-
-    def _read(self, arrival: Arrival, line: bytes, sent: dict[str, list[RawSamples]]) -> None:
-        _, parser = self._connections[arrival.connection]
+    def _keep(
+        self, line: Line, wearer: str, values: Mapping[str, Any] | DataError, sent: dict[str, list[RawSamples]]
+    ) -> None:
+        """Keep samples for the next push; lines that cannot be used are counted."""
         try:
-            message = parser.parse(line)
-            if message is None:
-                return
-            wearer = message.wearer or arrival.connection
-            stamped = {TIME: arrival.time_s} if self._stamp else {}
-            sent.setdefault(wearer, []).append(self.hub.take(wearer, message.values | stamped))
-            self._heard_s[wearer] = arrival.time_s
+            if isinstance(values, DataError):
+                raise values
+            stamped = {TIME: line.time_s} if self._stamp else {}
+            sent.setdefault(wearer, []).append(self.hub.take(wearer, {**values, **stamped}))
+            self._came_s[wearer] = line.time_s
         except DataError as error:
             self.refused += 1
             if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8 ...: a broken source does not fill the screen
-                log.warning("refused %d lines, the last from %s: %s", self.refused, arrival.connection, error.problem)
+                log.warning("refused lines: %d, the last from %s: %s", self.refused, line.connection, error.problem)
 
-    def _tell(self, wearer: str, events: list[Event]) -> list[Output]:
+    def _push(self, sent: dict[str, list[RawSamples]]) -> list[Output]:
+        events = self.hub.push_raw(sent)
+        return [output for name, found in events.items() for output in self._describe(name, found)]
+
+    def _describe(self, wearer: str, events: list[Event]) -> list[Output]:
         outputs = [_output("ends", wearer, event) for event in events]
         if events:
             self._announced.pop(wearer, None)

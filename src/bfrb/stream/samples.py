@@ -14,7 +14,7 @@ from bfrb.arrays import Array, Bools, Floats
 from bfrb.errors import ConfigError, DataError
 from bfrb.study.description import ACC_UNITS_M_S2, GYR_UNITS_DEG_S
 from bfrb.study.device import Device, Sensor
-from bfrb.study.recordings import NORM_TOLERANCE
+from bfrb.study.readings import NORM_TOLERANCE, measured_rows
 
 TIME = "time_s"
 """Key of the samples' times."""
@@ -175,7 +175,7 @@ def _checked(time_s: Floats, given: Mapping[str, Array], device: Device, factors
         readings, wrong = _possible(sensor, given[sensor.name], factors.get(sensor.name, 1.0))
         sensors[sensor.name] = readings
         impossible |= wrong
-        measured[:, number] = ~sensor.is_absent(readings).reshape(len(time_s), -1).all(axis=1)
+        measured[:, number] = measured_rows(sensor, readings).any(axis=1)
     return Samples(time_s, sensors, measured, impossible)
 
 

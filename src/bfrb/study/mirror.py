@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bfrb.arrays import Bools, Floats32
+from bfrb.arrays import Bools
 from bfrb.study.recordings import Recordings
 
 LEFT_HANDED = 0
@@ -48,12 +48,6 @@ def _apply(symmetry: str, recordings: Recordings, which: Bools) -> Recordings:
     sensors = {}
     for sensor in recordings.device.sensors:
         values = recordings.sensors[sensor.name].copy()
-        changed = getattr(sensor, symmetry).apply(values[rows])
-        values[rows] = _positive_w(changed) if sensor.unit_norm else changed
+        values[rows] = getattr(sensor, symmetry).apply(values[rows])
         sensors[sensor.name] = values
     return replace(recordings, sensors=sensors)
-
-
-def _positive_w(quaternion: Floats32) -> Floats32:
-    """(N, 4) The same rotations with w >= 0, as the device gives them."""
-    return np.where(quaternion[:, :1] < 0, -quaternion, quaternion)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from types import MappingProxyType
 from typing import Any
 
@@ -13,13 +14,14 @@ import polars as pl
 
 from bfrb.arrays import Array, Bools, Ints, Names
 from bfrb.errors import DataError
-from bfrb.study.device import Device, Sensor
+from bfrb.study.device import Device
+from bfrb.study.readings import checked_readings, measured_rows
 
 UNKNOWN = -1
 """Code of a row whose annotation is not known."""
 
-NORM_TOLERANCE = 0.01
-"""Largest deviation from norm 1 of a reading that has to be a unit vector."""
+BATCH_ROWS = 50_000
+"""Most rows of a batch where recordings come batch by batch; a longer recording is a batch of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class Annotation:
         return Annotation(self.codes[rows], self.names)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recordings:
     """A ragged batch of recordings of one device: `N` rows in `R` recordings.
 
@@ -89,7 +91,7 @@ class Recordings:
     >>> still = np.tile(np.float32([0, 0, 9.81]), (5, 1))
     >>> table = pl.DataFrame({"id": ["a", "b"], "subject": ["s", "s"]})
     >>> recordings = Recordings(HELIOS, {"acc": still}, np.array([0, 2, 5]), table)
-    >>> len(recordings), recordings[1].sensors["acc"].shape, recordings.has("thm").tolist()
+    >>> len(recordings), recordings[1].sensors["acc"].shape, recordings.measured("thm").tolist()
     (2, (3, 3), [False, False])
     """
 
@@ -111,7 +113,7 @@ class Recordings:
                 remedy=f"its sensors are {', '.join(self.device.sensor_names)}",
             )
         sensors = {
-            sensor.name: _checked_sensor(sensor, self.sensors.get(sensor.name), rows) for sensor in self.device.sensors
+            sensor.name: checked_readings(sensor, self.sensors.get(sensor.name), rows) for sensor in self.device.sensors
         }
         for name, annotation in self.annotations.items():
             if len(annotation.codes) != rows:
@@ -125,6 +127,21 @@ class Recordings:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def __repr__(self) -> str:
+        people = self.table["subject"].n_unique()
+        sensors = [name for name in self.sensors if self.measured(name).any()]
+        parts = [
+            f"{len(self):,} of {self.device.name}",
+            f"{people:,} subject{'' if people == 1 else 's'}",
+            f"{self.n_rows:,} rows",
+            " ".join(sensors) or "nothing measured",
+            *(["SIMULATED"] if self.simulated else []),
+        ]
+        return f"<Recordings: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>{self.table._repr_html_()}"
 
     @property
     def n_rows(self) -> int:
@@ -153,11 +170,17 @@ class Recordings:
             return None
         return self.table["gesture"].to_list()
 
-    def has(self, sensor: str) -> Bools:
+    def measured(self, sensor: str) -> Bools:
         """(R,) Whether the sensor measured anything in each recording."""
+        return np.asarray(self.measured_pieces(sensor).any(axis=1))
+
+    def measured_pieces(self, sensor: str) -> Bools:
+        """(R, pieces) The same of each piece of the sensor, such as one of five images."""
         spec = self.device.sensor(sensor)
-        measured = ~spec.is_absent(self.sensors[sensor]).reshape(self.n_rows, -1).all(axis=1)
-        return np.logical_or.reduceat(measured, self.offsets[:-1]) if len(self) else np.zeros(0, dtype=bool)
+        rows = measured_rows(spec, self.sensors[sensor])
+        if not len(self):
+            return np.zeros((0, spec.pieces), dtype=bool)
+        return np.logical_or.reduceat(rows, self.offsets[:-1], axis=0)
 
     def __getitem__(self, which: int | slice | Sequence[int] | Array) -> Recordings:
         """Some of the recordings; a number or a plain slice gives a view, an index array or a mask a copy."""
@@ -205,7 +228,7 @@ class Recordings:
         _check_table(table, len(self))
         return _unchecked(self, table=table)
 
-    def batches(self, max_rows: int) -> Iterator[Recordings]:
+    def batches(self, max_rows: int = BATCH_ROWS) -> Iterator[Recordings]:
         """Views of at most `max_rows` rows each, or of one recording that has more."""
         start = 0
         while start < len(self):
@@ -321,61 +344,3 @@ def _check_table(table: pl.DataFrame, recordings: int) -> None:
             f"expected unique recording ids, found {len(twice)} used more than once, such as {twice[0]!r}",
             remedy="keep one recording of each id; a file may have been appended to itself",
         )
-
-
-def _checked_sensor(sensor: Sensor, values: Array | None, rows: int) -> Array:
-    array = sensor.empty(rows) if values is None else np.ascontiguousarray(values, dtype=sensor.dtype).view()
-    if array.shape != (rows, *sensor.shape):
-        raise DataError(
-            f"expected {sensor.name} of shape {(rows, *sensor.shape)}, got {array.shape}",
-            remedy="give one reading per row",
-        )
-    impossible = find_impossible(sensor, array)
-    if impossible is not None:
-        row, value, count = impossible
-        raise DataError(
-            f"expected {sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}, found {value:g} "
-            f"in row {row} (and {count - 1} more)",
-            remedy="the source is damaged there: repair it, or mark these readings as missing",
-        )
-    if sensor.unit_norm:
-        _check_norms(sensor, array)
-    array.setflags(write=False)
-    return array
-
-
-def _check_norms(sensor: Sensor, values: Array) -> None:
-    wrong = np.flatnonzero(np.abs(np.linalg.norm(values, axis=1) - 1.0) > NORM_TOLERANCE)
-    if len(wrong):
-        raise DataError(
-            f"expected {sensor.name} of norm 1, found norm {np.linalg.norm(values[wrong[0]]):g} in row {wrong[0]} "
-            f"(and {len(wrong) - 1} more)",
-            remedy="the source is damaged there: repair it, or mark these readings as missing",
-        )
-
-
-def find_impossible(sensor: Sensor, values: Array) -> tuple[int, float, int] | None:
-    """First row, value and number of readings that the sensor cannot have given; None if there are none.
-
-    Parameters
-    ----------
-    values
-        (N, *shape) readings in the sensor's unit, NaN or its code where nothing was measured.
-    """
-    # Minimum and maximum ignore "not measured" for both kinds, and need no mask the size of the data.
-    if not values.size or _within(sensor, values):
-        return None
-    wrong = ~sensor.is_absent(values) & ((values < sensor.low) | (values > sensor.high))
-    where = np.argwhere(wrong)
-    return (int(where[0][0]), float(values[tuple(where[0])]), len(where)) if len(where) else None
-
-
-def _within(sensor: Sensor, values: Array) -> bool:
-    if sensor.no_response_code is None:
-        return not (np.fmin.reduce(values, axis=None) < sensor.low or np.fmax.reduce(values, axis=None) > sensor.high)
-    if values.max() > sensor.high:
-        return False
-    low = values.min()
-    if low == sensor.absent:  # the lowest number there is
-        return bool(np.count_nonzero(values < sensor.low) == np.count_nonzero(values == sensor.absent))
-    return bool(low >= sensor.low)

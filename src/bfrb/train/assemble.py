@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from safetensors.torch import load_file
 
-from bfrb.arrays import Array, Bools, Floats
+from bfrb.arrays import Bools, Floats
 from bfrb.export.graphs import build_member, check_parity, fill_template
 from bfrb.features.pipeline import FEATURES, available
 from bfrb.predict import bundle as files
@@ -23,9 +22,8 @@ from bfrb.predict.evaluation import score_scenarios
 from bfrb.predict.routing import who_answers
 from bfrb.predict.unpadded import write_unpadded
 from bfrb.read.tables import Table, make_table, write_table
-from bfrb.study.device import DEVICES
 from bfrb.study.labels import PHASES
-from bfrb.train.member import ANSWERS, WEIGHTS, read_history, split
+from bfrb.train.member import WEIGHTS, read_answers, read_history, read_weights, split, without_proximity
 from bfrb.train.workspace import MemberPlan, Workspace
 
 PARITY_RECORDINGS = 32
@@ -57,21 +55,21 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
 
 def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> float:
     """Write graph and weights of a member; largest difference between graph and torch."""
-    source = workspace.member_folder(member) / WEIGHTS
-    weights = load_file(source)
+    place = workspace.member_folder(member)
+    weights = read_weights(place)
     template = onnx.load(workspace.template(member.network))
     arrays = {name: value.numpy() for name, value in weights.items()}
     graph = fill_template(template, arrays, phases=was_taught_phases(workspace, member)).SerializeToString()
     trained = build_member(member.network, workspace.shape, workspace.plan.spec.network(member.network))
     trained.load_state_dict(weights)
-    index = _answers(workspace, member)["index"][:PARITY_RECORDINGS]
+    index = read_answers(place)["index"][:PARITY_RECORDINGS]
     batch = workspace.sequences.batch(index, workspace.plan.max_length)
     features = {branch: batch.inputs[branch] for branch in trained.standardisers}
     difference = check_parity(graph, trained, features, batch.lengths)
     path = folder / "members" / f"{member.name}.onnx"
     path.write_bytes(graph)
     write_unpadded(path)
-    (folder / "members" / f"{member.name}.safetensors").write_bytes(source.read_bytes())
+    (folder / "members" / f"{member.name}.safetensors").write_bytes((place / WEIGHTS).read_bytes())
     return difference
 
 
@@ -91,7 +89,7 @@ def out_of_fold(workspace: Workspace) -> Table:
     sums: dict[str, Floats] = {}
     asked = _who_was_asked(workspace)
     for member in workspace.plan.members:
-        answers = _answers(workspace, member)
+        answers = read_answers(workspace.member_folder(member))
         index = answers["index"]
         for scenario in (name for name in answers if name != "index"):
             total = sums.setdefault(scenario, np.zeros((workspace.recordings.height, len(classes))))
@@ -113,30 +111,24 @@ def out_of_fold(workspace: Workspace) -> Table:
 def _who_was_asked(workspace: Workspace) -> dict[str, Bools]:
     """For every scenario (networks, R) whether a network's members are asked about a recording, as in prediction."""
     requirements = [_required(workspace, network) for network in workspace.plan.spec.networks]
-    if not workspace.has_proximity or len(set(requirements)) == 1:
+    if not workspace.device.names_of("proximity") or len(set(requirements)) == 1:
         return defaultdict(lambda: np.ones((len(requirements), workspace.recordings.height), dtype=bool))
-    raw = workspace.read_raw()
-    bare = raw.without(*raw.device.names_of("proximity"))
-    return {"all": who_answers(raw, requirements), "imu": who_answers(bare, requirements)}
+    raw = workspace.raw
+    return {"all": who_answers(raw, requirements), "imu": who_answers(without_proximity(raw), requirements)}
 
 
 def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
     """Sensors that a network takes in and has not learnt to do without."""
-    spec, device = workspace.plan.spec, DEVICES[workspace.plan.device]
+    spec = workspace.plan.spec
     features = [name for branch in spec.network(network).BRANCHES for name in spec.branches[branch]]
-    needed = {sensor for name in available(features, device) for sensor in FEATURES[name].needs}
+    needed = {sensor for name in available(features, workspace.device) for sensor in FEATURES[name].needs}
     return tuple(sorted(needed - spec.dispensable(network)))
-
-
-def _answers(workspace: Workspace, member: MemberPlan) -> dict[str, Array]:
-    with np.load(workspace.member_folder(member) / ANSWERS, allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def _statistics(workspace: Workspace) -> Table:
     rows = []
     for member in workspace.plan.members:
-        weights = load_file(workspace.member_folder(member) / WEIGHTS)
+        weights = read_weights(workspace.member_folder(member))
         for branch in workspace.plan.spec.network(member.network).BRANCHES:
             for number, channel in enumerate(workspace.sequences.channels[branch]):
                 mean, sd = (float(weights[f"standardisers.{branch}.{kind}"][number]) for kind in ("mean", "sd"))

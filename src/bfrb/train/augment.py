@@ -1,12 +1,12 @@
-"""Augmentation: small functions from a batch to a batch, each with one strength and a random generator.
+"""What mixes several examples of a batch: MixUp and CutMix. (What changes single recordings is in `train.variation`.)
 
-What changes single recordings in physical units is in `training.variation`; here is what mixes several of them.
+Each function takes a batch and gives a batch, with one strength and a random generator; strength 0 changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,46 +15,51 @@ from torch import Tensor
 from bfrb.train.batches import Examples
 from bfrb.train.spec import TrainingSpec
 
-PROXIMITY = ("proximity", "thm", "tof")
-"""Branches of what looks at the skin."""
 
-Augmentation = Callable[[Examples, float, np.random.Generator], Examples]
+def mix(batch: Examples, spec: TrainingSpec, rng: np.random.Generator, *, knows_missing: bool = False) -> Examples:
+    """MixUp or CutMix as the spec asks; where it asks for both, a coin decides.
 
-
-def mix(batch: Examples, spec: TrainingSpec, rng: np.random.Generator) -> Examples:
-    """MixUp or CutMix as the spec asks; where it asks for both, a coin decides."""
+    Parameters
+    ----------
+    knows_missing
+        Whether the network tells what was not measured (`networks.specs.NetworkSpec.KNOWS_MISSING`).
+    """
     if spec.cutmix_alpha and (not spec.mixup_alpha or rng.random() < 0.5):
         return cut_mix(batch, spec.cutmix_alpha, rng)
-    blend = mix_up_gestures if spec.mixup_at == "gesture" else mix_up
-    return blend(batch, spec.mixup_alpha, rng)
+    return mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at, lose=knows_missing)
 
 
-def mix_up(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples:
+def mix_up(
+    batch: Examples,
+    alpha: float,
+    rng: np.random.Generator,
+    *,
+    at: Literal["start", "gesture"] = "start",
+    lose: bool = False,
+) -> Examples:
     """Blend every example with another one, labels alike (Zhang et al. 2018, arXiv 1710.09412).
 
-    The share of the first is drawn once per batch from Beta(alpha, alpha). Sequences are aligned at their first row
-    and the blend is as long as the longer one. `alpha = 0` changes nothing.
+    The share of the first is drawn once per batch from Beta(alpha, alpha). The blend is as long as the longer one.
+
+    Parameters
+    ----------
+    at
+        Which rows are laid upon each other: the first ones, or the first ones of the two gestures, where both are
+        known. Then the partner is moved, and those of its rows that fall off the batch's ends are lost.
+    lose
+        Whether a channel that one of the two lacks is lacking in the blend. Else it is there with its share, which is
+        no reading that a sensor gives.
     """
     if alpha == 0 or len(batch) < 2:
         return batch
     share = float(rng.beta(alpha, alpha))
-    return _blend(batch, _reordered(batch, rng), share)
-
-
-def mix_up_gestures(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples:
-    """`mix_up` with the first rows of the two gestures laid upon each other.
-
-    The partner is moved, and those of its rows that fall off the batch's ends are lost. Where the first row of a
-    gesture is not known, sequences are aligned at their first row.
-    """
-    if alpha == 0 or len(batch) < 2:
-        return batch
-    share = float(rng.beta(alpha, alpha))
-    partner = _reordered(batch, rng)
-    if batch.onsets is None or partner.onsets is None:
-        return _blend(batch, partner, share)
-    known = (batch.onsets >= 0) & (partner.onsets >= 0)
-    return _blend(batch, _moved(partner, torch.where(known, batch.onsets - partner.onsets, 0)), share)
+    order = torch.from_numpy(rng.permutation(len(batch))).to(batch.lengths.device)
+    partner = batch.reordered(order)
+    if at == "gesture" and batch.onsets is not None and partner.onsets is not None:
+        known = (batch.onsets >= 0) & (partner.onsets >= 0)
+        partner = _moved(partner, torch.where(known, batch.onsets - partner.onsets, 0))
+    blended = _blend(batch, partner, share)
+    return _without_missing(blended, batch, order) if lose else blended
 
 
 def cut_mix(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples:
@@ -66,7 +71,7 @@ def cut_mix(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples
     if alpha == 0 or len(batch) < 2:
         return batch
     share = float(rng.beta(alpha, alpha))
-    partner = _reordered(batch, rng)
+    partner = batch.reordered(torch.from_numpy(rng.permutation(len(batch))).to(batch.lengths.device))
     by = batch.lengths - partner.lengths
     moved = _moved(partner, by)
     rows = torch.round(batch.lengths * (1.0 - share)).to(torch.int64)
@@ -91,28 +96,6 @@ def cut_mix(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples
     )
 
 
-def lose_proximity(batch: Examples, probability: float, rng: np.random.Generator) -> Examples:
-    """Take the branches of thermopiles and time of flight from a random share of the examples, as if never measured."""
-    branches = [name for name in PROXIMITY if name in batch.inputs]
-    if probability == 0 or not branches:
-        return batch
-    kept = torch.from_numpy((rng.random(len(batch)) >= probability).astype(np.float32)).to(batch.lengths.device)
-    return replace(
-        batch,
-        inputs={**batch.inputs, **{name: batch.inputs[name] * kept[:, None, None] for name in branches}},
-        present={**batch.present, **{name: batch.present[name] * kept for name in branches}},
-    )
-
-
-AUGMENTATIONS: dict[str, Augmentation] = {
-    "mix_up": mix_up,
-    "mix_up_gestures": mix_up_gestures,
-    "cut_mix": cut_mix,
-    "lose_proximity": lose_proximity,
-}
-"""Every augmentation by name."""
-
-
 def _blend(batch: Examples, partner: Examples, share: float) -> Examples:
     """`share` of the first and the rest of the second."""
     return replace(
@@ -125,16 +108,13 @@ def _blend(batch: Examples, partner: Examples, share: float) -> Examples:
     )
 
 
-def _reordered(batch: Examples, rng: np.random.Generator) -> Examples:
-    """The examples in another order, with the padding they have."""
-    order = torch.from_numpy(rng.permutation(len(batch))).to(batch.lengths.device)
-    return Examples(
-        inputs={name: values[order] for name, values in batch.inputs.items()},
-        lengths=batch.lengths[order],
-        targets=batch.targets[order],
-        present={name: flags[order] for name, flags in batch.present.items()},
-        auxiliary={name: known[order] for name, known in batch.auxiliary.items()},
-        onsets=None if batch.onsets is None else batch.onsets[order],
+def _without_missing(blended: Examples, batch: Examples, order: Tensor) -> Examples:
+    """A blend without the channels that were not measured, 0 throughout, in one of the two."""
+    measured = {name: (values != 0).any(dim=1, keepdim=True) for name, values in batch.inputs.items()}
+    return replace(
+        blended,
+        inputs={name: values * (measured[name] & measured[name][order]) for name, values in blended.inputs.items()},
+        present={name: flags * flags[order] for name, flags in batch.present.items()},
     )
 
 

@@ -1,9 +1,10 @@
-"""`Examples`: labelled sequences, padded and standardised, resident on one compute device."""
+"""`Examples`: labelled sequences, padded and standardised, and how they are dealt out in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,9 +18,24 @@ from bfrb.study.labels import PHASES
 from bfrb.train.labels import AUXILIARY, Codes, Labels
 
 
+class ExampleSet(Protocol):
+    """Labelled examples that can be had batch by batch."""
+
+    @property
+    def lengths(self) -> Tensor:
+        """(R,) rows of every example, before it is varied."""
+
+    @property
+    def targets(self) -> Tensor:
+        """(R, K) probabilities of the classes."""
+
+    def take(self, index: Ints, rng: np.random.Generator | None = None) -> Examples:
+        """Some of the examples, in that order; varied anew, where they are varied, from the random numbers."""
+
+
 @dataclass(frozen=True)
 class Examples:
-    """Padded training examples; a batch of them is again `Examples`.
+    """Padded training examples on one compute device; a batch of them is again `Examples`.
 
     Parameters
     ----------
@@ -48,35 +64,40 @@ class Examples:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def take(self, index: Ints) -> Examples:
+    def take(self, index: Ints, rng: np.random.Generator | None = None) -> Examples:  # noqa: ARG002  they do not vary
         """Some of the examples, in that order, without padding that none of them needs."""
         where = torch.from_numpy(index).to(self.lengths.device)
-        lengths = self.lengths[where]
-        longest = int(lengths.max())
+        chosen = self.reordered(where)
+        longest = int(chosen.lengths.max())
+        return replace(
+            chosen,
+            inputs={name: values[:, :longest] for name, values in chosen.inputs.items()},
+            auxiliary={
+                name: known[:, :longest] if known.ndim == 3 else known for name, known in chosen.auxiliary.items()
+            },
+        )
+
+    def reordered(self, where: Tensor) -> Examples:
+        """The examples of these numbers, in that order, with the padding they have."""
         return Examples(
-            inputs={name: values[where, :longest] for name, values in self.inputs.items()},
-            lengths=lengths,
+            inputs={name: values[where] for name, values in self.inputs.items()},
+            lengths=self.lengths[where],
             targets=self.targets[where],
             present={name: flags[where] for name, flags in self.present.items()},
-            auxiliary={
-                name: known[where, :longest] if known.ndim == 3 else known[where]
-                for name, known in self.auxiliary.items()
-            },
+            auxiliary={name: known[where] for name, known in self.auxiliary.items()},
             onsets=None if self.onsets is None else self.onsets[where],
         )
 
     def to(self, device: torch.device) -> Examples:
         """The examples on a compute device."""
-
-        def move(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: values.to(device) for name, values in found.items()}
-
+        if device == self.lengths.device:
+            return self
         return Examples(
-            inputs=move(self.inputs),
+            inputs={name: values.to(device) for name, values in self.inputs.items()},
             lengths=self.lengths.to(device),
             targets=self.targets.to(device),
-            present=move(self.present),
-            auxiliary=move(self.auxiliary),
+            present={name: flags.to(device) for name, flags in self.present.items()},
+            auxiliary={name: known.to(device) for name, known in self.auxiliary.items()},
             onsets=None if self.onsets is None else self.onsets.to(device),
         )
 
@@ -85,10 +106,10 @@ def load_examples(
     sequences: Sequences,
     index: Ints,
     targets: Floats32,
-    statistics: Mapping[str, ChannelStatistics],
+    standardisers: Mapping[str, Standardise],
     max_length: int,
 ) -> Examples:
-    """Pad and standardise some sequences once, so that a training batch is a mere selection.
+    """Pad and standardise some sequences.
 
     Parameters
     ----------
@@ -96,15 +117,17 @@ def load_examples(
         Which sequences.
     targets
         (len(index), K) their class probabilities.
+    standardisers
+        What scales the branches; those without are left out.
     """
     batch = sequences.batch(index, max_length)
     lengths = torch.from_numpy(batch.lengths)
     inputs, present = {}, {}
-    for name, values in batch.inputs.items():
-        rows = torch.from_numpy(values)
+    for name, standardise in standardisers.items():
+        rows = torch.from_numpy(batch.inputs[name])
         known = ~torch.isnan(rows) & (torch.arange(rows.shape[1])[None, :] < lengths[:, None])[:, :, None]
         present[name] = known.any(dim=2).any(dim=1).to(torch.float32)
-        inputs[name] = standardiser(statistics[name])(rows, lengths)
+        inputs[name] = standardise(rows, lengths)
     return Examples(inputs, lengths, torch.from_numpy(targets), present)
 
 
@@ -124,9 +147,12 @@ def _one_hot(codes: Codes, values: int) -> Tensor:
     return functional.one_hot(torch.from_numpy(codes.astype(np.int64)) + 1, values + 1)[..., 1:].to(torch.float32)
 
 
-def standardiser(statistics: ChannelStatistics) -> Standardise:
-    """The module that standardises one branch."""
-    return Standardise(torch.from_numpy(np.asarray(statistics.mean)), torch.from_numpy(np.asarray(statistics.sd)))
+def make_standardisers(statistics: Mapping[str, ChannelStatistics]) -> dict[str, Standardise]:
+    """The modules that standardise branches, by these statistics of their channels."""
+    return {
+        name: Standardise(torch.from_numpy(np.asarray(found.mean)), torch.from_numpy(np.asarray(found.sd)))
+        for name, found in statistics.items()
+    }
 
 
 def draw_batches(lengths: Ints, batch_size: int, bucket_batches: int, rng: np.random.Generator) -> Iterator[Ints]:

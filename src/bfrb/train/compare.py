@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from bfrb.read.sources import HeldSource, Source
 from bfrb.read.tables import read_table
 from bfrb.study.folds import Folds
 from bfrb.study.recordings import Recordings
-from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, labelled
+from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, fingerprint, labelled
 from bfrb.train.run import RunSpec, read_run_spec
 from bfrb.train.variants import CompareSpec
 
@@ -157,7 +156,7 @@ def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds |
     out.mkdir(parents=True, exist_ok=True)
     run = spec.run(spec.compared_with)
     folds = folds or draw_folds(labelled(recordings, run), run)
-    settled = {"recordings": hash_recordings(recordings), "folds": dict(sorted(folds.fold_of.items()))}
+    settled = {"recordings": fingerprint(recordings), "folds": dict(sorted(folds.fold_of.items()))}
     path = out / "settled.json"
     if not path.exists():
         folds.write(out / FOLDS)
@@ -170,13 +169,3 @@ def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds |
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     write_text(path, text)
-
-
-def hash_recordings(recordings: Recordings) -> str:
-    """Hash of what the recordings are: every reading, and every label of theirs."""
-    digest = hashlib.blake2b(digest_size=16)
-    for values in (*recordings.sensors.values(), recordings.offsets):
-        digest.update(values.data)
-    for names in (recordings.ids, recordings.subjects.tolist(), recordings.gestures or []):
-        digest.update(repr(names).encode())
-    return digest.hexdigest()

@@ -8,32 +8,42 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.features.sequences import Sequences, build_sequences
-from bfrb.processes import usable_processors
+from bfrb.features.pipeline import available
+from bfrb.processes import available_memory, usable_processors
 from bfrb.read.sources import Source
+from bfrb.study.device import Device
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
 from bfrb.study.labels import LABEL_SETS, LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 from bfrb.train.assemble import assemble
 from bfrb.train.initial_weights import read_initial
-from bfrb.train.labels import Labels, read_labels
-from bfrb.train.member import compute_device, is_trained, read_history, train_member, write_template
+from bfrb.train.member import compute_device, is_trained, read_history, split_subjects, train_member, write_template
 from bfrb.train.run import RunSpec
 from bfrb.train.trainer import Epoch
 from bfrb.train.where import Job, LocalProcesses
-from bfrb.train.workspace import MemberPlan, Plan, Run, Workspace
+from bfrb.train.workspace import Plan, Run, Workspace
 
 logger = logging.getLogger(__name__)
 
-MEMORY_PER_MEMBER = 4 * 2**30
-"""Bytes of a graphics card's memory that a member's process may need."""
+MIN_RECORDINGS, MIN_GESTURES = 2, 2
+"""A network cannot learn from less: batch-norm needs two recordings, and a single gesture is always right."""
+
+_LEARNT_FROM = ("id", "subject", "gesture", "orientation", "handedness")
+"""Columns of the table on which a training depends."""
+
+MEMORY_PER_MEMBER = 2**30
+"""Bytes of memory that a member's process may need (`benchmarks/train_memory.py`)."""
+
+GPU_MEMORY_PER_MEMBER = 4 * 2**30
+"""Bytes of a graphics card's memory that it may need, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +69,8 @@ class RunOptions:
     Parameters
     ----------
     workers
-        Members trained at a time, each in a process of its own; 0 means one per processor core. On a graphics card
-        they share it, which fills it: one of these small networks leaves most of it idle.
+        Members trained at a time, each in a process of its own; 0 means as many as there are processors and memory
+        for. On a graphics card they share it, which fills it: one of these small networks leaves most of it idle.
     restart
         Throw an unfinished run away rather than going on with it.
     overwrite
@@ -89,7 +99,8 @@ def cross_validate(
 ) -> Path:
     """Train every network of a spec on every fold and write the bundle.
 
-    A run that was stopped goes on where it was: at most the epochs that were running are lost.
+    A run that was stopped goes on where it was: at most the epochs that were running are lost. A plain script may call
+    this: the processes that train do not import it, so that it needs no `if __name__ == "__main__"`.
 
     Parameters
     ----------
@@ -112,9 +123,12 @@ def cross_validate(
     Raises
     ------
     DataError
-        If there are no labels, or too few subjects.
+        If there are no labels, or too few subjects, recordings or gestures.
     ConfigError
-        If an unfinished run of another kind is in the way, or the bundle to begin from has seen who is judged.
+        If an unfinished run of another kind, or a damaged one, is in the way, or the bundle to begin from has seen who
+        is judged.
+    BfrbError
+        If a process is killed; the same call goes on.
     """
     options = options or RunOptions()
     out = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link
@@ -122,12 +136,14 @@ def cross_validate(
     run = prepare(source, spec, folds, init)
     workspace = Workspace.beside(out)
     with workspace.locked():
+        check_free(out, options.overwrite)  # a run that was in the folder may just have ended
         if options.restart:
             workspace.clear()
         workspace.begin(run)
-        _run(workspace, options)
+        del run  # the recordings are in the workspace now
+        _train_members(workspace, options)
         assemble(workspace, out, overwrite=options.overwrite)
-    workspace.discard()
+        workspace.discard()
     return out
 
 
@@ -148,20 +164,22 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
 
     Raises
     ------
+    ConfigError
+        If a network does not exist or has nothing to answer from.
     DataError
-        If there are no labels, or too few subjects.
+        If there are no labels, or too few subjects, recordings or gestures.
     """
+    check_motion(source.device, spec)
     recordings = labelled(source.read(), spec)
     label_set = find_label_set(recordings)
-    sequences = build_sequences(recordings, spec.branches, mirror_left_hand=spec.features.mirror_left_hand)
-    check_branches(sequences, spec)
-    labels = read_labels(recordings)
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
+    check_enough(recordings, folds, spec)
     initial = None if init is None else read_initial(init, recordings, folds, spec.networks)
     plan = Plan(
         spec=spec,
-        fingerprint=fingerprint(recordings, sequences, labels, folds),
+        fingerprint=fingerprint(recordings, folds),
+        version=version("bfrb"),
         device=recordings.device.name,
         row_rate_hz=recordings.device.row_rate_hz,
         label_set=label_set.name,
@@ -171,26 +189,44 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         n_folds=len(folds),
         initial=None if initial is None else initial.spec,
     )
-    needs_raw = spec.training.variation.changes_something or recordings.device.names_of("proximity")
-    table = recordings.table.select("id", "subject", "gesture")
-    return Run(plan, folds, table, sequences, labels, recordings if needs_raw else None, initial)
+    return Run(plan, folds, recordings, initial)
 
 
-def check_branches(sequences: Sequences, spec: RunSpec) -> None:
+def check_motion(device: Device, spec: RunSpec) -> None:
     """Refuse features that leave a network without motion.
 
     Raises
     ------
     ConfigError
-        If a network has no channel of the motion sensors.
+        If a network does not exist, or has no channel of the motion sensors.
     """
     for name in spec.networks:
         branches = spec.network(name).MOTION
-        if not any(sequences.channels[branch] for branch in branches):
+        if not any(available(spec.branches[branch], device) for branch in branches):
             keys = " or ".join(f"features.{branch}" for branch in branches)
             raise ConfigError(
                 f"expected features of the motion sensors for {name}, found none that the device can give",
                 remedy=f"name some in {keys}",
+            )
+
+
+def check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
+    """Refuse recordings too few to learn from, before anything is trained.
+
+    Raises
+    ------
+    DataError
+        If the networks of a fold would learn from fewer than two recordings, or from a single gesture.
+    """
+    gestures = np.array(recordings.gestures, dtype=object)
+    for fold in range(len(folds)):
+        learning, _, _ = split_subjects(recordings.table, folds, fold, spec)
+        kinds = len(set(gestures[learning]))
+        if len(learning) < MIN_RECORDINGS or kinds < MIN_GESTURES:
+            raise DataError(
+                f"expected at least {MIN_RECORDINGS} recordings and {MIN_GESTURES} gestures to learn from in every "
+                f"fold, but for fold {fold} there would be {len(learning)} and {kinds} of {len(recordings)}",
+                remedy="record more, or choose other folds; `bfrb check` shows who recorded what",
             )
 
 
@@ -244,21 +280,21 @@ def draw_folds(recordings: Recordings, spec: RunSpec) -> Folds:
     return make_folds(table, spec.folds, seed=spec.seed)
 
 
-def fingerprint(recordings: Recordings, sequences: Sequences, labels: Labels, folds: Folds) -> str:
-    """Hash of what is learnt from, and of who is held out when."""
+def fingerprint(recordings: Recordings, folds: Folds | None = None) -> str:
+    """Hash of what is learnt from, every reading and every label, and of who is held out when."""
     digest = hashlib.blake2b(digest_size=16)
-    for codes in (*labels.recording.values(), *labels.row.values()):
-        digest.update(np.ascontiguousarray(codes).data)
-    for features in sequences.branches.values():
-        digest.update(np.ascontiguousarray(features.values).data)
-    digest.update(sequences.offsets.tobytes())
-    held_out = folds.numbers(recordings.subjects).tolist()
-    for values in (recordings.ids, recordings.subjects.tolist(), recordings.gestures or [], held_out):
-        digest.update(repr(values).encode())
+    codes = {name: found.codes for name, found in recordings.annotations.items()}
+    for values in (*recordings.sensors.values(), *codes.values(), recordings.offsets):
+        digest.update(values.data)
+    known = [name for name in _LEARNT_FROM if name in recordings.table.columns]
+    for names in (*(recordings.table[name].to_list() for name in known), list(codes)):
+        digest.update(repr(names).encode())
+    if folds is not None:
+        digest.update(repr(folds.numbers(recordings.subjects).tolist()).encode())
     return digest.hexdigest()
 
 
-def _run(workspace: Workspace, options: RunOptions) -> None:
+def _train_members(workspace: Workspace, options: RunOptions) -> None:
     """Trace the templates and train the members that are not there yet."""
     plan = workspace.plan
     templates: dict[str, Job] = {
@@ -271,22 +307,21 @@ def _run(workspace: Workspace, options: RunOptions) -> None:
         for member in plan.members
         if not is_trained(workspace.member_folder(member))
     }
-    LocalProcesses(usable_processors()).run(templates, tick=lambda: None)
-    workers = options.workers or default_workers()
-    LocalProcesses(workers).run(members, tick=lambda: options.on_status(status(workspace)))
+    processes = LocalProcesses(options.workers or default_workers())
+    processes.run(templates, tick=lambda: None)
+    processes.run(members, tick=lambda: options.on_status(status(workspace)))
 
 
 def default_workers() -> int:
-    """Members trained at a time: one per core, and on a graphics card no more than its memory has room for."""
-    if compute_device().type != "cuda":
-        return usable_processors()
-    memory = torch.cuda.get_device_properties(0).total_memory
-    return max(1, min(usable_processors(), memory // MEMORY_PER_MEMBER))
+    """Members trained at a time: as many as there are processors, and as memory and graphics card have room for."""
+    limits = [usable_processors(), available_memory() // MEMORY_PER_MEMBER]
+    if compute_device().type == "cuda":
+        limits.append(torch.cuda.get_device_properties(0).total_memory // GPU_MEMORY_PER_MEMBER)
+    return max(1, min(limits))
 
 
 def status(workspace: Workspace) -> Status:
     """How far the run in a workspace is."""
-    members: tuple[MemberPlan, ...] = workspace.plan.members
-    places = {member.name: workspace.member_folder(member) for member in members}
+    places = {member.name: workspace.member_folder(member) for member in workspace.plan.members}
     histories = {name: read_history(place) for name, place in places.items()}
     return Status(workspace.plan, histories, frozenset(name for name, place in places.items() if is_trained(place)))

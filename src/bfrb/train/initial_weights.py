@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bfrb.errors import ConfigError
 from bfrb.networks.registry import Shape, build_network
-from bfrb.networks.specs import NetworkSpec
+from bfrb.networks.specs import NetworkSpec, short_name
 from bfrb.predict.bundle import CHECKSUMS, FOLDS, Bundle
 from bfrb.spec import Spec
 from bfrb.study.folds import Folds
@@ -107,7 +107,7 @@ def _check_subjects(bundle: Bundle, recordings: Recordings, folds: Folds) -> Non
 def choose_weights(folder: Path, name: str, network: str) -> Path:
     """The weights that a member begins with: of the member of that name, else of the first one of that network."""
     own = folder / f"{name}.safetensors"
-    return own if own.exists() else min(folder.glob(f"{network}-*.safetensors"))
+    return own if own.exists() else min(folder.glob(f"{short_name(network)}-*.safetensors"))
 
 
 def load_initial(network: nn.Module, path: Path, changed: frozenset[str]) -> int:

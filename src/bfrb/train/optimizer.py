@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from bfrb.networks.registry import Network
 from bfrb.train.spec import TrainingSpec
@@ -55,48 +54,18 @@ def rate_factor(spec: TrainingSpec, epochs: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
 
-class AveragedNetwork:
+def make_average(network: nn.Module, decay: float) -> AveragedModel:
     """A network whose weights are the moving average of another one's, batch statistics included.
 
-    After n steps the share that is kept is at most (1 + n) / (10 + n), so that the first weights are soon forgotten.
-
-    Parameters
-    ----------
-    network
-        The network that is trained.
-    decay
-        Share of the average that every step keeps; 0 makes this the trained network itself.
+    The weights as they were drawn are the first. After n steps the share that a step keeps is `decay`, but at most
+    (1 + n) / (10 + n), so that the first weights are soon forgotten.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.trained = network
-        self.decay = decay
-        self.network = copy.deepcopy(network) if decay else network
-        self.steps = 0
+    def mix(mean: Tensor, value: Tensor, averaged: Tensor | int) -> Tensor:
+        if not value.is_floating_point():
+            return value
+        return torch.lerp(mean, value, 1.0 - min(decay, float(averaged) / (float(averaged) + 9.0)))
 
-    def step(self) -> None:
-        """Take the weights after a step of the optimiser into the average."""
-        if not self.decay:
-            return
-        keep = min(self.decay, (1.0 + self.steps) / (10.0 + self.steps))
-        self.steps += 1
-        with torch.no_grad():
-            for mean, value in zip(self._values(self.network), self._values(self.trained), strict=True):
-                mean.lerp_(value, 1.0 - keep)
-
-    @staticmethod
-    def _values(network: nn.Module) -> list[Tensor]:
-        return [value for value in network.state_dict().values() if value.is_floating_point()]
-
-    def state(self) -> dict[str, object]:
-        """What `load` needs to go on; nothing without an average."""
-        return {"steps": self.steps, "weights": self.network.state_dict()} if self.decay else {}
-
-    def load(self, state: Mapping[str, object]) -> None:
-        """Go on from a `state`."""
-        if self.decay:
-            self.steps = int(str(state["steps"]))
-            weights = state["weights"]
-            if not isinstance(weights, Mapping):
-                raise TypeError(f"expected weights, got {type(weights).__name__}")
-            self.network.load_state_dict(weights)
+    average = AveragedModel(network, avg_fn=mix, use_buffers=True)
+    average.n_averaged += 1  # else the first step would copy the weights
+    return average

@@ -43,7 +43,7 @@ PRESETS = {
             batch_size=32,
             class_weights=False,
         ),
-        two_branch=TwoBranchSpec(lose_proximity=0.35),
+        two_branch=TwoBranchSpec(variation={"lose_proximity": 0.35}),
     ),
     "benchmark": RunSpec(
         folds=5,

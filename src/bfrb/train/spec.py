@@ -19,10 +19,6 @@ class VariationSpec(Spec):
 
     stretch_time: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """Natural logarithm of the largest factor by which a recording is slowed down or sped up."""
-    crop: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
-    """Largest share of a recording that is missing, some of it at the start, the rest at the end."""
-    shift: Annotated[float, Field(ge=0.0, le=60.0)] = 0.0
-    """Largest number of seconds by which a recording starts later, or earlier with the wrist held still."""
     tilt_device: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
     """Spread, in degrees, of the angle by which the device is turned on the wrist."""
     change_wrist: Share = 0.0
@@ -31,20 +27,14 @@ class VariationSpec(Spec):
     """Largest change, in degrees, of the compass direction a recording is made in."""
     shake_acc: Annotated[float, Field(ge=0.0, le=20.0)] = 0.0
     """Standard deviation, in m/s^2, of noise on the accelerometer."""
-    shake_gyr: Annotated[float, Field(ge=0.0, le=200.0)] = 0.0
-    """Standard deviation, in degrees per second, of noise on the gyroscope."""
-    shake_quaternion: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
-    """Standard deviation, in degrees, of noise on the orientation, about every axis."""
     warm_skin: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Standard deviation, in degrees Celsius, of a change of all thermopiles that lasts for a recording."""
-    blur_thm: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
-    """Standard deviation, in degrees Celsius, of noise on every thermopile."""
     blur_tof: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
     """Standard deviation, in sensor steps, of noise on every pixel that sees something."""
     lose_pixels: Share = 0.0
     """Chance that a pixel of a time-of-flight image sees nothing."""
     lose_piece: Share = 0.0
-    """Chance that one of the thermopiles, or one of the time-of-flight sensors, measures nothing."""
+    """Chance of every thermopile and every time-of-flight sensor that it measures nothing."""
     lose_site: Share = 0.0
     """Chance that one of the places with a thermopile and a time-of-flight sensor measures nothing."""
     lose_thm: Share = 0.0
@@ -53,13 +43,24 @@ class VariationSpec(Spec):
     """Chance that no time-of-flight sensor measures anything."""
     lose_proximity: Share = 0.0
     """Chance that neither thermopiles nor time-of-flight sensors measure anything."""
-    lose_quaternion: Share = 0.0
-    """Chance that there is no orientation."""
+    lose_rotation: Share = 0.0
+    """Chance that neither an orientation nor a gyroscope tells how the device turns."""
 
     @property
     def changes_something(self) -> bool:
         """Whether any strength is above 0."""
         return any(self.model_dump().values())
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Sensors that are taken away altogether at times, so that a network learns to do without them."""
+        chances = {
+            "thm": self.lose_thm + self.lose_proximity,
+            "tof": self.lose_tof + self.lose_proximity,
+            "quaternion": self.lose_rotation,
+            "gyr": self.lose_rotation,
+        }
+        return frozenset(sensor for sensor, chance in chances.items() if chance)
 
 
 class AuxiliarySpec(Spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,11 +21,12 @@ from bfrb.metrics import competition_score
 from bfrb.networks.registry import Output
 from bfrb.networks.specs import NetworkSpec
 from bfrb.study.labels import LabelSet
-from bfrb.train.augment import lose_proximity, mix
-from bfrb.train.batches import Examples, draw_batches
+from bfrb.train.augment import mix
+from bfrb.train.batches import ExampleSet, draw_batches
 from bfrb.train.losses import class_weights, compute_loss
-from bfrb.train.optimizer import AveragedNetwork, make_optimizer, set_learning_rate
+from bfrb.train.optimizer import make_average, make_optimizer, set_learning_rate
 from bfrb.train.spec import TrainingSpec
+from bfrb.train.workspace import explaining_damage
 
 Weights = dict[str, Tensor]
 
@@ -80,8 +82,8 @@ class Task:
     ----------
     training, network
         Specs.
-    draw
-        What to learn from in an epoch, given its random numbers: the same examples every time, or varied ones.
+    learning
+        What to learn from.
     stopping
         Whose score chooses the epoch; None takes the last.
     label_set
@@ -92,8 +94,8 @@ class Task:
 
     training: TrainingSpec
     network: NetworkSpec
-    draw: Callable[[np.random.Generator], Examples]
-    stopping: Examples | None
+    learning: ExampleSet
+    stopping: ExampleSet | None
     label_set: LabelSet
     seed: tuple[int, ...]
 
@@ -149,12 +151,12 @@ class Engine:
         self.network = network
         self.spec = spec
         self.optimizer = make_optimizer(network, spec)
-        self.average = AveragedNetwork(network, spec.ema_decay)
+        self.average = make_average(network, spec.ema_decay) if spec.ema_decay else None
 
     @property
     def answering(self) -> nn.Module:
         """The network that is scored and exported: the averaged one, where weights are averaged."""
-        return self.average.network
+        return self.network if self.average is None else self.average.module
 
     def step(self, loss: Tensor, epochs: float) -> None:
         """Change the weights after so many epochs."""
@@ -164,14 +166,15 @@ class Engine:
         if self.spec.clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.spec.clip_norm)
         self.optimizer.step()
-        self.average.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
 
     def save(self, path: Path, progress: Progress) -> None:
         """Write all that is needed to go on, whole or not at all."""
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state(),
+            "average": None if self.average is None else self.average.state_dict(),
             "history": [asdict(epoch) for epoch in progress.history],
             "best": progress.best,
         }
@@ -179,34 +182,50 @@ class Engine:
             torch.save(state, unfinished)
 
     def load(self, path: Path) -> Progress:
-        """Go on from what `save` wrote."""
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.load(state["average"])
-        return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
+        """Go on from what `save` wrote.
+
+        Raises
+        ------
+        ConfigError
+            If the file is damaged, or of another version.
+        """
+        with explaining_damage(path):
+            state = _read_checkpoint(path)
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, once its checksums are right: torch itself would take damaged numbers."""
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of {damaged} is wrong")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
 
 
 def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     started = perf_counter()
     rng = np.random.default_rng([*task.seed, number])
     torch.manual_seed(int(rng.integers(2**62)))
-    spec, examples = task.training, task.draw(rng)
-    batches = list(draw_batches(examples.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
-    weights = class_weights(examples.targets) if spec.class_weights else None
-    device = examples.lengths.device
+    spec, learning = task.training, task.learning
+    device = learning.targets.device
+    batches = list(draw_batches(learning.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
+    weights = class_weights(learning.targets) if spec.class_weights else None
     engine.network.train()
     total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
-        batch = lose_proximity(examples.take(index), task.network.lose_proximity, rng)
-        batch = mix(batch, spec, rng)
+        batch = mix(learning.take(index, rng), spec, rng, knows_missing=task.network.KNOWS_MISSING)
         with _precision(device, spec):
             output: Output = engine.network(batch.inputs, batch.lengths)
         loss = compute_loss(output, batch, spec, task.network, weights)
         engine.step(loss, number + step / len(batches))
         total += loss.detach() * len(index)
     score = None if task.stopping is None else score_examples(engine.answering, task.stopping, task.label_set)
-    return Epoch(number, float(total) / len(examples), score, perf_counter() - started)
+    return Epoch(number, float(total) / len(learning.lengths), score, perf_counter() - started)
 
 
 def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
@@ -214,19 +233,19 @@ def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=spec.mixed_precision and device.type == "cuda")
 
 
-def predict_examples(network: nn.Module, examples: Examples, batch_size: int = 256) -> Floats:
-    """(B, K) class probabilities."""
+def predict_examples(network: nn.Module, examples: ExampleSet, batch_size: int = 256) -> Floats:
+    """(R, K) class probabilities."""
     network.eval()
-    parts = []
+    parts, count = [], len(examples.lengths)
     with torch.inference_mode():
-        for first in range(0, len(examples), batch_size):
-            batch = examples.take(np.arange(first, min(first + batch_size, len(examples))))
+        for first in range(0, count, batch_size):
+            batch = examples.take(np.arange(first, min(first + batch_size, count)))
             output: Output = network(batch.inputs, batch.lengths)
             parts.append(torch.softmax(output.logits.to(torch.float64), dim=1).cpu().numpy())
     return np.concatenate(parts)
 
 
-def score_examples(network: nn.Module, examples: Examples, label_set: LabelSet) -> float:
+def score_examples(network: nn.Module, examples: ExampleSet, label_set: LabelSet) -> float:
     """Competition score of the most probable classes."""
     truth = label_set.decode(examples.targets.argmax(dim=1).cpu().numpy())
     prediction = label_set.decode(predict_examples(network, examples).argmax(axis=1))

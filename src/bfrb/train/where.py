@@ -1,4 +1,4 @@
-"""Run independent jobs: in this process, or in processes of their own on this machine.
+"""Where independent jobs run: in processes of this machine, or wherever else an `Executor` can start them.
 
 A job is a picklable function of no arguments whose result lies in files, so that it does not matter where it ran and
 a job that was stopped can be run again.
@@ -6,19 +6,26 @@ a job that was stopped can be run again.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from multiprocessing import connection
-from multiprocessing.context import SpawnProcess
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.queues import SimpleQueue
+from types import ModuleType
+from typing import Any, Protocol
 
+from bfrb.errors import BfrbError
 from bfrb.processes import children_without_interrupts
 
 Job = Callable[[], None]
 Tick = Callable[[], None]
+Begun = SimpleQueue[tuple[str, int]]
+"""Name and process of every job that has begun."""
 
 POLL_S = 0.25
 
@@ -27,23 +34,14 @@ class Executor(Protocol):
     """Something that runs jobs."""
 
     def run(self, jobs: Mapping[str, Job], tick: Tick) -> None:
-        """Run all jobs; call `tick` a few times a second; raise RuntimeError when a job fails."""
-
-
-class InProcess:
-    """One job after the other in this process: for a graphics card, which the jobs would fight over."""
-
-    def run(self, jobs: Mapping[str, Job], tick: Tick) -> None:
-        """Run the jobs in order; `tick` is called between them."""
-        for job in jobs.values():
-            job()
-            tick()
+        """Run all jobs, calling `tick` a few times a second; the error of a job that fails is raised."""
 
 
 class LocalProcesses:
-    """Several jobs at a time, each in a process of its own.
+    """Several jobs at a time, each in a new process of this machine.
 
-    Processes end with this one, however it ends, so that no job goes on writing unseen.
+    Processes end with this one, however it ends, so that no job goes on writing unseen. They do not import the script
+    that called, so that it needs no `if __name__ == "__main__"`; a job has to come from a module.
 
     Parameters
     ----------
@@ -55,46 +53,111 @@ class LocalProcesses:
         self.workers = max(1, workers)
 
     def run(self, jobs: Mapping[str, Job], tick: Tick) -> None:
-        """Run the jobs, `workers` at a time."""
-        waiting = list(jobs.items())
-        running: dict[str, SpawnProcess] = {}
+        """Run the jobs, `workers` at a time.
+
+        Raises
+        ------
+        BfrbError
+            If a process is killed, as happens when memory runs out.
+        """
+        context = _Processes()
+        begun: Begun = context.SimpleQueue()
+        pool = ProcessPoolExecutor(self.workers, context, _begin, (begun,), max_tasks_per_child=1)
+        waiting: set[Future[None]] = set()
+        names: dict[int, str] = {}
         try:
-            while waiting or running:
-                while waiting and len(running) < self.workers:
-                    name, job = waiting.pop(0)
-                    running[name] = _start(name, job)
-                connection.wait([process.sentinel for process in running.values()], timeout=POLL_S)
-                for name in [name for name, process in running.items() if not process.is_alive()]:
-                    _check_exit(name, running.pop(name))
+            waiting |= {pool.submit(_run, name, job) for name, job in jobs.items()}
+            while waiting:
+                done, _ = wait(waiting, POLL_S, FIRST_COMPLETED)
+                names |= _received(begun)
                 tick()
+                for future in done:
+                    future.result()
+                waiting -= done
+        except BrokenProcessPool:
+            pool.shutdown()  # which waits until every process has its exit code
+            raise _explain(context.started, names | _received(begun), self.workers) from None
         finally:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.join()
+            _stop(waiting, context)
+            pool.shutdown()
 
 
-def _start(name: str, job: Job) -> SpawnProcess:
-    process = multiprocessing.get_context("spawn").Process(target=_run_in_child, args=(job,), name=name, daemon=True)
-    with children_without_interrupts():
-        process.start()
-    return process
+def _received(begun: Begun) -> dict[int, str]:
+    """The jobs that have begun since, by process."""
+    names = {}
+    while not begun.empty():
+        name, process = begun.get()
+        names[process] = name
+    return names
 
 
-def _check_exit(name: str, process: SpawnProcess) -> None:
-    process.join()
-    if process.exitcode:
-        raise RuntimeError(f"{name} ended with exit code {process.exitcode}; its error stands above")
+def _stop(futures: Iterable[Future[None]], context: _Processes) -> None:
+    """End what still runs; a process that is killed takes the pool with it, and all it would have begun."""
+    for future in futures:
+        future.cancel()
+    while not all(future.done() for future in futures):
+        for process in context.started:
+            process.kill()
+        wait(futures, POLL_S)
 
 
-def _run_in_child(job: Job) -> None:
+class _Processes(SpawnContext):
+    """Starts processes that neither hear Ctrl-C nor import the caller's script, and remembers them."""
+
+    def __init__(self) -> None:
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        """A process that can be started."""
+        process = _Process(*args, **options)
+        self.started.append(process)
+        return process
+
+
+class _Process(SpawnProcess):
+    def start(self) -> None:
+        """Start; meanwhile a main module without a file stands in for the script, which would be imported."""
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            with children_without_interrupts():
+                super().start()
+        finally:
+            sys.modules["__main__"] = script
+
+
+def _explain(started: list[SpawnProcess], names: Mapping[int, str], workers: int) -> BfrbError:
+    """What happened when processes of a pool ended without a word; the pool itself ends the others with SIGTERM."""
+    ended = [(names.get(process.pid or 0, "a process"), process.exitcode) for process in started if process.exitcode]
+    name, code = max(ended, key=lambda found: found[1] != -signal.SIGTERM)
+    how = f"was killed by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
+    is_memory = code == -signal.SIGKILL
+    memory = f"; most likely there is too little memory for {workers} at a time" if is_memory else ""
+    return BfrbError(
+        f"{name} {how}{memory}",
+        remedy="repeat the same command, which goes on from here" + (", with fewer --workers" if is_memory else ""),
+    )
+
+
+_begun: Begun | None = None
+
+
+def _begin(begun: Begun) -> None:
+    """Make a new process ready: it ends when its parent does."""
+    global _begun  # noqa: PLW0603  what a process is given when it starts has no other place
+    _begun = begun
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _run(name: str, job: Job) -> None:
+    if _begun is not None:
+        _begun.put((name, os.getpid()))
     job()
     sys.stdout.flush()
 
 
 def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
+    parent = parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)

@@ -2,45 +2,77 @@
 
     plan.json             what is being trained (`Plan`)
     folds.csv             which subject is held out in which fold
-    recordings.parquet    id, subject and gesture of every recording
-    raw/                  the recordings themselves, where training varies them or takes sensors away
+    raw/                  the recordings themselves
+    sequences/            their features
     initial/              weights of the bundle that the networks begin with, if there is one
-    labels.npz            what is known of recordings and rows beside the gesture
-    sequences/            features of all recordings
     templates/            one traced graph per architecture
     members/NAME/         checkpoint, history, weights and held-out answers of one network
 
-Every file is written under another name and renamed, so that a file that is there is whole.
+Every file is written under another name and renamed, so that a file that is there is whole. Recordings and features are
+plain arrays that are memory-mapped, so that all members' processes share them.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
+from zipfile import BadZipFile
 
+import numpy as np
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
-from bfrb.errors import ConfigError
-from bfrb.features.sequences import Sequences
-from bfrb.files import write_text, writing_file
+from bfrb.arrays import Floats32
+from bfrb.errors import ConfigError, DataError
+from bfrb.features.sequences import Sequences, save_sequences
+from bfrb.files import write_text
 from bfrb.networks.registry import Shape
-from bfrb.read.store import Store, write_store
-from bfrb.read.tables import Table, read_table, write_table
+from bfrb.networks.specs import short_name
+from bfrb.read.tables import Table
 from bfrb.spec import Spec
-from bfrb.study.device import DEVICES
+from bfrb.study.device import DEVICES, Device
 from bfrb.study.folds import Folds
 from bfrb.study.labels import LABEL_SETS, LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.train.initial_weights import Initial, InitialSpec
-from bfrb.train.labels import Labels
+from bfrb.train.labels import Labels, read_labels
+from bfrb.train.mapped_recordings import open_recordings, save_recordings
 from bfrb.train.run import RunSpec
 
-_LABELS = "labels.npz"
+
+@contextmanager
+def explaining_damage(path: Path) -> Iterator[None]:
+    """What goes wrong when a file of an unfinished run is read becomes a message that names it.
+
+    Raises
+    ------
+    ConfigError
+        Instead.
+    """
+    try:
+        yield
+    except (
+        DataError,
+        ValueError,  # of JSON, specs and arrays
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        RuntimeError,  # of torch
+        BadZipFile,
+        SafetensorError,
+        FileNotFoundError,
+    ) as error:
+        why = getattr(error, "problem", None) or str(error).partition("\n")[0] or type(error).__name__
+        raise ConfigError(
+            f"{path}, of an unfinished training, is damaged or of another version of bfrb: {why}",
+            remedy="add --restart to throw that training away and begin anew",
+        ) from error
 
 
 class MemberPlan(Spec):
@@ -53,7 +85,7 @@ class MemberPlan(Spec):
     @property
     def name(self) -> str:
         """Its name in the bundle, such as `two_branch-03`; further trainings are `two_branch-03-1` ..."""
-        return f"{self.network}-{self.fold:02d}" + (f"-{self.repeat}" if self.repeat else "")
+        return f"{short_name(self.network)}-{self.fold:02d}" + (f"-{self.repeat}" if self.repeat else "")
 
 
 class Plan(Spec):
@@ -64,7 +96,9 @@ class Plan(Spec):
     spec
         The whole run.
     fingerprint
-        Hash of recordings, labels and features: a run goes on only with the data it began with.
+        Hash of recordings, labels and folds: a run goes on only with the data it began with.
+    version
+        Of the package: a run goes on only with the code it began with.
     device, row_rate_hz, label_set, simulated, source
         What the recordings are, for the bundle.
     max_length
@@ -77,6 +111,7 @@ class Plan(Spec):
 
     spec: RunSpec
     fingerprint: str
+    version: str
     device: str
     row_rate_hz: float
     label_set: str
@@ -113,23 +148,14 @@ class Run:
     folds
         Which subject is held out in which fold.
     recordings
-        Table with id, subject and gesture of every recording.
-    sequences
-        Their features.
-    labels
-        What is known of them beside the gesture.
-    raw
-        The recordings themselves, where training varies them or takes sensors away.
+        The labelled recordings.
     initial
         The weights that the networks begin with, if they come from a bundle.
     """
 
     plan: Plan
     folds: Folds
-    recordings: Table
-    sequences: Sequences
-    labels: Labels
-    raw: Recordings | None = None
+    recordings: Recordings
     initial: Initial | None = None
 
 
@@ -159,14 +185,17 @@ class Workspace:
         ConfigError
             If another run is in it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock")
-        try:
-            lock.acquire(timeout=2.0)
-        except Timeout:
-            raise ConfigError(
-                f"another training is running in {self.folder}", remedy="wait for it, or choose another output"
-            ) from None
+        lock = FileLock(self._file("lock"))
+        while not lock.is_locked:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=2.0)
+            except FileNotFoundError:  # a run that was in it has just thrown it away
+                continue
+            except Timeout:
+                raise ConfigError(
+                    f"another training is running in {self.folder}", remedy="wait for it, or choose another output"
+                ) from None
         try:
             yield
         finally:
@@ -178,21 +207,19 @@ class Workspace:
         Raises
         ------
         ConfigError
-            If the folder holds a run with another spec or other data.
+            If the folder holds a run with another spec or other data, or a damaged one.
         """
         if self._file("plan.json").exists():
             _check_same(self.plan, run.plan, self.folder)
             return
-        if run.raw is not None:
-            write_store([run.raw], self._file("raw"), source=run.plan.source, overwrite=True)
-        run.sequences.save(self._file("sequences"))
+        spec = run.plan.spec
+        save_recordings(run.recordings, self._file("raw"))
+        mirror = spec.features.mirror_left_hand
+        save_sequences(run.recordings, spec.branches, self._file("sequences"), mirror_left_hand=mirror)
         if run.initial is not None:
             run.initial.copy_to(self.initial)
-        with writing_file(self._file(_LABELS)) as unfinished:
-            run.labels.save(unfinished)
-        write_table(run.recordings, self._file("recordings.parquet"))
         run.folds.write(self._file("folds.csv"))
-        self.write_text("plan.json", run.plan.model_dump_json(indent=2))
+        write_text(self._file("plan.json"), run.plan.model_dump_json(indent=2))
 
     def clear(self) -> None:
         """Throw the run away, but for the lock."""
@@ -203,47 +230,61 @@ class Workspace:
                 path.unlink()
 
     def discard(self) -> None:
-        """Throw everything away."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Throw everything away, the lock last: to be done while it is held, lest another run be in the folder."""
+        self.clear()
+        with suppress(OSError):  # where an open file cannot be removed, or somebody waits with a new one
+            self._file("lock").unlink()
+            self.folder.rmdir()
 
     @cached_property
     def plan(self) -> Plan:
         """What is being trained."""
-        return Plan.model_validate_json(self._file("plan.json").read_text(encoding="utf-8"))
+        with explaining_damage(path := self._file("plan.json")):
+            return Plan.model_validate_json(path.read_text(encoding="utf-8"))
 
     @cached_property
     def folds(self) -> Folds:
         """Which subject is held out in which fold."""
-        return Folds.read(self._file("folds.csv"))
+        with explaining_damage(path := self._file("folds.csv")):
+            return Folds.read(path)
+
+    @property
+    def device(self) -> Device:
+        """What the recordings were made with."""
+        return DEVICES[self.plan.device]
 
     @cached_property
-    def recordings(self) -> Table:
-        """Id, subject and gesture of every recording, in the order of `sequences`."""
-        return read_table(self._file("recordings.parquet"))
+    def raw(self) -> Recordings:
+        """The recordings, memory-mapped."""
+        with explaining_damage(path := self._file("raw")):
+            return open_recordings(path, self.device)
 
     @cached_property
     def sequences(self) -> Sequences:
         """Features of all recordings, memory-mapped."""
-        return Sequences.load(self._file("sequences"))
+        with explaining_damage(path := self._file("sequences")):
+            return Sequences.load(path)
+
+    @property
+    def recordings(self) -> Table:
+        """Id, subject, gesture and more of every recording, in the order of `sequences`."""
+        return self.raw.table
 
     @cached_property
     def labels(self) -> Labels:
         """What is known of all recordings beside their gesture."""
-        return Labels.load(self._file(_LABELS))
+        return read_labels(self.raw)
+
+    @cached_property
+    def targets(self) -> Floats32:
+        """(R, K) one-hot classes of all recordings."""
+        classes = self.plan.labels.encode(self.recordings["gesture"].to_list())
+        return np.eye(len(self.plan.labels), dtype=np.float32)[classes]
 
     @property
     def initial(self) -> Path:
         """Where the weights lie that the networks begin with, if they come from a bundle."""
         return self._file("initial")
-
-    @property
-    def has_proximity(self) -> bool:
-        """Whether the recordings' device has sensors that it can do without."""
-        return bool(DEVICES[self.plan.device].names_of("proximity"))
-
-    def read_raw(self) -> Recordings:
-        """The recordings themselves; there only where training varies them or takes sensors away."""
-        return Store.open(self._file("raw")).read()
 
     @property
     def shape(self) -> Shape:
@@ -259,11 +300,7 @@ class Workspace:
 
     def template(self, network: str) -> Path:
         """Where the traced graph of an architecture lies."""
-        return self._file("templates") / f"{network}.onnx"
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a text file, whole or not at all."""
-        write_text(self._file(name), text)
+        return self._file("templates") / f"{short_name(network)}.onnx"
 
     def _file(self, name: str) -> Path:
         return self.folder / name

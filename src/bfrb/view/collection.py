@@ -16,9 +16,9 @@ from bfrb.arrays import Bools, Ints
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
-from bfrb.read.sources import Searle2021Source, Source, open_source
+from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store
-from bfrb.study.device import Device, Sensor
+from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
 READ_WHOLE_BYTES = 64 << 20
@@ -130,7 +130,7 @@ def open_collection(path: Path, temporary: Path, dataset: Any = "auto", tell: Pr
     name = path.resolve().name
     if isinstance(source, Store):
         return _from_store(name, source.describe(), source)
-    if _size(source, path) > READ_WHOLE_BYTES:
+    if size_bytes(source) > READ_WHOLE_BYTES:
         place = Path(tempfile.mkdtemp(dir=temporary)) / "store"
         return _from_store(name, source.describe(), ingest(path, place, dataset=dataset, progress=tell))
     return from_recordings(name, source.describe(), source.read())
@@ -160,24 +160,12 @@ def _columns(table: Any) -> dict[str, list[Any]]:
     return {name: table[name].to_list() for name in table.columns}
 
 
-def _size(source: Source, path: Path) -> int:
-    if isinstance(source, Searle2021Source):
-        return 0  # it is few and always read at once
-    file = getattr(source, "file", None)
-    return (path if file is None else Path(file.path)).stat().st_size
-
-
 def find_missing(recordings: Recordings) -> list[str]:
     """(R,) What measured nothing in each recording: sensors, or the numbers of their parts, such as `thm, tof 5`."""
-    by_sensor = [_missing_of(recordings, sensor) for sensor in recordings.device.sensors]
+    by_sensor = [
+        [_name_missing(name, pieces) for pieces in recordings.measured_pieces(name)] for name in recordings.sensors
+    ]
     return [", ".join(filter(None, names)) for names in zip(*by_sensor, strict=True)]
-
-
-def _missing_of(recordings: Recordings, sensor: Sensor) -> list[str]:
-    values = recordings.sensors[sensor.name].reshape(recordings.n_rows, sensor.pieces, -1)
-    measured = ~sensor.is_absent(values).all(axis=2)
-    ever = np.logical_or.reduceat(measured, recordings.offsets[:-1])
-    return [_name_missing(sensor.name, flags) for flags in ever]
 
 
 def _name_missing(name: str, ever: Bools) -> str:

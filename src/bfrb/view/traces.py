@@ -10,8 +10,10 @@ import numpy as np
 
 from bfrb.arrays import Array, Floats32
 from bfrb.errors import DataError
+from bfrb.features.motion import make_continuous
 from bfrb.features.proximity import TOF_STATISTICS, tof_statistics
-from bfrb.features.rotations import make_continuous
+from bfrb.features.rows import RaggedOrder
+from bfrb.features.tof import image_sums
 from bfrb.study.recordings import UNKNOWN, Recordings
 
 MAX_FRAMES = 512
@@ -57,7 +59,7 @@ def _gyr(recording: Recordings) -> Panel:
 
 
 def _orientation(recording: Recordings) -> Panel:
-    signed = make_continuous(recording.sensors["quaternion"].astype(np.float64), recording.offsets)
+    signed = make_continuous(recording.sensors["quaternion"].astype(np.float64), RaggedOrder(recording.offsets))
     return Panel("quaternion", "Orientation", "quaternion", ("w", "x", "y", "z"), signed.astype(np.float32))
 
 
@@ -67,7 +69,7 @@ def _thm(recording: Recordings) -> Panel:
 
 def _tof(recording: Recordings) -> Panel:
     tof = recording.sensors["tof"]
-    means = tof_statistics(tof)[:, TOF_STATISTICS.index("mean") :: len(TOF_STATISTICS)]
+    means = tof_statistics(*image_sums(tof))[:, TOF_STATISTICS.index("mean") :: len(TOF_STATISTICS)]
     return Panel("tof", "Distance, mean", "sensor steps", _sites(tof), means.astype(np.float32))
 
 

@@ -1,0 +1,79 @@
+"""Rows of recordings side by side in torch, padded: the features' formulas inside graphs that are exported."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bfrb.features.rows import Quantity
+from bfrb.study.device import Device
+
+
+class PaddedRows:
+    """Rows of a rectangular batch, for the formulas of `features`.
+
+    Parameters
+    ----------
+    sensors
+        (B, T, C) readings by sensor, channels in C order of its shape, NaN where nothing was measured.
+    lengths
+        (B,) rows of every recording; what stands after its end is never looked at by the rows before.
+    device
+        The device that was worn.
+    """
+
+    def __init__(self, sensors: dict[str, Tensor], lengths: Tensor, device: Device) -> None:
+        self.device = device
+        self._sensors = sensors
+        self._lengths = lengths
+        self._shared: dict[Quantity, Tensor] = {}
+
+    def sensor(self, name: str) -> Tensor:
+        """(B, T, C) Readings of a sensor."""
+        return self._sensors[name]
+
+    def images(self, name: str) -> tuple[Tensor, ...]:
+        """(B, T, S) Sums over the pixels of each image."""
+        flat = self._sensors[name]
+        pixels = flat.reshape(*flat.shape[:2], self.device.sensor(name).pieces, -1)
+        seen = pixels >= 0  # NaN, not measured, is not
+        distance = torch.where(seen, pixels, 0.0)
+        least = torch.where(seen, pixels, torch.inf).amin(dim=-1)
+        largest = torch.where(seen, pixels, -torch.inf).amax(dim=-1)
+        return seen.to(pixels.dtype).sum(dim=-1), distance.sum(dim=-1), distance.square().sum(dim=-1), least, largest
+
+    def before(self, values: Tensor) -> Tensor:
+        """(B, T, C) The values of the row before each."""
+        return torch.cat([values[:, :1], values[:, :-1]], dim=1)
+
+    def after(self, values: Tensor) -> Tensor:
+        """(B, T, C) The values of the row after each."""
+        return values.gather(1, self._rows(values, 1).expand_as(values))
+
+    def fill(self, values: Tensor) -> Tensor:
+        """(B, T, C) NaN replaced by the last value before it in its recording, or else the first one after it."""
+        known = ~torch.isnan(values) & (self._numbers(values) < self._lengths[:, None, None])
+        numbers = self._numbers(values).expand_as(values)
+        earlier = torch.where(known, numbers, -1).cummax(dim=1).values
+        beyond = values.shape[1]
+        later = torch.where(known, numbers, beyond).flip(1).cummin(dim=1).values.flip(1)
+        source = torch.where(earlier >= 0, earlier, torch.where(later < beyond, later, numbers))
+        return values.gather(1, source)
+
+    def running_count(self, events: Tensor) -> Tensor:
+        """(B, T) How many events there were up to each row."""
+        return events.to(torch.int64).cumsum(dim=1)
+
+    def shared(self, quantity: Quantity) -> Tensor:
+        """What a formula gives, computed once."""
+        if quantity not in self._shared:
+            self._shared[quantity] = quantity(self)
+        return self._shared[quantity]
+
+    def _numbers(self, values: Tensor) -> Tensor:
+        """(1, T, 1) Numbers of the rows."""
+        return torch.arange(values.shape[1], device=values.device)[None, :, None]
+
+    def _rows(self, values: Tensor, step: int) -> Tensor:
+        """(B, T, 1) Numbers of the rows that come so many later, at most the recording's last."""
+        return torch.minimum(self._numbers(values) + step, self._lengths[:, None, None] - 1).clamp(min=0)

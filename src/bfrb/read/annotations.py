@@ -1,0 +1,289 @@
+"""Annotations: what the wearer did, from when to when, as every program writes it.
+
+Read are: this package's own CSV (`bfrb view`), BIDS `events.tsv`, BORIS (aggregated and tabular), ELAN (`.eaf` and
+tab-delimited), Label Studio's JSON, and Sensor Logger's `Annotation.csv`. Which of them a file is, its content tells.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.arrays import Floats
+from bfrb.errors import DataError
+from bfrb.study.description import LabelsSpec
+
+CLOCK_S = 1e8
+"""Times from here on are those of a clock, in seconds since 1970; smaller ones count from the recording's beginning."""
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Something that the wearer did.
+
+    Parameters
+    ----------
+    start_s, end_s
+        From, and up to, in seconds: of a clock, or since the recording began. A point, such as the press of a button,
+        has no end.
+    label
+        What it is.
+    recording
+        Id of the recording, an empty text where the file does not say.
+    note
+        Anything else that was remembered.
+    """
+
+    start_s: float
+    end_s: float | None
+    label: str
+    recording: str = ""
+    note: str = ""
+
+
+def read_intervals(path: Path) -> list[Interval]:
+    """All intervals of a file of annotations, in the order of their beginning.
+
+    Raises
+    ------
+    DataError
+        If it is no such file, or a time or a label in it cannot be used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: expected annotations as text, but {error}", remedy="export them again") from None
+    try:
+        found = list(_reader_of(path, text)(text))
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, ElementTree.ParseError) as error:
+        raise DataError(f"{path}: cannot be read as annotations: {error}", remedy="export them again") from None
+    for interval in found:
+        if interval.end_s is not None and not interval.start_s < interval.end_s:
+            raise DataError(
+                f"{path}: {interval.label!r} from {interval.start_s:g} s to {interval.end_s:g} s ends before it begins",
+                remedy="correct it; what happens at one moment has no end",
+            )
+    return sorted(found, key=lambda interval: interval.start_s)
+
+
+def label_samples(time_s: Floats, intervals: Iterable[Interval], spec: LabelsSpec) -> npt.NDArray[np.object_]:
+    """(N,) The label of every sample, None where there is none; of two that overlap, the later one counts.
+
+    Parameters
+    ----------
+    time_s
+        (N,) times of the samples, of the clock or since the recording began.
+    intervals
+        What the wearer did.
+    spec
+        By how much the two clocks differ, how late points are, and what is unlabelled.
+    """
+    begin = float(time_s[0]) if len(time_s) else 0.0
+    labels = np.full(len(time_s), "none" if spec.unlabelled == "none" else None, dtype=object)
+    for interval in sorted(intervals, key=lambda found: found.start_s):
+        start, end = interval.start_s, interval.end_s
+        if end is None:
+            start, end = start - spec.lateness_s, start
+        origin = spec.offset_s + (0.0 if start >= CLOCK_S and begin >= CLOCK_S else begin)
+        rows = slice(*np.searchsorted(time_s, [start + origin, end + origin]))
+        labels[rows] = interval.label
+    return labels
+
+
+def _reader_of(path: Path, text: str) -> Callable[[str], Iterator[Interval]]:
+    if path.suffix.lower() == ".eaf" or text.lstrip().startswith("<"):
+        return _read_eaf
+    if text.lstrip()[:1] in ("[", "{"):
+        return _read_label_studio
+    names = {name.strip().lower() for name in _split_first(text)}
+    for wanted, reader in _TABLES.items():
+        if set(wanted) <= names:
+            return reader
+    shown = ", ".join(sorted(names)[:8]) or "nothing"
+    raise DataError(
+        f"{path}: expected annotations of bfrb, BIDS, BORIS, ELAN, Label Studio or Sensor Logger, found {shown}",
+        remedy="write a table with the columns onset, duration and trial_type (seconds)",
+    )
+
+
+def _split_first(text: str) -> list[str]:
+    return next(csv.reader([text.partition("\n")[0].strip("\r")], delimiter=_separator(text)), [])
+
+
+def _separator(text: str) -> str:
+    first = text.partition("\n")[0]
+    return max("\t,;", key=first.count)
+
+
+def _rows(text: str) -> Iterator[Row]:
+    for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=_separator(text)):
+        yield {str(name).strip().lower(): (value or "").strip() for name, value in row.items() if name}
+
+
+def _read_own(text: str) -> Iterator[Interval]:
+    for row in _rows(text):
+        end = row.get("end_s", "")
+        yield Interval(
+            float(row["start_s"]),
+            float(end) if end else None,
+            row["label"],
+            row.get("recording", ""),
+            row.get("note", ""),
+        )
+
+
+def _read_bids(text: str) -> Iterator[Interval]:
+    for row in _rows(text):
+        if row["trial_type"] in ("", "n/a"):
+            continue
+        start, lasts = float(row["onset"]), row["duration"]
+        ends = lasts not in ("", "n/a") and float(lasts) > 0
+        yield Interval(start, start + float(lasts) if ends else None, row["trial_type"])
+
+
+def _read_boris_aggregated(text: str) -> Iterator[Interval]:
+    for row in _rows(text):
+        start, stop = float(row["start (s)"]), row["stop (s)"]
+        ends = stop not in ("", "NA") and float(stop) > start
+        yield Interval(
+            start,
+            float(stop) if ends else None,
+            row["behavior"],
+            row.get("observation id", ""),
+            row.get("comment start", ""),
+        )
+
+
+def _read_boris_tabular(text: str) -> Iterator[Interval]:
+    """Rows that begin and end: of each behaviour of each subject, a stop belongs to the start before it."""
+    started: dict[tuple[str, str], float] = {}
+    for row in _rows(text):
+        kind = (row.get("behavior type") or row.get("status") or "").upper()
+        key, time_s = (row.get("subject", ""), row["behavior"]), float(row["time"])
+        if kind == "START":
+            started[key] = time_s
+        elif kind == "STOP" and key in started:
+            yield Interval(started.pop(key), time_s, row["behavior"], row.get("observation id", ""))
+        elif kind == "POINT":
+            yield Interval(time_s, None, row["behavior"], row.get("observation id", ""))
+        else:
+            raise ValueError(f"{row['behavior']!r} at {time_s:g} s is {kind.lower() or 'nothing'} without a beginning")
+    if started:
+        (_, behaviour), time_s = next(iter(started.items()))
+        raise ValueError(f"{behaviour!r} begins at {time_s:g} s and never ends")
+
+
+def _read_elan_table(text: str) -> Iterator[Interval]:
+    for row in _rows(text):
+        start, end = (_elan_seconds(row, word) for word in ("begin time", "end time"))
+        label = next(
+            (value for name, value in row.items() if value and name not in _ELAN_OTHERS and " - " not in name), ""
+        )
+        yield Interval(start, end, label)
+
+
+_ELAN_OTHERS = ("tier", "participant", "begin time", "end time", "duration", "file")
+
+
+def _elan_seconds(row: Row, word: str) -> float:
+    for name, value in row.items():
+        if name.startswith(word) and name.endswith("ss.msec"):
+            return float(value)
+    for name, value in row.items():
+        if name.startswith(word) and name.endswith("msec") and ":" not in value:
+            return float(value) / 1e3
+    for name, value in row.items():
+        if name.startswith(word) and ":" in value:
+            hours, minutes, seconds = value.split(":")[:3]
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    raise ValueError(f"no column gives the {word}")
+
+
+def _read_eaf(text: str) -> Iterator[Interval]:
+    root = ElementTree.fromstring(text)
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise ValueError(f"its root is {root.tag}, not ANNOTATION_DOCUMENT of ELAN")
+    slots = {slot.get("TIME_SLOT_ID"): float(slot.get("TIME_VALUE", "nan")) / 1e3 for slot in root.iter("TIME_SLOT")}
+    for tier in root.iter("TIER"):
+        for found in tier.iter("ALIGNABLE_ANNOTATION"):
+            start, end = slots[found.get("TIME_SLOT_REF1")], slots[found.get("TIME_SLOT_REF2")]
+            label = (found.findtext("ANNOTATION_VALUE") or "").strip() or str(tier.get("TIER_ID"))
+            yield Interval(start, end, label, note=str(tier.get("TIER_ID")))
+
+
+def _read_label_studio(text: str) -> Iterator[Interval]:
+    tasks: Any = json.loads(text)
+    for task in tasks if isinstance(tasks, list) else [tasks]:
+        source = next((str(value) for value in task.get("data", {}).values() if isinstance(value, str)), "")
+        recording = Path(source).stem
+        for annotation in task.get("annotations", []):
+            for result in annotation.get("result", []):
+                value = result["value"]
+                if "timeserieslabels" in value:
+                    start, end = (_label_studio_seconds(value[name]) for name in ("start", "end"))
+                    for label in value["timeserieslabels"]:
+                        yield Interval(start, None if value.get("instant") else end, label, recording)
+
+
+def _label_studio_seconds(value: Any) -> float:
+    """Times as numbers, of which clocks count in milliseconds, or as ISO 8601."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+    return float(value) / 1e3 if abs(float(value)) > 1e3 * CLOCK_S else float(value)
+
+
+def _read_sensor_logger(text: str) -> Iterator[Interval]:
+    for row in _rows(text):
+        pressed_s = float(row.get("millisecond_press_duration") or 0.0) / 1e3
+        end_s = float(row["time"]) * 1e-9
+        yield Interval(end_s - pressed_s if pressed_s else end_s, end_s if pressed_s else None, row["text"])
+
+
+_TABLES: Mapping[Sequence[str], Callable[[str], Iterator[Interval]]] = {
+    ("start_s", "end_s", "label"): _read_own,
+    ("onset", "duration", "trial_type"): _read_bids,
+    ("behavior", "start (s)", "stop (s)"): _read_boris_aggregated,
+    ("behavior", "time", "behavior type"): _read_boris_tabular,
+    ("behavior", "time", "status"): _read_boris_tabular,
+    ("time", "seconds_elapsed", "text"): _read_sensor_logger,
+    ("tier", "begin time - ss.msec"): _read_elan_table,
+    ("tier", "begin time - msec"): _read_elan_table,
+    ("tier", "begin time - hh:mm:ss.ms"): _read_elan_table,
+}
+
+
+def merged(label: str | None, merge: Mapping[str, str]) -> str | None:
+    """The class that a label becomes, None for unknown."""
+    return None if label is None else merge.get(label, label) or None
+
+
+def write_bids_events(intervals: Iterable[Interval]) -> str:
+    r"""Intervals as the text of a BIDS `events.tsv`, in seconds since the recording began.
+
+    Examples
+    --------
+    >>> write_bids_events([Interval(1.5, 4.0, "hair pulling")]).splitlines()
+    ['onset\tduration\ttrial_type', '1.5\t2.5\thair pulling']
+    """
+    lines = ["onset\tduration\ttrial_type"]
+    for found in sorted(intervals, key=lambda one: one.start_s):
+        lasts = 0.0 if found.end_s is None else round(found.end_s - found.start_s, 6)
+        lines.append(f"{round(found.start_s, 6)}\t{lasts}\t{found.label}")
+    return "\n".join(lines) + "\n"
+
+
+def of_recording(intervals: Iterable[Interval], recording: str) -> list[Interval]:
+    """Those that are of one recording, or of a file that names none."""
+    return [replace(found, recording=recording) for found in intervals if found.recording in ("", recording)]

@@ -1,0 +1,344 @@
+"""What physics says about recordings of a wrist: units, signs, axes and orders that cannot be as they are said to be.
+
+An arm at rest reads 9.81 m/s^2, upwards; where there is an orientation, it turns that into the world's up; where there
+is a gyroscope, it turns gravity through the device as fast as the accelerometer sees it go. Whatever does not hold is
+told as a `Suspicion`, with what would explain it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import permutations, product
+from typing import Literal
+
+import numpy as np
+
+from bfrb.arrays import Array, Bools, Floats, Ints
+from bfrb.study.device import STANDARD_GRAVITY_M_S2
+from bfrb.study.recordings import Recordings
+
+Kind = Literal[
+    "gravity",
+    "sign",
+    "axes",
+    "order",
+    "angular velocity",
+    "dead",
+    "stuck",
+    "saturated",
+    "non-wear",
+    "temperature",
+    "distance",
+]
+
+GRAVITY_RANGE_M_S2 = (6.5, 14.0)
+"""Medians of the size of acceleration that arms have, at rest and at work."""
+LEAST_ROWS = 20
+"""Fewer measured rows say nothing."""
+
+_UPWARDS = 0.6
+"""Least share of the acceleration, on average over rows, that points up in the world."""
+_EXPLAINED = 0.85
+_FOLLOWS, _SURELY_FOLLOWS = 0.25, 0.6
+"""Correlations, in size, from which on gyroscope and gravity tell of each other: likely, and even in vigorous sport."""
+_SMOOTHED_S, _MOST_ROWS = 0.4, 100_000
+_CALM_M_S2 = 1.0
+
+_SATURATED_SHARE = 0.005
+_NON_WEAR_S, _NON_WEAR_SD_M_S2 = 1800.0, 0.13
+"""No arm is as still as 13 mg for half an hour (van Hees et al. 2011, doi:10.1371/journal.pone.0022922)."""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Something that recordings of a wrist would not show.
+
+    Parameters
+    ----------
+    kind
+        What it is about.
+    problem
+        What was expected and what was found.
+    remedy
+        What would explain it, and what to do then.
+    fatal
+        Whether an answer for such recordings would be wrong without a sign of it.
+    """
+
+    kind: Kind
+    problem: str
+    remedy: str
+    fatal: bool = True
+
+
+def find_suspicions(recordings: Recordings) -> list[Suspicion]:
+    """All that speaks against recordings, taken together, being what they are said to be."""
+    checks: tuple[Callable[[Recordings], Iterator[Suspicion]], ...] = (
+        _check_gravity,
+        _check_channels,
+        _check_orientation,
+        _check_gyroscope,
+        _check_proximity,
+        _check_wear,
+    )
+    return [found for check in checks for found in check(recordings)]
+
+
+def say_posture(recordings: Recordings) -> str | None:
+    """How the arm was held, in plain words, for whoever knows what the wearer did; None without an accelerometer.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from bfrb.study.device import HELIOS
+    >>> hanging = np.tile(np.float32([0, -9.81, 0]), (30, 1))
+    >>> table = pl.DataFrame({"id": ["a"], "subject": ["s"]})
+    >>> say_posture(Recordings(HELIOS, {"acc": hanging}, np.array([0, 30]), table))
+    'the hand points down 100 % of the time, up 0 %; the palm faces down 0 % of the time, up 0 %'
+    """
+    acc = _measured(recordings, "acc")
+    if len(acc) < LEAST_ROWS:
+        return None
+    up = acc / np.maximum(np.linalg.norm(acc, axis=1, keepdims=True), 1e-9)
+    hand, palm = up[:, 1], up[:, 2]
+
+    def share(which: Bools) -> str:
+        return f"{100 * which.mean():.0f} %"
+
+    return (
+        f"the hand points down {share(hand < -0.5)} of the time, up {share(hand > 0.5)}; "
+        f"the palm faces down {share(palm < -0.5)} of the time, up {share(palm > 0.5)}"
+    )
+
+
+def _measured(recordings: Recordings, *names: str) -> Floats:
+    """(n, C) Rows in which all the named sensors measured, side by side."""
+    if not all(recordings.device.has(name) for name in names):
+        return np.zeros((0, 1))
+    values = np.concatenate([recordings.sensors[name].astype(np.float64) for name in names], axis=1)
+    kept: Floats = values[~np.isnan(values).any(axis=1)]
+    return kept
+
+
+def _check_gravity(recordings: Recordings) -> Iterator[Suspicion]:
+    acc = _measured(recordings, "acc")
+    if len(acc) < LEAST_ROWS:
+        return
+    size = float(np.median(np.linalg.norm(acc, axis=1)))
+    low, high = GRAVITY_RANGE_M_S2
+    if low <= size <= high:
+        return
+    ratio = size / STANDARD_GRAVITY_M_S2
+    explained = {
+        'they are in g: divide nothing, say unit = "g"': 1 / STANDARD_GRAVITY_M_S2,
+        'they are in mg: say unit = "mg"': 1000 / STANDARD_GRAVITY_M_S2,
+        'they were taken for g and are in m/s^2: say unit = "m/s^2"': STANDARD_GRAVITY_M_S2,
+        "they are counts of 1/64 g: say unit = 0.15323": 64 / STANDARD_GRAVITY_M_S2,
+    }
+    likely = [words for words, expected in explained.items() if 0.8 < ratio / expected < 1.35]
+    if not likely and ratio < 0.25:
+        likely = ["gravity was taken out of them: record or export them with it (Apple: gravity + userAcceleration)"]
+    yield Suspicion(
+        "gravity",
+        f"expected accelerations of about 9.81 m/s^2, as of an arm at rest, found {size:.3g} (median)",
+        "; or ".join(likely) or "find out their unit, and say it",
+    )
+
+
+def _check_channels(recordings: Recordings) -> Iterator[Suspicion]:
+    for name in ("acc", "gyr"):
+        values = _measured(recordings, name)
+        if len(values) < 5 * LEAST_ROWS:
+            continue
+        spread = values.std(axis=0)
+        dead = [axis for axis, sd in zip("xyz", spread, strict=True) if sd == 0]
+        if len(dead) == 3:
+            yield Suspicion(
+                "dead", f"{name} is the same in every row", "the sensor or its export stood still: check it"
+            )
+        elif dead:
+            yield Suspicion("dead", f"{name} {', '.join(dead)} never changes", "an axis is dead, or a column was lost")
+        limit = np.abs(values).max(axis=0)
+        at_limit = (np.abs(values) >= limit - 1e-6).mean(axis=0)
+        full = [axis for axis, share in zip("xyz", at_limit, strict=True) if _SATURATED_SHARE < share < 0.5]
+        large = limit.max() > 15 if name == "acc" else limit.max() > 100
+        if full and large:
+            yield Suspicion(
+                "saturated",
+                f"{name} {', '.join(full)} stands at its largest reading, {limit.max():.4g}, in "
+                f"{100 * at_limit.max():.1f} % of the rows",
+                "record with a wider range",
+                fatal=False,
+            )
+
+
+def _check_orientation(recordings: Recordings) -> Iterator[Suspicion]:
+    both = _measured(recordings, "acc", "quaternion")
+    if len(both) < LEAST_ROWS:
+        return
+    acc, quaternion = both[:, :3], both[:, 3:]
+    found = _upwards(acc, quaternion)
+    if found >= _UPWARDS:
+        return
+    kind, words = _explain_orientation(acc, quaternion)
+    yield Suspicion(
+        kind,
+        f"turned into the world by the orientation, gravity should point up; it does so with {found:+.2f} of its size",
+        words,
+    )
+
+
+def _upwards(acc: Floats, quaternion: Floats) -> float:
+    """How much of the acceleration points up in the world, on average: 1 for an arm that rests."""
+    w, x, y, z = quaternion.T
+    up = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), w * w - x * x - y * y + z * z], axis=1)
+    return float((acc * up).sum(axis=1).mean() / np.linalg.norm(acc, axis=1).mean())
+
+
+def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[Kind, str]:
+    """The change that makes gravity point up."""
+    swapped = quaternion[:, [3, 0, 1, 2]]
+    back = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
+    changes: dict[str, tuple[Kind, Floats, Floats]] = {
+        'the sign of the accelerations is turned: say at_rest = "down"': ("sign", -acc, quaternion),
+        "the quaternion is x, y, z, w: name its columns in the order w, x, y, z": ("order", acc, swapped),
+        'it turns the world into the device: say turns = "world_to_device"': ("order", acc, back),
+        "the quaternion is x, y, z, w and the sign of the accelerations is turned: say both": ("order", -acc, swapped),
+    }
+    scores = {words: _upwards(changed, turned) for words, (_, changed, turned) in changes.items()}
+    best = max(scores, key=lambda words: scores[words])
+    if scores[best] >= _EXPLAINED:
+        return changes[best][0], best
+    score, order, sign = max(
+        (_upwards(acc[:, order] * sign, quaternion), order, sign)
+        for order in permutations(range(3))
+        for sign in product((1.0, -1.0), repeat=3)
+    )
+    if score >= _EXPLAINED:
+        axes = ", ".join(
+            f"{axis} = {'-' if s < 0 else ''}{'xyz'[o]}" for axis, o, s in zip("xyz", order, sign, strict=True)
+        )
+        return (
+            "axes",
+            f"the axes of the accelerations are turned or swapped against the orientation's: {axes} would fit",
+        )
+    return "axes", "orientation and accelerations are not of one device, or one of them is damaged"
+
+
+def _check_gyroscope(recordings: Recordings) -> Iterator[Suspicion]:
+    """Gravity goes through the device as the gyroscope says, d acc / dt = acc x omega, once jolts are averaged."""
+    if not (recordings.device.has("gyr") and recordings.device.has("acc")):
+        return
+    rate_hz = recordings.device.row_rate_hz
+    width = max(2, round(_SMOOTHED_S * rate_hz))
+    both = np.concatenate([recordings.sensors[name].astype(np.float64) for name in ("acc", "gyr")], axis=1)
+    starts = _inside(recordings, 2 * width)
+    starts = starts[:: max(1, len(starts) // _MOST_ROWS)]
+    both = np.concatenate([both, np.square(both[:, :3]).sum(axis=1, keepdims=True)], axis=1)
+    sums = np.concatenate([np.zeros((1, 7)), np.cumsum(np.nan_to_num(both), axis=0)])
+    lost = np.concatenate([[0], np.cumsum(np.isnan(both).any(axis=1))])
+    starts = starts[lost[starts + 2 * width] == lost[starts]]
+    if len(starts) < 5 * LEAST_ROWS:
+        return
+    first, second = ((sums[starts + at + width] - sums[starts + at]) / width for at in (0, width))
+    between = (first + second) / 2
+    size = np.linalg.norm(between[:, :3], axis=1)
+    jolts = np.sqrt(np.maximum(between[:, 6] - size**2, 0.0))
+    change = (second - first)[:, :3] * (rate_hz / width)
+    expected = np.cross(between[:, :3], np.deg2rad(between[:, 3:6]))
+    calm = (np.abs(size - STANDARD_GRAVITY_M_S2) < _CALM_M_S2) & (jolts < _CALM_M_S2 + np.linalg.norm(change, axis=1))
+    if calm.sum() >= 5 * LEAST_ROWS:
+        yield from _judge_gyroscope(change[calm], expected[calm])
+
+
+def _inside(recordings: Recordings, rows: int) -> Ints:
+    """First rows of all stretches of so many rows that lie in one recording."""
+    every = np.arange(recordings.n_rows)
+    left = np.repeat(recordings.offsets[1:], recordings.lengths) - every
+    return every[left >= rows]
+
+
+def _judge_gyroscope(change: Floats, expected: Floats) -> Iterator[Suspicion]:
+    strength = float((expected**2).sum())
+    if strength == 0:
+        return
+    slope = float((change * expected).sum() / strength)
+    follows = float((change * expected).sum() / np.sqrt(strength * (change**2).sum() + 1e-12))
+    if follows < -_FOLLOWS:
+        yield Suspicion(
+            "angular velocity",
+            "gravity turns against the gyroscope",
+            "its sign is turned, or its axes are left-handed against those of the accelerometer: check both",
+            fatal=follows < -_SURELY_FOLLOWS,
+        )
+    elif follows > _FOLLOWS and not 0.1 < slope < 10.0:
+        likely = {True: 'it is in rad/s: say unit = "rad/s"', False: 'it is in deg/s: say unit = "deg/s"'}
+        yield Suspicion(
+            "angular velocity",
+            f"gravity turns {slope:.3g} times as fast as the gyroscope says",
+            likely[slope > 1],
+        )
+
+
+def _check_proximity(recordings: Recordings) -> Iterator[Suspicion]:
+    if recordings.device.has("thm"):
+        values = recordings.sensors["thm"]
+        known = values[~np.isnan(values)]
+        if len(known) > LEAST_ROWS and float(np.median(known)) > 60.0:
+            yield Suspicion(
+                "temperature",
+                f"expected skin or room, 15 to 40 degrees C, found {float(np.median(known)):.1f} (median)",
+                "they are in degrees F, or in steps of their own: convert them to degrees C",
+            )
+    if recordings.device.has("tof"):
+        yield from _check_distances(recordings)
+
+
+def _check_distances(recordings: Recordings) -> Iterator[Suspicion]:
+    sensor, values = recordings.device.sensor("tof"), recordings.sensors["tof"]
+    known = values[values != sensor.absent]
+    if len(known) < 320 * LEAST_ROWS:
+        return
+    if known.min() == known.max():
+        yield Suspicion(
+            "distance", "time of flight is the same in every pixel", "the sensors or their export stood still"
+        )
+        return
+    if not (known == sensor.no_response_code).any():
+        for code in (0, 255):
+            if (share := float((known == code).mean())) > 0.2:
+                yield Suspicion(
+                    "distance",
+                    f"no pixel is without an answer, and {100 * share:.0f} % of them are {code}",
+                    f"{code} stands for no answer: write {sensor.no_response_code} there",
+                )
+
+
+def _check_wear(recordings: Recordings) -> Iterator[Suspicion]:
+    if not recordings.device.has("acc"):
+        return
+    rows = int(_NON_WEAR_S * recordings.device.row_rate_hz)
+    still = total = 0
+    for number, length in enumerate(recordings.lengths):
+        whole = int(length) // rows * rows
+        if whole:
+            start = int(recordings.offsets[number])
+            parts = recordings.sensors["acc"][start : start + whole].reshape(-1, rows, 3).astype(np.float64)
+            still += int(_is_still(parts).sum())
+            total += len(parts)
+    if still:
+        hours = still * _NON_WEAR_S / 3600
+        yield Suspicion(
+            "non-wear",
+            f"{hours:.1f} hours of {total * _NON_WEAR_S / 3600:.1f} are as still as a device that nobody wears",
+            "leave them out, or count no hours without alarms from them",
+            fatal=False,
+        )
+
+
+def _is_still(parts: Array) -> Bools:
+    """(n,) Whether at least two axes hardly moved in each (rows, 3) part."""
+    spread = parts.std(axis=1)
+    still: Bools = (spread < _NON_WEAR_SD_M_S2).sum(axis=1) >= 2
+    return still

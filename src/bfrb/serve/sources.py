@@ -1,0 +1,234 @@
+"""Where live samples come from: standard input, a serial port, or whoever connects over TCP, WebSocket or HTTP.
+
+Every connection is read in a thread of its own, which puts lines into one bounded queue: where nobody takes them out,
+senders have to wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any
+
+from bfrb.errors import BfrbError, ConfigError, DataError
+from bfrb.serve.listeners import READ_BYTES, SERVERS
+from bfrb.serve.sockets import listen
+from bfrb.stream.layouts import OwnLayout
+from bfrb.stream.lines import Line, LineReader, LineSplitter, Message
+from bfrb.study.device import Device
+
+TICK_S = 0.25
+"""So long is waited for lines."""
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LAST_PORT = 65_535
+_BAUD = 115_200
+_WAITING = 64
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where samples come from: `kind` is `"stdin"`, `"serial"`, `"tcp"`, `"ws"` or `"http"`.
+
+    `name` is the serial port, or the interface to listen on; `number` the speed in bits a second, or the port.
+    """
+
+    kind: str
+    name: str = ""
+    number: int = 0
+
+    @classmethod
+    def parse(cls, text: str, *, public: bool = False) -> Address:
+        """An address such as `-`, `tcp://127.0.0.1:9000`, `ws://...`, `http://...` or `serial:/dev/ttyUSB0@115200`.
+
+        Parameters
+        ----------
+        public
+            Whether others than this machine may be listened to.
+
+        Raises
+        ------
+        ConfigError
+            If it is none of these, or others could connect and `public` is not set.
+
+        Examples
+        --------
+        >>> Address.parse("tcp://127.0.0.1:9000"), Address.parse("serial:COM3@9600").number
+        (Address(kind='tcp', name='127.0.0.1', number=9000), 9600)
+        """
+        if text == "-":
+            return cls("stdin", "stdin")
+        if found := re.fullmatch(r"serial:([^@]+)(?:@([1-9]\d{0,6}))?", text, re.ASCII):
+            return cls("serial", found[1], int(found[2] or _BAUD))
+        found = re.fullmatch(r"(tcp|ws|http)://(\[[\w:.%]+\]|[\w.-]+):(\d{1,5})/?", text, re.ASCII)
+        if not found or int(found[3]) > _LAST_PORT:
+            remedy = "name -, serial:DEVICE@BAUD, tcp://127.0.0.1:PORT, ws://127.0.0.1:PORT or http://127.0.0.1:PORT"
+            raise ConfigError(f"no source {text!r}", remedy=remedy)
+        host = found[2].strip("[]")
+        if host not in _LOOPBACK and not public:
+            problem = f"{text}: others than this machine could send samples and nothing checks who they are"
+            raise ConfigError(problem, remedy="listen on 127.0.0.1, or allow it with --public in a network you trust")
+        return cls(found[1], host, int(found[3]))
+
+
+class Source:
+    """Lines from one address, as they come.
+
+    Parameters
+    ----------
+    address
+        Where they come from.
+    stdin
+        Standard input.
+
+    Raises
+    ------
+    ConfigError
+        If a port cannot be opened, or what is needed for it is not installed.
+    """
+
+    def __init__(self, address: Address, stdin: IO[bytes]) -> None:
+        self.port = 0
+        self._queue: queue.Queue[list[Line]] = queue.Queue(_WAITING)
+        self._lock, self._names = threading.Lock(), set[str]()
+        self._closed, self._ended = threading.Event(), threading.Event()
+        self._error: Exception | None = None
+        read = self._open(address, stdin)
+        threading.Thread(target=self._run, args=(read,), name=f"bfrb {address.kind}", daemon=True).start()
+
+    def __iter__(self) -> Iterator[list[Line]]:
+        """All lines that have come since the last; none after a moment in which none came.
+
+        It ends when nothing more can come, or when the source is closed and what had come is taken.
+
+        Raises
+        ------
+        DataError
+            If the device is gone.
+        """
+        over = False
+        while not over:
+            over = self._ended.is_set() or self.closed
+            yield self._take(0 if over else TICK_S)
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Read no more."""
+        self._closed.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more shall be read."""
+        return self._closed.is_set()
+
+    def follow(self, kind: str, chunks: Iterable[bytes]) -> None:
+        """Hand over the lines of a connection, from its bytes as they come."""
+        with self._connection(kind) as name:
+            splitter = LineSplitter()
+            try:
+                for chunk in chunks:
+                    self.put(name, splitter.push(chunk))
+            finally:
+                self.put(name, [*splitter.finish(), None])
+
+    def put(self, connection: str, texts: Iterable[bytes | None]) -> None:
+        """Hand over lines of a connection, None for its end; waits until there is room."""
+        lines = [Line(connection, time.time(), text) for text in texts]
+        while lines and not self.closed:
+            with contextlib.suppress(queue.Full):
+                self._queue.put(lines, timeout=TICK_S)
+                return
+
+    @contextlib.contextmanager
+    def _connection(self, kind: str) -> Iterator[str]:
+        """A name for a connection while it lasts: one that comes back has the same, if no other took it."""
+        with self._lock:
+            names = itertools.chain([kind], (f"{kind} {number}" for number in itertools.count(2)))
+            name = next(name for name in names if name not in self._names)
+            self._names.add(name)
+        try:
+            yield name
+        finally:
+            self._names.discard(name)
+
+    def _take(self, wait_s: float) -> list[Line]:
+        lines: list[Line] = []
+        with contextlib.suppress(queue.Empty):
+            lines += self._queue.get(wait_s > 0, wait_s)
+            while True:
+                lines += self._queue.get_nowait()
+        return lines
+
+    def _run(self, read: Callable[[], None]) -> None:
+        try:
+            read()
+        except (BfrbError, OSError) as error:
+            self._error = error  # raised where the lines are read
+        self._ended.set()
+
+    def _open(self, address: Address, stdin: Any) -> Callable[[], None]:
+        """What reads the source until it ends."""
+        if address.kind == "stdin":
+            return partial(self.follow, address.name, iter(partial(stdin.read1, READ_BYTES), b""))
+        if address.kind == "serial":
+            return partial(self.follow, address.name, _open_serial(address))
+        make_server = SERVERS[address.kind]
+        bound = listen(address.name, address.number)
+        self.port = bound.getsockname()[1]
+        return partial(self._serve, make_server(bound, self.follow, self.put), bound)
+
+    def _serve(self, server: Any, bound: socket.socket) -> None:
+        """Listen until the source is closed; the threads of connections end with it, or with the process."""
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self._closed.wait()
+        server.shutdown()
+        bound.close()
+
+
+def _open_serial(address: Address) -> Iterator[bytes]:
+    try:
+        import serial
+    except ImportError:
+        raise ConfigError("pyserial is not installed", remedy="pip install 'bfrb[stream]'") from None
+    try:
+        port = serial.Serial(address.name, address.number)
+    except (OSError, ValueError) as error:
+        problem = f"cannot open {address.name}: {error}"
+        raise ConfigError(problem, remedy="check its name, its speed and your rights") from None
+    return _read_serial(port, address.name)
+
+
+def _read_serial(port: Any, device: str) -> Iterator[bytes]:
+    try:
+        while True:
+            yield bytes(port.read(max(1, min(port.in_waiting, READ_BYTES))))
+    except OSError as error:
+        raise DataError(f"the device {device} is gone: {error}", remedy="plug it in, and start again") from None
+
+
+def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterator[Message]:
+    """What comes from an address, wearer by wearer, until nothing more can come.
+
+    Raises
+    ------
+    ConfigError
+        If the source cannot be opened.
+    DataError
+        If it is gone.
+    """
+    source, reader = Source(address, stdin), LineReader(OwnLayout(device))
+    try:
+        for lines in source:
+            for line in lines:
+                yield from reader.read(line)
+    finally:
+        source.close()

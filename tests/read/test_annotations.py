@@ -1,0 +1,137 @@
+"""The same afternoon, as eight programs write it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bfrb.errors import DataError
+from bfrb.read.annotations import Interval, label_samples, merged, read_intervals, write_bids_events
+from bfrb.study.description import LabelsSpec
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="" FORMAT="3.0">
+  <TIME_ORDER>
+    <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="1500"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="4000"/>
+    <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="6000"/><TIME_SLOT TIME_SLOT_ID="ts4" TIME_VALUE="6250"/>
+  </TIME_ORDER>
+  <TIER TIER_ID="hand"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+    <ANNOTATION_VALUE>hair pulling</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4">
+    <ANNOTATION_VALUE>nail biting</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+</ANNOTATION_DOCUMENT>"""
+LABEL_STUDIO = json.dumps(
+    [
+        {
+            "data": {"csv": "/data/upload/p01.csv"},
+            "annotations": [
+                {
+                    "result": [
+                        {"type": "timeserieslabels", "value": {"start": s, "end": e, "timeserieslabels": [label]}}
+                        for s, e, label in ((1.5, 4.0, "hair pulling"), (6, 6.25, "nail biting"))
+                    ]
+                }
+            ],
+        }
+    ]
+)
+FILES = {
+    "own.csv": "key,recording,start_s,end_s,label,note,changed\n"
+    "a,p01,1.5,4.0,hair pulling,,\nb,p01,6,6.25,nail biting,,\n",
+    "events.tsv": "onset\tduration\ttrial_type\n1.5\t2.5\thair pulling\n6\t0.25\tnail biting\n5\tn/a\tn/a\n",
+    "boris_aggregated.csv": "Observation id,Subject,Behavior,Behavior type,Start (s),Stop (s),Duration (s)\n"
+    "p01,ann,hair pulling,STATE,1.5,4.0,2.5\np01,ann,nail biting,STATE,6,6.25,0.25\n",
+    "boris.tsv": "Time\tMedia file path\tSubject\tBehavior\tStatus\n1.5\tv.mp4\tann\thair pulling\tSTART\n"
+    "4.0\tv.mp4\tann\thair pulling\tSTOP\n6\tv.mp4\tann\tnail biting\tSTART\n6.25\tv.mp4\tann\tnail biting\tSTOP\n",
+    "elan.eaf": EAF,
+    "elan.txt": "Tier\tBegin Time - ss.msec\tEnd Time - ss.msec\tDuration - ss.msec\tAnnotation\n"
+    "hand\t1.500\t4.000\t2.500\thair pulling\nhand\t6.000\t6.250\t0.250\tnail biting\n",
+    "label_studio.json": LABEL_STUDIO,
+}
+EXPECTED = [(1.5, 4.0, "hair pulling"), (6.0, 6.25, "nail biting")]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_every_program_tells_the_same_afternoon(name: str, ends: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("\ufeff" + FILES[name] if name.endswith("csv") else FILES[name], encoding="utf-8", newline=ends)
+    found = read_intervals(path)
+    assert [(one.start_s, one.end_s, one.label) for one in found] == EXPECTED
+
+
+def test_button_presses_of_sensor_logger_are_points_of_the_clock(tmp_path: Path) -> None:
+    path = tmp_path / "Annotation.csv"
+    path.write_text(
+        "time,seconds_elapsed,text,millisecond_press_duration\n"
+        "1700000010000000000,10,urge,\n1700000020000000000,20,hair pulling,1500\n"
+    )
+    point, held = read_intervals(path)
+    assert (point.label, point.end_s) == ("urge", None)
+    assert held.end_s is not None
+    assert held.end_s - held.start_s == pytest.approx(1.5)
+    time_s = 1.7e9 + np.arange(0, 30, 0.5)
+    labels = label_samples(time_s, [point], LabelsSpec(lateness_s=4.0))
+    assert time_s[labels == "urge"].min() == pytest.approx(1.7e9 + 6)
+    assert time_s[labels == "urge"].max() < 1.7e9 + 10
+
+
+def test_times_since_the_beginning_meet_samples_of_a_clock() -> None:
+    time_s = 1.7e9 + np.arange(100) * 0.1
+    labels = label_samples(time_s, [Interval(1.5, 4.0, "hair pulling")], LabelsSpec(offset_s=2.0, unlabelled="none"))
+    assert (labels[35:60] == "hair pulling").all()
+    assert (labels[:35] == "none").all()
+    assert (labels[60:] == "none").all()
+
+
+def test_without_a_word_on_it_unlabelled_time_is_unknown() -> None:
+    labels = label_samples(np.arange(10.0), [Interval(2.0, 4.0, "x")], LabelsSpec())
+    assert labels.tolist() == [None, None, "x", "x", *[None] * 6]
+
+
+def test_old_labels_become_new_classes() -> None:
+    merge = {"3": "hand scratching", "unclear": ""}
+    assert [merged(label, merge) for label in ("3", "unclear", "rest", None)] == ["hand scratching", None, "rest", None]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1e5).map(lambda value: round(value, 3)),
+            st.floats(0.001, 1e4).map(lambda value: round(value, 3)),
+            st.sampled_from(["a", "b c"]),
+        )
+    )
+)
+def test_what_is_written_for_bids_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, events: list) -> None:
+    path = tmp_path_factory.mktemp("bids") / "events.tsv"
+    intervals = sorted((Interval(start, start + lasts, label) for start, lasts, label in events), key=str)
+    path.write_text(write_bids_events(intervals))
+    found = sorted(read_intervals(path), key=str)
+    for one, other in zip(found, intervals, strict=True):
+        assert (one.start_s, one.label) == (other.start_s, other.label)
+        assert one.end_s == pytest.approx(other.end_s, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("a.csv", "start_s,end_s,label\n4,1,x\n", "ends before it begins"),
+        ("a.csv", "start_s,end_s,label\nsoon,1,x\n", "cannot be read as annotations"),
+        ("a.csv", "when,what\n1,x\n", "expected annotations of"),
+        ("a.tsv", "Time\tSubject\tBehavior\tStatus\n1\ts\tx\tSTART\n", "never ends"),
+        ("a.eaf", "<HTML/>", "not ANNOTATION_DOCUMENT"),
+        ("a.json", "[1]", "cannot be read as annotations"),
+        ("a.csv", "", "expected annotations of"),
+    ],
+)
+def test_what_is_no_annotation_is_refused_with_its_name(name: str, text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=complaint) as refused:
+        read_intervals(tmp_path / name)
+    assert name in refused.value.problem
