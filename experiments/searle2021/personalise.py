@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bfrb.metrics import bootstrap_over_subjects, time_average_precision, time_roc_auc
+from bfrb.metrics import DIFFERENCE, interval_over_people, time_average_precision, time_roc_auc
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import open_source
 from bfrb.stream.listen import AnnotatedRecording
@@ -61,9 +61,7 @@ def summarise(people: dict[str, dict[str, list[float | None]]]) -> dict[str, obj
         table = np.array([found[name] for found in people.values()], dtype=np.float64)
         gains = table - table[:, :1]
         intervals = [
-            bootstrap_over_subjects(
-                lambda drawn, c=column: float(c[drawn].mean()), len(column), np.random.default_rng(0)
-            )
+            interval_over_people(lambda chosen, c=column: float(c[chosen].mean()), len(column), DIFFERENCE)
             for column in gains.T
         ]
         summary[name] = {

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bfrb.metrics import average_precision, bootstrap_over_subjects, mean_over_subjects, roc_auc
+from bfrb.metrics import DIFFERENCE, average_precision, interval_over_people, mean_over_subjects, roc_auc
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import open_source
 from bfrb.stream.event_scores import rules_from_others, score_events, sensitivity_curve
@@ -95,8 +95,8 @@ def score_windows(heard: list[AnnotatedRecording], truth: list[np.ndarray]) -> d
     scores: dict[str, Any] = {}
     for name, metric in {"auc": roc_auc, "average_precision": average_precision}.items():
         for kind, score in {name: pooled, f"{name}_mean_subject": mean}.items():
-            interval = bootstrap_over_subjects(
-                lambda chosen, score=score, metric=metric: score(metric, chosen), len(people), np.random.default_rng(0)
+            interval = interval_over_people(
+                lambda chosen, score=score, metric=metric: score(metric, chosen), len(people)
             )
             scores[kind] = {"value": score(metric, people), "interval": interval}
     scores["per_subject"] = {part.subject: roc_auc(labels[i], values[i]) for i, part in enumerate(heard)}
@@ -117,7 +117,7 @@ def assert_same_mean(
 def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """How much higher the first method's AUC is, the mean over people, with an interval over people."""
     gaps = np.array([first["per_subject"][name] - second["per_subject"][name] for name in first["per_subject"]])
-    interval = bootstrap_over_subjects(lambda drawn: float(gaps[drawn].mean()), len(gaps), np.random.default_rng(0))
+    interval = interval_over_people(lambda chosen: float(gaps[chosen].mean()), len(gaps), DIFFERENCE)
     return {"value": float(gaps.mean()), "interval": interval}
 
 

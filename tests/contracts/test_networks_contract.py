@@ -35,7 +35,7 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["all", "imu"])
 class Untouched(nn.Module):
     """Features that are scaled already."""
 
-    def forward(self, values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(self, values: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         return values
 
 
@@ -72,6 +72,22 @@ def test_padding_never_changes_the_answer(name: str, shape: Shape, lengths: list
 
 @every_network
 @every_shape
+@settings(max_examples=15, deadline=None)
+@given(count=st.integers(1, 4), length=st.integers(1, 23))
+def test_without_padding_the_answers_are_the_same_with_and_without_lengths(
+    name: str, shape: Shape, count: int, length: int
+) -> None:
+    member = Member(small(name, shape), {branch: Untouched() for branch in shape.channels}).eval()
+    lengths = torch.full((count,), length)
+    batch = inputs(shape, lengths, length)
+    padded, plain = member.answers(batch, lengths), member.answers(batch)
+    assert padded.keys() == plain.keys()
+    for output, expected in padded.items():
+        torch.testing.assert_close(plain[output], expected, atol=1e-5, rtol=1e-5)
+
+
+@every_network
+@every_shape
 def test_logits_are_finite_and_one_per_class(name: str, shape: Shape) -> None:
     lengths = torch.tensor([7, 3])
     output = small(name, shape)(inputs(shape, lengths, 7), lengths)
@@ -97,10 +113,9 @@ def test_further_labels_are_answered_in_their_own_shapes(name: str, shape: Shape
 @settings(max_examples=10, deadline=None)
 @given(lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4), padding=st.integers(0, 9))
 def test_padding_never_changes_what_is_told_of_rows(name: str, shape: Shape, lengths: list[int], padding: int) -> None:
-    member = Member(small(name, shape), {}).eval()
+    member = Member(small(name, shape), {branch: Untouched() for branch in shape.channels}).eval()
     network, given_lengths = member.network, torch.tensor(lengths)
     batch = inputs(shape, given_lengths, max(lengths) + padding)
-    member.standardisers.update({branch: Untouched() for branch in batch})
     told = member.answers(batch, given_lengths)
     assert ("phases" in told) == ("phase" in network(batch, given_lengths).auxiliary) == (name in TELLS_PHASES)
     if "phases" not in told:

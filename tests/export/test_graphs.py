@@ -8,13 +8,13 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from bfrb.predict.unpadded import without_padding
 
 from bfrb.errors import BundleError
 from bfrb.export.graphs import Member, build_member, check_parity, fill_template, trace_template
 from bfrb.networks.registry import Shape
 from bfrb.networks.specs import GatedTwoBranchSpec, StemsSpec
 from bfrb.predict.member import session_options
-from bfrb.predict.unpadded import without_padding
 from bfrb.train.where import LocalProcesses
 
 SHAPE = Shape({"imu": 5, "proximity": 3}, 4)

@@ -68,13 +68,14 @@ def made_up(frame: pd.DataFrame) -> pd.DataFrame:
     """Shuffled rows of real recordings as sequences of other lengths, some longer than what the networks see."""
     lengths = [1, 2, 3, 5, 126, 127, 128, 300]
     rows = frame.sample(sum(lengths), replace=True, random_state=0, ignore_index=True)
-    return rows.assign(sequence_id=np.repeat([f"MADE_{length:03}" for length in lengths], lengths))
+    rows["sequence_id"] = np.repeat([f"MADE_{length:03}" for length in lengths], lengths)
+    return rows.assign(subject=frame["subject"][0], sequence_counter=np.concatenate([np.arange(n) for n in lengths]))
 
 
 @pytest.fixture(scope="module")
 def frames(real_data: Path) -> dict[str, pd.DataFrame]:
     sample, test = (pd.read_csv(real_data / "cmi" / name) for name in ("train_sample.csv", "test.csv"))
-    return {"sample": with_gaps(sample.copy()), "test": test, "made up": made_up(sample)}
+    return {"sample": with_gaps(sample.copy()), "test": test, "made up": made_up(sample[test.columns])}
 
 
 def features_of(frame: pd.DataFrame, columns: tuple[str, ...] = keras_nets.COLUMNS) -> list[Any]:

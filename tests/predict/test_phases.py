@@ -64,7 +64,7 @@ def test_nothing_is_told_of_rows_that_are_not_used(tmp_path: Path, keep: str) ->
 
 def test_networks_that_were_not_trained_to_tell_phases_say_nothing(tmp_path: Path) -> None:
     predictor = load(make_bundle(tmp_path / "model"))
-    assert not predictor.tells_phases
+    assert not predictor.gives_phases
     assert predictor.phases(make_recordings(2)) is None
 
 
@@ -79,7 +79,7 @@ def test_only_members_that_are_asked_about_a_recording_tell_of_it(tmp_path: Path
     )
     predictor = Predictor(needy)
     complete = make_recordings(2, lengths=[30, 20])
-    assert predictor.tells_phases
+    assert predictor.gives_phases
     assert predictor.phases(complete.without("thm", "tof")) is None
     thm = complete.sensors["thm"].copy()
     thm[30:] = np.nan

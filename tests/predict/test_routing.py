@@ -57,7 +57,7 @@ def test_members_that_lack_a_sensor_are_not_asked(bundle: Bundle, missing: tuple
 
 def test_one_missing_image_is_not_a_missing_sensor(bundle: Bundle) -> None:
     recordings = without_image(make_recordings(4), 2)
-    assert routing.who_answers(recordings, REQUIRED).all()
+    assert routing.route(recordings, REQUIRED).all()
     everybody = with_members(bundle, 0, 1, 2, requires=((), (), ()))
     found = probabilities(with_members(bundle, 0, 1, 2), recordings)
     np.testing.assert_array_equal(found, probabilities(everybody, recordings))

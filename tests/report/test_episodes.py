@@ -11,10 +11,10 @@ from annotated import TWO, annotated
 from bfrb.metrics.events import EventCounts
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
+from bfrb.report.collect import collect
 from bfrb.report.episodes import EventEvaluation, evaluate_events, interval_of
-from bfrb.report.evaluation import collect
-from bfrb.report.events import show_events
-from bfrb.report.html import render
+from bfrb.report.page import render
+from bfrb.report.sections.events import show_events
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec

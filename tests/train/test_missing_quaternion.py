@@ -10,7 +10,7 @@ import torch
 
 from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.networks.registry import Shape, build_network
-from bfrb.predict.routing import who_answers
+from bfrb.predict.routing import route
 from bfrb.read.sources import read
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.recordings import Recordings
@@ -80,4 +80,4 @@ def test_members_that_cannot_do_without_orientation_are_not_asked(recordings: Re
     needed = [sorted({"acc", "quaternion", "thm", "tof"} - spec.dispensable(name)) for name in spec.networks]
     assert needed == [["acc", "quaternion"], ["acc"]]
     some = Recordings.concat([recordings[:7], recordings[7:].without("quaternion")])
-    assert who_answers(some, needed).tolist() == [[True] * 7 + [False] * 8, [True] * 15]
+    assert route(some, needed).tolist() == [[True] * 7 + [False] * 8, [True] * 15]

@@ -69,7 +69,7 @@ def test_a_run_computes_only_what_its_networks_take_in(trained: Path) -> None:
 
 def test_heads_for_phases_that_nothing_taught_are_not_in_the_graphs(trained: Path, recordings: Recordings) -> None:
     predictor = load(trained)
-    assert not predictor.tells_phases
+    assert not predictor.gives_phases
     assert predictor.phases(recordings) is None
 
 

@@ -71,7 +71,7 @@ def test_a_member_is_taught_by_its_own_training_rows_only(tmp_path: Path) -> Non
 def test_bundles_tell_phases_if_their_networks_were_trained_to(tmp_path: Path) -> None:
     given = recordings(None)
     predictor = load(cross_validate(InMemory(given), TAUGHT, tmp_path / "model"))
-    assert predictor.tells_phases
+    assert predictor.gives_phases
     found = predictor.phases(given[:3])
     assert found is not None
     assert found.shape == (given[:3].n_rows, len(PHASES))

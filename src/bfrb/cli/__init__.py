@@ -89,20 +89,18 @@ def main() -> None:
     except BfrbError as error:
         _fail(str(error))
     except OSError as error:
-        place = error.filename or ("" if _stdout_works() else "standard output")
-        what = f"{error.strerror or error}: {place}".rstrip(": ")
+        _give_up_stdout()
+        what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
         _fail(f"{what}\n  to do: check path, rights, space")
 
 
-def _stdout_works() -> bool:
-    """Whether all could be printed. What could not is thrown away, or the interpreter would complain at its end."""
+def _give_up_stdout() -> None:
+    """Throw away what could not be printed; else the interpreter would try again at its end, and complain."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
 
 
 def _fail(message: str) -> None:

@@ -12,6 +12,7 @@ from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
 from bfrb.errors import ConfigError
+from bfrb.metrics import tell_sure
 from bfrb.spec import read_toml
 from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
 
@@ -73,17 +74,17 @@ def show_comparison(results: dict[str, Any]) -> None:
     columns = ("variant", "score", "95 %", f"above {results['reference']}", "95 % of that", "sure")
     for scenario in next(iter(results["variants"].values()))["scenarios"]:
         rows = [
-            (name, *_cells(found["scenarios"][scenario]))
+            (name, *_cells(found["scenarios"][scenario], results["subjects"]))
             for name, found in results["variants"].items()
             if scenario in found["scenarios"]
         ]
         print_table(f"Sensors: {scenario} ({about})", columns, rows)
 
 
-def _cells(found: dict[str, Any]) -> tuple[object, ...]:
+def _cells(found: dict[str, Any], subjects: int) -> tuple[object, ...]:
     shown = "{:.3f} to {:.3f}".format(*found["interval"])
     if "difference" not in found:
         return found["score"], shown, None, None, ""
     low, high = found["difference_interval"]
-    sure = "yes" if low > 0 or high < 0 else "no"
+    sure = tell_sure((low, high), subjects)
     return found["score"], shown, f"{found['difference']:+.3f}", f"{low:+.3f} to {high:+.3f}", sure

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bfrb.cli.options import Dataset, Demographics
+from bfrb.cli.outputs import check_outputs
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
+    from bfrb.predict.evaluation import Columns
     from bfrb.predict.predictor import Predictor
     from bfrb.read.tables import Table
     from bfrb.study.labels import LabelSet
@@ -45,6 +47,7 @@ def predict(
 
     outs = [out] if phases is None else [out, phases]
     check_table_paths(outs)
+    check_outputs(outs, [bundle, data, demographics])
     predictor = load(bundle)
     if phases is not None:
         _check_phases(predictor, bundle)
@@ -78,7 +81,7 @@ def _tables(predictor: Predictor, recordings: Recordings, counts: Counter[str]) 
 
 
 def _check_phases(predictor: Predictor, bundle: Path) -> None:
-    if not predictor.tells_phases:
+    if not predictor.gives_phases:
         raise BundleError(
             f"expected a bundle that tells phases, but no network of {bundle} was trained to",
             remedy="leave --phases out, or train stems with --set training.auxiliary.phase=0.1 on "
@@ -89,8 +92,14 @@ def _check_phases(predictor: Predictor, bundle: Path) -> None:
 def evaluate(
     target: Annotated[Path, typer.Argument(help="A bundle, or a .csv or .parquet file with predictions.")],
     data: Annotated[Path | None, typer.Argument(help="Labelled recordings to predict with the bundle.")] = None,
-    truth: Annotated[str, typer.Option(help="Column of the true gestures in a file of predictions.")] = "gesture",
+    answers: Annotated[
+        Path | None, typer.Option(help="A file with the true gestures for a file of predictions that lacks them.")
+    ] = None,
+    truth: Annotated[str, typer.Option(help="Column of the true gestures.")] = "gesture",
     prediction: Annotated[str, typer.Option(help="Column of the predicted gestures.")] = "prediction",
+    recording: Annotated[
+        str, typer.Option(help="Column of the recordings' ids, to find the answers by.")
+    ] = "sequence_id",
     subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
     label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
     dataset: Dataset = "auto",
@@ -98,12 +107,20 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
+    from bfrb.predict.evaluation import Columns
+
     if target.is_file():
         if data is not None:
             raise ConfigError(
                 f"expected no recordings beside the predictions {target}", remedy="name a bundle to predict them with"
             )
-        _show_scores(_score_file(target, truth, prediction, subject, label_set), as_json)
+        columns = Columns(truth, prediction, subject, recording)
+        _show_scores(_score_file(target, columns, label_set, answers), as_json)
+    elif answers is not None:
+        raise ConfigError(
+            f"expected a file of predictions to compare with {answers}, got the folder {target}",
+            remedy="name what `bfrb predict` wrote, or labelled recordings after the bundle",
+        )
     elif data is None:
         print_bundle_scores(target, as_json=as_json)
     else:
@@ -134,12 +151,11 @@ def print_bundle_scores(path: Path, *, as_json: bool) -> None:
     _show_scores(scores | _describe(bundle, "out of fold", simulated=simulated), as_json)
 
 
-def _score_file(path: Path, truth: str, prediction: str, subject: str | None, label_set: str) -> dict[str, Any]:
-    from bfrb.predict.evaluation import answers_in, score_answers
-    from bfrb.read.tables import read_table
+def _score_file(path: Path, columns: Columns, label_set: str, answers: Path | None) -> dict[str, Any]:
+    from bfrb.predict.evaluation import read_answers, score_answers
 
     labels = _find_label_set(label_set)
-    scores = score_answers(answers_in(read_table(path), truth, prediction, subject, labels), labels)
+    scores = score_answers(read_answers(path, columns, labels, answers), labels)
     return scores | {"label_set": labels.name, "source": str(path)}
 
 
@@ -152,24 +168,32 @@ def _find_label_set(name: str) -> LabelSet:
 
 
 def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None) -> dict[str, Any]:
-    from bfrb.predict.bundle import OUT_OF_FOLD
-    from bfrb.predict.evaluation import answer_scenarios, find_known_subjects, score_scenarios
+    from bfrb.predict.evaluation import answer_scenarios, score_scenarios
+    from bfrb.predict.identity import TrainingOverlap
     from bfrb.predict.predictor import load
     from bfrb.read.sources import open_source
-    from bfrb.read.tables import read_table
 
     predictor = load(path)
     source = open_source(data, dataset, demographics)
     predictor.check_device(source.device)
+    overlap = TrainingOverlap.of(predictor.bundle)
     with progress("predicting") as show:
-        predictions = answer_scenarios(predictor, map(predictor.cut, source.batches(progress=show)))
-    known = find_known_subjects(read_table(predictor.bundle.file(OUT_OF_FOLD)), predictions["subject"].to_list())
+        batches = overlap.watch(map(predictor.cut, source.batches(progress=show)))
+        predictions = answer_scenarios(predictor, batches)
+    known = overlap.seen
     if known:
         log.warning(
             "warning: %d of these subjects were in training (%s ...): the scores are too good; without a second "
             "argument `bfrb evaluate` scores the out-of-fold predictions",
             len(known),
             known[0],
+        )
+    if overlap.namesakes:
+        log.warning(
+            "warning: %d of these subjects have the names of subjects of the training (%s ...), but other recordings: "
+            "if they are the same people, the scores are too good",
+            len(overlap.namesakes),
+            overlap.namesakes[0],
         )
     scores = score_scenarios(predictions, predictor.label_set)
     described = _describe(predictor.bundle, str(data), simulated=source.simulated)

@@ -71,7 +71,7 @@ def check_training_installed() -> None:
     """
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "onnx", "onnxscript", "safetensors") if find_spec(name) is None]
+    missing = [name for name in ("torch", "onnx", "onnxscript", "safetensors", "sklearn") if find_spec(name) is None]
     if missing:
         raise ConfigError(f"training needs {', '.join(missing)}", remedy='install them with: pip install "bfrb[train]"')
 

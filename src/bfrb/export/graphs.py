@@ -1,9 +1,10 @@
 """Torch networks to ONNX graphs that contain everything between features and probabilities.
 
-Tracing a network takes many seconds, so it is done once per architecture, with the weights as inputs of the graph;
-each trained member then fills its weights into that template, and is compared with torch on real sequences.
+Every member of a bundle gets two graphs of the same answers (`bfrb.predict.bundle`): one for batches in which shorter
+recordings are padded, and one for recordings of one length, which is the same network without masks and sooner done.
 
-With torch 2.13 the second trace in a process gives a graph with wrong recurrences, so a process traces once at most.
+Tracing a network takes many seconds, so it is done once per architecture and form, with the weights as inputs of the
+graph; each trained member then fills its weights into these templates, and is compared with torch on real sequences.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import onnx
@@ -23,18 +26,21 @@ from torch import Tensor, nn
 
 from bfrb.arrays import Array, Floats32, Ints
 from bfrb.errors import BundleError
+from bfrb.features.sequences import Batch
+from bfrb.files import writing_files
 from bfrb.networks.registry import Shape, Standardise, build_network
 from bfrb.networks.specs import NetworkSpec
-from bfrb.predict.simplify import simplify
+from bfrb.predict.member import LENGTHS, unpadded_name
 
 PARITY = 1e-4
-"""Largest difference between a probability from torch and from the exported graph."""
+"""Largest difference between a probability from torch and from an exported graph."""
 
 OUTPUTS = ("probabilities", "attention", "phases")
-"""What graphs can give (see `inference.bundle`), in this order."""
+"""What graphs can give (see `bfrb.predict.bundle`), in this order."""
 
 _PREFIX = "weights_"
 _FOLDED_BYTES = 2**26
+_SHARED_BYTES = 1024
 _PROBABILITIES, _ATTENTION, _PHASES = OUTPUTS
 
 
@@ -44,7 +50,7 @@ class Member(nn.Module):
     Parameters
     ----------
     network
-        A `models.Network`.
+        A `bfrb.networks.network.Network`.
     standardisers
         One per branch, in the order in which `forward` takes the branches.
     """
@@ -54,15 +60,15 @@ class Member(nn.Module):
         self.network = network
         self.standardisers = nn.ModuleDict(dict(standardisers))
 
-    def forward(self, features: dict[str, Tensor], lengths: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, features: dict[str, Tensor], lengths: Tensor | None = None) -> tuple[Tensor, ...]:
         """The answers without their names."""
         return tuple(self.answers(features, lengths).values())
 
-    def answers(self, features: dict[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:
+    def answers(self, features: dict[str, Tensor], lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Answers by name from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths.
 
         (B, K) probabilities; from networks that weigh rows (B, T') attention; from networks with a head for phases
-        (B, T, P) probabilities of these, whether the head was trained or not.
+        (B, T, P) probabilities of these, whether the head was trained or not. Without lengths all T rows are used.
         """
         inputs = {name: standardise(features[name], lengths) for name, standardise in self.standardisers.items()}
         output = self.network(inputs, lengths)
@@ -74,6 +80,24 @@ class Member(nn.Module):
         return answers
 
 
+class Templates(NamedTuple):
+    """The graphs of an architecture, with weights among their inputs: with and without padding."""
+
+    padded: onnx.ModelProto
+    unpadded: onnx.ModelProto
+
+    def save(self, path: Path) -> None:
+        """Write both to files: the padded one to a path, and the other one beside it."""
+        with writing_files([path.with_name(unpadded_name(path.name)), path]) as (unpadded, padded):
+            unpadded.write_bytes(self.unpadded.SerializeToString())
+            padded.write_bytes(self.padded.SerializeToString())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls(onnx.load(path), onnx.load(path.with_name(unpadded_name(path.name))))
+
+
 class _WeightsAsInputs(nn.Module):
     """A module as a function of its weights too."""
 
@@ -81,7 +105,7 @@ class _WeightsAsInputs(nn.Module):
         super().__init__()
         self._call = functools.partial(torch.func.functional_call, member)
 
-    def forward(self, weights: dict[str, Tensor], features: dict[str, Tensor], lengths: Tensor) -> Any:
+    def forward(self, weights: dict[str, Tensor], features: dict[str, Tensor], lengths: Tensor | None = None) -> Any:
         return self._call(weights, (features, lengths))
 
 
@@ -95,43 +119,32 @@ def build_member(name: str, shape: Shape, spec: NetworkSpec) -> Member:
     return Member(build_network(name, shape, spec), standardisers).eval()
 
 
-@functools.cache
-def _use_up_this_process() -> list[str]:
-    return []
+def trace_templates(name: str, shape: Shape, spec: NetworkSpec) -> Templates:
+    """The graphs of an architecture, with free batch size and length, its weights among the inputs."""
+    return Templates(*(trace_template(name, shape, spec, padding=padding) for padding in (True, False)))
 
 
-def trace_template(name: str, shape: Shape, spec: NetworkSpec) -> onnx.ModelProto:
-    """The graph of an architecture, with free batch size and length, its weights among the inputs.
-
-    Raises
-    ------
-    RuntimeError
-        If this process has traced before; start a new one.
-    """
-    if traced := _use_up_this_process():
-        raise RuntimeError(
-            f"this process has traced {traced[0]!r}; a second trace would be wrong, start another process"
-        )
-    _use_up_this_process().append(name)
+def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool = True) -> onnx.ModelProto:
+    """One of the graphs of an architecture: with the input `lengths`, or without padding and so without it."""
     member = build_member(name, shape, spec)
-    weights = {key: value.detach() for key, value in member.state_dict().items()}
-    branches = {branch: shape.channels[branch] for branch in member.standardisers}
     batch, steps = 3, 37  # sizes that no kernel, pooling or channel count equals
-    features = {branch: torch.zeros(batch, steps, channels) for branch, channels in branches.items()}
-    lengths = torch.tensor([steps, 20, 9])
     free = torch.export.Dim.AUTO
-    shapes = (dict.fromkeys(weights), {branch: {0: free, 1: free} for branch in branches}, {0: free})
+    features = {branch: torch.zeros(batch, steps, shape.channels[branch]) for branch in member.standardisers}
+    inputs: dict[str, Any] = {"features": features}
+    shapes: dict[str, Any] = {"features": {branch: {0: free, 1: free} for branch in features}}
+    if padding:
+        inputs[LENGTHS], shapes[LENGTHS] = torch.tensor([steps, 20, 9]), {0: free}
+    weights = {key: value.detach() for key, value in member.state_dict().items()}
     with _quiet(), torch.no_grad():
-        outputs = member.answers(features, lengths)
         program = torch.onnx.export(
             _WeightsAsInputs(member),
-            (weights, features, lengths),
+            kwargs={"weights": weights} | inputs,
             dynamo=True,
             optimize=False,
             verbose=False,
-            dynamic_shapes=shapes,
-            input_names=[*(_PREFIX + key for key in weights), *branches, "lengths"],
-            output_names=list(outputs),
+            dynamic_shapes={"weights": dict.fromkeys(weights)} | shapes,
+            input_names=[*(_PREFIX + key for key in weights), *features, *([LENGTHS] if padding else [])],
+            output_names=list(member.answers(**inputs)),
         )
     if program is None:
         raise RuntimeError(f"the exporter gave no graph for {name}")
@@ -148,7 +161,7 @@ def _free_time(model: onnx.ModelProto) -> None:
 
 
 def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array], *, phases: bool = False) -> onnx.ModelProto:
-    """A self-contained, simplified graph: the template with a member's weights as constants.
+    """A self-contained, optimised graph: the template with a member's weights as constants.
 
     Parameters
     ----------
@@ -159,46 +172,97 @@ def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array], *, ph
     phases
         Whether the member was trained to tell phases; if not, its graph does not give them.
     """
-    from onnxscript import optimizer
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass, CommonSubexpressionEliminationPass
+    from onnxscript import ir, optimizer
 
-    model = onnx.ModelProto()
-    model.CopyFrom(template)
-    if not phases:
-        _leave_out(model, _PHASES)
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [value for value in model.graph.input if not value.name.startswith(_PREFIX)]
-    del model.graph.input[:]
-    model.graph.input.extend(kept)
-    for key, value in weights.items():
-        if _PREFIX + key in used:
-            model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name=_PREFIX + key))
+    model = ir.from_proto(_with_constants(template, weights, phases))
     with _quiet():
         # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
-        optimized = optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
-    _leave_out_notes(optimized)
-    graph = simplify(optimized)
-    _free_time(graph)
-    return graph
+        optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
+        CommonSubexpressionEliminationPass()(model)
+        ClearMetadataAndDocStringPass()(model)  # half a megabyte of memory in every session
+    optimized: onnx.ModelProto = ir.to_proto(model)
+    del optimized.graph.value_info[:]
+    _free_time(optimized)
+    return optimized
 
 
-def _leave_out(model: onnx.ModelProto, output: str) -> None:
-    """Remove an output, if there is one of this name; what only it needs goes when the graph is optimized."""
-    kept = [value for value in model.graph.output if value.name != output]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
-
-
-def _leave_out_notes(model: onnx.ModelProto) -> None:
-    """Remove the exporter's notes on where nodes come from: half a megabyte of memory in every session."""
+def _with_constants(template: onnx.ModelProto, weights: Mapping[str, Array], phases: bool) -> onnx.ModelProto:
+    """A template with constants in the place of its weights, and without phases that nobody learnt."""
+    model = onnx.ModelProto()
+    model.CopyFrom(template)
     graph = model.graph
-    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
-    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
+    inputs = [value for value in graph.input if not value.name.startswith(_PREFIX)]
+    outputs = [value for value in graph.output if phases or value.name != _PHASES]
+    del graph.input[:], graph.output[:]
+    graph.input.extend(inputs)
+    graph.output.extend(outputs)
+    used = {name for node in graph.node for name in node.input}
+    for key, value in weights.items():
+        if _PREFIX + key in used:
+            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name=_PREFIX + key))
+    return model
 
 
-def check_parity(graph: bytes, member: Member, features: Mapping[str, Floats32], lengths: Ints) -> float:
+def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch, *, phases: bool = False) -> float:
+    """Write both graphs of a member; their largest difference from torch.
+
+    Parameters
+    ----------
+    path
+        Where the padded graph shall be; the unpadded one comes beside it and reads large weights from it.
+    member
+        The trained member.
+    templates
+        The graphs of its architecture.
+    batch
+        Recordings on which both are compared with torch; without padding those of at least median length are, cut.
+    phases
+        Whether the member was trained to tell phases.
+
+    Raises
+    ------
+    BundleError
+        If a difference is larger than `PARITY`.
+    """
+    weights = {key: value.numpy() for key, value in member.state_dict().items()}
+    padded, unpadded = (fill_template(template, weights, phases=phases) for template in templates)
+    stored, beside = padded.SerializeToString(), path.with_name(unpadded_name(path.name))
+    path.write_bytes(stored)
+    _share_weights(unpadded, stored, path.name)
+    beside.write_bytes(unpadded.SerializeToString())
+    features = {branch: batch.inputs[branch] for branch in member.standardisers}
+    rows = int(np.median(batch.lengths))
+    cut = {branch: values[batch.lengths >= rows, :rows] for branch, values in features.items()}
+    return max(check_parity(path, member, features, batch.lengths), check_parity(beside, member, cut))
+
+
+def _share_weights(model: onnx.ModelProto, stored: bytes, location: str) -> None:
+    """Have large constants read from another file in the same folder, wherever it holds them."""
+    for value in model.graph.initializer:
+        start = stored.find(value.raw_data) if len(value.raw_data) >= _SHARED_BYTES else -1
+        if start >= 0:
+            place = {"location": location, "offset": str(start), "length": str(len(value.raw_data))}
+            value.ClearField("raw_data")
+            value.data_location = onnx.TensorProto.EXTERNAL
+            value.external_data.extend(onnx.StringStringEntryProto(key=key, value=at) for key, at in place.items())
+
+
+def check_parity(
+    graph: Path | bytes, member: Member, features: Mapping[str, Floats32], lengths: Ints | None = None
+) -> float:
     """Largest difference between a graph and the member it was made from, in all that the graph gives.
+
+    Parameters
+    ----------
+    graph
+        The graph, or its file.
+    member
+        The member.
+    features
+        (B, T, C) features by branch, as `Member.answers` takes them.
+    lengths
+        (B,) rows of each recording, for a graph that takes them.
 
     Raises
     ------
@@ -209,12 +273,13 @@ def check_parity(graph: bytes, member: Member, features: Mapping[str, Floats32],
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     given = [output.name for output in session.get_outputs()]
-    exported = dict(zip(given, session.run(given, {**features, "lengths": lengths}), strict=True))
+    feed = dict(features) if lengths is None else {**features, LENGTHS: lengths}
+    exported = dict(zip(given, session.run(given, feed), strict=True))
     with torch.inference_mode():
         inputs = {branch: torch.from_numpy(values) for branch, values in features.items()}
-        expected = {name: own.numpy() for name, own in member.answers(inputs, torch.from_numpy(lengths)).items()}
-    off = {name: np.abs(exported[name] - expected[name]) for name in given}
-    if _PHASES in off:  # of rows after a recording's end they mean nothing
+        expected = member.answers(inputs, None if lengths is None else torch.from_numpy(lengths))
+    off = {name: np.abs(exported[name] - expected[name].numpy()) for name in given}
+    if _PHASES in off and lengths is not None:  # of rows after a recording's end they mean nothing
         off[_PHASES] = off[_PHASES][np.arange(off[_PHASES].shape[1]) < lengths[:, None]]
     difference = max(float(values.max()) for values in off.values())
     if not difference <= PARITY:
@@ -228,8 +293,6 @@ def check_parity(graph: bytes, member: Member, features: Mapping[str, Floats32],
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's chatter about missing optional packages off the terminal."""
-    import logging
-
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

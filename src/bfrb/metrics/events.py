@@ -1,25 +1,22 @@
 """Scores of events in continuous recordings: which episodes were found, what was a false alarm, how soon.
 
 Episodes and events are (E, 2) arrays of begins and ends in seconds, half-open and without overlap among themselves.
-Two conventions of the literature are offered:
-
-- Detection by intersection, as in the polyphonic sound detection score (Bilen et al. 2020, arXiv 1910.08440; see also
-  Mesaros, Heittola and Virtanen 2016, Applied Sciences 6(6):162). An event is right if enough of it lies in episodes,
-  an episode is found if right events cover enough of it. `Overlap` says what is enough.
-- The categories of Ward, Lukowicz and Gellersen 2011 (ACM TIST 2(1):6), which tell fragmented and merged episodes from
-  plain hits, deletions and insertions.
+They meet by intersection, as in the polyphonic sound detection score (Bilen et al. 2020, arXiv 1910.08440; see also
+Mesaros, Heittola and Virtanen 2016, Applied Sciences 6(6):162): an event is right if enough of it lies in episodes, an
+episode is found if right events cover enough of it. `Overlap` says what is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from math import inf
 
 import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
-from bfrb.metrics.answers import BOOTSTRAP_LEVEL
+from bfrb.metrics.intervals import RATE, SHARE, Interval, interval_over_people
 
 
 @dataclass(frozen=True)
@@ -133,65 +130,6 @@ def count_events(
     return EventCounts(len(episodes), int(found.sum()), len(events), int(right.sum()), hours, delays_s)
 
 
-@dataclass(frozen=True)
-class EventCategories:
-    """Numbers of episodes and events by the categories of Ward et al. 2011.
-
-    Parameters
-    ----------
-    correct
-        Episodes that one event found which found nothing else; so many events, too.
-    deleted
-        Episodes that no event touches.
-    fragmented
-        Episodes that several events touch, none of which touches another episode.
-    merged
-        Episodes touched by one event that touches others too.
-    fragmented_and_merged
-        Episodes of which both is true.
-    inserted
-        Events that touch no episode.
-    fragmenting, merging, fragmenting_and_merging
-        Events that are one of several on an episode, that touch several episodes, or both.
-    """
-
-    correct: int
-    deleted: int
-    fragmented: int
-    merged: int
-    fragmented_and_merged: int
-    inserted: int
-    fragmenting: int
-    merging: int
-    fragmenting_and_merging: int
-
-
-def categorise_events(episodes: Floats, events: Floats) -> EventCategories:
-    """Which (E, 2) episodes and (F, 2) events correspond, and how.
-
-    Raises
-    ------
-    DataError
-        If an end is not after its begin, or spans of one kind overlap.
-    """
-    touch = _shared_seconds(_checked(episodes), _checked(events)) > 0
-    of_episode, of_event = touch.sum(axis=1), touch.sum(axis=0)
-    is_merged = (touch & (of_event > 1)).any(axis=1)
-    is_fragmenting = (touch & (of_episode > 1)[:, None]).any(axis=0)
-    several_events, several_episodes = of_episode > 1, of_event > 1
-    return EventCategories(
-        correct=int(((of_episode == 1) & ~is_merged).sum()),
-        deleted=int((of_episode == 0).sum()),
-        fragmented=int((several_events & ~is_merged).sum()),
-        merged=int((~several_events & is_merged).sum()),
-        fragmented_and_merged=int((several_events & is_merged).sum()),
-        inserted=int((of_event == 0).sum()),
-        fragmenting=int((is_fragmenting & ~several_episodes).sum()),
-        merging=int((~is_fragmenting & several_episodes).sum()),
-        fragmenting_and_merging=int((is_fragmenting & several_episodes).sum()),
-    )
-
-
 def time_roc_auc(positive_s: Floats, negative_s: Floats, values: Floats) -> float | None:
     """Chance that a random moment of behaviour gets a larger value than a random other moment; ties count half.
 
@@ -232,51 +170,23 @@ def time_average_precision(positive_s: Floats, negative_s: Floats, values: Float
     return float(with_s @ precision / with_s.sum())
 
 
-def bootstrap_over_subjects(
-    score: Callable[[Ints], float | None], subjects: int, rng: np.random.Generator, repeats: int = 1000
-) -> tuple[float, float] | None:
-    """Percentile interval of a score over resampled subjects; None where no resample has a score.
-
-    Parameters
-    ----------
-    score
-        The score of the subjects with the given numbers, with repetitions; None where it is not defined.
-    subjects
-        How many there are.
-    rng
-        Source of the draws.
-    repeats
-        Number of resamples.
-    """
-    drawn = [score(rng.integers(0, subjects, subjects)) for _ in range(repeats)]
-    defined = [value for value in drawn if value is not None]
-    if not defined:
-        return None
-    tail = (1 - BOOTSTRAP_LEVEL) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
+EVENT_SCORES: dict[str, Interval] = {
+    "sensitivity": SHARE,
+    "precision": SHARE,
+    "false_alarms_per_hour": RATE,
+    "median_delay_s": (-inf, inf),
+}
+"""Scores of `EventCounts`, with their least and largest possible value."""
 
 
-def bootstrap_events(
-    parts: Sequence[EventCounts],
-    score: Callable[[EventCounts], float | None],
-    rng: np.random.Generator,
-    repeats: int = 1000,
-) -> tuple[float, float] | None:
-    """Percentile interval of a score of all subjects' counts together, such as the sensitivity, over subjects.
+def event_interval(parts: Sequence[EventCounts], name: str) -> Interval | None:
+    """95 % interval over people of one of `EVENT_SCORES`, of the (S,) people's counts together."""
 
-    Parameters
-    ----------
-    parts
-        The counts of every subject.
-    score
-        What is scored, such as `lambda counts: counts.sensitivity`.
-    rng, repeats
-        Source of the draws, and their number.
-    """
-    return bootstrap_over_subjects(
-        lambda drawn: score(EventCounts.total([parts[number] for number in drawn])), len(parts), rng, repeats
-    )
+    def score(chosen: Ints) -> float | None:
+        value: float | None = getattr(EventCounts.total([parts[number] for number in chosen]), name)
+        return value
+
+    return interval_over_people(score, len(parts), EVENT_SCORES[name])
 
 
 def _checked(spans: Floats) -> Floats:

@@ -2,35 +2,58 @@
 
 Shapes are (B, C, T) for convolutions and (B, T, C) for recurrences. A `mask` is (B, 1, T), 1 on real rows and 0 on
 padding, and a block that is given zeros on padding returns zeros on padding.
+
+Where all sequences are of one length there is no padding: `lengths` and `mask` are None, and the same answer takes
+fewer and plainer steps. Convolutions and what stands between them then take (B, C, 1, T) as well, images one pixel high
+(`as_images`), for which ONNX Runtime and phones have faster kernels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-def padding_mask(lengths: Tensor, steps: int) -> Tensor:
-    """(B, 1, T) float mask, 1 where a sequence of `lengths` (B,) has rows."""
+def padding_mask(lengths: Tensor | None, steps: int) -> Tensor | None:
+    """(B, 1, T) float mask, 1 where a sequence of `lengths` (B,) has rows; None without lengths."""
+    if lengths is None:
+        return None
     positions = torch.arange(steps, device=lengths.device)
     return (positions[None, :] < lengths[:, None]).to(torch.get_default_dtype())[:, None, :]
 
 
-def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+def as_images(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """(B, C, 1, T) of (B, C, T) without lengths, else the same."""
+    return x.unsqueeze(2) if lengths is None else x
+
+
+def as_rows(x: Tensor) -> Tensor:
+    """(B, C, T) of (B, C, T) or (B, C, 1, T)."""
+    return x.squeeze(2) if x.dim() == 4 else x
+
+
+def both(mask: Tensor | None, other: Tensor) -> Tensor:
+    """1 where both a mask and another one, perhaps of channels, are 1."""
+    return other if mask is None else mask * other
+
+
+def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
     """(B, C) mean over the real rows of (B, C, T), which is zero on padding."""
-    return x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
+    return x.flatten(2).mean(dim=2) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
 
 
-def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
+def reverse_rows(x: Tensor, lengths: Tensor | None) -> Tensor:
     """(B, T, C) with the real rows of every sequence in reverse order; padding stays at the end.
 
     A second reversal restores the original. This makes a backward recurrence start at a sequence's last row rather
     than in its padding.
     """
+    if lengths is None:
+        return x.flip(1)
     positions = torch.arange(x.shape[1], device=x.device)[None, :]
     source = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
     return torch.gather(x, 1, source[:, :, None].expand(-1, -1, x.shape[2]))
@@ -59,15 +82,18 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Normalise; the result is zero where the mask is, which may be (B, C, T) too."""
+        if mask is None:
+            statistics = (self.running_mean, self.running_var)
+            return functional.batch_norm(x, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps)
         mean, variance = self._moments(x, mask) if self.training else (self.running_mean, self.running_var)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
-        return torch.addcmul(shift[:, None], x, scale[:, None]) * mask
+        return (x * scale[:, None] + shift[:, None]) * mask
 
     def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        rows = mask.sum(dim=(0, 2)).clamp(min=1.0)
+        rows = (mask.sum(dim=(0, 2)) * (x.shape[2] / mask.shape[2])).clamp(min=1.0)
         masked = x * mask
         mean = masked.sum(dim=(0, 2)) / rows
         variance = ((masked * x).sum(dim=(0, 2)) / rows - mean.square()).clamp(min=0.0)
@@ -78,15 +104,30 @@ class MaskedBatchNorm(nn.Module):
         return mean, variance
 
 
+class Convolution(nn.Conv1d):
+    """Convolution without bias to as many rows; an even kernel sees one row more after a row than before it."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int, groups: int = 1) -> None:
+        super().__init__(inputs, channels, kernel, padding=kernel // 2, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) to (B, `channels`, T)."""
+        if x.dim() == 4:
+            convolved = functional.conv2d(x, self.weight[:, :, None], padding=(0, self.kernel_size[0] // 2))
+        else:
+            convolved = super().forward(x)
+        return convolved if self.kernel_size[0] % 2 else convolved[..., 1:]
+
+
 class ConvNormRelu(nn.Module):
     """Convolution without bias, masked batch-norm, ReLU: (B, C, T) to (B, `channels`, T)."""
 
     def __init__(self, inputs: int, channels: int, kernel: int) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(inputs, channels, kernel, padding="same", bias=False)
+        self.conv = Convolution(inputs, channels, kernel)
         self.norm = MaskedBatchNorm(channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Zero on padding if the input is."""
         return torch.relu(self.norm(self.conv(x), mask))
 
@@ -99,10 +140,10 @@ class SqueezeExcitation(nn.Module):
         self.squeeze = nn.Linear(channels, max(1, channels // reduction))
         self.excite = nn.Linear(max(1, channels // reduction), channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, C, T) with every channel weighted between 0 and 1."""
         gates = torch.sigmoid(self.excite(torch.relu(self.squeeze(masked_mean(x, mask)))))
-        return x * gates[:, :, None]
+        return x * gates.reshape(*gates.shape, *[1] * (x.dim() - 2))
 
 
 class ResidualSqueezeExcitation(nn.Module):
@@ -115,11 +156,11 @@ class ResidualSqueezeExcitation(nn.Module):
         self.gates = SqueezeExcitation(channels)
         self.shortcut: nn.Conv1d | None = None
         if inputs != channels:
-            self.shortcut = nn.Conv1d(inputs, channels, 1, bias=False)
+            self.shortcut = Convolution(inputs, channels, 1)
             self.shortcut_norm = MaskedBatchNorm(channels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, C, T) to (B, channels, ceil(T / 2))."""
         shortcut = x if self.shortcut is None else self.shortcut_norm(self.shortcut(x), mask)
         x = self.gates(self.second(self.first(x, mask), mask), mask)
@@ -135,20 +176,20 @@ class ConvPool(nn.Module):
         self.conv = ConvNormRelu(inputs, channels, kernel)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, C, T) to (B, channels, ceil(T / 2))."""
         pooled: Tensor = self.dropout(pool(self.conv(x, mask)))
         return pooled
 
 
 def pool(x: Tensor) -> Tensor:
-    """Maximum over pairs of rows of (B, C, T) >= 0; a last single row is kept, zeros on padding never win."""
-    return functional.max_pool1d(functional.pad(x, (0, 1)), 2)
+    """Maximum over pairs of rows of values >= 0; a last single row is kept, zeros on padding never win."""
+    return functional.max_pool2d(x, (1, 2), ceil_mode=True)
 
 
-def pooled_lengths(lengths: Tensor) -> Tensor:
+def pooled_lengths(lengths: Tensor | None) -> Tensor | None:
     """(B,) lengths after `pool`."""
-    return torch.div(lengths + 1, 2, rounding_mode="floor")
+    return None if lengths is None else torch.div(lengths + 1, 2, rounding_mode="floor")
 
 
 class Bidirectional(nn.Module):
@@ -165,11 +206,34 @@ class Bidirectional(nn.Module):
         self.forwards = kind(inputs, units, batch_first=True)
         self.backwards = kind(inputs, units, batch_first=True)
 
-    def forward(self, x: Tensor, x_reversed: Tensor, lengths: Tensor) -> Tensor:
-        """`x_reversed` is `reverse_rows(x, lengths)`, which several recurrences over the same rows share."""
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """(B, T, 2 * units)."""
+        if torch.onnx.is_in_onnx_export():
+            return self._in_graph(x, lengths)
         ahead, _ = self.forwards(x)
-        back, _ = self.backwards(x_reversed)
+        back, _ = self.backwards(reverse_rows(x, lengths))
         return torch.cat([ahead, reverse_rows(back, lengths)], dim=2)
+
+    def _in_graph(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """The same as one operator of ONNX, whose gates have another order."""
+        kind, order = ("LSTM", (0, 3, 1, 2)) if isinstance(self.forwards, nn.LSTM) else ("GRU", (1, 0, 2))
+        ways = [[_reorder(weights, order) for weights in way.parameters()] for way in (self.forwards, self.backwards)]
+        inner, recurrent, inner_bias, recurrent_bias = (torch.stack(pair) for pair in zip(*ways, strict=True))
+        inputs = [x.transpose(0, 1), inner, recurrent, torch.cat([inner_bias, recurrent_bias], dim=1)]
+        attributes: dict[str, Any] = {"hidden_size": self.forwards.hidden_size, "direction": "bidirectional"}
+        if kind == "GRU":
+            attributes["linear_before_reset"] = 1
+        if lengths is not None:
+            inputs.append(lengths.to(torch.int32))
+        shape = (x.shape[1], 2, x.shape[0], self.forwards.hidden_size)
+        rows = torch.onnx.ops.symbolic(kind, inputs, attributes, dtype=x.dtype, shape=shape)
+        return rows.permute(2, 0, 1, 3).flatten(2)
+
+
+def _reorder(weights: Tensor, order: tuple[int, ...]) -> Tensor:
+    """Weights of a recurrence with its gates in another order."""
+    gates = weights.reshape(len(order), -1, *weights.shape[1:])
+    return gates[list(order)].flatten(0, 1)
 
 
 class GaussianNoise(nn.Module):
@@ -191,15 +255,20 @@ class TemporalAttention(nn.Module):
         super().__init__()
         self.score = nn.Linear(channels, 1)
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, C) to (B, C), and the weights."""
         weights = self.weights(x, mask)
-        return torch.einsum("bt,btc->bc", weights, x), weights
+        return torch.matmul(weights[:, None], x)[:, 0], weights
 
-    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
+    def weights(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T) attention weights, zero on padding, summing to 1."""
-        scores = torch.tanh(self.score(x))[:, :, 0]
-        return torch.softmax(scores.masked_fill(mask[:, 0] == 0, float("-inf")), dim=1)
+        return softmax_of_rows(torch.tanh(self.score(x))[:, :, 0], None if mask is None else mask[:, 0])
+
+
+def softmax_of_rows(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax over time, the last axis; 0 on padding."""
+    masked = scores if mask is None else scores.masked_fill(mask == 0, float("-inf"))
+    return torch.softmax(masked, dim=-1)
 
 
 class DenseHead(nn.Module):

@@ -49,21 +49,22 @@ class Context(nn.Module):
         self.head = blocks.DenseHead(3 * traces, shape.classes, layers)
         blocks.initialise(self)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
         with torch.no_grad():
             described = self.describe(inputs, lengths)
         described = self.norm(described).clamp(-4.0, 4.0)
         return Output(self.head(self.dropout(described)))
 
-    def describe(self, inputs: Inputs, lengths: Tensor) -> Tensor:
+    def describe(self, inputs: Inputs, lengths: Tensor | None) -> Tensor:
         """(B, D) every trace's mean over the last rows, and its mean and spread over all rows."""
         x = torch.cat([inputs[branch] for branch in self.branches], dim=2).transpose(1, 2)
         mask = blocks.padding_mask(lengths, x.shape[2])
-        known = mask * (x != 0).any(dim=1, keepdim=True).to(x.dtype)
+        known = blocks.both(mask, (x != 0).any(dim=1, keepdim=True).to(x.dtype))
         traces, energies = _traces(x, known)
+        ends = x.shape[2] if lengths is None else lengths[:, None]
         positions = torch.arange(x.shape[2], device=x.device)
-        near = known * (positions[None, :] >= lengths[:, None] - self.near_rows)[:, None, :].to(x.dtype)
+        near = known * (positions[None, :] >= ends - self.near_rows)[:, None, :].to(x.dtype)
         now = [torch.log(_mean(energies, near) + _FLOOR), _mean(x, near)]
         counted = known[:, :, ::_STEP]
         mean = _mean(traces, counted)

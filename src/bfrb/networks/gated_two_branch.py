@@ -30,7 +30,7 @@ class GatedTwoBranch(TwoBranch):
             self.gate = nn.Sequential(nn.Linear(channels, spec.gate_units), nn.ReLU(), nn.Linear(spec.gate_units, 1))
             blocks.initialise(self.gate)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences, and the gate's logit under `present`."""
         inputs, lengths = self.pad(inputs, lengths)
         proximity = self.read_proximity(inputs, lengths)

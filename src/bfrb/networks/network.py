@@ -1,4 +1,8 @@
-"""What a network is: padded sequences and lengths in, logits out; padding never changes the answer."""
+"""What a network is: padded sequences and lengths in, logits out; padding never changes the answer.
+
+Without lengths all sequences are of one length. A network then takes no steps that only tell rows from padding; its
+answer is the same. Bundles keep that form too (`bfrb.export.graphs`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+from bfrb.networks.blocks import padding_mask
 
 Inputs = Mapping[str, Tensor]
 """For every branch (B, T, C) standardised features, 0 where nothing is known and on padding (after the rows)."""
@@ -52,8 +58,8 @@ class Output:
 class Network(Protocol):
     """A `torch.nn.Module` from padded sequences to an `Output`."""
 
-    def __call__(self, inputs: Inputs, lengths: Tensor) -> Output:
-        """(B, T, C) per branch and (B,) lengths to (B, K) logits."""
+    def __call__(self, inputs: Inputs, lengths: Tensor | None) -> Output:
+        """(B, T, C) per branch and (B,) lengths, or None where all are T, to (B, K) logits."""
 
     def decayed(self) -> list[nn.Parameter]:
         """The parameters that weight decay applies to."""
@@ -70,9 +76,9 @@ class Standardise(nn.Module):
         self.register_buffer("mean", mean.to(torch.float32))
         self.register_buffer("sd", sd.to(torch.float32))
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, values: Tensor, lengths: Tensor | None) -> Tensor:
         """Standardised values."""
         scaled = (values - self.mean) / self.sd
-        positions = torch.arange(values.shape[1], device=values.device)
-        padding = positions[None, :] >= lengths[:, None]
-        return scaled.masked_fill(torch.isnan(scaled) | padding[:, :, None], 0.0)
+        known = scaled.masked_fill(torch.isnan(scaled), 0.0)
+        mask = padding_mask(lengths, values.shape[1])
+        return known if mask is None else known * mask.transpose(1, 2)

@@ -41,20 +41,20 @@ class ChannelStem(nn.Module):
         count, rows = filters
         self.count = count
         self.first_norm = blocks.MaskedBatchNorm(channels)
-        self.filters = nn.Conv1d(channels, channels * count, rows, padding="same", groups=channels, bias=False)
+        self.filters = blocks.Convolution(channels, channels * count, rows, groups=channels)
         self.norm = blocks.MaskedBatchNorm(channels * count)
         self.gates = blocks.SqueezeExcitation(channels * count)
         self.mix = blocks.ConvNormRelu(channels * count, width, 1)
 
-    def forward(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, C) to (B, width, T), and (B, 1, 1) 1 where any channel is there."""
         x = rows.transpose(1, 2)
         there = is_there(x)
-        x = self.first_norm(x, mask * there)
+        x = self.first_norm(x, blocks.both(mask, there))
         each = there.repeat_interleave(self.count, dim=1)
-        x = self.gates(torch.relu(self.norm(self.filters(x), mask * each)), mask)
+        x = self.gates(torch.relu(self.norm(self.filters(x), blocks.both(mask, each))), mask)
         known = there.amax(dim=1, keepdim=True)
-        return self.mix(x, mask * known), known
+        return self.mix(x, blocks.both(mask, known)), known
 
 
 class ImageStem(nn.Module):
@@ -92,7 +92,7 @@ class ImageStem(nn.Module):
         self.norm = blocks.MaskedBatchNorm(described)
         self.mix = blocks.ConvNormRelu(described, width, 1)
 
-    def forward(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, 64 S) to (B, width, T), and (B, 1, 1) 1 where any image is there."""
         batch, steps, _ = rows.shape
         by_site = rows.reshape(batch, steps, self.sites, SIDE**2)
@@ -102,9 +102,9 @@ class ImageStem(nn.Module):
         x = torch.relu(self.shapes(torch.relu(self.edges(x)).flatten(1)))
         x = self.describe(x.reshape(batch, steps, -1).transpose(1, 2))
         each = there.repeat_interleave(self.numbers, dim=1)
-        x = torch.relu(self.norm(x, mask * each))
+        x = torch.relu(self.norm(x, blocks.both(mask, each)))
         known = there.amax(dim=1, keepdim=True)
-        return self.mix(x, mask * known), known
+        return self.mix(x, blocks.both(mask, known)), known
 
 
 class PhasePooling(nn.Module):
@@ -123,12 +123,12 @@ class PhasePooling(nn.Module):
         self.by_phase = by_phase
         self.attention = nn.Conv1d(channels, len(PHASES), 1)
 
-    def forward(self, x: Tensor, phases: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, phases: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, C, T) rows and (B, P, T) logits of phases to (B, P * C), and (B, T) the weights, mean over phases."""
         scores = self.attention(x)
         if self.by_phase:
             scores = scores + torch.log_softmax(phases, dim=1)
-        weights = torch.softmax(scores.masked_fill(mask == 0, float("-inf")), dim=2)
+        weights = blocks.softmax_of_rows(scores, mask)
         return torch.matmul(weights, x.transpose(1, 2)).flatten(1), weights.mean(dim=1)
 
 

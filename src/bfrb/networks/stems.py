@@ -56,7 +56,7 @@ class Stems(nn.Module):
             self.together_head = blocks.DenseHead(2 * len(PHASES) * second, shape.classes, head)
         blocks.initialise(self)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
         steps = next(iter(inputs.values())).shape[1]
         mask = blocks.padding_mask(lengths, steps)
@@ -64,8 +64,8 @@ class Stems(nn.Module):
         halved = blocks.padding_mask(lengths, (steps + 1) // 2)
         quartered = blocks.padding_mask(blocks.pooled_lengths(lengths), ((steps + 1) // 2 + 1) // 2)
         motion, _ = _sense(self.motion, inputs, mask)
-        moved = self.first(motion, mask)
-        rows = self.second(moved, halved)
+        moved = self.first(blocks.as_images(motion, lengths), mask)
+        rows = blocks.as_rows(self.second(moved, halved))
         phases = self.phases(rows)
         summary, attention = self.pooling(rows, phases, quartered)
         alone = self.head(summary)
@@ -77,7 +77,8 @@ class Stems(nn.Module):
         if not self.proximity:
             return Output(alone, auxiliary=auxiliary, attention=attention)
         near, known = _sense(self.proximity, inputs, mask)
-        together = self.together(torch.cat([moved, self.nearby(near, mask)], dim=1), halved)
+        beside = self.nearby(blocks.as_images(near, lengths), mask)
+        together = blocks.as_rows(self.together(torch.cat([moved, beside], dim=1), halved))
         pooled, looked = self.together_pooling(together, phases, quartered)
         full = self.together_head(torch.cat([summary, pooled], dim=1))
         share = known[:, :, 0] * (1.0 - self.motion_share)
@@ -113,7 +114,7 @@ def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
     return stems
 
 
-def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """(B, C, T) what the stems see side by side, and (B, 1, 1) 1 where any of them sees something."""
     seen = [stem(inputs[branch], mask) for branch, stem in stems.items()]
     values = torch.cat([found for found, _ in seen], dim=1)

@@ -57,38 +57,34 @@ class TwoBranch(nn.Module):
         )
         blocks.initialise(self)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
         inputs, lengths = self.pad(inputs, lengths)
         return self.classify(self.read_imu(inputs, lengths), self.read_proximity(inputs, lengths), lengths)
 
-    def pad(self, inputs: Inputs, lengths: Tensor) -> tuple[Inputs, Tensor]:
-        """Inputs and lengths as they are; or with padding that counts as rows, if the spec wants that."""
+    def pad(self, inputs: Inputs, lengths: Tensor | None) -> tuple[Inputs, Tensor | None]:
+        """Inputs and lengths as they are; or all of one length with their padding, if the spec wants that."""
         rows = self.padded_rows
         if not rows:
             return inputs, lengths
-        padded = {branch: functional.pad(values, (0, 0, 0, rows))[:, :rows] for branch, values in inputs.items()}
-        return padded, torch.full_like(lengths, rows)
+        return {branch: functional.pad(values, (0, 0, 0, rows))[:, :rows] for branch, values in inputs.items()}, None
 
-    def read_imu(self, inputs: Inputs, lengths: Tensor) -> Tensor:
+    def read_imu(self, inputs: Inputs, lengths: Tensor | None) -> Tensor:
         """(B, C, ceil(ceil(T / 2) / 2)) what the motion branch sees."""
         return self._run(self.imu, inputs["imu"], lengths)
 
-    def read_proximity(self, inputs: Inputs, lengths: Tensor) -> Tensor | None:
+    def read_proximity(self, inputs: Inputs, lengths: Tensor | None) -> Tensor | None:
         """The same of the proximity branch, if there is one."""
         return self._run(self.proximity, inputs["proximity"], lengths) if self.proximity else None
 
-    def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor) -> Output:
+    def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor | None) -> Output:
         """Recurrences, attention and head on the merged branches."""
         lengths = blocks.pooled_lengths(blocks.pooled_lengths(lengths))
         merged = imu if proximity is None else torch.cat([imu, proximity], dim=1)
         rows = merged.transpose(1, 2)
-        if self.padded_rows:
-            lengths = torch.full_like(lengths, rows.shape[1])
-        backwards = blocks.reverse_rows(rows, lengths)
         paths = [
-            self.lstm(rows, backwards, lengths),
-            self.gru(rows, backwards, lengths),
+            self.lstm(rows, lengths),
+            self.gru(rows, lengths),
             functional.elu(self.noisy_path(self.noise(rows))),
         ]
         summary = self.dropout(torch.cat(paths, dim=2))
@@ -96,16 +92,16 @@ class TwoBranch(nn.Module):
         attended, weights = self.attention(summary, mask)
         return Output(logits=self.head(attended), attention=None if self.padded_rows else weights)
 
-    def _run(self, layers: nn.ModuleList, rows: Tensor, lengths: Tensor) -> Tensor:
+    def _run(self, layers: nn.ModuleList, rows: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, T, C) rows through blocks that each halve the time."""
-        x = rows.transpose(1, 2)
+        x = blocks.as_images(rows.transpose(1, 2), lengths)
         for layer in layers:
-            steps = x.shape[2]
+            steps = x.shape[-1]
             x = layer(x, blocks.padding_mask(lengths, steps))
             lengths = blocks.pooled_lengths(lengths)
             if self.padded_rows:
-                x = x[:, :, : steps // 2]
-        return x
+                x = x[..., : steps // 2]
+        return blocks.as_rows(x)
 
     def decayed(self) -> list[nn.Parameter]:
         """Kernels of the convolutions, the recurrences and the dense head; not of gates, noisy path and attention."""

@@ -17,17 +17,19 @@ import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bfrb import metrics
 from bfrb.arrays import Bools, Floats, Names
-from bfrb.errors import DataError
-from bfrb.predict.decision import most_probable, target_probability
+from bfrb.errors import ConfigError, DataError
+from bfrb.predict.decision import target_probability
 from bfrb.predict.predictions import Predictions
 from bfrb.predict.predictor import Predictor
-from bfrb.read.tables import Table, make_table
+from bfrb.read.tables import Table, make_table, read_table
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 
@@ -35,8 +37,6 @@ log = logging.getLogger(__name__)
 
 HALF_SEED = 0
 """Settles which half of the recordings is without proximity sensors in the scenario `half`."""
-
-BOOTSTRAP_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
         scores |= _score_subjects(answers, answers.subjects, label_set)
     if answers.probabilities is not None:
         scores |= _score_probabilities(answers, answers.probabilities, label_set)
-    by_class = metrics.class_scores(confusion, label_set)
+    by_class = metrics.class_scores(answers.truth, answers.prediction, label_set)
     scores["per_class"] = {
         name: {"target": name in label_set.targets} | asdict(found) for name, found in by_class.items()
     }
@@ -81,14 +81,13 @@ def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
 
 
 def _score_subjects(answers: Answers, subjects: Sequence[str], label_set: LabelSet) -> dict[str, Any]:
-    by_subject = metrics.subject_scores(answers.truth, answers.prediction, subjects, label_set)
-    counts = dict(zip(*np.unique(np.asarray(subjects, dtype=str), return_counts=True), strict=True))
-    interval = None
-    if len(by_subject) > 1:
-        rng = np.random.default_rng(BOOTSTRAP_SEED)
-        interval = list(metrics.bootstrap_interval(answers.truth, answers.prediction, subjects, rng, label_set))
-    per_subject = {name: asdict(found) | {"recordings": int(counts[name])} for name, found in by_subject.items()}
-    return {"subjects": len(by_subject), "interval": interval, "per_subject": per_subject}
+    by_subject = metrics.confusion_by_subject(answers.truth, answers.prediction, subjects, label_set)
+    interval = metrics.score_interval(answers.truth, answers.prediction, subjects, label_set)
+    per_subject = {
+        name: asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
+        for name, confusion in by_subject.items()
+    }
+    return {"subjects": len(by_subject), "interval": interval and list(interval), "per_subject": per_subject}
 
 
 def _score_probabilities(answers: Answers, probabilities: Floats, label_set: LabelSet) -> dict[str, Any]:
@@ -126,15 +125,21 @@ def answers_by_scenario(predictions: Table, label_set: LabelSet) -> dict[str, An
     """Answers by scenario, each in the order of the recordings' ids; parameters and errors as of `score_scenarios`."""
     _check_columns(predictions, ("scenario", "id", "subject", "gesture", *label_set.classes))
     names = sorted(set(predictions["scenario"].to_list()))
-    tables = {name: predictions.filter(predictions["scenario"] == name).sort("id") for name in names}
-    found = {name: _answers(table, label_set) for name, table in tables.items()}
-    if {"all", "imu"} <= set(found):
-        if not tables["all"]["id"].equals(tables["imu"]["id"]):
-            raise DataError("the scenarios are not about the same recordings", remedy="predict every recording in both")
-        found["half"] = _mix(found["all"], found["imu"], choose_half(tables["all"]["id"].to_list()), label_set)
-    if not found:
+    if not names:
         raise DataError("expected predictions, got an empty table", remedy="check what was predicted")
-    return found
+    tables = {name: predictions.filter(predictions["scenario"] == name).sort("id") for name in names}
+    first = tables[names[0]]
+    if not all(table["id"].equals(first["id"]) for table in tables.values()):
+        raise DataError("the scenarios are not about the same recordings", remedy="predict every recording in all")
+    probabilities = {name: _probabilities(table, label_set) for name, table in tables.items()}
+    if {"all", "imu"} <= set(names):
+        chosen = choose_half(first["id"].to_list())[:, None]
+        probabilities["half"] = np.where(chosen, probabilities["imu"], probabilities["all"])
+    truth, subjects = np.array(first["gesture"].to_list(), dtype=object), first["subject"].to_list()
+    return {
+        name: Answers(truth, label_set.decode(found.argmax(axis=1)), subjects, found)
+        for name, found in probabilities.items()
+    }
 
 
 def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
@@ -162,61 +167,24 @@ def answer_scenarios(predictor: Predictor, batches: Iterable[Recordings]) -> Tab
         If no recording has a gesture, one is not among the bundle's, or the device is another.
     """
     proximity = predictor.device.names_of("proximity")
-    truth: dict[str, list[Any]] = {"id": [], "subject": [], "gesture": []}
-    parts: dict[str, list[Predictions]] = {name: [] for name in ("all", "imu")[: 2 if proximity else 1]}
-    unlabelled = 0
+    scenarios = {"all": (), "imu": proximity} if proximity else {"all": ()}
+    parts, unlabelled = [], 0
     for batch in batches:
         labelled = _labelled(batch, predictor.label_set)
         unlabelled += len(batch) - len(labelled)
         if len(labelled):
-            parts["all"].append(predictor.predict(labelled))
-            if proximity:
-                parts["imu"].append(predictor.predict(labelled.without(*proximity)))
-            for name in truth:
-                truth[name] += labelled.table[name].to_list()
-    if not truth["id"]:
+            answers = {name: predictor.predict(labelled.without(*lost)) for name, lost in scenarios.items()}
+            parts += [_scenario_table(name, labelled, predictions) for name, predictions in answers.items()]
+    table = reduce(Table.vstack, parts) if parts else make_table({})
+    if table.is_empty():
         raise DataError(
             "expected recordings with a gesture, found none", remedy="evaluate on labelled recordings, or use `predict`"
         )
+    if table.select("scenario", "id").is_duplicated().any():
+        raise DataError("expected unique recording ids, found one more than once", remedy="keep one recording of each")
     if unlabelled:
         log.warning("%d recordings have no gesture and are left out", unlabelled)
-    return _scenario_table(truth, {name: Predictions.concat(found) for name, found in parts.items()})
-
-
-def find_known_subjects(out_of_fold: Table, subjects: Iterable[str]) -> list[str]:
-    """Those of the subjects whose recordings a bundle was trained on; its scores on them are too good."""
-    return sorted(set(subjects) & set(out_of_fold["subject"].to_list()))
-
-
-def answers_in(table: Table, truth: str, prediction: str, subject: str | None, label_set: LabelSet) -> Answers:
-    """The answers in the named columns of a table; probabilities too if there is a column for every class.
-
-    Raises
-    ------
-    DataError
-        If a column is not there.
-    """
-    _check_columns(table, (truth, prediction, *([subject] if subject else [])))
-    probabilities = None
-    if set(label_set.classes) <= set(table.columns):
-        probabilities = _probabilities(table, label_set)
-    subjects = None if subject is None else [str(name) for name in table[subject].to_list()]
-    return Answers(_labels(table, truth), _labels(table, prediction), subjects, probabilities)
-
-
-def _check_columns(table: Table, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise DataError(
-            f"expected the column {missing[0]!r}, found {', '.join(table.columns[:8])}",
-            remedy="name the columns of the truth, the prediction and the subject",
-        )
-    nested = [name for name in names if table.schema[name].is_nested()]
-    if nested:
-        raise DataError(
-            f"expected text in the column {nested[0]!r}, found values of the type {table.schema[nested[0]]}",
-            remedy="write the column again with plain values",
-        )
+    return table.rechunk()
 
 
 def _labelled(recordings: Recordings, label_set: LabelSet) -> Recordings:
@@ -228,11 +196,105 @@ def _labelled(recordings: Recordings, label_set: LabelSet) -> Recordings:
     return recordings if known.all() else recordings[known]
 
 
-def _scenario_table(truth: dict[str, list[Any]], parts: dict[str, Predictions]) -> Table:
-    columns: dict[str, Any] = {"scenario": [name for name, found in parts.items() for _ in found.ids]}
-    columns |= {name: values * len(parts) for name, values in truth.items()}
-    probabilities = np.concatenate([found.probabilities for found in parts.values()])
-    return make_table(columns | dict(zip(parts["all"].label_set.classes, probabilities.T, strict=True)))
+def _scenario_table(name: str, recordings: Recordings, predictions: Predictions) -> Table:
+    columns = {"scenario": [name] * len(recordings), "id": recordings.ids, "subject": recordings.subjects.tolist()}
+    columns["gesture"] = list(recordings.gestures or [])
+    return make_table(columns | dict(zip(predictions.label_set.classes, predictions.probabilities.T, strict=True)))
+
+
+def find_known_subjects(out_of_fold: Table, subjects: Iterable[str]) -> list[str]:
+    """Those of the subjects whose recordings a bundle was trained on; its scores on them are too good."""
+    return sorted(set(subjects) & set(out_of_fold["subject"].to_list()))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a table of predictions has what.
+
+    Parameters
+    ----------
+    truth, prediction
+        The true and the predicted classes.
+    subject
+        The subjects, if they are named.
+    recording
+        The ids of the recordings, by which the truth of another table is found.
+    """
+
+    truth: str = "gesture"
+    prediction: str = "prediction"
+    subject: str | None = None
+    recording: str = "sequence_id"
+
+
+def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: Path | None = None) -> Answers:
+    """The answers in a file of predictions; probabilities too if there is a column for every class.
+
+    Parameters
+    ----------
+    path
+        A CSV or Parquet file.
+    columns
+        The names of its columns.
+    label_set
+        Its classes.
+    truth_path
+        A file with the ids of the same recordings and their true classes, if the predictions do not tell them.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, or a recording has no truth.
+    ConfigError
+        If the truth would be the prediction itself.
+    """
+    if truth_path is None and columns.truth == columns.prediction:
+        raise ConfigError(
+            f"expected two columns, but {columns.truth!r} is named for the truth and for the prediction",
+            remedy="name the column of the true gestures with --truth, or their file with --answers",
+        )
+    named = [columns.prediction, *([columns.subject] if columns.subject else [])]
+    texts = {columns.truth, columns.recording, *named}
+    table = read_table(path, texts)
+    _check_columns(table, [*named, columns.truth if truth_path is None else columns.recording])
+    truth = table[columns.truth].to_list() if truth_path is None else _find_truth(table, truth_path, columns, texts)
+    subjects = None if columns.subject is None else [str(name) for name in table[columns.subject].to_list()]
+    probabilities = _probabilities(table, label_set) if set(label_set.classes) <= set(table.columns) else None
+    labels = np.array([truth, table[columns.prediction].to_list()], dtype=object)
+    return Answers(labels[0], labels[1], subjects, probabilities)
+
+
+def _find_truth(predictions: Table, path: Path, columns: Columns, texts: Iterable[str]) -> list[Any]:
+    """The true class of every predicted recording, from another table."""
+    truth = read_table(path, set(texts))
+    _check_columns(truth, (columns.recording, columns.truth))
+    known = dict(zip(truth[columns.recording].to_list(), truth[columns.truth].to_list(), strict=True))
+    ids = predictions[columns.recording].to_list()
+    lacking = [name for name in ids if name not in known]
+    if lacking or len(known) < truth.height:
+        problem = f"{len(lacking)} have none, such as {lacking[0]!r}" if lacking else "an id comes twice"
+        raise DataError(
+            f"expected one true gesture in {path} for every predicted recording, but {problem}",
+            remedy="name the answers to the recordings that were predicted",
+        )
+    if len(known) > len(ids):
+        log.warning("%d recordings of %s were not predicted and are left out", len(known) - len(ids), path)
+    return [known[name] for name in ids]
+
+
+def _check_columns(table: Table, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise DataError(
+            f"expected the column {missing[0]!r}, found {', '.join(table.columns[:8])}",
+            remedy="name the columns with --truth, --prediction and --subject, or the file of the truth with --answers",
+        )
+    nested = [name for name in names if table.schema[name].is_nested()]
+    if nested:
+        raise DataError(
+            f"expected text in the column {nested[0]!r}, found values of the type {table.schema[nested[0]]}",
+            remedy="write the column again with plain values",
+        )
 
 
 def _probabilities(table: Table, label_set: LabelSet) -> Floats:
@@ -240,21 +302,3 @@ def _probabilities(table: Table, label_set: LabelSet) -> Floats:
     if not np.isfinite(values).all():
         raise DataError("expected a number for every probability, found gaps", remedy="predict these recordings again")
     return values
-
-
-def _answers(table: Table, label_set: LabelSet) -> Answers:
-    probabilities = _probabilities(table, label_set)
-    prediction = label_set.decode(most_probable(probabilities))
-    return Answers(_labels(table, "gesture"), prediction, table["subject"].to_list(), probabilities)
-
-
-def _labels(table: Table, column: str) -> Names:
-    return np.array(table[column].to_list(), dtype=object)
-
-
-def _mix(full: Answers, reduced: Answers, use_reduced: Bools, label_set: LabelSet) -> Answers:
-    if full.probabilities is None or reduced.probabilities is None:
-        raise DataError("expected probabilities in both scenarios", remedy="predict every recording in both")
-    probabilities = np.where(use_reduced[:, None], reduced.probabilities, full.probabilities)
-    prediction = label_set.decode(most_probable(probabilities))
-    return Answers(full.truth, prediction, full.subjects, probabilities)

@@ -12,6 +12,7 @@ from bfrb.arrays import Array, Floats, Floats32
 from bfrb.errors import BundleError
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle, MemberSpec
+from bfrb.study.labels import PHASES
 
 LENGTHS = "lengths"
 """The input of a graph with the number of rows of every recording."""
@@ -30,7 +31,7 @@ def unpadded_name(graph: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One network of the ensemble, ready to answer.
+    """One network of the ensemble, ready to answer about recordings of one length.
 
     Parameters
     ----------
@@ -38,19 +39,19 @@ class Member:
         Its name in the bundle.
     session
         Its graph.
-    needs
-        The branches its graph takes in.
+    inputs
+        What its graph takes in: branches, and perhaps lengths.
+    outputs
+        What its graph gives (`bfrb.predict.bundle`).
     classes
         The number of classes it has to tell apart.
-    pads
-        Whether its graph takes in lengths, so that the recordings of a batch may differ in them.
     """
 
     name: str
     session: onnxruntime.InferenceSession
-    needs: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     classes: int
-    pads: bool
 
     def answer(self, batch: Batch) -> Floats32:
         """(B, K) probabilities.
@@ -60,29 +61,46 @@ class Member:
         BundleError
             If the graph fails, or gives something else than finite probabilities.
         """
+        return self._run("probabilities", batch, (len(batch.lengths), self.classes))
+
+    def phases(self, batch: Batch) -> Floats32:
+        """(B, T, P) probabilities of the phases at every row; errors are those of `answer`."""
+        return self._run("phases", batch, (len(batch.lengths), int(batch.lengths[0]), len(PHASES)))
+
+    def attention(self, batch: Batch) -> Floats:
+        """(B, T) how much it looks at each row, shares that sum to 1; errors are those of `answer`."""
+        return spread_over_rows(self._run("attention", batch), int(batch.lengths[0]))
+
+    def _run(self, output: str, batch: Batch, shape: tuple[int, ...] | None = None) -> Floats32:
+        known: dict[str, Array] = {**batch.inputs, LENGTHS: batch.lengths}
         try:
-            probabilities: Floats32 = self.session.run(["probabilities"], self._feed(batch))[0]
+            found: Floats32 = self.session.run([output], {name: known[name] for name in self.inputs})[0]
         except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
             raise self._unusable(f"its graph fails: {_first_line(error)}") from None
-        if probabilities.shape != (len(batch.lengths), self.classes) or not np.isfinite(probabilities).all():
-            raise self._unusable("its graph gives no finite probabilities of every class")
-        return probabilities
-
-    def gives(self, output: str) -> bool:
-        """Whether its graph gives something under a name."""
-        return any(given.name == output for given in self.session.get_outputs())
-
-    def ask(self, output: str, batch: Batch) -> Floats:
-        """What its graph gives under a name (`inference.bundle`)."""
-        (found,) = self.session.run([output], self._feed(batch))
-        return np.asarray(found, dtype=np.float64)
-
-    def _feed(self, batch: Batch) -> dict[str, Array]:
-        feed: dict[str, Array] = {branch: batch.inputs[branch] for branch in self.needs}
-        return feed | {LENGTHS: batch.lengths} if self.pads else feed
+        if (shape is not None and found.shape != shape) or not np.isfinite(found).all():
+            raise self._unusable(f"its graph gives no finite {output} of the right shape")
+        return found
 
     def _unusable(self, problem: str) -> BundleError:
         return BundleError(f"the member {self.name!r} cannot answer: {problem}", remedy="train the bundle anew")
+
+
+def spread_over_rows(weights: Array, rows: int) -> Floats:
+    """(B, T) weights of rows from (B, T') weights of stretches of rows, T' being T over a power of 2, rounded up.
+
+    All rows of a stretch get the same; the last stretch may be shorter, which does not make its rows weightier.
+
+    Examples
+    --------
+    >>> spread_over_rows(np.array([[0.75, 0.25]]), 3).round(3).tolist()
+    [[0.429, 0.429, 0.143]]
+    """
+    size = 1
+    while -(-rows // size) > weights.shape[1]:
+        size *= 2
+    spread = weights[:, np.arange(rows) // size].astype(np.float64)
+    shares: Floats = spread / spread.sum(axis=1, keepdims=True)
+    return shares
 
 
 def load_member(bundle: Bundle, spec: MemberSpec) -> Member:
@@ -96,25 +114,24 @@ def load_member(bundle: Bundle, spec: MemberSpec) -> Member:
     quick = bundle.file(unpadded_name(spec.graph))
     graph = quick if quick.is_file() else bundle.file(spec.graph)
     try:
-        session = onnxruntime.InferenceSession(graph, session_options(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, _session_options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
         problem = f"the graph {spec.graph} of the bundle {bundle.path} cannot be loaded: {_first_line(error)}"
         raise BundleError(problem, remedy="install a later onnxruntime, or train the bundle anew") from None
-    needs = tuple(given.name for given in session.get_inputs() if given.name != LENGTHS)
-    pads = len(needs) < len(session.get_inputs())
-    if not set(needs) <= set(bundle.manifest.branches) or not (pads or graph is quick):
+    inputs = tuple(given.name for given in session.get_inputs())
+    if not set(inputs) <= {LENGTHS, *bundle.manifest.branches}:
         raise BundleError(
             f"expected the graph {spec.graph} to take lengths and {', '.join(bundle.manifest.branches)}, "
-            f"got {', '.join(given.name for given in session.get_inputs())}",
+            f"got {', '.join(inputs)}",
             remedy="train the bundle anew",
         )
-    return Member(spec.name, session, needs, len(bundle.label_set), pads)
+    return Member(spec.name, session, inputs, tuple(o.name for o in session.get_outputs()), len(bundle.label_set))
 
 
-def session_options() -> onnxruntime.SessionOptions:
-    """How every member's session is run."""
+def _session_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    # The members run side by side, each in one thread: sessions with threads of their own fight for the cores.
+    # The members run side by side, each in one thread: sessions with threads of their own fight for the cores, and
+    # a forked child would miss them.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     # An arena in every session would keep the memory of the largest batch for good, and saves no time.

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-import numpy as np
-
 from bfrb.arrays import Floats, Names
-from bfrb.errors import DataError
-from bfrb.predict.decision import most_probable
 from bfrb.read.tables import Table, make_table
 from bfrb.study.labels import LabelSet
 
@@ -53,7 +48,7 @@ class Predictions:
     @property
     def gestures(self) -> Names:
         """(R,) The most probable gesture of each recording."""
-        return self.label_set.decode(most_probable(self.probabilities))
+        return self.label_set.decode(self.probabilities.argmax(axis=1))
 
     @property
     def confidence(self) -> Floats:
@@ -62,26 +57,6 @@ class Predictions:
         return largest
 
     def to_frame(self) -> Table:
-        """A polars frame: `sequence_id`, `gesture`, `confidence`, then one probability column per gesture."""
-        answers = {"sequence_id": list(self.ids), "gesture": self.gestures.tolist(), "confidence": self.confidence}
+        """A polars frame: `sequence_id`, `prediction`, `confidence`, then one probability column per gesture."""
+        answers = {"sequence_id": list(self.ids), "prediction": self.gestures.tolist(), "confidence": self.confidence}
         return make_table(answers | dict(zip(self.label_set.classes, self.probabilities.T, strict=True)))
-
-    @staticmethod
-    def concat(parts: Sequence[Predictions]) -> Predictions:
-        """Predictions of several batches as one.
-
-        Raises
-        ------
-        DataError
-            If there is no part, or an id comes twice.
-        """
-        if not parts:
-            raise DataError("expected recordings, got none", remedy="check the source: it holds no rows")
-        ids = tuple(name for part in parts for name in part.ids)
-        if len(set(ids)) < len(ids):
-            twice = next(name for name, after in zip(sorted(ids), sorted(ids)[1:], strict=False) if name == after)
-            raise DataError(
-                f"expected unique recording ids, found {twice!r} more than once",
-                remedy="keep one recording of each id; a file may have been appended to itself",
-            )
-        return Predictions(ids, np.concatenate([part.probabilities for part in parts]), parts[0].label_set)

@@ -14,7 +14,7 @@ from bfrb.arrays import Bools
 from bfrb.study.recordings import Recordings
 
 
-def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
+def route(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
     """(M, R) Whether each of M members is asked about each recording.
 
     Parameters
@@ -30,7 +30,7 @@ def who_answers(recordings: Recordings, requirements: Sequence[Sequence[str]]) -
     >>> from bfrb.study.device import HELIOS
     >>> table = pl.DataFrame({"id": ["a"], "subject": ["s"]})
     >>> moved = Recordings(HELIOS, {"acc": np.ones((5, 3), np.float32)}, np.array([0, 5]), table)
-    >>> who_answers(moved, [["acc", "tof"], ["acc"]]).ravel().tolist()
+    >>> route(moved, [["acc", "tof"], ["acc"]]).ravel().tolist()
     [False, True]
     """
     names = {name for required in requirements for name in required}

@@ -120,13 +120,15 @@ def iter_csv(
     line, before = 2, b""
     for block, share in _read_blocks(file):
         lines = _count(block, b"\n") + (not block.endswith(b"\n"))
-        numbers, text = np.arange(line, line + lines), block
-        if not _is_plain(block, lines * (len(file.header) - 1)):
-            text, numbers = _inspect(block, line, len(file.header), report)
+        frame = None
+        if _is_plain(block, lines * (len(file.header) - 1)):
+            frame = _parse(file, block, types, np.arange(line, line + lines))
+        if frame is None:
+            frame = _read_damaged(file, block, types, line, report)
         if not block.endswith(b"\n"):
             _check_last_line((before + block).split(b"\n")[-2:], f"line {line + lines - 1}", report)
-        if len(numbers):
-            yield _parse(file, text, types, numbers, report)
+        if frame.height:
+            yield frame
         line, before = line + lines, block[block.rfind(b"\n", 0, -1) + 1 :]
         if progress is not None:
             progress(share)
@@ -222,23 +224,27 @@ def _check_last_line(lines: Sequence[bytes], place: str, report: Report) -> None
     )
 
 
-def _parse(file: CsvFile, text: bytes, types: Mapping[str, Any], numbers: Ints, report: Report) -> pl.DataFrame:
-    """The frame of some lines, `numbers` of the file; values that do not parse are reported."""
-    numbered = pl.Series(ROW_NUMBER, numbers)
+def _read_damaged(file: CsvFile, block: bytes, types: Mapping[str, Any], first: int, report: Report) -> pl.DataFrame:
+    """The frame of a block in which something is wrong or unusual; what is wrong is reported."""
+    text, numbers = _inspect(block, first, len(file.header), report)
+    frame = _parse(file, text, types, numbers)
+    if frame is None:
+        raw = _parse(file, text, dict.fromkeys(types, pl.String), numbers)
+        if raw is None:
+            raise DataError(
+                f"{file.path}: lines {numbers[0]} to {numbers[-1]} cannot be read as CSV",
+                remedy="the file is damaged there: copy it again, or remove the damaged lines",
+            )
+        frame = convert(raw, types, report, "line")
+    return frame
+
+
+def _parse(file: CsvFile, text: bytes, types: Mapping[str, Any], numbers: Ints) -> pl.DataFrame | None:
+    """The frame of some lines, `numbers` of the file; None if a line or a value does not parse."""
+    schema = {name: types.get(name, pl.String) for name in file.header}
+    columns = [position for position, name in enumerate(file.header) if name in types]
     try:
-        try:
-            return _read_typed(file.header, text, types).with_columns(numbered)
-        except pl.exceptions.PolarsError:
-            raw = _read_typed(file.header, text, dict.fromkeys(types, pl.String)).with_columns(numbered)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(
-            f"{file.path}: lines {numbers[0]} to {numbers[-1]} cannot be read as CSV: {str(error).splitlines()[0]}",
-            remedy="the file is damaged there: copy it again, or remove the damaged lines",
-        ) from None
-    return convert(raw, types, report, "line")
-
-
-def _read_typed(header: Sequence[str], text: bytes, types: Mapping[str, Any]) -> pl.DataFrame:
-    schema = {name: types.get(name, pl.String) for name in header}
-    columns = [position for position, name in enumerate(header) if name in types]
-    return pl.read_csv(text, has_header=False, schema=schema, columns=columns)
+        frame = pl.read_csv(text, has_header=False, schema=schema, columns=columns, raise_if_empty=False)
+        return frame.with_columns(pl.Series(ROW_NUMBER, numbers))
+    except pl.exceptions.PolarsError:
+        return None

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from bfrb.metrics.events import EventCounts, bootstrap_events
+from bfrb.metrics import EventCounts, Interval, event_interval
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.evaluation import BOOTSTRAP_SEED
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.sources import Source
 from bfrb.stream.calibrate import FALSE_ALARMS_PER_HOUR, SPEC
@@ -84,20 +81,9 @@ class EventEvaluation:
         return decide_events(recording.windows, self.rule_for(recording), self.label_set)
 
 
-def interval_of(counts: Mapping[str, EventCounts], name: str) -> tuple[float, float] | None:
-    """95 % interval of a score of everybody's counts over resampled people; None with one person.
-
-    Parameters
-    ----------
-    counts
-        By person.
-    name
-        The score: `sensitivity` or `false_alarms_per_hour`.
-    """
-    parts = list(counts.values())
-    if len(parts) < 2:
-        return None
-    return bootstrap_events(parts, lambda found: getattr(found, name), np.random.default_rng(BOOTSTRAP_SEED))
+def interval_of(counts: Mapping[str, EventCounts], name: str) -> Interval | None:
+    """95 % interval over people of one of `metrics.EVENT_SCORES` of their counts together; None with one person."""
+    return event_interval(list(counts.values()), name)
 
 
 def evaluate_events(bundle: Bundle, source: Source) -> EventEvaluation | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Floats
+from bfrb.arrays import Floats, Ints
 from bfrb.errors import DataError
 from bfrb.metrics import (
+    EVENT_SCORES,
     EventCounts,
-    bootstrap_events,
-    bootstrap_over_subjects,
     calibration,
+    event_interval,
+    interval_over_people,
     time_average_precision,
     time_roc_auc,
 )
@@ -23,16 +24,6 @@ from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet
-
-BOOTSTRAP_SEED = 0
-BOOTSTRAP_REPEATS = 500
-
-_SCORES: dict[str, Callable[[EventCounts], float | None]] = {
-    "sensitivity": lambda counts: counts.sensitivity,
-    "precision": lambda counts: counts.precision,
-    "false_alarms_per_hour": lambda counts: counts.false_alarms_per_hour,
-    "median_delay_s": lambda counts: counts.median_delay_s,
-}
 
 Annotated = Sequence[AnnotatedRecording]
 
@@ -76,15 +67,14 @@ def score_events(recordings: Annotated, rules: Mapping[str, EventRule], label_se
         The classes.
     """
     counts = count_by_subject(recordings, rules, label_set)
-    total, rng = EventCounts.total(list(counts.values())), np.random.default_rng(BOOTSTRAP_SEED)
+    total = EventCounts.total(list(counts.values()))
     scores: dict[str, Any] = {"subjects": len(counts), "hours": total.hours, "episodes": total.episodes}
-    for name, score in _SCORES.items():
-        interval = bootstrap_events(list(counts.values()), score, rng, BOOTSTRAP_REPEATS)
-        scores[name] = {"value": score(total), "interval": interval}
+    for name in EVENT_SCORES:
+        scores[name] = {"value": getattr(total, name), "interval": event_interval(list(counts.values()), name)}
     scores |= score_time(recordings, label_set)
     scores["reliability"] = reliability(recordings, rules, label_set)
     scores["per_subject"] = {
-        name: {kind: score(found) for kind, score in _SCORES.items()} | {"episodes": found.episodes}
+        name: {kind: getattr(found, kind) for kind in EVENT_SCORES} | {"episodes": found.episodes}
         for name, found in counts.items()
     }
     return scores
@@ -103,23 +93,22 @@ def count_by_subject(
 def score_time(recordings: Annotated, label_set: LabelSet) -> dict[str, Any]:
     """Time-weighted AUC and average precision: of all moments together, and the mean over subjects."""
     parts = [_moments(own, label_set) for own in by_subject(recordings).values()]
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
     scores: dict[str, Any] = {}
     for name, metric in {"auc": time_roc_auc, "average_precision": time_average_precision}.items():
         each = [metric(*part) for part in parts]
 
-        def pooled(drawn: Any, metric: Any = metric) -> float | None:
-            columns = zip(*[parts[number] for number in drawn], strict=True)
+        def pooled(chosen: Ints, metric: Any = metric) -> float | None:
+            columns = zip(*[parts[number] for number in chosen], strict=True)
             value: float | None = metric(*(np.concatenate(column) for column in columns))
             return value
 
-        def mean(drawn: Any, each: list[float | None] = each) -> float | None:
-            defined = [value for number in drawn if (value := each[number]) is not None]
+        def mean(chosen: Ints, each: list[float | None] = each) -> float | None:
+            defined = [value for number in chosen if (value := each[number]) is not None]
             return float(np.mean(defined)) if defined else None
 
         for kind, score in {name: pooled, f"{name}_mean_subject": mean}.items():
-            interval = bootstrap_over_subjects(score, len(parts), rng, BOOTSTRAP_REPEATS)
-            scores[kind] = {"value": score(range(len(parts))), "interval": interval}
+            value = score(np.arange(len(parts)))
+            scores[kind] = {"value": value, "interval": interval_over_people(score, len(parts))}
     return scores
 
 
@@ -142,7 +131,7 @@ def sensitivity_curve(
     points: list[dict[str, float | None]] = []
     for number, on in enumerate(THRESHOLDS):
         total = EventCounts.total([counts for subject in found for counts in subject[number]])
-        points.append({"on": on} | {name: score(total) for name, score in _SCORES.items()})
+        points.append({"on": on} | {name: getattr(total, name) for name in EVENT_SCORES})
     return points
 
 

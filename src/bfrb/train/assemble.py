@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from bfrb.arrays import Bools, Floats
-from bfrb.export.graphs import build_member, check_parity, fill_template
+from bfrb.export.graphs import Templates, build_member, write_graphs
 from bfrb.features.pipeline import FEATURES, available
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.predict.evaluation import score_scenarios
-from bfrb.predict.routing import who_answers
-from bfrb.predict.unpadded import write_unpadded
+from bfrb.predict.routing import route
 from bfrb.read.tables import Table, make_table, write_table
+from bfrb.study.content import CONTENT, with_content
 from bfrb.study.labels import PHASES
 from bfrb.train.member import WEIGHTS, read_answers, read_history, read_weights, split, without_proximity
 from bfrb.train.workspace import MemberPlan, Workspace
@@ -56,20 +55,14 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
 def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> float:
     """Write graph and weights of a member; largest difference between graph and torch."""
     place = workspace.member_folder(member)
-    weights = read_weights(place)
-    template = onnx.load(workspace.template(member.network))
-    arrays = {name: value.numpy() for name, value in weights.items()}
-    graph = fill_template(template, arrays, phases=was_taught_phases(workspace, member)).SerializeToString()
     trained = build_member(member.network, workspace.shape, workspace.plan.spec.network(member.network))
-    trained.load_state_dict(weights)
+    trained.load_state_dict(read_weights(place))
+    templates = Templates.load(workspace.template(member.network))
     index = read_answers(place)["index"][:PARITY_RECORDINGS]
     batch = workspace.sequences.batch(index, workspace.plan.max_length)
-    features = {branch: batch.inputs[branch] for branch in trained.standardisers}
-    difference = check_parity(graph, trained, features, batch.lengths)
     path = folder / "members" / f"{member.name}.onnx"
-    path.write_bytes(graph)
-    write_unpadded(path)
-    (folder / "members" / f"{member.name}.safetensors").write_bytes((place / WEIGHTS).read_bytes())
+    difference = write_graphs(path, trained, templates, batch, phases=was_taught_phases(workspace, member))
+    path.with_suffix(".safetensors").write_bytes((place / WEIGHTS).read_bytes())
     return difference
 
 
@@ -96,11 +89,11 @@ def out_of_fold(workspace: Workspace) -> Table:
             total[index] += (
                 answers[scenario] * asked[scenario][workspace.plan.spec.networks.index(member.network), index, None]
             )
-    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture")}
-    table, count = workspace.recordings, workspace.recordings.height
+    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture", CONTENT)}
+    table, count = with_content(workspace.raw).table, workspace.recordings.height
     for scenario in sums:
         columns["scenario"] += [scenario] * count
-        for name in ("id", "subject", "gesture"):
+        for name in ("id", "subject", "gesture", CONTENT):
             columns[name] += table[name].to_list()
         columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
     counts = np.concatenate([asked[scenario].sum(axis=0) for scenario in sums]) * workspace.plan.spec.seeds
@@ -114,7 +107,7 @@ def _who_was_asked(workspace: Workspace) -> dict[str, Bools]:
     if not workspace.device.names_of("proximity") or len(set(requirements)) == 1:
         return defaultdict(lambda: np.ones((len(requirements), workspace.recordings.height), dtype=bool))
     raw = workspace.raw
-    return {"all": who_answers(raw, requirements), "imu": who_answers(without_proximity(raw), requirements)}
+    return {"all": route(raw, requirements), "imu": route(without_proximity(raw), requirements)}
 
 
 def _required(workspace: Workspace, network: str) -> tuple[str, ...]:

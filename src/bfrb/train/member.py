@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import ConfigError
-from bfrb.export.graphs import OUTPUTS, Member, trace_template
+from bfrb.export.graphs import OUTPUTS, Member, Templates, trace_templates
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
 from bfrb.files import write_text, writing_file
 from bfrb.networks.registry import Standardise, build_network
@@ -169,7 +169,7 @@ def without_proximity(recordings: Recordings, _: np.random.Generator | None = No
 
 
 def write_template(folder: Path, network: str, kept: Path | None = None) -> None:
-    """Trace an architecture; its graph is then among the workspace's templates. One call per process.
+    """Trace an architecture; its graphs are then among the workspace's templates.
 
     Parameters
     ----------
@@ -185,14 +185,12 @@ def write_template(folder: Path, network: str, kept: Path | None = None) -> None
     described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])
     earlier = None if kept is None else kept / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.onnx"
     if earlier is not None and earlier.exists():
-        with writing_file(place) as unfinished:
-            unfinished.write_bytes(earlier.read_bytes())
+        Templates.load(earlier).save(place)
         return
-    graph = trace_template(network, workspace.shape, spec).SerializeToString()
+    templates = trace_templates(network, workspace.shape, spec)
     for path in (place, earlier):
         if path is not None:
-            with writing_file(path) as unfinished:
-                unfinished.write_bytes(graph)
+            templates.save(path)
 
 
 def split(workspace: Workspace, member: MemberPlan) -> tuple[Ints, Ints, Ints]:

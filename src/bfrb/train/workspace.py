@@ -5,7 +5,7 @@
     raw/                  the recordings themselves
     sequences/            their features
     initial/              weights of the bundle that the networks begin with, if there is one
-    templates/            one traced graph per architecture
+    templates/            the traced graphs of every architecture
     members/NAME/         checkpoint, history, weights and held-out answers of one network
 
 Every file is written under another name and renamed, so that a file that is there is whole. Recordings and features are

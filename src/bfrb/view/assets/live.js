@@ -76,7 +76,7 @@ export class Live {
     const spans = this.eventSpans(found);
     this.plots.shades = spans;
     const width = found.rows / this.bundle.row_rate_hz;
-    const times = Float64Array.from(arrays.times.data, (time) => time - width);
+    const times = Float64Array.from(arrays.rows.data, (row) => row / this.bundle.row_rate_hz - width);
     for (const { name } of panels) this.plots.show(name, [times, ...channelsOf(arrays[name]).map(blank)]);
     this.plots.show("answer", this.course(arrays, width));
     this.plots.readAt(0);
