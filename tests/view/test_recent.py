@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfrb.stream.samples import take_samples
+from bfrb.stream.samples import check_samples, parse_samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.view.recent import RecentRows
@@ -25,7 +25,7 @@ def push(recent: RecentRows, times: Any, x: Any) -> bool:
     """Readings of the x axis, with times or without."""
     acc = np.stack([np.asarray(x, dtype=np.float64), np.zeros(len(x)), np.zeros(len(x))], axis=1)
     timed = {} if times is None else {"time_s": np.asarray(times)}
-    return recent.push(take_samples({"acc": acc} | timed, GALAXY_WATCH, {}))
+    return recent.push(check_samples([parse_samples({"acc": acc} | timed, GALAXY_WATCH)], GALAXY_WATCH, {}))
 
 
 def shown(recent: RecentRows, rows: int) -> list[float]:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ from bfrb.files import writing_folder
 from bfrb.spec import Spec
 from bfrb.study.device import Device, KnownDevice
 from bfrb.study.labels import LabelSet, LabelSetSpec
+from bfrb.study.rows import Aggregation
 from bfrb.study.windows import WindowSpec
 
 FORMAT = 2
@@ -100,6 +102,8 @@ class Manifest(Spec):
         The device whose recordings it understands; format 1 had the name of one that this package knows.
     row_rate_hz
         Rows per second it was trained with.
+    rows
+        What a row is made of where samples come faster: the nearest of them, or their mean.
     label_set
         What it tells apart.
     branches
@@ -124,6 +128,7 @@ class Manifest(Spec):
     version: Name
     device: KnownDevice
     row_rate_hz: Annotated[float, Field(gt=0)]
+    rows: Aggregation = "nearest"
     label_set: LabelSetSpec
     branches: dict[str, tuple[str, ...]]
     mirror_left_hand: bool = False
@@ -226,6 +231,14 @@ def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> I
         _write_checksums(folder)
         Bundle.open(folder)
         _check_target(target, overwrite)
+
+
+@contextmanager
+def copying_bundle(bundle: Bundle, out: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """A copy of a bundle to change, which is written as by `writing_bundle`; parameters and errors are the same."""
+    with writing_bundle(out, overwrite=overwrite) as folder:
+        shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHECKSUMS))
+        yield folder
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

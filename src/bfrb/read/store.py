@@ -177,21 +177,31 @@ class Store:
 
     def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings, no more of them in memory than a stretch."""
-        recordings = iter(zip(self.table.iter_rows(named=True), self.lengths.tolist(), strict=True))
-        done = 0
+        done, table = 0, self.table
         for part in self.manifest.parts:
             self._check_sum(part)
-            rows, first = pl.scan_parquet(self.path / part.name), 0
-            for _ in range(part.recordings):
-                about, length = next(recordings)
-                for start in range(0, length, max_rows):
-                    size = min(max_rows, length - start)
-                    sensors = _to_sensors(self._collect(rows.slice(first + start, size), part), self.device)
-                    yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)
-                    done += size
-                    if progress is not None:
-                        progress(done / self.manifest.rows)
-                first += length
+            rows = pl.scan_parquet(self.path / part.name)
+            for first in range(0, part.rows, max_rows):
+                frame = self._collect(rows.slice(first, max_rows), part)
+                yield from self._split(frame, done, table)
+                done += frame.height
+                if progress is not None:
+                    progress(done / self.manifest.rows)
+
+    def _split(self, frame: pl.DataFrame, first: int, table: pl.DataFrame) -> Iterator[Stretch]:
+        """Some rows of the store, from one on, as stretches of the recordings that they are of."""
+        ends, stop = np.cumsum(self.lengths), first + frame.height
+        sensors, done = _to_sensors(frame, self.device), first
+        codes = {name: frame[_LABEL_PREFIX + name].to_numpy() for name in self.manifest.annotations}
+        while done < stop:
+            number = int(np.searchsorted(ends, done, side="right"))
+            end = min(stop, int(ends[number]))
+            rows = slice(done - first, end - first)
+            labels = {name: Annotation(codes[name][rows], names) for name, names in self.manifest.annotations.items()}
+            readings = {name: values[rows] for name, values in sensors.items()}
+            begins = done == ends[number] - self.lengths[number]
+            yield Stretch(table.row(number, named=True), begins, None, readings, labels, self.simulated)
+            done = end
 
     def _recordings(self, table: pl.DataFrame, sensors: dict[str, Array], codes: dict[str, Array]) -> Recordings:
         offsets = np.concatenate([[0], np.cumsum(table[ROW_COUNT].to_numpy())])

@@ -13,9 +13,9 @@ from bfrb.metrics import Interval, competition_score, difference_interval
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import Source
+from bfrb.read.stretches import iter_judged
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
-from bfrb.study.windows import cut_continuous
 
 BASIC = "acc"
 """The sensor that every device has and no network can do without."""
@@ -157,8 +157,7 @@ def ablate(bundle: Bundle, source: Source) -> Ablation | None:
 
 
 def _labelled(source: Source, bundle: Bundle) -> Iterator[Recordings]:
-    for batch in source.batches():
-        cut = cut_continuous(batch, bundle.windows)
+    for cut in iter_judged(source, bundle.windows):
         gestures = cut.gestures or []
         known = np.array([gesture is not None for gesture in gestures], dtype=bool)
         bundle.label_set.encode([gesture for gesture in gestures if gesture is not None])

@@ -18,13 +18,13 @@ from bfrb.predict.bundle import CHECKSUMS, HISTORY, OUT_OF_FOLD, SPEC, Bundle
 from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers
 from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
+from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table
 from bfrb.report.ablation import Ablation, ablate
-from bfrb.report.episodes import Listening, listen
+from bfrb.report.episodes import EventEvaluation, evaluate_events
 from bfrb.report.matching import Matched, match_recordings
 from bfrb.report.mistakes import Mistake, find_mistakes
 from bfrb.study.labels import LabelSet
-from bfrb.study.windows import cut_continuous
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Evaluation:
     matched: Matched | None = None
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)
     ablation: Ablation | None = None
-    events: Listening | None = None
+    events: EventEvaluation | None = None
 
     @property
     def label_set(self) -> LabelSet:
@@ -156,7 +156,7 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     evaluation = _evaluate(bundle, judged, out_of_fold=bool(kept.height))
     if source is None:
         return evaluation
-    evaluation = replace(_with_recordings(evaluation, judged, source), events=listen(bundle, source))
+    evaluation = replace(_with_recordings(evaluation, judged, source), events=evaluate_events(bundle, source))
     return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
 
 
@@ -198,10 +198,9 @@ def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | No
     """Answers of the bundle, given now, to labelled recordings of people who are not known; None if there are none."""
     from bfrb.predict.predictor import Predictor
 
-    people = (
-        (batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool)) for batch in source.batches()
-    )
-    cut = (cut_continuous(batch[new], bundle.windows) for batch, new in people if new.any())
-    labelled = (batch for batch in cut if batch.gestures is not None)
+    batches = iter_judged(source, bundle.windows)
+    people = ((batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool)) for batch in batches)
+    strangers = (batch[new] for batch, new in people if new.any())
+    labelled = (batch for batch in strangers if batch.gestures is not None)
     first = next(labelled, None)
     return None if first is None else answer_scenarios(Predictor(bundle), chain([first], labelled))

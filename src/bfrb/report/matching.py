@@ -10,9 +10,10 @@ import numpy as np
 
 from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
+from bfrb.read.stretches import iter_judged
 from bfrb.report.section import count
 from bfrb.study.recordings import Recordings
-from bfrb.study.windows import WindowSpec, cut_continuous
+from bfrb.study.windows import WindowSpec
 
 FACTS = ("orientation", "handedness", "adult_child", "sex", "age", "upside_down")
 """Columns of recordings that a report compares scores by."""
@@ -71,8 +72,7 @@ def match_recordings(source: Source, windows: WindowSpec, overlap: TrainingOverl
     facts: dict[str, dict[str, object]] = {}
     signals: dict[str, Recordings] = {}
     met: Counter[str] = Counter()
-    for continuous in source.batches():
-        batch = cut_continuous(continuous, windows)
+    for batch in iter_judged(source, windows):
         met.update(str(name) for name in batch.subjects)
         found = batch[overlap.match(batch)]
         facts |= _read_facts(found)

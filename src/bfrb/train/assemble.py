@@ -154,8 +154,9 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
     )
     return Manifest(
         version=version("bfrb"),
-        device=plan.device.name,
+        device=plan.device,
         row_rate_hz=plan.device.row_rate_hz,
+        rows="mean",
         label_set=LabelSetSpec.of(plan.labels),
         branches=plan.spec.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,

@@ -10,11 +10,11 @@ import numpy as np
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import make_table
-from bfrb.stream.events import Answers, EventRule
-from bfrb.stream.feed import Wearer
-from bfrb.stream.stream import Stream
+from bfrb.stream.events import EventRule, WindowProbabilities
+from bfrb.stream.listen import listen
 from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
+from bfrb.study.stretches import cut_stretches
 
 MIN_STEPS, MAX_STEPS, MAX_ANSWERS = 600, 3600, 12_000
 """Windows of a continuous recording that are answered: the more, the fewer networks there are."""
@@ -87,26 +87,18 @@ def _answer_windows(predictor: Predictor, recording: Recordings) -> dict[str, An
     most = min(MAX_STEPS, max(MIN_STEPS, MAX_ANSWERS // len(predictor.bundle.manifest.members)))
     step_s = max(rule.spec.step_s, recording.n_rows / rate_hz / most)
     wider = rule.model_copy(update={"spec": rule.spec.model_copy(update={"step_s": step_s})})
-    parts: list[Answers] = []
-    stream = Stream(predictor, wider, wearer=Wearer(handedness=_hand(recording)), on_answers=parts.append)
-    events = stream.push(dict(recording.sensors)) + stream.finish()
+    found = list(listen(lambda _: predictor, cut_stretches([recording]), wider))
+    windows = WindowProbabilities.concat([part.windows for part in found], len(predictor.label_set))
     length_s = predictor.bundle.windows.length_s
-    middle_s = [float(value) for part in parts for value in part.middle_s]
-    probabilities = [row for part in parts for row in part.probabilities.round(4).tolist()]
     return {
         "kind": "windows",
         "window_rows": round(length_s * rate_hz),
-        "end_rows": [round((value + length_s / 2) * rate_hz) for value in middle_s],
-        "probabilities": np.array(probabilities).reshape(-1, len(predictor.label_set)).T.tolist(),
+        "end_rows": [round((value + length_s / 2) * rate_hz) for value in windows.middle_s.tolist()],
+        "probabilities": windows.probabilities.round(4).T.tolist(),
         "attention": None,
         "gesturing": None,
-        "events": [asdict(event) for event in events] if step_s == rule.spec.step_s else None,
+        "events": [asdict(event) for part in found for event in part.events] if step_s == rule.spec.step_s else None,
     }
-
-
-def _hand(recording: Recordings) -> int | None:
-    known = "handedness" in recording.table.columns
-    return recording.table["handedness"].to_list()[0] if known else None
 
 
 def _attention(predictor: Predictor, recording: Recordings) -> list[float] | None:

@@ -16,10 +16,11 @@ import numpy as np
 from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
-from bfrb.stream.events import Answers, Event, EventRule
+from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.lines import Message
-from bfrb.stream.samples import take_samples
+from bfrb.stream.samples import check_samples, parse_samples
 from bfrb.stream.stream import Stream
+from bfrb.stream.windowing import Windows
 from bfrb.study.device import Device
 from bfrb.view.background import describe_error
 from bfrb.view.recent import RecentRows
@@ -56,11 +57,11 @@ class LiveWearer:
     def __init__(self, predictor: Predictor, rule: EventRule) -> None:
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self.answers: deque[tuple[float, Array]] = deque(maxlen=KEPT_ANSWERS)
-        self.stream = Stream(predictor, rule, on_answers=self._keep)
+        self.stream = Stream(predictor, rule, on_windows=self._keep)
         self._recent = RecentRows(predictor.device, KEPT_S, self.stream.wearer.clock)
 
-    def _keep(self, answers: Answers) -> None:
-        self.answers.extend(zip(answers.known_s.tolist(), answers.probabilities, strict=True))
+    def _keep(self, _: Windows, answered: WindowProbabilities) -> None:
+        self.answers.extend(zip(answered.known_s.tolist(), answered.probabilities, strict=True))
 
     def push(self, values: Mapping[str, Any]) -> None:
         """Take in samples.
@@ -72,7 +73,8 @@ class LiveWearer:
         BundleError
             If a network fails.
         """
-        if self._recent.push(take_samples(values, self.stream.predictor.device, {})):
+        device = self.stream.predictor.device
+        if self._recent.push(check_samples([parse_samples(values, device)], device, {})):
             self.events.clear()
             self.answers.clear()
         self.events.extend(self.stream.push(values))

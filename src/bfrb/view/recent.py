@@ -9,7 +9,8 @@ import numpy as np
 
 from bfrb.arrays import Array, Ints
 from bfrb.read.tables import make_table
-from bfrb.stream.resampling import Counts, Rows, Sampler
+from bfrb.stream.counts import StreamCounts
+from bfrb.stream.resampling import Resampler, SegmentRows
 from bfrb.stream.samples import Samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import Device
@@ -34,7 +35,7 @@ class RecentRows:
     def __init__(self, device: Device, keep_s: float, clock: StreamSpec) -> None:
         self.device = device
         self.size = max(1, round(keep_s * device.row_rate_hz))
-        self._sampler = Sampler(device, clock, Counts())
+        self._resampler = Resampler(device, clock, StreamCounts())
         self._ring: dict[str, Array] = {sensor.name: sensor.empty(self.size) for sensor in device.sensors}
         self._reset_rows = round(clock.reset_s * device.row_rate_hz)
         self._untimed = 0
@@ -46,14 +47,14 @@ class RecentRows:
             times = (self._untimed + np.arange(len(samples))) / self.device.row_rate_hz
             self._untimed += len(samples)
             samples = replace(samples, time_s=times)
-        return sum(self._write(rows) for rows in self._sampler.push(samples)) > 0
+        return sum(self._write(rows) for rows in self._resampler.push(samples)) > 0
 
     def finish(self) -> None:
         """Take in that nothing more comes for now."""
-        for rows in self._sampler.finish():
+        for rows in self._resampler.finish():
             self._write(rows)
 
-    def _write(self, rows: Rows) -> bool:
+    def _write(self, rows: SegmentRows) -> bool:
         """Write rows to the places of their times; whether their clock was set back."""
         start = self._place(rows.origin_s) + rows.first
         set_back = start < self._stop - self._reset_rows

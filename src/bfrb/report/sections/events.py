@@ -7,40 +7,37 @@ from dataclasses import replace
 
 import numpy as np
 
-from bfrb.arrays import Floats
 from bfrb.metrics.events import EventCounts
 from bfrb.report import figures
-from bfrb.report.episodes import Heard, Listening, interval_of
+from bfrb.report.episodes import EventEvaluation, interval_of
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
-from bfrb.stream.events import EventRule
-from bfrb.study.labels import LabelSet
 
 MOST_TIMELINES = 3
 """Recordings whose time line is drawn: those with the most episodes."""
 
 
-def show_events(listening: Listening, *, simulated: bool = False) -> Section:
+def show_events(listening: EventEvaluation, *, simulated: bool = False) -> Section:
     """What is found when the bundle listens to recordings, which may be simulated where the page is not."""
     shown = [_show_curve(listening)] if listening.curve else []
     best = _best(listening)
     if best.delays_s:
         shown.append(_show_delays(best))
-    ranked = sorted(range(len(listening.heard)), key=lambda number: -len(listening.heard[number].episodes))
+    ranked = sorted(range(len(listening.recordings)), key=lambda number: -len(listening.recordings[number].episodes))
     shown += [
-        _show_timeline(listening, number) for number in ranked[:MOST_TIMELINES] if listening.heard[number].episodes
+        _show_timeline(listening, number) for number in ranked[:MOST_TIMELINES] if listening.recordings[number].episodes
     ]
     shown = [replace(figure, simulated=simulated) for figure in shown]
     title = "What it finds when it listens"
     return Section("events", title, "Events", _tell(listening), shown, _tables(listening))
 
 
-def _best(listening: Listening) -> EventCounts:
+def _best(listening: EventEvaluation) -> EventCounts:
     """What was found by rules from other people where there are any, else by the bundle's."""
     found = listening.by_others_rules
     return EventCounts.total(list(found.values())) if found else listening.total
 
 
-def _tell(listening: Listening) -> tuple[str, ...]:
+def _tell(listening: EventEvaluation) -> tuple[str, ...]:
     total, subjects = listening.total, len(listening.by_subject)
     hours = f"{total.hours:.1f} hours of {count(subjects, 'person', 'people')}"
     told = [
@@ -49,7 +46,7 @@ def _tell(listening: Listening) -> tuple[str, ...]:
         f"With the bundle's rule: {_tell_counts(listening.by_subject)} {_tell_rule(listening)}",
     ]
     if listening.by_others_rules:
-        rate = listening.aim.false_alarms_per_hour
+        rate = listening.wanted_rate
         told.append(
             f"With a threshold for each person that was chosen on the others, for at most {rate:g} false alarms an "
             f"hour: {_tell_counts(listening.by_others_rules)}"
@@ -84,14 +81,14 @@ def _limits(
     return f"{before}95 % interval {show(interval[0])} to {show(interval[1])}{after}"
 
 
-def _who(listening: Listening) -> str:
-    strangers = len(listening.heard) - listening.known
+def _who(listening: EventEvaluation) -> str:
+    strangers = len(listening.recordings) - listening.known
     if not strangers:
         return "each person by networks that never saw them"
     return "by all networks" if not listening.known else "known people by networks that never saw them, others by all"
 
 
-def _tell_rule(listening: Listening) -> str:
+def _tell_rule(listening: EventEvaluation) -> str:
     rule = listening.rule
     spec = f"on {rule.spec.on:g}, off {rule.spec.off:g}, smoothed over {rule.spec.smoothing_s:g} s"
     if rule.subjects is None:
@@ -103,7 +100,7 @@ def _tell_rule(listening: Listening) -> str:
     )
 
 
-def _tables(listening: Listening) -> tuple[DataTable, ...]:
+def _tables(listening: EventEvaluation) -> tuple[DataTable, ...]:
     columns = ("person", "episodes", "found", "events", "right", "false alarms an hour", "median delay, s", "hours")
     shown = {"the bundle's rule": listening.by_subject, "rules chosen on the others": listening.by_others_rules}
     tables = []
@@ -127,7 +124,7 @@ def _cells(counts: EventCounts) -> tuple[Cell, ...]:
     )
 
 
-def _show_curve(listening: Listening) -> PageFigure:
+def _show_curve(listening: EventEvaluation) -> PageFigure:
     points = [point for point in listening.curve if point["sensitivity"] is not None]
     operating = {"the bundle's rule": listening.total, "chosen on the others": _best(listening)}
     figure = figures.plot_detection(
@@ -154,31 +151,24 @@ def _show_delays(counts: EventCounts) -> PageFigure:
     return PageFigure("delays", figures.plot_delays(delays_s), caption, table, narrow=True)
 
 
-def _show_timeline(listening: Listening, number: int) -> PageFigure:
-    heard = listening.heard[number]
-    rule = listening.rules.get(heard.subject, listening.rule)
-    events = heard.decide(rule, listening.label_set)
+def _show_timeline(listening: EventEvaluation, number: int) -> PageFigure:
+    recording = listening.recordings[number]
+    rule, events = listening.rule_for(recording), listening.events_in(recording)
     figure = figures.plot_timeline(
-        heard.answers.middle_s,
-        _any_target(rule, heard, listening.label_set),
+        recording.windows.middle_s,
+        rule.calibrate(recording.windows.claimed(listening.label_set)),
         rule.spec.on,
-        [(one.start_s, one.end_s) for one in heard.episodes],
+        [(one.start_s, one.end_s) for one in recording.episodes],
         [(one.start_s, one.end_s) for one in events],
     )
-    labelled = [("labelled", one.start_s, one.end_s, one.label, None) for one in heard.episodes]
+    labelled = [("labelled", one.start_s, one.end_s, one.label, None) for one in recording.episodes]
     reported = [("reported", one.start_s, one.end_s, one.label, one.confidence) for one in events]
     rows = sorted([*labelled, *reported], key=lambda row: row[1])
     columns = ("what", "from, s", "to, s", "behaviour", "confidence")
-    table = DataTable(f"Episodes and events of {heard.id}", columns, rows)
+    table = DataTable(f"Episodes and events of {recording.id}", columns, rows)
     caption = (
-        f"Recording {heard.id} of {heard.subject}: probability of any behaviour, window by window, with the threshold "
-        "that its smoothed course has to reach; below, what was labelled and what was reported"
+        f"Recording {recording.id} of {recording.subject}: probability of any behaviour, window by window, with the "
+        "threshold that its smoothed course has to reach; below, what was labelled and what was reported"
         f"{' by the rule chosen on the others' if listening.rules else ''}."
     )
     return PageFigure(f"timeline-{number}", figure, caption, table)
-
-
-def _any_target(rule: EventRule, heard: Heard, label_set: LabelSet) -> Floats:
-    calibrated = rule.calibrate(heard.answers.probabilities, label_set)
-    summed: Floats = calibrated[:, label_set.is_target].sum(axis=1)
-    return summed

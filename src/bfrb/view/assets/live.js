@@ -140,7 +140,7 @@ export class Live {
     if (wearers.join("\n") !== [...select.options].map(({ value }) => value).join("\n"))
       select.replaceChildren(...wearers.map((value) => make("option", { value, textContent: value })));
     if (wearer) select.value = wearer;
-    const facts = [["from", what], ["wearer", wearer], ...Object.entries(counts ?? {}).filter(([name, number]) => number && name !== "events").map(([name, number]) => [name.replace("_", " "), number.toLocaleString("en")])];
+    const facts = [["from", what], ["wearer", wearer], ...Object.entries(counts ?? {}).filter(([name, number]) => number && name !== "events").map(([name, number]) => [name.replaceAll("_", " "), number.toLocaleString("en")])];
     $("live-facts").replaceChildren(...facts.filter(([, value]) => value).map(([name, value]) => make("li", {}, make("span", { textContent: `${name} ` }), value)));
   }
 
