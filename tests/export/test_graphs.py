@@ -1,6 +1,8 @@
+"""Graphs of networks: the same answers as torch, with padding and without."""
+
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,102 +10,127 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from bfrb.predict.unpadded import without_padding
 
 from bfrb.errors import BundleError
-from bfrb.export.graphs import Member, build_member, check_parity, fill_template, trace_template
+from bfrb.export.graphs import (
+    Member,
+    Templates,
+    build_member,
+    check_parity,
+    fill_template,
+    trace_templates,
+    write_graphs,
+)
+from bfrb.features.sequences import Batch
 from bfrb.networks.registry import Shape
-from bfrb.networks.specs import GatedTwoBranchSpec, StemsSpec
-from bfrb.predict.member import session_options
-from bfrb.train.where import LocalProcesses
+from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec
 
-SHAPE = Shape({"imu": 5, "proximity": 3}, 4)
-SMALL = GatedTwoBranchSpec(widths=(8, 16), recurrent_units=8, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
-NAME = "gated_two_branch"
-
-
-def trace_to(path: Path) -> None:
-    path.write_bytes(trace_template(NAME, SHAPE, SMALL).SerializeToString())
-    with pytest.raises(RuntimeError, match="start another process"):
-        trace_template(NAME, SHAPE, SMALL)
-    path.with_name("a second trace was refused").touch()
-
-
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "graph.onnx"
-    LocalProcesses(1).run({"trace": partial(trace_to, path)}, tick=lambda: None)
-    return path
-
-
-@pytest.fixture(scope="module")
-def template(traced: Path) -> onnx.ModelProto:
-    return onnx.load(traced)
+SHAPE = Shape({"imu": 5, "proximity": 3, "acc": 3, "rotation": 4, "thm": 4, "tof": 0}, 4)
+SPECS: dict[str, NetworkSpec] = {
+    "gated_two_branch": GatedTwoBranchSpec(
+        widths=(8, 16),
+        imu_kernels=(3, 4),
+        recurrent_units=8,
+        noise_units=4,
+        head_units=(16,),
+        head_dropouts=(0.1,),
+    ),
+    "stems": StemsSpec(motion_width=4, thm_width=4, trunk_widths=(8, 8), head_units=8),
+    "context": ContextSpec(near_rows=4),
+}
+GIVEN = {
+    "gated_two_branch": ["probabilities", "attention"],
+    "stems": ["probabilities", "attention", "phases"],
+    "context": ["probabilities"],
+}
+every_network = pytest.mark.parametrize("name", SPECS)
 
 
-def random_member(seed: int) -> Member:
+@cache
+def templates(name: str) -> Templates:
+    return trace_templates(name, SHAPE, SPECS[name])
+
+
+def random_member(name: str, seed: int = 0) -> Member:
     torch.manual_seed(seed)
-    member = build_member(NAME, SHAPE, SMALL)
-    for name, value in member.state_dict().items():
-        if name.endswith(("mean", "weight")):
+    member = build_member(name, SHAPE, SPECS[name])
+    for key, value in member.state_dict().items():
+        if key.endswith(("mean", "weight")):
             value.normal_(0.0, 0.5)
-        elif name.endswith(("sd", "running_var")):
+        elif key.endswith(("sd", "running_var")):
             value.uniform_(0.5, 2.0)
     return member
 
 
-def fill(template: onnx.ModelProto, member: Member) -> bytes:
-    weights = {name: value.numpy() for name, value in member.state_dict().items()}
-    filled: bytes = fill_template(template, weights).SerializeToString()
+def fill(name: str, member: Member, *, padding: bool = True, phases: bool = True) -> bytes:
+    weights = {key: value.numpy() for key, value in member.state_dict().items()}
+    template = templates(name).padded if padding else templates(name).unpadded
+    filled: bytes = fill_template(template, weights, phases=phases).SerializeToString()
     return filled
 
 
-def random_features(lengths: list[int], seed: int = 0) -> dict[str, np.ndarray]:
+def random_features(member: Member, lengths: list[int], seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     features = {}
-    for branch, channels in SHAPE.channels.items():
-        values = rng.normal(size=(len(lengths), max(lengths), channels)).astype(np.float32)
+    for branch, standardise in member.standardisers.items():
+        values = rng.normal(size=(len(lengths), max(lengths), len(standardise.mean))).astype(np.float32)
         values[rng.random(values.shape) < 0.1] = np.nan
         features[branch] = values
     return features
 
 
+@every_network
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("lengths", [[1], [2], [40, 3, 17, 40], list(range(1, 20))])
-def test_graphs_of_several_members_agree_with_torch(template: onnx.ModelProto, seed: int, lengths: list[int]) -> None:
-    member = random_member(seed)
-    graph = fill(template, member)
-    assert check_parity(graph, member, random_features(lengths), np.array(lengths)) < 1e-6
+def test_graphs_of_several_members_agree_with_torch(name: str, seed: int, lengths: list[int]) -> None:
+    member = random_member(name, seed)
+    assert check_parity(fill(name, member), member, random_features(member, lengths), np.array(lengths)) < 1e-5
 
 
-@pytest.mark.parametrize("lengths", [[1], [2], [40], [13] * 5])
-def test_the_form_without_padding_agrees_with_torch(template: onnx.ModelProto, lengths: list[int]) -> None:
-    member = random_member(2)
-    bare = without_padding(onnx.load_from_string(fill(template, member)))
-    assert not {"Less", "GreaterOrEqual", "Cast"} & {node.op_type for node in bare.graph.node}
-    session = onnxruntime.InferenceSession(
-        bare.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
-    )
-    features = random_features(lengths)
-    found = session.run(None, dict(features))
-    with torch.inference_mode():
-        inputs = {branch: torch.from_numpy(values) for branch, values in features.items()}
-        expected = member(inputs, torch.tensor(lengths))
-    for quick, own in zip(found, expected, strict=True):
-        np.testing.assert_allclose(quick, own.numpy(), rtol=0, atol=1e-6)
+@every_network
+@pytest.mark.parametrize(("count", "length"), [(1, 1), (1, 2), (1, 40), (5, 13), (2, 23)])
+def test_graphs_without_padding_agree_with_torch_in_fewer_steps(name: str, count: int, length: int) -> None:
+    member = random_member(name, 2)
+    graph = fill(name, member, padding=False)
+    assert check_parity(graph, member, random_features(member, [length] * count)) < 1e-5
+    plain, padded = (onnx.load_from_string(one).graph for one in (graph, fill(name, member)))
+    assert [value.name for value in plain.input] == [*member.standardisers]
+    assert len(plain.node) < len(padded.node)
 
 
-def test_a_graph_with_other_weights_is_refused(template: onnx.ModelProto) -> None:
-    graph = fill(template, random_member(0))
+@every_network
+def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, tmp_path: Path) -> None:
+    member, lengths = random_member(name), [40, 3, 17, 40]
+    path = tmp_path / "member.onnx"
+    batch = Batch(random_features(member, lengths), np.array(lengths))
+    assert write_graphs(path, member, templates(name), batch, phases=True) < 1e-5
+    beside = tmp_path / "member.unpadded.onnx"
+    assert sorted(tmp_path.iterdir()) == [path, beside]
+    sessions = [onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"]) for one in (path, beside)]
+    for session, inputs in zip(sessions, ([*member.standardisers, "lengths"], [*member.standardisers]), strict=True):
+        assert [given.name for given in session.get_inputs()] == inputs
+        assert [given.name for given in session.get_outputs()] == GIVEN[name]
+    kept = onnx.load(beside, load_external_data=False).graph.initializer
+    elsewhere = {value.name for value in kept if value.data_location == onnx.TensorProto.EXTERNAL}
+    large = {value.name for value in kept if np.prod(value.dims) >= 512}
+    assert bool(elsewhere & large) == bool(large)
+
+
+def test_templates_are_read_as_they_were_written(tmp_path: Path) -> None:
+    templates("context").save(tmp_path / "context.onnx")
+    assert Templates.load(tmp_path / "context.onnx") == templates("context")
+
+
+def test_a_graph_with_other_weights_is_refused() -> None:
+    graph, other = fill("context", random_member("context", 0)), random_member("context", 1)
     with pytest.raises(BundleError, match="agree with torch"):
-        check_parity(graph, random_member(1), random_features([9, 4]), np.array([9, 4]))
+        check_parity(graph, other, random_features(other, [9, 4]), np.array([9, 4]))
 
 
-def test_what_lies_on_padding_does_not_matter(template: onnx.ModelProto) -> None:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(fill(template, random_member(0)), providers=["CPUExecutionProvider"])
-    features, lengths = random_features([12, 5]), np.array([12, 5])
+def test_what_lies_on_padding_does_not_matter() -> None:
+    member, lengths = random_member("gated_two_branch"), np.array([12, 5])
+    session = onnxruntime.InferenceSession(fill("gated_two_branch", member), providers=["CPUExecutionProvider"])
+    features = random_features(member, [12, 5])
     clean, attention = session.run(None, {**features, "lengths": lengths})
     for values in features.values():
         values[1, 5:] = 1e6
@@ -114,95 +141,36 @@ def test_what_lies_on_padding_does_not_matter(template: onnx.ModelProto) -> None
     assert attention[1, 2] == 0
 
 
-def test_a_graph_promises_no_number_of_rows(template: onnx.ModelProto) -> None:
-    graph = onnx.load_model_from_string(fill(template, random_member(0)))
-    (attention,) = (value for value in graph.graph.output if value.name == "attention")
-    assert [bool(size.dim_param) for size in attention.type.tensor_type.shape.dim] == [True, True]
+@pytest.mark.parametrize("padding", [True, False])
+def test_a_graph_promises_no_number_of_rows(padding: bool) -> None:
+    graph = onnx.load_from_string(fill("stems", random_member("stems"), padding=padding)).graph
+    sizes = {value.name: [bool(size.dim_param) for size in value.type.tensor_type.shape.dim] for value in graph.output}
+    assert sizes == {"probabilities": [True, False], "attention": [True, True], "phases": [True, True, False]}
 
 
-def test_a_graph_says_nothing_of_the_files_it_was_traced_from(template: onnx.ModelProto) -> None:
-    graph = fill(template, random_member(0))
-    assert b".py" in template.SerializeToString()
+def test_a_graph_says_nothing_of_the_files_it_was_traced_from() -> None:
+    graph = fill("context", random_member("context"))
+    assert b".py" in templates("context").padded.SerializeToString()
     assert b".py" not in graph
     assert b"stack_trace" not in graph
 
 
-def test_a_process_traces_once_only(traced: Path) -> None:
-    assert traced.with_name("a second trace was refused").exists()
+@pytest.mark.parametrize("padding", [True, False])
+def test_a_head_that_was_not_trained_is_not_in_the_graph(padding: bool) -> None:
+    member = random_member("stems")
+    silent, telling = (
+        onnx.load_from_string(fill("stems", member, padding=padding, phases=phases)).graph for phases in (False, True)
+    )
+    assert [value.name for value in silent.output] == ["probabilities", "attention"]
+    assert not [node.name for node in silent.node if "phases" in node.output]
+    assert len(silent.node) < len(telling.node)
 
 
-STEMS_SHAPE = Shape({"acc": 3, "rotation": 4, "thm": 4, "tof": 0}, 4)
-SMALL_STEMS = StemsSpec(motion_width=4, thm_width=4, trunk_widths=(8, 8), head_units=8)
-
-
-def trace_stems_to(path: Path) -> None:
-    path.write_bytes(trace_template("stems", STEMS_SHAPE, SMALL_STEMS).SerializeToString())
-
-
-@pytest.fixture(scope="module")
-def stems(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
-    path = tmp_path_factory.mktemp("stems") / "graph.onnx"
-    LocalProcesses(1).run({"trace": partial(trace_stems_to, path)}, tick=lambda: None)
-    return onnx.load(path)
-
-
-def stems_member() -> tuple[Member, dict[str, np.ndarray]]:
-    torch.manual_seed(3)
-    member = build_member("stems", STEMS_SHAPE, SMALL_STEMS)
-    return member, {name: value.numpy() for name, value in member.state_dict().items()}
-
-
-def stems_features(lengths: list[int]) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    shape = len(lengths), max(lengths)
-    return {
-        branch: rng.normal(size=(*shape, channels)).astype(np.float32)
-        for branch, channels in STEMS_SHAPE.channels.items()
-        if channels
-    }
-
-
-@pytest.mark.parametrize("lengths", [[1], [2], [5], [41, 3, 17, 40], list(range(1, 20))])
-def test_phases_of_a_graph_agree_with_torch(stems: onnx.ModelProto, lengths: list[int]) -> None:
-    import onnxruntime
-
-    member, weights = stems_member()
-    graph = fill_template(stems, weights, phases=True).SerializeToString()
-    features = stems_features(lengths)
-    assert check_parity(graph, member, features, np.array(lengths)) < 1e-5
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    (phases,) = session.run(["phases"], {**features, "lengths": np.array(lengths)})
-    assert phases.shape == (len(lengths), max(lengths), 2)
-    np.testing.assert_allclose(phases.sum(axis=2), 1.0, atol=1e-5)
-    assert np.ptp(phases[:, :, 1]) > 0 or lengths in ([1], [2])
-
-
-def test_phases_that_are_off_are_refused(stems: onnx.ModelProto) -> None:
-    member, weights = stems_member()
-    graph = fill_template(stems, weights, phases=True)
+def test_phases_that_are_off_are_refused() -> None:
+    member = random_member("stems")
+    graph = onnx.load_from_string(fill("stems", member))
     (last,) = (node for node in graph.graph.node if "phases" in node.output)
     last.op_type = "Sigmoid"
     del last.attribute[:]
     with pytest.raises(BundleError, match="agree with torch"):
-        check_parity(graph.SerializeToString(), member, stems_features([9, 4]), np.array([9, 4]))
-
-
-def test_a_head_that_was_not_trained_is_not_in_the_graph(stems: onnx.ModelProto) -> None:
-    member, weights = stems_member()
-    silent, telling = fill_template(stems, weights), fill_template(stems, weights, phases=True)
-    assert [value.name for value in silent.graph.output] == ["probabilities", "attention"]
-    assert [value.name for value in telling.graph.output] == ["probabilities", "attention", "phases"]
-    assert not [node.name for node in silent.graph.node if "phases" in node.output]
-    assert check_parity(silent.SerializeToString(), member, stems_features([9, 4]), np.array([9, 4])) < 1e-5
-
-
-def test_phases_cost_few_steps(stems: onnx.ModelProto) -> None:
-    _, weights = stems_member()
-    silent, telling = fill_template(stems, weights), fill_template(stems, weights, phases=True)
-    assert len(telling.graph.node) - len(silent.graph.node) <= 6
-
-
-def test_a_graph_promises_no_number_of_rows_for_phases(stems: onnx.ModelProto) -> None:
-    _, weights = stems_member()
-    (phases,) = (value for value in fill_template(stems, weights, phases=True).graph.output if value.name == "phases")
-    assert [bool(size.dim_param) for size in phases.type.tensor_type.shape.dim] == [True, True, False]
+        check_parity(graph.SerializeToString(), member, random_features(member, [9, 4]), np.array([9, 4]))

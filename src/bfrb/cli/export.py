@@ -8,22 +8,15 @@ from typing import Annotated
 
 import typer
 
-from bfrb.errors import ConfigError
-
 log = logging.getLogger(__name__)
-
-FORMATS = ("onnx",)
 
 
 def export(
     bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
     out: Annotated[Path, typer.Option(help="The folder to make.")],
-    format_: Annotated[str, typer.Option("--format", help="onnx.")] = "onnx",
     ensemble: Annotated[bool, typer.Option("--ensemble", help="One graph with the mean of all members.")] = False,
 ) -> None:
-    """Write self-contained graphs for other runtimes, and a description of what to feed them with."""
-    if format_ not in FORMATS:
-        raise ConfigError(f"no format {format_!r}", remedy=f"choose {', '.join(FORMATS)}")
+    """Write self-contained ONNX graphs for other runtimes, and a description of what to feed them with."""
     from bfrb.export.portable import DESCRIPTION, export_graphs
     from bfrb.predict.bundle import Bundle
 

@@ -1,12 +1,9 @@
-"""A bundle's graphs for other runtimes: one of each member or one of all, and what to feed them with."""
+"""A bundle's graphs for other runtimes: those of each member or one of all, and what to feed them with."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +13,9 @@ import numpy as np
 
 from bfrb.errors import BundleError, ConfigError
 from bfrb.features.pipeline import available, channels_of
+from bfrb.files import writing_folder
 from bfrb.predict.bundle import Bundle
+from bfrb.predict.member import LENGTHS, unpadded_name
 
 try:
     import onnx
@@ -30,7 +29,7 @@ ENSEMBLE = "ensemble.onnx"
 PARITY = 1e-5
 """Largest difference between a probability of the merged graph and the mean of the members'."""
 
-_LENGTHS, _OUTPUT = "lengths", "probabilities"
+_OUTPUT = "probabilities"
 
 
 def export_graphs(bundle: Bundle, out: Path, *, ensemble: bool = False) -> list[Path]:
@@ -43,7 +42,7 @@ def export_graphs(bundle: Bundle, out: Path, *, ensemble: bool = False) -> list[
     out
         The folder to make.
     ensemble
-        Whether to write one graph that gives the mean of all members, not one graph of each.
+        Whether to write one graph that gives the mean of all members, not the graphs of each.
 
     Returns
     -------
@@ -56,38 +55,39 @@ def export_graphs(bundle: Bundle, out: Path, *, ensemble: bool = False) -> list[
     BundleError
         If a graph cannot be read, or the members cannot be merged.
     """
-    _check_place(out)
-    unfinished = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    unfinished.mkdir()
-    try:
-        graphs = _write_merged(bundle, unfinished) if ensemble else _copy_members(bundle, unfinished)
-        description = describe_input(bundle) | {"graphs": {path.name: describe_graph(path) for path in graphs}}
-        (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-        if out.is_dir():
-            out.rmdir()
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return [out / path.name for path in graphs]
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is there already", remedy="choose another folder")
+    names = [member.graph for member in bundle.manifest.members]
+    with writing_folder(out) as folder:
+        if ensemble:
+            onnx.save(merge_graphs([onnx.load(bundle.file(name)) for name in names]), folder / ENSEMBLE)
+            _check_merged(bundle, folder / ENSEMBLE, names)
+        else:
+            for path in (bundle.file(form) for name in names for form in (name, unpadded_name(name))):
+                if path.is_file():
+                    onnx.save(onnx.load(path), folder / path.name)  # with all weights in the same file
+        graphs = sorted(path.name for path in folder.iterdir())
+        description = describe_input(bundle) | {"graphs": {name: describe_graph(folder / name) for name in graphs}}
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return [out / name for name in graphs]
 
 
 def describe_input(bundle: Bundle) -> dict[str, Any]:
     """What the graphs of a bundle take in and give, for someone who computes the features elsewhere."""
     manifest = bundle.manifest
-    branches = {name: channels_of(available(names, bundle.device), bundle.device) for name, names in _branches(bundle)}
+    inputs: dict[str, Any] = {
+        name: {
+            "type": "float32",
+            "shape": ["batch", "time", len(channels)],
+            "channels": [{"name": channel.name, "unit": channel.unit} for channel in channels],
+        }
+        for name, channels in _channels(bundle).items()
+    }
+    inputs[LENGTHS] = {"type": "int64", "shape": ["batch"], "meaning": "rows of each recording"}
     return {
         "device": bundle.device.name,
         "row_rate_hz": manifest.row_rate_hz,
-        "inputs": {
-            name: {
-                "type": "float32",
-                "shape": ["batch", "time", len(channels)],
-                "channels": [{"name": channel.name, "unit": channel.unit} for channel in channels],
-            }
-            for name, channels in branches.items()
-            if channels
-        }
-        | {_LENGTHS: {"type": "int64", "shape": ["batch"], "meaning": "rows of each recording"}},
+        "inputs": inputs,
         "output": {
             "name": _OUTPUT,
             "type": "float32",
@@ -99,7 +99,7 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
             "scaling": "none: the graph standardises by itself",
             "missing": "fill a gap with the last value before it, at the start with the first one after it; a channel "
             "without any value in a recording is NaN in all its rows",
-            "padding": "0 in all rows after a recording's end",
+            "padding": "0 in all rows after a recording's end; a graph without lengths takes recordings of one length",
             "length": f"at most {manifest.max_length} rows; of longer recordings keep the {manifest.keep} ones",
             "members": "average those whose required sensors all measured something in a recording, or all members "
             "where none's did; a merged graph averages all",
@@ -138,52 +138,43 @@ def merge_graphs(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
         raise BundleError(
             "expected members that take in the same, in the same version of ONNX", remedy="export one graph per member"
         )
-    inputs = [value.name for value in first.graph.input]
-    parts = [_with_prefix(model.graph, f"m{number:02d}_", inputs) for number, model in enumerate(models)]
-    answers = [part.output[0].name for part in parts]
-    mean = helper.make_node("Mean", answers, [_OUTPUT], name="mean_of_members")
-    merged = helper.make_graph(
-        [node for part in parts for node in part.node] + [mean],
-        "ensemble",
-        first.graph.input,
-        first.graph.output[:1],
-        [value for part in parts for value in part.initializer],
-    )
+    parts = [compose.add_prefix_graph(model.graph, f"m{number:02d}_") for number, model in enumerate(models)]
+    entries = [
+        helper.make_node("Identity", [value.name], [f"m{number:02d}_{value.name}"])
+        for number, model in enumerate(models)
+        for value in model.graph.input
+    ]
+    mean = helper.make_node("Mean", [part.output[0].name for part in parts], [_OUTPUT])
+    nodes = [*entries, *(node for part in parts for node in part.node), mean]
+    constants = [value for part in parts for value in part.initializer]
+    merged = helper.make_graph(nodes, "ensemble", first.graph.input, first.graph.output[:1], constants)
     model = helper.make_model(merged, opset_imports=first.opset_import, ir_version=first.ir_version)
     onnx.checker.check_model(model)
     return model
 
 
-def _branches(bundle: Bundle) -> list[tuple[str, tuple[str, ...]]]:
-    return list(bundle.manifest.branches.items())
+def _interface(model: onnx.ModelProto) -> tuple[Any, ...]:
+    inputs = sorted(value.name for value in model.graph.input)
+    return inputs, sorted((entry.domain, entry.version) for entry in model.opset_import), len(model.functions)
 
 
-def _check_place(out: Path) -> None:
-    if not out.absolute().parent.is_dir():
-        raise ConfigError(f"there is no folder {out.parent} to make {out.name} in", remedy="make that folder first")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already", remedy="choose another folder")
+def _channels(bundle: Bundle) -> dict[str, tuple[Any, ...]]:
+    """The channels of the branches that have any."""
+    branches = bundle.manifest.branches.items()
+    found = {name: channels_of(available(names, bundle.device), bundle.device) for name, names in branches}
+    return {name: channels for name, channels in found.items() if channels}
 
 
-def _copy_members(bundle: Bundle, folder: Path) -> list[Path]:
-    paths = [folder / f"{member.name}.onnx" for member in bundle.manifest.members]
-    for member, path in zip(bundle.manifest.members, paths, strict=True):
-        shutil.copyfile(bundle.file(member.graph), path)
-    return paths
-
-
-def _write_merged(bundle: Bundle, folder: Path) -> list[Path]:
-    sources = [bundle.file(member.graph) for member in bundle.manifest.members]
-    path = folder / ENSEMBLE
-    path.write_bytes(merge_graphs([onnx.load(source) for source in sources]).SerializeToString())
-    _check_merged(bundle, path, sources)
-    return [path]
-
-
-def _check_merged(bundle: Bundle, merged: Path, sources: Sequence[Path]) -> None:
+def _check_merged(bundle: Bundle, merged: Path, names: Sequence[str]) -> None:
     """Compare the merged graph with its members on random features, some of them missing."""
-    feed = _random_feed(bundle)
-    expected = np.mean([_run(source, feed) for source in sources], axis=0)
+    rng, longest = np.random.default_rng(0), min(40, bundle.manifest.max_length)
+    lengths = np.array([longest, max(1, longest // 2), 1])
+    feed: dict[str, Any] = {LENGTHS: lengths}
+    for branch, channels in _channels(bundle).items():
+        feed[branch] = rng.normal(size=(len(lengths), longest, len(channels))).astype(np.float32)
+        feed[branch][1, :, ::2] = np.nan
+        feed[branch][np.arange(longest) >= lengths[:, None]] = 0.0
+    expected = np.mean([_run(bundle.file(name), feed) for name in names], axis=0)
     difference = float(np.abs(_run(merged, feed) - expected).max())
     if not difference <= PARITY:
         raise BundleError(
@@ -192,41 +183,8 @@ def _check_merged(bundle: Bundle, merged: Path, sources: Sequence[Path]) -> None
         )
 
 
-def _random_feed(bundle: Bundle) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    longest = min(40, bundle.manifest.max_length)
-    lengths = np.array([longest, max(1, longest // 2), 1])
-    feed: dict[str, Any] = {_LENGTHS: lengths}
-    for name, names in _branches(bundle):
-        channels = len(channels_of(available(names, bundle.device), bundle.device))
-        values = rng.normal(size=(len(lengths), longest, channels)).astype(np.float32)
-        values[1, :, ::2] = np.nan
-        values[np.arange(longest) >= lengths[:, None]] = 0.0
-        feed[name] = values
-    return feed
-
-
-def _run(path: str | os.PathLike[str], feed: dict[str, Any]) -> Any:
+def _run(path: Path, feed: dict[str, Any]) -> Any:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run([_OUTPUT], {given.name: feed[given.name] for given in session.get_inputs()})[0]
-
-
-def _interface(model: onnx.ModelProto) -> tuple[Any, ...]:
-    inputs = sorted(value.name for value in model.graph.input)
-    return inputs, sorted((entry.domain, entry.version) for entry in model.opset_import), len(model.functions)
-
-
-def _with_prefix(graph: onnx.GraphProto, prefix: str, inputs: Sequence[str]) -> onnx.GraphProto:
-    """The graph with a prefix before all names but those of its inputs."""
-    renamed = compose.add_prefix_graph(graph, prefix, rename_inputs=False)
-    # Edges that begin at an input get the prefix as well.
-    for node in renamed.node:
-        node.input[:] = [_without(prefix, name, inputs) for name in node.input]
-    return renamed
-
-
-def _without(prefix: str, name: str, inputs: Sequence[str]) -> str:
-    bare = name.removeprefix(prefix)
-    return bare if bare in inputs else name

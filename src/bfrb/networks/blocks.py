@@ -84,13 +84,14 @@ class MaskedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Normalise; the result is zero where the mask is, which may be (B, C, T) too."""
-        if mask is None:
-            statistics = (self.running_mean, self.running_var)
-            return functional.batch_norm(x, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps)
-        mean, variance = self._moments(x, mask) if self.training else (self.running_mean, self.running_var)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        return (x * scale[:, None] + shift[:, None]) * mask
+        if self.training and mask is not None:
+            mean, variance = self._moments(x, mask)
+            scale = self.weight * torch.rsqrt(variance + self.eps)
+            shift = self.bias - mean * scale
+            return (x * scale[:, None] + shift[:, None]) * mask
+        known = (self.running_mean, self.running_var, self.weight, self.bias)
+        normalised = functional.batch_norm(x, *known, self.training, self.momentum, self.eps)
+        return normalised if mask is None else normalised * mask
 
     def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         rows = (mask.sum(dim=(0, 2)) * (x.shape[2] / mask.shape[2])).clamp(min=1.0)
