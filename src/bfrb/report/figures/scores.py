@@ -108,19 +108,8 @@ def plot_classes(per_class: Mapping[str, Mapping[str, Any]]) -> Figure:
         By class: `target`, `precision`, `recall`, `f1` and `support`, as in the scores of a bundle.
     """
     ordered = targets_first(per_class)
-    figure, axes = figure_of_rows(len(ordered), margin_in=1.1)
-    known = {row: found for row, found in enumerate(ordered.values()) if found["support"]}
-    values = np.array([[found[name] for name in MEASURES] for found in known.values()]).reshape(-1, len(MEASURES))
-    start = score_axis(axes, "x", "share (1 is perfect)", values.ravel())
-    axes.hlines(list(known), values.min(axis=1), values.max(axis=1), color=GRID, linewidth=3, zorder=1)
-    for name, column, colour, marker in zip(MEASURES.values(), values.T, SERIES, MARKERS, strict=False):
-        axes.plot(column, list(known), marker, color=colour, clip_on=False, label=name)
-    for row in set(range(len(ordered))) - set(known):
-        axes.text(start, row, "no recordings", va="center_baseline", fontsize=8.5, color=MUTED, style="italic")
-    name_rows(axes, list(ordered))
-    draw_divide(axes, ordered)
-    figure.legend(loc="outside upper right", ncols=3)
-    return figure
+    measures = {words: [found[name] for found in ordered.values()] for name, words in MEASURES.items()}
+    return draw_by_class(ordered, measures, "share (1 is perfect)")
 
 
 def targets_first(per_class: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -128,11 +117,25 @@ def targets_first(per_class: Mapping[str, Mapping[str, Any]]) -> dict[str, Mappi
     return dict(sorted(per_class.items(), key=lambda item: not item[1]["target"]))
 
 
-def draw_divide(axes: Axes, ordered: Mapping[str, Mapping[str, Any]]) -> None:
-    """A line between the rows of the behaviours and those of everything else."""
+def draw_by_class(
+    ordered: Mapping[str, Mapping[str, Any]], measures: Mapping[str, Sequence[float]], name: str
+) -> Figure:
+    """A row for every class, with a point for each of some measures; a line sets the behaviours apart."""
+    figure, axes = figure_of_rows(len(ordered), margin_in=1.1)
+    known = np.array([bool(found["support"]) for found in ordered.values()])
+    values, rows = np.array(list(measures.values()), dtype=np.float64)[:, known], np.flatnonzero(known)
+    start = score_axis(axes, "x", name, values.ravel())
+    axes.hlines(rows, values.min(axis=0), values.max(axis=0), color=GRID, linewidth=3, zorder=1)
+    for words, points, colour, marker in zip(measures, values, SERIES, MARKERS, strict=False):
+        axes.plot(points, rows, marker, color=colour, clip_on=False, label=words)
+    for row in np.flatnonzero(~known):
+        axes.text(start, row, "no recordings", va="center_baseline", fontsize=8.5, color=MUTED, style="italic")
+    name_rows(axes, list(ordered))
     targets = sum(bool(found["target"]) for found in ordered.values())
     if 0 < targets < len(ordered):
         axes.axhline(targets - 0.5, color=MUTED, linewidth=1)
+    figure.legend(loc="outside upper right", ncols=3)
+    return figure
 
 
 @styled
@@ -194,10 +197,8 @@ def plot_groups(groups: Mapping[str, Sequence[Group]], overall: float | None = N
     rows: list[Group] = [row for question, found in groups.items() for row in ((question, None, None), *found)]
     figure, axes = figure_of_rows(len(rows))
     for row, (_, score, interval) in enumerate(rows):
-        if interval is not None:
-            axes.plot(interval, [row, row], color=SERIES[0], linewidth=2.5, alpha=0.45)
         if score is not None:
-            axes.plot([score], [row], "o", color=SERIES[0], clip_on=False)
+            draw_interval(axes, row, score, interval)
     if overall is not None:
         axes.axvline(overall, color=MUTED, linewidth=1, linestyle=DASHES[1])
     name_rows(axes, [name for name, _, _ in rows])
@@ -206,6 +207,14 @@ def plot_groups(groups: Mapping[str, Sequence[Group]], overall: float | None = N
     shown = [value for _, score, interval in rows if score is not None for value in (score, *(interval or ()))]
     score_axis(axes, "x", "score, with its 95 % interval", shown)
     return figure
+
+
+def draw_interval(axes: Axes, row: int, value: float, interval: Interval | None, look: str = "o") -> None:
+    """A point in a row, with its interval if there is one; a square (`look` s) is grey."""
+    colour = SERIES[0] if look == "o" else MUTED
+    if interval is not None:
+        axes.plot(interval, [row, row], color=colour, linewidth=2.5, alpha=0.45)
+    axes.plot([value], [row], look, color=colour, markersize=5.5, clip_on=False)
 
 
 @styled

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bfrb.metrics import Interval, excludes_zero
-from bfrb.report.figures.scores import draw_divide, targets_first
+from bfrb.report.figures.scores import draw_by_class, draw_interval, targets_first
 from bfrb.report.style import (
     DASHES,
-    GRID,
     MUTED,
     SERIES,
     WIDTH_IN,
@@ -35,17 +34,8 @@ def plot_gain_by_class(motion: Mapping[str, Mapping[str, Any]], every: Mapping[s
         By class: `target`, `f1` and `support`, as in the scores of a bundle.
     """
     ordered = targets_first(every)
-    figure, axes = figure_of_rows(len(ordered), margin_in=1.1)
-    before, after, rows = [motion[name]["f1"] for name in ordered], [found["f1"] for found in ordered.values()], []
-    rows = list(range(len(ordered)))
-    axes.hlines(rows, before, after, color=GRID, linewidth=3, zorder=1)
-    axes.plot(before, rows, "s", color=SERIES[1], markersize=5.5, clip_on=False, label="motion sensors only")
-    axes.plot(after, rows, "o", color=SERIES[0], markersize=6.5, clip_on=False, label="all sensors")
-    name_rows(axes, list(ordered))
-    draw_divide(axes, ordered)
-    score_axis(axes, "x", "F1", (*before, *after))
-    figure.legend(loc="outside upper right", ncols=2)
-    return figure
+    before, after = ([found[name]["f1"] for name in ordered] for found in (motion, every))
+    return draw_by_class(ordered, {"all sensors": after, "motion sensors only": before}, "F1")
 
 
 @styled
@@ -89,10 +79,7 @@ def plot_ablation(costs: Mapping[str, tuple[float, Interval | None]]) -> Figure:
     figure, axes = figure_of_rows(len(costs), margin_in=1.0)
     axes.axvline(0, color=MUTED, linewidth=1)
     for row, (cost, interval) in enumerate(costs.values()):
-        colour, marker = (SERIES[0], "o") if excludes_zero(interval) else (MUTED, "s")
-        if interval is not None:
-            axes.plot(interval, [row, row], color=colour, linewidth=2.5, alpha=0.45)
-        axes.plot([cost], [row], marker, color=colour, markersize=5.5)
+        draw_interval(axes, row, cost, interval, "o" if excludes_zero(interval) else "s")
     name_rows(axes, list(costs))
     axes.margins(x=0.06)
     axes.grid(axis="x")
