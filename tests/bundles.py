@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bfrb.features.pipeline import available, channels_of
 from bfrb.predict import bundle as layout
 from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.study.content import CONTENT, with_content
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
@@ -104,7 +105,7 @@ def _channels(device: Device) -> dict[str, int]:
 
 def _write_tables(folder: Path, device: Device, label_set: LabelSet, folds: int, rng: np.random.Generator) -> None:
     recordings = make_recordings(4 * len(label_set), label_set=label_set, device=device, subjects=2 * folds)
-    table = recordings.table.with_columns(fold=pl.col("subject").rank("dense").cast(pl.Int64) % folds)
+    table = with_content(recordings).table.with_columns(fold=pl.col("subject").rank("dense").cast(pl.Int64) % folds)
     table.select("subject", "fold").unique(maintain_order=True).write_csv(folder / layout.FOLDS)
     scenarios = ["all", "imu"] if device.names_of("proximity") else ["all"]
     truth = np.eye(len(label_set))[label_set.encode(recordings.gestures)]
@@ -126,7 +127,7 @@ def _out_of_fold(
     lean = 0.2 if scenario == "all" else 0.1
     probabilities = lean * truth + (1 - lean) * rng.dirichlet(np.ones(len(label_set)), len(table))
     named = pl.DataFrame(dict(zip(label_set.classes, probabilities.T, strict=True)))
-    rows = table.select(pl.lit(scenario).alias("scenario"), "id", "subject", "fold", "gesture")
+    rows = table.select(pl.lit(scenario).alias("scenario"), "id", "subject", "fold", "gesture", CONTENT)
     return pl.concat([rows, named], how="horizontal")
 
 

@@ -48,6 +48,8 @@ GUESTS = {
     "ray": ("train/where.py",),
     "polars": ("study/", "read/"),
     "pickle": ("from_keras/pickled.py",),
+    "matplotlib": ("report/style.py",),
+    "sklearn": ("metrics/standard.py",),
 }
 """Where each framework may be imported; a folder ends in a slash."""
 

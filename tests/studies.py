@@ -1,10 +1,8 @@
-"""A tiny study and run, and a command that trains it: `python tests/studies.py OUT`."""
+"""A tiny study and a tiny run."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from bfrb.read.sources import HeldSource
 from bfrb.train.presets import PRESETS
@@ -33,9 +31,3 @@ class InMemory(HeldSource):
 
 def make_study(count: int = 24, subjects: int = 6) -> InMemory:
     return InMemory(make_recordings(count, subjects=subjects))
-
-
-if __name__ == "__main__":
-    from bfrb.train.crossval import cross_validate
-
-    cross_validate(make_study(), TINY, Path(sys.argv[1]))

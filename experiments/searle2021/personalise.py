@@ -16,43 +16,41 @@ from pathlib import Path
 
 import numpy as np
 
-from bfrb.metrics import bootstrap_over_subjects, time_average_precision, time_roc_auc
+from bfrb.metrics import DIFFERENCE, interval_over_people, time_average_precision, time_roc_auc
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import open_source
-from bfrb.stream.calibrate import Heard, listen_held_out
-from bfrb.stream.personal import describe_windows, learn_head
+from bfrb.stream.listen import AnnotatedRecording
+from bfrb.stream.personalize import fit_head, listen_to_examples
+from bfrb.study.stretches import cut_stretches
 
 EXAMPLES = (0, 1, 3, 5, 10)
 FEWEST_EPISODES = 13
 WINDOW_S = 5.0
 
 
-def part_of(heard: Heard, from_s: float, to_s: float) -> tuple[Heard, np.ndarray]:
-    """What was heard in windows that lie wholly in a time, and which windows these are."""
-    answers = heard.answers
-    kept = (answers.middle_s - WINDOW_S / 2 >= from_s) & (answers.middle_s + WINDOW_S / 2 <= to_s)
-    fields = {name: getattr(answers, name)[kept] for name in ("middle_s", "known_s", "probabilities", "fresh")}
-    inside = heard.episodes[(heard.episodes[:, 0] >= from_s) & (heard.episodes[:, 1] <= to_s)]
-    some = replace(answers, **fields)
-    hours = (to_s - from_s) / 3600
-    return replace(heard, answers=some, positive_s=heard.positive_s[kept], episodes=inside, hours=hours), kept
+def part_of(heard: AnnotatedRecording, from_s: float, to_s: float) -> tuple[AnnotatedRecording, np.ndarray]:
+    """What was answered for windows that lie wholly in a time, and which windows these are."""
+    windows = heard.windows
+    kept = (windows.middle_s - WINDOW_S / 2 >= from_s) & (windows.middle_s + WINDOW_S / 2 <= to_s)
+    some = replace(windows, **{name: values[kept] for name, values in vars(windows).items()})
+    inside = tuple(one for one in heard.episodes if one.start_s >= from_s and one.end_s <= to_s)
+    return replace(heard, windows=some, episodes=inside, seconds=to_s - from_s), kept
 
 
-def judge(heard: Heard, described: np.ndarray, bundle: Bundle) -> dict[str, list[float | None]]:
+def judge(heard: AnnotatedRecording, described: np.ndarray, bundle: Bundle) -> dict[str, list[float | None]]:
     """AUC and average precision on the later data, for every number of examples."""
-    first_judged_s = float(heard.episodes[max(EXAMPLES) - 1, 1])
-    later, chosen = part_of(heard, first_judged_s, float(heard.answers.known_s[-1]) + 1)
+    first_judged_s = heard.episodes[max(EXAMPLES) - 1].end_s
+    later, chosen = part_of(heard, first_judged_s, float(heard.windows.known_s[-1]) + 1)
     scores: dict[str, list[float | None]] = {"auc": [], "average_precision": []}
     for count in EXAMPLES:
-        probabilities = later.answers.probabilities
+        probabilities = later.windows.probabilities
         if count:
-            past, seen = part_of(heard, 0.0, float(heard.episodes[count - 1, 1]))
-            head = learn_head(heard.subject, [(past, described[seen])], bundle.label_set, WINDOW_S)
+            past, seen = part_of(heard, 0.0, heard.episodes[count - 1].end_s)
+            head = fit_head(heard.subject, [(past, described[seen])], bundle.label_set, WINDOW_S)
             probabilities = head.adapt(probabilities, described[chosen], bundle.label_set)
-        values = probabilities[:, bundle.label_set.is_target].sum(axis=1)
-        rest_s = later.step_s - later.positive_s
-        scores["auc"].append(time_roc_auc(later.positive_s, rest_s, values))
-        scores["average_precision"].append(time_average_precision(later.positive_s, rest_s, values))
+        values, share = probabilities[:, bundle.label_set.is_target].sum(axis=1), later.positive_share
+        scores["auc"].append(time_roc_auc(share, 1 - share, values))
+        scores["average_precision"].append(time_average_precision(share, 1 - share, values))
     return scores
 
 
@@ -63,9 +61,7 @@ def summarise(people: dict[str, dict[str, list[float | None]]]) -> dict[str, obj
         table = np.array([found[name] for found in people.values()], dtype=np.float64)
         gains = table - table[:, :1]
         intervals = [
-            bootstrap_over_subjects(
-                lambda drawn, c=column: float(c[drawn].mean()), len(column), np.random.default_rng(0)
-            )
+            interval_over_people(lambda chosen, c=column: float(c[chosen].mean()), len(column), DIFFERENCE)
             for column in gains.T
         ]
         summary[name] = {
@@ -86,11 +82,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     bundle = Bundle.open(options.bundle)
     recordings = open_source(options.folder, "searle2021").read()
-    heard = listen_held_out(bundle, recordings)
-    described = describe_windows(bundle, recordings, heard[0].step_s)
     people = {
         part.subject: judge(part, statistics, bundle)
-        for part, statistics in zip(heard, described, strict=True)
+        for part, statistics in listen_to_examples(bundle, cut_stretches([recordings]))
         if len(part.episodes) >= FEWEST_EPISODES
     }
     results = {"examples": EXAMPLES, "people": people} | summarise(people)

@@ -22,17 +22,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bfrb.metrics import average_precision, bootstrap_over_subjects, mean_over_subjects, roc_auc
+from bfrb.metrics import DIFFERENCE, average_precision, interval_over_people, mean_over_subjects, roc_auc
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import open_source
-from bfrb.stream.calibrate import Heard, listen_held_out
-from bfrb.stream.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
+from bfrb.stream.event_scores import rules_from_others, score_events, sensitivity_curve
+from bfrb.stream.events import EventRule
+from bfrb.stream.listen import AnnotatedRecording, listen_held_out
 from bfrb.study.folds import Folds
 from bfrb.study.recordings import Recordings
+from bfrb.study.stretches import cut_stretches
 from bfrb.study.windows import label_windows
 from bfrb.train.presets import read_preset
 
 HERE = Path(__file__).parent
+WINDOW_ROWS, STEP_ROWS = 50, 10
 WINDOWS_APART = 5
 """Every fifth window of those a second apart: none overlaps."""
 
@@ -55,9 +58,15 @@ def window_statistics(windows: Recordings) -> np.ndarray:
     return np.concatenate([rows.mean(1), rows.std(1), rows.min(1), rows.max(1), *quantiles], axis=1)
 
 
+def answered_windows(recording: Recordings, heard: AnnotatedRecording) -> Recordings:
+    """The windows of a recording that a stream answers, labelled."""
+    first = heard.windows.middle_s * recording.device.row_rate_hz - WINDOW_ROWS / 2
+    return label_windows(recording, WINDOW_ROWS, STEP_ROWS)[np.rint(first / STEP_ROWS).astype(int)]
+
+
 def answer_baseline(
-    name: str, heard: list[Heard], statistics: list[np.ndarray], truth: list[np.ndarray]
-) -> list[Heard]:
+    name: str, heard: list[AnnotatedRecording], statistics: list[np.ndarray], truth: list[np.ndarray]
+) -> list[AnnotatedRecording]:
     """The answers of a baseline in the place of the network's: trained on the windows of the other people."""
     found = []
     for number, part in enumerate(heard):
@@ -65,16 +74,16 @@ def answer_baseline(
         features = np.concatenate([statistics[other][::WINDOWS_APART] for other in others])
         labels = np.concatenate([truth[other][::WINDOWS_APART] for other in others])
         claimed = BASELINES[name]().fit(features, labels).predict_proba(statistics[number])[:, 1]
-        probabilities = np.zeros_like(part.answers.probabilities)
+        probabilities = np.zeros_like(part.windows.probabilities)
         probabilities[:, 0], probabilities[:, 1] = 1.0 - claimed, claimed
-        found.append(replace(part, answers=replace(part.answers, probabilities=probabilities)))
+        found.append(replace(part, windows=replace(part.windows, probabilities=probabilities)))
     return found
 
 
-def score_windows(heard: list[Heard], truth: list[np.ndarray]) -> dict[str, Any]:
+def score_windows(heard: list[AnnotatedRecording], truth: list[np.ndarray]) -> dict[str, Any]:
     """AUC and average precision of windows that do not overlap, with intervals over people."""
     labels = [found[::WINDOWS_APART] for found in truth]
-    values = [1.0 - part.answers.probabilities[::WINDOWS_APART, 0] for part in heard]
+    values = [1.0 - part.windows.probabilities[::WINDOWS_APART, 0] for part in heard]
     people = np.arange(len(heard))
 
     def pooled(metric: Any, chosen: Any) -> float:
@@ -86,8 +95,8 @@ def score_windows(heard: list[Heard], truth: list[np.ndarray]) -> dict[str, Any]
     scores: dict[str, Any] = {}
     for name, metric in {"auc": roc_auc, "average_precision": average_precision}.items():
         for kind, score in {name: pooled, f"{name}_mean_subject": mean}.items():
-            interval = bootstrap_over_subjects(
-                lambda chosen, score=score, metric=metric: score(metric, chosen), len(people), np.random.default_rng(0)
+            interval = interval_over_people(
+                lambda chosen, score=score, metric=metric: score(metric, chosen), len(people)
             )
             scores[kind] = {"value": score(metric, people), "interval": interval}
     scores["per_subject"] = {part.subject: roc_auc(labels[i], values[i]) for i, part in enumerate(heard)}
@@ -95,7 +104,9 @@ def score_windows(heard: list[Heard], truth: list[np.ndarray]) -> dict[str, Any]
     return scores
 
 
-def assert_same_mean(scores: dict[str, Any], labels: list[Any], values: list[Any], heard: list[Heard]) -> None:
+def assert_same_mean(
+    scores: dict[str, Any], labels: list[Any], values: list[Any], heard: list[AnnotatedRecording]
+) -> None:
     """The mean over people, computed another way."""
     subjects = np.concatenate([[part.subject] * len(labels[i]) for i, part in enumerate(heard)])
     other = mean_over_subjects(roc_auc, np.concatenate(labels), np.concatenate(values), subjects)
@@ -106,7 +117,7 @@ def assert_same_mean(scores: dict[str, Any], labels: list[Any], values: list[Any
 def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """How much higher the first method's AUC is, the mean over people, with an interval over people."""
     gaps = np.array([first["per_subject"][name] - second["per_subject"][name] for name in first["per_subject"]])
-    interval = bootstrap_over_subjects(lambda drawn: float(gaps[drawn].mean()), len(gaps), np.random.default_rng(0))
+    interval = interval_over_people(lambda chosen: float(gaps[chosen].mean()), len(gaps), DIFFERENCE)
     return {"value": float(gaps.mean()), "interval": interval}
 
 
@@ -130,17 +141,16 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     bundle = Bundle.open(options.bundle or train(options.folder, options.out / "bundle"))
     recordings = open_source(options.folder, "searle2021").read()
-    heard = listen_held_out(bundle, recordings)
-    windows = [label_windows(recordings[number], 50, 10) for number in range(len(recordings))]
+    heard = listen_held_out(bundle, cut_stretches([recordings]), EventRule())
+    windows = [answered_windows(recordings[number], part) for number, part in enumerate(heard)]
     truth = [np.array([gesture != "none" for gesture in found.gestures or ()]) for found in windows]
     statistics = [window_statistics(found) for found in windows]
     methods = {"context network": heard}
     methods |= {name: answer_baseline(name, heard, statistics, truth) for name in BASELINES}
     by_windows = {name: score_windows(found, truth) for name, found in methods.items()}
     by_events = {}
-    aim = Aim(options.false_alarms)
     for name, found in methods.items():
-        rules = rules_from_others(found, bundle.label_set, aim)
+        rules = rules_from_others(found, bundle.label_set, options.false_alarms)
         by_events[name] = score_events(found, rules, bundle.label_set)
         by_events[name]["curve"] = sensitivity_curve(found, rules, bundle.label_set)
     differences = {name: difference(by_windows["context network"], by_windows[name]) for name in BASELINES}

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from design import Plan, effects, is_sure, luck
 
-from bfrb.metrics import bootstrap_scores, competition_score
+from bfrb.metrics import DIFFERENCE, confusion_by_subject, interval_without_one, scores_of
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import answers_by_scenario, choose_half
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import HeldSource, read
 from bfrb.read.tables import read_table
-from bfrb.report.ablation import Lost
+from bfrb.report.ablation import Removal
 from bfrb.study.folds import Folds, make_folds
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.mirror import is_left_handed, turn_over
@@ -27,7 +27,6 @@ from bfrb.train.compare import CompareOptions, compare
 from bfrb.train.crossval import RunOptions
 
 RESULTS = "techniques.json"
-RESAMPLES = 2000
 SITE = 2
 
 Probabilities = npt.NDArray[np.float64]
@@ -35,7 +34,7 @@ Probabilities = npt.NDArray[np.float64]
 
 def without_site(recordings: Recordings) -> Recordings:
     """The recordings without the thermopile and the images of one place on the wrist."""
-    return Lost("", ("thm",), SITE).take(Lost("", ("tof",), SITE).take(recordings))
+    return Removal("", ("thm",), SITE).apply(Removal("", ("tof",), SITE).apply(recordings))
 
 
 CHANGED: dict[str, Callable[[Recordings], Recordings]] = {
@@ -86,7 +85,7 @@ class Study:
         }
 
     def scores(self, answers: Mapping[str, Probabilities]) -> dict[str, tuple[float, npt.NDArray[np.float64]]]:
-        """By scenario the score, and those of resampled people."""
+        """By scenario the score, and those without each person."""
         found = dict(answers)
         is_reduced = choose_half(self.recordings.ids)
         found["half"] = np.where(is_reduced[:, None], found["imu"], found["all"])
@@ -102,8 +101,9 @@ class Study:
     def _score(self, answers: Probabilities, which: npt.NDArray[np.bool_]) -> tuple[float, npt.NDArray[np.float64]]:
         truth = np.array(self.recordings.gestures, dtype=object)[which]
         given, people = CMI_GESTURES.decode(answers.argmax(axis=1))[which], self.recordings.subjects[which]
-        rng = np.random.default_rng(0)
-        return competition_score(truth, given).score, bootstrap_scores(truth, given, people, rng, repeats=RESAMPLES)
+        parts = np.stack(list(confusion_by_subject(truth, given, people).values()))
+        whole = parts.sum(axis=0)
+        return scores_of(whole).score, np.array([scores_of(whole - part).score for part in parts])
 
 
 def run_techniques(study: Path, out: Path, plan: Plan, folds: Path | None, workers: int) -> dict[str, Any]:
@@ -144,25 +144,27 @@ def judge(study: Study, plan: Plan) -> dict[str, Any]:
 
 def _effects_of_techniques(scores: Mapping[str, Any], plan: Plan, by_luck: float) -> dict[str, Any]:
     points = effects(np.array([scores[name][0] for name in plan.runs]), plan.signs)
-    draws = effects(np.array([scores[name][1] for name in plan.runs]).T, plan.signs)
+    without = effects(np.array([scores[name][1] for name in plan.runs]).T, plan.signs)
     return {
-        name: _describe(float(point), drawn, by_luck)
-        for name, point, drawn in zip(plan.techniques, points, draws.T, strict=True)
+        name: _describe(float(point), others, by_luck)
+        for name, point, others in zip(plan.techniques, points, without.T, strict=True)
     }
 
 
 def _differences(scores: Mapping[str, Any], plan: Plan, by_luck: float) -> dict[str, Any]:
     """What is compared one by one: the luck of two trainings is that of an effect times sqrt(2) / sqrt(4 / 24)."""
     luck_of_two = by_luck * np.sqrt(2.0 * len(plan.runs) / 4.0)
-    base, drawn = scores[plan.reference]
+    base, without = scores[plan.reference]
     others = [name for name in (*plan.further, *plan.together) if name != plan.reference]
-    found = {name: _describe(scores[name][0] - base, scores[name][1] - drawn, luck_of_two) for name in others}
+    found = {name: _describe(scores[name][0] - base, scores[name][1] - without, luck_of_two) for name in others}
     return {plan.reference: {"score": base}} | found
 
 
-def _describe(effect: float, drawn: npt.NDArray[np.float64], by_luck: float) -> dict[str, Any]:
-    low, high = (float(value) for value in np.quantile(drawn, [0.025, 0.975]))
-    return {"effect": effect, "interval": [low, high], "sure": is_sure(effect, (low, high), by_luck)}
+def _describe(effect: float, without: npt.NDArray[np.float64], by_luck: float) -> dict[str, Any]:
+    interval = interval_without_one(effect, without, DIFFERENCE)
+    if interval is None:
+        raise RuntimeError("an effect needs several people")
+    return {"effect": effect, "interval": list(interval), "sure": is_sure(effect, interval, by_luck)}
 
 
 def tables(results: dict[str, Any], plan: Plan) -> Iterator[str]:

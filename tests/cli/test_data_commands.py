@@ -26,29 +26,9 @@ def study(tmp_path: Path) -> Path:
     return folder
 
 
-def corrupted(data: bytes, low: int, high: int) -> bytes:
-    array = np.frombuffer(data, np.uint8).copy()
-    rng = np.random.default_rng(0)
-    hit = rng.random(len(array)) < 0.01
-    array[hit] = rng.integers(low, high, int(hit.sum()))
-    return array.tobytes()
-
-
 def reordered(data: bytes) -> bytes:
     header, *rows = data.splitlines(keepends=True)
     return b"".join([header, *np.random.default_rng(0).permutation(np.array(rows, dtype=object)).tolist()])
-
-
-def with_one_percent(data: bytes, word: bytes) -> bytes:
-    header, *rows = data.splitlines()
-    rng = np.random.default_rng(0)
-    lines = [header]
-    for row in rows:
-        fields = row.split(b",")
-        for index in np.flatnonzero(rng.random(len(fields) - 9) < 0.01) + 9:
-            fields[index] = word
-        lines.append(b",".join(fields))
-    return b"\n".join(lines) + b"\n"
 
 
 faults: dict[str, Callable[[bytes], bytes]] = {
@@ -57,15 +37,10 @@ faults: dict[str, Callable[[bytes], bytes]] = {
     "reordered": reordered,
     "duplicated": lambda data: data + data.split(b"\n", 1)[1],
     "empty": lambda _: b"",
-    "header only": lambda data: data.split(b"\n", 1)[0] + b"\n",
     "binary": lambda _: np.random.default_rng(0).bytes(50_000),
+    "line ends of old Macs": lambda data: data.replace(b"\n", b"\r"),
     "wrong-typed": lambda data: data.replace(b",9.", b",nine."),
-    "1 % of the bytes": lambda data: corrupted(data, 0, 256),
-    "1 % of the bytes, printable": lambda data: corrupted(data, 32, 127),
-    "1 % of the values words": lambda data: with_one_percent(data, b"n/k"),
-    "1 % of the values empty": lambda data: with_one_percent(data, b""),
-    "1 % of the values huge": lambda data: with_one_percent(data, b"99999"),
-    "1 % of the values negative": lambda data: with_one_percent(data, b"-40.5"),
+    "columns of another sensor": lambda data: data.replace(b"row_id", b"gyr_x", 1),
 }
 
 
@@ -83,32 +58,49 @@ def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(fault: st
     assert "Traceback" not in result.err
     assert sorted(study.parent.rglob("*")) == before
     checked = bfrb("check", study, "--json")
-    assert checked.code == 2
-    assert checked.json["verdict"] == "unusable"
+    can_be_looked_at = fault == "columns of another sensor"
+    assert checked.code == (1 if can_be_looked_at else 2)
+    assert checked.json["verdict"] == ("usable with warnings" if can_be_looked_at else "unusable")
 
 
 def test_ingest_makes_a_store_that_holds_the_study(study: Path, bfrb: Bfrb) -> None:
     out = study.parent / "store"
     result = bfrb("ingest", study, "--out", out, "--json")
     assert result.code == 0
-    assert result.json["recordings"] == len(labelled_study())
-    assert result.json["store"] == str(out)
+    assert (result.json["recordings"], result.json["store"]) == (len(labelled_study()), str(out))
     assert_same(Store.open(out).read(), labelled_study())
+    again = bfrb("ingest", study, "--out", out)
+    assert (again.code, again.out) == (2, "")
+    assert "--overwrite" in again.err
+    replaced = bfrb("ingest", study, "--out", out, "--overwrite")
+    assert (replaced.code, replaced.out) == (0, "")
+    assert "wrote" in replaced.err
 
 
-def test_ingest_writes_only_to_the_log_without_json(study: Path, bfrb: Bfrb) -> None:
-    result = bfrb("ingest", study, "--out", study.parent / "store")
-    assert (result.code, result.out) == (0, "")
-    assert "wrote" in result.err
-
-
-def test_ingest_replaces_a_store_only_when_told_to(study: Path, bfrb: Bfrb) -> None:
-    out = study.parent / "store"
-    assert bfrb("ingest", study, "--out", out).code == 0
-    refused = bfrb("ingest", study, "--out", out)
+def test_ingest_never_writes_over_what_it_reads(study: Path, bfrb: Bfrb) -> None:
+    store = study.parent / "store"
+    assert bfrb("ingest", study, "--out", store).code == 0
+    refused = bfrb("ingest", store, "--out", store, "--overwrite")
     assert refused.code == 2
-    assert "--overwrite" in refused.err
-    assert bfrb("ingest", study, "--out", out, "--overwrite").code == 0
+    assert "place of its source" in refused.err
+    assert_same(Store.open(store).read(), labelled_study())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes standard output as shells do")
+@pytest.mark.parametrize(
+    ("redirection", "told"), [(">&-", "standard output is closed"), (">/dev/full", "No space left")]
+)
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_result_that_cannot_be_printed_is_an_error(study: Path, redirection: str, told: str, option: str) -> None:
+    command = f"{sys.executable} -m bfrb check {study} {option} {redirection}"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        command, shell=True, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=environment
+    )
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
 
 
 def test_check_shows_tables_and_ends_with_0_1_or_2(study: Path, bfrb: Bfrb) -> None:
@@ -137,17 +129,10 @@ def test_a_path_that_does_not_exist_ends_with_code_2(tmp_path: Path, bfrb: Bfrb)
         assert "no such file" in result.err
 
 
-def test_the_real_sample_and_its_demographics_are_found(real_data: Path, bfrb: Bfrb) -> None:
-    result = bfrb("check", real_data / "cmi" / "train_sample.csv", "--json")
-    assert result.code == 0
-    assert result.json["subjects_without_demographics"] == []
-
-
 def test_the_real_folders_are_ingested(real_data: Path, tmp_path: Path, bfrb: Bfrb) -> None:
     assert bfrb("ingest", real_data / "cmi", "--out", tmp_path / "cmi", "--json").json["recordings"] == 15
     watch = bfrb("ingest", real_data / "searle2021", "--out", tmp_path / "watch", "--json")
     assert watch.json["device"] == "galaxy_watch"
-    assert "exp-5" in watch.err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends the signal of Ctrl-C")

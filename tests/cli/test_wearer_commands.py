@@ -2,74 +2,91 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
-from typer.testing import CliRunner
 
-from bfrb.cli import app
+from annotated import watch_recordings
 from bfrb.predict.bundle import Bundle
-from bfrb.read.store import write_store
+from bfrb.read.store import Store, write_store
 from bfrb.stream.events import EventRule
+from bfrb.stream.listen import listen_held_out
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS
-from bfrb.study.recordings import Annotation, Recordings
-from bundles import make_bundle, make_recordings
+from bundles import make_bundle
+from typed_commands import Bfrb
+
+LABELLED = np.repeat([0, 1, 0], [100, 80, 120])
+Places = tuple[Path, Path]
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     """A bundle for the watch, and a store with half a minute of three people, each with an episode."""
     folder = tmp_path_factory.mktemp("watch")
-    made = make_recordings(3, device=GALAXY_WATCH, lengths=np.full(3, 300))
-    codes = np.tile(np.repeat([0, 1, 0], [100, 80, 120]), 3).astype(np.int8)
-    label = Annotation(codes, SEARLE_BEHAVIORS.classes)
-    table = made.table.drop("gesture")
-    recordings = Recordings(GALAXY_WATCH, made.sensors, made.offsets, table, {"gesture": label})
     bundle = make_bundle(folder / "model", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    write_store([recordings], folder / "store", source="made up")
+    write_store([watch_recordings(LABELLED, 3)], folder / "store", source="made up")
     return bundle, folder / "store"
 
 
-def run(*arguments: object) -> tuple[int, str, BaseException | None]:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return done.exit_code, done.stdout, done.exception
-
-
-def test_thresholds_are_chosen_and_put_into_the_bundle(places: tuple[Path, Path], tmp_path: Path) -> None:
-    bundle, store = places
-    code, text, _ = run("calibrate", bundle, store, "--out", tmp_path / "ready", "--false-alarms", 30, "--json")
-    scores = json.loads(text)
-    assert code == 0
-    assert (scores["subjects"], scores["episodes"]) == (3, 3)
-    assert len(scores["curve"]) > 10
-    rule = EventRule.of(Bundle.open(tmp_path / "ready"))
+def test_thresholds_are_chosen_and_put_into_the_bundle(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
+    ready = tmp_path / "ready"
+    found = bfrb("calibrate", *places, "--out", ready, "--false-alarms", 30, "--json")
+    assert found.code == 0
+    assert (found.json["subjects"], found.json["episodes"]) == (3, 3)
+    assert len(found.json["curve"]) > 10
+    rule = EventRule.of(Bundle.open(ready))
     assert (rule.false_alarms_per_hour, rule.subjects) == (30.0, 3)
-    assert run("calibrate", bundle, store)[1].startswith("Events in")
+    assert found.json["rule"] == rule.model_dump(mode="json")
+    assert f"bfrb detect {ready} RECORDING" in found.err
 
 
-def test_a_bundle_learns_of_a_wearer_and_detects_with_it(places: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_rule_that_was_chosen_is_shown_and_what_to_do_next(places: Places, bfrb: Bfrb) -> None:
+    found = bfrb("calibrate", *places, "--set", "merge_s=7")
+    assert found.code == 0
+    assert found.out.startswith("Events in")
+    assert "events at most so far apart are one" in found.out
+    assert "7 s" in found.out
+    assert f"bfrb calibrate {places[0]} {places[1]} --out" in found.err
+
+
+def test_one_persons_recordings_give_a_rule_and_no_scores(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
+    write_store([watch_recordings(LABELLED)], tmp_path / "one", source="made up")
+    found = bfrb("calibrate", places[0], tmp_path / "one", "--out", tmp_path / "ready", "--json")
+    assert found.code == 0
+    assert "no scores" in found.err
+    assert "sensitivity" not in found.json
+    assert EventRule.of(Bundle.open(tmp_path / "ready")).subjects == 1
+
+
+def test_calibrate_hears_what_detect_hears_as_late(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
+    windows = tmp_path / "windows.parquet"
+    assert bfrb("detect", *places, "--out", tmp_path / "events.csv", "--probabilities", windows).code == 0
+    heard = listen_held_out(Bundle.open(places[0]), Store.open(places[1]).stretches(), EventRule())
+    known_s = np.concatenate([one.windows.known_s for one in heard])
+    assert known_s.tolist() == pl.read_parquet(windows)["known_s"].to_list()
+
+
+def test_a_bundle_learns_of_a_wearer_and_detects_with_it(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
     bundle, store = places
     out = tmp_path / "knows"
-    code, text, _ = run("personalize", bundle, store, "--wearer", "SUBJ_000001", "--out", out, "--json")
-    assert code == 0
-    assert json.loads(text)["episodes"] == 1
+    found = bfrb("personalize", bundle, store, "--wearer", "SUBJ_000001", "--out", out, "--json")
+    assert found.code == 0
+    assert found.json["episodes"] == 1
     events = ["--out", tmp_path / "events.csv"]
-    assert run("detect", out, store, "--wearer", "SUBJ_000001", *events)[0] == 0
-    code, _, error = run("detect", out, store, "--wearer", "SUBJ_000002", *events)
-    assert code != 0
-    assert "learnt nothing of the wearer" in str(error)
+    assert bfrb("detect", out, store, "--wearer", "SUBJ_000001", *events).code == 0
+    other = bfrb("detect", out, store, "--wearer", "SUBJ_000002", *events)
+    assert other.code == 2
+    assert "learnt nothing of the wearer" in other.err
 
 
-def test_a_wearer_without_recordings_is_refused(places: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_cannot_be_learnt_from_is_refused(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
     bundle, store = places
-    _, _, error = run("personalize", bundle, store, "--wearer", "nobody", "--out", tmp_path / "x")
-    assert "no recording of the wearer 'nobody'" in str(error)
-
-
-def test_recordings_of_another_device_are_refused(places: tuple[Path, Path], tmp_path: Path) -> None:
-    helios = make_bundle(tmp_path / "helios")
-    _, _, error = run("calibrate", helios, places[1])
-    assert "expected recordings of the device" in str(error)
+    nobody = bfrb("personalize", bundle, store, "--wearer", "nobody", "--out", tmp_path / "x")
+    assert (nobody.code, (tmp_path / "x").exists()) == (2, False)
+    assert "no recording of the wearer 'nobody', found SUBJ_000000" in nobody.err
+    helios = bfrb("calibrate", make_bundle(tmp_path / "helios"), store)
+    assert helios.code == 2
+    assert "expected recordings of the device" in helios.err

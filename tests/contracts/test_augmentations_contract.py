@@ -1,26 +1,36 @@
-"""What every registered augmentation has to hold."""
+"""What every way of mixing examples has to hold."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from bfrb.train.augment import AUGMENTATIONS, cut_mix, lose_proximity, mix, mix_up, mix_up_gestures
+from bfrb.train.augment import cut_mix, mix, mix_up
 from bfrb.train.batches import Examples
 from bfrb.train.spec import TrainingSpec
 from learnable import make_examples
 
-every_augmentation = pytest.mark.parametrize("name", AUGMENTATIONS)
+Mixing = Callable[[Examples, float, np.random.Generator], Examples]
+
+MIXINGS: dict[str, Mixing] = {
+    "mix_up": mix_up,
+    "mix_up at gestures": partial(mix_up, at="gesture"),
+    "mix_up that loses": partial(mix_up, at="gesture", lose=True),
+    "cut_mix": cut_mix,
+}
+every_mixing = pytest.mark.parametrize("mixing", MIXINGS.values(), ids=MIXINGS)
 
 
-@every_augmentation
+@every_mixing
 @pytest.mark.parametrize("seed", range(5))
-def test_shapes_labels_and_padding_stay_right(name: str, seed: int) -> None:
+def test_shapes_labels_and_padding_stay_right(mixing: Mixing, seed: int) -> None:
     batch = make_examples()
-    result = AUGMENTATIONS[name](batch, 0.5, np.random.default_rng(seed))
+    result = mixing(batch, 0.5, np.random.default_rng(seed))
     assert len(result) == len(batch)
     torch.testing.assert_close(result.targets.sum(dim=1), torch.ones(len(batch)))
     assert result.targets.min() >= 0
@@ -36,37 +46,20 @@ def test_shapes_labels_and_padding_stay_right(name: str, seed: int) -> None:
     assert (phases[torch.arange(phases.shape[1])[None, :] >= result.lengths[:, None]] == 0).all()
 
 
-@every_augmentation
-def test_strength_zero_changes_nothing(name: str) -> None:
+@every_mixing
+def test_strength_zero_changes_nothing_and_random_numbers_decide(mixing: Mixing) -> None:
     batch = make_examples()
-    assert AUGMENTATIONS[name](batch, 0.0, np.random.default_rng(0)) is batch
-
-
-@every_augmentation
-def test_the_same_generator_gives_the_same_batch(name: str) -> None:
-    first, second = (AUGMENTATIONS[name](make_examples(), 0.5, np.random.default_rng(7)) for _ in range(2))
+    assert mixing(batch, 0.0, np.random.default_rng(0)) is batch
+    first, second = (mixing(batch, 0.5, np.random.default_rng(7)) for _ in range(2))
     assert all(torch.equal(first.inputs[branch], second.inputs[branch]) for branch in first.inputs)
 
 
 def test_mixed_labels_have_the_shares_of_the_mixed_inputs() -> None:
-    batch = make_examples()
-    result = mix_up(batch, 1.0, np.random.default_rng(3))
-    share = result.targets.max(dim=1).values.min()
+    result = mix_up(make_examples(), 1.0, np.random.default_rng(3))
     mixed = (result.targets > 0).sum(dim=1) == 2
     assert mixed.any()
     shares = result.targets[mixed].sort(dim=1).values[:, -2:]
     assert (shares.max(dim=1).values - shares.max()).abs().max() < 1e-6
-    assert share <= 1
-
-
-def test_lost_proximity_is_as_if_never_measured() -> None:
-    batch = make_examples(400)
-    result = lose_proximity(batch, 0.35, np.random.default_rng(0))
-    lost = result.present["proximity"] == 0
-    assert lost.float().mean().item() == pytest.approx(0.35, abs=0.08)
-    assert (result.inputs["proximity"][lost] == 0).all()
-    assert torch.equal(result.inputs["proximity"][~lost], batch.inputs["proximity"][~lost])
-    assert torch.equal(result.inputs["imu"], batch.inputs["imu"])
 
 
 def one_per_class(count: int = 24) -> Examples:
@@ -80,7 +73,7 @@ def test_gestures_are_laid_upon_each_other(seed: int) -> None:
     marked = torch.zeros(24, 12, 3)
     marked[torch.arange(24), batch.onsets] = 1.0
     batch = replace(batch, inputs={"imu": marked, "proximity": batch.inputs["proximity"]})
-    result = mix_up_gestures(batch, 0.5, np.random.default_rng(seed))
+    result = mix_up(batch, 0.5, np.random.default_rng(seed), at="gesture")
     at_onset = result.inputs["imu"][torch.arange(24), batch.onsets]
     torch.testing.assert_close(at_onset, torch.ones(24, 3))
     assert not torch.equal(mix_up(batch, 0.5, np.random.default_rng(seed)).inputs["imu"], result.inputs["imu"])
@@ -88,8 +81,24 @@ def test_gestures_are_laid_upon_each_other(seed: int) -> None:
 
 def test_without_known_gestures_both_ways_of_mixing_are_one() -> None:
     batch = replace(make_examples(), onsets=None)
-    first, second = (blend(batch, 0.5, np.random.default_rng(1)) for blend in (mix_up, mix_up_gestures))
+    first, second = (mix_up(batch, 0.5, np.random.default_rng(1), at=at) for at in ("start", "gesture"))
     assert torch.equal(first.inputs["imu"], second.inputs["imu"])
+
+
+def test_a_mixture_has_its_share_of_what_one_lacks_or_lacks_it_too() -> None:
+    batch = one_per_class()
+    lost = torch.arange(24) % 3 == 0
+    proximity = batch.inputs["proximity"].clone()
+    proximity[lost, :, 1] = 0.0
+    batch = replace(batch, inputs={**batch.inputs, "proximity": proximity})
+    shared, lacking = (mix_up(batch, 1.0, np.random.default_rng(2), lose=lose) for lose in (False, True))
+    parents = (shared.targets > 0).float()
+    either_lacks, both_lack = (parents @ lost.float()) > 0, (parents @ lost.float()) == parents.sum(dim=1)
+    for mixed, expected in ((shared, both_lack), (lacking, either_lacks)):
+        assert torch.equal((mixed.inputs["proximity"][:, :, 1] == 0).all(dim=1), expected)
+        assert (mixed.inputs["proximity"][:, :, 0] != 0).any(dim=1).all()
+    assert either_lacks.sum() > both_lack.sum()
+    assert torch.equal(shared.inputs["imu"], lacking.inputs["imu"])
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -122,5 +131,4 @@ def test_a_coin_decides_between_mixing_and_cutting() -> None:
     results = [mix(batch, spec, np.random.default_rng(seed)) for seed in range(20)]
     same_lengths = [torch.equal(result.lengths, batch.lengths) for result in results]
     assert 3 < sum(same_lengths) < 17
-    neither = TrainingSpec(mixup_alpha=0.0)
-    assert mix(batch, neither, np.random.default_rng(0)) is batch
+    assert mix(batch, TrainingSpec(mixup_alpha=0.0), np.random.default_rng(0)) is batch

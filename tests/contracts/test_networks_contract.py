@@ -11,9 +11,9 @@ from torch import nn
 from bfrb.errors import ConfigError
 from bfrb.export.graphs import Member
 from bfrb.networks.registry import NETWORKS, Network, Shape, build_network
-from bfrb.networks.specs import NetworkSpec, TwoBranchSpec
+from bfrb.networks.specs import SPECS, NetworkSpec, TwoBranchSpec
 from bfrb.study.labels import PHASES
-from bfrb.train.labels import AUXILIARY, PER_ROW
+from bfrb.train.labels import AUXILIARY
 from bfrb.train.run import RunSpec
 
 EVERYTHING = {"imu": 6, "proximity": 5, "acc": 4, "rotation": 6, "thm": 4, "tof": 128}
@@ -22,7 +22,7 @@ SHAPES = [Shape(EVERYTHING, 4), Shape(MOTION, 3)]
 SMALL = {
     "two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "gated_two_branch": {"widths": (8, 16), "recurrent_units": 8},
-    "stems": {"motion_width": 8, "tof_width": 8, "trunk_widths": (32, 16), "lose_group": 0.0, "lose_piece": 0.0},
+    "stems": {"motion_width": 8, "tof_width": 8, "trunk_widths": (32, 16)},
     "context": {"near_rows": 4},
 }
 TELLS_PHASES = {"stems"}
@@ -104,7 +104,7 @@ def test_further_labels_are_answered_in_their_own_shapes(name: str, shape: Shape
     output = small(name, shape)(inputs(shape, lengths, 7), lengths)
     for label, logits in output.auxiliary.items():
         values = len(AUXILIARY[label])
-        assert logits.shape == ((2, 7, values) if label in PER_ROW else (2, values))
+        assert logits.shape == ((2, values) if label == "orientation" else (2, 7, values))
         assert torch.isfinite(logits).all()
 
 
@@ -168,6 +168,11 @@ def test_a_network_tells_which_weights_decay(name: str) -> None:
     assert "head.logits.weight" in names
     if name in RECURRENT:
         assert {"lstm.forwards.weight_ih_l0", "gru.backwards.weight_ih_l0"} <= names
+
+
+@every_network
+def test_a_network_has_its_spec(name: str) -> None:
+    assert NETWORKS[name].Spec is SPECS[name] is type(RunSpec().network(name))
 
 
 def test_an_unknown_network_is_refused() -> None:

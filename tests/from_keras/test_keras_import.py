@@ -68,13 +68,14 @@ def made_up(frame: pd.DataFrame) -> pd.DataFrame:
     """Shuffled rows of real recordings as sequences of other lengths, some longer than what the networks see."""
     lengths = [1, 2, 3, 5, 126, 127, 128, 300]
     rows = frame.sample(sum(lengths), replace=True, random_state=0, ignore_index=True)
-    return rows.assign(sequence_id=np.repeat([f"MADE_{length:03}" for length in lengths], lengths))
+    rows["sequence_id"] = np.repeat([f"MADE_{length:03}" for length in lengths], lengths)
+    return rows.assign(subject=frame["subject"][0], sequence_counter=np.concatenate([np.arange(n) for n in lengths]))
 
 
 @pytest.fixture(scope="module")
 def frames(real_data: Path) -> dict[str, pd.DataFrame]:
     sample, test = (pd.read_csv(real_data / "cmi" / name) for name in ("train_sample.csv", "test.csv"))
-    return {"sample": with_gaps(sample.copy()), "test": test, "made up": made_up(sample)}
+    return {"sample": with_gaps(sample.copy()), "test": test, "made up": made_up(sample[test.columns])}
 
 
 def features_of(frame: pd.DataFrame, columns: tuple[str, ...] = keras_nets.COLUMNS) -> list[Any]:
@@ -152,7 +153,8 @@ def test_prediction_needs_neither_keras_nor_torch(imported: Imported, real_data:
 import sys
 sys.modules.update(dict.fromkeys(("keras", "torch", "h5py", "onnx")))
 import bfrb
-print(bfrb.load({str(imported.predictor.bundle.path)!r}).predict({str(real_data / "cmi" / "test.csv")!r}).gestures[0])
+recordings = bfrb.read({str(real_data / "cmi" / "test.csv")!r})
+print(bfrb.load({str(imported.predictor.bundle.path)!r}).predict(recordings).gestures[0])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

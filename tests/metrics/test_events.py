@@ -1,4 +1,4 @@
-"""Event scores: cases made by hand, laws that always hold, and scikit-learn."""
+"""Event scores: cases made by hand, and laws that always hold."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from bfrb.errors import DataError
 from bfrb.metrics import (
     EventCounts,
     Overlap,
-    bootstrap_events,
-    bootstrap_over_subjects,
-    categorise_events,
+    average_precision,
     count_events,
+    roc_auc,
     time_average_precision,
     time_roc_auc,
 )
-
-reference = pytest.importorskip("sklearn.metrics")
 
 NOTHING = np.zeros((0, 2))
 
@@ -49,16 +46,6 @@ def test_an_episode_is_found_by_any_overlap_unless_more_is_asked_for() -> None:
     assert (strict.found, strict.right, strict.false_alarms_per_hour) == (0, 0, 1.0)
 
 
-def test_fragments_together_cover_an_episode() -> None:
-    counts = count_events(spans((0, 10)), spans((0, 3), (4, 7)), 1.0, overlap=Overlap(of_episode=0.5))
-    assert (counts.found, counts.right) == (1, 2)
-
-
-def test_touching_is_no_overlap() -> None:
-    counts = count_events(spans((0, 10)), spans((10, 12)), 2.0)
-    assert (counts.found, counts.right, counts.false_alarms_per_hour) == (0, 0, 0.5)
-
-
 def test_the_delay_is_that_of_the_first_event_known() -> None:
     counts = count_events(spans((10, 30)), spans((8, 12), (20, 25)), 1.0, known_s=np.array([13.0, 24.0]))
     assert counts.delays_s == (3.0,)
@@ -84,7 +71,7 @@ def test_impossible_spans_are_refused(bad: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
         count_events(NOTHING, bad, 1.0)
     with pytest.raises(DataError, match=message):
-        categorise_events(bad, NOTHING)
+        count_events(bad, NOTHING, 1.0)
 
 
 def test_events_in_no_time_are_refused() -> None:
@@ -103,66 +90,19 @@ def test_counts_agree_with_counting_seconds(episodes: np.ndarray, events: np.nda
     assert len(counts.delays_s) == counts.found
 
 
-@given(some_spans(), some_spans())
-def test_every_episode_and_every_event_has_one_category(episodes: np.ndarray, events: np.ndarray) -> None:
-    found = categorise_events(episodes, events)
-    episode_kinds = found.correct + found.deleted + found.fragmented + found.merged + found.fragmented_and_merged
-    event_kinds = found.correct + found.inserted + found.fragmenting + found.merging + found.fragmenting_and_merging
-    assert (episode_kinds, event_kinds) == (len(episodes), len(events))
-    mirrored = categorise_events(events, episodes)
-    assert (mirrored.correct, mirrored.deleted, mirrored.inserted) == (found.correct, found.inserted, found.deleted)
-
-
-def test_the_categories_of_a_case_drawn_by_hand() -> None:
-    episodes = spans((0, 10), (20, 30), (40, 50), (60, 70), (80, 90))
-    events = spans((1, 3), (5, 9), (25, 45), (52, 55), (61, 69))
-    found = categorise_events(episodes, events)
-    assert (found.fragmented, found.merged, found.correct, found.deleted) == (1, 2, 1, 1)
-    assert (found.fragmenting, found.merging, found.inserted) == (2, 1, 1)
-
-
-def test_an_episode_can_be_both_fragmented_and_merged() -> None:
-    found = categorise_events(spans((0, 10), (12, 20)), spans((1, 3), (5, 15)))
-    assert (found.fragmented_and_merged, found.merged) == (1, 1)
-    assert (found.fragmenting, found.fragmenting_and_merging) == (1, 1)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=40),
-)
-def test_time_scores_are_those_of_scikit_learn_with_weights(rows: list[tuple[int, int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=40))
+def test_time_scores_are_those_of_single_seconds(rows: list[tuple[int, int, int]]) -> None:
     positive, negative, values = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-    truth = np.repeat([True, False], len(rows))
-    weights, claimed = np.concatenate([positive, negative]), np.concatenate([values, values])
-    auc = time_roc_auc(positive, negative, values)
-    if not positive.any():
-        assert auc is None
-        assert time_average_precision(positive, negative, values) is None
-        return
-    precision = reference.average_precision_score(truth, claimed, sample_weight=weights)
-    assert time_average_precision(positive, negative, values) == pytest.approx(precision)
-    if negative.any():
-        assert auc == pytest.approx(reference.roc_auc_score(truth, claimed, sample_weight=weights))
-    else:
-        assert auc is None
+    lasted = np.concatenate([positive, negative]).astype(int)
+    truth = np.repeat(np.repeat([True, False], len(rows)), lasted)
+    claimed = np.repeat(np.concatenate([values, values]), lasted)
+    assert time_roc_auc(positive, negative, values) == pytest.approx(roc_auc(truth, claimed))
+    assert time_average_precision(positive, negative, values) == pytest.approx(average_precision(truth, claimed))
 
 
 def test_values_for_other_stretches_are_refused() -> None:
     with pytest.raises(DataError, match="one value"):
         time_roc_auc(np.ones(3), np.ones(3), np.ones(2))
-
-
-def test_the_interval_of_equal_subjects_has_no_width_and_that_of_unequal_ones_holds_the_score() -> None:
-    rng = np.random.default_rng(0)
-    same = [EventCounts(10, 4, 8, 4, 1.0)] * 5
-    assert bootstrap_events(same, lambda counts: counts.sensitivity, rng) == (0.4, 0.4)
-    mixed = [EventCounts(10, found, 10, found, 1.0) for found in (0, 2, 4, 6, 8, 10)]
-    low, high = bootstrap_events(mixed, lambda counts: counts.sensitivity, rng) or (1.0, 0.0)
-    assert low < EventCounts.total(mixed).sensitivity < high  # type: ignore[operator]
-
-
-def test_a_score_that_is_never_defined_has_no_interval() -> None:
-    assert bootstrap_over_subjects(lambda _: None, 3, np.random.default_rng(0), repeats=5) is None
 
 
 def test_totals_add_up() -> None:

@@ -19,7 +19,7 @@ from bfrb.read.sources import read
 from bfrb.study.device import HELIOS
 from bfrb.study.mirror import LEFT_HANDED, mirror
 from bfrb.study.recordings import Recordings
-from bfrb.train.batches import standardiser
+from bfrb.train.batches import make_standardisers
 from bfrb.train.presets import PRESETS
 from bfrb.train.run import RunSpec
 
@@ -43,7 +43,7 @@ class Answering:
         self.spec = spec.model_copy(update={"features": features})
         sequences = self.sequences(shown)
         statistics = channel_statistics(sequences, np.arange(len(shown)))
-        self.scalers = {branch: standardiser(found) for branch, found in statistics.items()}
+        self.scalers = make_standardisers(statistics)
         shape = Shape({branch: len(found) for branch, found in sequences.channels.items()}, 18)
         torch.manual_seed(3)
         self.network = build_network(name, shape, spec.network(name)).eval()

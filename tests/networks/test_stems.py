@@ -7,7 +7,7 @@ import torch
 
 from bfrb.errors import ConfigError
 from bfrb.networks.registry import Inputs, Shape, build_network
-from bfrb.networks.sensing import ChannelStem, ImageStem, Losses, PhasePooling, is_there
+from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling, is_there
 from bfrb.networks.specs import StemsSpec
 from bfrb.train.batches import Examples
 from bfrb.train.losses import compute_loss
@@ -74,7 +74,7 @@ def test_motion_alone_does_not_look_at_proximity() -> None:
 
 def test_a_missing_image_leaves_what_is_seen_of_the_others_alone() -> None:
     torch.manual_seed(0)
-    stem = ImageStem(3 * 64, (4, 8, 2, 8), Losses(0.0, 0.0)).eval()
+    stem = ImageStem(3 * 64, (4, 8, 2, 8)).eval()
     images = readings()["tof"]
     dark = images.clone()
     dark[:, :, 64:128] = 0.0
@@ -92,7 +92,7 @@ def test_a_missing_image_leaves_what_is_seen_of_the_others_alone() -> None:
 
 def test_what_is_missing_does_not_enter_the_statistics() -> None:
     torch.manual_seed(0)
-    stems = [ChannelStem(2, (2, 3), 4, Losses(0.0, 0.0)).train() for _ in range(2)]
+    stems = [ChannelStem(2, (2, 3), 4).train() for _ in range(2)]
     rows, mask = 5.0 + torch.randn(8, 20, 2), torch.ones(8, 1, 20)
     half = rows.clone()
     half[4:, :, 0] = 0.0
@@ -104,18 +104,6 @@ def test_what_is_missing_does_not_enter_the_statistics() -> None:
 def test_presence_is_known_channel_by_channel() -> None:
     x = torch.tensor([[[0.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 0.0]]])
     assert is_there(x)[:, :, 0].tolist() == [[0.0, 1.0], [1.0, 0.0]]
-
-
-def test_sensors_are_lost_while_training_only() -> None:
-    torch.manual_seed(0)
-    losses = Losses(0.3, 0.2)
-    there = torch.ones(4000, 5, 1)
-    assert torch.equal(losses.eval()(there), there)
-    left = losses.train()(there)[:, :, 0]
-    assert (left.sum(dim=1) == 0).float().mean().item() == pytest.approx(0.3, abs=0.03)
-    some = left[left.sum(dim=1) > 0]
-    assert some.mean().item() == pytest.approx(0.8, abs=0.02)
-    assert (losses(torch.zeros(5, 2, 1)) == 0).all()
 
 
 def test_a_watch_has_stems_for_what_it_carries_only() -> None:
@@ -169,7 +157,7 @@ def test_phases_move_the_answer_only_where_rows_are_pooled_by_phase(by_phase: bo
 def test_the_phase_head_learns_labelled_phases() -> None:
     examples = moving_and_then_working()
     torch.manual_seed(0)
-    built = build_network("stems", SHAPE, SPEC.model_copy(update={"lose_group": 0.0, "lose_piece": 0.0}))
+    built = build_network("stems", SHAPE, SPEC)
     spec = TrainingSpec(auxiliary=AuxiliarySpec(phase=1.0), label_smoothing=0.0)
     optimizer = torch.optim.AdamW(built.parameters(), lr=5e-3)
     for _ in range(60):

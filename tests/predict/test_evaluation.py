@@ -20,7 +20,6 @@ from bfrb.predict.evaluation import (
     answer_scenarios,
     answers_in,
     choose_half,
-    find_known_subjects,
     score_answers,
     score_scenarios,
 )
@@ -177,10 +176,6 @@ def test_a_gesture_the_bundle_does_not_know_is_refused(predictor: Predictor) -> 
     strange = recordings.with_table(recordings.table.with_columns(gesture=pl.lit("nail biting")))
     with pytest.raises(DataError, match="'nail biting'"):
         answer_scenarios(predictor, [strange])
-
-
-def test_subjects_from_training_are_recognised(out_of_fold: pl.DataFrame) -> None:
-    assert find_known_subjects(out_of_fold, ["SUBJ_000001", "new", "SUBJ_000000"]) == ["SUBJ_000000", "SUBJ_000001"]
 
 
 def test_answers_come_from_the_named_columns() -> None:

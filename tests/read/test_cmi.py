@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bfrb
 from bfrb.errors import DataError
 from bfrb.read import csv_blocks
-from bfrb.read.cmi import find_cmi, recordings_from_frame
-from bfrb.read.sources import open_source, read
+from bfrb.read.cmi import find_cmi
+from bfrb.read.sources import open_source
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, rows_as_published, write_study
@@ -23,39 +25,35 @@ THM, TOF = HELIOS.sensor("thm").columns, HELIOS.sensor("tof").columns
 ROTATION = HELIOS.sensor("quaternion").columns
 LABELS = ("sequence_type", "orientation", "behavior", "phase", "gesture")
 
+STUDY = labelled_study()
+ROWS = rows_as_published(STUDY)
+SUBJECTS = STUDY.table.drop("id", "gesture", "sequence_type", "orientation").unique()
 
-@pytest.fixture(scope="module")
-def study() -> Recordings:
-    return labelled_study()
-
-
-@pytest.fixture(scope="module")
-def rows(study: Recordings) -> pl.DataFrame:
-    return rows_as_published(study)
-
-
-@pytest.fixture(scope="module")
-def subjects(study: Recordings) -> pl.DataFrame:
-    return study.table.drop("id", *(name for name in LABELS if name in study.table.columns)).unique()
+Change = Callable[[pl.DataFrame], Any]
 
 
 def as_strings(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.all().cast(pl.String))
 
 
-def as_pandas(rows: pl.DataFrame) -> object:
+def as_pandas(rows: pl.DataFrame) -> Any:
     import pandas as pd
 
     return pd.DataFrame(rows.to_dict(as_series=False))
 
 
-forms: dict[str, Callable[[pl.DataFrame], object]] = {
+def without(value: Any, dtype: Any = None) -> Change:
+    return lambda rows: rows.with_columns(pl.lit(value, dtype=dtype).alias(name) for name in (*THM, *TOF))
+
+
+forms: dict[str, Change] = {
     "as written": lambda rows: rows,
     "columns in another order": lambda rows: rows.select(sorted(rows.columns, reverse=True)),
     "more columns": lambda rows: rows.with_columns(note=pl.lit("x"), tof_6_v0=pl.lit(1e9)),
     "all strings": as_strings,
     "strings with spaces": lambda rows: rows.with_columns(pl.col(*THM, *TOF).cast(pl.String) + " "),
     "strings with NaN": lambda rows: as_strings(rows).with_columns(pl.col(*THM, *TOF).fill_null("NaN")),
+    "strings in some columns": lambda rows: rows.with_columns(pl.col(THM[1], *TOF[::3]).cast(pl.String)),
     "double precision": lambda rows: rows.with_columns(pl.col(pl.Float32).cast(pl.Float64)),
     "integer distances": lambda rows: rows.with_columns(pl.col(TOF).cast(pl.Int16)),
     "NaN for null": lambda rows: rows.with_columns(pl.col(*THM, *TOF).fill_null(np.nan)),
@@ -68,105 +66,70 @@ forms: dict[str, Callable[[pl.DataFrame], object]] = {
 
 
 @pytest.mark.parametrize("form", forms)
-def test_a_frame_in_any_form_gives_the_same_recordings(
-    form: str, study: Recordings, rows: pl.DataFrame, subjects: pl.DataFrame
-) -> None:
-    assert_same(recordings_from_frame(forms[form](rows), subjects), study)
+def test_a_frame_in_any_form_gives_the_same_recordings(form: str) -> None:
+    assert_same(bfrb.read(forms[form](ROWS), demographics=as_strings(SUBJECTS)), STUDY)
 
 
-absences: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
-    "null": lambda rows: rows.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in (*THM, *TOF)),
-    "null of no type": lambda rows: rows.with_columns(pl.lit(None).alias(name) for name in (*THM, *TOF)),
-    "null strings": lambda rows: rows.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in (*THM, *TOF)),
-    "empty strings": lambda rows: rows.with_columns(pl.lit("").alias(name) for name in (*THM, *TOF)),
+absences: dict[str, Change] = {
+    "null": without(None, pl.Float64),
+    "null of no type": without(None),
+    "null strings": without(None, pl.String),
+    "empty strings": without(""),
     "absent": lambda rows: rows.drop(*THM, *TOF),
-    "pandas null": lambda rows: as_pandas(absences["null"](rows)),
-    "pandas null strings": lambda rows: as_pandas(absences["null strings"](rows)),
+    "pandas null strings": lambda rows: as_pandas(without(None, pl.String)(rows)),
 }
 
 
 @pytest.mark.parametrize("absence", absences)
-def test_recordings_without_thermopiles_and_images_are_read(
-    absence: str, study: Recordings, rows: pl.DataFrame, subjects: pl.DataFrame
-) -> None:
-    assert_same(recordings_from_frame(absences[absence](rows), subjects), study.without("thm", "tof"))
+def test_recordings_without_thermopiles_and_images_are_read(absence: str) -> None:
+    assert_same(bfrb.read(absences[absence](ROWS), demographics=SUBJECTS), STUDY.without("thm", "tof"))
 
 
-def test_a_missing_orientation_sensor_is_a_missing_quaternion(study: Recordings, rows: pl.DataFrame) -> None:
-    found = recordings_from_frame(rows.drop(ROTATION))
+def test_a_sensor_without_columns_measured_nothing() -> None:
+    found = bfrb.read(ROWS.drop(ROTATION))
     assert not found.measured("quaternion").any()
     assert found.measured("acc").all()
 
 
-def test_rows_without_labels_give_recordings_without_labels(rows: pl.DataFrame) -> None:
-    found = recordings_from_frame(rows.drop(LABELS))
-    assert found.gestures is None
-    assert not found.annotations
+def test_labels_are_kept_where_there_are_any() -> None:
+    bare = bfrb.read(ROWS.drop(LABELS))
+    assert bare.gestures is None
+    assert not bare.annotations
+    first = pl.col("sequence_id") == STUDY.ids[0]
+    assert bfrb.read(ROWS.with_columns(gesture=pl.when(~first).then("gesture"))).gestures == [None, *STUDY.gestures[1:]]
 
 
-def test_a_partly_labelled_frame_keeps_the_labels_it_has(study: Recordings, rows: pl.DataFrame) -> None:
-    first = pl.col("sequence_id") == study.ids[0]
-    found = recordings_from_frame(rows.with_columns(gesture=pl.when(~first).then("gesture")))
-    assert found.gestures == [None, *study.gestures[1:]]
+@pytest.mark.parametrize("subjects", [None, SUBJECTS[:0], pl.DataFrame()], ids=["none", "no rows", "no columns"])
+def test_unknown_subjects_have_null_measures(subjects: pl.DataFrame | None) -> None:
+    found = bfrb.read(ROWS, demographics=subjects)
+    assert found.table.columns == STUDY.table.columns
+    assert found.table["handedness"].null_count() == len(STUDY)
 
 
-@pytest.mark.parametrize("kind", ["none", "no rows", "no columns", "other subjects"])
-def test_unknown_subjects_have_null_measures(
-    kind: str, study: Recordings, rows: pl.DataFrame, subjects: pl.DataFrame
-) -> None:
-    unknown = {
-        "none": None,
-        "no rows": subjects[:0],
-        "no columns": pl.DataFrame(),
-        "other subjects": subjects.with_columns(subject=pl.lit("X") + pl.col("subject")),
-    }
-    found = recordings_from_frame(rows, unknown[kind])
-    assert found.table.columns == study.table.columns
-    assert found.table["handedness"].null_count() == len(study)
-
-
-def test_measures_come_as_strings_too(study: Recordings, rows: pl.DataFrame, subjects: pl.DataFrame) -> None:
-    assert_same(recordings_from_frame(rows, as_strings(subjects)), study)
-
-
-def test_a_posture_of_another_study_is_kept_with_a_warning(
-    rows: pl.DataFrame, caplog: pytest.LogCaptureFixture
-) -> None:
-    found = recordings_from_frame(rows.with_columns(orientation=pl.lit("Standing")))
+def test_a_posture_of_another_study_is_kept_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    found = bfrb.read(ROWS.with_columns(orientation=pl.lit("Standing")))
     assert set(found.table["orientation"]) == {"Standing"}
     assert "found 'Standing' in row 1" in caplog.text
 
 
-def test_one_sequence_of_one_row_is_a_recording(rows: pl.DataFrame) -> None:
-    assert recordings_from_frame(rows[:1]).lengths.tolist() == [1]
-
-
 def test_something_that_is_no_frame_is_refused() -> None:
     with pytest.raises(DataError, match="got dict"):
-        recordings_from_frame({"acc_x": [1.0]})
+        bfrb.read({"acc_x": [1.0]})
 
 
 @pytest.mark.parametrize("name", ["train.csv", "train.parquet"])
-def test_a_file_and_its_folder_give_what_was_written(name: str, study: Recordings, tmp_path: Path) -> None:
-    path = write_study(tmp_path, study, name)
-    assert_same(read(path), study)
-    assert_same(read(tmp_path), study)
-    assert not read(path).simulated
-
-
-def test_a_parquet_file_is_known_by_its_content(study: Recordings, tmp_path: Path) -> None:
-    write_study(tmp_path, study, "train.parquet").rename(tmp_path / "train.pq")
-    assert_same(read(tmp_path / "train.pq"), study)
-
-
-def test_the_simulators_mark_is_seen(study: Recordings, tmp_path: Path) -> None:
-    path = write_study(tmp_path, study)
+def test_a_file_and_its_folder_give_what_was_written(name: str, tmp_path: Path) -> None:
+    path = write_study(tmp_path, STUDY, name)
+    for place in (path, str(path), tmp_path):
+        assert_same(bfrb.read(place), STUDY)
+    assert not bfrb.read(path).simulated
     (tmp_path / "simulated.toml").touch()
-    assert read(path).simulated
+    assert bfrb.read(path).simulated
 
 
-def windows_line_ends(text: bytes) -> bytes:
-    return text.replace(b"\n", b"\r\n")
+def test_a_parquet_file_is_known_by_its_content(tmp_path: Path) -> None:
+    write_study(tmp_path, STUDY, "train.parquet").rename(tmp_path / "train.pq")
+    assert_same(bfrb.read(tmp_path / "train.pq"), STUDY)
 
 
 def quoted(text: bytes) -> bytes:
@@ -175,26 +138,28 @@ def quoted(text: bytes) -> bytes:
 
 
 file_forms: dict[str, Callable[[bytes], bytes]] = {
-    "Windows line ends": windows_line_ends,
+    "Windows line ends": lambda text: text.replace(b"\n", b"\r\n"),
     "a byte order mark": lambda text: b"\xef\xbb\xbf" + text,
     "blank lines at the end": lambda text: text + b"\n\r\n\n",
     "everything quoted": quoted,
     "no line end at the end": lambda text: text.rstrip(b"\n"),
+    "whole numbers": lambda text: text.replace(b".0,", b","),
+    "quoted commas": lambda text: (
+        b"note," + text.replace(b"\n", b'\n"tired, he said ""so""",').removesuffix(b'"tired, he said ""so""",')
+    ),
 }
 
 
 @pytest.mark.parametrize("form", file_forms)
-def test_a_csv_written_in_any_way_gives_the_same_recordings(form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block_bytes", [20_000, csv_blocks.BLOCK_BYTES])
+def test_a_csv_written_in_any_way_gives_the_same_recordings(
+    form: str, block_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = labelled_study(missing=0.0)
     path = write_study(tmp_path, full)
     path.write_bytes(file_forms[form](path.read_bytes()))
-    assert_same(read(path), full)
-
-
-def test_a_comma_in_a_quoted_field_is_no_separator(study: Recordings, rows: pl.DataFrame, tmp_path: Path) -> None:
-    path = write_study(tmp_path, study)
-    rows.with_columns(note=pl.lit('tired, he said "so"')).select("note", *rows.columns).write_csv(path)
-    assert_same(read(path), study)
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", block_bytes)
+    assert_same(bfrb.read(path), full)
 
 
 @settings(max_examples=12, deadline=None)
@@ -202,29 +167,22 @@ def test_a_comma_in_a_quoted_field_is_no_separator(study: Recordings, rows: pl.D
 def test_reading_in_blocks_of_any_size_gives_the_same_recordings(
     block_bytes: int, max_rows: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    study = labelled_study()
-    path = write_study(tmp_path_factory.mktemp("study"), study)
+    path = write_study(tmp_path_factory.mktemp("study"), STUDY)
     shares: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_blocks, "BLOCK_BYTES", block_bytes)
         batches = list(open_source(path).batches(max_rows, shares.append))
     assert all(batch.n_rows <= max_rows or len(batch) == 1 for batch in batches)
-    assert_same(Recordings.concat(batches), study)
+    assert_same(Recordings.concat(batches), STUDY)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
 
-def test_a_folder_with_two_versions_of_the_recordings_asks_which(study: Recordings, tmp_path: Path) -> None:
-    write_study(tmp_path, study, "train.csv")
-    write_study(tmp_path, study, "train.parquet")
+def test_a_folder_with_two_versions_of_the_recordings_asks_which(tmp_path: Path) -> None:
+    write_study(tmp_path, STUDY, "train.csv")
+    write_study(tmp_path, STUDY, "train.parquet")
     with pytest.raises(DataError, match=r"both train\.csv and train\.parquet"):
-        read(tmp_path)
-
-
-def test_a_folder_without_recordings_says_what_it_holds(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"notes\.txt"):
-        read(tmp_path)
+        bfrb.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +203,40 @@ def test_demographics_are_found_by_name(recordings: str, beside: str, found: boo
     assert find_cmi(tmp_path / recordings).demographics == (tmp_path / beside if found else None)
 
 
-def test_the_real_sample_is_read_whole(real_data: Path) -> None:
-    found = read(real_data / "cmi")
+spellings = {
+    "lost zeros": ("SUBJ_000001", "SUBJ_1"),
+    "trailing blanks": ("SUBJ_000001", "SUBJ_000001 "),
+    "case": ("SUBJ_000001", "subj_000001"),
+    "numbers with a fraction": ("1", "1.0"),
+    "other people": ("SUBJ_000001", "X"),
+}
+
+
+@pytest.mark.parametrize("spelling", spellings)
+@pytest.mark.parametrize("as_file", [False, True])
+def test_ids_that_are_written_in_another_way_in_the_demographics_are_named(
+    spelling: str, as_file: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = spellings[spelling]
+    rows = ROWS.filter(pl.col("subject") == "SUBJ_000001").with_columns(subject=pl.lit(ours))
+    subjects = pl.DataFrame({"subject": [theirs], "age": [30]})
+    if as_file:
+        rows.write_csv(tmp_path / "train.csv")
+        subjects.write_csv(tmp_path / "demographics.csv")
+        bfrb.read(tmp_path / "train.csv")
+    else:
+        bfrb.read(rows, demographics=subjects)
+    assert repr(ours) in caplog.text
+    assert repr(theirs) in caplog.text
+
+
+def test_demographics_of_more_people_than_recorded_are_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -> None:
+    bfrb.read(ROWS[:12], demographics=SUBJECTS)
+    assert not caplog.records
+
+
+def test_the_real_sample_is_read_whole_from_csv_and_parquet(real_data: Path, tmp_path: Path) -> None:
+    found = bfrb.read(real_data / "cmi")
     raw = pl.read_csv(real_data / "cmi" / "train_sample.csv")
     assert (len(found), found.n_rows, len(set(found.subjects))) == (15, 1000, 14)
     assert found.table["age"].null_count() == 0
@@ -256,16 +246,12 @@ def test_the_real_sample_is_read_whole(real_data: Path) -> None:
         )
     names = np.array(found.annotations["behavior"].names)[found.annotations["behavior"].codes]
     assert names.tolist() == raw["behavior"].to_list()
-
-
-def test_the_real_sample_is_the_same_as_parquet(real_data: Path, tmp_path: Path) -> None:
-    pl.read_csv(real_data / "cmi" / "train_sample.csv").write_parquet(tmp_path / "train.parquet")
-    beside = real_data / "cmi" / "train_demographics.csv"
-    assert_same(read(tmp_path, demographics=beside), read(real_data / "cmi"))
+    raw.write_parquet(tmp_path / "train.parquet")
+    assert_same(bfrb.read(tmp_path, demographics=real_data / "cmi" / "train_demographics.csv"), found)
 
 
 def test_the_public_test_has_two_recordings_without_labels(real_data: Path) -> None:
-    found = read(real_data / "cmi" / "test.csv")
+    found = bfrb.read(real_data / "cmi" / "test.csv")
     assert found.ids == ["SEQ_000001", "SEQ_000011"]
     assert found.gestures is None
     assert found.table["age"].to_list() == [13.0, 25.0]

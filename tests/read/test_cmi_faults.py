@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,46 +12,53 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bfrb
 from bfrb.errors import DataError
 from bfrb.read.check import check
-from bfrb.read.cmi import recordings_from_frame
-from bfrb.read.sources import open_source, read
 from bfrb.study.device import HELIOS
-from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, rows_as_published, write_study
 
 STUDY = labelled_study()
 ROWS = rows_as_published(STUDY)
 READINGS = [name for sensor in HELIOS.sensors for name in sensor.columns]
 
-
-def set_cell(rows: pl.DataFrame, row: int, column: str, value: object) -> pl.DataFrame:
-    dtype = pl.String if isinstance(value, str) else rows.schema[column]
-    values = rows[column].cast(dtype)
-    return rows.with_columns(values.scatter(row, value) if value is not None else blanked(values, row))
+Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 
-def blanked(values: pl.Series, row: int) -> pl.Series:
-    return values.set(pl.Series(np.arange(len(values)) == row), None)
+def cell(row: int, column: str, value: object, before: Change = lambda rows: rows) -> Change:
+    """A change of one value; text makes its column text."""
+
+    def change(rows: pl.DataFrame) -> pl.DataFrame:
+        rows = before(rows)
+        values = rows[column].cast(pl.String) if isinstance(value, str) else rows[column]
+        here = pl.Series(np.arange(len(values)) == row)
+        return rows.with_columns(values.set(here, value))
+
+    return change
 
 
-def shuffled(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.sample(fraction=1.0, shuffle=True, seed=1)
-
-
-def corrupted_values(rows: pl.DataFrame, seed: int, word: str) -> pl.DataFrame:
+def corrupted(seed: int, word: str) -> Change:
     """1 % of the readings replaced by a word."""
-    hit = np.random.default_rng(seed).random((rows.height, len(READINGS))) < 0.01
-    columns = [
-        pl.when(pl.Series(hit[:, index])).then(pl.lit(word)).otherwise(pl.col(name).cast(pl.String)).alias(name)
-        for index, name in enumerate(READINGS)
-    ]
-    return rows.with_columns(columns)
+
+    def change(rows: pl.DataFrame) -> pl.DataFrame:
+        hit = np.random.default_rng(seed).random((rows.height, len(READINGS))) < 0.01
+        columns = [rows[name].cast(pl.String).set(pl.Series(hit[:, n]), word) for n, name in enumerate(READINGS)]
+        return rows.with_columns(columns)
+
+    return change
 
 
-row_faults: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
+def with_quaternions(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(0.5).alias(name) for name in HELIOS.sensor("quaternion").columns)
+
+
+def with_images(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.col(HELIOS.sensor("tof").columns).fill_null(7.0))
+
+
+row_faults: dict[str, tuple[Change, str]] = {
     "no rows": (lambda rows: rows[:0], "no"),
-    "shuffled rows": (shuffled, "next to each other"),
+    "shuffled rows": (lambda rows: rows.sample(fraction=1.0, shuffle=True, seed=1), "next to each other"),
     "rows of a sequence reversed": (lambda rows: pl.concat([rows[:12].reverse(), rows[12:]]), "counts 0, 1, 2"),
     "a row missing": (lambda rows: pl.concat([rows[:5], rows[6:]]), "6 instead of 5 in 'SEQ_000000'"),
     "a row doubled": (lambda rows: pl.concat([rows[:5], rows[4:]]), "4 instead of 5"),
@@ -58,86 +66,64 @@ row_faults: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "rows of two sequences interleaved": (lambda rows: rows.sort("sequence_counter", maintain_order=True), "other seq"),
     "everything twice": (lambda rows: pl.concat([rows, rows]), "'SEQ_000000' after other"),
     "a sequence twice in a row": (lambda rows: pl.concat([rows[:12], rows]), "0 instead of 12"),
-    "a counter that is no number": (lambda rows: set_cell(rows, 3, "sequence_counter", "x"), "column sequence_counter"),
-    "a sequence without id": (lambda rows: set_cell(rows, 3, "sequence_id", None), "sequence_id in every row"),
-    "a row without subject": (lambda rows: set_cell(rows, 3, "subject", None), "subject in every row"),
-    "a subject that changes": (lambda rows: set_cell(rows, 3, "subject", "SUBJ_9"), "'SUBJ_9' after"),
-    "a gesture that changes": (lambda rows: set_cell(rows, 3, "gesture", "Wave hello"), "'Wave hello' after"),
+    "a counter that is no number": (cell(3, "sequence_counter", "x"), "column sequence_counter"),
+    "a counter with a fraction": (cell(3, "sequence_counter", "3.5"), "whole number, found '3.5'"),
+    "a sequence without id": (cell(3, "sequence_id", None), "sequence_id in every row"),
+    "a row without subject": (cell(3, "subject", None), "subject in every row"),
+    "a subject that changes": (cell(3, "subject", "SUBJ_9"), "'SUBJ_9' after"),
+    "a gesture that changes": (cell(3, "gesture", "Wave hello"), "'Wave hello' after"),
     "an unknown gesture": (
         lambda rows: rows.with_columns(gesture=pl.col("gesture").str.replace("Eyebrow", "Eyebow")),
         "found 'Eyebow - pull hair'",
     ),
-    "an unknown phase": (lambda rows: set_cell(rows, 3, "phase", "Pause"), "found 'Pause'"),
-    "a word among readings": (lambda rows: set_cell(rows, 3, "thm_2", "warm"), "a number, found 'warm'"),
-    "a fraction of a distance": (
-        lambda rows: set_cell(rows, 3, "tof_1_v7", "12.5"),
-        "whole number of tof, found 12.5 in .* column tof_1_v7",
-    ),
-    "a distance beyond all numbers": (
-        lambda rows: set_cell(rows, 3, "tof_1_v7", "70000"),
-        "found 70000 in",
-    ),
-    "a distance too far": (lambda rows: set_cell(rows, 3, "tof_1_v7", 400.0), "found 400 in"),
-    "a distance below the code": (lambda rows: set_cell(rows, 3, "tof_1_v7", -2.0), "found -2 in"),
-    "an acceleration of a crash": (lambda rows: set_cell(rows, 3, "acc_y", 1e4), "column acc_y"),
-    "an infinite acceleration": (lambda rows: set_cell(rows, 3, "acc_y", np.inf), "found inf"),
-    "a body on fire": (lambda rows: set_cell(rows, 3, "thm_5", 400.0), "column thm_5"),
-    "a quaternion without length": (
-        lambda rows: set_cell(with_quaternions(rows), 3, "rot_w", 0.9),
-        "norm 1",
-    ),
-    "two axes of an acceleration": (
-        lambda rows: set_cell(set_cell(rows, 3, "acc_z", 1.0), 3, "acc_y", None),
-        "all 3 values",
-    ),
-    "63 pixels of an image": (lambda rows: set_cell(set_whole(rows), 3, "tof_2_v9", None), "found 63"),
+    "an unknown phase": (cell(3, "phase", "Pause"), "found 'Pause'"),
+    "a word among readings": (cell(3, "thm_2", "warm"), "a number, found 'warm' in (row 4|line 5), column thm_2"),
+    "a fraction of a distance": (cell(3, "tof_1_v7", "12.5"), "whole number of tof, found 12.5 in .* column tof_1_v7"),
+    "a distance beyond all numbers": (cell(3, "tof_1_v7", "70000"), "found 70000 in"),
+    "a distance too far": (cell(3, "tof_1_v7", 400.0), "found 400 in"),
+    "a distance below the code": (cell(3, "tof_1_v7", -2.0), "found -2 in"),
+    "an acceleration of a crash": (cell(3, "acc_y", 1e4), "column acc_y"),
+    "an infinite acceleration": (cell(3, "acc_y", np.inf), "found inf"),
+    "a body on fire": (cell(3, "thm_5", 400.0), "column thm_5"),
+    "a quaternion without length": (cell(3, "rot_w", 0.9, with_quaternions), "norm 1"),
+    "two axes of an acceleration": (cell(3, "acc_y", None, cell(3, "acc_z", 1.0)), "all 3 values"),
+    "63 pixels of an image": (cell(3, "tof_2_v9", None, with_images), "found 63 in .* column tof_2_v0"),
     "no accelerometer": (lambda rows: rows.drop("acc_x", "acc_y"), "acc_x, acc_y missing"),
     "no ids": (lambda rows: rows.drop("sequence_id"), "sequence_id missing"),
     "half of a sensor": (lambda rows: rows.drop("tof_3_v5"), "tof_3_v5 missing"),
-    "readings 1 % words": (lambda rows: corrupted_values(rows, 1, "#REF!"), "'#REF!'"),
-    "readings 1 % empty": (lambda rows: corrupted_values(rows, 2, ""), "values of a reading"),
-    "readings 1 % huge": (lambda rows: corrupted_values(rows, 3, "1e6"), "1000000|1e6|1e\\+06"),
+    "readings 1 % words": (corrupted(1, "#REF!"), "'#REF!'"),
+    "readings 1 % empty": (corrupted(2, ""), "values of a reading"),
+    "readings 1 % huge": (corrupted(3, "1e6"), "1000000|1e6|1e\\+06"),
 }
 
 
-def with_quaternions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Quaternions without gaps."""
-    return rows.with_columns(pl.lit(0.5).alias(name) for name in HELIOS.sensor("quaternion").columns)
-
-
-def set_whole(rows: pl.DataFrame) -> pl.DataFrame:
-    """Images without gaps."""
-    return rows.with_columns(pl.col(HELIOS.sensor("tof").columns).fill_null(7.0))
-
-
 @pytest.mark.parametrize("fault", row_faults)
-@pytest.mark.parametrize("kind", ["csv", "parquet", "frame"])
-def test_rows_that_are_wrong_are_refused_from_every_source(fault: str, kind: str, tmp_path: Path) -> None:
+def test_rows_that_are_wrong_are_refused_from_every_source(fault: str, tmp_path: Path) -> None:
     change, message = row_faults[fault]
     rows = change(ROWS)
-    path = tmp_path / f"train.{kind}"
-    if kind != "frame":
-        rows.write_csv(path) if kind == "csv" else rows.write_parquet(path)
-    with pytest.raises(DataError, match=message) as refused:
-        _ = recordings_from_frame(rows) if kind == "frame" else read(path)
-    assert refused.value.remedy
-
-
-@pytest.mark.parametrize("fault", row_faults)
-def test_a_check_calls_unusable_what_the_reader_refuses(fault: str, tmp_path: Path) -> None:
-    row_faults[fault][0](ROWS).write_csv(tmp_path / "train.csv")
-    report = check(tmp_path)
+    rows.write_csv(tmp_path / "a.csv")
+    rows.write_parquet(tmp_path / "a.parquet")
+    for source in (rows, tmp_path / "a.csv", tmp_path / "a.parquet"):
+        with pytest.raises(DataError, match=message) as refused:
+            bfrb.read(source)
+        assert refused.value.remedy
+    report = check(tmp_path / "a.csv")
     assert report.verdict == "unusable"
     assert report.findings[0].severity == "error"
 
 
 def test_a_fault_is_placed_by_its_line_and_counted(tmp_path: Path) -> None:
-    rows = set_cell(set_cell(ROWS, 20, "thm_2", "warm"), 30, "thm_2", "cold")
-    rows.write_csv(tmp_path / "train.csv")
+    cell(30, "thm_2", "cold", cell(20, "thm_2", "warm"))(ROWS).write_csv(tmp_path / "train.csv")
     with pytest.raises(
         DataError, match=r"train\.csv: expected a number, found 'warm' in line 22, column thm_2 \(and 1 m"
     ):
-        read(tmp_path)
+        bfrb.read(tmp_path)
+
+
+def unbalanced(text: bytes) -> bytes:
+    lines = text.splitlines(keepends=True)
+    lines[3], lines[5] = lines[3].replace(b",", b"", 1), lines[5].replace(b",", b",,", 1)
+    return b"".join(lines)
 
 
 file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -151,13 +137,17 @@ file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "UTF-16": (lambda text: text.decode().encode("utf-16"), "encoding"),
     "Latin-1": (lambda text: text.replace(b"Cheek", b"Ch\xe9ek"), "0xe9 in line"),
     "a web page": (lambda _: b"<html>\n<body>Sign in</body>\n</html>\n", "commas"),
-    "semicolons": (lambda text: text.replace(b",", b";"), "commas between"),
+    "semicolons": (lambda text: text.replace(b",", b";"), "names with commas"),
+    "line ends of old Macs": (lambda text: text.replace(b"\n", b"\r"), "carriage return"),
+    "a carriage return in the header": (lambda text: text.replace(b"acc_y", b"acc\r_y", 1), "carriage return"),
+    "an endless name of a column": (lambda text: b"x" * 200_000 + b"," + text, "first line"),
     "a line cut in the middle": (lambda text: text[:60_000], "fields in every line"),
     "a part missing in the middle": (lambda text: text[:40_000] + text[47_000:], "fields in every line"),
     "a comma lost": (lambda text: text[:50_000] + text[50_000:].replace(b",", b"", 1), "fields in every line"),
     "a comma too many": (lambda text: text[:50_000] + text[50_000:].replace(b",", b",,", 1), "fields in every line"),
+    "a comma lost, another too many": (unbalanced, "found 340 in line 4 .*1 more"),
     "a blank line": (lambda text: text.replace(b"\nSEQ_000002", b"\n\nSEQ_000002", 1), "found 1 in line"),
-    "a quote that stays open": (lambda text: text.replace(b"Wave", b'"Wave').replace(b"Eye", b'"Eye', 1), "fields in"),
+    "a quote that stays open": (lambda text: text.replace(b"Wave", b'"Wave').replace(b"Eye", b'"Eye', 1), "stays open"),
     "the header twice": (lambda text: text + text, "line"),
     "a column twice": (lambda text: text.replace(b"acc_y", b"acc_x", 1), "'acc_x' comes twice"),
 }
@@ -169,7 +159,7 @@ def test_files_that_are_damaged_are_refused(fault: str, tmp_path: Path) -> None:
     path = write_study(tmp_path, STUDY)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(DataError, match=message) as refused:
-        read(path)
+        bfrb.read(path)
     assert refused.value.remedy
     assert check(path).verdict == "unusable"
 
@@ -179,28 +169,26 @@ def test_files_that_are_damaged_are_refused(fault: str, tmp_path: Path) -> None:
 def test_a_file_cut_off_anywhere_is_refused_or_ends_with_a_whole_line(
     share: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("cut")
-    path = write_study(folder, STUDY)
+    path = write_study(tmp_path_factory.mktemp("cut"), STUDY)
     text = path.read_bytes()
     cut = text[: int(share * len(text))]
     path.write_bytes(cut)
-    whole_lines = cut.endswith(b"\n") or text[len(cut) : len(cut) + 1] == b"\n"
     try:
-        found = read(path)
+        found = bfrb.read(path)
     except DataError:
         return
-    assert whole_lines
+    assert cut.endswith(b"\n") or text[len(cut) : len(cut) + 1] == b"\n"
     assert_same(found[:-1], STUDY[: len(found) - 1])
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 4])
 def test_a_last_value_that_may_be_cut_is_refused(missing: int, tmp_path: Path) -> None:
-    rows = set_whole(ROWS).with_columns(tof_5_v63=pl.lit(131.0))
+    rows = with_images(ROWS).with_columns(tof_5_v63=pl.lit(131.0))
     path = tmp_path / "train.csv"
     rows.write_csv(path)
     path.write_bytes(path.read_bytes()[: -1 - missing])
     with pytest.raises(DataError, match=r"line end after the last line|fields in every line"):
-        read(path)
+        bfrb.read(path)
 
 
 @settings(max_examples=12, deadline=None)
@@ -210,7 +198,7 @@ def test_a_parquet_file_cut_off_anywhere_is_refused(share: float, tmp_path_facto
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(DataError):
-        read(path)
+        bfrb.read(path)
     assert check(path).verdict == "unusable"
 
 
@@ -226,11 +214,11 @@ def test_a_file_with_1_percent_of_its_bytes_changed_is_refused(
     text[hit] = rng.integers(*((32, 127) if printable else (0, 256)), int(hit.sum()))
     path.write_bytes(text.tobytes())
     with pytest.raises(DataError):
-        read(path)
+        bfrb.read(path)
     assert check(path).verdict == "unusable"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_one_changed_byte_is_refused_or_changes_one_value(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -241,21 +229,15 @@ def test_one_changed_byte_is_refused_or_changes_one_value(
     text[position] = data.draw(st.integers(0, 255))
     path.write_bytes(text)
     try:
-        found = read(path)
+        found = bfrb.read(path)
     except DataError:
         return
     differing = sum(
         int((~((found.sensors[name] == values) | (found.sensors[name] != found.sensors[name]))).sum())
         for name, values in STUDY.sensors.items()
     )
-    assert differing <= 1
+    assert differing <= 1 or differing == 4  # a quaternion whose w has changed its sign is turned as a whole
     assert found.offsets.tolist() == STUDY.offsets.tolist()
-
-
-def test_batches_before_the_fault_come_through_and_then_it_is_told(tmp_path: Path) -> None:
-    set_cell(ROWS, ROWS.height - 2, "thm_2", "warm").write_csv(tmp_path / "train.csv")
-    with pytest.raises(DataError, match="'warm'"):
-        list(open_source(tmp_path).batches())
 
 
 subject_faults: dict[str, tuple[str, str]] = {
@@ -278,7 +260,7 @@ def test_a_wrong_table_of_subjects_is_refused(fault: str, tmp_path: Path) -> Non
     write_study(tmp_path, STUDY)
     (tmp_path / "train_demographics.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        read(tmp_path)
+        bfrb.read(tmp_path)
     assert check(tmp_path).verdict == "unusable"
 
 
@@ -287,17 +269,41 @@ def test_a_subject_twice_with_the_same_measures_is_no_fault(tmp_path: Path) -> N
     subjects = tmp_path / "train_demographics.csv"
     lines = subjects.read_text().splitlines()
     subjects.write_text("\n".join([*lines, lines[-1]]) + "\n")
-    assert_same(read(path), STUDY)
+    assert_same(bfrb.read(path), STUDY)
 
 
 @pytest.mark.parametrize("column", ["acc_x", "tof_1_v0", "sequence_counter", "sequence_id", "gesture"])
-@pytest.mark.parametrize("value", [[1, 2], {"x": 1}, b"\xff"])
+@pytest.mark.parametrize("value", [[1, 2], {"x": 1}, b"\xff", timedelta(seconds=1)])
 def test_columns_of_neither_numbers_nor_text_are_refused(column: str, value: object, tmp_path: Path) -> None:
     strange = ROWS.with_columns(pl.Series(column, [value] * ROWS.height))
     strange.write_parquet(tmp_path / "train.parquet")
-    for refuse in (lambda: read(tmp_path), lambda: recordings_from_frame(strange)):
+    for source in (tmp_path, strange):
         with pytest.raises(DataError, match="found a value of the type .* in row 1, column " + column):
-            refuse()
+            bfrb.read(source)
+
+
+def test_a_pandas_frame_with_a_column_twice_is_refused() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(ROWS.to_dict(as_series=False))
+    with pytest.raises(DataError, match="'acc_x' comes twice"):
+        bfrb.read(pd.concat([frame, frame[["acc_x"]]], axis=1))
+
+
+@pytest.mark.parametrize(
+    "names", [("gyr_x", "gyr_y", "gyr_z"), ("gyr_z",), ("Mag.X", "Mag.Y", "Mag.Z"), ("x", "y", "z")]
+)
+def test_columns_of_a_sensor_that_is_not_of_the_layout_are_never_left_out_in_silence(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows = ROWS.with_columns(pl.lit(0.5).alias(name) for name in names)
+    path = tmp_path / "train.csv"
+    rows.write_csv(path)
+    for source in (rows, path):
+        with pytest.raises(DataError, match=f"found {', '.join(names)}, which") as refused:
+            bfrb.read(source)
+        assert "remove these columns" in refused.value.remedy
+    found = [finding for finding in check(path).findings if finding.kind == "columns of another sensor"]
+    assert [finding.severity for finding in found] == ["warning"]
 
 
 def test_a_damaged_parquet_table_of_subjects_is_refused(tmp_path: Path) -> None:
@@ -305,28 +311,11 @@ def test_a_damaged_parquet_table_of_subjects_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train_demographics.csv").unlink()
     (tmp_path / "train_demographics.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match="complete Parquet file"):
-        read(path)
+        bfrb.read(path)
 
 
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        read(tmp_path / "nothing.csv")
-    with pytest.raises(DataError, match="no such file"):
-        read(write_study(tmp_path, STUDY), demographics=tmp_path / "nothing.csv")
-
-
-def test_the_real_sample_cut_off_anywhere_inside_a_line_is_refused(real_data: Path, tmp_path: Path) -> None:
-    text = (real_data / "cmi" / "train_sample.csv").read_bytes()
-    path = tmp_path / "train.csv"
-    for cut in np.random.default_rng(0).integers(0, len(text), 25).tolist():
-        path.write_bytes(text[:cut])
-        if text[cut - 1 : cut] == b"\n" or text[cut : cut + 1] == b"\n":
-            continue
-        with pytest.raises(DataError):
-            read(path)
-
-
-def test_recordings_of_a_repaired_file_are_the_originals(tmp_path: Path) -> None:
-    (tmp_path / "train.csv").write_bytes(b"")
-    path = write_study(tmp_path, STUDY)
-    assert isinstance(read(path), Recordings)
+        bfrb.read(tmp_path / "nothing")
+    with pytest.raises(DataError, match=r"demographics"):
+        bfrb.read(write_study(tmp_path, STUDY), demographics=tmp_path / "absent.csv")

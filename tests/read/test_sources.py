@@ -1,32 +1,52 @@
-"""Any source is recognised by what lies there."""
+"""Any source is recognised by what lies there, and read whole, in batches, or some rows at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
+import bfrb
 from bfrb.errors import ConfigError, DataError
 from bfrb.read.ingest import ingest
-from bfrb.read.sources import open_source, read
+from bfrb.read.sources import HeldSource, Source, open_source
+from bfrb.read.stretches import iter_stretches
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, write_study
+from made_up import random_recordings
+
+places: dict[str, Callable[[Path], Source]] = {
+    "a file": lambda folder: open_source(folder / "train.csv"),
+    "a folder": lambda folder: open_source(str(folder)),
+    "a store": lambda folder: open_source(ingest(folder, folder / "store").path),
+    "a store of a store": lambda folder: ingest(ingest(folder, folder / "store").path, folder / "copy"),
+    "memory": lambda _: HeldSource(labelled_study(), "memory"),
+}
 
 
-def test_a_file_a_folder_and_a_store_of_the_same_recordings_give_the_same(tmp_path: Path) -> None:
-    path = write_study(tmp_path, labelled_study())
-    store = ingest(path, tmp_path / "store")
-    for place in (path, str(tmp_path), store.path):
-        source = open_source(place)
-        assert source.device is HELIOS
-        assert_same(source.read(), labelled_study())
-        assert_same(Recordings.concat(list(source.batches(max_rows=20))), labelled_study())
+@pytest.mark.parametrize("place", places)
+def test_the_same_recordings_from_anywhere_are_the_same(place: str, tmp_path: Path) -> None:
+    study = labelled_study()
+    write_study(tmp_path, study)
+    source = places[place](tmp_path)
+    assert source.device is HELIOS
+    assert_same(source.read(), study)
+    assert_same(Recordings.concat(list(source.batches(max_rows=20))), study)
+    found = list(source.stretches(max_rows=8))
+    assert [part.id for part in found if part.begins] == study.ids
+    assert all(len(part.sensors["acc"]) <= 8 for part in found)
+    for name, values in study.sensors.items():
+        np.testing.assert_array_equal(np.concatenate([part.sensors[name] for part in found]), values)
 
 
 def test_a_description_names_the_files(tmp_path: Path) -> None:
     path = write_study(tmp_path, labelled_study())
     assert open_source(tmp_path).describe() == f"{path} with train_demographics.csv"
+    assert open_source(tmp_path).paths == (path, tmp_path / "train_demographics.csv")
     (tmp_path / "train_demographics.csv").unlink()
     assert open_source(tmp_path).describe() == f"{path} with no demographics"
 
@@ -34,13 +54,7 @@ def test_a_description_names_the_files(tmp_path: Path) -> None:
 def test_other_demographics_may_be_named(tmp_path: Path) -> None:
     path = write_study(tmp_path, labelled_study())
     (tmp_path / "mine.csv").write_text("subject,age\nSUBJ_000000,99\n")
-    table = open_source(path, demographics=tmp_path / "mine.csv").read().table
-    assert set(table["age"].drop_nulls()) == {99.0}
-
-
-def test_a_store_can_be_ingested_again(tmp_path: Path) -> None:
-    store = ingest(write_study(tmp_path, labelled_study()), tmp_path / "store")
-    assert_same(ingest(store.path, tmp_path / "copy").read(), labelled_study())
+    assert set(bfrb.read(path, demographics=tmp_path / "mine.csv").table["age"].drop_nulls()) == {99.0}
 
 
 def test_the_real_folders_are_recognised(real_data: Path) -> None:
@@ -49,18 +63,12 @@ def test_the_real_folders_are_recognised(real_data: Path) -> None:
     assert open_source(real_data / "searle2021" / "data").device is GALAXY_WATCH
 
 
-def test_a_folder_of_something_else_says_what_was_looked_for_and_found(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
-    with pytest.raises(DataError, match=r"(?s)store\.json.*train\.csv.*exp-1.*holiday\.jpg"):
+    with pytest.raises(DataError, match=r"(?s)store\.json.*train, .*exp-1.*holiday\.jpg"):
         open_source(tmp_path)
-
-
-def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         open_source(tmp_path / "nothing")
-
-
-def test_a_dataset_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'mnist'"):
         open_source(tmp_path, "mnist")
 
@@ -69,4 +77,24 @@ def test_a_dataset_that_is_named_is_not_guessed(tmp_path: Path) -> None:
     write_study(tmp_path, labelled_study())
     with pytest.raises(DataError, match="exp-1"):
         open_source(tmp_path, "searle2021").read()
-    assert_same(open_source(tmp_path, "cmi").read(), read(tmp_path))
+    assert_same(open_source(tmp_path, "cmi").read(), bfrb.read(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("bom", [False, True])
+def test_a_table_of_samples_gives_their_times_and_readings(suffix: str, bom: bool, tmp_path: Path) -> None:
+    watch = random_recordings(GALAXY_WATCH, [50], np.random.default_rng(0), missing=0.0)
+    columns = {"time_ms": np.arange(50) * 20.0} | {
+        column: values[:, axis]
+        for sensor in GALAXY_WATCH.sensors
+        for axis, (column, values) in enumerate(zip(sensor.columns, [watch.sensors[sensor.name]] * 3, strict=True))
+    }
+    path = tmp_path / f"walk{suffix}"
+    table = pl.DataFrame(columns)
+    table.write_csv(path, include_bom=bom) if suffix == ".csv" else table.write_parquet(path)
+    (stretch,) = iter_stretches(path, GALAXY_WATCH)
+    assert (stretch.id, stretch.begins) == ("walk", True)
+    np.testing.assert_allclose(stretch.time_s, np.arange(50) * 0.02)
+    np.testing.assert_allclose(stretch.sensors["gyr"], watch.sensors["gyr"], rtol=1e-6)
+    with pytest.raises(DataError, match="expected recordings of the device 'galaxy_watch'"):
+        iter_stretches(write_study(tmp_path, labelled_study()), GALAXY_WATCH)

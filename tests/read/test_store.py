@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
+from bfrb.read import csv_blocks
+from bfrb.read import ingest as ingesting
 from bfrb.read.ingest import ingest
 from bfrb.read.store import Store, write_store
-from bfrb.study.device import DEVICES, HELIOS, Device
+from bfrb.study.device import DEVICES, Device
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, write_study
 from made_up import random_recordings
@@ -35,7 +37,9 @@ def test_what_comes_out_is_what_went_in(
     study = random_recordings(device, lengths, np.random.default_rng(0))
     store = write_store(study.batches(put), tmp_path_factory.mktemp("store") / "s", source="made up")
     assert_same(store.read(), study)
-    batches = list(store.batches(got))
+    shares: list[float] = []
+    batches = list(store.batches(got, shares.append))
+    assert shares[-1] == 1.0
     assert all(batch.n_rows <= got or len(batch) == 1 for batch in batches)
     assert_same(Recordings.concat(batches), study)
 
@@ -43,49 +47,48 @@ def test_what_comes_out_is_what_went_in(
 def test_labels_and_table_are_kept(store: Store) -> None:
     assert_same(store.read(), labelled_study())
     assert store.table.equals(labelled_study().table)
-    assert store.device is HELIOS
+    assert store.lengths.tolist() == labelled_study().lengths.tolist()
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_a_store_knows_whether_it_is_simulated(simulated: bool, tmp_path: Path) -> None:
-    write_study(tmp_path, labelled_study())
+def test_a_store_knows_where_it_comes_from(simulated: bool, tmp_path: Path) -> None:
+    path = write_study(tmp_path, labelled_study())
     if simulated:
         (tmp_path / "simulated.toml").touch()
     store = ingest(tmp_path, tmp_path / "store")
     assert store.simulated == store.read().simulated == simulated
     assert ("simulated" in store.describe()) == simulated
-
-
-def test_a_store_says_where_it_comes_from_without_telling_the_folder(tmp_path: Path) -> None:
-    path = write_study(tmp_path, labelled_study())
-    manifest = ingest(tmp_path, tmp_path / "store").manifest
-    assert (manifest.source, manifest.source_bytes) == ("train.csv", path.stat().st_size)
+    assert (store.manifest.source, store.manifest.source_bytes) == ("train.csv", path.stat().st_size)
     assert str(tmp_path) not in (tmp_path / "store" / "store.json").read_text()
 
 
 def test_readings_are_stored_as_small_types_under_their_column_names(store: Store) -> None:
-    schema = pl.read_parquet_schema(store.path / "rows" / "part-00000.parquet")
-    assert schema["tof_3_v17"] == pl.Int16
-    assert schema["acc_x"] == pl.Float32
     frame = pl.read_parquet(store.path / "rows" / "part-00000.parquet")
-    missing = frame["tof_1_v0"].null_count()
-    assert missing
+    assert frame.schema["tof_3_v17"] == pl.Int16
+    assert frame.schema["acc_x"] == pl.Float32
+    assert frame["tof_1_v0"].null_count()
     assert frame["tof_1_v0"].min() >= -1
 
 
-def test_progress_ends_at_the_whole(tmp_path: Path) -> None:
-    write_study(tmp_path, labelled_study())
+def test_batches_of_a_source_are_joined_to_parts_of_enough_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = labelled_study(lengths=(20,) * 12)
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 40_000)
+    monkeypatch.setattr(ingesting, "PART_ROWS", 70)
     shares: list[float] = []
-    store = ingest(tmp_path, tmp_path / "store", progress=shares.append)
+    store = ingest(write_study(tmp_path, study), tmp_path / "store", progress=shares.append)
+    rows = [part.rows for part in store.manifest.parts]
+    assert sum(rows) == 240
+    assert len(rows) > 1
+    assert all(70 <= part < 140 for part in rows[:-1])
     assert shares[-1] == 1.0
-    again: list[float] = []
-    list(store.batches(20, again.append))
-    assert again[-1] == 1.0
+    assert_same(store.read(), study)
 
 
-def failing() -> Iterator[Recordings]:
+def failing(error: BaseException) -> Iterator[Recordings]:
     yield labelled_study()
-    raise KeyboardInterrupt
+    raise error
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -94,49 +97,31 @@ def test_work_that_is_stopped_leaves_everything_as_it_was(overwrite: bool, tmp_p
         write_store([labelled_study()[:1]], tmp_path / "store", source="before")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(KeyboardInterrupt):
-        write_store(failing(), tmp_path / "store", source="made up", overwrite=overwrite)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_damaged_source_leaves_nothing(tmp_path: Path) -> None:
-    path = write_study(tmp_path, labelled_study())
-    path.write_bytes(path.read_bytes()[:-500])
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DataError):
-        ingest(path, tmp_path / "store")
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_store_is_replaced_only_when_that_is_asked_for(store: Store) -> None:
-    with pytest.raises(DataError, match="a store already"):
-        write_store([labelled_study()], store.path, source="new")
-    replaced = write_store([labelled_study()[:2]], store.path, source="new", overwrite=True)
-    assert len(replaced.read()) == 2
-    assert [path.name for path in store.path.parent.iterdir()] == ["store"]
-
-
-def test_something_that_is_no_store_is_never_replaced(tmp_path: Path) -> None:
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.txt").touch()
-    with pytest.raises(DataError, match="something else already"):
-        write_store([labelled_study()], tmp_path / "thesis", source="new", overwrite=True)
-
-
-def test_a_store_cannot_be_put_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no folder"):
-        write_store([labelled_study()], tmp_path / "a" / "b", source="new")
-
-
-def test_recordings_that_come_twice_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="comes twice"):
-        write_store([labelled_study(), labelled_study()], tmp_path / "store", source="new")
-    assert not list(tmp_path.iterdir())
-
-
-def test_no_recordings_make_no_store(tmp_path: Path) -> None:
+        write_store(failing(KeyboardInterrupt()), tmp_path / "store", source="made up", overwrite=overwrite)
     with pytest.raises(DataError, match="got none"):
-        write_store([], tmp_path / "store", source="new")
-    assert not list(tmp_path.iterdir())
+        write_store([], tmp_path / "store", source="made up", overwrite=overwrite)
+    with pytest.raises(DataError, match="comes twice"):
+        write_store([labelled_study()] * 2, tmp_path / "store", source="made up", overwrite=overwrite)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_only_a_store_is_replaced_and_only_when_told_to(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--overwrite"):
+        write_store([labelled_study()], store.path, source="new")
+    assert write_store([labelled_study()[:1]], store.path, source="new", overwrite=True).manifest.recordings == 1
+    (tmp_path / "thesis").mkdir()
+    with pytest.raises(DataError, match="something else"):
+        write_store([labelled_study()], tmp_path / "thesis", source="new", overwrite=True)
+    with pytest.raises(DataError, match="no folder"):
+        write_store([labelled_study()], tmp_path / "absent" / "store", source="new")
+
+
+def test_a_store_never_takes_the_place_of_what_it_is_made_of(store: Store) -> None:
+    write_study(store.path, labelled_study())  # a store that also holds a table
+    for source in (store.path, store.path / "train.csv", store.path / "rows" / ".."):
+        with pytest.raises(DataError, match="place of its source"):
+            ingest(source, store.path, overwrite=True)
+    assert_same(Store.open(store.path).read(), labelled_study())
 
 
 def change_manifest(folder: Path, **changes: object) -> None:
@@ -168,14 +153,7 @@ damages: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("damage", damages)
 def test_a_damaged_store_is_refused(damage: str, store: Store) -> None:
     damages[damage](store.path)
-    with pytest.raises(DataError) as refused:
-        Store.open(store.path).read()
-    assert refused.value.remedy
-    with pytest.raises(DataError):
-        list(Store.open(store.path).batches())
-
-
-def test_the_real_sample_comes_out_as_it_is_read(real_data: Path, tmp_path: Path) -> None:
-    from bfrb.read.sources import read
-
-    assert_same(ingest(real_data / "cmi", tmp_path / "store").read(), read(real_data / "cmi"))
+    for read in (Store.read, lambda opened: list(opened.batches()), lambda opened: list(opened.stretches())):
+        with pytest.raises(DataError) as refused:
+            read(Store.open(store.path))
+        assert refused.value.remedy

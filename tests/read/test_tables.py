@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,17 +18,17 @@ from bfrb.read.tables import (
     read_table,
     write_side_by_side,
     write_table,
-    write_tables,
 )
 
 TABLE = make_table({"id": ["a", "b,c"], "share": [0.25, 1e-9], "count": [1, None]})
+BOTH = pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+@BOTH
 def test_a_table_survives_writing_and_replaces_an_older_one(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("old")
     write_table(TABLE, tmp_path / name)
@@ -34,80 +36,73 @@ def test_a_table_survives_writing_and_replaces_an_older_one(tmp_path: Path, name
     assert names(tmp_path) == [name]
 
 
-def test_a_failure_leaves_the_older_table(tmp_path: Path) -> None:
-    nested = pl.DataFrame({"list": [[1, 2]]})
-    (tmp_path / "table.csv").write_text("old")
-    with pytest.raises(pl.exceptions.PolarsError):
-        write_table(nested, tmp_path / "table.csv")
-    assert (tmp_path / "table.csv").read_text() == "old"
-    assert names(tmp_path) == ["table.csv"]
-
-
-@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_tables_come_one_below_the_other(tmp_path: Path, name: str, count: int) -> None:
-    parts = [TABLE.with_columns(id=pl.col("id") + str(number)) for number in range(count)]
-    write_tables(iter(parts), tmp_path / name)
-    assert read_table(tmp_path / name).equals(pl.concat(parts))
-    assert names(tmp_path) == [name]
-
-
-@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
-@pytest.mark.parametrize("good", [0, 1, 3])
-def test_a_failure_in_a_later_part_leaves_the_older_table(tmp_path: Path, name: str, good: int) -> None:
-    def parts() -> Iterator[pl.DataFrame]:
-        yield from [TABLE] * good
+def groups(count: int, *, fails: bool = False) -> Iterator[tuple[pl.DataFrame, ...]]:
+    for number in range(count):
+        yield TABLE.with_columns(id=pl.col("id") + str(number)), make_table({"value": [number]})
+    if fails:
         raise DataError("the source is damaged", remedy="copy it again")
-
-    (tmp_path / name).write_text("old")
-    with pytest.raises(DataError, match="damaged"):
-        write_tables(parts(), tmp_path / name)
-    assert (tmp_path / name).read_text() == "old"
-    assert names(tmp_path) == [name]
 
 
 @pytest.mark.parametrize("pair", [("a.csv", "b.csv"), ("a.csv", "b.parquet"), ("a.parquet", "b.parquet")])
-@pytest.mark.parametrize("fails", [False, True])
-def test_files_side_by_side_are_written_together_or_not_at_all(
-    tmp_path: Path, pair: tuple[str, str], *, fails: bool
+@pytest.mark.parametrize("count", [1, 5])
+def test_tables_come_one_below_the_other_in_files_side_by_side(
+    tmp_path: Path, pair: tuple[str, str], count: int
 ) -> None:
-    other = make_table({"value": [0.5]})
-
-    def groups() -> Iterator[tuple[pl.DataFrame, ...]]:
-        yield TABLE, other
-        if fails:
-            raise DataError("the source is damaged", remedy="copy it again")
-        yield TABLE, other
-
     paths = [tmp_path / name for name in pair]
-    if fails:
-        with pytest.raises(DataError, match="damaged"):
-            write_side_by_side(groups(), paths)
-        assert names(tmp_path) == []
-    else:
-        write_side_by_side(groups(), paths)
-        assert read_table(paths[0]).equals(pl.concat([TABLE, TABLE]))
-        assert read_table(paths[1])["value"].to_list() == [0.5, 0.5]
-        assert names(tmp_path) == sorted(pair)
+    write_side_by_side(groups(count), paths)
+    assert read_table(paths[0]).equals(pl.concat([first for first, _ in groups(count)]))
+    assert read_table(paths[1])["value"].to_list() == list(range(count))
+    assert names(tmp_path) == sorted(pair)
+
+
+@pytest.mark.parametrize("pair", [("a.csv", "b.csv"), ("a.csv", "b.parquet"), ("a.parquet", "b.parquet")])
+@pytest.mark.parametrize("good", [0, 1, 3])
+def test_a_failure_leaves_the_older_tables(tmp_path: Path, pair: tuple[str, str], good: int) -> None:
+    (tmp_path / pair[0]).write_text("old")
+    with pytest.raises(DataError, match="damaged"):
+        write_side_by_side(groups(good, fails=True), [tmp_path / name for name in pair])
+    assert (tmp_path / pair[0]).read_text() == "old"
+    assert names(tmp_path) == [pair[0]]
 
 
 def test_a_second_table_that_fails_at_the_end_leaves_the_first_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("old")
     mixed = [(TABLE, make_table({"value": [0.5]})), (TABLE, make_table({"value": ["text"], "more": [1]}))]
-    with pytest.raises(pl.exceptions.PolarsError):
+    with pytest.raises(DataError, match=r"b\.parquet cannot be written"):
         write_side_by_side(mixed, [tmp_path / "a.csv", tmp_path / "b.parquet"])
     assert (tmp_path / "a.csv").read_text() == "old"
     assert names(tmp_path) == ["a.csv"]
 
 
-def test_the_same_file_twice_is_refused(tmp_path: Path) -> None:
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import polars as pl
+from bfrb.errors import DataError
+from bfrb.read.tables import write_table
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+try:
+    write_table(pl.select(pl.int_range(100_000).sqrt()), Path(sys.argv[1]))
+except DataError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+@BOTH
+def test_a_full_disk_is_told_with_the_path_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert f"{tmp_path / name} cannot be written" in done.stdout
+    assert "to do: " in done.stdout
+    assert names(tmp_path) == []
+
+
+def test_the_same_file_twice_and_no_table_at_all_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a file of its own"):
         check_table_paths([tmp_path / "a.csv", tmp_path / "." / "a.csv"])
-
-
-def test_no_table_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="got none"):
-        write_tables([], tmp_path / "table.parquet")
+        write_side_by_side([], [tmp_path / "table.parquet"])
     assert names(tmp_path) == []
 
 
@@ -120,24 +115,38 @@ def test_places_where_no_table_can_be_written_are_refused(tmp_path: Path, name: 
         check_table_path(tmp_path / name)
 
 
-def test_a_number_far_down_in_a_csv_does_not_surprise(tmp_path: Path) -> None:
+columns = {
+    "numbers with a fraction far down": ("1\n" * 2000 + "0.5\n", pl.Float64),
+    "whole numbers": ("1\n-20\n\n", pl.Int64),
+    "words": ("1\nx\n", pl.String),
+    "numbers with zeros in front": ("01\n1\n", pl.String),
+    "numbers with blanks": ("'1 '\n1\n".replace("'", '"'), pl.String),
+    "nothing": ("\n\n", pl.String),
+}
+
+
+@pytest.mark.parametrize("kind", columns)
+def test_a_column_is_text_unless_it_is_numbers_and_nothing_is_lost(tmp_path: Path, kind: str) -> None:
+    text, dtype = columns[kind]
     path = tmp_path / "table.csv"
-    path.write_text("value\n" + "1\n" * 2000 + "0.5\n")
-    assert read_table(path)["value"][-1] == 0.5
+    path.write_text("row,value\n" + "".join(f"0,{line}\n" for line in text.splitlines()))
+    assert read_table(path).schema["value"] == dtype
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n", b"PAR1garbage"])
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_damaged_files_are_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
-    path = tmp_path / f"table{suffix}"
-    path.write_bytes(content)
-    if (content, suffix) == (b"PAR1garbage", ".csv"):
-        assert read_table(path).is_empty()
-    else:
-        with pytest.raises(DataError, match="cannot be read"):
-            read_table(path)
+@BOTH
+def test_ids_are_text_even_if_they_are_numbers(tmp_path: Path, name: str) -> None:
+    write_table(make_table({"subject": [1, 2], "person": [3, 4]}), tmp_path / name)
+    assert read_table(tmp_path / name)["subject"].to_list() == ["1", "2"]
+    assert read_table(tmp_path / name, ["person"])["person"].to_list() == ["3", "4"]
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"absent\.csv"):
-        read_table(tmp_path / "absent.csv")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", b""), ("a.csv", b"a,b\n1,2,3\n"), ("a.parquet", b""), ("a.parquet", b"PAR1garbage")],
+)
+def test_damaged_and_missing_files_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    with pytest.raises(DataError, match="check the path"):
+        read_table(tmp_path / name)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path / name)

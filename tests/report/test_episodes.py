@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from annotated import TWO, annotated
 from bfrb.metrics.events import EventCounts
 from bfrb.predict.bundle import Bundle
-from bfrb.report.episodes import Episode, Heard, Listening, find_episodes, interval_of, listen
-from bfrb.report.evaluation import collect
-from bfrb.report.events import show_events
-from bfrb.report.html import render
-from bfrb.stream.events import Answers, Event, EventRule
+from bfrb.predict.out_of_fold import read_fold_of
+from bfrb.report.collect import collect
+from bfrb.report.episodes import EventEvaluation, evaluate_events, interval_of
+from bfrb.report.page import render
+from bfrb.report.sections.events import show_events
+from bfrb.stream.events import EventRule
+from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
-from bfrb.stream.stream import Stream
 from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import SEARLE_BEHAVIORS, LabelSet
+from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
 from bundles import make_bundle, make_recordings
 from page_checks import Page, check_self_contained, check_well_made
 from sources import SourceOf
-
-TWO = LabelSet("two", ("pull", "rest"), frozenset({"pull"}))
 
 
 @pytest.fixture(scope="module")
@@ -45,36 +45,17 @@ def continuous() -> Recordings:
     return Recordings(made.device, sensors, made.offsets, made.table.drop("gesture"), labels)
 
 
-def sure_of(probability: list[float]) -> Answers:
-    """One answer a second, each for the second around it."""
-    values = np.array(probability)
-    middle_s = np.arange(len(values)) + 0.5
-    fresh = np.arange(len(values)) == 0
-    return Answers(middle_s, middle_s + 2.0, np.stack([values, 1 - values], axis=1), fresh)
-
-
 def plain_rule(on: float = 0.5) -> EventRule:
     return EventRule(spec=EventSpec(smoothing_s=0, merge_s=0, minimum_s=0, on=on, off=on))
 
 
-def heard(subject: str, probability: list[float], *episodes: tuple[float, float]) -> Heard:
-    found = tuple(Episode(start, end, "pull") for start, end in episodes)
-    return Heard(f"of {subject}", subject, float(len(probability)), found, sure_of(probability))
-
-
-def test_episodes_are_runs_of_what_is_looked_for(continuous: Recordings) -> None:
-    rate_hz = GALAXY_WATCH.row_rate_hz
-    first, second = SEARLE_BEHAVIORS.classes[2], SEARLE_BEHAVIORS.classes[3]
-    assert find_episodes(continuous[0], SEARLE_BEHAVIORS) == (
-        Episode(100 / rate_hz, 180 / rate_hz, first),
-        Episode(180 / rate_hz, 220 / rate_hz, second),
-    )
-    assert find_episodes(continuous[2], SEARLE_BEHAVIORS) == ()
+def answered(subject: str, probability: list[float], *episodes: tuple[float, float]) -> AnnotatedRecording:
+    return annotated(subject, probability, episodes, wait_s=2.0)
 
 
 def test_events_are_counted_against_episodes() -> None:
-    one = heard("a", [0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1], (1.0, 4.0), (5.0, 6.0))
-    listening = Listening(plain_rule(), TWO, (one,), 0)
+    one = answered("a", [0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1], (1.0, 4.0), (5.0, 6.0))
+    listening = EventEvaluation(plain_rule(), TWO, (one,), 0)
     total = listening.total
     assert (total.episodes, total.found, total.events, total.right) == (2, 1, 2, 1)
     assert total.false_alarms_per_hour == pytest.approx(360.0)
@@ -84,7 +65,7 @@ def test_events_are_counted_against_episodes() -> None:
 
 
 def test_one_event_over_everything_finds_nothing() -> None:
-    total = Listening(plain_rule(), TWO, (heard("a", [0.9] * 100, (10.0, 20.0)),), 0).total
+    total = EventEvaluation(plain_rule(), TWO, (answered("a", [0.9] * 100, (10.0, 20.0)),), 0).total
     assert (total.found, total.events, total.right) == (0, 1, 0)
 
 
@@ -94,8 +75,8 @@ def test_everybody_is_judged_by_rules_from_the_others() -> None:
     for number in range(4):
         probability = rng.uniform(0, 0.4, 600)
         probability[100:140] = probability[300:340] = 0.9
-        several.append(heard(str(number), probability.tolist(), (100.0, 140.0), (300.0, 340.0)))
-    listening = Listening(plain_rule(), TWO, tuple(several), 0)
+        several.append(answered(str(number), probability.tolist(), (100.0, 140.0), (300.0, 340.0)))
+    listening = EventEvaluation(plain_rule(), TWO, tuple(several), 0)
     assert set(listening.rules) == {"0", "1", "2", "3"}
     assert all(rule.subjects == 3 for rule in listening.rules.values())
     total = EventCounts.total(list(listening.by_others_rules.values()))
@@ -103,30 +84,19 @@ def test_everybody_is_judged_by_rules_from_the_others() -> None:
     interval = interval_of(listening.by_others_rules, "sensitivity")
     assert interval == (1.0, 1.0)
     assert max(point["sensitivity"] or 0.0 for point in listening.curve) == 1.0
-    assert Listening(plain_rule(), TWO, tuple(several[:1]), 0).rules == {}
+    assert EventEvaluation(plain_rule(), TWO, tuple(several[:1]), 0).rules == {}
 
 
-def test_seconds_of_behaviour_are_counted_around_each_answer() -> None:
-    beside = heard("a", [0.1] * 10, (2.25, 4.0), (7.0, 7.5)).beside_truth(1.0)
-    assert beside.positive_s.tolist() == [0, 0, 0.75, 1, 0, 0, 0, 0.5, 0, 0]
-
-
-def test_what_is_heard_is_what_a_stream_of_the_held_out_members_says(bundle: Bundle, continuous: Recordings) -> None:
-    from bfrb.predict.out_of_fold import HeldOutPredictor
-
-    found = listen(bundle, SourceOf(continuous))
+def test_people_of_the_training_are_counted_as_known(bundle: Bundle, continuous: Recordings) -> None:
+    found = evaluate_events(bundle, SourceOf(continuous))
     assert found is not None
-    predictor = HeldOutPredictor(bundle)
-    for one, events, number in zip(found.heard, found.events, range(3), strict=True):
-        stream = Stream(predictor.of(one.subject), found.rule)
-        expected: list[Event] = stream.push(dict(continuous[number].sensors)) + stream.finish()
-        assert events == expected
-    assert found.known == sum(name in predictor.fold_of for name in continuous.subjects)
+    assert found.known == sum(name in read_fold_of(bundle) for name in continuous.subjects)
+    assert [len(one.episodes) for one in found.recordings] == [2, 1, 0]
 
 
 def test_recordings_without_labelled_rows_are_not_listened_to(bundle: Bundle) -> None:
     made = make_recordings(3, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, lengths=[100] * 3)
-    assert listen(bundle, SourceOf(made)) is None
+    assert evaluate_events(bundle, SourceOf(made)) is None
 
 
 def test_the_page_tells_what_is_found(bundle: Bundle, continuous: Recordings) -> None:
@@ -142,13 +112,13 @@ def test_the_page_tells_what_is_found(bundle: Bundle, continuous: Recordings) ->
 
 def test_a_rule_that_was_chosen_says_for_what() -> None:
     rule = plain_rule().model_copy(update={"subjects": 9, "false_alarms_per_hour": 2.0})
-    words = " ".join(show_events(Listening(rule, TWO, (heard("a", [0.1, 0.9, 0.1], (1.0, 2.0)),), 1)).words)
+    words = " ".join(show_events(EventEvaluation(rule, TWO, (answered("a", [0.1, 0.9, 0.1], (1.0, 2.0)),), 1)).words)
     assert "chosen for 2 false alarms an hour on held-out answers for 9 people" in words
     assert "each person by networks that never saw them" in words
 
 
 def test_nothing_found_is_told_as_such() -> None:
-    section = show_events(Listening(plain_rule(), TWO, (heard("a", [0.1, 0.1], (0.0, 1.0)),), 0))
+    section = show_events(EventEvaluation(plain_rule(), TWO, (answered("a", [0.1, 0.1], (0.0, 1.0)),), 0))
     assert "0 of 1 episode found (0 %)" in " ".join(section.words)
     assert [figure.table.caption for figure in section.figures] == ["Episodes and events of of a"]
 
@@ -157,8 +127,8 @@ def test_real_recordings_can_be_listened_to(bundle: Bundle, real_data: Path) -> 
     from bfrb.read.sources import open_source
 
     recordings = open_source(real_data / "searle2021").read()
-    found = listen(bundle, SourceOf(recordings[:1]))
+    found = evaluate_events(bundle, SourceOf(recordings[:1]))
     assert found is not None
     assert found.total.episodes > 5
     assert found.total.hours == pytest.approx(0.55, abs=0.05)
-    assert len(found.heard[0].answers) > 1900
+    assert len(found.recordings[0].windows) > 1900

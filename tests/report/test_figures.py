@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
@@ -11,9 +18,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from bfrb.metrics import calibration
-from bfrb.report import figures
-from bfrb.report.figures.calibration import wilson_interval
+from bfrb.report import figures, style
 from bfrb.report.figures.signals import traces
+from bfrb.report.style import figure_to_svg, label
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation
@@ -76,28 +83,21 @@ def test_a_notebook_keeps_its_own_settings() -> None:
         assert figure.axes[0].xaxis.label.get_size() < 12
 
 
-def test_the_confusion_of_a_class_is_shown_in_percent_of_its_recordings() -> None:
-    axes = figures.plot_confusion([[6, 2], [0, 4]], ["pull", "rest"], [True, False]).axes[0]
-    shown = {(text.get_position()[0], text.get_position()[1]): text.get_text() for text in axes.texts}
-    assert (shown[0, 0], shown[1, 0], shown[1, 1]) == ("75", "25", "100")
-    assert (0, 1) not in shown
-
-
-def test_targets_come_first_whatever_the_order_of_the_classes() -> None:
-    axes = figures.plot_confusion([[6, 2], [1, 3]], ["rest", "pull"], [False, True]).axes[0]
+def test_the_confusion_is_in_percent_of_each_class_and_targets_come_first() -> None:
+    axes = figures.plot_confusion([[4, 0], [2, 6]], ["rest", "pull"], [False, True]).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["pull", "rest"]
-    assert {text.get_text() for text in axes.texts if text.get_position() == (0, 0)} == {"75"}
+    shown = {text.get_position(): text.get_text() for text in axes.texts}
+    assert (shown[0, 0], shown[1, 0], shown[1, 1], (0, 1) in shown) == ("75", "25", "100", False)
 
 
 def test_a_class_without_recordings_says_so() -> None:
-    words = [text.get_text() for text in figures.plot_confusion([[0, 0], [1, 3]], "ab", [True, False]).axes[0].texts]
-    assert "no recordings" in words
-    assert "no recordings" in [text.get_text() for text in figures.plot_classes(PER_CLASS).axes[0].texts]
+    confusion = figures.plot_confusion([[0, 0], [1, 3]], "ab", [True, False])
+    for figure in (confusion, figures.plot_classes(PER_CLASS)):
+        assert "no recordings" in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_of_many_subjects_the_lowest_are_named() -> None:
-    axes = figures.plot_subjects(per_subject(81)).axes[0]
-    [text] = axes.texts
+    [text] = figures.plot_subjects(per_subject(81)).axes[0].texts
     assert text.get_text().split() == [
         "the",
         "lowest:",
@@ -112,6 +112,12 @@ def test_of_many_subjects_the_lowest_are_named() -> None:
         "S4",
         "0.05",
     ]
+
+
+@pytest.mark.parametrize(("lowest", "start"), [(0.0, 0.0), (0.35, 0.2), (0.71, 0.6), (1.0, 0.6)])
+def test_axes_of_scores_begin_near_the_lowest(lowest: float, start: float) -> None:
+    axes = figures.plot_groups({"Hand": [("left", 1.0, (lowest, 1.0)), ("right", 1.0, None)]}).axes[0]
+    assert axes.get_xlim() == pytest.approx((start - 0.015, 1.015))
 
 
 def test_the_gesture_is_shaded_for_as_long_as_it_lasts() -> None:
@@ -143,17 +149,72 @@ def test_time_of_flight_is_the_share_of_pixels_that_saw_something() -> None:
     assert shown[2].tolist() == [0] * 5
 
 
-@pytest.mark.parametrize(("share", "count"), [(0.0, 1), (1.0, 3), (0.4, 50)])
-def test_an_interval_of_a_share_holds_it_and_stays_between_0_and_1(share: float, count: int) -> None:
-    low, high = (float(limit) for limit in wilson_interval(share, count))
-    assert -1e-9 <= low <= share + 1e-9
-    assert share - 1e-9 <= high <= 1 + 1e-9
-    assert high - low > 0.1
-
-
 def test_members_of_one_network_look_alike_and_those_of_another_do_not() -> None:
     values: dict[str, Any] = {"a": [1.0, 0.5], "b": [1.0, 0.6], "c": [1.0, 0.7]}
     networks = {"a": "two_branch", "b": "gated", "c": "two_branch"}
     lines = figures.plot_learning(values, {}, networks).axes[0].lines
     looks = [(line.get_color(), line.get_linestyle()) for line in lines]
     assert looks[0] == looks[2] != looks[1]
+
+
+def svg_of(names: list[str], name: str = "people", description: str = "Scores") -> str:
+    return figure_to_svg(figures.plot_subjects({name: {"score": 0.5} for name in names}, 0.5), name, description)
+
+
+def test_names_from_the_data_are_text_in_the_page() -> None:
+    names = [
+        "<script>alert(1)</script>",
+        '$\\frac{1}{0$ & "quotes"',
+        "]]> --> <!--",
+        "\x00\x1b[31m",
+        "漢字 🙂",
+        "_a",
+        "a\nb",
+    ]
+    svg = svg_of(names, description='Scores "of" <people>')
+    root = ElementTree.fromstring(svg)
+    words = [" ".join((element.text or "").split()) for element in root.iter("text")]
+    assert {label(name).strip() for name in names} <= set(words)
+    assert {element.tag for element in root.iter()} <= {"svg", "g", "defs", "path", "use", "text", "clipPath", "rect"}
+    assert root.attrib["aria-label"] == 'Scores "of" <people>'
+    assert "http" not in svg
+    assert "style>" not in svg
+
+
+def test_colours_follow_the_page_and_ids_of_two_figures_never_meet() -> None:
+    one, two = svg_of(["a", "b"], "one"), svg_of(["a", "b"], "two")
+    assert {"var(--ink)", "var(--blue)"} <= set(re.findall(r"var\(--\w+\)", one))
+    assert set(re.findall("#[0-9a-f]{6}", one)) <= {"#ffffff", "#000000"}
+    ids = [set(re.findall(r'id="([^"]+)"', svg)) for svg in (one, two)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    assert svg_of(["a", "b"], "one") == one
+
+
+def test_every_colour_has_a_variable_in_light_in_the_dark_and_in_print_and_the_style_uses_no_other() -> None:
+    templates = Path(style.__file__).parent / "templates"
+    sheet = (templates / "report.css").read_text(encoding="utf-8")
+    assert {name: sheet.count(f"--{name}: ") for name in style.COLOURS} == dict.fromkeys(style.COLOURS, 3)
+    used = re.findall(r": ([0-9a-f]{6})$", (templates / "report.mplstyle").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {f"#{colour}" for colour in used} <= {*style.COLOURS.values(), "#fefefe"}
+
+
+def test_a_notebook_shows_figures_by_itself_and_simulated_ones_say_so() -> None:
+    recordings = make_recordings(1)
+    assert figures.plot_signals(recordings)._repr_png_().startswith(b"\x89PNG")
+    marked = figures.plot_signals(replace(recordings, simulated=True))
+    assert [text.get_text() for text in marked.texts] == ["SIMULATED"]
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "svg"])
+def test_the_backend_of_a_notebook_is_left_as_it_is(backend: str) -> None:
+    """In the shell of a notebook MPLBACKEND names a package that this one does not need."""
+    code = (
+        "import os, sys; from bfrb.report.figures import plot_delays; import matplotlib;"
+        "assert plot_delays([1.0])._repr_png_(); assert 'matplotlib.pyplot' not in sys.modules;"
+        "print(os.environ['MPLBACKEND'], matplotlib.rcParams._get_backend_or_none())"
+    )
+    environment = {**os.environ, "MPLBACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [backend, "svg" if backend == "svg" else "None"]

@@ -115,28 +115,23 @@ def test_every_form_of_body_gets_the_predictor_s_answers(port: int, predictor: P
 
 
 def test_any_bundle_can_be_asked_with_its_own_columns_and_answers_with_its_own_labels(tmp_path: Path) -> None:
-    folder = make_bundle(tmp_path / "m", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, members=1, simulated=True)
-    watch, recordings = load(folder), make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
+    about: dict[str, Any] = {"device": GALAXY_WATCH, "label_set": SEARLE_BEHAVIORS}
+    watch = load(make_bundle(tmp_path / "m", members=1, simulated=True, mirror_left_hand=True, **about))
+    recordings = make_recordings(1, **about)
     columns: dict[str, Any] = {"mood": ["good"] * recordings.n_rows}
     for sensor in GALAXY_WATCH.sensors:
         columns |= dict(zip(sensor.columns, recordings.sensors[sensor.name].T.tolist(), strict=True))
     with served(watch) as port:
-        _, answer = ask(port, json.dumps({"rows": columns}).encode(), JSON)
+        hands = ("", "handedness=1", "handedness=0", "handedness=2")
+        body = json.dumps({"rows": columns}).encode()
+        (_, answer), (_, right), (_, left), (status, _) = (ask(port, body, JSON, f"?{hand}") for hand in hands)
         assert get(port, "/model")[1]["label_set"]["classes"] == list(SEARLE_BEHAVIORS.classes)
     assert answer["predictions"][0]["label"] == watch.predict(recordings).gestures[0]
     assert answer["simulated"]
     assert "SIMULATED" in answer["notes"][0]
     assert "mood" in answer["notes"][1]
-
-
-def test_the_wearer_s_hand_is_told_in_the_query(tmp_path: Path) -> None:
-    mirrors, body = load(make_bundle(tmp_path / "m", members=1, mirror_left_hand=True)), as_csv(make_recordings(1))
-    with served(mirrors) as port:
-        left, right, none, third = (
-            ask(port, body, query=f"?{hand}") for hand in ("handedness=0", "handedness=1", "", "handedness=2")
-        )
-    assert left[1]["predictions"] != right[1]["predictions"] == none[1]["predictions"]
-    assert third[0] == 422
+    assert answer == right != left
+    assert status == 422
 
 
 def test_accelerations_in_g_are_answered_with_a_warning(port: int) -> None:
@@ -212,21 +207,12 @@ def test_answers_are_counted_and_logged_without_what_the_query_says_of_a_person(
     assert "process_resident_memory_bytes" in text
 
 
-class Stalled(Predictor):
-    """Answers once it is let."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        super().__init__(predictor.bundle)
-        self.free = threading.Event()
-
-    def predict(self, recordings: Recordings) -> Any:
-        self.free.wait(10)
-        return super().predict(recordings)
-
-
-def test_more_requests_than_are_taken_on_and_answers_that_take_too_long_are_put_off(predictor: Predictor) -> None:
-    stalled, body = Stalled(predictor), as_csv(make_recordings(1))
-    with served(stalled, Limits(requests=2, read_s=0.1, answer_s=0.4)) as port, ThreadPoolExecutor(4) as threads:
+def test_more_requests_than_are_taken_on_and_answers_that_take_too_long_are_put_off(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, answer, body = threading.Event(), predictor.predict, as_csv(make_recordings(1))
+    monkeypatch.setattr(predictor, "predict", lambda recordings: free.wait(10) and answer(recordings))
+    with served(predictor, Limits(requests=2, read_s=0.1, answer_s=0.4)) as port, ThreadPoolExecutor(4) as threads:
         asked = [threads.submit(ask, port, body) for _ in range(4)]
         until(lambda: sum(one.done() for one in asked) == 2)
         assert get(port, "/health")[0] == 200
@@ -235,7 +221,7 @@ def test_more_requests_than_are_taken_on_and_answers_that_take_too_long_are_put_
         details = sorted(one.result()[1]["detail"] for one in asked)
         assert details == ["not answered within 0.4 s"] * 2 + ["too many requests at a time"] * 2
         assert ask(port, body)[0] == 503  # they are still at work
-        stalled.free.set()
+        free.set()
         until(lambda: ask(port, body)[0] == 200)
 
 
@@ -247,10 +233,8 @@ HOSTILE = {
         HEAD + b"transfer-encoding: chunked\r\n\r\n" + (b"100000\r\n" + b"a" * (1 << 20) + b"\r\n") * 2,
     ),
     "a body shorter than claimed": (408, HEAD + b"content-length: 1000\r\n\r\nacc_x"),
-    "a negative length": (400, HEAD + b"content-length: -5\r\n\r\n"),
     "two lengths": (400, HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello"),
     "no HTTP": (400, b"\x80\x04\x95 no HTTP at all\r\n\r\n"),
-    "a long head": (400, b"GET / HTTP/1.1\r\nhost: x\r\nlong: " + b"a" * 200_000),
     "a strange host": (404, b"GET /x HTTP/1.1\r\nhost: [::1\r\nconnection: close\r\n\r\n"),
 }
 

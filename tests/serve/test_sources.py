@@ -67,11 +67,11 @@ def test_addresses_that_are_none_or_that_others_could_reach_are_refused() -> Non
 
 def test_standard_input_is_read_line_by_line_to_its_end() -> None:
     stdin = io.BufferedReader(io.BytesIO(SAMPLE + b"nonsense\n" + b'{"wearer": "anna", "acc": [1, 2, 3]}'))
-    first, broken, third, end = read_messages(Address("stdin", "stdin"), GALAXY_WATCH, stdin)
+    first, broken, third, *ends = read_messages(Address("stdin", "stdin"), GALAXY_WATCH, stdin)
     assert first == ("stdin", {"acc": [0, 0, 9.8], "time_s": 1.0})
     assert isinstance(broken[1], DataError)
     assert third == ("anna", {"acc": [1, 2, 3]})
-    assert end == ("stdin", None)
+    assert ends == [("anna", None), ("stdin", None)]
 
 
 def send_tcp(port: int, data: bytes) -> None:

@@ -13,7 +13,7 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.store import Store, write_store
 from bfrb.simulate.day import ACTIVITIES, DaySpec, simulate_days
 from bfrb.simulate.spec import StudySpec
-from bfrb.stream.events import EventRule
+from bfrb.stream.events import EventRule, WindowProbabilities
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream
 from bfrb.study.labels import DAY_GESTURES
@@ -83,12 +83,12 @@ def test_a_streamed_day_gives_the_events_of_the_whole_day_in_any_chunks(days: li
     rule = EventRule(spec=EventSpec(on=float(high), off=float(low), smoothing_s=0.5, minimum_s=1.0))
     found = []
     for chunk in (1, 7, 1000, 6000):
-        answers: list[np.ndarray] = []
-        stream = Stream(predictor, rule, on_answers=lambda heard, answers=answers: answers.append(heard.probabilities))
+        answers: list[WindowProbabilities] = []
+        stream = Stream(predictor, rule, on_windows=lambda _, new, answers=answers: answers.append(new))
         events = []
         for start in range(0, 6000, chunk):
             events += stream.push({name: array[start : start + chunk] for name, array in values.items()})
         found.append(events + stream.finish())
-        assert np.array_equal(np.concatenate(answers), offline)
+        assert np.array_equal(WindowProbabilities.concat(answers, 19).probabilities, offline)
     assert len(found[0]) >= 3
     assert found[1:] == [found[0]] * 3

@@ -14,7 +14,7 @@ from realism import PUBLISHED
 
 @pytest.fixture(scope="module")
 def people() -> list[Person]:
-    return draw_people(StudySpec(), np.random.SeedSequence(0))
+    return draw_people(StudySpec(), np.random.SeedSequence(0), 0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_peculiarities_are_as_frequent_as_published(people: list[Person]) -> Non
 
 
 def test_a_small_study_has_complete_subjects() -> None:
-    people = draw_people(StudySpec(subjects=4), np.random.SeedSequence(1))
+    people = draw_people(StudySpec(subjects=4), np.random.SeedSequence(1), 1)
     assert [person.missing for person in people] == [0, 0, 0, 0]
 
 
@@ -96,3 +96,16 @@ def test_widening_scales_spreads_and_nothing_else() -> None:
     assert wide.body.strongest_m_s2 == spec.body.strongest_m_s2
     assert wide.sensors.tof_range_m == spec.sensors.tof_range_m
     assert wide.timing == spec.timing
+
+
+def test_people_of_studies_with_other_seeds_are_called_differently() -> None:
+    first, second = (
+        {person.name for person in draw_people(StudySpec(subjects=3), np.random.SeedSequence(seed), seed)}
+        for seed in (1, 2)
+    )
+    assert not first & second
+
+
+def test_another_row_rate_than_the_devices_is_refused() -> None:
+    with pytest.raises(ConfigError, match="10 rows per second"):
+        StudySpec().updated(["row_rate_hz=20"])

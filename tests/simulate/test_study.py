@@ -46,7 +46,7 @@ def test_a_written_study_reads_back_the_same(study: Recordings, tmp_path: Path) 
 
 def test_the_subjects_of_a_test_are_not_those_of_the_study(study: Recordings) -> None:
     test = Recordings.concat(list(simulate_test(StudySpec(subjects=2), 5, subjects=1)))
-    assert set(test.subjects) == {"SIM_000003"}
+    assert set(test.subjects) == {"SIM_5_000003"}
     rows = min(study.n_rows, test.n_rows)
     assert (study.sensors["acc"][:rows] != test.sensors["acc"][:rows]).any(axis=1).mean() > 0.99
 

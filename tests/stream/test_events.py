@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bfrb.errors import BundleError, ConfigError
 from bfrb.predict.bundle import Bundle
-from bfrb.stream.events import Answers, Event, EventDecider, EventRule, decide_events
+from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities, decide_events
 from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet
 from bundles import make_bundle
@@ -24,12 +24,12 @@ LABELS = LabelSet("three", ("pinch", "rest", "scratch"), frozenset({"pinch", "sc
 PLAIN = EventSpec(smoothing_s=0, on=0.6, off=0.4, merge_s=0, minimum_s=0)
 
 
-def answers(targets: Any, fresh: Any = (), pinch: float = 0.25) -> Answers:
+def answers(targets: Any, fresh: Any = (), pinch: float = 0.25) -> WindowProbabilities:
     """Windows of 5 s, one a second, with these target probabilities, a share of which is pinching."""
     target = np.asarray(targets, dtype=np.float64)
     probabilities = np.stack([pinch * target, 1 - target, (1 - pinch) * target], axis=1)
     seconds = np.arange(len(target), dtype=np.float64)
-    return Answers(seconds + 2.5, seconds + 5.0, probabilities, np.isin(seconds, [0, *fresh]))
+    return WindowProbabilities(seconds + 2.5, seconds + 5.0, probabilities, np.isin(seconds, [0, *fresh]))
 
 
 def decide(targets: Any, spec: EventSpec = PLAIN, **options: Any) -> list[Event]:
@@ -161,38 +161,38 @@ def test_events_do_not_depend_on_how_windows_are_handed_over(
 ) -> None:
     rule = EventRule(spec=spec)
     if calibrated:
-        rule = EventRule(spec=spec, temperature=1.7, isotonic_from=(0.1, 0.5, 0.8), isotonic_to=(0.0, 0.3, 0.9))
+        rule = EventRule(spec=spec, isotonic_from=(0.1, 0.5, 0.8), isotonic_to=(0.0, 0.3, 0.9))
     whole, decider, events = answers(targets), EventDecider(rule, LABELS), []
     for start in range(0, len(targets), size):
         part = {name: value[start : start + size] for name, value in vars(whole).items()}
-        events += decider.push(Answers(**part))
+        events += decider.push(WindowProbabilities(**part))
     assert events + decider.finish() == decide_events(whole, rule, LABELS)
 
 
-def test_temperature_softens_probabilities_and_keeps_their_order() -> None:
-    given_ = np.array([[0.7, 0.2, 0.1]])
-    softened = EventRule(temperature=2.0).calibrate(given_, LABELS)
-    assert softened.sum() == pytest.approx(1.0)
-    assert softened[0] == pytest.approx(np.sqrt(given_[0]) / np.sqrt(given_[0]).sum())
-
-
-def test_an_isotonic_map_changes_the_sum_of_the_targets_only() -> None:
-    rule = EventRule(isotonic_from=(0.2, 0.8), isotonic_to=(0.0, 0.3))
-    mapped = rule.calibrate(np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.25, 0.0, 0.75]]), LABELS)
-    assert mapped[0] == pytest.approx([0.06, 0.85, 0.09])
-    assert mapped[1] == pytest.approx([0.0, 1.0, 0.0])
-    assert mapped[2] == pytest.approx([0.075, 0.7, 0.225])
+def test_an_isotonic_map_is_constant_beyond_its_knots_and_leaves_the_label_alone() -> None:
+    rule = EventRule(
+        isotonic_from=(0.2, 0.8), isotonic_to=(0.0, 0.3), spec=PLAIN.model_copy(update={"on": 0.2, "off": 0.1})
+    )
+    assert rule.calibrate(np.array([0.0, 0.2, 0.5, 1.0])) == pytest.approx([0.0, 0.0, 0.15, 0.3])
+    (event,) = decide_events(answers([0.1, 0.7, 0.1]), rule, LABELS)
+    assert event.confidence == pytest.approx(0.25)
+    assert event.label == "scratch"
 
 
 def test_a_rule_travels_in_a_bundle(tmp_path: Path) -> None:
     bundle = Bundle.open(make_bundle(tmp_path / "bundle"))
     assert EventRule.of(bundle) == EventRule()
-    rule = EventRule(spec=EventSpec(on=0.9), temperature=1.5, false_alarms_per_hour=2.0, subjects=9)
+    rule = EventRule(spec=EventSpec(on=0.9), false_alarms_per_hour=2.0, subjects=9)
     rule.write(bundle.path)
+    assert EventRule.of(bundle) == rule
+    older = json.loads((bundle.path / "events.json").read_text(encoding="utf-8")) | {"temperature": 1.0}
+    (bundle.path / "events.json").write_text(json.dumps(older), encoding="utf-8")
     assert EventRule.of(bundle) == rule
 
 
-@pytest.mark.parametrize("damage", [{"format": 2}, {"spec": {"onn": 0.5}}, {"isotonic_from": [0.5, 0.1]}])
+@pytest.mark.parametrize(
+    "damage", [{"format": 2}, {"temperature": 1.5}, {"spec": {"onn": 0.5}}, {"isotonic_from": [0.5, 0.1]}]
+)
 def test_an_unusable_rule_is_refused(tmp_path: Path, damage: dict[str, Any]) -> None:
     bundle = Bundle.open(make_bundle(tmp_path / "bundle"))
     (bundle.path / "events.json").write_text(json.dumps(damage), encoding="utf-8")

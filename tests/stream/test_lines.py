@@ -189,7 +189,7 @@ def test_a_time_that_is_none_costs_one_sample_at_most(watch: Predictor, value: s
     texts[77] = re.sub(rb'"time_s": [\d.]+', b'"time_s": ' + value.encode(), texts[77])
     assert spans(live.take(lines(texts)) + live.finish(), "a") == alone(watch, wear())
     status = live.status()
-    assert status["refused_lines"] + status["garbage"] + status["strange"] == 1
+    assert status["refused_lines"] + status["without_time"] + status["wrong_time"] == 1
 
 
 def test_endless_lines_are_not_kept_and_said_to_be_too_long() -> None:

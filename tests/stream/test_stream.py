@@ -18,20 +18,19 @@ from bfrb.features.pipeline import FEATURES, compute_features
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.sources import read
+from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventRule
 from bfrb.stream.feed import Wearer
-from bfrb.stream.resampling import Counts
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream, StreamHub
 from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
 from bfrb.study.windows import WindowSpec
-from bfrb.train.run import RunSpec
 from bundles import make_bundle
 
 Values = dict[str, Any]
-Found = tuple[list[Event], np.ndarray, Counts]
+Found = tuple[list[Event], np.ndarray, StreamCounts]
 
 ROWS = 600
 
@@ -40,6 +39,12 @@ ROWS = 600
 def helios(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     """Two small networks for pre-cut gestures."""
     return Predictor(Bundle.open(make_bundle(tmp_path_factory.mktemp("helios") / "bundle")))
+
+
+@pytest.fixture(scope="module")
+def averaging(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """The same networks in a bundle whose rows are means."""
+    return Predictor(Bundle.open(make_bundle(tmp_path_factory.mktemp("mean") / "bundle", rows="mean")))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +83,7 @@ def rule_around(probabilities: np.ndarray, predictor: Predictor, **spec: Any) ->
 
 def listen(predictor: Predictor, rule: EventRule, values: Values, chunk: int | None = None) -> Found:
     answers: list[np.ndarray] = []
-    stream = Stream(predictor, rule, on_answers=lambda found: answers.append(found.probabilities))
+    stream = Stream(predictor, rule, on_windows=lambda _, found: answers.append(found.probabilities))
     events: list[Event] = []
     size = len(next(iter(values.values())))
     for start in range(0, size, chunk or size):
@@ -211,7 +216,7 @@ def test_a_feature_is_to_the_bit_what_it_is_for_a_recording_alone(name: str) -> 
 @pytest.mark.parametrize("chunk", [1, 64, ROWS])
 def test_windows_that_are_shown_what_was_before_are_those_of_training(tmp_path: Path, chunk: int) -> None:
     bundle = Bundle.open(make_bundle(tmp_path / "bundle", max_length=200, members=1))
-    vars(bundle)["spec"] = RunSpec(windows=WindowSpec(step_s=1.0, context_s=12.0))
+    vars(bundle)["windows"] = WindowSpec(step_s=1.0, context_s=12.0)
     predictor, values = Predictor(bundle), wear()
     labels = Annotation(np.zeros(ROWS, dtype=np.int8), predictor.label_set.classes)
     windows = predictor.cut(replace(recording(values), annotations={"gesture": labels}))
@@ -257,7 +262,8 @@ def test_accelerations_in_another_unit_give_no_event_unless_it_is_named(helios: 
     values = wear() | {"acc": wear()["acc"].astype(np.float64) / factor}
     events, _, counts = listen(helios, certain(), values)
     assert events == []
-    assert (counts.implausible, counts.unmeasured) == ((56, 0) if unit == "g" else (0, 56))
+    assert counts.windows_implausible == (56 if unit == "g" else 0)
+    assert counts.windows_implausible + counts.windows_incomplete + counts.windows_too_slow == 56
     assert counts.impossible == (0 if unit == "g" else ROWS)
     stream = Stream(helios, certain(), wearer=Wearer(units={"acc": unit}))
     assert len(stream.push(values) + stream.finish()) == 1
@@ -270,12 +276,45 @@ def test_no_event_lies_where_there_is_no_data(helios: Predictor) -> None:
     assert counts.gaps == 1
 
 
-def test_windows_with_too_few_rows_are_not_answered(helios: Predictor) -> None:
-    values = wear() | {"time_s": np.arange(ROWS) * 0.3}
-    events, _, counts = listen(helios, certain(), values)
-    assert events == []
-    assert counts.unmeasured > 100
-    assert counts.windows == 0
+@pytest.mark.parametrize(("rate_hz", "answered"), [(3, False), (6, False), (8, False), (9.5, True), (15, True)])
+def test_sources_that_are_slower_than_the_rows_are_not_answered(
+    helios: Predictor, rate_hz: float, answered: bool
+) -> None:
+    jitter = np.random.default_rng(0).uniform(-0.1, 0.1, ROWS)
+    _, _, counts = listen(helios, certain(), wear() | {"time_s": (np.arange(ROWS) + jitter) / rate_hz})
+    assert bool(counts.windows) == answered
+    assert bool(counts.windows_too_slow) != answered
+
+
+@pytest.mark.parametrize(("lost", "answered"), [(0.2, True), (0.8, False)])
+def test_windows_of_a_source_that_loses_samples_are_answered_if_enough_are_left(
+    helios: Predictor, lost: float, answered: bool
+) -> None:
+    acc = wear()["acc"].copy()
+    acc[np.random.default_rng(0).random(ROWS) < lost] = np.nan
+    _, _, counts = listen(helios, certain(), wear() | {"acc": acc})
+    assert (counts.windows > 50) == answered
+    assert (counts.windows_incomplete + counts.windows_too_slow > 50) != answered
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([20, 50, 100]), st.floats(0, 0.8), disturbances, st.sampled_from([1, 7, 64]))
+def test_a_bundle_that_averages_answers_the_same_in_chunks_of_any_size(
+    averaging: Predictor, rate_hz: int, jitter: float, disturbed: list[tuple[int, str]], chunk: int
+) -> None:
+    values = disturb(wear(), jitter / rate_hz / 2, disturbed, 0)
+    values["time_s"] = 100 + (values["time_s"] - 100) * 10 / rate_hz
+    rule = certain({"on": 0.3, "off": 0.3})
+    assert_equal(listen(averaging, rule, values, chunk), listen(averaging, rule, values))
+
+
+def test_how_rows_are_made_is_the_bundles_and_matters_for_faster_sources_only(
+    helios: Predictor, averaging: Predictor
+) -> None:
+    same, fast = wear() | {"time_s": np.arange(ROWS) / 10}, wear() | {"time_s": np.arange(ROWS) / 50}
+    at_rate, faster = ([listen(one, certain(), values)[1] for one in (helios, averaging)] for values in (same, fast))
+    assert np.array_equal(*at_rate)
+    assert not np.allclose(*faster)
 
 
 def test_a_stream_forgets_on_reset(helios: Predictor) -> None:
@@ -283,7 +322,7 @@ def test_a_stream_forgets_on_reset(helios: Predictor) -> None:
     stream = Stream(helios, certain())
     first = stream.push(values) + stream.finish()
     stream.reset()
-    assert stream.counts == Counts()
+    assert stream.counts == StreamCounts()
     assert stream.push(values) + stream.finish() == first
 
 
@@ -292,8 +331,8 @@ def test_left_hands_are_mirrored_where_the_bundle_says_so(tmp_path: Path) -> Non
     answers: dict[int, np.ndarray] = {}
     for hand in (0, 1):
         heard: list[np.ndarray] = []
-        wearer, on_answers = Wearer(handedness=hand), lambda found, heard=heard: heard.append(found.probabilities)
-        Stream(predictor, certain(), wearer=wearer, on_answers=on_answers).push(wear())
+        wearer, keep = Wearer(handedness=hand), lambda _, found, heard=heard: heard.append(found.probabilities)
+        Stream(predictor, certain(), wearer=wearer, on_windows=keep).push(wear())
         answers[hand] = np.concatenate(heard)
     table = {"id": ["day"], "subject": ["ann"], "handedness": [0]}
     offline = Recordings(HELIOS, wear(), np.array([0, ROWS]), pl.DataFrame(table))
@@ -305,9 +344,9 @@ def test_a_stream_keeps_no_more_than_it_needs(helios: Predictor) -> None:
     stream = Stream(helios, certain())
     for seed in range(5):
         stream.push(wear(2000, seed))
-    kept = sum(len(part) for part in stream.feed._waiting) + len(stream.feed._windower._sensors["acc"])
+    kept = sum(len(part) for part in stream.feed._waiting) + len(stream.feed._buffer._kept["acc"])
     assert kept < 100
-    assert stream.feed._windower._sensors["tof"].base is None
+    assert stream.feed._buffer._kept["tof"].base is None
 
 
 def test_times_come_always_or_never(helios: Predictor) -> None:

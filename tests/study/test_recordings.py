@@ -157,6 +157,36 @@ def test_what_any_part_simulated_is_simulated() -> None:
     assert Recordings.concat([still([2]), still([2], table=other, simulated=True)]).simulated
 
 
+@given(st.integers(0, 1 << 30), st.booleans())
+def test_the_sign_of_an_orientation_in_a_file_changes_nothing(seed: int, with_zeros: bool) -> None:
+    rng = np.random.default_rng(seed)
+    turns = rng.normal(size=(20, 4))
+    if with_zeros:
+        turns[rng.random((20, 4)) < 0.4] = 0.0
+        turns[~turns.any(axis=1)] = (0.0, 0.0, -1.0, 0.0)
+    turns = (turns / np.linalg.norm(turns, axis=1, keepdims=True)).astype(np.float32)
+    turns[rng.random(20) < 0.2] = np.nan
+    signs = rng.choice([-1.0, 1.0], (20, 1)).astype(np.float32)
+    one, other = (
+        still([20], sensors={"quaternion": values}).sensors["quaternion"] for values in (turns, signs * turns)
+    )
+    assert one.tobytes() == other.tobytes()
+    known = one[~np.isnan(one[:, 0])]
+    assert (known[:, 0] >= 0).all()
+    np.testing.assert_array_equal(np.abs(one), np.abs(turns))
+
+
+def test_recordings_say_in_a_line_what_they_are() -> None:
+    study = labelled_study()
+    assert repr(study) == "<Recordings: 5 of helios, 3 subjects, 82 rows, acc quaternion thm tof>"
+    simulated = still([2000, 3], table=plain_table(2).with_columns(id=pl.lit("<b>") + pl.col("id")), simulated=True)
+    assert repr(simulated) == "<Recordings: 2 of helios, 1 subject, 2,003 rows, acc, SIMULATED>"
+    assert repr(study[:0]) == "<Recordings: 0 of helios, 0 subjects, 0 rows, nothing measured>"
+    shown = simulated._repr_html_()
+    assert "2,003 rows" in shown
+    assert "<b>" not in shown
+
+
 def replaced(column: int, value: float, rows: int = 5) -> np.ndarray:
     acc = np.zeros((rows, 3), np.float32)
     acc[2, column] = value

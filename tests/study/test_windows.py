@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
+from bfrb.study import stretches
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.recordings import UNKNOWN, Annotation, Recordings
-from bfrb.study.windows import label_windows
+from bfrb.study.stretches import cut_stretches
+from bfrb.study.windows import WindowSpec, cut_continuous, cut_continuous_stretches, label_windows
 from made_up import plain_table
 
 NAMES = ("none", "picking", "biting")
@@ -81,3 +83,27 @@ def readable(codes: list[list[int]]) -> Recordings:
     bare = labelled(*codes)
     acc = np.arange(3.0 * bare.n_rows).reshape(-1, 3) / 10
     return Recordings(GALAXY_WATCH, {"acc": acc}, bare.offsets, bare.table, bare.annotations)
+
+
+@settings(deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=3),
+    rows=st.integers(1, 45),
+    spec=st.builds(
+        lambda length, step, context: WindowSpec(length_s=length, step_s=step, context_s=context),
+        *(st.sampled_from([0.5, 1.0, 1.7]),) * 2,
+        st.sampled_from([0.0, 0.6, 2.0]),
+    ),
+)
+def test_windows_from_stretches_are_those_of_whole_recordings(lengths: list[int], rows: int, spec: WindowSpec) -> None:
+    recordings = readable([[number % 3 for number in range(length)] for length in lengths])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stretches, "STRETCH_ROWS", rows)
+        parts = list(cut_continuous_stretches(cut_stretches([recordings]), GALAXY_WATCH, spec))
+    if max(lengths) < spec.rows(GALAXY_WATCH.row_rate_hz)[0]:
+        assert parts == []
+        return
+    whole, found = cut_continuous(recordings, spec), Recordings.concat(parts)
+    assert found.table.equals(whole.table)
+    assert np.array_equal(found.sensors["acc"], whole.sensors["acc"], equal_nan=True)
+    assert np.array_equal(found.annotations["gesture"].codes, whole.annotations["gesture"].codes)

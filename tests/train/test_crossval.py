@@ -5,7 +5,10 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +18,37 @@ import torch
 from safetensors.torch import load_file
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.features.sequences import channel_statistics
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import load
 from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
-from bfrb.train.crossval import RunOptions, Status, cross_validate, find_label_set, labelled, prepare
-from bfrb.train.member import Loader, split
+from bfrb.train import crossval
+from bfrb.train.crossval import (
+    RunOptions,
+    Status,
+    cross_validate,
+    default_workers,
+    find_label_set,
+    labelled,
+    prepare,
+)
+from bfrb.train.member import StudyExamples, _vary, split, without_proximity
 from bfrb.train.run import RunSpec, read_run_spec
+from bfrb.train.spec import VariationSpec
 from bfrb.train.variation import VARIATIONS
 from bfrb.train.workspace import MemberPlan, Workspace
 from bundles import make_recordings
 from studies import TINY, InMemory, make_study
 
-STUDIES = Path(__file__).resolve().parents[1] / "studies.py"
+UNGUARDED = """
+import sys
+from pathlib import Path
+from bfrb.train.crossval import cross_validate
+from studies import TINY, make_study
+with Path(sys.argv[1]).with_name("log").open("a") as log:
+    log.write("run\\n")
+cross_validate(make_study(), TINY, Path(sys.argv[1]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "model"
     cross_validate(make_study(), TINY, out, options=RunOptions(on_status=statuses.append))
     assert statuses[-1].share == 1.0
-    assert not Workspace.beside(out).folder.exists()
+    assert [path.name for path in out.parent.iterdir()] == ["model"]
     return out
 
 
@@ -45,10 +65,8 @@ def test_a_run_ends_in_a_bundle_that_predicts(trained: Path) -> None:
     predictor = load(trained)
     predictions = predictor.predict(make_recordings(5, seed=9))
     np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1.0)
-    assert [member.name for member in predictor.bundle.manifest.members] == [
-        "gated_two_branch-00",
-        "gated_two_branch-01",
-    ]
+    names = [member.name for member in predictor.bundle.manifest.members]
+    assert names == ["gated_two_branch-00", "gated_two_branch-01"]
     assert read_run_spec(predictor.bundle) == TINY
 
 
@@ -103,22 +121,83 @@ def begin_only(out: Path, spec: RunSpec = TINY, source: InMemory | None = None) 
     return workspace
 
 
-def test_an_unfinished_run_with_another_spec_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_an_unfinished_run_with_another_spec_or_other_data_is_not_gone_on_with(tmp_path: Path) -> None:
     begin_only(tmp_path / "model")
     with pytest.raises(ConfigError, match=r"differs in .*spec\.seed"):
         cross_validate(make_study(), TINY.updated(["seed=1"]), tmp_path / "model")
-
-
-def test_an_unfinished_run_with_other_data_is_not_gone_on_with(tmp_path: Path) -> None:
-    begin_only(tmp_path / "model")
     with pytest.raises(ConfigError, match="fingerprint"):
         cross_validate(InMemory(make_recordings(24, subjects=6, seed=1)), TINY, tmp_path / "model")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def add_a_key(path: Path) -> None:
+    """As a later version might write it."""
+    values = json.loads(path.read_text())
+    (values[0] if isinstance(values, list) else values)["mood"] = 1.0
+    path.write_text(json.dumps(values))
+
+
+FILES = (
+    "plan.json",
+    "folds.csv",
+    "raw/recordings.json",
+    "raw/table.parquet",
+    "raw/sensor.tof.npy",
+    "sequences/imu.values.npy",
+    "members/gated_two_branch-00/history.json",
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [(file, damage) for file in FILES for damage in (cut, empty)]
+    + [(file, add_a_key) for file in FILES if "plan" in file or "history" in file],
+)
+def test_a_damaged_run_is_refused_at_once_and_can_be_begun_anew(
+    tmp_path: Path, file: str, damage: Callable[[Path], None]
+) -> None:
+    workspace = begin_only(tmp_path / "model")
+    history = workspace.member_folder(workspace.plan.members[0]) / "history.json"
+    history.write_text('[{"epoch": 0, "loss": 2.0, "score": null, "seconds": 1.0}]')
+    damage(workspace.folder / file)
+    named = file if "history" in file else file.partition("/")[0]
+    with pytest.raises(ConfigError, match=rf"{named}.* is damaged or of another version.*\n.*add --restart"):
+        cross_validate(make_study(), TINY, tmp_path / "model")
+    with workspace.locked():
+        workspace.clear()
+    assert begin_only(tmp_path / "model").plan == prepare(make_study(), TINY).plan
 
 
 def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
     workspace = Workspace.beside(tmp_path / "model")
     with workspace.locked(), pytest.raises(ConfigError, match="another training"):
         cross_validate(make_study(), TINY, tmp_path / "model")
+
+
+def test_a_run_that_waits_for_another_to_end_keeps_its_own_folder(tmp_path: Path) -> None:
+    first, second = (Workspace.beside(tmp_path / "model") for _ in range(2))
+    run = prepare(make_study(), TINY)
+
+    def wait_and_begin() -> None:
+        with second.locked():
+            second.begin(run)
+
+    waiting = threading.Thread(target=wait_and_begin)
+    with first.locked():
+        first.begin(run)
+        waiting.start()
+        time.sleep(0.5)
+        first.discard()
+    waiting.join()
+    assert second.plan == run.plan
+    assert len(second.raw) == 24
 
 
 @pytest.mark.parametrize("stopping", ["inner", "held_out_fold", "last_epoch"])
@@ -136,20 +215,47 @@ def test_no_subject_is_on_both_sides_of_a_split(tmp_path: Path, stopping: str) -
         assert bool(stop) == (stopping != "last_epoch")
 
 
-def test_a_run_that_cannot_begin_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="folds"):
-        cross_validate(make_study(), TINY.updated(["folds=7"]), tmp_path / "model")
+@pytest.mark.parametrize(
+    ("study", "changes", "told"),
+    [
+        (make_study(), ["folds=7"], "from 2 to 6 folds for 6 subjects, got 7"),
+        (
+            make_study(2, subjects=2),
+            ["folds=2"],
+            "at least 2 recordings and 2 gestures .* fold 0 there would be 1 and 1",
+        ),
+        (make_study(2, subjects=2), ["folds='subject'"], "fold 0 there would be 1 and 1 of 2"),
+        (make_study(9, subjects=1), ["folds='subject'"], "several subjects"),
+        (make_study(9, subjects=1), ["folds=2"], "1 subjects, got 2"),
+        (
+            make_study(3, subjects=3),
+            ["folds=3", "training.stopping=inner", "training.inner_share=0.5"],
+            "be 1 and 1 of 3",
+        ),
+    ],
+)
+def test_too_few_recordings_are_refused_at_once_with_numbers(
+    study: InMemory, changes: list[str], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=told):
+        cross_validate(study, TINY.updated(changes), tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_single_gesture_is_refused() -> None:
+    recordings = make_recordings(24, subjects=6)
+    same = recordings.with_table(recordings.table.with_columns(gesture=pl.lit(CMI_GESTURES.classes[0])))
+    with pytest.raises(DataError, match="fold 0 there would be 12 and 1 of 24"):
+        prepare(InMemory(same), TINY)
 
 
 @pytest.mark.parametrize(
     ("network", "keys"), [("two_branch", ["imu"]), ("stems", ["acc", "rotation"]), ("context", ["acc", "rotation"])]
 )
-def test_a_network_without_features_of_motion_is_refused(network: str, keys: list[str], tmp_path: Path) -> None:
+def test_a_network_without_features_of_motion_is_refused(network: str, keys: list[str]) -> None:
     changes = [f"networks=['{network}']", *(f"features.{key}=[]" for key in keys)]
     with pytest.raises(ConfigError, match=f"motion sensors for {network}.*\n.*name some in features.{keys[0]}"):
-        cross_validate(make_study(), TINY.updated(changes), tmp_path / "model")
-    assert not list(tmp_path.iterdir())
+        prepare(make_study(), TINY.updated(changes))
 
 
 def test_recordings_without_a_label_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -170,20 +276,24 @@ def test_unlabelled_or_unknown_gestures_are_refused() -> None:
         find_label_set(strange)
 
 
-def test_a_killed_run_goes_on_to_the_same_answers(tmp_path: Path, trained: Path) -> None:
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(STUDIES), str(tmp_path / "killed")])
+def test_an_unguarded_script_that_is_killed_goes_on_to_the_same_answers(tmp_path: Path, trained: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
 
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(tmp_path / "script.py"), str(tmp_path / "killed")], env=env)
+
+    env = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "OMP_NUM_THREADS": "1"}
     kill_when(start(), tmp_path / "killed.partial" / "templates" / "gated_two_branch.onnx")
     kill_when(start(), tmp_path / "killed.partial" / "members" / "gated_two_branch-01" / "history.json")
-    assert start().wait(timeout=300) == 0
+    assert start().wait(timeout=600) == 0
     first, second = (pl.read_parquet(folder / "out_of_fold.parquet") for folder in (trained, tmp_path / "killed"))
     assert first.equals(second)
+    assert (tmp_path / "log").read_text() == "run\n" * 3
 
 
 def kill_when(process: subprocess.Popen[bytes], path: Path) -> None:
     """Kill a process without warning as soon as it has written a file."""
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while not path.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert process.poll() is None
@@ -191,50 +301,66 @@ def kill_when(process: subprocess.Popen[bytes], path: Path) -> None:
     process.wait()
 
 
+def test_recordings_and_features_are_read_from_files_in_their_own_types(tmp_path: Path) -> None:
+    study = make_study()
+    workspace = begin_only(tmp_path / "model", source=study)
+    for name, values in study.recordings.sensors.items():
+        mapped = workspace.raw.sensors[name]
+        np.testing.assert_array_equal(mapped, values)
+        assert mapped.dtype == values.dtype
+        assert is_mapped(mapped)
+    assert workspace.raw.table.equals(study.recordings.table)
+    assert all(is_mapped(features.values) for features in workspace.sequences.branches.values())
+
+
+def is_mapped(values: object) -> bool:
+    while values is not None and not isinstance(values, np.memmap):
+        values = getattr(values, "base", None)
+    return values is not None
+
+
+def examples(workspace: Workspace, index: np.ndarray) -> StudyExamples:
+    return StudyExamples.scaled_by(workspace, ("imu", "proximity"), index)
+
+
 def test_varied_examples_are_drawn_anew_and_repeatably(tmp_path: Path) -> None:
-    spec = TINY.updated(["training.variation.tilt_device=8", "training.variation.stretch_time=0.2"])
-    workspace = begin_only(tmp_path / "model", spec)
-    learning = np.arange(12)
-    loader = Loader(workspace, channel_statistics(workspace.sequences, learning), torch.device("cpu"))
-    draw = loader.drawer(learning)
-    first, again, other = (draw(np.random.default_rng(seed)) for seed in (0, 0, 1))
+    given = examples(begin_only(tmp_path / "model"), np.arange(12))
+    spec = VariationSpec(tilt_device=8.0, stretch_time=0.2)
+    varied, index = replace(given, change=lambda found, rng: _vary(found, rng, spec=spec)), np.arange(5, 12)
+    first, again, other = (varied.take(index, np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert torch.equal(first.inputs["imu"], again.inputs["imu"])
     assert first.lengths.tolist() != other.lengths.tolist()
-    assert torch.equal(first.targets, loader.examples(learning).targets)
-
-
-def test_unvaried_examples_are_those_of_the_workspace(tmp_path: Path) -> None:
-    workspace = begin_only(tmp_path / "model")
-    learning = np.arange(12)
-    loader = Loader(workspace, channel_statistics(workspace.sequences, learning), torch.device("cpu"))
-    drawn = loader.drawer(learning)(np.random.default_rng(0))
-    assert torch.equal(drawn.inputs["proximity"], loader.examples(learning).inputs["proximity"])
+    assert torch.equal(first.targets, given.take(index).targets)
+    assert torch.equal(varied.take(index).inputs["imu"], given.take(index).inputs["imu"])
 
 
 def test_answers_without_proximity_are_those_for_recordings_that_lack_it(tmp_path: Path) -> None:
-    workspace = begin_only(tmp_path / "model")
-    index = np.arange(5, 12)
-    loader = Loader(workspace, channel_statistics(workspace.sequences, index), torch.device("cpu"))
-    full, bare = loader.examples(index), loader.bare_examples(index)
+    given = examples(begin_only(tmp_path / "model"), np.arange(5, 12))
+    full, bare = (found.take(np.arange(7)) for found in (given, replace(given, change=without_proximity)))
     assert torch.equal(full.inputs["imu"], bare.inputs["imu"])
     assert not bare.present["proximity"].any()
+    assert not bare.inputs["proximity"].any()
     assert torch.equal(full.targets, bare.targets)
 
 
-def test_several_seeds_give_several_different_members(tmp_path: Path) -> None:
-    spec = TINY.updated(["seeds=2", "training.epochs=1"])
+@pytest.mark.parametrize(("processors", "memory", "workers"), [(8, 2**40, 8), (8, 5 * 2**30, 5), (8, 2**20, 1)])
+def test_no_more_networks_are_trained_at_a_time_than_memory_allows(
+    processors: int, memory: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crossval, "usable_processors", lambda: processors)
+    monkeypatch.setattr(crossval, "available_memory", lambda: memory)
+    assert default_workers() == workers
+
+
+def test_several_seeds_and_every_technique_end_in_a_bundle(tmp_path: Path) -> None:
+    techniques = ["epochs=1", "optimizer=adamw", "ema_decay=0.9", "warmup_epochs=1", "clip_norm=1", "mixup_at=gesture"]
+    techniques += ["cutmix_alpha=0.3", "auxiliary.phase=0.1", *(f"variation.{name}=0.1" for name in VARIATIONS)]
+    spec = TINY.updated(["seeds=2", *(f"training.{technique}" for technique in techniques)])
     out = cross_validate(make_study(), spec, tmp_path / "model")
     members = Bundle.open(out).manifest.members
     assert [member.name for member in members] == [f"gated_two_branch-{end}" for end in ("00", "01", "00-1", "01-1")]
+    assert read_run_spec(Bundle.open(out)) == spec
     first, second = (load_file(out / "members" / f"gated_two_branch-{end}.safetensors") for end in ("00", "00-1"))
     assert not torch.equal(first["network.head.logits.weight"], second["network.head.logits.weight"])
     table = pl.read_parquet(out / "out_of_fold.parquet")
     np.testing.assert_allclose(table.select(CMI_GESTURES.classes).sum_horizontal().to_numpy(), 1.0, atol=1e-6)
-
-
-def test_a_run_with_every_technique_ends_in_a_bundle(tmp_path: Path) -> None:
-    techniques = ["optimizer=adamw", "ema_decay=0.9", "warmup_epochs=1", "clip_norm=1", "mixup_at=gesture"]
-    techniques += ["cutmix_alpha=0.3", "auxiliary.phase=0.1", *(f"variation.{name}=0.1" for name in VARIATIONS)]
-    spec = TINY.updated([f"training.{technique}" for technique in techniques])
-    out = cross_validate(make_study(), spec, tmp_path / "model")
-    assert read_run_spec(Bundle.open(out)) == spec

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -10,8 +8,8 @@ import torch
 from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
 from bfrb.study.recordings import Annotation, Recordings
-from bfrb.train.batches import load_examples, with_labels
-from bfrb.train.labels import Labels, read_labels
+from bfrb.train.batches import load_examples, make_standardisers, with_labels
+from bfrb.train.labels import read_labels
 from bundles import make_recordings
 
 BRANCHES = {"imu": ("acc",), "proximity": ("thm",)}
@@ -50,7 +48,8 @@ def test_examples_know_where_their_gesture_begins(longest: int) -> None:
     recordings = annotated()
     index = np.arange(3)
     sequences = build_sequences(recordings, BRANCHES)
-    bare = load_examples(sequences, index, np.eye(3, dtype=np.float32), channel_statistics(sequences, index), longest)
+    standardisers = make_standardisers(channel_statistics(sequences, index))
+    bare = load_examples(sequences, index, np.eye(3, dtype=np.float32), standardisers, longest)
     examples = with_labels(bare, read_labels(recordings), index, longest)
     assert examples.onsets is not None
     assert examples.onsets.tolist() == [5 - max(0, 8 - longest), 0, -1]
@@ -60,15 +59,6 @@ def test_examples_know_where_their_gesture_begins(longest: int) -> None:
     short = examples.take(np.array([1]))
     assert short.auxiliary["phase"].shape == (1, 4, 2)
     assert torch.equal(short.inputs["imu"], examples.inputs["imu"][1:2, :4])
-
-
-def test_labels_survive_a_file(tmp_path: Path) -> None:
-    labels = read_labels(annotated())
-    labels.save(tmp_path / "labels.npz")
-    again = Labels.load(tmp_path / "labels.npz")
-    for before, after in ((labels.recording, again.recording), (labels.row, again.row)):
-        assert set(before) == set(after)
-        assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 def test_recordings_without_labels_give_examples_without_them() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from bfrb.errors import ConfigError
 from bfrb.networks.registry import Shape, build_network
 from bfrb.networks.specs import GatedTwoBranchSpec
 from bfrb.study.labels import LabelSet
@@ -26,7 +28,7 @@ def new_network() -> nn.Module:
 
 def make_task(training: TrainingSpec = TRAINING, *, stopping: bool = True) -> Task:
     held_out = make_examples(seed=1) if stopping else None
-    return Task(training, SMALL, lambda _: make_examples(), held_out, FOUR, (0, 1, 2))
+    return Task(training, SMALL, make_examples(), held_out, FOUR, (0, 1, 2))
 
 
 def same(first: Weights, second: Weights) -> bool:
@@ -61,15 +63,6 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     third, _ = train(new_network(), replace(make_task(), seed=(0, 1, 3)), tmp_path / "c")
     assert same(first, second)
     assert not same(first, third)
-
-
-@pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_a_stopped_training_ends_as_if_never_stopped(tmp_path: Path, epochs: int) -> None:
-    undisturbed, history = train(new_network(), make_task(), tmp_path / "a")
-    train_stopped_after(epochs, tmp_path / "b")
-    continued, other = train(new_network(), make_task(), tmp_path / "b")
-    assert same(undisturbed, continued)
-    assert [epoch.loss for epoch in history] == [epoch.loss for epoch in other]
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
@@ -111,12 +104,44 @@ EVERYTHING = TrainingSpec(
 )
 
 
+@pytest.mark.parametrize("training", [TRAINING, EVERYTHING], ids=["plain", "everything on"])
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_a_stopped_training_with_everything_on_ends_as_if_never_stopped(tmp_path: Path, epochs: int) -> None:
-    undisturbed, _ = train(new_network(), make_task(EVERYTHING), tmp_path / "a")
-    train_stopped_after(epochs, tmp_path / "b", EVERYTHING)
-    continued, _ = train(new_network(), make_task(EVERYTHING), tmp_path / "b")
+def test_a_stopped_training_ends_as_if_never_stopped(tmp_path: Path, epochs: int, training: TrainingSpec) -> None:
+    undisturbed, history = train(new_network(), make_task(training), tmp_path / "a")
+    train_stopped_after(epochs, tmp_path / "b", training)
+    continued, other = train(new_network(), make_task(training), tmp_path / "b")
     assert same(undisturbed, continued)
+    assert [epoch.loss for epoch in history] == [epoch.loss for epoch in other]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip(path: Path) -> None:
+    """Change a byte in the middle, among the weights."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def add_a_key(path: Path) -> None:
+    """As a later version might write it."""
+    state = torch.load(path, weights_only=True)
+    state["history"][0]["mood"] = 1.0
+    torch.save(state, path)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip, add_a_key])
+def test_a_damaged_checkpoint_is_refused_and_restart_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    train_stopped_after(1, tmp_path / "checkpoint.pt")
+    damage(tmp_path / "checkpoint.pt")
+    with pytest.raises(ConfigError, match=r"checkpoint.pt.* is damaged or of another version.*\n.*--restart"):
+        train(new_network(), make_task(), tmp_path / "checkpoint.pt")
 
 
 def test_averaged_weights_are_scored_and_given_back(tmp_path: Path) -> None:

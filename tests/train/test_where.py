@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from bfrb.train.where import InProcess, LocalProcesses
-
-WAITS = """
-import sys, time
-from functools import partial
-from pathlib import Path
+from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.where import LocalProcesses
-def tick_for_ever(path):
-    while True:
-        path.write_text(str(time.time()))
-        time.sleep(0.02)
-if __name__ == "__main__":
-    LocalProcesses(1).run({"ticks": partial(tick_for_ever, Path(sys.argv[1]))}, tick=lambda: None)
+
+TICKS_FOR_EVER = (
+    "import sys, time\nwhile True:\n    open(sys.argv[1], 'w').write(str(time.time()))\n    time.sleep(0.02)"
+)
+
+SCRIPT = """
+import sys
+from functools import partial
+from runpy import run_path
+from bfrb.train.where import LocalProcesses
+LocalProcesses(1).run({"ticks": partial(run_path, sys.argv[1])}, tick=lambda: None)
 """
 
 
@@ -30,8 +30,22 @@ def write_process_id(path: Path) -> None:
     path.write_text(str(os.getpid()))
 
 
-def fail() -> None:
-    raise ValueError("this job fails")
+def refuse() -> None:
+    raise ConfigError("a file is damaged", remedy="begin anew")
+
+
+def end(code: signal.Signals | int, path: Path) -> None:
+    """End without a word, once the other job runs too."""
+    while not path.exists():
+        time.sleep(0.02)
+    if isinstance(code, signal.Signals):
+        os.kill(os.getpid(), code)
+    os._exit(code)
+
+
+def sleep_after_writing(path: Path) -> None:
+    path.write_text("here")
+    time.sleep(60)
 
 
 def test_every_job_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
@@ -44,22 +58,36 @@ def test_every_job_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert ticks
 
 
-def test_jobs_can_run_in_this_process(tmp_path: Path) -> None:
-    InProcess().run({"one": partial(write_process_id, tmp_path / "one")}, tick=lambda: None)
-    assert (tmp_path / "one").read_text() == str(os.getpid())
+def test_the_error_of_a_job_is_raised_and_the_others_are_stopped(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match="a file is damaged") as raised:
+        LocalProcesses(2).run({"sleeps": partial(time.sleep, 60), "refuses": refuse}, tick=lambda: None)
+    assert raised.value.remedy == "begin anew"
+    assert time.monotonic() - started < 50
 
 
-def test_a_failing_job_ends_the_run_and_is_named(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError, match="broken"):
-        LocalProcesses(1).run({"broken": fail}, tick=lambda: None)
-    assert "this job fails" in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (signal.SIGKILL, r"victim was killed by signal 9 \(Killed\); most likely there is too little memory for 2"),
+        (signal.SIGSEGV, r"victim was killed by signal 11 \(Segmentation fault\)\n"),
+        (3, r"victim ended with exit code 3\n"),
+    ],
+)
+def test_a_process_that_ends_without_a_word_is_explained(code: signal.Signals | int, told: str, tmp_path: Path) -> None:
+    jobs = {"sleeps": partial(sleep_after_writing, tmp_path / "x"), "victim": partial(end, code, tmp_path / "x")}
+    with pytest.raises(BfrbError, match=told) as raised:
+        LocalProcesses(2).run(jobs, tick=lambda: None)
+    assert "the same command, which goes on from here" in raised.value.remedy
+    assert ("fewer --workers" in raised.value.remedy) is (code == signal.SIGKILL)
 
 
 def test_jobs_end_when_their_parent_is_killed(tmp_path: Path) -> None:
-    script, ticks = tmp_path / "waits.py", tmp_path / "ticks"
-    script.write_text(WAITS)
-    parent = subprocess.Popen([sys.executable, str(script), str(ticks)])
-    deadline = time.monotonic() + 30
+    script, job, ticks = tmp_path / "script.py", tmp_path / "job.py", tmp_path / "ticks"
+    script.write_text(SCRIPT)
+    job.write_text(TICKS_FOR_EVER.format(path=str(ticks)))
+    parent = subprocess.Popen([sys.executable, str(script), str(job)])
+    deadline = time.monotonic() + 60
     while not ticks.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert ticks.exists()

@@ -167,6 +167,45 @@ def test_keys_step_zoom_and_move(browser: Browser, url: str) -> None:
     assert (float(start), float(stop)) == (pytest.approx(1.0, abs=0.1), pytest.approx(3.0, abs=0.1))
 
 
+def test_the_headline_says_what_the_bars_say(browser: Browser, url: str) -> None:
+    browser.open(url, 0)
+    browser.wait("document.querySelectorAll('#panels .panel').length === 5 && document.querySelector('#answer .bar')")
+    bars = (
+        "[...document.querySelectorAll('#answer .bar')].map(bar =>"
+        " [bar.querySelector('.name').textContent.replace('✓ ', ''), bar.querySelector('.percent').textContent])"
+    )
+    for note in ("for the whole recording", "after 2.0 s"):
+        browser.wait("document.querySelector('#answer-note').innerText === arguments[0]", note)
+        gesture, share = browser.text("#answer .verdict").splitlines()[0].rsplit(" ", 1)
+        shown = dict(browser.js(bars))
+        assert shown[gesture] == share
+        assert float(share.rstrip("%")) == max(float(found.rstrip("%")) for found in shown.values()) > 0
+        browser.keys(*[Keys.ARROW_RIGHT] * 20)
+
+
+def test_escape_closes_the_keys(browser: Browser, url: str) -> None:
+    browser.open(url, 0)
+    browser.element("#help-open").click()
+    assert browser.js("document.querySelector('#help').open")
+    browser.keys(Keys.ESCAPE)
+    browser.wait("!document.querySelector('#help').open")
+
+
+def test_the_word_simulated_is_never_cut(browser: Browser, url: str) -> None:
+    browser.open(url, 0)
+    browser.js("document.querySelectorAll('.top .simulated').forEach((mark) => { mark.hidden = false; })")
+    browser.js("document.querySelectorAll('.source').forEach((text) => { text.textContent = 'long name '.repeat(9); })")
+    cut = "[...document.querySelectorAll('.top .simulated')].some(mark => mark.scrollWidth > mark.clientWidth + 1)"
+    try:
+        for width in (1400, 800, 500):
+            browser.driver.set_window_size(width, 1000)
+            ends = browser.js("document.querySelector('#bundle-simulated').getBoundingClientRect().right")
+            assert ends <= browser.js("innerWidth")
+            assert not browser.js(cut.replace("mark.clientWidth", "mark.offsetWidth"))
+    finally:
+        browser.driver.set_window_size(1400, 1000)
+
+
 def test_the_address_brings_back_what_was_shown(browser: Browser, url: str) -> None:
     browser.open(url, 1)
     browser.wait("document.querySelector('#title').innerText === 'SEQ_000001'")
@@ -222,6 +261,7 @@ def test_a_label_is_there_after_the_server_was_killed(
     browser.wait("!document.querySelector('#label-add').disabled")
     browser.element("#label-text").send_keys("nail biting", Keys.ENTER)
     browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in study.labels.csv')")
+    assert browser.js("document.documentElement.scrollHeight <= innerHeight")
     first.kill()
     table = pl.read_csv(study.parent / "study.labels.csv")
     assert table["label"].to_list() == ["nail biting"]
@@ -379,28 +419,17 @@ def test_a_stream_scrolls_by_as_it_comes_and_goes_on_after_a_break(
     browser.wait("document.querySelector('#live-state').innerText.includes('does not answer')")
 
 
-def test_attention_is_drawn_beside_the_probabilities(
-    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
+@pytest.mark.parametrize(("make", "title"), [(make_attending_bundle, "Attention"), (make_telling_bundle, "Phase")])
+def test_what_networks_say_of_rows_is_drawn_beside_the_probabilities(
+    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path, make: Any, title: str
 ) -> None:
-    browser.open(start(study, "--bundle", make_attending_bundle(tmp_path / "model")).url, 0)
+    browser.open(start(study, "--bundle", make(tmp_path / "model")).url, 0)
     browser.wait("document.querySelectorAll('#panels .panel').length === 6")
     titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
-    assert titles[-2:] == ["Probability", "Attention"]
+    assert titles[-2:] == ["Probability", title]
     browser.keys(*[Keys.ARROW_RIGHT] * 20)
     shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
-    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 10
-
-
-def test_phases_are_drawn_beside_the_probabilities(
-    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
-) -> None:
-    browser.open(start(study, "--bundle", make_telling_bundle(tmp_path / "model")).url, 0)
-    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
-    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
-    assert titles[-2:] == ["Probability", "Phase"]
-    browser.keys(*[Keys.ARROW_RIGHT] * 20)
-    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
-    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 1
+    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < {"Attention": 10, "Phase": 1}[title]
 
 
 def test_events_of_a_stream_are_listed_and_marked(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from bfrb.view.guard import Guard
 from cmi_files import labelled_study, write_study
 from viewing_page import Page, serving
 
@@ -137,3 +140,25 @@ def test_only_the_loopback_interface_is_listened_on(page: Page) -> None:
         with socket.socket() as tried:
             tried.settimeout(2)
             assert tried.connect_ex((address, page.server.port)) != 0
+
+
+def test_a_page_that_waits_while_the_viewer_is_stopped_is_told_so() -> None:
+    """A server that is stopped cancels what is still being computed; that is no fault of the application."""
+    sent: list[Any] = []
+
+    async def compute(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    async def stop() -> None:
+        scope = {"type": "http", "path": "/", "headers": [(b"host", b"localhost:1")]}
+        asked = asyncio.create_task(Guard(compute, 1, "token")(scope, None, keep))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asked
+
+    asyncio.run(stop())
+    assert sent[0]["status"] == 503
+    assert b"stopped" in sent[1]["body"]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
+from bfrb.read.annotations import Interval, read_intervals
 from bfrb.view.labels import Label, LabelFile, parse_label
 from viewing_page import OpenPage, Page
 
@@ -35,6 +36,13 @@ def test_a_label_is_in_its_file_when_the_answer_comes(page: Page, study: Path) -
     assert row["recording"] == "SEQ_000000"
     assert (float(row["start_s"]), float(row["end_s"])) == (0.25, 1.0)
     assert (row["label"], row["note"], row["key"]) == ("nail biting", "left hand", made["key"])
+
+
+def test_training_reads_the_labels_that_were_made_here(page: Page, study: Path) -> None:
+    save(page)
+    assert read_intervals(study.parent / "study.labels.csv") == [
+        Interval(0.25, 1.0, "nail biting", "SEQ_000000", "left hand")
+    ]
 
 
 def test_the_data_are_never_written_to(page: Page, study: Path) -> None:
@@ -173,7 +181,7 @@ def test_a_label_that_cannot_be_saved_is_not_reported(tmp_path: Path, monkeypatc
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bfrb.view.labels.os.fsync", full)
+    monkeypatch.setattr("bfrb.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         file.put(parse_label(GIVEN))
     assert file.path.read_bytes() == before

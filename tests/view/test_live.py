@@ -15,13 +15,10 @@ from bfrb.errors import DataError
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor, load
 from bfrb.stream.events import EventRule
-from bfrb.stream.feed import Wearer
 from bfrb.stream.stream import Stream
 from bfrb.study.device import HELIOS, Device
 from bfrb.view.live import KEPT_EVENTS, MOST_WEARERS, LiveFeed, LiveWearer
-from bfrb.view.replay import PAUSE_S, replay
 from bundles import make_recordings
-from sources import SourceOf
 from viewing_page import OpenPage, unpack
 
 
@@ -70,12 +67,14 @@ def test_what_is_shown_is_what_the_stream_says(predictor: Predictor) -> None:
     rule = EventRule.of(predictor.bundle)
     eager = rule.model_copy(update={"spec": rule.spec.updated(["on=0.3", "off=0.3", "minimum_s=0", "merge_s=0"])})
     answers: list[Any] = []
-    stream = Stream(predictor, eager, on_answers=answers.append)
+    stream = Stream(predictor, eager, on_windows=lambda _, found: answers.append(found))
     expected = [event for chunk in chunks() for event in stream.push(chunk)]
-    shown = LiveWearer(predictor, eager, Wearer())
+    shown = LiveWearer(predictor, eager)
     for chunk in chunks():
         shown.push(chunk)
-    arrays, values = shown.look(20.0, 1000)
+    expected += stream.finish()
+    shown.finish()
+    arrays, values = shown.snapshot(20.0, 1000)
     assert [event["label"] for event in values["events"]] == [event.label for event in expected]
     assert values["counts"] == stream.counts.to_dict()
     known_s = np.concatenate([found.known_s for found in answers])
@@ -88,28 +87,29 @@ def test_what_is_shown_is_what_the_stream_says(predictor: Predictor) -> None:
 
 
 def test_only_the_last_seconds_are_sent_and_never_more_than_the_screen_shows(predictor: Predictor) -> None:
-    shown = LiveWearer(predictor, EventRule.of(predictor.bundle), Wearer())
+    shown = LiveWearer(predictor, EventRule.of(predictor.bundle))
     for chunk in chunks(400):
         shown.push(chunk)
-    arrays, values = shown.look(10.0, 1000)
+    arrays, values = shown.snapshot(10.0, 1000)
     assert values["rows"] == arrays["acc"].shape[1] == 100
     assert arrays["answered"].min() >= 0
-    reduced, _ = shown.look(40.0, 50)
+    reduced, _ = shown.snapshot(40.0, 50)
     assert reduced["acc"].shape == (3, 100)
 
 
 def test_what_is_kept_is_bounded(predictor: Predictor) -> None:
-    shown = LiveWearer(predictor, EventRule.of(predictor.bundle), Wearer())
+    shown = LiveWearer(predictor, EventRule.of(predictor.bundle))
     assert shown.events.maxlen == KEPT_EVENTS
-    assert shown._answers.maxlen is not None
+    assert shown.answers.maxlen is not None
 
 
 def test_a_clock_that_was_set_back_clears_what_was_shown(predictor: Predictor) -> None:
-    shown = LiveWearer(predictor, EventRule.of(predictor.bundle), Wearer())
+    shown = LiveWearer(predictor, EventRule.of(predictor.bundle))
     for _ in range(2):
         for chunk in chunks(300):
             shown.push(chunk)
-    arrays, values = shown.look(600, 4000)
+    shown.finish()
+    arrays, values = shown.snapshot(600, 4000)
     assert values["start_s"] + values["rows"] / HELIOS.row_rate_hz == pytest.approx(30.0)
     assert (~np.isnan(arrays["acc"][0])).sum() == 300
     assert values["counts"]["clock_resets"] == 1
@@ -119,19 +119,19 @@ def test_a_feed_tells_how_it_is(predictor: Predictor) -> None:
     sender = Sender()
     feed = LiveFeed("a test", sender.listen, lambda: predictor)
     assert feed.describe()["state"] == "waiting"
-    assert feed.look("", 60, 100)[1]["wearer"] is None
+    assert feed.snapshot("", 60, 100)[1]["wearer"] is None
     for chunk in chunks():
         sender.send("anna", chunk)
     sender.send("ben", {"nose": [1.0]})
     sender.send("ben", DataError("a line of nonsense", remedy="mend it"))
     found = until(feed, lambda found: found["refused"] == 2)
     assert (found["state"], found["last_refused"]) == ("receiving", "a line of nonsense")
-    assert feed.look("", 60, 100)[1]["wearer"] == "anna"
+    assert feed.snapshot("", 60, 100)[1]["wearer"] == "anna"
     with pytest.raises(DataError, match="nothing has come from 'nobody'"):
-        feed.look("nobody", 60, 100)
+        feed.snapshot("nobody", 60, 100)
     for span_s in (0.0, -1.0, 1e9, float("nan")):
         with pytest.raises(DataError, match="seconds"):
-            feed.look("anna", span_s, 100)
+            feed.snapshot("anna", span_s, 100)
     sender.end()
     until(feed, lambda found: found["state"] == "ended")
 
@@ -156,24 +156,12 @@ def test_a_source_that_fails_says_why(predictor: Predictor) -> None:
     assert "Address already in use" in found["problem"]["problem"]
 
 
-def test_recordings_are_played_back_one_after_the_other_at_their_speed() -> None:
-    recordings, waited = make_recordings(2, lengths=[20, 30]), []
-    played = list(replay(SourceOf(recordings), waited.append))
-    times = np.concatenate([values["time_s"] for _, values in played])
-    assert len(times) == 50
-    assert np.diff(times)[:19] == pytest.approx(0.1)
-    assert times[20] - times[19] == pytest.approx(PAUSE_S + 0.1)
-    acc = np.concatenate([values["acc"] for _, values in played])
-    np.testing.assert_array_equal(acc, recordings.sensors["acc"])
-    assert max(waited) == pytest.approx(times[-1], abs=0.5)
-
-
 def test_the_page_can_ask_for_a_stream(open_page: OpenPage, bundle: Path) -> None:
     page = open_page(None, bundle)
     assert page.ask("/api/live").status == 422
     assert page.ask("/api/state").json["live"] is None
     sender = Sender()
-    page.viewer.watch("a test", sender.listen)
+    page.viewer.show_stream("a test", sender.listen)
     for chunk in chunks():
         sender.send("<b>anna</b>", chunk)
     until(page.viewer.feed, lambda found: found["messages"] == 29)
@@ -190,4 +178,4 @@ def test_the_page_can_ask_for_a_stream(open_page: OpenPage, bundle: Path) -> Non
 
 def test_a_stream_needs_a_bundle(open_page: OpenPage) -> None:
     with pytest.raises(DataError, match="--bundle"):
-        open_page(None, None).viewer.watch("a test", Sender().listen)
+        open_page(None, None).viewer.show_stream("a test", Sender().listen)

@@ -19,6 +19,7 @@ from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
 from bfrb.cli.data import check, ingest
 from bfrb.cli.detect import detect
+from bfrb.cli.devices import devices
 from bfrb.cli.export import export
 from bfrb.cli.import_keras import import_keras
 from bfrb.cli.personalize import personalize
@@ -60,6 +61,8 @@ for command in (
 ):
     app.command()(command)
 
+app.add_typer(devices, name="devices")
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -89,20 +92,18 @@ def main() -> None:
     except BfrbError as error:
         _fail(str(error))
     except OSError as error:
-        place = error.filename or ("" if _stdout_works() else "standard output")
-        what = f"{error.strerror or error}: {place}".rstrip(": ")
+        _give_up_stdout()
+        what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
         _fail(f"{what}\n  to do: check path, rights, space")
 
 
-def _stdout_works() -> bool:
-    """Whether all could be printed. What could not is thrown away, or the interpreter would complain at its end."""
+def _give_up_stdout() -> None:
+    """Throw away what could not be printed; else the interpreter would try again at its end, and complain."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
 
 
 def _fail(message: str) -> None:

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bfrb.cli.options import Dataset
-from bfrb.cli.show import print_json, print_table
-from bfrb.errors import ConfigError
+from bfrb.cli.show import print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from bfrb.predict.bundle import Bundle
+    from bfrb.stream.events import EventRule
+    from bfrb.stream.listen import AnnotatedRecording
+    from bfrb.study.labels import LabelSet
 
 log = logging.getLogger(__name__)
+
+_SHOWN = (
+    "sensitivity",
+    "precision",
+    "false_alarms_per_hour",
+    "median_delay_s",
+    "auc",
+    "auc_mean_subject",
+    "average_precision",
+)
 
 
 def calibrate(
@@ -30,7 +41,7 @@ def calibrate(
     ] = None,
     dataset: Dataset = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print scores and rule as one JSON object.")] = False,
 ) -> None:
     """Choose thresholds for a rate of false alarms, and score events on whole recordings.
 
@@ -38,73 +49,74 @@ def calibrate(
     were chosen on the others.
     """
     from bfrb.predict.bundle import Bundle
-    from bfrb.read.sources import open_source
-    from bfrb.stream.calibrate import SPECS, STEP_S, fit_rule, listen_held_out, write_with_rule
-    from bfrb.stream.event_scores import Aim, rules_from_others, score_events, sensitivity_curve
+    from bfrb.read.stretches import iter_stretches
+    from bfrb.stream.calibrate import SPEC, fit_rule, write_with_rule
+    from bfrb.stream.events import EventRule
+    from bfrb.stream.listen import listen_held_out
 
-    opened = Bundle.open(bundle)
-    source = open_source(data, dataset)
-    check_device(opened, source.device.name)
-    recordings = source.read()
-    # What is set is the same in all of them; those that have become equal are one.
-    specs = tuple(dict.fromkeys(spec.updated(set_ or []) for spec in SPECS))
-    if any(spec.step_s != STEP_S for spec in specs):
-        raise ConfigError("step_s cannot be changed here", remedy="set it when events are detected")
-    aim = Aim(false_alarms, specs)
-    heard = listen_held_out(opened, recordings)
-    labels = opened.label_set
-    rules = rules_from_others(heard, labels, aim)
-    simulated = recordings.simulated or opened.manifest.simulated
-    scores = score_events(heard, rules, labels) | {"simulated": simulated, "source": str(data)}
+    opened, spec = Bundle.open(bundle), SPEC.updated(set_ or [])
+    with progress("listening") as show:
+        stretches = iter_stretches(data, opened.device, dataset, show)
+        recordings = listen_held_out(opened, stretches, EventRule(spec=spec))
+    rule = fit_rule(recordings, opened.label_set, false_alarms, spec)
+    rule = rule.model_copy(update={"simulated": rule.simulated or opened.manifest.simulated})
+    scores = _score(recordings, opened.label_set, false_alarms, rule)
     if as_json:
-        print_json(scores | {"curve": sensitivity_curve(heard, rules, labels)})
+        print_json(scores | {"source": str(data), "rule": rule.model_dump(mode="json")})
     else:
-        show_event_scores(scores)
-    if out is not None:
-        rule = fit_rule(heard, labels, aim.false_alarms_per_hour, aim.specs)
-        write_with_rule(opened, rule.model_copy(update={"simulated": simulated}), out, overwrite=overwrite)
-        log.info("wrote %s", out)
+        _show_scores(scores)
+        _show_rule(rule)
+    if out is None:
+        log.info("next, to keep this rule: bfrb calibrate %s %s --out NEW_BUNDLE", bundle, data)
+    else:
+        write_with_rule(opened, rule, out, overwrite=overwrite)
+        log.info("wrote %s; next: bfrb detect %s RECORDING --out events.csv", out, out)
 
 
-def check_device(bundle: Bundle, device: str) -> None:
-    """Refuse recordings of a device that the bundle does not know.
+def _score(
+    recordings: list[AnnotatedRecording], labels: LabelSet, false_alarms: float, rule: EventRule
+) -> dict[str, Any]:
+    """Scores by rules from other people; with one person only how much there was."""
+    from bfrb.stream.event_scores import rules_from_others, score_events, sensitivity_curve
 
-    Raises
-    ------
-    ConfigError
-        If it is another.
-    """
-    if bundle.manifest.device != device:
-        raise ConfigError(
-            f"expected recordings of the device {bundle.manifest.device!r}, got {device!r}",
-            remedy="use a bundle that was trained on recordings of this device",
-        )
-
-
-_SHOWN = (
-    "sensitivity",
-    "precision",
-    "false_alarms_per_hour",
-    "median_delay_s",
-    "auc",
-    "auc_mean_subject",
-    "average_precision",
-)
+    if rule.subjects == 1:
+        log.warning("note: no scores: they need thresholds that come from other people, and this is one person")
+        hours, episodes = sum(one.seconds for one in recordings) / 3600, sum(len(one.episodes) for one in recordings)
+        return {"subjects": 1, "hours": hours, "episodes": episodes, "simulated": rule.simulated}
+    rules = rules_from_others(recordings, labels, false_alarms, rule.spec)
+    scores = score_events(recordings, rules, labels)
+    return scores | {"simulated": rule.simulated, "curve": sensitivity_curve(recordings, rules, labels)}
 
 
-def show_event_scores(scores: dict[str, Any]) -> None:
+def _show_scores(scores: dict[str, Any]) -> None:
     """Tables of the scores of events."""
     title = f"Events in {scores['hours']:.1f} hours of {scores['subjects']} people, {scores['episodes']} episodes"
     if scores["simulated"]:
         title += " (SIMULATED)"
-    rows = [(name.replace("_", " "), scores[name]["value"], _interval(scores[name]["interval"])) for name in _SHOWN]
+    shown = [name for name in _SHOWN if name in scores]
+    rows = [(name.replace("_", " "), scores[name]["value"], _interval(scores[name]["interval"])) for name in shown]
     print_table(title, ("score", "value", "95 %"), rows)
     kinds = _SHOWN[:4]
     subjects = [
-        (name, found["episodes"], *(found[kind] for kind in kinds)) for name, found in scores["per_subject"].items()
+        (name, found["episodes"], *(found[kind] for kind in kinds))
+        for name, found in scores.get("per_subject", {}).items()
     ]
-    print_table("By subject", ("subject", "episodes", *(kind.replace("_", " ") for kind in kinds)), subjects)
+    if subjects:
+        print_table("By subject", ("subject", "episodes", *(kind.replace("_", " ") for kind in kinds)), subjects)
 
 
 def _interval(interval: tuple[float, float] | None) -> str | None:
     return None if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _show_rule(rule: EventRule) -> None:
+    spec = rule.spec
+    rows = [
+        ("an event begins to count at", f"{spec.on:g}", "on"),
+        ("it reaches as far as", f"{spec.off:g}", "off"),
+        ("probabilities are smoothed over", f"{spec.smoothing_s:g} s", "smoothing_s"),
+        ("events at most so far apart are one", f"{spec.merge_s:g} s", "merge_s"),
+        ("shorter ones are dropped", f"{spec.minimum_s:g} s", "minimum_s"),
+        ("after one, none begins for", f"{spec.refractory_s:g} s", "refractory_s"),
+    ]
+    print_table(f"The rule: {rule.note}", ("", "value", "key"), rows)

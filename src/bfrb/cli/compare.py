@@ -17,6 +17,9 @@ from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
 
 logger = logging.getLogger(__name__)
 
+MIN_PEOPLE = 10
+"""Intervals over fewer people are too rough to call a difference sure."""
+
 
 def compare(
     source: Annotated[Path, typer.Argument(help="A store, a folder or a file with labelled recordings.")],
@@ -27,7 +30,7 @@ def compare(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a change to all variants.")] = None,
     folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
     dataset: Dataset = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Networks trained at a time; 0: one per core.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
 ) -> None:
     """Train variants on the same folds and print their differences, paired over subjects. Goes on when repeated."""
@@ -38,11 +41,11 @@ def compare(
     from bfrb.train import compare as library
     from bfrb.train.crossval import RunOptions
 
+    opened = open_source(source, dataset)
+    fixed = None if folds is None else Folds.read(folds)
     with TrainingProgress() as shown:
         options = library.CompareOptions(RunOptions(workers=workers, on_status=shown.update), on_variant=shown.name)
-        fixed = None if folds is None else Folds.read(folds)
         try:
-            opened = open_source(source, dataset)
             results = library.compare(opened, spec, out, folds=fixed, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s)", out)
@@ -69,21 +72,23 @@ def read_variants(path: Path | None, *, sensors: bool, preset: str | None, chang
 def show_comparison(results: dict[str, Any]) -> None:
     """Print a table per scenario: every variant's score, and how far it is above the reference's."""
     kind = "SIMULATED recordings" if results["simulated"] else "recordings"
-    about = f"{results['recordings']} {kind} of {results['subjects']} subjects"
+    people = results["subjects"]
+    about = f"{results['recordings']} {kind} of {people} subjects"
     columns = ("variant", "score", "95 %", f"above {results['reference']}", "95 % of that", "sure")
     for scenario in next(iter(results["variants"].values()))["scenarios"]:
         rows = [
-            (name, *_cells(found["scenarios"][scenario]))
+            (name, *_cells(found["scenarios"][scenario], people))
             for name, found in results["variants"].items()
             if scenario in found["scenarios"]
         ]
         print_table(f"Sensors: {scenario} ({about})", columns, rows)
 
 
-def _cells(found: dict[str, Any]) -> tuple[object, ...]:
+def _cells(found: dict[str, Any], people: int) -> tuple[object, ...]:
     shown = "{:.3f} to {:.3f}".format(*found["interval"])
     if "difference" not in found:
         return found["score"], shown, None, None, ""
     low, high = found["difference_interval"]
-    sure = "yes" if low > 0 or high < 0 else "no"
+    is_sure = "yes" if low > 0 or high < 0 else "no"
+    sure = is_sure if people >= MIN_PEOPLE else "too few people to be sure"
     return found["score"], shown, f"{found['difference']:+.3f}", f"{low:+.3f} to {high:+.3f}", sure

@@ -61,7 +61,8 @@ def ingest(
     manifest = store.manifest
     size = sum(file.size for file in (manifest.table, *manifest.parts))
     if as_json:
-        described = manifest.model_dump(include={"device", "simulated", "source", "rows", "recordings"})
+        described = manifest.model_dump(include={"simulated", "source", "rows", "recordings"})
+        described["device"] = manifest.device.name
         print_json({"store": str(out)} | described | {"bytes": size})
     else:
         log.info("wrote %s: %d recordings, %d rows, %.1f MB", out, manifest.recordings, manifest.rows, size / 1e6)
@@ -79,6 +80,7 @@ def _print_report(report: CheckReport) -> None:
         ("subjects", found["subjects"]),
         ("without demographics", len(found["subjects_without_demographics"])),
         ("quaternion norm", None if norm is None else f"{norm[0]:.5f} to {norm[1]:.5f}"),
+        ("posture", report.posture),
         ("verdict", report.verdict),
     ]
     print_table("Recordings", ("", "found"), rows)

@@ -11,13 +11,14 @@ import typer
 
 from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table, progress
+from bfrb.errors import DataError
 
 if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
     from bfrb.read.tables import Table
-    from bfrb.stream.detect import Heard, Summary
+    from bfrb.stream.counts import StreamCounts
+    from bfrb.stream.detections import Detections, Summary
     from bfrb.stream.events import EventRule
-    from bfrb.stream.resampling import Counts
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,9 @@ def detect(
     from bfrb.predict.predictor import load
     from bfrb.read.stretches import iter_stretches
     from bfrb.read.tables import check_table_path, write_table, write_tables
-    from bfrb.stream.detect import Summary, listen
+    from bfrb.stream.detections import Summary
     from bfrb.stream.feed import Wearer
+    from bfrb.stream.listen import listen
 
     for path in (out, *([probabilities] if probabilities else [])):
         check_table_path(path)
@@ -51,33 +53,42 @@ def detect(
     summary = Summary()
     with progress("listening") as show:
         stretches = iter_stretches(recording, predictor.device, dataset, show)
-        heard = listen(predictor, stretches, rule, Wearer(units={"acc": acc_unit}, name=wearer))
-        tables = _follow(heard, summary, predictor.label_set.classes)
+        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}, name=wearer))
+        tables = _window_tables(found, summary, predictor.label_set.classes)
         if probabilities is None:
             for _ in tables:
                 pass
         else:
             write_tables(tables, probabilities)
-    write_table(summary.to_frame(), out)
-    warn(summary.counts)
+    write_table(summary.event_table(), out)
+    warn_unanswered(summary.counts)
     if as_json:
         about = {"rule": rule.model_dump(mode="json"), "simulated": predictor.simulated, "out": str(out)}
         counts = summary.counts.to_dict()
         print_json({"recordings": summary.recordings, "events": summary.labels, "counts": counts} | about)
     else:
-        _show(summary)
+        title = f"{len(summary.events)} events in {summary.recordings} recordings"
+        print_table(title, ("behaviour", "events"), summary.labels.items())
+        print_table("Samples, and the windows made of them", ("", "number"), summary.counts.explained())
         log.info("wrote %s", out)
 
 
-def _follow(heard: Iterable[Heard], summary: Summary, classes: tuple[str, ...]) -> Iterator[Table]:
-    """The answers, while what is found is taken down."""
-    from bfrb.stream.detect import answer_table
+def _window_tables(found: Iterable[Detections], summary: Summary, classes: tuple[str, ...]) -> Iterator[Table]:
+    """What was answered, while what was found is counted in.
 
-    for each in heard:
-        summary.add(each)
-        table = answer_table(each, classes)
-        if table is not None:
-            yield table
+    Raises
+    ------
+    DataError
+        At the end, if the samples came too slowly for the bundle.
+    """
+    for some in found:
+        summary.add(some)
+        yield some.window_table(classes)
+    if is_too_slow(summary.counts):
+        raise DataError(
+            "the samples come more slowly than the rows that the bundle was trained on, and none are made up",
+            remedy="record at that rate or faster, or train on recordings of the slower rate",
+        )
 
 
 def read_rule(bundle: Bundle, assignments: Iterable[str]) -> EventRule:
@@ -92,18 +103,20 @@ def read_rule(bundle: Bundle, assignments: Iterable[str]) -> EventRule:
     return rule.model_copy(update={"spec": rule.spec.updated(assignments)})
 
 
-def _show(summary: Summary) -> None:
-    title = f"{len(summary.events)} events in {summary.recordings} recordings"
-    print_table(title, ("behaviour", "events"), summary.labels.items())
-    counts = [(name.replace("_", " "), count) for name, count in summary.counts.to_dict().items() if count]
-    print_table("What became of the samples", ("", "number"), counts)
+def is_too_slow(counts: StreamCounts) -> bool:
+    """Whether nothing was answered because the source is too slow."""
+    unusable = counts.windows + counts.windows_implausible + (counts.impossible > counts.samples / 2)
+    return not unusable and counts.windows_too_slow > counts.windows_incomplete
 
 
-def warn(counts: Counts) -> None:
+def warn_unanswered(counts: StreamCounts) -> None:
     """Say what is likely to be wrong with a source of which nothing could be used."""
-    if counts.windows:
+    if counts.windows or not counts.samples:
         return
-    if counts.implausible or counts.impossible > counts.samples / 2:
-        log.warning("warning: nothing was answered: accelerations are not in m/s^2; try --acc-unit g or mg")
-    elif counts.samples:
-        log.warning("warning: nothing was answered: no stretch of the samples is as long and as complete as a window")
+    if counts.windows_implausible or counts.impossible > counts.samples / 2:
+        why = "accelerations are not in m/s^2; try --acc-unit g or mg"
+    elif is_too_slow(counts):
+        why = "samples come more slowly than the rows that the bundle was trained on"
+    else:
+        why = "no stretch of the samples is as long and as complete as a window"
+    log.warning("warning: nothing was answered: %s", why)

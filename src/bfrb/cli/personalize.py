@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bfrb.cli.calibrate import check_device
 from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json
 from bfrb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bfrb.study.stretches import Stretch
 
 log = logging.getLogger(__name__)
 
@@ -29,22 +32,25 @@ def personalize(
 ) -> None:
     """Learn from a wearer's own labelled episodes; used only where their name is given: `bfrb detect --wearer`."""
     from bfrb.predict.bundle import Bundle
-    from bfrb.read.sources import open_source
-    from bfrb.stream.personal import personalize as learn
+    from bfrb.read.stretches import iter_stretches
     from bfrb.stream.personal import write_with_head
+    from bfrb.stream.personalize import personalize as learn
 
-    opened = Bundle.open(bundle)
-    source = open_source(examples, dataset)
-    check_device(opened, source.device.name)
-    recordings = source.read()
-    own = recordings[recordings.subjects == wearer]
-    if not len(own):
-        known = ", ".join(sorted(set(recordings.subjects.tolist()))[:5])
-        raise ConfigError(f"no recording of the wearer {wearer!r}, found {known}", remedy="name one of these")
-    head = learn(opened, own, wearer)
+    opened, found = Bundle.open(bundle), set()
+
+    def iter_own() -> Iterator[Stretch]:
+        for stretch in iter_stretches(examples, opened.device, dataset):
+            found.add(stretch.subject)
+            if stretch.subject == wearer:
+                yield stretch
+        if wearer not in found:
+            known = ", ".join(sorted(found)[:5])
+            raise ConfigError(f"no recording of the wearer {wearer!r}, found {known}", remedy="name one of these")
+
+    head = learn(opened, iter_own(), wearer)
     write_with_head(opened, head, out, overwrite=overwrite)
     if as_json:
         print_json(head.model_dump(mode="json") | {"out": str(out)})
     else:
         log.info("learnt from %d episodes in %.0f minutes of %s", head.episodes, head.seconds / 60, wearer)
-        log.info("wrote %s", out)
+        log.info("wrote %s; next: bfrb detect %s RECORDING --wearer %s --out events.csv", out, out, wearer)

@@ -168,24 +168,32 @@ def _find_label_set(name: str) -> LabelSet:
 
 
 def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None) -> dict[str, Any]:
-    from bfrb.predict.bundle import OUT_OF_FOLD
-    from bfrb.predict.evaluation import answer_scenarios, find_known_subjects, score_scenarios
+    from bfrb.predict.evaluation import answer_scenarios, score_scenarios
+    from bfrb.predict.identity import TrainingOverlap
     from bfrb.predict.predictor import load
     from bfrb.read.sources import open_source
-    from bfrb.read.tables import read_table
 
     predictor = load(path)
     source = open_source(data, dataset, demographics)
     predictor.check_device(source.device)
+    overlap = TrainingOverlap.of(predictor.bundle)
     with progress("predicting") as show:
-        predictions = answer_scenarios(predictor, map(predictor.cut, source.batches(progress=show)))
-    known = find_known_subjects(read_table(predictor.bundle.file(OUT_OF_FOLD)), predictions["subject"].to_list())
+        batches = overlap.watch(map(predictor.cut, source.batches(progress=show)))
+        predictions = answer_scenarios(predictor, batches)
+    known = overlap.seen
     if known:
         log.warning(
             "warning: %d of these subjects were in training (%s ...): the scores are too good; without a second "
             "argument `bfrb evaluate` scores the out-of-fold predictions",
             len(known),
             known[0],
+        )
+    if overlap.namesakes:
+        log.warning(
+            "warning: %d of these subjects have the names of subjects of the training (%s ...), but other recordings: "
+            "if they are the same people, the scores are too good",
+            len(overlap.namesakes),
+            overlap.namesakes[0],
         )
     scores = score_scenarios(predictions, predictor.label_set)
     described = _describe(predictor.bundle, str(data), simulated=source.simulated)

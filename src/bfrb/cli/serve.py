@@ -87,10 +87,10 @@ def rehearse(
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
     from bfrb.read.gateway_files import read_requests
     from bfrb.read.tables import check_table_path
-    from bfrb.serve.channel import LOOPBACK
     from bfrb.serve.kaggle import bundle_server
     from bfrb.serve.rehearse import Scenario
     from bfrb.serve.rehearse import rehearse as run
+    from bfrb.serve.sockets import LOOPBACK
 
     check_table_path(out)
     scenario = Scenario(string_columns, all_null, repeat_calls, empty_demographics, slow_client, imu_share)

@@ -30,7 +30,9 @@ def simulate(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
     file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
     processes: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
-    show: Annotated[str | None, typer.Option(help="Only draw this sequence, such as SEQ_000012; OUT is a PNG.")] = None,
+    show: Annotated[
+        str | None, typer.Option(help="Only draw this sequence, such as SEQ_0_000012; OUT is a PNG.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a simulated study that is there.")] = False,
 ) -> None:
     """Simulate wearers of the Helios device and write their recordings in the CMI layout."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from bfrb.cli.detect import read_rule, warn
+from bfrb.cli.detect import read_rule, warn_unanswered
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def stream(
     except BrokenPipeError:
         # Nobody reads the events any more; the interpreter would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    warn(hub.counts)
+    warn_unanswered(hub.counts)
 
 
 def _describe(description: str, wrist: str | None, device: Device) -> DescribedLayout:

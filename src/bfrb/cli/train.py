@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,13 +30,15 @@ def train(
         str, typer.Option(help="quick, baseline, benchmark, deployable, watch, or a .toml file with a run spec.")
     ] = "quick",
     folds: Annotated[str | None, typer.Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
-    networks: Annotated[str | None, typer.Option(help="Names, separated by commas.")] = None,
+    networks: Annotated[
+        str | None, typer.Option(help="Names, or package.module:Class of your own, separated by commas.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
     dataset: Dataset = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Networks trained at a time; 0: one per core.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run away.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no page about the bundle.")] = False,
@@ -47,10 +51,11 @@ def train(
     from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions, cross_validate
 
+    opened = open_source(source, dataset, demographics)
+    logger.info("reading %s", opened.describe())
     with TrainingProgress() as shown:
         options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
         try:
-            opened = open_source(source, dataset, demographics)
             bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s.partial)", out)
@@ -62,7 +67,7 @@ def train(
 
 
 def check_training_installed() -> None:
-    """Refuse to train without the packages that only training needs.
+    """Refuse to train without the packages that only training needs; own networks may lie in the working folder.
 
     Raises
     ------
@@ -74,6 +79,7 @@ def check_training_installed() -> None:
     missing = [name for name in ("torch", "onnx", "onnxscript", "safetensors") if find_spec(name) is None]
     if missing:
         raise ConfigError(f"training needs {', '.join(missing)}", remedy='install them with: pip install "bfrb[train]"')
+    sys.path.append(os.getcwd())  # noqa: PTH109  as `python script.py` has its folder; processes that train get it too
 
 
 def write_report_beside(bundle: Path, source: Source) -> None:
@@ -123,7 +129,7 @@ def _read_options(
 
 
 class TrainingProgress:
-    """One line on stderr: members and epochs done, the newest scores, the time left."""
+    """One line on stderr, from the first epoch on: members and epochs done, the newest scores, the time left."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -137,15 +143,15 @@ class TrainingProgress:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task("preparing", total=1.0)
+        self._task = self._progress.add_task("", total=1.0)
         self._name = ""
 
     def __enter__(self) -> TrainingProgress:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
     def name(self, name: str) -> None:
         """Show of which of several runs the next updates are."""
@@ -154,6 +160,7 @@ class TrainingProgress:
 
     def update(self, status: Status) -> None:
         """Show how far the run is."""
+        self._progress.start()
         self._progress.update(self._task, completed=status.share, description=self._name + describe(status))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from bfrb.cli.options import Dataset
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.view.live import Listen
+    from bfrb.view.live import OpenStream
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,7 @@ def view(
     ] = None,
     live: Annotated[
         str | None,
-        typer.Option(
-            help="Show a stream as it comes: -, tcp://, ws:// or http://HOST:PORT, serial:DEVICE, or recordings."
-        ),
+        typer.Option(help="Show a stream as it comes: -, tcp://, ws:// or http://HOST:PORT, or serial:DEVICE."),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
     dataset: Dataset = "auto",
@@ -41,43 +40,37 @@ def view(
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise ConfigError("the viewer's web server is not installed", remedy="pip install 'bfrb[view]'")
-    from bfrb.view.server import Server, open_browser
+    from bfrb.view.server import Server
     from bfrb.view.viewer import Viewer
 
     for path in filter(None, (recordings, bundle)):
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder", remedy="check the path")
-    stream = None if live is None else _open_live(live, bundle, dataset)
+    stream = None if live is None else _parse_live(live, bundle)
     viewer = Viewer(recordings, bundle, dataset)
     signal.signal(signal.SIGTERM, _stop)
     try:
         if stream is not None:
-            viewer.watch(*stream)
+            viewer.show_stream(*stream)
         viewer.wait(FIRST_WAIT_S)
         server = Server(viewer, port)
         typer.echo(server.url)
         log.info("serving on this machine only; Ctrl-C stops it")
-        server.run((lambda: open_browser(server.url)) if browser else None)
+        server.run((lambda: webbrowser.open(server.url)) if browser else None)
     except KeyboardInterrupt:
         log.info("stopped")
     finally:
         viewer.close()
 
 
-def _open_live(what: str, bundle: Path | None, dataset: str) -> tuple[str, Listen]:
+def _parse_live(what: str, bundle: Path | None) -> tuple[str, OpenStream]:
     """The named source of samples in words, and what opens it; mistakes in the name are told now."""
     if bundle is None:
         raise ConfigError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
-    if not Path(what).exists():
-        from bfrb.serve.sources import Address, read_messages
+    from bfrb.serve.sources import Address, read_messages
 
-        address = Address.parse(what)
-        return what, lambda device: read_messages(address, device, sys.stdin.buffer)
-    from bfrb.read.sources import open_source
-    from bfrb.view.replay import replay
-
-    source = open_source(Path(what), dataset)
-    return f"{what}, played back{' (SIMULATED)' if source.simulated else ''}", lambda _: replay(source)
+    address = Address.parse(what)
+    return what, lambda device: read_messages(address, device, sys.stdin.buffer)
 
 
 def _stop(*_: Any) -> None:

@@ -85,7 +85,7 @@ def describe_input(bundle: Bundle) -> dict[str, Any]:
     }
     inputs[LENGTHS] = {"type": "int64", "shape": ["batch"], "meaning": "rows of each recording"}
     return {
-        "device": manifest.device,
+        "device": bundle.device.name,
         "row_rate_hz": manifest.row_rate_hz,
         "inputs": inputs,
         "output": {

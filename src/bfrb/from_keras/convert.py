@@ -6,6 +6,7 @@ they see every recording cut or padded to a fixed length, and the padding takes 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,11 +23,13 @@ from bfrb.from_keras.files import read_model
 from bfrb.from_keras.folder import KerasFolder, read_folder
 from bfrb.from_keras.weights import fill_member
 from bfrb.predict import bundle as files
-from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.device import HELIOS
-from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.labels import CMI_GESTURES, LabelSetSpec
 from bfrb.train.run import RunSpec
+
+log = logging.getLogger(__name__)
 
 
 def import_keras(folder: Path, out: Path, *, overwrite: bool = False) -> Path:
@@ -51,14 +54,14 @@ def import_keras(folder: Path, out: Path, *, overwrite: bool = False) -> Path:
         source = read_folder(folder)
         read = {name: _read_model(source, path) for name, path in source.models.items()}
         models = {name: model for name, (model, _) in read.items()}
-        traced = {(model.network, model.spec) for model in models.values()}
-        templates = {found: trace_templates(found[0], source.shape, found[1]) for found in traced}
-        batch = _make_batch(source)
+        log.info("read %d models; exporting them takes a minute or two", len(read))
         (place / "members").mkdir()
-        off = [
-            write_graphs(place / _graph_name(name), member, templates[model.network, model.spec], batch)
-            for name, (model, member) in read.items()
-        ]
+        off, templates, batch = [], {}, _make_batch(source)
+        for name, (model, member) in read.items():
+            sizes = f"{model.network} {model.spec.model_dump_json()}"
+            if sizes not in templates:
+                templates[sizes] = trace_templates(model.network, source.shape, model.spec)
+            off.append(write_graphs(place / _graph_name(name), member, templates[sizes], batch))
         _write_descriptions(place, source, models, off)
     return out
 

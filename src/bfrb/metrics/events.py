@@ -1,25 +1,23 @@
 """Scores of events in continuous recordings: which episodes were found, what was a false alarm, how soon.
 
 Episodes and events are (E, 2) arrays of begins and ends in seconds, half-open and without overlap among themselves.
-Two conventions of the literature are offered:
-
-- Detection by intersection, as in the polyphonic sound detection score (Bilen et al. 2020, arXiv 1910.08440; see also
-  Mesaros, Heittola and Virtanen 2016, Applied Sciences 6(6):162). An event is right if enough of it lies in episodes,
-  an episode is found if right events cover enough of it. `Overlap` says what is enough.
-- The categories of Ward, Lukowicz and Gellersen 2011 (ACM TIST 2(1):6), which tell fragmented and merged episodes from
-  plain hits, deletions and insertions.
+They meet by intersection, as in the polyphonic sound detection score (Bilen et al. 2020, arXiv 1910.08440; see also
+Mesaros, Heittola and Virtanen 2016, Applied Sciences 6(6):162): an event is right if enough of it lies in episodes, an
+episode is found if right events cover enough of it. `Overlap` says what is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from math import inf
 
 import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
-from bfrb.metrics.answers import BOOTSTRAP_LEVEL
+from bfrb.metrics.intervals import RATE, SHARE, Interval, interval_over_people
+from bfrb.metrics.standard import average_precision, roc_auc
 
 
 @dataclass(frozen=True)
@@ -125,71 +123,12 @@ def count_events(
         raise DataError(f"expected some hours of recording, got {hours:g}", remedy="give the time that was listened to")
     overlap = overlap or Overlap()
     shared = _shared_seconds(_checked(episodes), _checked(events))
-    right = _is_more(shared.sum(axis=0), overlap.of_event, _durations(events))
-    found = _is_more(shared[:, right].sum(axis=1), overlap.of_episode, _durations(episodes))
+    right = shared.sum(axis=0) > overlap.of_event * (events[:, 1] - events[:, 0])
+    found = shared[:, right].sum(axis=1) > overlap.of_episode * (episodes[:, 1] - episodes[:, 0])
     when_s = events[:, 0] if known_s is None else known_s
     first_s = np.where((shared > 0) & right, when_s, np.inf).min(axis=1, initial=np.inf)
     delays_s = tuple((first_s - episodes[:, 0])[found].tolist())
     return EventCounts(len(episodes), int(found.sum()), len(events), int(right.sum()), hours, delays_s)
-
-
-@dataclass(frozen=True)
-class EventCategories:
-    """Numbers of episodes and events by the categories of Ward et al. 2011.
-
-    Parameters
-    ----------
-    correct
-        Episodes that one event found which found nothing else; so many events, too.
-    deleted
-        Episodes that no event touches.
-    fragmented
-        Episodes that several events touch, none of which touches another episode.
-    merged
-        Episodes touched by one event that touches others too.
-    fragmented_and_merged
-        Episodes of which both is true.
-    inserted
-        Events that touch no episode.
-    fragmenting, merging, fragmenting_and_merging
-        Events that are one of several on an episode, that touch several episodes, or both.
-    """
-
-    correct: int
-    deleted: int
-    fragmented: int
-    merged: int
-    fragmented_and_merged: int
-    inserted: int
-    fragmenting: int
-    merging: int
-    fragmenting_and_merging: int
-
-
-def categorise_events(episodes: Floats, events: Floats) -> EventCategories:
-    """Which (E, 2) episodes and (F, 2) events correspond, and how.
-
-    Raises
-    ------
-    DataError
-        If an end is not after its begin, or spans of one kind overlap.
-    """
-    touch = _shared_seconds(_checked(episodes), _checked(events)) > 0
-    of_episode, of_event = touch.sum(axis=1), touch.sum(axis=0)
-    is_merged = (touch & (of_event > 1)).any(axis=1)
-    is_fragmenting = (touch & (of_episode > 1)[:, None]).any(axis=0)
-    several_events, several_episodes = of_episode > 1, of_event > 1
-    return EventCategories(
-        correct=int(((of_episode == 1) & ~is_merged).sum()),
-        deleted=int((of_episode == 0).sum()),
-        fragmented=int((several_events & ~is_merged).sum()),
-        merged=int((~several_events & is_merged).sum()),
-        fragmented_and_merged=int((several_events & is_merged).sum()),
-        inserted=int((of_event == 0).sum()),
-        fragmenting=int((is_fragmenting & ~several_episodes).sum()),
-        merging=int((~is_fragmenting & several_episodes).sum()),
-        fragmenting_and_merging=int((is_fragmenting & several_episodes).sum()),
-    )
 
 
 def time_roc_auc(positive_s: Floats, negative_s: Floats, values: Floats) -> float | None:
@@ -212,11 +151,7 @@ def time_roc_auc(positive_s: Floats, negative_s: Floats, values: Floats) -> floa
     >>> time_roc_auc(np.array([0.0, 1.0, 1.0]), np.array([1.0, 0.0, 0.0]), np.array([0.1, 0.1, 0.9]))
     0.75
     """
-    with_s, without_s = _by_value(positive_s, negative_s, values)
-    if not with_s.sum() or not without_s.sum():
-        return None
-    lower_s = np.cumsum(without_s) - without_s / 2
-    return float(with_s @ lower_s / (with_s.sum() * without_s.sum()))
+    return roc_auc(*_moments(positive_s, negative_s, values))
 
 
 def time_average_precision(positive_s: Floats, negative_s: Floats, values: Floats) -> float | None:
@@ -224,59 +159,36 @@ def time_average_precision(positive_s: Floats, negative_s: Floats, values: Float
 
     Parameters as of `time_roc_auc`; None without any behaviour.
     """
-    with_s, without_s = (seconds[::-1] for seconds in _by_value(positive_s, negative_s, values))
-    if not with_s.sum():
-        return None
-    answered_s = np.cumsum(with_s + without_s)
-    precision = np.divide(np.cumsum(with_s), answered_s, out=np.zeros_like(answered_s), where=answered_s > 0)
-    return float(with_s @ precision / with_s.sum())
+    return average_precision(*_moments(positive_s, negative_s, values))
 
 
-def bootstrap_over_subjects(
-    score: Callable[[Ints], float | None], subjects: int, rng: np.random.Generator, repeats: int = 1000
-) -> tuple[float, float] | None:
-    """Percentile interval of a score over resampled subjects; None where no resample has a score.
-
-    Parameters
-    ----------
-    score
-        The score of the subjects with the given numbers, with repetitions; None where it is not defined.
-    subjects
-        How many there are.
-    rng
-        Source of the draws.
-    repeats
-        Number of resamples.
-    """
-    drawn = [score(rng.integers(0, subjects, subjects)) for _ in range(repeats)]
-    defined = [value for value in drawn if value is not None]
-    if not defined:
-        return None
-    tail = (1 - BOOTSTRAP_LEVEL) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
+def _moments(positive_s: Floats, negative_s: Floats, values: Floats) -> tuple[Bools, Floats, Floats]:
+    """(2 W,) Whether there is behaviour, the value, and for how long; stretches of no length are left out."""
+    if not len(positive_s) == len(negative_s) == len(values):
+        raise DataError("expected one value for every stretch of time", remedy="give arrays of the same length")
+    lasted_s = np.concatenate([positive_s, negative_s])
+    kept = lasted_s > 0
+    truth = np.repeat([True, False], len(values))
+    return truth[kept], np.concatenate([values, values])[kept], lasted_s[kept]
 
 
-def bootstrap_events(
-    parts: Sequence[EventCounts],
-    score: Callable[[EventCounts], float | None],
-    rng: np.random.Generator,
-    repeats: int = 1000,
-) -> tuple[float, float] | None:
-    """Percentile interval of a score of all subjects' counts together, such as the sensitivity, over subjects.
+EVENT_SCORES: dict[str, Interval] = {
+    "sensitivity": SHARE,
+    "precision": SHARE,
+    "false_alarms_per_hour": RATE,
+    "median_delay_s": (-inf, inf),
+}
+"""Scores of `EventCounts`, with their least and largest possible value."""
 
-    Parameters
-    ----------
-    parts
-        The counts of every subject.
-    score
-        What is scored, such as `lambda counts: counts.sensitivity`.
-    rng, repeats
-        Source of the draws, and their number.
-    """
-    return bootstrap_over_subjects(
-        lambda drawn: score(EventCounts.total([parts[number] for number in drawn])), len(parts), rng, repeats
-    )
+
+def event_interval(parts: Sequence[EventCounts], name: str) -> Interval | None:
+    """95 % interval over people of one of `EVENT_SCORES`, of the (S,) people's counts together."""
+
+    def score(chosen: Ints) -> float | None:
+        value: float | None = getattr(EventCounts.total([parts[number] for number in chosen]), name)
+        return value
+
+    return interval_over_people(score, len(parts), EVENT_SCORES[name])
 
 
 def _checked(spans: Floats) -> Floats:
@@ -290,30 +202,9 @@ def _checked(spans: Floats) -> Floats:
     return spans
 
 
-def _durations(spans: Floats) -> Floats:
-    lasted: Floats = spans[:, 1] - spans[:, 0]
-    return lasted
-
-
 def _shared_seconds(episodes: Floats, events: Floats) -> Floats:
     """(E, F) Seconds that each episode and each event share."""
     begins = np.maximum(episodes[:, None, 0], events[None, :, 0])
     ends = np.minimum(episodes[:, None, 1], events[None, :, 1])
     shared_s: Floats = np.maximum(ends - begins, 0.0)
     return shared_s
-
-
-def _is_more(shared_s: Floats, share: float, whole_s: Floats) -> Bools:
-    more: Bools = shared_s > share * whole_s
-    return more
-
-
-def _by_value(positive_s: Floats, negative_s: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Seconds with and without, added up for every distinct value, the smallest value first."""
-    if not len(positive_s) == len(negative_s) == len(values):
-        raise DataError("expected one value for every stretch of time", remedy="give arrays of the same length")
-    distinct, place = np.unique(values, return_inverse=True)
-    with_s, without_s = np.zeros(len(distinct)), np.zeros(len(distinct))
-    np.add.at(with_s, place, positive_s)
-    np.add.at(without_s, place, negative_s)
-    return with_s, without_s

@@ -25,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,11 +41,12 @@ from bfrb.errors import BundleError, ConfigError
 from bfrb.features.sequences import Keep
 from bfrb.files import writing_folder
 from bfrb.spec import Spec
-from bfrb.study.device import DEVICES, Device
-from bfrb.study.labels import LabelSet
+from bfrb.study.device import Device, KnownDevice
+from bfrb.study.labels import LabelSet, LabelSetSpec
+from bfrb.study.rows import Aggregation
 from bfrb.study.windows import WindowSpec
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout above; a bundle of a later one is refused."""
 
 MANIFEST = "bundle.json"
@@ -87,24 +89,6 @@ class MemberSpec(Spec):
     requires: tuple[Name, ...] = ()
 
 
-class LabelSetSpec(Spec):
-    """A `LabelSet` as it stands in a manifest."""
-
-    name: Name
-    classes: tuple[Name, ...]
-    targets: tuple[Name, ...]
-
-    @classmethod
-    def of(cls, label_set: LabelSet) -> Self:
-        """The manifest's form of a label set; targets in the order of the classes."""
-        targets = tuple(name for name in label_set.classes if name in label_set.targets)
-        return cls(name=label_set.name, classes=label_set.classes, targets=targets)
-
-    def build(self) -> LabelSet:
-        """The label set."""
-        return LabelSet(self.name, self.classes, frozenset(self.targets))
-
-
 class Manifest(Spec):
     """What a bundle is: `bundle.json`.
 
@@ -115,9 +99,11 @@ class Manifest(Spec):
     version
         Version of this package that wrote it.
     device
-        Name of the device whose recordings it understands.
+        The device whose recordings it understands; format 1 had the name of one that this package knows.
     row_rate_hz
         Rows per second it was trained with.
+    rows
+        What a row is made of where samples come faster: the nearest of them, or their mean.
     label_set
         What it tells apart.
     branches
@@ -140,8 +126,9 @@ class Manifest(Spec):
 
     format: int = FORMAT
     version: Name
-    device: Name
+    device: KnownDevice
     row_rate_hz: Annotated[float, Field(gt=0)]
+    rows: Aggregation = "nearest"
     label_set: LabelSetSpec
     branches: dict[str, tuple[str, ...]]
     mirror_left_hand: bool = False
@@ -206,12 +193,7 @@ class Bundle:
             problem = f"the bundle {folder} has an impossible manifest: {error.problem}"
             raise BundleError(problem, remedy=_COPY_AGAIN) from None
         _check_listed(folder, checksums, [*_REQUIRED, *(member.graph for member in manifest.members)])
-        if manifest.device not in DEVICES:
-            raise BundleError(
-                f"the bundle {folder} is for the device {manifest.device!r}, which this version does not know",
-                remedy=f"install the version of bfrb that wrote it ({manifest.version}) or a later one",
-            )
-        return cls(folder, manifest, DEVICES[manifest.device], label_set)
+        return cls(folder, manifest, manifest.device, label_set)
 
     def file(self, name: str) -> Path:
         """Path of one of its files, such as `OUT_OF_FOLD`."""
@@ -249,6 +231,14 @@ def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> I
         _write_checksums(folder)
         Bundle.open(folder)
         _check_target(target, overwrite)
+
+
+@contextmanager
+def copying_bundle(bundle: Bundle, out: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """A copy of a bundle to change, which is written as by `writing_bundle`; parameters and errors are the same."""
+    with writing_bundle(out, overwrite=overwrite) as folder:
+        shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHECKSUMS))
+        yield folder
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

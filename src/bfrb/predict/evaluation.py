@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 HALF_SEED = 0
 """Settles which half of the recordings is without proximity sensors in the scenario `half`."""
 
-BOOTSTRAP_SEED = 0
-
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -75,7 +73,7 @@ def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
         scores |= _score_subjects(answers, answers.subjects, label_set)
     if answers.probabilities is not None:
         scores |= _score_probabilities(answers, answers.probabilities, label_set)
-    by_class = metrics.class_scores(confusion, label_set)
+    by_class = metrics.class_scores(answers.truth, answers.prediction, label_set)
     scores["per_class"] = {
         name: {"target": name in label_set.targets} | asdict(found) for name, found in by_class.items()
     }
@@ -83,14 +81,13 @@ def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
 
 
 def _score_subjects(answers: Answers, subjects: Sequence[str], label_set: LabelSet) -> dict[str, Any]:
-    by_subject = metrics.subject_scores(answers.truth, answers.prediction, subjects, label_set)
-    counts = dict(zip(*np.unique(np.asarray(subjects, dtype=str), return_counts=True), strict=True))
-    interval = None
-    if len(by_subject) > 1:
-        rng = np.random.default_rng(BOOTSTRAP_SEED)
-        interval = list(metrics.bootstrap_interval(answers.truth, answers.prediction, subjects, rng, label_set))
-    per_subject = {name: asdict(found) | {"recordings": int(counts[name])} for name, found in by_subject.items()}
-    return {"subjects": len(by_subject), "interval": interval, "per_subject": per_subject}
+    by_subject = metrics.confusion_by_subject(answers.truth, answers.prediction, subjects, label_set)
+    interval = metrics.score_interval(answers.truth, answers.prediction, subjects, label_set)
+    per_subject = {
+        name: asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
+        for name, confusion in by_subject.items()
+    }
+    return {"subjects": len(by_subject), "interval": interval and list(interval), "per_subject": per_subject}
 
 
 def _score_probabilities(answers: Answers, probabilities: Floats, label_set: LabelSet) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 def read_csv(body: bytes) -> Columns:
-    r"""The columns of a CSV table, as texts; None where nothing is given.
+    r"""The columns of a CSV table, as texts.
 
     Raises
     ------
@@ -41,15 +42,15 @@ def read_csv(body: bytes) -> Columns:
     Examples
     --------
     >>> read_csv(b"acc_x,acc_y\r\n1,\r\n2,0.5\r\n")
-    {'acc_x': ['1', '2'], 'acc_y': [None, '0.5']}
+    {'acc_x': ('1', '2'), 'acc_y': ('', '0.5')}
     """
     try:
         text = io.StringIO(body.decode("utf-8-sig"), newline="")
         header, *rows = _lines(csv.reader(text, strict=True))
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
         raise _unreadable("plain CSV with a line of names, in UTF-8", str(error)[:100]) from None
-    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
-    found = {name.strip(): list(map(_given, column)) for name, column in zip(header, columns, strict=True)}
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    found = dict(zip([name.strip() for name in header], columns, strict=True))
     if len(found) < len(header):
         raise _unreadable("every column once", "a name twice")
     return found
@@ -130,26 +131,30 @@ def _lines(reader: Any) -> Iterator[list[str]]:
         yield fields
 
 
-def _given(field: str) -> str | None:
-    return None if field.strip().lower() in MISSING_WORDS else field
-
-
 def _texts(columns: Columns, name: str, default: list[str]) -> Array:
     """(rows,) texts of a column, as objects."""
     values = columns.get(name, default)
-    if not all(isinstance(value, str | int) for value in values):
+    if not all(isinstance(value, str | int) and value != "" for value in values):
         raise _unreadable(f"a {name} in every row", "rows without one")
     return np.array(list(map(str, values)), dtype=object)
 
 
 def _numbers(columns: Columns, name: str) -> Floats:
     """(rows,) numbers of a column, NaN where nothing is given."""
+    values = columns[name]
     try:
-        if not {type(value) for value in columns[name]} <= {int, float, str, type(None)}:
+        if not set(map(type, values)) <= {int, float, str, type(None)}:
             raise TypeError("other values")
-        return np.array([np.nan if value is None else value for value in columns[name]], dtype=np.float64)
+        with contextlib.suppress(TypeError, ValueError):
+            return np.array(values, dtype=np.float64)
+        return np.array([_number(value) for value in values])
     except (TypeError, ValueError, OverflowError) as error:
         raise _unreadable(f"numbers in the column {name}", str(error)[:100]) from None
+
+
+def _number(value: Any) -> float:
+    is_missing = value is None or (isinstance(value, str) and value.strip().lower() in MISSING_WORDS)
+    return np.nan if is_missing else float(value)
 
 
 def _readings(columns: Columns, sensor: Sensor) -> Array:

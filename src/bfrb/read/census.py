@@ -28,22 +28,10 @@ GLITCHES_TOLERATED = 0.01
 
 @dataclass
 class SensorCount:
-    """What one sensor on the wrist gave.
+    """What one sensor on the wrist, or one of several of its kind, gave.
 
-    Parameters
-    ----------
-    name
-        Its name, with a number where the device has several of its kind.
-    unit
-        Unit of its readings.
-    rows, missing_rows
-        Rows in all, and rows in which it measured nothing.
-    recordings, missing_recordings
-        The same in recordings.
-    low, high
-        Smallest and largest reading.
-    glitches
-        Readings that are possible but not credible.
+    Rows and recordings in all and those in which it measured nothing, its smallest and largest reading, and how many
+    readings are glitches: possible, but not credible.
     """
 
     name: str
@@ -56,24 +44,30 @@ class SensorCount:
     high: float = -np.inf
     glitches: int = 0
 
-    @property
-    def missing_share(self) -> float:
-        """Share of rows in which it measured nothing."""
-        return self.missing_rows / max(self.rows, 1)
-
-    def add(self, sensor: Sensor, values: Array, recordings: Bools) -> None:
-        """Count (N, channels) readings; (R,) in which recordings it measured anything is known already."""
-        absent = sensor.is_absent(values)
+    def add(self, values: Array, absent: Bools, measured: Bools) -> None:
+        """Count (N, channels) readings, where there are none, and (R,) in which recordings there are some."""
         self.rows += len(values)
         self.missing_rows += int(absent.all(axis=1).sum())
-        self.recordings += len(recordings)
-        self.missing_recordings += int((~recordings).sum())
-        measured = values[~absent]
-        if len(measured):
-            self.low = min(self.low, float(measured.min()))
-            self.high = max(self.high, float(measured.max()))
-        if sensor.unit == "degC":
-            self.glitches += int((measured < COLDEST_SKIN_DEG_C).sum())
+        self.recordings += len(measured)
+        self.missing_recordings += int((~measured).sum())
+        given = values[~absent]
+        if len(given):
+            self.low, self.high = min(self.low, float(given.min())), max(self.high, float(given.max()))
+        if self.unit == "degC":
+            self.glitches += int((given < COLDEST_SKIN_DEG_C).sum())
+
+    def to_dict(self) -> dict[str, object]:
+        """The counts as plain values."""
+        measured = self.low <= self.high
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "missing_share": self.missing_rows / max(self.rows, 1),
+            "recordings_without": self.missing_recordings,
+            "low": self.low if measured else None,
+            "high": self.high if measured else None,
+            "glitches": self.glitches,
+        }
 
 
 @dataclass
@@ -116,44 +110,40 @@ class Census:
 
     def add(self, recordings: Recordings) -> None:
         """Count a batch."""
-        lengths = recordings.lengths
+        table, lengths = recordings.table, recordings.lengths
         self.recordings += len(recordings)
         self.rows += recordings.n_rows
         self.shortest = min(self.shortest or int(lengths.min()), int(lengths.min()))
         self.longest = max(self.longest, int(lengths.max()))
+        short = lengths < SHORTEST_S * recordings.device.row_rate_hz
+        self._short += table["id"].filter(pl.Series(short)).to_list()
         self._last = recordings.ids[-1]
+        known = [SUBJECT, *(name for name in MEASURES if name in table.columns)]
+        self._subjects.append(table.select(known).unique(SUBJECT, keep="first", maintain_order=True))
         self._add_labels(recordings)
         for sensor in recordings.device.sensors:
             self._add_sensor(sensor, recordings)
-        table = recordings.table
-        short = lengths < SHORTEST_S * recordings.device.row_rate_hz
-        self._short += table["id"].filter(pl.Series(short)).to_list()
 
     def _add_labels(self, recordings: Recordings) -> None:
-        table = recordings.table
-        if "gesture" in table.columns:
-            self.gestures.update(name or "(no label)" for name in table["gesture"])
+        if "gesture" in recordings.table.columns:
+            self.gestures.update(name or "(no label)" for name in recordings.table["gesture"])
         elif "gesture" in recordings.annotations:
             label = recordings.annotations["gesture"]
-            names = (*label.names, "(no label)")
-            rows = np.bincount(np.where(label.codes < 0, len(label.names), label.codes), minlength=len(names))
-            self.gestures.update(
-                {f"{name} (rows)": int(count) for name, count in zip(names, rows, strict=True) if count}
-            )
-        known = [SUBJECT, *(name for name in MEASURES if name in table.columns)]
-        self._subjects.append(table.select(known).unique(SUBJECT, keep="first", maintain_order=True))
+            counts = np.bincount(label.codes + 1, minlength=len(label.names) + 1).tolist()
+            names = ("(no label)", *label.names)
+            self.gestures.update({f"{name} (rows)": count for name, count in zip(names, counts, strict=True) if count})
         if "phase" in recordings.annotations:
             during = recordings.annotations["phase"].codes == len(PHASES) - 1
             some = np.logical_or.reduceat(during, recordings.offsets[:-1])
-            self._without_gesture_phase += table["id"].filter(pl.Series(~some)).to_list()
+            self._without_gesture_phase += recordings.table["id"].filter(pl.Series(~some)).to_list()
 
     def _add_sensor(self, sensor: Sensor, recordings: Recordings) -> None:
         values = recordings.sensors[sensor.name].reshape(recordings.n_rows, sensor.pieces, -1)
-        measured = recordings.measured_pieces(sensor.name)
+        absent, measured = sensor.is_absent(values), recordings.measured_pieces(sensor.name)
         for piece in range(sensor.pieces):
             name = sensor.name if sensor.pieces == 1 else f"{sensor.name} {piece + 1}"
             count = self.sensors.setdefault(name, SensorCount(name, sensor.unit))
-            count.add(sensor, values[:, piece], measured[:, piece])
+            count.add(values[:, piece], absent[:, piece], measured[:, piece])
         if sensor.unit_norm:
             norms = np.linalg.norm(values[:, 0], axis=1)
             self.norm_low = float(np.fmin(self.norm_low, np.fmin.reduce(norms)))
@@ -173,18 +163,14 @@ class Census:
             remedy = "the source may be cut off in its last sequence" if cut else "leave them out of training"
             expected = f"rows of the phase {PHASES[-1]!r} in every sequence"
             yield _warning("no gesture phase", expected, self._without_gesture_phase, remedy)
-        yield from self._suspicious_subjects()
-        yield from (_glitches(sensor) for sensor in self.sensors.values() if sensor.glitches)
-
-    def _suspicious_subjects(self) -> Iterator[Finding]:
         subjects = self.subject_table
-        if not set(MEASURES) <= set(subjects.columns):
-            return
-        unknown = self.subjects_without_demographics
-        if unknown:
-            remedy = "name the table of subjects, or put it beside the recordings: x_demographics.csv beside x.csv"
-            yield _warning("no demographics", "demographics of every subject", unknown, remedy)
-        yield from find_suspicious(subjects)
+        if set(MEASURES) <= set(subjects.columns):
+            unknown = self.subjects_without_demographics
+            if unknown:
+                remedy = "name the table of subjects, or put it beside the recordings: x_demographics.csv beside x.csv"
+                yield _warning("no demographics", "demographics of every subject", unknown, remedy)
+            yield from find_suspicious(subjects)
+        yield from (_glitches(sensor) for sensor in self.sensors.values() if sensor.glitches)
 
 
 def _warning(kind: str, expected: str, names: list[str], remedy: str) -> Finding:
@@ -192,11 +178,12 @@ def _warning(kind: str, expected: str, names: list[str], remedy: str) -> Finding
 
 
 def _glitches(sensor: SensorCount) -> Finding:
-    measured = sensor.rows - sensor.missing_rows
+    many = sensor.glitches > GLITCHES_TOLERATED * (sensor.rows - sensor.missing_rows)
+    expected = f"{sensor.name} of at least {COLDEST_SKIN_DEG_C:g} {sensor.unit}"
     return Finding(
         f"glitches of {sensor.name}",
-        "warning" if sensor.glitches > GLITCHES_TOLERATED * measured else "note",
-        f"{sensor.name} of at least {COLDEST_SKIN_DEG_C:g} {sensor.unit}",
+        "warning" if many else "note",
+        expected,
         f"{sensor.low:.1f}",
         "leave these readings empty if they are many",
         count=sensor.glitches,

@@ -13,8 +13,10 @@ from bfrb.errors import DataError
 from bfrb.read.census import Census
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.findings import Finding, Findings
+from bfrb.read.quality import find_suspicions, say_posture
 from bfrb.read.sources import open_source
 from bfrb.study.device import Device
+from bfrb.study.recordings import Recordings
 
 Verdict = Literal["fine", "usable with warnings", "unusable"]
 
@@ -35,6 +37,8 @@ class CheckReport:
         What there is. In an unusable source only what could be read is counted.
     findings
         What is wrong, errors first.
+    posture
+        How the arm was held, in words; None where that cannot be told.
     """
 
     source: str
@@ -42,6 +46,7 @@ class CheckReport:
     simulated: bool
     census: Census
     findings: tuple[Finding, ...]
+    posture: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -70,31 +75,15 @@ class CheckReport:
             "longest_rows": census.longest,
             "gestures": dict(sorted(census.gestures.items())),
             "quaternion_norm": [census.norm_low, census.norm_high] if census.norm_low <= census.norm_high else None,
-            "sensors": [_describe(sensor) for sensor in census.sensors.values()],
-            "findings": [
-                {
-                    "severity": finding.severity,
-                    "kind": finding.kind,
-                    "count": finding.count,
-                    "what": finding.sentence,
-                    "remedy": finding.remedy,
-                }
-                for finding in self.findings
-            ],
+            "sensors": [sensor.to_dict() for sensor in census.sensors.values()],
+            "posture": self.posture,
+            "findings": [_as_dict(finding) for finding in self.findings],
         }
 
 
-def _describe(sensor: Any) -> dict[str, Any]:
-    measured = sensor.low <= sensor.high
-    return {
-        "name": sensor.name,
-        "unit": sensor.unit,
-        "missing_share": sensor.missing_share,
-        "recordings_without": sensor.missing_recordings,
-        "low": sensor.low if measured else None,
-        "high": sensor.high if measured else None,
-        "glitches": sensor.glitches,
-    }
+def _as_dict(finding: Finding) -> dict[str, object]:
+    shown = {"severity": finding.severity, "kind": finding.kind, "count": finding.count}
+    return shown | {"what": finding.sentence, "remedy": finding.remedy}
 
 
 def check(
@@ -121,10 +110,23 @@ def check(
     findings = Findings()
     source = open_source(path, dataset, demographics, findings)
     census = Census(findings)
+    judged: list[Recordings] = []
     try:
         for batch in source.batches(progress=progress):
             census.add(batch)
+            if sum(one.n_rows for one in judged) < _JUDGED_ROWS:
+                judged.append(batch)
     except DataError as error:
-        findings(Finding.of(error))
+        findings(Finding("unreadable", "error", "", error.problem, error.remedy))
     census.finish()
-    return CheckReport(source.describe(), source.device, source.simulated, census, tuple(findings))
+    posture = None
+    if judged:
+        together = Recordings.concat(judged)
+        posture = say_posture(together)
+        for suspicion in find_suspicions(together):
+            findings(Finding(suspicion.kind, "warning", "", suspicion.problem, suspicion.remedy))
+    return CheckReport(source.describe(), source.device, source.simulated, census, tuple(findings), posture)
+
+
+_JUDGED_ROWS = 300_000
+"""So many rows, from the first on, are held against the physics of a wrist."""

@@ -30,8 +30,9 @@ from bfrb.read.demographics import Demographics, find_demographics, read_demogra
 from bfrb.read.findings import Report, refuse
 from bfrb.read.frames import from_pandas, is_pandas
 from bfrb.study.device import HELIOS, Device
+from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,11 @@ class CmiSource:
         return HELIOS
 
     @property
+    def label_set(self) -> LabelSet:
+        """Always the study's 18 gestures."""
+        return CMI_GESTURES
+
+    @property
     def simulated(self) -> bool:
         """Whether the recordings come from a simulator."""
         return self.path.with_name(SIMULATED_MARK).is_file()
@@ -91,9 +97,9 @@ class CmiSource:
         for recordings in self._frames_read(progress):
             yield from recordings.batches(max_rows)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings in stretches; one recording at least is in memory."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _frames_read(self, progress: Progress | None = None) -> Iterator[Recordings]:
         report = self.report or refuse(str(self.path))
@@ -135,33 +141,21 @@ def find_cmi(path: Path | str, demographics: Path | str | None = None, report: R
     return CmiSource(source, Path(demographics), report)
 
 
-def holds_cmi(folder: Path) -> bool:
-    """Whether there is something to take from a folder."""
-    return any(_candidates(folder, stem) for stem in _STEMS)
-
-
-def list_some(folder: Path) -> str:
-    """The first names in a folder, for messages."""
-    return ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
-
-
-def _candidates(folder: Path, stem: str) -> list[Path]:
-    return [path for suffix in (".csv", ".parquet") if (path := folder / f"{stem}{suffix}").is_file()]
-
-
 def _choose(folder: Path) -> Path:
-    found = next(filter(None, (_candidates(folder, stem) for stem in _STEMS)), [])
-    if len(found) > 1:
-        raise DataError(
-            f"{folder}: holds both {found[0].name} and {found[1].name}", remedy="name the file that is meant"
-        )
-    if not found:
-        raise DataError(
-            f"{folder}: expected {', '.join(_STEMS)} (.csv or .parquet), found {list_some(folder)}",
-            remedy="name the file itself, or the folder the recordings lie in",
-        )
-    log.info("reading %s", found[0])
-    return found[0]
+    for stem in _STEMS:
+        found = [path for suffix in (".csv", ".parquet") if (path := folder / f"{stem}{suffix}").is_file()]
+        if len(found) > 1:
+            names = f"both {found[0].name} and {found[1].name}"
+            raise DataError(f"{folder}: holds {names}", remedy="name the file that is meant")
+        if found:
+            log.info("reading %s", found[0])
+            return found[0]
+    some = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
+    raise DataError(
+        f"{folder}: expected a store (store.json), recordings in the CMI layout ({', '.join(_STEMS)} as .csv or "
+        f".parquet) or a clone of the Searle 2021 data (exp-1/accLabeled.csv), found {some}",
+        remedy="name the folder or the file the recordings are in",
+    )
 
 
 def recordings_from_frame(frame: Any, demographics: Any = None, report: Report | None = None) -> Recordings:

@@ -60,46 +60,28 @@ def open_csv(path: Path) -> CsvFile:
     """
     with path.open("rb") as file:
         line = file.readline(_HEADER_BYTES)
+    text = line.removeprefix(_BOM).decode("utf-8", errors="replace").removesuffix("\n").removesuffix("\r")
     if not line:
-        raise DataError(f"{path}: expected a CSV file, found an empty file", remedy="copy the file again")
-    header = _split_header(path, _decode_header(path, line))
+        raise _no_header(path, "an empty file", "copy the file again")
+    if "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
+        found = "binary data or another encoding than UTF-8"
+        raise _no_header(path, found, "unpack compressed files; save text as UTF-8")
+    if "\r" in text:
+        raise _no_header(path, "a carriage return in it", "save the file with the line ends of Unix or Windows")
+    try:
+        header = next(csv.reader([text]), [])
+    except csv.Error as error:
+        raise _no_header(path, f"a {error}", "export the table again") from None
     if len(header) < 2:
-        raise DataError(
-            f"{path}: expected column names with commas between them, found {','.join(header)[:60]!r}",
-            remedy="export the table as CSV with commas and a header line",
-        )
-    twice = sorted({name for name in header if header.count(name) > 1})
+        raise _no_header(path, repr(text[:60]), "export the table as CSV with commas and a header line")
+    twice = [name for name in header if header.count(name) > 1]
     if twice:
-        raise DataError(f"{path}: the column {twice[0]!r} comes twice", remedy="give every column a name of its own")
+        raise _no_header(path, f"that {twice[0]!r} comes twice", "give every column a name of its own")
     return CsvFile(path, tuple(header), len(line))
 
 
-def _decode_header(path: Path, line: bytes) -> str:
-    try:
-        text = line.removeprefix(_BOM).decode("utf-8")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise DataError(
-            f"{path}: expected a CSV file in UTF-8, found binary data or another encoding",
-            remedy="unpack compressed files; save text as UTF-8",
-        )
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _split_header(path: Path, text: str) -> list[str]:
-    if "\r" in text:
-        raise DataError(
-            f"{path}: expected lines that end with a line feed, found a carriage return alone in the first line",
-            remedy="save the file with the line ends of Unix or Windows",
-        )
-    try:
-        return next(csv.reader([text]), [])
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: expected column names in the first line, but it cannot be read as CSV: {error}",
-            remedy="export the table as CSV with commas and a header line",
-        ) from None
+def _no_header(path: Path, found: str, remedy: str) -> DataError:
+    return DataError(f"{path}: expected column names with commas in the first line, found {found}", remedy=remedy)
 
 
 def iter_csv(
@@ -120,13 +102,15 @@ def iter_csv(
     line, before = 2, b""
     for block, share in _read_blocks(file):
         lines = _count(block, b"\n") + (not block.endswith(b"\n"))
-        numbers, text = np.arange(line, line + lines), block
-        if not _is_plain(block, lines * (len(file.header) - 1)):
-            text, numbers = _inspect(block, line, len(file.header), report)
+        frame = None
+        if _is_plain(block, lines * (len(file.header) - 1)):
+            frame = _parse(file, block, types, np.arange(line, line + lines))
+        if frame is None:
+            frame = _read_damaged(file, block, types, line, report)
         if not block.endswith(b"\n"):
             _check_last_line((before + block).split(b"\n")[-2:], f"line {line + lines - 1}", report)
-        if len(numbers):
-            yield _parse(file, text, types, numbers, report)
+        if frame.height:
+            yield frame
         line, before = line + lines, block[block.rfind(b"\n", 0, -1) + 1 :]
         if progress is not None:
             progress(share)
@@ -222,23 +206,29 @@ def _check_last_line(lines: Sequence[bytes], place: str, report: Report) -> None
     )
 
 
-def _parse(file: CsvFile, text: bytes, types: Mapping[str, Any], numbers: Ints, report: Report) -> pl.DataFrame:
-    """The frame of some lines, `numbers` of the file; values that do not parse are reported."""
-    numbered = pl.Series(ROW_NUMBER, numbers)
-    try:
-        try:
-            return _read_typed(file.header, text, types).with_columns(numbered)
-        except pl.exceptions.PolarsError:
-            raw = _read_typed(file.header, text, dict.fromkeys(types, pl.String)).with_columns(numbered)
-    except pl.exceptions.PolarsError as error:
+def _read_damaged(file: CsvFile, block: bytes, types: Mapping[str, Any], first: int, report: Report) -> pl.DataFrame:
+    """The frame of a block in which something is wrong or unusual; what is wrong is reported."""
+    text, numbers = _inspect(block, first, len(file.header), report)
+    if not len(numbers):
+        return pl.DataFrame()
+    frame = _parse(file, text, types, numbers)
+    if frame is not None:
+        return frame
+    raw = _parse(file, text, dict.fromkeys(types, pl.String), numbers)
+    if raw is None:
         raise DataError(
-            f"{file.path}: lines {numbers[0]} to {numbers[-1]} cannot be read as CSV: {str(error).splitlines()[0]}",
+            f"{file.path}: lines {numbers[0]} to {numbers[-1]} cannot be read as CSV",
             remedy="the file is damaged there: copy it again, or remove the damaged lines",
-        ) from None
+        )
     return convert(raw, types, report, "line")
 
 
-def _read_typed(header: Sequence[str], text: bytes, types: Mapping[str, Any]) -> pl.DataFrame:
-    schema = {name: types.get(name, pl.String) for name in header}
-    columns = [position for position, name in enumerate(header) if name in types]
-    return pl.read_csv(text, has_header=False, schema=schema, columns=columns)
+def _parse(file: CsvFile, text: bytes, types: Mapping[str, Any], numbers: Ints) -> pl.DataFrame | None:
+    """The frame of some lines, `numbers` of the file; None if a line or a value does not parse."""
+    schema = {name: types.get(name, pl.String) for name in file.header}
+    columns = [position for position, name in enumerate(file.header) if name in types]
+    try:
+        frame = pl.read_csv(text, has_header=False, schema=schema, columns=columns)
+        return frame.with_columns(pl.Series(ROW_NUMBER, numbers))
+    except pl.exceptions.PolarsError:
+        return None

@@ -65,11 +65,6 @@ class Finding:
         more = f" (and {self.count - 1:,} more)" if self.count > 1 else ""
         return f"expected {self.expected}, found {self.found}{where}{more}"
 
-    @classmethod
-    def of(cls, error: DataError) -> Finding:
-        """The finding that ended the reading of a source."""
-        return cls("unreadable", "error", "", error.problem, error.remedy)
-
 
 Report = Callable[[Finding], None]
 

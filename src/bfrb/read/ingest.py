@@ -44,7 +44,8 @@ def ingest(
     opened = open_source(source, dataset, demographics)
     check_place(Path(out), overwrite, opened.paths)
     parts, size = _joined(opened.batches(progress=progress), PART_ROWS), size_bytes(opened)
-    return write_store(parts, out, source=opened.paths[0].resolve().name, source_bytes=size, overwrite=overwrite)
+    name = opened.paths[0].resolve().name
+    return write_store(parts, out, source=name, source_bytes=size, label_set=opened.label_set, overwrite=overwrite)
 
 
 def _joined(batches: Iterable[Recordings], rows: int) -> Iterator[Recordings]:

@@ -26,9 +26,9 @@ from bfrb.read.columns import ROW_NUMBER
 from bfrb.read.csv_blocks import Progress, iter_csv, open_csv
 from bfrb.read.findings import Report, refuse
 from bfrb.study.device import GALAXY_WATCH, Device
-from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.labels import SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 ACC_FILE, GYR_FILE = "accLabeled.csv", "gyrLabeled.csv"
 HANDS = {"d": "dominant", "n": "non-dominant", "b": "both"}
@@ -68,6 +68,11 @@ class Searle2021Source:
         return GALAXY_WATCH
 
     @property
+    def label_set(self) -> LabelSet:
+        """Always the study's behaviours."""
+        return SEARLE_BEHAVIORS
+
+    @property
     def simulated(self) -> bool:
         """Never."""
         return False
@@ -99,9 +104,9 @@ class Searle2021Source:
             if progress is not None:
                 progress(number / len(folders))
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
 
 def is_searle2021(folder: Path) -> bool:

@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bfrb.errors import ConfigError, DataError
-from bfrb.read.cmi import find_cmi, holds_cmi, list_some, recordings_from_frame
+from bfrb.errors import DataError
+from bfrb.read.cmi import find_cmi, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Report
 from bfrb.read.searle2021 import Searle2021Source, is_searle2021
 from bfrb.read.store import MANIFEST, Store
+from bfrb.study.description import find_description
 from bfrb.study.device import Device
+from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
-from bfrb.study.stretches import Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 DATASETS = ("auto", "cmi", "searle2021")
-"""What a source can be taken for."""
+"""What a source can be taken for, beside what descriptions tell."""
+
+DESCRIPTION = "study.toml"
+"""A description of this name in a folder says how the folder is read."""
 
 
 class Source(Protocol):
@@ -28,6 +34,10 @@ class Source(Protocol):
     @property
     def device(self) -> Device:
         """The device they are of."""
+
+    @property
+    def label_set(self) -> LabelSet | None:
+        """The classes of their labels; None where nobody named them."""
 
     @property
     def simulated(self) -> bool:
@@ -46,8 +56,8 @@ class Source(Protocol):
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches of at most `max_rows` rows (or of one longer recording), in bounded memory."""
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
-        """All rows, one recording after the other, a stretch at a time."""
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """All rows, one recording after the other, in stretches of at most `max_rows`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,7 @@ class HeldSource:
     recordings: Recordings
     origin: str
     paths: tuple[Path, ...] = ()
+    label_set: LabelSet | None = None
 
     @property
     def device(self) -> Device:
@@ -90,9 +101,9 @@ class HeldSource:
         if progress is not None:
             progress(1.0)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """Their rows, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress))
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
 
 def open_source(
@@ -101,14 +112,15 @@ def open_source(
     demographics: Path | str | None = None,
     report: Report | None = None,
 ) -> Source:
-    """What lies at a path: a store, recordings in the CMI layout, or a cloned Searle 2021 folder.
+    """What lies at a path: a store, the CMI layout, a clone of the Searle 2021 data, or what a file describes.
 
     Parameters
     ----------
     path
         A file or a folder.
     dataset
-        What to take it for: `"cmi"`, `"searle2021"`, or `"auto"` to look. A store is always recognised.
+        What to take it for: `"cmi"`, `"searle2021"`, the name of a description (`bfrb devices`) or its `.toml` file,
+        or `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
         A table of subjects, for the CMI layout; by default the one found beside the recordings.
     report
@@ -119,24 +131,20 @@ def open_source(
     DataError
         If there is nothing that can be read.
     ConfigError
-        If there is no such dataset.
+        If there is no such dataset or description.
     """
-    if dataset not in DATASETS:
-        raise ConfigError(f"no dataset {dataset!r}", remedy=f"choose {', '.join(DATASETS)}")
     place = Path(path)
     if not place.exists():
         raise DataError(f"{place}: no such file or folder", remedy="check the path")
     if (place / MANIFEST).is_file():
         return Store.open(place)
+    if dataset not in DATASETS:
+        return DescribedSource(place, find_description(dataset))
+    if dataset == "auto" and (place / DESCRIPTION).is_file():
+        return DescribedSource(place, find_description(place / DESCRIPTION))
     if dataset == "searle2021" or (dataset == "auto" and is_searle2021(place)):
         return Searle2021Source(place, report)
-    if dataset == "cmi" or place.is_file() or holds_cmi(place):
-        return find_cmi(place, demographics, report)
-    raise DataError(
-        f"{place}: expected a store ({MANIFEST}), recordings in the CMI layout (train.csv, train_sample.csv or "
-        f"test.csv, or .parquet) or a clone of the Searle 2021 data (exp-1/accLabeled.csv), found {list_some(place)}",
-        remedy="name the folder or the file the recordings are in",
-    )
+    return find_cmi(place, demographics, report)
 
 
 def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Recordings:

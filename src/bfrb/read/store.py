@@ -23,11 +23,12 @@ from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.tables import naming
-from bfrb.study.device import DEVICES, Device, Sensor
+from bfrb.study.device import Device, KnownDevice, Sensor
+from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, TABLE, ROWS_FOLDER = "store.json", "recordings.parquet", "rows"
 ROW_COUNT = "rows"
 """Column of the stored table of recordings."""
@@ -55,7 +56,8 @@ class Manifest(_Closed):
 
     format: int
     bfrb: str
-    device: str
+    device: KnownDevice
+    label_set: LabelSetSpec | None = None
     annotations: dict[str, tuple[str, ...]]
     simulated: bool
     source: str
@@ -102,7 +104,12 @@ class Store:
     @property
     def device(self) -> Device:
         """The device the recordings are of."""
-        return DEVICES[self.manifest.device]
+        return self.manifest.device
+
+    @property
+    def label_set(self) -> LabelSet | None:
+        """The classes of its labels, if its source named them."""
+        return None if self.manifest.label_set is None else self.manifest.label_set.build()
 
     @property
     def simulated(self) -> bool:
@@ -168,23 +175,33 @@ class Store:
         table = self._table[first : first + part.recordings]
         return self._recordings(table, _to_sensors(frame, self.device), codes)
 
-    def stretches(self, progress: Progress | None = None) -> Iterator[Stretch]:
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings, no more of them in memory than a stretch."""
-        recordings = iter(zip(self.table.iter_rows(named=True), self.lengths.tolist(), strict=True))
-        done = 0
+        done, table = 0, self.table
         for part in self.manifest.parts:
             self._check_sum(part)
-            rows, first = pl.scan_parquet(self.path / part.name), 0
-            for _ in range(part.recordings):
-                about, length = next(recordings)
-                for start in range(0, length, STRETCH_ROWS):
-                    size = min(STRETCH_ROWS, length - start)
-                    sensors = _to_sensors(self._collect(rows.slice(first + start, size), part), self.device)
-                    yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)
-                    done += size
-                    if progress is not None:
-                        progress(done / self.manifest.rows)
-                first += length
+            rows = pl.scan_parquet(self.path / part.name)
+            for first in range(0, part.rows, max_rows):
+                frame = self._collect(rows.slice(first, max_rows), part)
+                yield from self._split(frame, done, table)
+                done += frame.height
+                if progress is not None:
+                    progress(done / self.manifest.rows)
+
+    def _split(self, frame: pl.DataFrame, first: int, table: pl.DataFrame) -> Iterator[Stretch]:
+        """Some rows of the store, from one on, as stretches of the recordings that they are of."""
+        ends, stop = np.cumsum(self.lengths), first + frame.height
+        sensors, done = _to_sensors(frame, self.device), first
+        codes = {name: frame[_LABEL_PREFIX + name].to_numpy() for name in self.manifest.annotations}
+        while done < stop:
+            number = int(np.searchsorted(ends, done, side="right"))
+            end = min(stop, int(ends[number]))
+            rows = slice(done - first, end - first)
+            labels = {name: Annotation(codes[name][rows], names) for name, names in self.manifest.annotations.items()}
+            readings = {name: values[rows] for name, values in sensors.items()}
+            begins = done == ends[number] - self.lengths[number]
+            yield Stretch(table.row(number, named=True), begins, None, readings, labels, self.simulated)
+            done = end
 
     def _recordings(self, table: pl.DataFrame, sensors: dict[str, Array], codes: dict[str, Array]) -> Recordings:
         offsets = np.concatenate([[0], np.cumsum(table[ROW_COUNT].to_numpy())])
@@ -226,10 +243,10 @@ def _read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         raise _damaged(folder, f"{MANIFEST}: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
-    if manifest.format != FORMAT or manifest.device not in DEVICES:
+    if manifest.format > FORMAT:
         raise DataError(
-            f"{folder}: a store of format {manifest.format} for the device {manifest.device!r}, written by bfrb "
-            f"{manifest.bfrb}; this version reads format {FORMAT}",
+            f"{folder}: a store of format {manifest.format}, written by bfrb {manifest.bfrb}; this version reads up "
+            f"to format {FORMAT}",
             remedy="update bfrb, or ingest the source again",
         )
     totals = [(sum(part.rows for part in manifest.parts)), sum(part.recordings for part in manifest.parts)]
@@ -253,7 +270,13 @@ def _to_sensors(frame: pl.DataFrame, device: Device) -> dict[str, Array]:
 
 
 def write_store(
-    batches: Iterable[Recordings], out: Path | str, *, source: str, source_bytes: int = 0, overwrite: bool = False
+    batches: Iterable[Recordings],
+    out: Path | str,
+    *,
+    source: str,
+    source_bytes: int = 0,
+    label_set: LabelSet | None = None,
+    overwrite: bool = False,
 ) -> Store:
     """Write recordings as a store: whole, or not at all.
 
@@ -265,6 +288,8 @@ def write_store(
         The folder to be made.
     source, source_bytes
         Where the recordings come from; noted in the store, as is its size.
+    label_set
+        The classes of their labels, if they are known.
     overwrite
         Whether a store that is there already is replaced; nothing else ever is.
 
@@ -292,7 +317,8 @@ def write_store(
         manifest = Manifest(
             format=FORMAT,
             bfrb=version("bfrb"),
-            device=kinds[0].device.name,
+            device=kinds[0].device,
+            label_set=None if label_set is None else LabelSetSpec.of(label_set),
             annotations={name: annotation.names for name, annotation in kinds[0].annotations.items()},
             simulated=any(batch.simulated for batch in kinds),
             source=source,

@@ -20,9 +20,11 @@ from bfrb.read.columns import ROW_NUMBER, read_numbers
 from bfrb.read.csv_blocks import Progress, iter_csv, open_csv
 from bfrb.read.findings import Findings
 from bfrb.read.frames import refusing
-from bfrb.read.sources import open_source
+from bfrb.read.sources import Source, open_source
 from bfrb.study.device import Device
+from bfrb.study.recordings import Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
+from bfrb.study.windows import WindowSpec, cut_continuous_stretches
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,15 @@ def iter_stretches(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",
             remedy="use a bundle that was trained on recordings of this device",
         )
-    return source.stretches(progress)
+    return source.stretches(progress=progress)
+
+
+def iter_judged(source: Source, spec: WindowSpec) -> Iterator[Recordings]:
+    """Recordings as networks judge them, in bounded memory: labelled windows of continuous ones, others as they are."""
+    first = next(source.stretches(), None)
+    if first is not None and "gesture" in first.annotations and first.about.get("gesture") is None:
+        return cut_continuous_stretches(source.stretches(), source.device, spec)
+    return source.batches()
 
 
 def is_sample_table(path: Path) -> bool:
@@ -95,7 +105,8 @@ def _table_stretches(path: Path, device: Device, progress: Progress | None) -> I
             readings = {
                 sensor.name: part.reshape(-1, *sensor.shape) for sensor, part in zip(sensors, parts, strict=True)
             }
-            yield Stretch(path.stem, path.stem, None, begins, numbers[:, 0] * TIMES[time], readings)
+            about = {"id": path.stem, "subject": path.stem}
+            yield Stretch(about, begins, numbers[:, 0] * TIMES[time], readings)
             begins = False
     for finding in findings:
         log.warning("%s: %s", path, finding.sentence)

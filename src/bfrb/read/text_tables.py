@@ -161,14 +161,22 @@ def to_seconds(frame: pl.DataFrame, spec: TimeSpec, file: FileSpec, path: Path) 
     if spec.unit != "iso8601":
         return _numbers_of(frame, column, file, path) * TIME_UNITS_S[spec.unit]
     texts = frame[column]
-    if texts.dtype.is_temporal():
-        stamps = texts
-    else:
-        stamps = texts.str.strip_chars().str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
-        plain = texts.str.strip_chars().str.to_datetime(strict=False, time_unit="us")
-        stamps = plain.dt.replace_time_zone(spec.zone or "UTC") if stamps.null_count() > plain.null_count() else stamps
+    stamps = texts if texts.dtype.is_temporal() else _stamps(texts.str.strip_chars(), spec.zone)
     _refuse_lost(frame, texts, stamps.is_null(), path, "a time such as 2024-05-01T12:00:00.000+02:00")
     return stamps.dt.epoch("us").cast(pl.Float64) * 1e-6
+
+
+def _stamps(texts: pl.Series, zone: str | None) -> pl.Series:
+    """Moments of texts, with a zone of their own or the given one; null for what is none."""
+    nothing = pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us", "UTC"))
+    found = []
+    for told in ("UTC", None):
+        try:
+            read = texts.str.to_datetime(strict=False, time_unit="us", time_zone=told)
+            found.append(read if told else read.dt.replace_time_zone(zone or "UTC"))
+        except pl.exceptions.PolarsError:  # no format fits the first of them
+            found.append(nothing)
+    return min(found, key=lambda stamps: stamps.null_count())
 
 
 def _numbers_of(frame: pl.DataFrame, name: str, spec: FileSpec, path: Path) -> pl.Series:
@@ -220,7 +228,7 @@ def _find_names(
     for number, line in enumerate(lines[:_MOST_HEADER_LINES]):
         for separator in separators:
             names = _split(line, separator)
-            if number >= spec.skip and _holds(names, wanted):
+            if number >= spec.skip and (_holds(names, wanted) if wanted else _could_be_names(names)):
                 return number, separator, names
             hits = sum(name in names for name in wanted)
             best = max(best, (hits, names), key=lambda found: found[0])
@@ -230,6 +238,10 @@ def _find_names(
 
 def _holds(names: Sequence[str], wanted: Sequence[str]) -> bool:
     return all(name in names for column in wanted for _, name in terms_of(column, names))
+
+
+def _could_be_names(cells: Sequence[str]) -> bool:
+    return len(cells) >= 3 and not any(re.match(r"[+-]?[.,]?\d", cell) for cell in cells)
 
 
 def _check_wanted(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
@@ -268,7 +280,7 @@ def _named_so_far(path: Path, line: str, separator: str, columns: tuple[str, ...
 
 def _count_unit_lines(lines: list[str], separator: str, names: tuple[str, ...], wanted: Sequence[str]) -> int:
     """Lines below the names in which no wanted cell is a number: units, and what programs repeat of them."""
-    places = [names.index(name) for column in wanted for _, name in terms_of(column, names)]
+    places = [names.index(name) for column in wanted or names for _, name in terms_of(column, names)]
     for number, line in enumerate(lines[:5]):
         cells = _split(line, separator)
         some = [cells[place] for place in places if place < len(cells)]

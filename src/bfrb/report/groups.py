@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bfrb.arrays import Bools
+from bfrb.metrics import Interval
 from bfrb.predict.evaluation import Answers, score_answers
-from bfrb.report.context import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Context
+from bfrb.report.matching import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Matched
 from bfrb.study.labels import LabelSet
 
-AGE_BANDS = ((0, "under 13"), (13, "13 to 17"), (18, "18 to 29"), (30, "30 to 49"), (50, "50 and older"))
+AGE_BANDS = {0: "under 13", 13: "13 to 17", 18: "18 to 29", 30: "30 to 49", 50: "50 and older"}
+"""Names of ages, by the first year of each."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,20 @@ class Group:
     recordings: int
     subjects: int
     score: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A question and its groups; one group only means that everybody is alike."""
-
-    question: str
-    groups: tuple[Group, ...]
+Comparisons = dict[str, list[Group]]
+"""Groups by question; one group only means that everybody is alike."""
 
 
 def _named(*names: str) -> Callable[[object], str | None]:
     """A namer of small whole numbers (and of truth values)."""
     return lambda value: names[int(value)] if isinstance(value, int) and 0 <= value < len(names) else None
+
+
+def _as_text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def name_age(value: object) -> str | None:
@@ -49,63 +51,44 @@ def name_age(value: object) -> str | None:
     """
     if not isinstance(value, int | float) or not value >= 0:
         return None
-    return [name for start, name in AGE_BANDS if value >= start][-1]
+    return [name for start, name in AGE_BANDS.items() if value >= start][-1]
 
 
-def name_hand(value: object) -> str | None:
-    """The dominant hand that a code of the demographics means."""
-    return _named("left-handed", "right-handed")(value)
-
+name_hand = _named("left-handed", "right-handed")
+"""The dominant hand that a code of the demographics means."""
 
 QUESTIONS: dict[str, tuple[str, Callable[[object], str | None]]] = {
     "adult_child": ("Adults and children", _named("children", "adults")),
     "age": ("Age", name_age),
     "handedness": ("Dominant hand", name_hand),
     "sex": ("Sex", _named("female", "male")),
-    SENSORS: ("Proximity sensors that measured", lambda value: None if value is None else str(value)),
+    SENSORS: ("Proximity sensors that measured", _as_text),
     "upside_down": ("Device worn upside down", _named("the right way", "upside down")),
-    "orientation": ("Posture", lambda value: None if value is None else str(value)),
+    "orientation": ("Posture", _as_text),
 }
 """By fact: the question it answers, and how its values are called."""
 
-_ORDER = ("left-handed", "right-handed", "children", "adults", *(name for _, name in AGE_BANDS))
-_SENSOR_ORDER = (ALL_SENSORS, SOME_SENSORS, NO_SENSORS)
+_ORDER = ("left-handed", "children", *AGE_BANDS.values(), ALL_SENSORS, SOME_SENSORS, NO_SENSORS)
 
 
-def compare(ids: tuple[str, ...], answers: Answers, context: Context, label_set: LabelSet) -> list[Comparison]:
-    """Every comparison that the known facts allow.
-
-    Parameters
-    ----------
-    ids
-        (R,) recordings.
-    answers
-        (R,) answers, with subjects.
-    context
-        What is known of the recordings.
-    label_set
-        The classes.
-    """
-    found = []
+def compare(ids: tuple[str, ...], answers: Answers, matched: Matched, label_set: LabelSet) -> Comparisons:
+    """Every comparison of (R,) answers with subjects that the known facts of the (R,) recordings allow."""
+    found: Comparisons = {}
     for fact, (question, name_of) in QUESTIONS.items():
-        names = [name_of(context.facts.get(recording, {}).get(fact)) for recording in ids]
-        groups = [
-            _score_group(name, np.array([other == name for other in names]), answers, label_set)
-            for name in sorted({name for name in names if name is not None}, key=_rank)
-        ]
-        if groups:
-            found.append(Comparison(question, tuple(groups)))
+        names = np.array([name_of(matched.facts.get(recording, {}).get(fact)) for recording in ids], dtype=object)
+        known = sorted({name for name in names if name is not None}, key=_rank)
+        if known:
+            found[question] = [_score_group(name, names == name, answers, label_set) for name in known]
     return found
 
 
 def _rank(name: str) -> tuple[int, str]:
-    order = (*_ORDER, *_SENSOR_ORDER)
-    return (order.index(name) if name in order else len(order), name)
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
 
 
 def _score_group(name: str, chosen: Bools, answers: Answers, label_set: LabelSet) -> Group:
     subjects = None if answers.subjects is None else np.asarray(answers.subjects, dtype=object)[chosen].tolist()
     scores = score_answers(Answers(answers.truth[chosen], answers.prediction[chosen], subjects), label_set)
-    interval = scores.get("interval")
-    limits = None if interval is None else (float(interval[0]), float(interval[1]))
-    return Group(name, int(chosen.sum()), int(scores.get("subjects", 1)), float(scores["score"]), limits)
+    low_high = scores.get("interval")
+    interval = None if low_high is None else (low_high[0], low_high[1])
+    return Group(name, int(chosen.sum()), int(scores.get("subjects", 1)), scores["score"], interval)

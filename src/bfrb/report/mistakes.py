@@ -42,7 +42,7 @@ class Mistake:
 
 
 def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, shown: int = SHOWN) -> list[Mistake]:
-    """The most confident mistakes that cost score: confusions among classes that nobody looks for are left out.
+    """The most confident mistakes that cost score, the most confident first.
 
     Parameters
     ----------
@@ -57,25 +57,22 @@ def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, sho
     """
     if answers.probabilities is None:
         return []
-    counts = count_as_mistakes(answers, label_set)
     confidence = answers.probabilities.max(axis=1)
-    ranked = sorted(np.flatnonzero(counts).tolist(), key=lambda row: (-confidence[row], ids[row]))
-    return [_describe(row, ids[row], answers, label_set) for row in ranked[:shown]]
+    rows = np.flatnonzero(costs_score(answers, label_set)).tolist()
+    found = []
+    for row in sorted(rows, key=lambda row: (-confidence[row], ids[row]))[:shown]:
+        truth, answer = str(answers.truth[row]), str(answers.prediction[row])
+        by_class = dict(zip(label_set.classes, answers.probabilities[row].tolist(), strict=True))
+        ranked = sorted(by_class, key=lambda name: -by_class[name])
+        chosen = ranked[:ALTERNATIVES] if truth in ranked[:ALTERNATIVES] else [*ranked[: ALTERNATIVES - 1], truth]
+        subject = "" if answers.subjects is None else str(answers.subjects[row])
+        probable = tuple((name, by_class[name]) for name in chosen)
+        found.append(Mistake(ids[row], subject, truth, answer, by_class[answer], probable))
+    return found
 
 
-def count_as_mistakes(answers: Answers, label_set: LabelSet) -> Bools:
-    """(R,) Whether each answer is wrong in a way that costs score."""
+def costs_score(answers: Answers, label_set: LabelSet) -> Bools:
+    """(R,) Whether each answer is wrong and costs score, as confusions among what nobody looks for do not."""
     truth, answer = label_set.encode(answers.truth), label_set.encode(answers.prediction)
-    looked_for = label_set.is_target[truth] | label_set.is_target[answer]
-    counted: Bools = (truth != answer) & looked_for
+    counted: Bools = (truth != answer) & (label_set.is_target[truth] | label_set.is_target[answer])
     return counted
-
-
-def _describe(row: int, name: str, answers: Answers, label_set: LabelSet) -> Mistake:
-    probabilities = np.zeros(len(label_set)) if answers.probabilities is None else answers.probabilities[row]
-    truth, answer = str(answers.truth[row]), str(answers.prediction[row])
-    ranked = [label_set.classes[place] for place in np.argsort(-probabilities, kind="stable")]
-    chosen = ranked[:ALTERNATIVES] if truth in ranked[:ALTERNATIVES] else [*ranked[: ALTERNATIVES - 1], truth]
-    by_class = dict(zip(label_set.classes, probabilities.tolist(), strict=True))
-    subject = "" if answers.subjects is None else str(answers.subjects[row])
-    return Mistake(name, subject, truth, answer, by_class[answer], tuple((name, by_class[name]) for name in chosen))

@@ -1,28 +1,41 @@
-"""One style for every figure: colours that the colour-blind can tell apart, on paper, on screens, in the dark.
+"""How figures look, in notebooks and on pages; the only module that imports matplotlib.
 
-The colours are those of Okabe and Ito. On a page each stands for a variable of the page's style sheet, so that a
-figure follows the page from light to dark; in a notebook they are what they are, on white.
+The colours are those of Okabe and Ito, which the colour-blind can tell apart. On a page each stands for a variable of
+the page's style sheet, so that a figure follows the page from light to dark; in a notebook they are as they are.
 """
 
 from __future__ import annotations
 
+import io
+import os
+import re
+import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from html import escape
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-P = ParamSpec("P")
+# matplotlib cannot be imported where MPLBACKEND names a backend that is not installed, as in the shell of a notebook.
+_BACKEND = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+try:
+    import matplotlib.figure
+    from matplotlib import rc_context
+    from matplotlib.axes import Axes as Axes  # noqa: PLC0414  figures take it from here
+    from matplotlib.ticker import MultipleLocator
+finally:
+    if _BACKEND is not None:
+        os.environ["MPLBACKEND"] = _BACKEND
+if _BACKEND is not None:
+    with suppress(ValueError):
+        matplotlib.rcParams["backend"] = _BACKEND
 
 COLOURS = {
     "ink": "#1d2329",
     "muted": "#5b6570",
     "grid": "#d9dee4",
-    "paper": "#fefefe",
     "band": "#e3edf5",
     "heat": "#45a3dd",
     "blue": "#0072b2",
@@ -34,86 +47,66 @@ COLOURS = {
 }
 """Colours by name; the page's style sheet has a variable of each name, light and dark."""
 
-INK, MUTED, GRID, PAPER = (COLOURS[name] for name in ("ink", "muted", "grid", "paper"))
-BAND, HEAT = COLOURS["band"], COLOURS["heat"]
-SERIES = tuple(COLOURS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky"))
-"""Colours of lines and points, in the order in which they are used."""
-
+INK, MUTED, GRID, BAND, HEAT, *SERIES = COLOURS.values()
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Shapes of points, so that colour is never the only difference."""
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1.5, 2)), (0, (8, 2)), (0, (3, 1)))
 """Patterns of lines, for the same reason."""
 
-WIDTH_IN = 9.5
+WIDTH_IN = 7.4
 """Width of a figure that fills the page, in inches."""
 
 LONGEST_NAME = 44
 """Letters of a name that a figure shows."""
 
-_SETTINGS: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": MUTED,
-    "axes.linewidth": 0.8,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": False,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "figure.facecolor": PAPER,
-    "figure.edgecolor": "none",
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "legend.labelcolor": INK,
-    "lines.linewidth": 1.4,
-    "lines.solid_capstyle": "round",
-}
+styled = rc_context(fname=Path(__file__).parent / "templates" / "report.mplstyle")
+"""Draws in the package's style, and matplotlib's defaults for all else, whatever a notebook has set: a decorator."""
+
+_NUMBER = re.compile(r"(\.\d\d)\d+")
+_COLOUR = re.compile("|".join(COLOURS.values()))
+_NAMES = {value: name for name, value in COLOURS.items()}
 
 
-@contextmanager
-def in_style() -> Iterator[None]:
-    """The package's style, and matplotlib's own defaults for everything else, whatever a notebook has set."""
-    from matplotlib import rc_context, rcParamsDefault
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows by itself, whatever its backend; unknown to pyplot, so never shown twice."""
 
-    defaults: dict[Any, Any] = {
-        key: value for key, value in rcParamsDefault.items() if not key.startswith(("backend", "interactive"))
-    }
-    with rc_context(defaults | _SETTINGS):
-        yield
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=120)
+        return target.getvalue()
 
 
-def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Let a function draw in the package's style."""
-
-    @wraps(plot)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with in_style():
-            return plot(*args, **kwargs)
-
-    return drawn
+def mark_simulated(figure: Figure) -> None:
+    """Write into a corner of a figure that its data are simulated, for figures get copied."""
+    figure.text(0.999, 0.001, "SIMULATED", ha="right", va="bottom", fontsize=7, color=MUTED, fontweight="bold")
 
 
-def new_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure, unknown to pyplot, so that nothing is shown twice or kept for ever."""
-    from matplotlib.figure import Figure
+@styled
+def figure_to_svg(figure: Figure, name: str, description: str) -> str:
+    """An `<svg>` element for the inside of a page.
 
-    return Figure(figsize=(width_in, height_in), layout="constrained")
+    Parameters
+    ----------
+    figure
+        The figure.
+    name
+        Unique in the page; the ids inside the figure depend on it.
+    description
+        What the figure shows, for those who cannot see it.
+    """
+    target = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        # Letters are drawn by the browser; that matplotlib's own font lacks some does not matter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(target, format="svg", transparent=True, metadata=nothing)
+    head, _, drawing = target.getvalue().partition("</defs>")
+    box = re.findall(r'viewBox="[^"]*"', head)[0]
+    drawing = re.sub(r'<g id="[^"]*"', "<g", drawing).replace('xlink:href="#', 'href="#')
+    drawing = re.sub(r' (?:d|transform)="[^"]*"', lambda shape: _NUMBER.sub(r"\1", shape[0]), drawing)
+    drawing = _COLOUR.sub(lambda colour: f"var(--{_NAMES[colour[0]]})", drawing)
+    return f'<svg {box} role="img" aria-label="{escape(printable(description))}" class="figure">{drawing}'
 
 
 def label(name: object, longest: int = LONGEST_NAME) -> str:
@@ -145,17 +138,26 @@ def printable(text: str) -> str:
     )  # fmt: skip
 
 
-def share_axis(axes: Axes, which: str, name: str) -> None:
-    """Let an axis show scores from 0 to 1, with a faint grid."""
-    limits, ticks, title = (
-        (axes.set_xlim, axes.set_xticks, axes.set_xlabel)
-        if which == "x"
-        else (axes.set_ylim, axes.set_yticks, axes.set_ylabel)
-    )
-    limits(-0.015, 1.015)
-    ticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    title(name)
+def score_axis(axes: Axes, which: str, name: str, shown: Iterable[float] = (0.0,)) -> float:
+    """Let an axis show scores up to 1, with a faint grid; it starts a little below all that is shown. Tells where.
+
+    Parameters
+    ----------
+    axes
+        The axes.
+    which
+        `x` or `y`.
+    name
+        What the scores are.
+    shown
+        The scores; by default the axis starts at 0.
+    """
+    lowest = min([0.8, *shown])
+    start = int(max(0.0, lowest - 0.02) * 5) / 5
+    axes.set(**{f"{which}lim": (start - 0.015, 1.015), f"{which}label": name})
+    getattr(axes, f"{which}axis").set_major_locator(MultipleLocator(0.2 if start < 0.5 else 0.1))
     axes.grid(axis="x" if which == "x" else "y")
+    return start
 
 
 def name_rows(axes: Axes, names: Sequence[object], longest: int = LONGEST_NAME) -> None:
@@ -166,6 +168,7 @@ def name_rows(axes: Axes, names: Sequence[object], longest: int = LONGEST_NAME) 
     axes.spines["left"].set_visible(False)
 
 
-def rows_height(rows: int, row_in: float = 0.24, margin_in: float = 0.75) -> float:
-    """Height in inches of a plot with so many named rows."""
-    return margin_in + row_in * max(rows, 2)
+def figure_of_rows(rows: int, margin_in: float = 0.75) -> tuple[Figure, Axes]:
+    """A figure with so many named rows, and its axes."""
+    figure = Figure(figsize=(WIDTH_IN, margin_in + 0.24 * max(rows, 2)))
+    return figure, figure.add_subplot()

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Floats
 from bfrb.errors import ConfigError
-from bfrb.simulate.body import HAIR, SKIN, Solids
+from bfrb.report.html import check_report_installed
+from bfrb.simulate.body import HAIR, SKIN
 from bfrb.simulate.design import SEQUENCES_PER_SUBJECT
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import Wearing, simulate_one
-from bfrb.study.device import HELIOS
 from bfrb.study.labels import BEHAVIORS
 from bfrb.study.recordings import Recordings
 
@@ -30,18 +29,22 @@ def draw_wearer(spec: StudySpec, seed: int, sequence: str, out: Path) -> Path:
     Parameters
     ----------
     sequence
-        Its id, such as `SEQ_000012`.
+        Its id, such as `SEQ_0_000012`, or its last part.
     out
         Where the picture goes; its ending (`.png`, `.svg`, `.pdf`) says what it becomes.
 
     Raises
     ------
     ConfigError
-        If the study has no such sequence.
+        If the study has no such sequence, no such picture can be made, or matplotlib is not installed.
     """
-    digits = sequence.removeprefix("SEQ_")
+    check_report_installed()
+    if out.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ConfigError(f"expected a picture that ends in .png, .svg or .pdf, got {out.name!r}", remedy="rename it")
+    digits = sequence.rpartition("_")[2]
     if not digits.isdigit():
-        raise ConfigError(f"expected a sequence such as SEQ_000012, got {sequence!r}", remedy="correct the id")
+        raise ConfigError(f"expected a sequence such as SEQ_{seed}_000012, got {sequence!r}", remedy="correct the id")
+    sequence = f"SEQ_{seed}_{int(digits):06d}"
     subject = (int(digits) - 1) // SEQUENCES_PER_SUBJECT + 1
     wearing, recordings = simulate_one(spec, seed, subject)
     if sequence not in recordings.ids:
@@ -51,16 +54,15 @@ def draw_wearer(spec: StudySpec, seed: int, sequence: str, out: Path) -> Path:
 
 
 def _draw(wearing: Wearing, recordings: Recordings, which: int, out: Path) -> None:
-    from matplotlib.figure import Figure
+    from bfrb.report.style import Figure
 
     figure = Figure(figsize=(15, 11), layout="constrained")
     parts: Any = figure.subfigures(3, 1, height_ratios=(4, 3, 4))
-    body, traces, images = parts
-    for axes, (title, view) in zip(body.subplots(1, len(_VIEWS)), _VIEWS.items(), strict=True):
+    for axes, (title, view) in zip(parts[0].subplots(1, len(_VIEWS)), _VIEWS.items(), strict=True):
         _draw_body(axes, wearing, which, view)
         axes.set_title(title)
-    _draw_traces(traces.subplots(1, 2), recordings[which])
-    _draw_images(images.subplots(_IMAGES // 2, 10), recordings[which])
+    _draw_traces(parts[1].subplots(1, 2), recordings[which])
+    _draw_images(parts[2].subplots(_IMAGES // 2, 10), recordings[which])
     row = recordings.table.row(which, named=True)
     figure.suptitle(f"SIMULATED {row['id']}: {row['gesture']} - {row['orientation']}")
     figure.savefig(out)
@@ -70,50 +72,40 @@ def _draw_body(axes: Any, wearing: Wearing, which: int, view: tuple[int, int, in
     """Outlines of the body, the path of the wrist and the arm at the end of every behavior."""
     right, up, sign = view
     still = wearing.body.take(np.array([which]))
-    for part in range(len(still.material)):
-        outline = _outline(still, part, (right, up))
-        axes.fill(
-            sign * outline[:, 0], outline[:, 1], color=_COLOURS.get(int(still.material[part]), "#b9c4d0"), alpha=0.7
-        )
-    steps = np.flatnonzero(wearing.motion.clock.sequence == which)
-    track = wearing.motion.track
+    angle = np.linspace(0, 2 * np.pi, 60)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    for part, material in enumerate(still.material):
+        # The outline of an ellipsoid seen from far.
+        spread = still.axes[part, 0] * still.radii[part, 0]
+        shadow = (spread @ spread.T)[np.ix_((right, up), (right, up))]
+        outline = np.linalg.cholesky(shadow) @ circle + still.centre[part, 0][[right, up], None]
+        axes.fill(sign * outline[0], outline[1], color=_COLOURS.get(int(material), "#b9c4d0"), alpha=0.7)
+    track, clock = wearing.motion.track, wearing.motion.clock
+    steps = np.flatnonzero(clock.sequence == which)
     axes.plot(sign * track.wrist[steps, right], track.wrist[steps, up], color="#d04a35", linewidth=0.8)
-    moments = np.searchsorted(wearing.motion.clock.time_s[steps], wearing.motion.clock.ends_s[which] - 0.1)
-    shoulder = wearing.posture.shoulder[which]
-    for moment in np.append(0, moments):
-        step = steps[min(moment, len(steps) - 1)]
-        arm = np.stack([shoulder, track.elbow[step], track.wrist[step], track.place[step]])
+    moments = np.searchsorted(clock.time_s[steps], clock.ends_s[which] - 0.1)
+    for step in steps[np.minimum([0, *moments], len(steps) - 1)]:
+        places = (wearing.posture.shoulder[which], track.elbow[step], track.wrist[step], track.place[step])
+        arm = np.stack(places)
         axes.plot(sign * arm[:, right], arm[:, up], color="#20506e", marker="o", markersize=3, alpha=0.6)
     axes.set_aspect("equal")
     axes.axis("off")
 
 
-def _outline(solids: Solids, part: int, plane: tuple[int, int]) -> Floats:
-    """(60, 2) outline of an ellipsoid seen from far."""
-    spread = solids.axes[part, 0] * solids.radii[part, 0]
-    shadow = (spread @ spread.T)[np.ix_(plane, plane)]
-    angle = np.linspace(0, 2 * np.pi, 60)
-    circle = np.stack([np.cos(angle), np.sin(angle)])
-    outline: Floats = (np.linalg.cholesky(shadow) @ circle).T + solids.centre[part, 0][list(plane)]
-    return outline
-
-
 def _draw_traces(axes: Any, recording: Recordings) -> None:
-    seconds = np.arange(recording.n_rows) / HELIOS.row_rate_hz
+    seconds = np.arange(recording.n_rows) / recording.device.row_rate_hz
     for ax, name, labels in zip(axes, ("acc", "thm"), ("xyz", "12345"), strict=True):
-        for values, label in zip(recording.sensors[name].T, labels, strict=True):
-            ax.plot(seconds, values, label=label)
+        ax.plot(seconds, recording.sensors[name], label=list(labels))
         for change in np.flatnonzero(np.diff(recording.annotations["behavior"].codes)):
             ax.axvline(seconds[change + 1], color="#888", linewidth=0.6)
-        ax.set(xlabel="s", ylabel=f"{name} ({HELIOS.sensor(name).unit})")
+        ax.set(xlabel="s", ylabel=f"{name} ({recording.device.sensor(name).unit})")
         ax.legend(loc="upper left", fontsize="small")
 
 
 def _draw_images(axes: Any, recording: Recordings) -> None:
     """The five images at moments over the sequence, two moments a line; what did not answer is white."""
-    moments = np.linspace(0, recording.n_rows - 1, _IMAGES).astype(int)
     behavior = recording.annotations["behavior"].codes
-    for number, moment in enumerate(moments):
+    for number, moment in enumerate(np.linspace(0, recording.n_rows - 1, _IMAGES).astype(int)):
         for site in range(5):
             ax = axes[number // 2, 5 * (number % 2) + site]
             image = recording.sensors["tof"][moment, site].astype(float)
@@ -121,4 +113,5 @@ def _draw_images(axes: Any, recording: Recordings) -> None:
             ax.imshow(np.where(image < 0, np.nan, image), vmin=0, vmax=249, cmap="viridis", origin="lower")
             ax.set(xticks=[], yticks=[])
             if site == 2:
-                ax.set_title(f"{moment / HELIOS.row_rate_hz:.1f} s: {BEHAVIORS[behavior[moment]]}", fontsize="small")
+                seconds = moment / recording.device.row_rate_hz
+                ax.set_title(f"{seconds:.1f} s: {BEHAVIORS[behavior[moment]]}", fontsize="small")

@@ -26,7 +26,6 @@ PORTS: tuple[int, ...] = (50051, *range(60053, 60063))
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
 """Environment variable that is set, be it to nothing, where Kaggle evaluates."""
 
-LOOPBACK = "127.0.0.1"
 MAX_MESSAGE_BYTES = 256 << 20
 """A sequence takes less than one of these megabytes."""
 

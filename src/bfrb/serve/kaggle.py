@@ -21,10 +21,11 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.cmi import recordings_from_frame
 from bfrb.read.findings import Findings
 from bfrb.read.gateway_files import read_requests
-from bfrb.serve.channel import LOOPBACK, choose_port, is_rerun, start_server
+from bfrb.serve.channel import choose_port, is_rerun, start_server
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
 from bfrb.serve.payloads import ProtocolError, decode
 from bfrb.serve.rehearse import ENDPOINT, SUBMISSION, check_gesture, rehearse
+from bfrb.serve.sockets import LOOPBACK
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES
 

@@ -32,6 +32,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LAST_PORT = 65_535
 _BAUD = 115_200
 _WAITING = 64
+_MOST_NAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,8 @@ def _read_serial(port: Any, device: str) -> Iterator[bytes]:
 def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterator[Message]:
     """What comes from an address, wearer by wearer, until nothing more can come.
 
+    A connection that ends, ends the streams of all whom its lines named.
+
     Raises
     ------
     ConfigError
@@ -226,9 +229,16 @@ def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterato
         If it is gone.
     """
     source, reader = Source(address, stdin), LineReader(OwnLayout(device))
+    named: dict[str, set[str]] = {}
     try:
         for lines in source:
             for line in lines:
-                yield from reader.read(line)
+                for wearer, content in reader.read(line):
+                    if content is None:
+                        yield from ((name, None) for name in sorted(named.pop(line.connection, {wearer})))
+                        continue
+                    if len(names := named.setdefault(line.connection, set())) < _MOST_NAMES:
+                        names.add(wearer)
+                    yield wearer, content
     finally:
         source.close()

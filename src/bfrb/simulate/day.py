@@ -24,18 +24,8 @@ from bfrb.simulate.body import draw_posture, still_solids
 from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan, draw_people
 from bfrb.simulate.frames import about, minimum_jerk, normalised
 from bfrb.simulate.motion import Motion, move_arm
-from bfrb.simulate.scene import helios_layout
-from bfrb.simulate.sensors import (
-    measure_acc,
-    measure_quaternion,
-    measure_thm,
-    measure_tof,
-    see,
-    specific_force,
-    warmth_seen,
-)
 from bfrb.simulate.spec import StudySpec
-from bfrb.simulate.study import FACING_RAD, Wearing, surroundings
+from bfrb.simulate.study import FACING_RAD, Compass, Wearing, measure_all
 from bfrb.spec import Spec
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
@@ -113,7 +103,7 @@ def simulate_days(study: StudySpec, day: DaySpec, seed: int) -> Iterator[Recordi
     """
     study = study.widened()
     first, *seeds = np.random.SeedSequence([seed, _DAYS]).spawn(study.subjects + 1)
-    for person, own in zip(draw_people(study, first), seeds, strict=True):
+    for person, own in zip(draw_people(study, first, seed), seeds, strict=True):
         # A day without proximity sensors, or with a lost fifth, is made by taking them away (`Recordings.without`).
         whole = replace(person, no_fifth=0.0, no_proximity=False)
         yield _simulate_day(whole, study, day, np.random.default_rng(own))
@@ -252,21 +242,9 @@ def _measure(
     wearing: Wearing, spec: StudySpec, facing_rad: tuple[float, float], rng: np.random.Generator
 ) -> dict[str, Array]:
     """The readings of all sensors in a block, while the wearer turns from one heading to another."""
-    person, step = wearing.person, spec.steps_per_row
-    track = wearing.motion.track.mirrored() if person.left_handed else wearing.motion.track
-    track = track.turned_over() if person.upside_down else track
-    whole = np.zeros(1, dtype=np.int64)
-    force = specific_force(track.place, track.rotation, wearing.motion.clock.rate_hz, whole, spec.body.strongest_m_s2)
-    rows = track.rows(step // 2, step)
-    solids, floor = surroundings(wearing, spec)
-    view = see(rows, solids, floor, helios_layout(spec.sensors.tof_field_rad, spec.sensors.tof_tilt_rad))
-    seconds = np.arange(len(rows.place)) / spec.row_rate_hz
+    seconds = np.arange(len(wearing.motion.clock.sequence) // spec.steps_per_row) / spec.row_rate_hz
     turn = minimum_jerk((seconds - seconds[-1] + 3.0) / 3.0)
     heading = facing_rad[0] + (facing_rad[1] - facing_rad[0]) * turn
     tilt = about(0, rng.normal(0, spec.sensors.tilt_error_rad)) @ about(1, rng.normal(0, spec.sensors.tilt_error_rad))
-    return {
-        "acc": measure_acc(force[step // 2 :: step], whole, spec.sensors, rng),
-        "quaternion": measure_quaternion(rows.rotation, heading, tilt, np.zeros(len(seconds), dtype=bool)),
-        "thm": measure_thm(warmth_seen(view), whole, spec.sensors, rng),
-        "tof": measure_tof(view, spec.sensors, rng),
-    }
+    compass = Compass(heading, tilt, np.zeros(len(seconds), dtype=bool))
+    return measure_all(wearing, spec, np.zeros(1, dtype=np.int64), compass, rng)

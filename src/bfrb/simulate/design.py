@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ class Person:
     ----------
     number
         Place in the study, from 1.
+    study_seed
+        Seed of the study: people of different studies are different people, and are called differently.
     age, female, left_handed, height_m, upper_arm_m, forearm_m
         Demographics; the arm's parts are shoulder to elbow and elbow to wrist.
     adult
@@ -102,6 +104,7 @@ class Person:
     """
 
     number: int
+    study_seed: int
     age: int
     adult: bool
     female: bool
@@ -118,15 +121,16 @@ class Person:
     @property
     def name(self) -> str:
         """Subject id."""
-        return f"SIM_{self.number:06d}"
+        return f"SIM_{self.study_seed}_{self.number:06d}"
 
 
-def draw_people(spec: StudySpec, seed: np.random.SeedSequence) -> list[Person]:
-    """All subjects of a study."""
-    rng = np.random.default_rng(seed)
+def draw_people(spec: StudySpec, drawn: np.random.SeedSequence, study_seed: int) -> list[Person]:
+    """All subjects of the study of a seed."""
+    rng = np.random.default_rng(drawn)
     people: list[Person] = []
     while len(people) < spec.subjects:
         people += _draw_block(spec.people, len(people), spec.subjects - len(people), rng)
+    people = [replace(person, study_seed=study_seed) for person in people]
     return people[: spec.subjects]
 
 
@@ -141,6 +145,7 @@ def _draw_block(spec: PeopleSpec, done: int, wanted: int, rng: np.random.Generat
     return [
         Person(
             number=done + place + 1,
+            study_seed=0,
             **_draw_demographics(spec, rng),
             left_handed=place in left,
             upside_down=place in turned,

@@ -10,7 +10,7 @@ from multiprocessing import active_children, get_context
 
 import numpy as np
 
-from bfrb.arrays import Array, Bools, Floats
+from bfrb.arrays import Array, Bools, Floats, Ints
 from bfrb.errors import ConfigError
 from bfrb.processes import children_without_interrupts
 from bfrb.read.tables import Table, make_table
@@ -60,7 +60,7 @@ def simulate_study(spec: StudySpec, seed: int, processes: int = 1) -> Recordings
 
 def simulate_subjects(spec: StudySpec, seed: int, processes: int = 1) -> Iterator[Recordings]:
     """The recordings of one subject after the other, so that a study of any size fits in memory."""
-    yield from _simulate(_jobs(spec, np.random.SeedSequence(seed)), processes)
+    yield from _simulate(_jobs(spec, np.random.SeedSequence(seed), seed), processes)
 
 
 def simulate_test(spec: StudySpec, seed: int, subjects: int, processes: int = 1) -> Iterator[Recordings]:
@@ -70,7 +70,7 @@ def simulate_test(spec: StudySpec, seed: int, subjects: int, processes: int = 1)
     `bfrb.read.cmi_write.write_cmi` leaves them out.
     """
     root = np.random.SeedSequence([seed, _TEST])
-    jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, before=spec.subjects)
+    jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, seed, before=spec.subjects)
     for recordings, own in zip(_simulate(jobs, processes), root.spawn(subjects), strict=True):
         yield _half_without_proximity(recordings, np.random.default_rng(own))
 
@@ -106,16 +106,16 @@ def simulate_one(spec: StudySpec, seed: int, number: int) -> tuple[Wearing, Reco
     """
     if not 1 <= number <= spec.subjects:
         raise ConfigError(f"the study has no subject {number}", remedy=f"its subjects are 1 to {spec.subjects}")
-    job = _jobs(spec, np.random.SeedSequence(seed))[number - 1]
+    job = _jobs(spec, np.random.SeedSequence(seed), seed)[number - 1]
     wearing, _ = _wear(*job)
     return wearing, _recordings(wearing.person, *simulate_subject(*job))
 
 
-def _jobs(spec: StudySpec, root: np.random.SeedSequence, before: int = 0) -> list[Job]:
+def _jobs(spec: StudySpec, root: np.random.SeedSequence, seed: int, before: int = 0) -> list[Job]:
     """What to simulate for every subject; their numbers follow on `before`."""
     spec = spec.widened()
     first, *seeds = root.spawn(spec.subjects + 1)
-    people = [replace(person, number=before + person.number) for person in draw_people(spec, first)]
+    people = [replace(person, number=before + person.number) for person in draw_people(spec, first, seed)]
     return [(person, spec, own) for person, own in zip(people, seeds, strict=True)]
 
 
@@ -190,9 +190,35 @@ class Wearing:
 
 def _measure(wearing: Wearing, spec: StudySpec, rng: np.random.Generator) -> dict[str, Array]:
     """The readings of all sensors."""
-    person, plan, step = wearing.person, wearing.plan, spec.steps_per_row
-    starts = plan.offsets[:-1]
-    track = _worn(wearing.motion.track, person)
+    heading, tilt, gaps = _compass(wearing, spec, rng)
+    return measure_all(wearing, spec, wearing.plan.offsets[:-1], Compass(heading, tilt, gaps), rng)
+
+
+@dataclass(frozen=True)
+class Compass:
+    """What the orientation is measured against.
+
+    Parameters
+    ----------
+    heading_rad
+        (N,) turn of the room against the compass.
+    tilt
+        (3, 3) error of the vertical.
+    gaps
+        (N,) rows without a quaternion.
+    """
+
+    heading_rad: Floats
+    tilt: Floats
+    gaps: Bools
+
+
+def measure_all(
+    wearing: Wearing, spec: StudySpec, starts: Ints, compass: Compass, rng: np.random.Generator
+) -> dict[str, Array]:
+    """The readings of all sensors in sequences that begin at (S,) rows."""
+    step = spec.steps_per_row
+    track = _worn(wearing.motion.track, wearing.person)
     force = specific_force(
         track.place, track.rotation, wearing.motion.clock.rate_hz, starts * step, spec.body.strongest_m_s2
     )
@@ -200,10 +226,9 @@ def _measure(wearing: Wearing, spec: StudySpec, rng: np.random.Generator) -> dic
     solids, floor = surroundings(wearing, spec)
     layout = helios_layout(spec.sensors.tof_field_rad, spec.sensors.tof_tilt_rad)
     view = see(rows, solids, floor, layout)
-    heading, tilt, gaps = _compass(wearing, spec, rng)
     return {
         "acc": measure_acc(force[step // 2 :: step], starts, spec.sensors, rng),
-        "quaternion": measure_quaternion(rows.rotation, heading, tilt, gaps),
+        "quaternion": measure_quaternion(rows.rotation, compass.heading_rad, compass.tilt, compass.gaps),
         "thm": measure_thm(warmth_seen(view), starts, spec.sensors, rng),
         "tof": measure_tof(view, spec.sensors, rng),
     }
@@ -265,7 +290,7 @@ def _table(person: Person, plan: Plan) -> Table:
     first = (person.number - 1) * SEQUENCES_PER_SUBJECT
     return make_table(
         {
-            "id": [f"SEQ_{first + place + 1:06d}" for place in range(size)],
+            "id": [f"SEQ_{person.study_seed}_{first + place + 1:06d}" for place in range(size)],
             "subject": [person.name] * size,
             "gesture": gesture.tolist(),
             "sequence_type": np.where(target, "Target", "Non-Target").tolist(),

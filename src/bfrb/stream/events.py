@@ -1,8 +1,9 @@
 """Events: from the probabilities of one window after the other to behaviours with a begin and an end.
 
-The rule, in words. Probabilities are calibrated, the targets' are summed, and an exponential mean over the windows so
-far smooths the sum. A *run* is a stretch of windows at or above `off` that reaches `on` somewhere. Runs that are at
-most `merge_s` apart are one *event*, which has to last `minimum_s`. Nothing is carried over a break in the data.
+The rule, in words. The targets' probabilities are summed, the sum is calibrated, and an exponential mean over the
+windows so far smooths it. Two hysteresis thresholds make *runs* of it: stretches of windows at or above `off` that
+reach `on` somewhere. Runs that are at most `merge_s` apart are one *event*, which has to last `minimum_s`. Nothing is
+carried over a gap in the data.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +22,7 @@ from pydantic import model_validator
 from bfrb.arrays import Bools, Floats
 from bfrb.errors import BundleError, ConfigError
 from bfrb.predict.bundle import Bundle
-from bfrb.spec import Positive, Spec
+from bfrb.spec import Spec
 from bfrb.stream.spec import EventSpec, NotNegative, Probability
 from bfrb.study.labels import LabelSet
 
@@ -65,13 +66,11 @@ class EventRule(Spec):
         Version of the file.
     spec
         Thresholds, smoothing and durations.
-    temperature
-        Probabilities are raised to the power 1 / temperature and scaled to sum 1, before anything else.
     isotonic_from, isotonic_to
-        Knots of a rising, piecewise linear map of the summed probability of the targets (after the temperature); none
-        leaves it as it is. Below the first knot and beyond the last the map is constant.
+        Knots of a rising, piecewise linear map of the summed probability of the targets; none leaves it as it is.
+        Below the first knot and beyond the last the map is constant.
     false_alarms_per_hour
-        The rate that the thresholds were chosen for.
+        The rate that the thresholds were chosen for; None if they were not, or if no threshold kept to it.
     subjects
         Number of held-out subjects they were chosen and calibrated on.
     simulated
@@ -82,7 +81,6 @@ class EventRule(Spec):
 
     format: int = FORMAT
     spec: EventSpec = EventSpec()
-    temperature: Positive = 1.0
     isotonic_from: tuple[Probability, ...] = ()
     isotonic_to: tuple[Probability, ...] = ()
     false_alarms_per_hour: NotNegative | None = None
@@ -113,7 +111,10 @@ class EventRule(Spec):
         if not path.is_file():
             return cls(simulated=bundle.manifest.simulated)
         try:
-            return cls.parse(json.loads(path.read_text(encoding="utf-8")))
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(values, dict) and values.get("temperature") == 1.0:  # version 0.1 wrote it
+                del values["temperature"]
+            return cls.parse(values)
         except (ConfigError, json.JSONDecodeError, UnicodeDecodeError) as error:
             problem = error.problem if isinstance(error, ConfigError) else str(error)
             raise BundleError(
@@ -125,30 +126,14 @@ class EventRule(Spec):
         """Write the rule into the folder of a bundle that is being made (see `writing_bundle`)."""
         (folder / EVENTS).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
-    def calibrate(self, probabilities: Floats, label_set: LabelSet) -> Floats:
-        """(W, K) calibrated probabilities of (W, K) probabilities, to the bit the same for any number of windows."""
-        calibrated = probabilities
-        if self.temperature != 1.0:
-            calibrated = _scaled(np.power(np.maximum(calibrated, 1e-12), 1.0 / self.temperature))
-        if self.isotonic_from:
-            calibrated = self._mapped(calibrated, label_set.is_target)
-        return calibrated
-
-    def _mapped(self, probabilities: Floats, is_target: Bools) -> Floats:
-        """The targets' probabilities scaled so that their sum is what the map says, the others' likewise."""
-        before = _sum_columns(probabilities, is_target)
-        after = np.interp(before, self.isotonic_from, self.isotonic_to)
-        mapped = np.empty_like(probabilities)
-        for which, old, new in ((is_target, before, after), (~is_target, 1.0 - before, 1.0 - after)):
-            share = probabilities[:, which] / np.maximum(old, 1e-300)[:, None]
-            even = 1.0 / max(1, int(which.sum()))
-            mapped[:, which] = np.where(old[:, None] > 0.0, share, even) * new[:, None]
-        return mapped
+    def calibrate(self, claimed: Floats) -> Floats:
+        """(W,) calibrated probabilities that any target is done, from (W,) claimed ones."""
+        return np.interp(claimed, self.isotonic_from, self.isotonic_to) if self.isotonic_from else claimed
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a predictor said of W windows of one stream, in the order of time.
+class WindowProbabilities:
+    """What a predictor answered for W windows of one stream, in the order of time.
 
     Parameters
     ----------
@@ -158,17 +143,29 @@ class Answers:
         (W,) when the samples of each window were complete.
     probabilities
         (W, K) probabilities of every class.
-    fresh
-        (W,) whether there is a break in the data before the window, so that nothing before it counts.
+    after_gap
+        (W,) whether there is a gap in the data before the window, so that nothing before it counts.
     """
 
     middle_s: Floats
     known_s: Floats
     probabilities: Floats
-    fresh: Bools
+    after_gap: Bools
 
     def __len__(self) -> int:
         return len(self.middle_s)
+
+    @classmethod
+    def concat(cls, parts: Sequence[Self], classes: int) -> Self:
+        """Several, one after the other; none give 0 windows of so many classes."""
+        nothing = np.zeros(0)
+        whole = [cls(nothing, nothing, np.zeros((0, classes)), np.zeros(0, dtype=bool)), *parts]
+        return cls(*(np.concatenate([getattr(part, one.name) for part in whole]) for one in fields(cls)))
+
+    def claimed(self, label_set: LabelSet) -> Floats:
+        """(W,) Probabilities of any target, not calibrated; to the last bit the same for any number of windows."""
+        # One column after the other: sums of floats depend on the order.
+        return np.asarray(np.cumsum(self.probabilities[:, label_set.is_target], axis=1)[:, -1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,17 +191,16 @@ class EventDecider:
     rule
         How.
     label_set
-        The K classes of the answers.
+        The K classes.
 
     Examples
     --------
     >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
     >>> scratch = np.array([0.1, 0.9, 0.9, 0.9, 0.1, 0.1])
-    >>> answers = Answers(
-    ...     np.arange(6) + 2.5, np.arange(6) + 5.0, np.stack([scratch, 1 - scratch], axis=1), np.arange(6) == 0
-    ... )
+    >>> probabilities = np.stack([scratch, 1 - scratch], axis=1)
+    >>> windows = WindowProbabilities(np.arange(6) + 2.5, np.arange(6) + 5.0, probabilities, np.arange(6) == 0)
     >>> decider = EventDecider(EventRule(spec=EventSpec(smoothing_s=0, merge_s=0)), two)
-    >>> decider.push(answers)
+    >>> decider.push(windows)
     [Event(start_s=3.0, end_s=6.0, label='scratch', confidence=0.9, known_s=7.0)]
     """
 
@@ -229,25 +225,28 @@ class EventDecider:
         """The event that is known to be going on, or to have just ended; its end is that so far."""
         return self._reported(self._in_the_making())
 
-    def push(self, answers: Answers) -> list[Event]:
+    def push(self, windows: WindowProbabilities) -> list[Event]:
         """The events that are complete with these windows."""
-        calibrated = self.rule.calibrate(answers.probabilities, self.label_set)
-        targets = _sum_columns(calibrated, self.label_set.is_target).tolist()
+        claimed = windows.claimed(self.label_set)
+        targets = self.rule.calibrate(claimed)
+        # What a window says for each target: its share of the calibrated sum.
+        scale = np.divide(targets, claimed, out=np.zeros_like(claimed), where=claimed > 0)
+        shares = windows.probabilities[:, self._targets] * scale[:, None]
         events: list[Event] = []
-        rows = zip(answers.middle_s.tolist(), answers.known_s.tolist(), answers.fresh.tolist(), strict=True)
-        for number, (middle_s, known_s, fresh) in enumerate(rows):
-            if fresh:
+        rows = zip(windows.middle_s.tolist(), windows.known_s.tolist(), windows.after_gap.tolist(), strict=True)
+        for number, (middle_s, known_s, after_gap) in enumerate(rows):
+            if after_gap:
                 events += self.finish()
-            events += self._step(middle_s, known_s, targets[number], calibrated[number])
+            events += self._step(middle_s, known_s, float(targets[number]), shares[number])
         return events
 
     def finish(self) -> list[Event]:
-        """The event that was still going on, at a break or at the end of the data."""
+        """The event that was still going on, at a gap or at the end of the data."""
         self._end_run()
         self._smooth = None
         return list(self._close())
 
-    def _step(self, middle_s: float, known_s: float, target: float, probabilities: Floats) -> Iterator[Event]:
+    def _step(self, middle_s: float, known_s: float, target: float, shares: Floats) -> Iterator[Event]:
         smooth = target if self._smooth is None else self._smooth + self._weight * (target - self._smooth)
         self._smooth = smooth
         start_s, end_s = middle_s - self._half_s, middle_s + self._half_s
@@ -256,7 +255,7 @@ class EventDecider:
             if self._event is not None and end_s - self._event.end_s > self.rule.spec.merge_s:
                 yield from self._close()
             return
-        window = _Span(start_s, end_s, smooth, probabilities[self._targets])
+        window = _Span(start_s, end_s, smooth, shares)
         if self._run is None and self._event is not None and start_s - self._event.end_s > self.rule.spec.merge_s:
             yield from self._close()
         self._run = window if self._run is None else self._run.joined(window)
@@ -292,20 +291,7 @@ class EventDecider:
         return Event(span.start_s, span.end_s, label, span.peak, span.known_s)
 
 
-def decide_events(answers: Answers, rule: EventRule, label_set: LabelSet) -> list[Event]:
-    """All events in the answers for a whole recording."""
+def decide_events(windows: WindowProbabilities, rule: EventRule, label_set: LabelSet) -> list[Event]:
+    """All events in the windows of a whole recording."""
     decider = EventDecider(rule, label_set)
-    return decider.push(answers) + decider.finish()
-
-
-def _sum_columns(values: Floats, which: Bools) -> Floats:
-    """(W,) sums of the chosen columns; one after the other, because sums of floats depend on the order."""
-    total = np.zeros(len(values))
-    for column in np.flatnonzero(which):
-        total += values[:, column]
-    return total
-
-
-def _scaled(values: Floats) -> Floats:
-    scaled: Floats = values / _sum_columns(values, np.ones(values.shape[1], dtype=bool))[:, None]
-    return scaled
+    return decider.push(windows) + decider.finish()

@@ -11,11 +11,13 @@ import numpy as np
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
-from bfrb.stream.resampling import Counts, Rows, Sampler
-from bfrb.stream.samples import TIME, Sent, check_sent, check_units, take_sent
+from bfrb.stream.counts import StreamCounts
+from bfrb.stream.resampling import Resampler, SegmentRows
+from bfrb.stream.samples import TIME, RawSamples, check_samples, check_units, parse_samples
 from bfrb.stream.spec import StreamSpec
-from bfrb.stream.windowing import Cut, Windower, Windows
+from bfrb.stream.windowing import WindowBuffer, Windowing, Windows
 from bfrb.study.device import Device
+from bfrb.study.rows import Aggregation
 
 _PATIENT_SAMPLES = 256
 """So many samples may wait for a window to be complete."""
@@ -53,10 +55,12 @@ class Feed:
     ----------
     device
         The device.
-    cut
+    windowing
         How windows are cut.
     wearer
         Who wears it, and what comes.
+    how
+        What a row holds if several samples fall into it.
 
     Raises
     ------
@@ -64,21 +68,20 @@ class Feed:
         If a unit is not known.
     """
 
-    def __init__(self, device: Device, cut: Cut, wearer: Wearer) -> None:
+    def __init__(self, device: Device, windowing: Windowing, wearer: Wearer, how: Aggregation = "nearest") -> None:
         self.device = device
         self.wearer = wearer
-        self.counts = Counts()
+        self.counts = StreamCounts()
         self._factors = check_units(wearer.units, device)
-        self._sampler = Sampler(device, wearer.clock, self.counts)
-        self._windower = Windower(device, cut, self.counts)
-        self.judged_rows = cut.length
-        self._waiting: list[Sent] = []
+        self._resampler = Resampler(device, wearer.clock, self.counts, how)
+        self._buffer = WindowBuffer(device, windowing, self.counts)
+        self._waiting: list[RawSamples] = []
         self._n_waiting = 0
         self._due_s = -math.inf
         self._untimed = 0
         self._timed: bool | None = None
 
-    def take(self, values: Mapping[str, Any]) -> Sent:
+    def take(self, values: Mapping[str, Any]) -> RawSamples:
         """What a source sent, in shape; nothing is done with it yet.
 
         Raises
@@ -89,25 +92,24 @@ class Feed:
         timed = TIME in values
         if self._timed not in (None, timed):
             raise DataError("expected times with all samples or with none", remedy=f"send {TIME} always, or never")
-        sent = take_sent(values, self.device)
+        raw = parse_samples(values, self.device)
         self._timed = timed
-        return sent
+        return raw
 
-    def push(self, sent: Sent) -> Iterator[Windows]:
+    def push(self, raw: RawSamples) -> Iterator[Windows]:
         """The windows that are complete; samples wait until one can be, so that single ones cost little."""
-        if not sent.rows:
+        if not raw.rows:
             return
-        time_s = self._clock(sent.rows) if sent.time_s is None else sent.time_s
-        self._waiting.append(replace(sent, time_s=time_s))
-        self._n_waiting += sent.rows
+        time_s = self._clock(raw.rows) if raw.time_s is None else raw.time_s
+        self._waiting.append(replace(raw, time_s=time_s))
+        self._n_waiting += raw.rows
         if self._is_due(time_s) or self._n_waiting >= _PATIENT_SAMPLES:
             yield from self._work_off()
 
     def finish(self) -> Iterator[Windows]:
         """The windows that were complete but for samples that might have come; what follows begins anew."""
         yield from self._work_off()
-        for rows in self._sampler.finish():
-            yield from self._windows(rows)
+        yield from self._windows(self._resampler.finish())
         self._due_s = -math.inf
 
     def _clock(self, rows: int) -> Floats:
@@ -118,18 +120,16 @@ class Feed:
 
     def _is_due(self, time_s: Floats) -> bool:
         """Whether a window may be complete now, or the clock has been set back."""
-        earliest_s = self._sampler.latest_s - self.wearer.clock.reorder_s
+        earliest_s = self._resampler.latest_s - self.wearer.clock.reorder_s
         # fmax and fmin step over NaN.
         return bool(np.fmax.reduce(time_s) >= self._due_s or np.fmin.reduce(time_s) < earliest_s)
 
     def _work_off(self) -> Iterator[Windows]:
         if self._waiting:
             waiting, self._waiting, self._n_waiting = self._waiting, [], 0
-            for rows in self._sampler.push(check_sent(waiting, self.device, self._factors)):
-                yield from self._windows(rows)
-        self._due_s = self._sampler.due_s(self._windower.missing_rows) - _EARLY_S
+            yield from self._windows(self._resampler.push(check_samples(waiting, self.device, self._factors)))
+        self._due_s = self._resampler.due_s(self._buffer.missing_rows) - _EARLY_S
 
-    def _windows(self, rows: Rows) -> Iterator[Windows]:
-        windows = self._windower.push(rows)
-        if windows is not None:
-            yield windows
+    def _windows(self, rows: Iterator[SegmentRows]) -> Iterator[Windows]:
+        found = (self._buffer.push(some) for some in rows)
+        yield from (windows for windows in found if windows is not None)

@@ -34,7 +34,7 @@ _MOST_HEADERS = 2000
 _MOST_NOTES = 8
 
 Message = tuple[str, Mapping[str, Any] | DataError | None]
-"""A wearer, with samples as `take_sent` reads them, or why a line was refused, or None where the connection ended."""
+"""A wearer, with samples as `parse_samples` reads them, why a line was refused, or None where the connection ended."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bfrb.errors import DataError
 from bfrb.stream.events import Event
 from bfrb.stream.layouts import Layout, OwnLayout
 from bfrb.stream.lines import Line, LineReader
-from bfrb.stream.samples import TIME, Sent
+from bfrb.stream.samples import TIME, RawSamples
 from bfrb.stream.stream import StreamHub
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Live:
         BundleError
             If a network fails.
         """
-        sent: dict[str, list[Sent]] = {}
+        sent: dict[str, list[RawSamples]] = {}
         outputs: list[Output] = []
         for line in lines:
             for wearer, values in self._reader.read(line):
@@ -91,7 +91,7 @@ class Live:
         return {"wearers": len(self.hub.streams), "refused_lines": self.refused} | self.hub.counts.to_dict()
 
     def _keep(
-        self, line: Line, wearer: str, values: Mapping[str, Any] | DataError, sent: dict[str, list[Sent]]
+        self, line: Line, wearer: str, values: Mapping[str, Any] | DataError, sent: dict[str, list[RawSamples]]
     ) -> None:
         """Keep samples for the next push; lines that cannot be used are counted."""
         try:
@@ -105,8 +105,8 @@ class Live:
             if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8 ...: a broken source does not fill the screen
                 log.warning("refused lines: %d, the last from %s: %s", self.refused, line.connection, error.problem)
 
-    def _push(self, sent: dict[str, list[Sent]]) -> list[Output]:
-        events = self.hub.push_sent(sent)
+    def _push(self, sent: dict[str, list[RawSamples]]) -> list[Output]:
+        events = self.hub.push_raw(sent)
         return [output for name, found in events.items() for output in self._describe(name, found)]
 
     def _describe(self, wearer: str, events: list[Event]) -> list[Output]:

@@ -1,25 +1,29 @@
-"""`Sampler`: from samples with times of their own to rows at the device's rate.
+"""`Resampler`: from samples with times of their own to rows at the device's rate.
 
 What comes out depends on the samples and their order only, never on how they were cut into chunks.
 
 A segment is a stretch without a gap. Its first sample sets the place of the rows: row `k` is `k / row_rate_hz` seconds
-later. Every sensor's reading in a row is the one nearest to the row's time, if it is within half a row; nothing is
-interpolated or averaged, because the devices themselves sample that way. A row is final once no accepted sample can
-fall into it any more.
+later, and takes in the samples that are at most half a row away. Nothing is interpolated: a row without a sample is not
+measured. A row is final once no accepted sample can fall into it any more.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
+from bfrb.stream.counts import StreamCounts
 from bfrb.stream.samples import Samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import Device
+from bfrb.study.rows import Aggregation, OpenRows
+
+SENSED = "acc"
+"""The sensor without which nothing is known of a wearer."""
 
 _BLOCK = 1024
 """Samples that are looked at together."""
@@ -27,73 +31,8 @@ _BLOCK = 1024
 _NOWHERE = -math.inf
 
 
-@dataclass
-class Counts:
-    """What became of the samples of a stream.
-
-    Parameters
-    ----------
-    samples
-        Came in.
-    garbage
-        Had no time, or not even a readable form.
-    empty
-        Held no measurement.
-    impossible
-        Held a reading that the sensor cannot have given; it counts as not measured.
-    reordered
-        Came after later ones, but soon enough.
-    late
-        Came too late and were dropped.
-    strange
-        Had a time that fitted neither those before nor those after, and were dropped.
-    gaps
-        Silences in which nothing was assumed.
-    clock_resets
-        Times at which the clock was set back.
-    surplus
-        Were not used, because others were nearer to the time of the same row, or were there first.
-    rows
-        Rows at the device's rate that came of it.
-    windows
-        Windows that were answered.
-    unmeasured
-        Windows that were not answered because too few of their rows were measured.
-    implausible
-        Windows that were not answered because nothing that weighs so much or so little is worn on a wrist: most often
-        accelerations in another unit.
-    events
-        Events that were reported.
-    """
-
-    samples: int = 0
-    garbage: int = 0
-    empty: int = 0
-    impossible: int = 0
-    reordered: int = 0
-    late: int = 0
-    strange: int = 0
-    gaps: int = 0
-    clock_resets: int = 0
-    surplus: int = 0
-    rows: int = 0
-    windows: int = 0
-    unmeasured: int = 0
-    implausible: int = 0
-    events: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """The counts by name."""
-        return asdict(self)
-
-    def add(self, other: Counts) -> None:
-        """Add the counts of another stream."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-
-
 @dataclass(frozen=True, eq=False)
-class Rows:
+class SegmentRows:
     """Some consecutive rows of a segment at the device's rate.
 
     Parameters
@@ -104,14 +43,17 @@ class Rows:
         Number of the first of these rows in the segment; 0 begins a new segment.
     sensors
         For every sensor (n, *shape) readings, with its code where nothing was measured.
+    interval_s
+        (n,) seconds from sample to sample of the accelerometer, as far as the row tells; NaN where it does not.
     """
 
     origin_s: float
     first: int
     sensors: dict[str, Array]
+    interval_s: Floats
 
 
-class Sampler:
+class Resampler:
     """Takes samples, gives rows.
 
     Parameters
@@ -122,32 +64,34 @@ class Sampler:
         What is a gap, what is late, what is another clock.
     counts
         Where it is counted what happens.
+    how
+        What a row holds if several samples fall into it.
     """
 
-    def __init__(self, device: Device, spec: StreamSpec, counts: Counts) -> None:
+    def __init__(self, device: Device, spec: StreamSpec, counts: StreamCounts, how: Aggregation = "nearest") -> None:
         self.device = device
         self.spec = spec
         self.counts = counts
+        self._how = how
         self._latest_s = _NOWHERE
         self._strangers: list[Samples] = []
         self._begin()
 
     def _begin(self) -> None:
         """Begin a segment."""
-        self._pending: list[Samples] = []
-        self._waiting = 0
+        self._open = OpenRows(self.device, self._how)
+        self._intervals = _Intervals()
         self._origin_s = math.nan
         self._done = 0
 
-    def push(self, samples: Samples) -> Iterator[Rows]:
+    def push(self, samples: Samples) -> Iterator[SegmentRows]:
         """The rows that are final with these samples."""
         for start in range(0, len(samples), _BLOCK):
             yield from self._take(self._usable(samples.take(slice(start, start + _BLOCK))))
 
-    def finish(self) -> Iterator[Rows]:
+    def finish(self) -> Iterator[SegmentRows]:
         """The rows that were waiting for more samples; the next sample begins anew."""
-        self.counts.strange += len(self._strangers)
-        self._strangers = []
+        self._forget_strangers()
         yield from self._end()
         self._latest_s = _NOWHERE
 
@@ -168,18 +112,18 @@ class Sampler:
         measured = samples.measured.any(axis=1)
         usable = timed & measured
         self.counts.samples += len(samples)
-        self.counts.garbage += int((~timed).sum())
-        self.counts.empty += int((timed & ~measured).sum())
+        self.counts.without_time += int((~timed).sum())
+        self.counts.without_reading += int((timed & ~measured).sum())
         self.counts.impossible += int(samples.impossible.sum())
         return samples if usable.all() else samples.take(usable)
 
-    def _take(self, samples: Samples) -> Iterator[Rows]:
+    def _take(self, samples: Samples) -> Iterator[SegmentRows]:
         start = 0
         while start < len(samples):
             stop = start + self._fitting(samples.time_s[start:])
             if stop > start:
                 self._accept(samples.take(slice(start, stop)))
-                yield from self._final_rows(self._horizon())
+                yield from self._final_rows(self._row_of(self._latest_s - self.spec.reorder_s))
             if stop < len(samples):
                 yield from self._take_misfit(samples.take(slice(stop, stop + 1)))
             start = stop + 1
@@ -193,37 +137,38 @@ class Sampler:
         return len(fits) if fits.all() else int(fits.argmin())
 
     def _accept(self, samples: Samples) -> None:
-        self.counts.strange += len(self._strangers)
-        self._strangers = []
+        self._forget_strangers()
         before = np.maximum.accumulate(np.concatenate([[self._latest_s], samples.time_s]))
-        self.counts.reordered += int((samples.time_s < before[:-1]).sum())
+        self.counts.out_of_order += int((samples.time_s < before[:-1]).sum())
         self._latest_s = float(before[-1])
         if math.isnan(self._origin_s):
             self._origin_s = float(samples.time_s[0])
-        before_first = self._place(samples.time_s)[0] < 0
-        if before_first.any():
-            self.counts.late += int(before_first.sum())
-            samples = samples.take(~before_first)
-        self._pending.append(samples)
-        self._waiting += len(samples)
-        if self._waiting > 2 * _BLOCK:
-            self._thin_out()
+        rows, distance = self._place(samples.time_s)
+        kept = rows >= 0
+        self.counts.too_late += int((~kept).sum())
+        sensors = {name: values[kept] for name, values in samples.sensors.items()}
+        self._open.add(rows[kept] - self._done, distance[kept], sensors, samples.measured[kept])
+        sensed = kept & samples.measured[:, self.device.sensor_names.index(SENSED)]
+        self._intervals.add(rows[sensed] - self._done, samples.time_s[sensed])
 
-    def _take_misfit(self, sample: Samples) -> Iterator[Rows]:
+    def _take_misfit(self, sample: Samples) -> Iterator[SegmentRows]:
         """A sample that does not fit the clock: drop it, keep it in mind, or begin anew with it and those before."""
         time_s = float(sample.time_s[0])
         if self._latest_s - self.spec.reset_s <= time_s < self._latest_s:
-            self.counts.late += 1
+            self.counts.too_late += 1
             return
         newest = max((float(known.time_s[0]) for known in self._strangers), default=math.nan)
         if not newest - self.spec.reorder_s <= time_s <= newest + self.spec.gap_s:
-            self.counts.strange += len(self._strangers)
-            self._strangers = []
+            self._forget_strangers()
         self._strangers.append(sample)
         if len(self._strangers) >= self.spec.patience:
             yield from self._begin_anew()
 
-    def _begin_anew(self) -> Iterator[Rows]:
+    def _forget_strangers(self) -> None:
+        self.counts.wrong_time += len(self._strangers)
+        self._strangers = []
+
+    def _begin_anew(self) -> Iterator[SegmentRows]:
         strangers, self._strangers = Samples.concat(self._strangers), []
         yield from self._end()
         if strangers.time_s[0] > self._latest_s:
@@ -232,34 +177,25 @@ class Sampler:
             self.counts.clock_resets += 1
         self._latest_s = float(strangers.time_s[0])
         self._accept(strangers)
-        yield from self._final_rows(self._horizon())
+        yield from self._final_rows(self._row_of(self._latest_s - self.spec.reorder_s))
 
-    def _end(self) -> Iterator[Rows]:
+    def _end(self) -> Iterator[SegmentRows]:
         """The last rows of a segment."""
-        yield from self._final_rows(math.inf)
+        if not math.isnan(self._origin_s):
+            yield from self._final_rows(self._row_of(self._latest_s) + 1)
         self._begin()
 
-    def _horizon(self) -> float:
-        """No sample from before this time is accepted any more."""
-        return self._latest_s - self.spec.reorder_s
+    def _final_rows(self, stop: int) -> Iterator[SegmentRows]:
+        """The rows before one in which more samples may come."""
+        count = stop - self._done
+        if count > 0:
+            self.counts.rows += count
+            self.counts.unused += self._open.count_unused(count)
+            yield SegmentRows(self._origin_s, self._done, self._open.take(count), self._intervals.take(count))
+            self._done = stop
 
-    def _final_rows(self, horizon_s: float) -> Iterator[Rows]:
-        """The rows that lie wholly before a time."""
-        if not self._waiting:
-            return
-        stop = math.inf if horizon_s == math.inf else int(self._place(np.array([horizon_s]))[0][0])
-        if stop <= self._done:
-            return
-        samples = Samples.concat(self._pending)
-        rows, distance = self._place(samples.time_s)
-        stop = int(min(stop, rows.max() + 1)) if horizon_s == math.inf else int(stop)
-        final = rows < stop
-        sensors = self._choose(samples.take(final), rows[final] - self._done, distance[final], stop - self._done)
-        self._pending = [samples.take(~final)]
-        self._waiting = int((~final).sum())
-        self.counts.rows += stop - self._done
-        yield Rows(self._origin_s, self._done, sensors)
-        self._done = stop
+    def _row_of(self, time_s: float) -> int:
+        return int(self._place(np.array([time_s]))[0][0])
 
     def _place(self, time_s: Floats) -> tuple[Ints, Floats]:
         """The row that each time falls into, and how far from its middle, in rows."""
@@ -267,43 +203,35 @@ class Sampler:
         rows = np.floor(offset + 0.5)
         return rows.astype(np.int64), np.abs(offset - rows)
 
-    def _choose(self, samples: Samples, rows: Ints, distance: Floats, count: int) -> dict[str, Array]:
-        """For every sensor (count, *shape) the readings nearest in time to the rows."""
-        order = _by_nearness(rows, distance)
-        used = np.zeros(len(samples), dtype=bool)
-        sensors = {}
-        for number, sensor in enumerate(self.device.sensors):
-            chosen = _firsts(order[samples.measured[order, number]], rows)
-            values = sensor.empty(count)
-            values[rows[chosen]] = samples.sensors[sensor.name][chosen]
-            sensors[sensor.name] = values
-            used[chosen] = True
-        self.counts.surplus += int((~used).sum())
-        return sensors
 
-    def _thin_out(self) -> None:
-        """Of the waiting samples keep what can still be chosen: a clock that stands still does not fill the memory."""
-        samples = Samples.concat(self._pending)
-        rows, distance = self._place(samples.time_s)
-        order = _by_nearness(rows, distance)
-        kept: Bools = np.zeros(len(samples), dtype=bool)
-        for number in range(len(self.device.sensors)):
-            kept[_firsts(order[samples.measured[order, number]], rows)] = True
-        self.counts.surplus += int((~kept).sum())
-        self._pending = [samples.take(kept)]
-        self._waiting = int(kept.sum())
+class _Intervals:
+    """How far apart the samples in open rows are: the latest time in each row, and how many times led up to it."""
 
+    def __init__(self) -> None:
+        self._latest_s, self._count, self._before_s = np.zeros(0), np.zeros(0), math.nan
 
-def _by_nearness(rows: Ints, distance: Floats) -> Ints:
-    """Samples row by row, in each the nearest to its time first, of equally near ones the one that came first."""
-    if bool((rows[1:] > rows[:-1]).all()):
-        return np.arange(len(rows))
-    return np.lexsort((np.arange(len(rows)), distance, rows))
+    def _grow(self, count: int) -> None:
+        missing = max(0, count - len(self._count))
+        self._latest_s = np.concatenate([self._latest_s, np.full(missing, _NOWHERE)])
+        self._count = np.concatenate([self._count, np.zeros(missing)])
 
+    def add(self, rows: Ints, time_s: Floats) -> None:
+        self._grow(int(rows.max(initial=-1)) + 1)
+        order = np.argsort(rows, kind="stable")
+        rows, time_s = rows[order], time_s[order]
+        # Later rows hold later times only, so the latest so far is the latest of the row or of one before it.
+        before = np.concatenate([[_NOWHERE], np.maximum.accumulate(time_s)[:-1]]) if len(rows) else time_s
+        is_new: Bools = time_s > np.maximum(before, self._latest_s[rows])
+        np.add.at(self._count, rows[is_new], 1)
+        np.maximum.at(self._latest_s, rows, time_s)
 
-def _firsts(order: Ints, rows: Ints) -> Ints:
-    """Of samples in order, the first of every row."""
-    ordered = rows[order]
-    is_first = np.ones(len(ordered), dtype=bool)
-    is_first[1:] = ordered[1:] != ordered[:-1]
-    return order[is_first]
+    def take(self, count: int) -> Floats:
+        self._grow(count)
+        latest_s, counted = self._latest_s[:count], self._count[:count]
+        self._latest_s, self._count = self._latest_s[count:], self._count[count:]
+        known = counted > 0
+        interval_s = np.full(count, np.nan)
+        interval_s[known] = np.diff(latest_s[known], prepend=self._before_s) / counted[known]
+        if known.any():
+            self._before_s = float(latest_s[known][-1])
+        return interval_s

@@ -12,18 +12,14 @@ import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats
 from bfrb.errors import ConfigError, DataError
-from bfrb.study.device import STANDARD_GRAVITY_M_S2, Device, Sensor
+from bfrb.study.description import ACC_UNITS_M_S2, GYR_UNITS_DEG_S
+from bfrb.study.device import Device, Sensor
 from bfrb.study.readings import NORM_TOLERANCE, measured_rows
 
 TIME = "time_s"
 """Key of the samples' times."""
 
-UNITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        "acc": {"m/s^2": 1.0, "g": STANDARD_GRAVITY_M_S2, "mg": STANDARD_GRAVITY_M_S2 / 1000},
-        "gyr": {"deg/s": 1.0, "rad/s": 180 / np.pi},
-    }
-)
+UNITS = MappingProxyType({"acc": ACC_UNITS_M_S2, "gyr": GYR_UNITS_DEG_S})
 """Units that a source may use, by sensor, with the factor to the device's own."""
 
 
@@ -85,8 +81,8 @@ def check_units(units: Mapping[str, str], device: Device) -> dict[str, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class Sent:
-    """What a source sent at once, in shape but not yet looked at: checking many samples together costs far less.
+class RawSamples:
+    """Samples as a source sent them: in shape, but not yet checked, which costs far less for many together.
 
     Parameters
     ----------
@@ -103,8 +99,8 @@ class Sent:
     rows: int
 
 
-def take_sent(values: Mapping[str, Any], device: Device) -> Sent:
-    """What was sent, from plain values: `time_s` and the device's sensors by name, one sample or `n` of them.
+def parse_samples(values: Mapping[str, Any], device: Device) -> RawSamples:
+    """Samples from plain values: `time_s` and the device's sensors by name, one sample or `n` of them.
 
     Parameters
     ----------
@@ -135,50 +131,38 @@ def take_sent(values: Mapping[str, Any], device: Device) -> Sent:
                 remedy="send one reading of every sensor for every time",
             )
         rows = len(array)
-    return Sent(time_s, given, rows or 0)
+    return RawSamples(time_s, given, rows or 0)
 
 
-def check_sent(sent: Sequence[Sent], device: Device, factors: Mapping[str, float]) -> Samples:
-    """Samples of what was sent; neighbours that hold the same sensors are checked together.
+def check_samples(raw: Sequence[RawSamples], device: Device, factors: Mapping[str, float]) -> Samples:
+    """Samples that were sent one after the other; neighbours that hold the same sensors are checked together.
 
     What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
 
     Parameters
     ----------
-    sent
+    raw
         At least one.
     factors
         What readings are multiplied by, by sensor.
+
+    Examples
+    --------
+    >>> from bfrb.study.device import HELIOS
+    >>> raw = parse_samples({"time_s": 0.1, "acc": [0, 0, 2], "thm": [30, 31, None, 29, 9e9]}, HELIOS)
+    >>> samples = check_samples([raw], HELIOS, {"acc": 4})
+    >>> samples.sensors["acc"].tolist(), samples.sensors["thm"].tolist(), samples.impossible.tolist()
+    ([[0.0, 0.0, 8.0]], [[30.0, 31.0, nan, 29.0, nan]], [True])
     """
     parts = []
-    for _, alike in itertools.groupby(sent, key=_kind):
+    for _, alike in itertools.groupby(
+        raw, key=lambda part: [(name, found.dtype) for name, found in part.given.items()]
+    ):
         group = list(alike)
         times = [np.full(part.rows, np.nan) if part.time_s is None else part.time_s for part in group]
         given = {name: np.concatenate([part.given[name] for part in group]) for name in group[0].given}
         parts.append(_checked(np.concatenate(times), given, device, factors))
     return Samples.concat(parts)
-
-
-def _kind(sent: Sent) -> list[tuple[str, np.dtype[Any]]]:
-    return [(name, array.dtype) for name, array in sent.given.items()]
-
-
-def take_samples(values: Mapping[str, Any], device: Device, factors: Mapping[str, float]) -> Samples:
-    """Samples from plain values, see `take_sent` and `check_sent`.
-
-    Raises
-    ------
-    DataError
-        As `take_sent` does.
-
-    Examples
-    --------
-    >>> from bfrb.study.device import HELIOS
-    >>> samples = take_samples({"time_s": 0.1, "acc": [0, 0, 2], "thm": [30, 31, None, 29, 9e9]}, HELIOS, {"acc": 4})
-    >>> samples.sensors["acc"].tolist(), samples.sensors["thm"].tolist(), samples.impossible.tolist()
-    ([[0.0, 0.0, 8.0]], [[30.0, 31.0, nan, 29.0, nan]], [True])
-    """
-    return check_sent([take_sent(values, device)], device, factors)
 
 
 def _checked(time_s: Floats, given: Mapping[str, Array], device: Device, factors: Mapping[str, float]) -> Samples:

@@ -17,13 +17,16 @@ import numpy as np
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
-from bfrb.stream.events import Answers, Event, EventDecider, EventRule
+from bfrb.stream.counts import StreamCounts
+from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
 from bfrb.stream.feed import Feed, Wearer
 from bfrb.stream.personal import PersonalHead, describe
-from bfrb.stream.resampling import Counts
-from bfrb.stream.samples import Sent
+from bfrb.stream.samples import RawSamples
 from bfrb.stream.spec import StreamSpec
-from bfrb.stream.windowing import Cut, Windows, to_recordings
+from bfrb.stream.windowing import Windowing, Windows, to_recordings
+
+OnWindows = Callable[[Windows, WindowProbabilities], None]
+"""Called with windows and what was answered for them."""
 
 _MOST_WINDOWS = 256
 """Windows that are answered at once: more cost memory and save no time."""
@@ -36,12 +39,12 @@ class Stream:
     ----------
     predictor
         A loaded bundle.
-    decision
+    rule
         How events are decided; by default as the bundle says.
     wearer
         Who wears the device, and what its source sends.
-    on_answers
-        Told the answers for windows, before anything is decided.
+    on_windows
+        Called with windows and what was answered for them, before anything is decided.
 
     Raises
     ------
@@ -54,26 +57,26 @@ class Stream:
     def __init__(
         self,
         predictor: Predictor,
-        decision: EventRule | None = None,
+        rule: EventRule | None = None,
         *,
         wearer: Wearer | None = None,
-        on_answers: Callable[[Answers], None] | None = None,
+        on_windows: OnWindows | None = None,
     ) -> None:
         self.predictor = predictor
-        self.rule = decision or EventRule.of(predictor.bundle)
+        self.rule = rule or EventRule.of(predictor.bundle)
         self.wearer = wearer or Wearer()
-        self._on_answers = on_answers
+        self._on_windows = on_windows
         self._head = None if self.wearer.name is None else PersonalHead.of(predictor.bundle, self.wearer.name)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, the counts too."""
-        cut = _cut(self.predictor, self.rule, self.wearer.clock)
-        self.feed = Feed(self.predictor.device, cut, self.wearer)
+        windowing = _windowing(self.predictor, self.rule, self.wearer.clock)
+        self.feed = Feed(self.predictor.device, windowing, self.wearer, self.predictor.bundle.manifest.rows)
         self._decider = EventDecider(self.rule, self.predictor.label_set)
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> StreamCounts:
         """What became of the samples so far; some that complete no window yet may not have been looked at."""
         return self.feed.counts
 
@@ -88,7 +91,7 @@ class Stream:
         Parameters
         ----------
         samples
-            `time_s` and the device's sensors by name, one sample or many; see `take_samples`. Without `time_s` the
+            `time_s` and the device's sensors by name, one sample or many; see `parse_samples`. Without `time_s` the
             samples are taken to be rows at the device's rate.
 
         Raises
@@ -105,18 +108,16 @@ class Stream:
         return self._answer(self.feed.finish()) + self.close()
 
     def _answer(self, windows: Iterable[Windows]) -> list[Event]:
-        found = (answer_windows(self.predictor, [(self, part)]) for part in windows)
-        return [event for events in found for event in events[0]]
+        return [event for part in windows for event in answer_windows(self.predictor, [(self, part)])[0]]
 
-    def hear(self, windows: Windows, probabilities: Floats) -> list[Event]:
-        """The events that are complete with (W, K) answers for the next windows."""
+    def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
+        """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
         if self._head is not None:
-            described = describe(windows.sensors, len(windows), self.feed.judged_rows)
-            probabilities = self._head.adapt(probabilities, described, self.predictor.label_set)
-        answers = Answers(windows.middle_s, windows.known_s, probabilities, windows.fresh)
-        if self._on_answers is not None:
-            self._on_answers(answers)
-        return self._counted(self._decider.push(answers))
+            probabilities = self._head.adapt(probabilities, describe(windows), self.predictor.label_set)
+        answered = WindowProbabilities(windows.middle_s, windows.known_s, probabilities, windows.after_gap)
+        if self._on_windows is not None:
+            self._on_windows(windows, answered)
+        return self._counted(self._decider.push(answered))
 
     def close(self) -> list[Event]:
         """The event that was still going on, if any."""
@@ -127,7 +128,7 @@ class Stream:
         return events
 
 
-def answer_windows(predictor: Predictor, waiting: list[tuple[Stream, Windows]]) -> list[list[Event]]:
+def answer_windows(predictor: Predictor, waiting: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
     """The events that are complete with the given windows of streams, in their order.
 
     Raises
@@ -140,16 +141,15 @@ def answer_windows(predictor: Predictor, waiting: list[tuple[Stream, Windows]]) 
     probabilities = predictor.predict_each(to_recordings(windows, hands, predictor.device)).probabilities
     stops = np.cumsum([len(part) for part in windows])
     parts = np.split(probabilities, stops[:-1])
-    return [stream.hear(part, found) for (stream, part), found in zip(waiting, parts, strict=True)]
+    return [stream.decide(part, found) for (stream, part), found in zip(waiting, parts, strict=True)]
 
 
-def _cut(predictor: Predictor, rule: EventRule, clock: StreamSpec) -> Cut:
+def _windowing(predictor: Predictor, rule: EventRule, clock: StreamSpec) -> Windowing:
     """How the rows of a stream are cut: in windows like those of training, as often as the rule says."""
-    rate_hz = predictor.device.row_rate_hz
-    windows = predictor.bundle.windows
+    rate_hz, windows = predictor.device.row_rate_hz, predictor.bundle.windows
     length, context = round(windows.length_s * rate_hz), round(windows.context_s * rate_hz)
     step = max(1, round(rule.spec.step_s * rate_hz))
-    return Cut(length, step, rule.spec.min_measured, clock.reorder_s, context)
+    return Windowing(length, step, rule.spec.min_measured, clock.reorder_s, context)
 
 
 class StreamHub:
@@ -159,7 +159,7 @@ class StreamHub:
     ----------
     predictor
         A loaded bundle.
-    decision
+    rule
         How events are decided, for all; by default as the bundle says.
     wearer
         What is known of a wearer, by name; by default nothing.
@@ -174,17 +174,17 @@ class StreamHub:
     def __init__(
         self,
         predictor: Predictor,
-        decision: EventRule | None = None,
+        rule: EventRule | None = None,
         *,
         wearer: Callable[[str], Wearer] | None = None,
         most: int = 1000,
     ) -> None:
         self.predictor = predictor
-        self.rule = decision or EventRule.of(predictor.bundle)
+        self.rule = rule or EventRule.of(predictor.bundle)
         self._wearer = wearer or (lambda _: Wearer())
         self._most = most
         self._streams: dict[str, Stream] = {}
-        self._past = Counts()
+        self._past = StreamCounts()
 
     @property
     def streams(self) -> Mapping[str, Stream]:
@@ -192,14 +192,14 @@ class StreamHub:
         return MappingProxyType(self._streams)
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> StreamCounts:
         """The counts of all streams together, those that have ended too."""
-        total = Counts()
+        total = StreamCounts()
         for counts in (self._past, *(stream.counts for stream in self._streams.values())):
             total.add(counts)
         return total
 
-    def take(self, name: str, values: Mapping[str, Any]) -> Sent:
+    def take(self, name: str, values: Mapping[str, Any]) -> RawSamples:
         """What a wearer's source sent, to be pushed later; a new name begins a stream.
 
         Raises
@@ -219,9 +219,9 @@ class StreamHub:
         BundleError
             If a network fails.
         """
-        return self.push_sent({name: [self.take(name, values)] for name, values in samples.items()})
+        return self.push_raw({name: [self.take(name, values)] for name, values in samples.items()})
 
-    def push_sent(self, sent: Mapping[str, Sequence[Sent]]) -> dict[str, list[Event]]:
+    def push_raw(self, raw: Mapping[str, Sequence[RawSamples]]) -> dict[str, list[Event]]:
         """The same for what `take` gave, any number of times for each wearer.
 
         Raises
@@ -231,11 +231,11 @@ class StreamHub:
         """
         ready = [
             (name, windows)
-            for name, parts in sent.items()
+            for name, parts in raw.items()
             for part in parts
             for windows in self._stream(name).feed.push(part)
         ]
-        return {name: [] for name in sent} | self._answer(ready)
+        return {name: [] for name in raw} | self._answer(ready)
 
     def finish(self, name: str | None = None) -> dict[str, list[Event]]:
         """The events that were still going on, of one wearer or of all; their streams end."""

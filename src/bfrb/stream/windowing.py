@@ -1,4 +1,4 @@
-"""`Windower`: from rows at the device's rate to windows that a predictor can be asked about."""
+"""`WindowBuffer`: from rows at the device's rate to windows that a predictor can be asked about."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
 from bfrb.read.tables import make_table
-from bfrb.stream.resampling import Counts, Rows
+from bfrb.stream.counts import StreamCounts
+from bfrb.stream.resampling import SENSED, SegmentRows
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
-
-SENSED = "acc"
-"""The sensor without which nothing is known of a wearer."""
 
 PLAUSIBLE_M_S2 = (3.0, 30.0)
 """Where the median acceleration of a worn device lies, gravity included: g is 9.8 m/s^2, or 1 in another unit."""
 
+SLOWEST = 0.9
+"""Samples per row of the slowest source that is taken for one at the device's rate."""
+
+_INTERVAL = "seconds from sample to sample"
+
 
 @dataclass(frozen=True)
-class Cut:
+class Windowing:
     """How rows are cut into windows.
 
     Parameters
@@ -55,25 +58,24 @@ class Windows:
 
     Parameters
     ----------
+    windowing
+        How they were cut.
     sensors
-        For every sensor (W * length, *shape) readings.
-    length
-        Rows of each window, with its context.
-    start_s, middle_s, known_s
-        (W,) beginnings and middles of the rows that they are judged by, and when these were final.
-    fresh
+        For every sensor (W * rows, *shape) readings.
+    middle_s, known_s
+        (W,) middles of the rows that they are judged by, and when these were final.
+    after_gap
         (W,) whether something is missing between the window and the one before.
     """
 
+    windowing: Windowing
     sensors: dict[str, Array]
-    length: int
-    start_s: Floats
     middle_s: Floats
     known_s: Floats
-    fresh: Bools
+    after_gap: Bools
 
     def __len__(self) -> int:
-        return len(self.start_s)
+        return len(self.middle_s)
 
 
 def to_recordings(windows: Sequence[Windows], handedness: Sequence[int | None], device: Device) -> Recordings:
@@ -90,98 +92,103 @@ def to_recordings(windows: Sequence[Windows], handedness: Sequence[int | None], 
     if any(hand is not None for hand in handedness):
         table["handedness"] = [hand for hand, count in zip(handedness, counts, strict=True) for _ in range(count)]
     sensors = {name: np.concatenate([part.sensors[name] for part in windows]) for name in device.sensor_names}
-    return Recordings(device, sensors, np.arange(total + 1) * windows[0].length, make_table(table))
+    return Recordings(device, sensors, np.arange(total + 1) * windows[0].windowing.rows, make_table(table))
 
 
-class Windower:
+class WindowBuffer:
     """Takes rows, gives windows; keeps no more rows than the next window needs.
 
     Parameters
     ----------
     device
         The device.
-    cut
+    windowing
         How.
     counts
         Where it is counted which windows are not kept, and why.
     """
 
-    def __init__(self, device: Device, cut: Cut, counts: Counts) -> None:
+    def __init__(self, device: Device, windowing: Windowing, counts: StreamCounts) -> None:
         self.device = device
-        self.cut = cut
+        self.windowing = windowing
         self.counts = counts
-        self._sensors: dict[str, Array] = {}
-        self._first = 0
-        self._next = 0
+        self._kept: dict[str, Array] = {}
+        self._first = self._next = 0
         self._broken = True
 
     @property
     def missing_rows(self) -> int:
         """How many more rows the next window needs."""
-        return self._next + self.cut.rows - self._first - len(self._sensors.get(SENSED, ()))
+        return self._next + self.windowing.rows - self._stop
 
-    def push(self, rows: Rows) -> Windows | None:
+    @property
+    def _stop(self) -> int:
+        return self._first + len(self._kept.get(SENSED, ()))
+
+    def push(self, rows: SegmentRows) -> Windows | None:
         """The windows that are complete with these rows, if any is to be answered."""
+        arrays = rows.sensors | {_INTERVAL: rows.interval_s}
         if rows.first == 0:
-            self._begin(rows)
-        else:
-            self._append(rows)
-        stop = self._first + len(self._sensors[SENSED])
-        starts = np.arange(self._next, stop - self.cut.rows + 1, self.cut.step)
+            self._begin()
+        self._kept = {name: np.concatenate([self._kept[name], values]) for name, values in arrays.items()}
+        starts = np.arange(self._next, self._stop - self.windowing.rows + 1, self.windowing.step)
         if not len(starts):
+            self._forget(self._next)
             return None
-        places = (starts - self._first)[:, None] + np.arange(self.cut.rows)
-        kept = self._are_usable(self._sensors[SENSED], places[:, self.cut.context :])
-        windows = self._windows(rows.origin_s, starts, places, kept)
-        self._forget(int(starts[-1]) + self.cut.step)
+        places = (starts - self._first)[:, None] + np.arange(self.windowing.rows)
+        windows = self._windows(rows.origin_s, starts, places)
+        self._forget(int(starts[-1]) + self.windowing.step)
         return windows
 
-    def _begin(self, rows: Rows) -> None:
-        """Take the rows that nothing came before."""
-        context = self.cut.context
-        before = {name: self.device.sensor(name).empty(context) for name in rows.sensors}
-        self._sensors = {name: np.concatenate([before[name], values]) for name, values in rows.sensors.items()}
+    def _begin(self) -> None:
+        """Before the first row of a segment nothing was measured."""
+        context = self.windowing.context
+        self._kept = {sensor.name: sensor.empty(context) for sensor in self.device.sensors}
+        self._kept[_INTERVAL] = np.full(context, np.nan)
         self._first = self._next = -context
         self._broken = True
-
-    def _append(self, rows: Rows) -> None:
-        known = {name: np.concatenate([values, rows.sensors[name]]) for name, values in self._sensors.items()}
-        self._sensors = known
-        self._forget(self._next)
 
     def _forget(self, first: int) -> None:
         """Keep the rows from that one on; windows begin there next."""
         self._next = first
-        dropped = min(first - self._first, len(self._sensors[SENSED]))
+        dropped = min(first, self._stop) - self._first
         # Copies: a view would keep all rows that ever came.
-        self._sensors = {name: values[dropped:].copy() for name, values in self._sensors.items()}
+        self._kept = {name: values[dropped:].copy() for name, values in self._kept.items()}
         self._first += dropped
 
-    def _are_usable(self, acc: Array, places: Ints) -> Bools:
-        """(W,) Whether each window holds enough measurements, and such as a worn device gives."""
-        weight = np.sqrt(np.square(acc.astype(np.float64)).sum(axis=1))[places]
-        known = ~np.isnan(weight)
-        measured = known.sum(axis=1) > self.cut.min_measured * self.cut.length
-        ordered = np.sort(weight, axis=1)  # NaN comes last
-        median = ordered[np.arange(len(ordered)), np.maximum(known.sum(axis=1) - 1, 0) // 2]
-        plausible = (median >= PLAUSIBLE_M_S2[0]) & (median <= PLAUSIBLE_M_S2[1])
-        self.counts.unmeasured += int((~measured).sum())
-        self.counts.implausible += int((measured & ~plausible).sum())
-        return np.asarray(measured & plausible)
-
-    def _windows(self, origin_s: float, starts: Ints, places: Ints, kept: Bools) -> Windows | None:
-        broken = np.concatenate([[self._broken], ~kept[:-1]])
+    def _windows(self, origin_s: float, starts: Ints, places: Ints) -> Windows | None:
+        windowing, rate_hz = self.windowing, self.device.row_rate_hz
+        kept = self._are_usable(places[:, windowing.context :])
+        after_gap = np.concatenate([[self._broken], ~kept[:-1]])[kept]
         self._broken = not kept[-1]
         if not kept.any():
             return None
-        first, rate_hz = (starts[kept] + self.cut.context).astype(np.float64), self.device.row_rate_hz
-        length = self.cut.length
         self.counts.windows += int(kept.sum())
+        first = (starts[kept] + windowing.context).astype(np.float64)
         return Windows(
-            {name: values[places[kept].ravel()] for name, values in self._sensors.items()},
-            self.cut.rows,
-            origin_s + first / rate_hz,
-            origin_s + (first + length / 2) / rate_hz,
-            origin_s + (first + length) / rate_hz + self.cut.delay_s,
-            broken[kept],
+            windowing,
+            {name: self._kept[name][places[kept].ravel()] for name in self.device.sensor_names},
+            origin_s + (first + windowing.length / 2) / rate_hz,
+            origin_s + (first + windowing.length) / rate_hz + windowing.delay_s,
+            after_gap,
         )
+
+    def _are_usable(self, places: Ints) -> Bools:
+        """(W,) Whether each window holds enough measurements, such as a worn device gives, as often as needed."""
+        weight = np.sqrt(np.square(self._kept[SENSED].astype(np.float64)).sum(axis=1))[places]
+        median, low_high = _lower_median(weight), PLAUSIBLE_M_S2
+        slow = _lower_median(self._kept[_INTERVAL][places]) * self.device.row_rate_hz * SLOWEST > 1.0 + 1e-9
+        complete = (~np.isnan(weight)).sum(axis=1) > self.windowing.min_measured * self.windowing.length
+        plausible = (median >= low_high[0]) & (median <= low_high[1])
+        self.counts.windows_too_slow += int(slow.sum())
+        self.counts.windows_incomplete += int((~slow & ~complete).sum())
+        self.counts.windows_implausible += int((~slow & complete & ~plausible).sum())
+        return np.asarray(~slow & complete & plausible)
+
+
+def _lower_median(values: Floats) -> Floats:
+    """(W,) lower medians of (W, n) values, of those that are known; NaN without any."""
+    ordered = np.sort(values, axis=1)  # NaN comes last
+    known = (~np.isnan(values)).sum(axis=1)
+    median: Floats = ordered[np.arange(len(values)), np.maximum(known - 1, 0) // 2]
+    return median

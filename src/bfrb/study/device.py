@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from itertools import product
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 
 from bfrb.arrays import Array, Bools
 from bfrb.errors import ConfigError
@@ -269,3 +269,17 @@ GALAXY_WATCH = find_device("galaxy_watch")
 """The Samsung Galaxy watch of Searle et al. 2021: `devices/galaxy_watch.toml`."""
 
 DEVICES = {device.name: device for device in (HELIOS, GALAXY_WATCH)}
+
+
+def _by_name(value: Any) -> Any:
+    """A device that is told by its name alone, as version 0.1 did."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return find_device(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+KnownDevice = Annotated[Device, BeforeValidator(_by_name)]
+"""A device, or the name of one that this package describes."""

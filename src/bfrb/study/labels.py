@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from bfrb.arrays import Bools, Ints, Names
 from bfrb.errors import ConfigError, DataError
+from bfrb.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,24 @@ class LabelSet:
     def decode(self, indices: npt.ArrayLike) -> Names:
         """(R,) class names (plain `str`) of (R,) class numbers."""
         return np.array(self.classes, dtype=object)[np.asarray(indices, dtype=np.int64)]
+
+
+class LabelSetSpec(Spec):
+    """A `LabelSet` as it travels in stores, training runs and bundles."""
+
+    name: str
+    classes: tuple[str, ...]
+    targets: tuple[str, ...]
+
+    @classmethod
+    def of(cls, label_set: LabelSet) -> Self:
+        """The form in which a label set travels; targets in the order of the classes."""
+        targets = tuple(name for name in label_set.classes if name in label_set.targets)
+        return cls(name=label_set.name, classes=label_set.classes, targets=targets)
+
+    def build(self) -> LabelSet:
+        """The label set."""
+        return LabelSet(self.name, self.classes, frozenset(self.targets))
 
 
 TARGET_GESTURES = (

@@ -75,7 +75,8 @@ def with_one_sign(quaternions: Array) -> Array:
 
 def measured_rows(sensor: Sensor, values: Array) -> Bools:
     """(N, pieces) Whether each piece of a sensor measured anything in each of (N, *shape) readings."""
-    return np.asarray(~sensor.is_absent(values).reshape(len(values), sensor.pieces, -1).all(axis=2))
+    size = len(sensor.columns) // sensor.pieces
+    return np.asarray(~sensor.is_absent(values).reshape(len(values), sensor.pieces, size).all(axis=2))
 
 
 def find_impossible(sensor: Sensor, values: Array) -> tuple[int, float, int] | None:

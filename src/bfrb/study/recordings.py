@@ -176,11 +176,8 @@ class Recordings:
 
     def measured_pieces(self, sensor: str) -> Bools:
         """(R, pieces) The same of each piece of the sensor, such as one of five images."""
-        spec = self.device.sensor(sensor)
-        rows = measured_rows(spec, self.sensors[sensor])
-        if not len(self):
-            return np.zeros((0, spec.pieces), dtype=bool)
-        return np.logical_or.reduceat(rows, self.offsets[:-1], axis=0)
+        rows = measured_rows(self.device.sensor(sensor), self.sensors[sensor])
+        return np.logical_or.reduceat(rows, self.offsets[:-1], axis=0) if len(self) else rows
 
     def __getitem__(self, which: int | slice | Sequence[int] | Array) -> Recordings:
         """Some of the recordings; a number or a plain slice gives a view, an index array or a mask a copy."""

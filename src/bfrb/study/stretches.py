@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from bfrb.arrays import Array, Floats
-from bfrb.study.recordings import Recordings
+from bfrb.study.recordings import Annotation, Recordings
 
 STRETCH_ROWS = 20_000
-"""Most rows of a stretch."""
+"""Most rows of a stretch, where no other number is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,33 +19,46 @@ class Stretch:
 
     Parameters
     ----------
-    id, subject
-        Of the recording.
-    handedness
-        1 right, 0 left, None unknown.
+    about
+        What is known of the recording: `id` and `subject`, and any of `handedness` (1 right, 0 left), `age` ...
     begins
         Whether these are its first rows.
     time_s
         (n,) times of the rows, NaN where there is none; None if they come at the device's rate.
     sensors
         (n, *shape) readings by sensor. Those of a sample table have not been checked.
+    annotations
+        Labels of the rows.
+    simulated
+        Whether they come from a simulator.
     """
 
-    id: str
-    subject: str
-    handedness: int | None
+    about: Mapping[str, Any]
     begins: bool
     time_s: Floats | None
     sensors: Mapping[str, Array]
+    annotations: Mapping[str, Annotation] = field(default_factory=dict)
+    simulated: bool = False
+
+    @property
+    def id(self) -> str:
+        """Id of the recording."""
+        return str(self.about["id"])
+
+    @property
+    def subject(self) -> str:
+        """Who wore the device."""
+        return str(self.about["subject"])
 
 
-def cut_stretches(batches: Iterable[Recordings]) -> Iterator[Stretch]:
-    """The rows of all recordings, one recording after the other."""
+def cut_stretches(batches: Iterable[Recordings], max_rows: int = STRETCH_ROWS) -> Iterator[Stretch]:
+    """The rows of all recordings, one recording after the other, at most `max_rows` at once."""
     for batch in batches:
         for number in range(len(batch)):
             recording = batch[number]
             about = recording.table.row(0, named=True)
-            for start in range(0, recording.n_rows, STRETCH_ROWS):
-                rows = slice(start, start + STRETCH_ROWS)
+            for start in range(0, recording.n_rows, max_rows):
+                rows = slice(start, start + max_rows)
                 sensors = {name: values[rows] for name, values in recording.sensors.items()}
-                yield Stretch(about["id"], about["subject"], about.get("handedness"), start == 0, None, sensors)
+                annotations = {name: label.take(rows) for name, label in recording.annotations.items()}
+                yield Stretch(about, start == 0, None, sensors, annotations, recording.simulated)

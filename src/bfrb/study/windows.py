@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,7 +12,9 @@ from pydantic import Field
 
 from bfrb.errors import DataError
 from bfrb.spec import Positive, Spec
+from bfrb.study.device import Device
 from bfrb.study.recordings import UNKNOWN, Annotation, Recordings
+from bfrb.study.stretches import Stretch
 
 
 class WindowSpec(Spec):
@@ -23,9 +26,14 @@ class WindowSpec(Spec):
     context_s: Annotated[float, Field(ge=0.0)] = 0.0
     """Seconds before those that the networks are shown too; not measured before a recording begins."""
 
+    def rows(self, rate_hz: float) -> tuple[int, int, int]:
+        """Rows of length, step and context, at so many rows a second."""
+        length, step, context = (round(value * rate_hz) for value in (self.length_s, self.step_s, self.context_s))
+        return length, step, context
+
 
 def label_windows(
-    recordings: Recordings, length: int, step: int, annotation: str = "gesture", context: int = 0
+    recordings: Recordings, length: int, step: int, annotation: str = "gesture", context: int = 0, given: int = 0
 ) -> Recordings:
     """Windows of `length` rows, `step` rows apart, with the majority of a row label as their `gesture`.
 
@@ -39,8 +47,9 @@ def label_windows(
     annotation
         Name of the row label.
     context
-        Every window begins with so many rows more, on which its label does not depend; those before a recording's
-        first row were not measured.
+        Every window begins with so many rows more, on which its label does not depend.
+    given
+        So many rows of the first window's context are the first rows of each recording; those before were not measured.
 
     Raises
     ------
@@ -52,7 +61,7 @@ def label_windows(
             f"expected row labels {annotation!r}, found {', '.join(recordings.annotations) or 'none'}",
             remedy="use recordings whose rows are labelled",
         )
-    windows = _lengthen(recordings, context).windows(context + length, step)
+    windows = _lengthen(recordings, context - given).windows(context + length, step)
     names = windows.annotations[annotation].names
     codes = windows.annotations[annotation].codes.reshape(len(windows), -1)[:, context:]
     # The count of unlabelled rows comes last, so that it loses against an equally frequent label.
@@ -91,6 +100,70 @@ def cut_continuous(recordings: Recordings, spec: WindowSpec) -> Recordings:
     """
     if recordings.gestures is not None or "gesture" not in recordings.annotations:
         return recordings
-    rows = [round(seconds * recordings.device.row_rate_hz) for seconds in (spec.length_s, spec.step_s, spec.context_s)]
-    length, step, context = rows
+    length, step, context = spec.rows(recordings.device.row_rate_hz)
     return label_windows(recordings, length, step, context=context)
+
+
+def cut_continuous_stretches(stretches: Iterable[Stretch], device: Device, spec: WindowSpec) -> Iterator[Recordings]:
+    """The windows of `cut_continuous` for recordings that come in stretches, in memory that does not grow with them.
+
+    Parameters
+    ----------
+    stretches
+        The labelled rows of continuous recordings, one after the other.
+    device
+        Their device.
+    spec
+        How they are cut.
+    """
+    cutter = _Cutter(device, spec)
+    for stretch in stretches:
+        windows = cutter.push(stretch)
+        if windows is not None:
+            yield windows
+
+
+class _Cutter:
+    """Keeps the rows that the next windows need."""
+
+    def __init__(self, device: Device, spec: WindowSpec) -> None:
+        self._device = device
+        self._length, self._step, self._context = spec.rows(device.row_rate_hz)
+
+    def push(self, stretch: Stretch) -> Recordings | None:
+        """The windows that are complete with these rows."""
+        if stretch.begins:
+            self._first = self._done = 0
+            self._sensors = {name: values[:0] for name, values in stretch.sensors.items()}
+            self._codes = {name: label.codes[:0] for name, label in stretch.annotations.items()}
+        self._sensors = {name: np.concatenate([old, stretch.sensors[name]]) for name, old in self._sensors.items()}
+        self._codes = {
+            name: np.concatenate([old, stretch.annotations[name].codes]) for name, old in self._codes.items()
+        }
+        end = self._first + len(next(iter(self._sensors.values())))
+        stop = max(0, (end - self._length) // self._step + 1)
+        windows = self._windows(stretch, stop) if stop > self._done else None
+        self._done = max(stop, self._done)
+        self._forget(min(end, max(self._first, self._done * self._step - self._context)))
+        return windows
+
+    def _forget(self, first: int) -> None:
+        dropped = first - self._first
+        # Copies: a view would keep all rows that ever came.
+        self._sensors = {name: values[dropped:].copy() for name, values in self._sensors.items()}
+        self._codes = {name: codes[dropped:].copy() for name, codes in self._codes.items()}
+        self._first = first
+
+    def _windows(self, stretch: Stretch, stop: int) -> Recordings:
+        """The windows before a number that were not given yet."""
+        first = max(0, self._done * self._step - self._context)
+        rows = slice(first - self._first, (stop - 1) * self._step + self._length - self._first)
+        sensors = {name: values[rows] for name, values in self._sensors.items()}
+        labels = {name: Annotation(self._codes[name][rows], label.names) for name, label in stretch.annotations.items()}
+        table = pl.DataFrame({name: [value] for name, value in stretch.about.items()})
+        offsets = np.array([0, rows.stop - rows.start])
+        piece = Recordings(self._device, sensors, offsets, table, labels, stretch.simulated)
+        given = self._done * self._step - first
+        windows = label_windows(piece, self._length, self._step, context=self._context, given=given)
+        ids = [f"{stretch.id}@{number * self._step}" for number in range(self._done, stop)]
+        return windows.with_table(windows.table.with_columns(id=pl.Series(ids)))

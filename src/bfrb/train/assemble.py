@@ -16,11 +16,12 @@ from bfrb.arrays import Bools, Floats
 from bfrb.export.graphs import Templates, build_member, write_graphs
 from bfrb.features.pipeline import FEATURES, available
 from bfrb.predict import bundle as files
-from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.predict.evaluation import score_scenarios
 from bfrb.predict.routing import route
 from bfrb.read.tables import Table, make_table, write_table
-from bfrb.study.labels import PHASES
+from bfrb.study.content import CONTENT, with_content
+from bfrb.study.labels import PHASES, LabelSetSpec
 from bfrb.train.member import WEIGHTS, read_answers, read_history, read_weights, split, without_proximity
 from bfrb.train.workspace import MemberPlan, Workspace
 
@@ -88,11 +89,11 @@ def out_of_fold(workspace: Workspace) -> Table:
             total[index] += (
                 answers[scenario] * asked[scenario][workspace.plan.spec.networks.index(member.network), index, None]
             )
-    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture")}
-    table, count = workspace.recordings, workspace.recordings.height
+    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture", CONTENT)}
+    table, count = with_content(workspace.raw).table, workspace.recordings.height
     for scenario in sums:
         columns["scenario"] += [scenario] * count
-        for name in ("id", "subject", "gesture"):
+        for name in ("id", "subject", "gesture", CONTENT):
             columns[name] += table[name].to_list()
         columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
     counts = np.concatenate([asked[scenario].sum(axis=0) for scenario in sums]) * workspace.plan.spec.seeds
@@ -103,7 +104,7 @@ def out_of_fold(workspace: Workspace) -> Table:
 def _who_was_asked(workspace: Workspace) -> dict[str, Bools]:
     """For every scenario (networks, R) whether a network's members are asked about a recording, as in prediction."""
     requirements = [_required(workspace, network) for network in workspace.plan.spec.networks]
-    if not workspace.device.names_of("proximity") or len(set(requirements)) == 1:
+    if not workspace.plan.device.names_of("proximity") or len(set(requirements)) == 1:
         return defaultdict(lambda: np.ones((len(requirements), workspace.recordings.height), dtype=bool))
     raw = workspace.raw
     return {"all": route(raw, requirements), "imu": route(without_proximity(raw), requirements)}
@@ -113,7 +114,7 @@ def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
     """Sensors that a network takes in and has not learnt to do without."""
     spec = workspace.plan.spec
     features = [name for branch in spec.network(network).BRANCHES for name in spec.branches[branch]]
-    needed = {sensor for name in available(features, workspace.device) for sensor in FEATURES[name].needs}
+    needed = {sensor for name in available(features, workspace.plan.device) for sensor in FEATURES[name].needs}
     return tuple(sorted(needed - spec.dispensable(network)))
 
 
@@ -154,7 +155,8 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
     return Manifest(
         version=version("bfrb"),
         device=plan.device,
-        row_rate_hz=plan.row_rate_hz,
+        row_rate_hz=plan.device.row_rate_hz,
+        rows="mean",
         label_set=LabelSetSpec.of(plan.labels),
         branches=plan.spec.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,

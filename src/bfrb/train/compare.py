@@ -13,7 +13,7 @@ import numpy as np
 
 from bfrb.errors import ConfigError
 from bfrb.files import write_text
-from bfrb.metrics import bootstrap_difference, bootstrap_interval, competition_score
+from bfrb.metrics import competition_score, difference_interval, score_interval
 from bfrb.predict.bundle import FOLDS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, answers_by_scenario
 from bfrb.read.sources import HeldSource, Source
@@ -27,8 +27,6 @@ from bfrb.train.variants import CompareSpec
 logger = logging.getLogger(__name__)
 
 RESULTS = "comparison.json"
-BOOTSTRAP_SEED = 0
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def compare(
     -------
     dict
         For every variant and scenario the score and, but for the reference, how far it is above the reference's, with
-        95 % intervals over resampled subjects.
+        95 % intervals over subjects.
 
     Raises
     ------
@@ -126,18 +124,17 @@ def _describe(
 def _judge(answers: Answers, reference: Answers | None, bundle: Bundle) -> dict[str, Any]:
     subjects, labels = answers.subjects or (), bundle.label_set
     score = competition_score(answers.truth, answers.prediction, labels).score
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    interval = bootstrap_interval(answers.truth, answers.prediction, subjects, rng, labels, RESAMPLES)
-    found: dict[str, Any] = {"score": score, "interval": list(interval)}
+    interval = score_interval(answers.truth, answers.prediction, subjects, labels)
+    found: dict[str, Any] = {"score": score, "interval": interval and list(interval)}
     if reference is not None:
         if not np.array_equal(answers.truth, reference.truth) or answers.subjects != reference.subjects:
             raise ConfigError(
                 "the variants answer different recordings", remedy="compare variants that cut recordings alike"
             )
         pair = (answers.prediction, reference.prediction)
-        rng = np.random.default_rng(BOOTSTRAP_SEED)
         found["difference"] = score - competition_score(reference.truth, reference.prediction, labels).score
-        found["difference_interval"] = list(bootstrap_difference(answers.truth, pair, subjects, rng, labels, RESAMPLES))
+        between = difference_interval(answers.truth, pair, subjects, labels)
+        found["difference_interval"] = between and list(between)
     return found
 
 

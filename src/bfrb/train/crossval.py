@@ -20,7 +20,7 @@ from bfrb.processes import available_memory, usable_processors
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
-from bfrb.study.labels import LABEL_SETS, LabelSet
+from bfrb.study.labels import LABEL_SETS, LabelSet, LabelSetSpec
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 from bfrb.train.assemble import assemble
@@ -171,7 +171,8 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     """
     check_motion(source.device, spec)
     recordings = labelled(source.read(), spec)
-    label_set = find_label_set(recordings)
+    label_set = source.label_set or find_label_set(recordings)
+    label_set.encode(np.array(recordings.gestures, dtype=object))
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
     check_enough(recordings, folds, spec)
@@ -180,9 +181,8 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         spec=spec,
         fingerprint=fingerprint(recordings, folds),
         version=version("bfrb"),
-        device=recordings.device.name,
-        row_rate_hz=recordings.device.row_rate_hz,
-        label_set=label_set.name,
+        device=recordings.device,
+        label_set=LabelSetSpec.of(label_set),
         simulated=recordings.simulated,
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
@@ -262,7 +262,7 @@ def find_label_set(recordings: Recordings) -> LabelSet:
             return label_set
     raise DataError(
         f"no label set has all of the gestures {', '.join(sorted(map(str, found))[:5])} ...",
-        remedy=f"use the gestures of one of {', '.join(LABEL_SETS)}",
+        remedy="describe the study: its [labels] name the classes and the targets (docs/own-data.md)",
     )
 
 
@@ -307,6 +307,7 @@ def _train_members(workspace: Workspace, options: RunOptions) -> None:
         for member in plan.members
         if not is_trained(workspace.member_folder(member))
     }
+    options.on_status(status(workspace))
     processes = LocalProcesses(options.workers or default_workers())
     processes.run(templates, tick=lambda: None)
     processes.run(members, tick=lambda: options.on_status(status(workspace)))

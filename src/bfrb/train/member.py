@@ -219,7 +219,7 @@ def split_subjects(recordings: Table, folds: Folds, fold: int, spec: RunSpec) ->
 def answer(network: nn.Module, examples: StudyExamples) -> dict[str, Floats]:
     """(R, K) probabilities by scenario: with all sensors, and where there are others, with the inertial ones only."""
     answers = {"all": predict_examples(network, examples)}
-    if examples.workspace.device.names_of("proximity"):
+    if examples.workspace.plan.device.names_of("proximity"):
         answers["imu"] = predict_examples(network, replace(examples, change=without_proximity))
     return answers
 

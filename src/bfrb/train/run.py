@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from bfrb.features.spec import FeatureSpec
 from bfrb.networks.specs import (
@@ -54,13 +54,18 @@ class RunSpec(Spec):
     sizes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Specs of networks that are not the package's, by the names of their classes."""
 
-    @model_validator(mode="after")
-    def _check_networks(self) -> Self:
-        for network in self.networks:
+    @field_validator("networks")
+    @classmethod
+    def _check_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
             check_name(network)
-        names = [short_name(network) for network in self.networks]
+        names = [short_name(network) for network in networks]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"expected networks, each named once, got {', '.join(names) or 'none'}")
+        return networks
+
+    @model_validator(mode="after")
+    def _check_tables(self) -> Self:
         own = [short_name(network) for network in self.networks if network not in SPECS]
         if others := [name for name in self.sizes if name not in own]:
             raise ValueError(f"sizes of {others[0]!r}, expected those of {', '.join(own) or 'no network'}")

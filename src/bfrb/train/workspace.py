@@ -35,9 +35,9 @@ from bfrb.networks.registry import Shape
 from bfrb.networks.specs import short_name
 from bfrb.read.tables import Table
 from bfrb.spec import Spec
-from bfrb.study.device import DEVICES, Device
+from bfrb.study.device import Device
 from bfrb.study.folds import Folds
-from bfrb.study.labels import LABEL_SETS, LabelSet
+from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import Recordings
 from bfrb.train.initial_weights import Initial, InitialSpec
 from bfrb.train.labels import Labels, read_labels
@@ -99,7 +99,7 @@ class Plan(Spec):
         Hash of recordings, labels and folds: a run goes on only with the data it began with.
     version
         Of the package: a run goes on only with the code it began with.
-    device, row_rate_hz, label_set, simulated, source
+    device, label_set, simulated, source
         What the recordings are, for the bundle.
     max_length
         Rows of a recording that are used.
@@ -112,9 +112,8 @@ class Plan(Spec):
     spec: RunSpec
     fingerprint: str
     version: str
-    device: str
-    row_rate_hz: float
-    label_set: str
+    device: Device
+    label_set: LabelSetSpec
     simulated: bool
     source: str
     max_length: int
@@ -134,7 +133,7 @@ class Plan(Spec):
     @property
     def labels(self) -> LabelSet:
         """The classes."""
-        return LABEL_SETS[self.label_set]
+        return self.label_set.build()
 
 
 @dataclass(frozen=True)
@@ -211,6 +210,7 @@ class Workspace:
         """
         if self._file("plan.json").exists():
             _check_same(self.plan, run.plan, self.folder)
+            _ = self.folds, self.raw, self.sequences  # damaged ones are refused now
             return
         spec = run.plan.spec
         save_recordings(run.recordings, self._file("raw"))
@@ -248,16 +248,11 @@ class Workspace:
         with explaining_damage(path := self._file("folds.csv")):
             return Folds.read(path)
 
-    @property
-    def device(self) -> Device:
-        """What the recordings were made with."""
-        return DEVICES[self.plan.device]
-
     @cached_property
     def raw(self) -> Recordings:
         """The recordings, memory-mapped."""
         with explaining_damage(path := self._file("raw")):
-            return open_recordings(path, self.device)
+            return open_recordings(path, self.plan.device)
 
     @cached_property
     def sequences(self) -> Sequences:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from bfrb.predict.out_of_fold import read_fold_of
-from bfrb.predict.predictions import Predictions
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import make_table
-from bfrb.stream.events import Answers, EventRule
-from bfrb.stream.feed import Wearer
-from bfrb.stream.stream import Stream
+from bfrb.stream.events import EventRule, WindowProbabilities
+from bfrb.stream.listen import listen
 from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
+from bfrb.study.stretches import cut_stretches
 
 MIN_STEPS, MAX_STEPS, MAX_ANSWERS = 600, 3600, 12_000
 """Windows of a continuous recording that are answered: the more, the fewer networks there are."""
@@ -34,14 +33,25 @@ def answer(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     DataError
         If the bundle is for another device.
     """
-    seen = str(recording.subjects[0]) in read_fold_of(predictor.bundle)
-    return _describe(predictor.predict(recording), 0) | {"seen": seen}
+    predictions = predictor.predict(recording)
+    classes, targets = predictions.label_set.classes, predictions.label_set.is_target
+    probabilities = predictions.probabilities[0]
+    return {
+        "gesture": str(predictions.gestures[0]),
+        "confidence": round(float(predictions.confidence[0]), 4),
+        "target": round(float(probabilities[targets].sum()), 4),
+        "classes": [
+            {"name": name, "target": bool(target), "probability": round(float(probability), 4)}
+            for name, target, probability in zip(classes, targets, probabilities, strict=True)
+        ],
+        "seen": str(recording.subjects[0]) in read_fold_of(predictor.bundle),
+    }
 
 
 def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     """Probabilities as time goes on.
 
-    A continuous recording is listened to as to a stream, with windows further apart than the bundle's event rule says
+    A continuous recording is answered like a stream, with windows further apart than the bundle's event rule says
     if there were too many; where they are not, the events of the rule are given too. A single gesture is answered from
     its first rows, from more of them, and at last from all.
 
@@ -51,14 +61,15 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
         If the bundle is for another device.
     """
     predictor.check_device(recording.device)
-    course = _listen(predictor, recording) if is_continuous(predictor, recording) else _grow(predictor, recording)
+    answer_parts = _answer_windows if is_continuous(predictor, recording) else _answer_prefixes
+    course = answer_parts(predictor, recording)
     return course | {
         "classes": list(predictor.label_set.classes),
         "targets": predictor.label_set.is_target.tolist(),
     }
 
 
-def _grow(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+def _answer_prefixes(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     parts = prefixes(recording)
     return {
         "kind": "prefixes",
@@ -71,31 +82,23 @@ def _grow(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     }
 
 
-def _listen(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
+def _answer_windows(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     rule, rate_hz = EventRule.of(predictor.bundle), recording.device.row_rate_hz
     most = min(MAX_STEPS, max(MIN_STEPS, MAX_ANSWERS // len(predictor.bundle.manifest.members)))
     step_s = max(rule.spec.step_s, recording.n_rows / rate_hz / most)
     wider = rule.model_copy(update={"spec": rule.spec.model_copy(update={"step_s": step_s})})
-    parts: list[Answers] = []
-    stream = Stream(predictor, wider, wearer=Wearer(handedness=_hand(recording)), on_answers=parts.append)
-    events = stream.push(dict(recording.sensors)) + stream.finish()
+    found = list(listen(lambda _: predictor, cut_stretches([recording]), wider))
+    windows = WindowProbabilities.concat([part.windows for part in found], len(predictor.label_set))
     length_s = predictor.bundle.windows.length_s
-    middle_s = [float(value) for part in parts for value in part.middle_s]
-    probabilities = [row for part in parts for row in part.probabilities.round(4).tolist()]
     return {
         "kind": "windows",
         "window_rows": round(length_s * rate_hz),
-        "end_rows": [round((value + length_s / 2) * rate_hz) for value in middle_s],
-        "probabilities": np.array(probabilities).reshape(-1, len(predictor.label_set)).T.tolist(),
+        "end_rows": [round((value + length_s / 2) * rate_hz) for value in windows.middle_s.tolist()],
+        "probabilities": windows.probabilities.round(4).T.tolist(),
         "attention": None,
         "gesturing": None,
-        "events": [asdict(event) for event in events] if step_s == rule.spec.step_s else None,
+        "events": [asdict(event) for part in found for event in part.events] if step_s == rule.spec.step_s else None,
     }
-
-
-def _hand(recording: Recordings) -> int | None:
-    known = "handedness" in recording.table.columns
-    return recording.table["handedness"].to_list()[0] if known else None
 
 
 def _attention(predictor: Predictor, recording: Recordings) -> list[float] | None:
@@ -135,17 +138,3 @@ def prefixes(recording: Recordings) -> Recordings:
         offsets,
         recording.table[[0] * len(lengths)].with_columns(ids),
     )
-
-
-def _describe(predictions: Predictions, row: int) -> dict[str, Any]:
-    classes, targets = predictions.label_set.classes, predictions.label_set.is_target
-    probabilities = predictions.probabilities[row]
-    return {
-        "gesture": str(predictions.gestures[row]),
-        "confidence": round(float(predictions.confidence[row]), 4),
-        "target": round(float(probabilities[targets].sum()), 4),
-        "classes": [
-            {"name": name, "target": bool(target), "probability": round(float(probability), 4)}
-            for name, target, probability in zip(classes, targets, probabilities, strict=True)
-        ],
-    }

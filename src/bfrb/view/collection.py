@@ -3,96 +3,61 @@
 from __future__ import annotations
 
 import tempfile
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Bools, Ints
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
 from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store
-from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
+from bfrb.view.traces import Panel, make_panels
 
 READ_WHOLE_BYTES = 64 << 20
 """Sources up to this size are kept in memory; larger ones are ingested to a temporary store first."""
 
 KEPT_PARTS = 4
-
-LISTED = ("id", "subject", "gesture", "orientation")
-"""Columns of the table of recordings that are listed and searched."""
-
-
-Value = TypeVar("Value")
-
-
-class Recent(Generic[Value]):
-    """The values of the few numbers that were asked for last; each is made once at a time.
-
-    Examples
-    --------
-    >>> squares = Recent(2)
-    >>> [squares.get(number, lambda number: number**2) for number in (2, 3, 2)]
-    [4, 9, 4]
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[int, Value] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, number: int, make: Callable[[int], Value]) -> Value:
-        """The value of a number, made if it is not there any more."""
-        with self._lock:
-            if number not in self._values:
-                self._values[number] = make(number)
-            self._values.move_to_end(number)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
-            return self._values[number]
+KEPT_PANELS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """R recordings in P parts, of which the last few that were looked at are kept in memory.
+    """R recordings in P parts, of which the few that were looked at last are kept in memory.
 
     Parameters
     ----------
-    name
-        Its name on the page.
-    description
-        Where it comes from, in one line.
-    device, simulated
-        As of `Recordings`.
-    lengths
-        (R,) rows per recording.
-    columns
-        (R,) values of the table's columns, by name.
-    part_sizes
-        (P,) recordings in every part.
-    load_part
-        Reads a part.
+    name, description
+        Its name on the page, and where it comes from, in one line.
+    held
+        Recordings in memory, which are one part, or a store.
     """
 
     name: str
     description: str
-    device: Device
-    simulated: bool
-    lengths: Ints
-    columns: Mapping[str, list[Any]]
-    part_sizes: tuple[int, ...]
-    load_part: Callable[[int], Recordings]
-    _kept: Recent[Recordings] = field(default_factory=lambda: Recent(KEPT_PARTS), repr=False)
+    held: Recordings | Store
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.held.lengths)
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """(R,) values of the table's columns, by name."""
+        return {name: self.held.table[name].to_list() for name in self.held.table.columns}
+
+    @cached_property
+    def part_sizes(self) -> list[int]:
+        """(P,) recordings in every part."""
+        return [len(self)] if isinstance(self.held, Recordings) else [p.recordings for p in self.held.manifest.parts]
+
+    def load_part(self, part: int) -> Recordings:
+        """Read a part."""
+        return self.held if isinstance(self.held, Recordings) else self.held.read_part(part)
 
     def recording(self, number: int) -> Recordings:
         """A batch of one.
@@ -106,10 +71,19 @@ class Collection:
             raise DataError(f"there is no recording {number}; there are {len(self)}", remedy="choose one of the list")
         starts = np.cumsum((0, *self.part_sizes))
         part = int(np.searchsorted(starts, number, side="right")) - 1
-        return self._kept.get(part, self.load_part)[number - int(starts[part])]
+        return self._kept_part(part)[number - int(starts[part])]
+
+    @cached_property
+    def _kept_part(self) -> Callable[[int], Recordings]:
+        return lru_cache(KEPT_PARTS)(self.load_part)
+
+    @cached_property
+    def panels(self) -> Callable[[int], tuple[Panel, ...]]:
+        """Gives the panels of a recording by its number."""
+        return lru_cache(KEPT_PANELS)(lambda number: make_panels(self.recording(number)))
 
 
-def open_collection(path: Path, temporary: Path, dataset: Any = "auto", tell: Progress | None = None) -> Collection:
+def open_collection(path: Path, temporary: Path, dataset: Any = "auto", progress: Progress | None = None) -> Collection:
     """Open recordings to look at.
 
     Parameters
@@ -118,8 +92,8 @@ def open_collection(path: Path, temporary: Path, dataset: Any = "auto", tell: Pr
         As for `open_source`.
     temporary
         A folder that is ours: large sources are ingested to a store in it.
-    tell
-        Told the share that is read.
+    progress
+        Called with the share that is read.
 
     Raises
     ------
@@ -127,50 +101,11 @@ def open_collection(path: Path, temporary: Path, dataset: Any = "auto", tell: Pr
         If they cannot be read.
     """
     source = open_source(path, dataset)
-    name = path.resolve().name
+    held: Recordings | Store
     if isinstance(source, Store):
-        return _from_store(name, source.describe(), source)
-    if size_bytes(source) > READ_WHOLE_BYTES:
-        place = Path(tempfile.mkdtemp(dir=temporary)) / "store"
-        return _from_store(name, source.describe(), ingest(path, place, dataset=dataset, progress=tell))
-    return from_recordings(name, source.describe(), source.read())
-
-
-def from_recordings(name: str, description: str, recordings: Recordings) -> Collection:
-    """A collection of recordings that are in memory."""
-    return Collection(
-        name,
-        description,
-        recordings.device,
-        recordings.simulated,
-        recordings.lengths,
-        _columns(recordings.table),
-        (len(recordings),),
-        lambda _: recordings,
-    )
-
-
-def _from_store(name: str, description: str, store: Store) -> Collection:
-    sizes = tuple(part.recordings for part in store.manifest.parts)
-    columns = _columns(store.table)
-    return Collection(name, description, store.device, store.simulated, store.lengths, columns, sizes, store.read_part)
-
-
-def _columns(table: Any) -> dict[str, list[Any]]:
-    return {name: table[name].to_list() for name in table.columns}
-
-
-def find_missing(recordings: Recordings) -> list[str]:
-    """(R,) What measured nothing in each recording: sensors, or the numbers of their parts, such as `thm, tof 5`."""
-    by_sensor = [
-        [_name_missing(name, pieces) for pieces in recordings.measured_pieces(name)] for name in recordings.sensors
-    ]
-    return [", ".join(filter(None, names)) for names in zip(*by_sensor, strict=True)]
-
-
-def _name_missing(name: str, ever: Bools) -> str:
-    if ever.all():
-        return ""
-    if not ever.any():
-        return name
-    return ", ".join(f"{name} {piece + 1}" for piece in np.flatnonzero(~ever))
+        held = source
+    elif size_bytes(source) > READ_WHOLE_BYTES:
+        held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", dataset=dataset, progress=progress)
+    else:
+        held = source.read()
+    return Collection(path.resolve().name, source.describe(), held)

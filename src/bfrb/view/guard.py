@@ -7,6 +7,7 @@ name this host, carry no other origin, and, to reach anything but the page's own
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 
@@ -16,17 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_HEADER = "x-bfrb-token"
 
-_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    ]
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 SECURITY_HEADERS = {
@@ -71,10 +64,14 @@ class Guard:
 
         problem = self._refuse(scope["path"], Headers(scope=scope))
         if problem:
-            answer = JSONResponse({"problem": problem, "remedy": _REMEDY}, 403)
+            answer = JSONResponse({"problem": problem, "remedy": "open the address that bfrb view printed"}, 403)
             await answer(scope, receive, send_guarded)
-        else:
+            return
+        try:
             await self._app(scope, receive, send_guarded)
+        except asyncio.CancelledError:  # the server is stopped while an answer is computed
+            answer = JSONResponse({"problem": "the viewer was stopped", "remedy": "start it again: bfrb view"}, 503)
+            await answer(scope, receive, send_guarded)
 
     def _refuse(self, path: str, headers: Mapping[str, str]) -> str:
         """Why a request is refused; empty if it is not."""
@@ -90,6 +87,3 @@ class Guard:
         if not secrets.compare_digest(headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
             return "the token of this start is missing or wrong"
         return ""
-
-
-_REMEDY = "open the address that bfrb view printed"

@@ -1,16 +1,13 @@
 """Labels given on the page: a CSV file of their own beside the data, written anew at every change.
 
-The file is written beside its place, flushed to the disk and renamed: whatever happens, the file holds all labels from
-before a change or all from after it. Before each change it is read again under a lock, so that two viewers of the
-same data do not undo each other's labels.
+The file is always whole: it holds all labels from before a change or all from after it. Before each change it is read
+again under a lock, so that two viewers of the same data do not undo each other's labels.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import math
-import os
 import secrets
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -20,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from bfrb.errors import DataError
+from bfrb.files import writing_file
 
 MAX_TEXT = 200
 
@@ -127,8 +125,8 @@ class LabelFile:
         if not self.path.is_file():
             return []
         try:
-            rows = list(csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8"), newline=""), strict=True))
-            return [_from_row(row) for row in rows]
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                return [_from_row(row) for row in csv.DictReader(file, strict=True)]
         except (csv.Error, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{self.path.name}: expected labels with the columns {', '.join(_COLUMNS)}, but {error}",
@@ -165,35 +163,14 @@ class LabelFile:
         return FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=10)
 
     def _write(self, labels: list[Label]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
         ordered = sorted(labels, key=lambda label: (label.recording, label.start_s, label.end_s, label.key))
-        writer.writerows(asdict(label) for label in ordered)
-        unfinished = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        try:
-            with unfinished.open("wb") as file:
-                file.write(text.getvalue().encode())
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _sync_folder(self.path.parent)
+        with writing_file(self.path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(label) for label in ordered)
 
 
 def _from_row(row: dict[str, str]) -> Label:
     if set(row) != set(_COLUMNS):
         raise ValueError(f"it has {', '.join(map(str, row))}")
     return Label(**row | {"start_s": float(row["start_s"]), "end_s": float(row["end_s"])})  # type: ignore[arg-type]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a renaming last; only POSIX lets a folder be opened."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

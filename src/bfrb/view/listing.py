@@ -5,35 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from bfrb.view.collection import LISTED, Collection, find_missing
+import numpy as np
+
+from bfrb.arrays import Bools
+from bfrb.study.recordings import Recordings
+from bfrb.view.collection import Collection
 
 MAX_PAGE = 500
 NOTHING_MISSING, ANYTHING_MISSING = "nothing", "anything"
-_COMPLETE = ""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is looked for; None and the empty text find everything.
-
-    Parameters
-    ----------
-    text
-        Words that all have to occur in id, subject, gesture or orientation, in any case.
-    subject, gesture, orientation
-        Exact values.
-    missing
-        A sensor that measured nothing, in whole or in part; `nothing` or `anything`.
-    """
-
-    text: str = ""
-    subject: str | None = None
-    gesture: str | None = None
-    orientation: str | None = None
-    missing: str | None = None
+FILTERS = ("subject", "gesture", "orientation")
 
 
 class Listing:
@@ -50,14 +32,14 @@ class Listing:
     """
 
     def __init__(self, collection: Collection, answers: list[str] | None = None) -> None:
-        self._collection = collection
-        self._columns = {name: _texts(collection, name) for name in LISTED}
+        self.collection = collection
+        self._columns = {name: _texts(collection, name) for name in ("id", *FILTERS)}
         if answers is not None:
             self._columns["answer"] = answers
-        self._haystack = ["\n".join(values).lower() for values in zip(*self._columns.values(), strict=True)]
+        self._searched = ["\n".join(values).lower() for values in zip(*self._columns.values(), strict=True)]
         self._missing: list[str | None] = [None] * len(collection)
         self.problem = ""
-        self._thread = threading.Thread(target=self._look_through, name="bfrb-missing", daemon=True)
+        self._thread = threading.Thread(target=self._find_missing, name="bfrb-missing", daemon=True)
         self._thread.start()
 
     @property
@@ -65,57 +47,73 @@ class Listing:
         """Whether it is known of every recording which sensors are missing."""
         return not self._thread.is_alive()
 
-    def _look_through(self) -> None:
+    def _find_missing(self) -> None:
         """Part by part; what is read here is not kept, so that it does not push out what is looked at."""
         done = 0
-        for part, size in enumerate(self._collection.part_sizes):
+        for part, size in enumerate(self.collection.part_sizes):
             try:
-                self._missing[done : done + size] = find_missing(self._collection.load_part(part))
+                self._missing[done : done + size] = find_missing(self.collection.load_part(part))
             except Exception as error:  # noqa: BLE001  told on the page; the part fails again when it is looked at
                 self.problem = str(error)
             done += size
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
         """The values to filter by, each with its number of recordings."""
-        counted = {name: _count(self._columns[name]) for name in ("subject", "gesture", "orientation")}
-        names = [name for text in self._missing for name in (text or "").split(", ") if name]
-        return counted | {"missing": _count(names)}
+        names = [name for text in self._missing for name in (text or "").split(", ")]
+        return {name: _count(self._columns[name]) for name in FILTERS} | {"missing": _count(names)}
 
-    def find(self, search: Search) -> list[int]:
-        """Numbers of the recordings found, in their order."""
-        found = list(range(len(self._haystack)))
-        for word in search.text.lower().split():
-            found = [number for number in found if word in self._haystack[number]]
-        for name, wanted in self._wanted(search).items():
-            column = self._columns[name]
-            found = [number for number in found if column[number] == wanted]
-        if search.missing:
-            found = [number for number in found if _misses(self._missing[number], search.missing)]
+    def find(self, search: Mapping[str, str]) -> list[int]:
+        """Numbers of the recordings found, in their order.
+
+        Parameters
+        ----------
+        search
+            `text`: words that all have to occur in id, subject, gesture or orientation, in any case; exact values of
+            `FILTERS`; `missing`: a sensor that measured nothing, in whole or in part, or `nothing`, or `anything`.
+            What is empty or left out finds everything.
+        """
+        found = list(range(len(self._searched)))
+        for word in search.get("text", "").lower().split():
+            found = [number for number in found if word in self._searched[number]]
+        for name in FILTERS:
+            if wanted := search.get(name):
+                column = self._columns[name]
+                found = [number for number in found if column[number] == wanted]
+        if wanted := search.get("missing"):
+            found = [number for number in found if _misses(self._missing[number], wanted)]
         return found
 
-    @staticmethod
-    def _wanted(search: Search) -> Mapping[str, str]:
-        wanted = {"subject": search.subject, "gesture": search.gesture, "orientation": search.orientation}
-        return {name: value for name, value in wanted.items() if value}
-
-    def page(self, search: Search, first: int, size: int) -> dict[str, Any]:
+    def page(self, search: Mapping[str, str], first: int, size: int) -> dict[str, Any]:
         """Some of the recordings found, and how many there are."""
-        found = self.find(search)
-        shown = found[max(0, first) : max(0, first) + min(size, MAX_PAGE)]
-        return {"found": len(found), "first": max(0, first), "rows": [self.row(number) for number in shown]}
+        found, first = self.find(search), max(0, first)
+        rows = [self.row(number) for number in found[first : first + min(size, MAX_PAGE)]]
+        return {"found": len(found), "first": first, "rows": rows}
 
     def row(self, number: int) -> dict[str, Any]:
         """What the list shows of a recording."""
-        rows = int(self._collection.lengths[number])
+        rows = int(self.collection.held.lengths[number])
         described = {name: values[number] or None for name, values in self._columns.items()}
-        seconds = round(rows / self._collection.device.row_rate_hz, 2)
+        seconds = round(rows / self.collection.held.device.row_rate_hz, 2)
         return {"number": number, **described, "rows": rows, "seconds": seconds, "missing": self._missing[number]}
 
 
+def find_missing(recordings: Recordings) -> list[str]:
+    """(R,) What measured nothing in each recording: sensors, or the numbers of their parts, such as `thm, tof 5`."""
+    by_sensor = [
+        [_name_missing(name, pieces) for pieces in recordings.measured_pieces(name)] for name in recordings.sensors
+    ]
+    return [", ".join(filter(None, names)) for names in zip(*by_sensor, strict=True)]
+
+
+def _name_missing(name: str, ever: Bools) -> str:
+    if not ever.any():
+        return name
+    return ", ".join(f"{name} {piece + 1}" for piece in np.flatnonzero(~ever))
+
+
 def _texts(collection: Collection, name: str) -> list[str]:
-    if name not in collection.columns:
-        return [""] * len(collection)
-    return ["" if value is None else str(value) for value in collection.columns[name]]
+    values = collection.columns.get(name, [None] * len(collection))
+    return ["" if value is None else str(value) for value in values]
 
 
 def _count(values: list[str]) -> list[tuple[str, int]]:
@@ -126,6 +124,5 @@ def _misses(missing: str | None, wanted: str) -> bool:
     if missing is None:
         return False
     if wanted in (NOTHING_MISSING, ANYTHING_MISSING):
-        return (missing == _COMPLETE) == (wanted == NOTHING_MISSING)
-    names = missing.split(", ")
-    return wanted in names or any(name.startswith(f"{wanted} ") for name in names)
+        return (missing == "") == (wanted == NOTHING_MISSING)
+    return any(name == wanted or name.startswith(f"{wanted} ") for name in missing.split(", "))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import webbrowser
 from collections.abc import Callable
 
 import uvicorn
@@ -55,8 +54,3 @@ class Server:
     def stop(self) -> None:
         """Let `run` come to its end."""
         self._server.should_exit = True
-
-
-def open_browser(url: str) -> None:
-    """Show an address in the user's browser; without one nothing happens."""
-    webbrowser.open(url)

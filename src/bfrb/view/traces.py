@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -46,35 +47,38 @@ class Panel:
 
 def make_panels(recording: Recordings) -> tuple[Panel, ...]:
     """The panels of one recording: a panel for each sensor that its device has."""
-    makers = {"acc": _acc, "gyr": _gyr, "quaternion": _orientation, "thm": _thm, "tof": _tof}
-    return tuple(makers[name](recording) for name in recording.device.sensor_names if name in makers)
+    names = [name for name in recording.device.sensor_names if name in _TITLES]
+    return tuple(_make_panel(name, recording) for name in names)
 
 
-def _acc(recording: Recordings) -> Panel:
-    return Panel("acc", "Acceleration", "m/s²", ("x", "y", "z"), recording.sensors["acc"])
+_XYZ = ("x", "y", "z")
+_SITES = ("1", "2", "3", "4", "5")
+_TITLES = {
+    "acc": ("Acceleration", "m/s²", _XYZ),
+    "gyr": ("Angular velocity", "°/s", _XYZ),
+    "quaternion": ("Orientation", "quaternion", ("w", *_XYZ)),
+    "thm": ("Temperature", "°C", _SITES),
+    "tof": ("Distance, mean", "sensor steps", _SITES),
+}
 
 
-def _gyr(recording: Recordings) -> Panel:
-    return Panel("gyr", "Angular velocity", "°/s", ("x", "y", "z"), recording.sensors["gyr"])
+def _make_panel(name: str, recording: Recordings) -> Panel:
+    values = recording.sensors[name]
+    if name == "quaternion":
+        values = make_continuous(values.astype(np.float64), RaggedOrder(recording.offsets))
+    if name == "tof":
+        values = tof_statistics(*image_sums(values))[:, TOF_STATISTICS.index("mean") :: len(TOF_STATISTICS)]
+    title, unit, channels = _TITLES[name]
+    return Panel(name, title, unit, channels[: values.shape[1]], values.astype(np.float32))
 
 
-def _orientation(recording: Recordings) -> Panel:
-    signed = make_continuous(recording.sensors["quaternion"].astype(np.float64), RaggedOrder(recording.offsets))
-    return Panel("quaternion", "Orientation", "quaternion", ("w", "x", "y", "z"), signed.astype(np.float32))
-
-
-def _thm(recording: Recordings) -> Panel:
-    return Panel("thm", "Temperature", "°C", _sites(recording.sensors["thm"]), recording.sensors["thm"])
-
-
-def _tof(recording: Recordings) -> Panel:
-    tof = recording.sensors["tof"]
-    means = tof_statistics(*image_sums(tof))[:, TOF_STATISTICS.index("mean") :: len(TOF_STATISTICS)]
-    return Panel("tof", "Distance, mean", "sensor steps", _sites(tof), means.astype(np.float32))
-
-
-def _sites(values: Array) -> tuple[str, ...]:
-    return tuple(str(site) for site in range(1, values.shape[1] + 1))
+def draw(panels: Iterable[Panel], start: int, stop: int, width: int) -> tuple[dict[str, Array], list[dict[str, Any]]]:
+    """The traces of some rows by panel, with their places as `rows`, as `reduce_rows` gives them; and the panels."""
+    arrays, described = {}, []
+    for panel in panels:
+        arrays["rows"], arrays[panel.name] = reduce_rows(panel.values, start, stop, width)
+        described.append({name: getattr(panel, name) for name in ("name", "title", "unit", "channels")})
+    return arrays, described
 
 
 def check_rows(start: int, stop: int, rows: int) -> tuple[int, int]:

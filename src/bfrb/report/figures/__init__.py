@@ -9,14 +9,11 @@ Examples
 'answered'
 """
 
-from bfrb.report.figures.calibration import plot_calibration
-from bfrb.report.figures.classes import plot_classes
-from bfrb.report.figures.confusion import plot_confusion
-from bfrb.report.figures.episodes import plot_delays, plot_detection, plot_timeline
-from bfrb.report.figures.learning import plot_learning
+from bfrb.report.figures.events import plot_delays, plot_detection, plot_timeline
+from bfrb.report.figures.scores import plot_ages, plot_classes, plot_confusion, plot_groups, plot_subjects
 from bfrb.report.figures.sensors import plot_ablation, plot_gain_by_class, plot_gain_by_subject
 from bfrb.report.figures.signals import plot_signals
-from bfrb.report.figures.subjects import plot_ages, plot_groups, plot_subjects
+from bfrb.report.figures.training import plot_calibration, plot_learning
 
 __all__ = [
     "plot_ablation",

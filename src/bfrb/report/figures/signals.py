@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from bfrb.arrays import Array, Floats
-from bfrb.report.style import BAND, DASHES, MUTED, SERIES, new_figure, styled
+from bfrb.report.style import BAND, DASHES, MUTED, SERIES, Axes, Figure, mark_simulated, styled
 from bfrb.study.device import Sensor
-from bfrb.study.recordings import Annotation, Recordings
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from bfrb.study.recordings import Recordings
 
 TITLES = {
     "acc": ("acceleration", "m/s²", "xyz"),
@@ -43,14 +37,17 @@ def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float 
     """
     recording = recordings[0]
     device = recording.device
-    figure = new_figure(width_in, 0.5 + panel_in * len(device.sensors))
+    figure = Figure(figsize=(width_in, 0.5 + panel_in * len(device.sensors)))
     panels = figure.subplots(len(device.sensors), 1, sharex=True, squeeze=False)[:, 0]
-    time_s = np.arange(recording.n_rows) / device.row_rate_hz
+    time_s = np.arange(recording.n_rows + 1) / device.row_rate_hz
     for axes, sensor in zip(panels, device.sensors, strict=True):
-        _draw_sensor(axes, sensor, time_s, traces(sensor, recording.sensors[sensor.name]))
-        _shade_gesture(axes, time_s, 1 / device.row_rate_hz, recording.annotations.get(PHASE))
+        _draw_sensor(axes, sensor, time_s[:-1], traces(sensor, recording.sensors[sensor.name]))
+        for start, stop in _gesture_rows(recording):
+            axes.axvspan(time_s[start], time_s[stop], color=BAND, linewidth=0, zorder=0)
     panels[-1].set_xlabel("seconds")
     figure.align_ylabels()
+    if recording.simulated:
+        mark_simulated(figure)
     return figure
 
 
@@ -92,10 +89,12 @@ def _draw_sensor(axes: Axes, sensor: Sensor, time_s: Floats, values: Floats) -> 
     )  # fmt: skip
 
 
-def _shade_gesture(axes: Axes, time_s: Floats, step_s: float, phases: Annotation | None) -> None:
+def _gesture_rows(recording: Recordings) -> list[list[int]]:
+    """First row, and the row after the last, of every stretch that is labelled as the gesture."""
+    phases = recording.annotations.get(PHASE)
     if phases is None or GESTURE_PHASE not in phases.names:
-        return
+        return []
     inside = phases.codes == phases.names.index(GESTURE_PHASE)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(int)))
-    for start, stop in edges.reshape(-1, 2):
-        axes.axvspan(time_s[start], time_s[stop - 1] + step_s, color=BAND, linewidth=0, zorder=0)
+    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+    rows: list[list[int]] = edges.reshape(-1, 2).tolist()
+    return rows

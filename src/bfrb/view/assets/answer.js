@@ -26,11 +26,10 @@ export class Answer {
     this.whole = whole;
     const order = [...whole.classes.keys()].sort((a, b) => whole.classes[b].probability - whole.classes[a].probability);
     this.bars = order.map((index) => this.bar(whole.classes[index], index, truth));
-    const verdict = make("p", { class: "verdict" }, make("b", { textContent: whole.gesture }), ` ${percent(whole.confidence)}`,
-      make("br"), make("span", { class: "hint", textContent: `any of the behaviours looked for: ${percent(whole.target)}` }));
-    if (whole.seen) verdict.append(make("br"), make("span", { class: "hint", textContent: "This person was in the training: expect less of others." }));
+    this.headline = make("p", { class: "verdict" });
+    const seen = whole.seen ? make("p", { class: "hint", textContent: "This person was in the training: expect less of others." }) : "";
     const roots = this.bars.map(({ root }) => root), rest = roots.slice(SHOWN_BARS);
-    this.box.replaceChildren(verdict, make("ol", { class: "bars" }, ...roots.slice(0, SHOWN_BARS)));
+    this.box.replaceChildren(this.headline, seen, make("ol", { class: "bars" }, ...roots.slice(0, SHOWN_BARS)));
     if (rest.length) this.box.append(make("details", {}, make("summary", { textContent: `${rest.length} more` }), make("ol", { class: "bars" }, ...rest)));
     this.at(Infinity, 1);
   }
@@ -40,7 +39,7 @@ export class Answer {
     const tick = make("i", { class: "tick", style: { left: percent(probability) } });
     const label = make("span", { class: "name", textContent: (name === truth ? "✓ " : "") + name });
     const root = make("li", { class: target ? "bar target" : "bar", title: target ? `${name} (looked for)` : name }, fill, tick, label, text);
-    return { index, fill, text, root, probability };
+    return { index, fill, text, root };
   }
 
   /** Show the course; gives the panel that draws it. */
@@ -71,17 +70,22 @@ export class Answer {
     return panels.filter(([, values]) => values).map(([panel, values]) => ({ panel, data: [values.map((_, row) => row / rate), values] }));
   }
 
-  /** Move the bars to what was answered at a time. */
+  /** Move headline and bars to what was answered at a time; before anything was, they are of the whole recording. */
   at(seconds, whole) {
     if (!this.whole) return;
     const step = this.course ? nearest(this.times, seconds) : -1;
-    const early = this.course && step < 0, done = !this.course || (seconds >= whole - 0.05 && this.course.kind === "prefixes");
-    this.note.textContent = done ? "for the whole recording" : early ? "nothing yet" : this.course.kind === "windows" ? `up to ${clock(this.times[step])}` : `after ${clock(this.times[step])}`;
-    for (const { index, fill, text, probability } of this.bars) {
-      const value = done ? probability : early ? 0 : this.course.probabilities[index][step];
-      fill.style.width = percent(value);
-      text.textContent = percent(value);
-    }
+    const done = step < 0 || (seconds >= whole - 0.05 && this.course.kind === "prefixes");
+    this.note.textContent = done ? "for the whole recording" : this.course.kind === "windows" ? `up to ${clock(this.times[step])}` : `after ${clock(this.times[step])}`;
+    const values = this.whole.classes.map(({ probability }, index) => (done ? probability : this.course.probabilities[index][step]));
+    const best = values.indexOf(Math.max(...values));
+    if (done) this.head(this.whole.gesture, this.whole.confidence, this.whole.target);
+    else this.head(this.course.classes[best], values[best], values.reduce((sum, value, index) => sum + (this.course.targets[index] ? value : 0), 0));
+    for (const { index, fill, text } of this.bars) fill.style.width = text.textContent = percent(values[index]);
+  }
+
+  head(gesture, confidence, target) {
+    const hint = make("span", { class: "hint", textContent: `any of the behaviours looked for: ${percent(target)}` });
+    this.headline.replaceChildren(make("b", { textContent: gesture }), ` ${percent(confidence)}`, make("br"), hint);
   }
 }
 

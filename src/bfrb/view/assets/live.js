@@ -76,7 +76,7 @@ export class Live {
     const spans = this.eventSpans(found);
     this.plots.shades = spans;
     const width = found.rows / this.bundle.row_rate_hz;
-    const times = Float64Array.from(arrays.times.data, (time) => time - width);
+    const times = Float64Array.from(arrays.rows.data, (row) => row / this.bundle.row_rate_hz - width);
     for (const { name } of panels) this.plots.show(name, [times, ...channelsOf(arrays[name]).map(blank)]);
     this.plots.show("answer", this.course(arrays, width));
     this.plots.readAt(0);
@@ -140,7 +140,7 @@ export class Live {
     if (wearers.join("\n") !== [...select.options].map(({ value }) => value).join("\n"))
       select.replaceChildren(...wearers.map((value) => make("option", { value, textContent: value })));
     if (wearer) select.value = wearer;
-    const facts = [["from", what], ["wearer", wearer], ...Object.entries(counts ?? {}).filter(([name, number]) => number && name !== "events").map(([name, number]) => [name.replace("_", " "), number.toLocaleString("en")])];
+    const facts = [["from", what], ["wearer", wearer], ...Object.entries(counts ?? {}).filter(([name, number]) => number && name !== "events").map(([name, number]) => [name.replaceAll("_", " "), number.toLocaleString("en")])];
     $("live-facts").replaceChildren(...facts.filter(([, value]) => value).map(([name, value]) => make("li", {}, make("span", { textContent: `${name} ` }), value)));
   }
 

@@ -27,21 +27,21 @@ async function refresh() {
 function describeSource() {
   const shown = list.collection?.number ?? 0;
   const found = state.collections.find(({ number }) => number === shown);
-  const mark = found?.simulated ? make("b", { class: "simulated", textContent: "SIMULATED" }) : null;
   const texts = {
     reading: () => `${found.name}: reading ${Math.round(found.share * 100)} % … large sources are first put in a temporary store`,
     failed: () => `${found.name}: cannot be read`,
     ready: () => `${found.name} · ${found.recordings.toLocaleString("en")} recordings · ${found.device} `,
   };
-  $("source").replaceChildren(...[found ? texts[found.state]() : "no recordings open", mark].filter(Boolean));
+  $("source").textContent = found ? texts[found.state]() : "no recordings open";
+  $("source-simulated").hidden = !found?.simulated;
   $("source").title = found?.description ?? "";
 }
 
 function describeBundle() {
   const { bundle } = state;
   const texts = { reading: "loading", failed: "cannot be loaded", ready: `${bundle?.members} networks` };
-  const mark = bundle?.simulated ? make("b", { class: "simulated", textContent: "trained on SIMULATED" }) : null;
-  $("bundle").replaceChildren(...[bundle ? `bundle ${bundle.name} · ${texts[bundle.state]} ` : "", mark].filter(Boolean));
+  $("bundle").textContent = bundle ? `bundle ${bundle.name} · ${texts[bundle.state]}` : "";
+  $("bundle-simulated").hidden = !bundle?.simulated;
 }
 
 /** Open a collection in the list; false while it is being read. */
@@ -112,7 +112,8 @@ const KEYS = {
 
 function listen() {
   addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, select, textarea, dialog[open]") !== null;
+    if ($("help").open) return; // the dialog has keys of its own
+    const typing = event.target.closest("input, select, textarea") !== null;
     const pressing = event.key === " " && event.target.closest("button, a, label") !== null;
     if (event.ctrlKey || event.metaKey || event.altKey || pressing || (typing && event.key !== "Escape")) return;
     const action = KEYS[(event.shiftKey && event.key.startsWith("Arrow") ? "Shift+" : "") + event.key];

@@ -1,0 +1,105 @@
+"""The field's standard scores, by scikit-learn: precision, recall and F1 of every class, ROC AUC, average precision.
+
+Only scoring needs scikit-learn, and importing it takes seconds: it is loaded where a score is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.arrays import Bools, Floats
+from bfrb.errors import ConfigError
+from bfrb.study.labels import LabelSet
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How well one class is told from all others, each from 0 to 1; `support` is the number of its recordings."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def load_scikit_learn() -> ModuleType:
+    """`sklearn.metrics`.
+
+    Raises
+    ------
+    ConfigError
+        If scikit-learn is not installed.
+    """
+    try:
+        from sklearn import metrics
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"scores need scikit-learn ({error.name} is missing)",
+            remedy='install it with: pip install "bfrb[report]", or "bfrb[train]"',
+        ) from None
+    module: ModuleType = metrics
+    return module
+
+
+def class_scores(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set: LabelSet) -> dict[str, ClassScores]:
+    """Precision, recall, F1 and support of every class from (R,) true and predicted class names; 0 where undefined.
+
+    Raises
+    ------
+    ConfigError
+        If scikit-learn is not installed.
+    """
+    columns = load_scikit_learn().precision_recall_fscore_support(
+        label_set.encode(truth), label_set.encode(prediction), labels=range(len(label_set)), zero_division=0
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return {name: ClassScores(*row) for name, row in zip(label_set.classes, rows, strict=True)}
+
+
+def roc_auc(truth: Bools, values: Floats, weights: Floats | None = None) -> float | None:
+    """Area under the ROC curve of (R,) values for finding (R,) truth, each weighted; None where truth is all one thing.
+
+    Examples
+    --------
+    >>> roc_auc(np.array([False, True, True]), np.array([0.1, 0.1, 0.9]))
+    0.75
+    """
+    if truth.all() or not truth.any():
+        return None
+    return float(load_scikit_learn().roc_auc_score(truth, values, sample_weight=weights))
+
+
+def average_precision(truth: Bools, values: Floats, weights: Floats | None = None) -> float | None:
+    """Mean precision over the steps of recall as (R,) values find (R,) truth, each weighted; None without any truth.
+
+    Examples
+    --------
+    >>> average_precision(np.array([False, True, True]), np.array([0.5, 0.1, 0.9])).__round__(3)
+    0.833
+    """
+    if not truth.any():
+        return None
+    return float(load_scikit_learn().average_precision_score(truth, values, sample_weight=weights))
+
+
+def mean_over_subjects(
+    metric: Callable[[Bools, Floats], float | None], truth: Bools, values: Floats, subjects: npt.ArrayLike
+) -> float | None:
+    """Mean of a metric over the subjects for whom it is defined; None where there are none.
+
+    Parameters
+    ----------
+    metric
+        `roc_auc` or `average_precision`.
+    truth, values, subjects
+        (R,) what is to be found, the values that find it, and the subjects.
+    """
+    names, place = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
+    found = [metric(truth[place == subject], values[place == subject]) for subject in range(len(names))]
+    defined = [value for value in found if value is not None]
+    return float(np.mean(defined)) if defined else None

@@ -1,0 +1,206 @@
+"""What a report tells, collected from a bundle and, where they are given, from its recordings."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from bfrb.arrays import Ints
+from bfrb.errors import DataError
+from bfrb.metrics import confusion_matrix, scores_of
+from bfrb.predict.bundle import CHECKSUMS, HISTORY, OUT_OF_FOLD, SPEC, Bundle
+from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers
+from bfrb.predict.identity import TrainingOverlap
+from bfrb.read.sources import Source
+from bfrb.read.stretches import iter_judged
+from bfrb.read.tables import Table, read_table
+from bfrb.report.ablation import Ablation, ablate
+from bfrb.report.episodes import EventEvaluation, evaluate_events
+from bfrb.report.matching import Matched, match_recordings
+from bfrb.report.mistakes import Mistake, find_mistakes
+from bfrb.study.labels import LabelSet
+
+log = logging.getLogger(__name__)
+
+MAIN_SCENARIOS = ("all", "imu", "half")
+"""Scenarios in the order in which they are shown; the first that a bundle has is the one that is explained."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A bundle's answers beside the truth, and all that is known about them.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+    ids
+        (R,) recordings that were answered, in order.
+    answers
+        By scenario, (R,) answers; the scenarios in the order of `MAIN_SCENARIOS`.
+    out_of_fold
+        Whether the answers are those the bundle keeps, each by networks that never saw the person; otherwise they
+        were given now, to recordings that training may or may not have seen.
+    matched
+        What the recordings tell about people and sensors, where some of these were given.
+    new_people
+        Scores by scenario on people of the given recordings who were not in training.
+    ablation
+        Answers to the given recordings without each sensor, if asked for.
+    events
+        What was found in the given recordings, if they are continuous and labelled.
+    """
+
+    bundle: Bundle
+    ids: tuple[str, ...]
+    answers: dict[str, Answers]
+    out_of_fold: bool = True
+    matched: Matched | None = None
+    new_people: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ablation: Ablation | None = None
+    events: EventEvaluation | None = None
+
+    @property
+    def label_set(self) -> LabelSet:
+        """What is told apart."""
+        return self.bundle.label_set
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the scores are of recordings that a simulator made."""
+        return self.bundle.manifest.simulated or (self.given_simulated and not self.out_of_fold)
+
+    @property
+    def given_simulated(self) -> bool:
+        """Whether a simulator made the recordings that were given."""
+        return self.matched is not None and self.matched.simulated
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Scores by scenario, as `bfrb evaluate` gives them."""
+        return {name: score_answers(found, self.label_set) for name, found in self.answers.items()}
+
+    @property
+    def main(self) -> str:
+        """The scenario that is explained: all sensors, unless there is none such."""
+        return next(iter(self.answers))
+
+    @cached_property
+    def confusion(self) -> Ints:
+        """(K, K) recordings by true (row) and answered class (column), in the main scenario."""
+        found = self.answers[self.main]
+        return confusion_matrix(found.truth, found.prediction, self.label_set)
+
+    @cached_property
+    def floor(self) -> float:
+        """The best score of always giving the same answer."""
+        support, classes = self.confusion.sum(axis=1), len(self.label_set)
+        constant = [support[:, None] * (np.arange(classes) == answer) for answer in range(classes)]
+        return max(scores_of(confusion, self.label_set).score for confusion in constant)
+
+    @cached_property
+    def mistakes(self) -> list[Mistake]:
+        """The most confident mistakes, the most confident first."""
+        return find_mistakes(self.ids, self.answers[self.main], self.label_set)
+
+    @cached_property
+    def history(self) -> Table:
+        """Loss and score by member and epoch."""
+        return read_table(self.bundle.file(HISTORY))
+
+    @property
+    def spec_text(self) -> str:
+        """The spec of the training, as TOML."""
+        return self.bundle.file(SPEC).read_text(encoding="utf-8")
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of every file of the bundle, by name."""
+        found: dict[str, str] = json.loads(self.bundle.file(CHECKSUMS).read_text(encoding="utf-8"))
+        return found
+
+
+def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bool = False) -> Evaluation:
+    """Everything a report tells about a bundle.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+    source
+        Recordings: those it was trained on, for what they tell about people and for their signals, or new ones, whose
+        people it is then scored on, or both.
+    without_sensors
+        Whether they are answered again without each sensor, to see what it adds.
+
+    Raises
+    ------
+    DataError
+        If the bundle keeps no predictions and there are no labelled recordings either, or the device is another.
+    """
+    if source is not None:
+        _check_device(bundle, source)
+    kept = read_table(bundle.file(OUT_OF_FOLD))
+    judged = kept if kept.height or source is None else _answer(bundle, source, frozenset())
+    if judged is None or not judged.height:
+        raise DataError(
+            f"the bundle {bundle.path} keeps no out-of-fold predictions, so there is nothing to report on",
+            remedy="name labelled recordings of people it was not trained on: --data DATA",
+        )
+    evaluation = _evaluate(bundle, judged, out_of_fold=bool(kept.height))
+    if source is None:
+        return evaluation
+    evaluation = replace(_with_recordings(evaluation, judged, source), events=evaluate_events(bundle, source))
+    return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
+
+
+def _check_device(bundle: Bundle, source: Source) -> None:
+    if source.device.name != bundle.device.name:
+        raise DataError(
+            f"expected recordings of the device {bundle.device.name!r}, got {source.device.name!r}",
+            remedy="name the recordings that the bundle was trained on, or others of the same device",
+        )
+
+
+def _evaluate(bundle: Bundle, judged: Table, *, out_of_fold: bool) -> Evaluation:
+    answers = answers_by_scenario(judged, bundle.label_set)
+    ordered = {name: answers[name] for name in (*MAIN_SCENARIOS, *answers) if name in answers}
+    main = next(iter(ordered))
+    scenario = main if main in judged["scenario"].to_list() else "all"
+    ids = judged.filter(judged["scenario"] == scenario).sort("id")["id"].to_list()
+    return Evaluation(bundle, tuple(ids), ordered, out_of_fold)
+
+
+def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> Evaluation:
+    bundle = evaluation.bundle
+    wanted = {mistake.id for mistake in evaluation.mistakes}
+    matched = match_recordings(source, bundle.windows, TrainingOverlap(judged), wanted)
+    new = _answer(bundle, source, matched.people) if matched.strangers else None
+    if not matched.facts and new is None:
+        log.warning("%s holds none of the recordings that %s was judged on", matched.description, bundle.path)
+    for doubt in matched.doubts:
+        log.warning("%s: %s", matched.description, doubt)
+    scored = {} if new is None else answers_by_scenario(new, bundle.label_set)
+    return replace(
+        evaluation,
+        matched=matched,
+        new_people={name: score_answers(found, bundle.label_set) for name, found in scored.items()},
+    )
+
+
+def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | None:
+    """Answers of the bundle, given now, to labelled recordings of people who are not known; None if there are none."""
+    from bfrb.predict.predictor import Predictor
+
+    batches = iter_judged(source, bundle.windows)
+    people = ((batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool)) for batch in batches)
+    strangers = (batch[new] for batch, new in people if new.any())
+    labelled = (batch for batch in strangers if batch.gestures is not None)
+    first = next(labelled, None)
+    return None if first is None else answer_scenarios(Predictor(bundle), chain([first], labelled))

@@ -1,0 +1,111 @@
+"""How the members of an ensemble learnt, and whether their probabilities mean what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bfrb.arrays import Floats
+from bfrb.metrics import Calibration
+from bfrb.report.style import DASHES, MARKERS, MUTED, SERIES, WIDTH_IN, Axes, Figure, label, score_axis, styled
+
+_Z_95 = 1.96
+
+
+@styled
+def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
+    """How often answers are right, by how probable they were said to be; below, how many claimed how much.
+
+    Parameters
+    ----------
+    curves
+        Calibrations by name, such as that of the gesture and that of "any behaviour".
+    """
+    figure = Figure(figsize=(WIDTH_IN, 4.2))
+    panels = figure.subplots(2, len(curves), height_ratios=(3.4, 1), squeeze=False, sharex=True)
+    for number, (name, curve) in enumerate(curves.items()):
+        panels[0, number].set_title(label(f"{name}: off by {curve.error:.2f} on average", 80), fontsize=9)
+        _draw_curve(panels[0, number], curve, number)
+        widths = np.diff(curve.edges)
+        below = panels[1, number]
+        below.bar(curve.edges[:-1] + widths / 2, curve.counts, widths * 0.9, color=SERIES[number], alpha=0.6)
+        below.set(xlabel="probability claimed", ylabel="answers")
+        below.locator_params(axis="y", nbins=3, integer=True)
+    return figure
+
+
+def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Lower and upper 95 % limits of shares that were seen in so many cases.
+
+    Examples
+    --------
+    >>> [round(float(limit), 2) for limit in wilson_interval(0.5, 10)]
+    [0.24, 0.76]
+    """
+    share, count = np.asarray(accuracy, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    centre = (share + _Z_95**2 / (2 * count)) / (1 + _Z_95**2 / count)
+    spread = np.sqrt(share * (1 - share) / count + (_Z_95 / (2 * count)) ** 2) * _Z_95 / (1 + _Z_95**2 / count)
+    return centre - spread, centre + spread
+
+
+def _draw_curve(axes: Axes, curve: Calibration, number: int) -> None:
+    used = curve.counts > 0
+    claimed, right = curve.confidence[used], curve.accuracy[used]
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=DASHES[1])
+    axes.text(0.03, 0.97, "too modest", fontsize=8, color=MUTED, va="top")
+    axes.text(0.97, 0.03, "too sure", fontsize=8, color=MUTED, ha="right")
+    low, high = wilson_interval(right, curve.counts[used])
+    axes.vlines(claimed, low, high, color=SERIES[number], linewidth=2, alpha=0.45)
+    axes.plot(claimed, right, marker=MARKERS[number], color=SERIES[number], markersize=5.5)
+    score_axis(axes, "x", "")
+    score_axis(axes, "y", "share that is right")
+
+
+@styled
+def plot_learning(
+    losses: Mapping[str, Sequence[float | None]],
+    scores: Mapping[str, Sequence[float | None]],
+    networks: Mapping[str, str],
+) -> Figure:
+    """Training loss of every member by epoch and, where it was watched, the score on people left out of training.
+
+    Parameters
+    ----------
+    losses, scores
+        By member, one value per epoch; None where there is none.
+    networks
+        Architecture of every member; it settles colour and pattern.
+    """
+    watched = any(value is not None for values in scores.values() for value in values)
+    figure = Figure(figsize=(WIDTH_IN, 3.0))
+    panels = figure.subplots(1, 2 if watched else 1, squeeze=False)[0]
+    _draw_members(panels[0], losses, networks)
+    panels[0].set(ylabel="training loss", ylim=(0, None))
+    panels[0].grid(axis="y")
+    if watched:
+        _draw_members(panels[1], scores, networks)
+        score_axis(panels[1], "y", "score while training")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    return figure
+
+
+def _draw_members(axes: Axes, curves: Mapping[str, Sequence[float | None]], networks: Mapping[str, str]) -> None:
+    kinds = list(dict.fromkeys(networks.values()))
+    named: set[str] = set()
+    for member, values in curves.items():
+        network = networks.get(member, kinds[0] if kinds else "")
+        kind = kinds.index(network) if kinds else 0
+        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        members = list(networks.values()).count(network)
+        axes.plot(
+            np.arange(1, len(numbers) + 1), numbers, color=SERIES[kind % len(SERIES)],
+            linestyle=DASHES[kind % len(DASHES)], linewidth=1.1, alpha=0.8, markersize=4,
+            # A member that was stopped in its first epoch is a point, not a line.
+            marker="o" if np.isfinite(numbers).sum() < 2 else "",
+            label="_" if network in named else label(f"{network}, {members} member{'s' * (members != 1)}"),
+        )  # fmt: skip
+        named.add(network)
+    axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", nbins=8, integer=True)

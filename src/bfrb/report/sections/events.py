@@ -1,0 +1,174 @@
+"""What is found in continuous recordings, at what price, how soon, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from bfrb.metrics.events import EventCounts
+from bfrb.report import figures
+from bfrb.report.episodes import EventEvaluation, interval_of
+from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
+
+MOST_TIMELINES = 3
+"""Recordings whose time line is drawn: those with the most episodes."""
+
+
+def show_events(listening: EventEvaluation, *, simulated: bool = False) -> Section:
+    """What is found when the bundle listens to recordings, which may be simulated where the page is not."""
+    shown = [_show_curve(listening)] if listening.curve else []
+    best = _best(listening)
+    if best.delays_s:
+        shown.append(_show_delays(best))
+    ranked = sorted(range(len(listening.recordings)), key=lambda number: -len(listening.recordings[number].episodes))
+    shown += [
+        _show_timeline(listening, number) for number in ranked[:MOST_TIMELINES] if listening.recordings[number].episodes
+    ]
+    shown = [replace(figure, simulated=simulated) for figure in shown]
+    title = "What it finds when it listens"
+    return Section("events", title, "Events", _tell(listening), shown, _tables(listening))
+
+
+def _best(listening: EventEvaluation) -> EventCounts:
+    """What was found by rules from other people where there are any, else by the bundle's."""
+    found = listening.by_others_rules
+    return EventCounts.total(list(found.values())) if found else listening.total
+
+
+def _tell(listening: EventEvaluation) -> tuple[str, ...]:
+    total, subjects = listening.total, len(listening.by_subject)
+    hours = f"{total.hours:.1f} hours of {count(subjects, 'person', 'people')}"
+    told = [
+        f"It listened to {hours} as to a stream, {_who(listening)}. An event is right if more than half of it lies in "
+        "labelled episodes; an episode is found if a right event touches it.",
+        f"With the bundle's rule: {_tell_counts(listening.by_subject)} {_tell_rule(listening)}",
+    ]
+    if listening.by_others_rules:
+        rate = listening.wanted_rate
+        told.append(
+            f"With a threshold for each person that was chosen on the others, for at most {rate:g} false alarms an "
+            f"hour: {_tell_counts(listening.by_others_rules)}"
+        )
+    return tuple(told)
+
+
+def _tell_counts(counts: Mapping[str, EventCounts]) -> str:
+    total = EventCounts.total(list(counts.values()))
+    alarms = interval_of(counts, "false_alarms_per_hour")
+    told = (
+        f"{total.found} of {count(total.episodes, 'episode')} found ({_share(total.sensitivity)}"
+        f"{_limits(interval_of(counts, 'sensitivity'), percent)}), {total.false_alarms_per_hour:.1f} false alarms "
+        f"an hour{_limits(alarms, lambda value: f'{value:.1f}', ' (', ')')}"
+    )
+    if total.median_delay_s is None:
+        return f"{told}."
+    if total.median_delay_s < 0:
+        return f"{told}; half of those found were known before their begin, by an event that had begun before."
+    return f"{told}; half of those found were known within {total.median_delay_s:.0f} s of their begin."
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else percent(value)
+
+
+def _limits(
+    interval: tuple[float, float] | None, show: Callable[[float], str], before: str = ", ", after: str = ""
+) -> str:
+    if interval is None:
+        return ""
+    return f"{before}95 % interval {show(interval[0])} to {show(interval[1])}{after}"
+
+
+def _who(listening: EventEvaluation) -> str:
+    strangers = len(listening.recordings) - listening.known
+    if not strangers:
+        return "each person by networks that never saw them"
+    return "by all networks" if not listening.known else "known people by networks that never saw them, others by all"
+
+
+def _tell_rule(listening: EventEvaluation) -> str:
+    rule = listening.rule
+    spec = f"on {rule.spec.on:g}, off {rule.spec.off:g}, smoothed over {rule.spec.smoothing_s:g} s"
+    if rule.subjects is None:
+        return f"The rule ({spec}) is the default: it was not chosen on data."
+    wanted = "" if rule.false_alarms_per_hour is None else f" for {rule.false_alarms_per_hour:g} false alarms an hour"
+    return (
+        f"The rule ({spec}) was chosen{wanted} on held-out answers for {count(rule.subjects, 'person', 'people')}; if "
+        "they are among these, the numbers are somewhat too good."
+    )
+
+
+def _tables(listening: EventEvaluation) -> tuple[DataTable, ...]:
+    columns = ("person", "episodes", "found", "events", "right", "false alarms an hour", "median delay, s", "hours")
+    shown = {"the bundle's rule": listening.by_subject, "rules chosen on the others": listening.by_others_rules}
+    tables = []
+    for name, counts in shown.items():
+        if counts:
+            everybody = EventCounts.total(list(counts.values()))
+            rows = [(person, *_cells(found)) for person, found in (*sorted(counts.items()), ("everybody", everybody))]
+            tables.append(DataTable(f"Episodes and events by person, {name}", columns, rows))
+    return tuple(tables)
+
+
+def _cells(counts: EventCounts) -> tuple[Cell, ...]:
+    return (
+        counts.episodes,
+        counts.found,
+        counts.events,
+        counts.right,
+        round(counts.false_alarms_per_hour, 2),
+        None if counts.median_delay_s is None else round(counts.median_delay_s, 1),
+        round(counts.hours, 2),
+    )
+
+
+def _show_curve(listening: EventEvaluation) -> PageFigure:
+    points = [point for point in listening.curve if point["sensitivity"] is not None]
+    operating = {"the bundle's rule": listening.total, "chosen on the others": _best(listening)}
+    figure = figures.plot_detection(
+        [point["false_alarms_per_hour"] or 0.0 for point in points],
+        [point["sensitivity"] or 0.0 for point in points],
+        {name: (found.false_alarms_per_hour, found.sensitivity or 0.0) for name, found in operating.items()},
+    )
+    names = ("sensitivity", "precision", "false_alarms_per_hour", "median_delay_s")
+    rows = [(f"{point['on']:.2f}", *(point[name] for name in names)) for point in points]
+    columns = ("threshold", "sensitivity", "precision", "false alarms an hour", "median delay, s")
+    table = DataTable("What each threshold would give", columns, rows)
+    caption = (
+        "Sensitivity (the share of the episodes that are found) and the false alarms an hour that come with it, by "
+        "threshold; each person's probabilities are calibrated by the others."
+    )
+    return PageFigure("detection", figure, caption, table, narrow=True)
+
+
+def _show_delays(counts: EventCounts) -> PageFigure:
+    delays_s = sorted(counts.delays_s)
+    rows = [(f"{100 * share:.0f} %", float(np.quantile(delays_s, share))) for share in (0.1, 0.25, 0.5, 0.75, 0.9)]
+    table = DataTable("Seconds until so many of the episodes found were known", ("share", "seconds"), rows)
+    caption = "From the begin of an episode until an event was known that covers it, for the episodes found."
+    return PageFigure("delays", figures.plot_delays(delays_s), caption, table, narrow=True)
+
+
+def _show_timeline(listening: EventEvaluation, number: int) -> PageFigure:
+    recording = listening.recordings[number]
+    rule, events = listening.rule_for(recording), listening.events_in(recording)
+    figure = figures.plot_timeline(
+        recording.windows.middle_s,
+        rule.calibrate(recording.windows.claimed(listening.label_set)),
+        rule.spec.on,
+        [(one.start_s, one.end_s) for one in recording.episodes],
+        [(one.start_s, one.end_s) for one in events],
+    )
+    labelled = [("labelled", one.start_s, one.end_s, one.label, None) for one in recording.episodes]
+    reported = [("reported", one.start_s, one.end_s, one.label, one.confidence) for one in events]
+    rows = sorted([*labelled, *reported], key=lambda row: row[1])
+    columns = ("what", "from, s", "to, s", "behaviour", "confidence")
+    table = DataTable(f"Episodes and events of {recording.id}", columns, rows)
+    caption = (
+        f"Recording {recording.id} of {recording.subject}: probability of any behaviour, window by window, with the "
+        "threshold that its smoothed course has to reach; below, what was labelled and what was reported"
+        f"{' by the rule chosen on the others' if listening.rules else ''}."
+    )
+    return PageFigure(f"timeline-{number}", figure, caption, table)

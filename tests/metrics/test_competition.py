@@ -1,0 +1,107 @@
+"""The competition's score, judged against scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from bfrb.errors import DataError
+from bfrb.metrics import competition_score, confusion_by_subject, confusion_matrix, scores_of
+from bfrb.study.labels import CMI_GESTURES, LABEL_SETS, OTHER_GESTURES, SEARLE_BEHAVIORS, TARGET_GESTURES, LabelSet
+
+Case = tuple[LabelSet, np.ndarray, np.ndarray]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> Case:
+    """Truth and prediction that agree more or less often, over all or a few classes."""
+    label_set = draw(st.sampled_from(list(LABEL_SETS.values())))
+    few = draw(st.lists(st.sampled_from(label_set.classes), min_size=1, max_size=4))
+    names = draw(st.sampled_from([list(label_set.classes), few]))
+    count = draw(st.integers(1, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    truth = rng.choice(names, count).astype(object)
+    right = rng.random(count) < draw(st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+    return label_set, truth, np.where(right, truth, rng.choice(names, count))
+
+
+@settings(max_examples=100, deadline=None)
+@given(answers())
+def test_the_competition_score_and_the_confusion_are_those_of_scikit_learn(case: Case) -> None:
+    label_set, truth, prediction = case
+    is_target = [np.isin(names, list(label_set.targets)) for names in (truth, prediction)]
+    merged = [np.where(yes, names, "other").astype(str) for yes, names in zip(is_target, case[1:], strict=True)]
+    binary = metrics.f1_score(*is_target, pos_label=True, average="binary", zero_division=0)
+    macro = metrics.f1_score(*merged, average="macro", zero_division=0)
+    scores = competition_score(truth, prediction, label_set)
+    assert (scores.binary_f1, scores.macro_f1) == pytest.approx((binary, macro), abs=1e-12)
+    assert scores.score == pytest.approx((binary + macro) / 2, abs=1e-12)
+    expected = metrics.confusion_matrix(truth.astype(str), prediction.astype(str), labels=list(label_set.classes))
+    np.testing.assert_array_equal(confusion_matrix(truth, prediction, label_set), expected)
+
+
+@given(answers(), st.integers(0, 1000))
+def test_a_subjects_confusion_is_that_of_its_recordings(case: Case, seed: int) -> None:
+    label_set, truth, prediction = case
+    subjects = np.random.default_rng(seed).choice(["b", "a", "c"], len(truth))
+    found = confusion_by_subject(truth, prediction, subjects, label_set)
+    assert list(found) == sorted(set(subjects))
+    for name, confusion in found.items():
+        own = subjects == name
+        assert scores_of(confusion, label_set) == competition_score(truth[own], prediction[own], label_set)
+
+
+EVERYTHING = [*TARGET_GESTURES, *OTHER_GESTURES]
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "binary_f1", "macro_f1"),
+    [
+        pytest.param(OTHER_GESTURES, OTHER_GESTURES, 0, 1, id="non-targets alone, all right"),
+        pytest.param(EVERYTHING, [*TARGET_GESTURES, *OTHER_GESTURES[::-1]], 1, 1, id="confusing non-targets is free"),
+        pytest.param(EVERYTHING, [*TARGET_GESTURES[::-1], *OTHER_GESTURES], 1, 1 / 9, id="confusing targets is not"),
+        pytest.param(
+            ["Neck - scratch"] * 2, ["Neck - scratch", "Neck - pinch skin"], 1, 1 / 3, id="only predicted counts too"
+        ),
+    ],
+)
+def test_cases_worked_out_by_hand(truth: list[str], prediction: list[str], binary_f1: float, macro_f1: float) -> None:
+    scores = competition_score(truth, prediction)
+    assert (scores.binary_f1, scores.macro_f1) == pytest.approx((binary_f1, macro_f1))
+
+
+def test_in_searle_2021_only_none_is_no_target() -> None:
+    assert competition_score(["none", "nail biting"], ["fidgeting", "none"], SEARLE_BEHAVIORS).score == 0.0
+    assert competition_score(["none"], ["none"], SEARLE_BEHAVIORS).score == 0.5
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "complaint"),
+    [
+        (["Wave hello"], ["Waves hello"], "'Waves hello'"),
+        (["Wave hello"], [None], "found None"),
+        ([float("nan")], ["Wave hello"], "found nan"),
+        (["Wave hello"], ["Wave hello"] * 2, "got 2 for 1"),
+        ([], [], "at least one"),
+    ],
+)
+def test_labels_that_cannot_be_scored_are_refused(truth: list[str], prediction: list[str], complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        competition_score(truth, prediction)
+    with pytest.raises(DataError):
+        confusion_by_subject(truth, prediction, ["a"] * 3)
+
+
+@pytest.mark.parametrize(("column", "expected"), [("pred_all", (0.989, 0.721)), ("pred_imu", (0.984, 0.636))])
+def test_the_winners_predictions_score_as_published(
+    real_data: Path, column: str, expected: tuple[float, float]
+) -> None:
+    table = pl.read_csv(real_data / "cmi" / "first_place_oof_compare.csv")
+    scores = competition_score(table["gesture"].to_list(), table[column].to_list(), CMI_GESTURES)
+    assert (scores.binary_f1, scores.macro_f1) == pytest.approx(expected, abs=5e-4)

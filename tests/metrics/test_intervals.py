@@ -1,0 +1,111 @@
+"""Intervals over people: against scipy, and by how often they hold a truth that is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bfrb.metrics import (
+    DIFFERENCE,
+    RATE,
+    EventCounts,
+    competition_score,
+    difference_interval,
+    event_interval,
+    interval_over_people,
+    interval_without_one,
+    score_interval,
+    tell_sure,
+)
+from bfrb.metrics.intervals import _t_quantile
+from bfrb.study.labels import CMI_GESTURES
+
+ANYTHING = (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 11, 80])
+def test_quantiles_are_those_of_students_distribution(freedom: int) -> None:
+    assert _t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.003)
+
+
+def test_the_interval_of_a_symmetric_mean_is_students_and_that_of_a_skewed_one_reaches_further_to_the_tail() -> None:
+    def interval(values: np.ndarray) -> tuple[float, float]:
+        return interval_over_people(lambda chosen: float(values[chosen].mean()), len(values), ANYTHING) or (0.0, 0.0)
+
+    even = np.array([0.1, 0.3, 0.4, 0.5, 0.7])
+    expected = stats.t.interval(0.95, 4, even.mean(), stats.sem(even))
+    assert interval(even) == pytest.approx(expected, abs=1e-3)
+    tailed = np.array([0.1, 0.7, 0.75, 0.8, 0.8, 0.85, 0.9])
+    low, high = stats.t.interval(0.95, 6, tailed.mean(), stats.sem(tailed))
+    assert interval(tailed)[0] < low - 0.05
+    assert interval(tailed)[1] == pytest.approx(high, abs=1e-3)
+    assert interval(-tailed) == pytest.approx((-interval(tailed)[1], -interval(tailed)[0]))
+
+
+@pytest.mark.parametrize("people", [8, 12])
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+def test_intervals_hold_the_truth_as_often_as_they_say(draw: str, people: int) -> None:
+    rng = np.random.default_rng(people)
+    truth = 0.0 if draw == "normal" else 1.0
+    held = 0
+    for _ in range(1500):
+        values = getattr(rng, f"standard_{draw}")(people)
+        without = (values.sum() - values) / (people - 1)
+        low, high = interval_without_one(float(values.mean()), without, ANYTHING) or (0.0, 0.0)
+        held += low <= truth <= high
+    assert held / 1500 > 0.935
+
+
+def test_limits_are_possible_values() -> None:
+    assert interval_over_people(lambda chosen: float((chosen > 0).mean()), 3) == (0.0, 1.0)
+    low, high = interval_over_people(lambda chosen: float((chosen == 0).sum()), 3, RATE) or (1.0, 0.0)
+    assert low == 0.0
+    assert high > 1.0
+
+
+def test_one_person_or_a_score_that_hangs_on_one_has_no_interval() -> None:
+    assert interval_over_people(lambda _: 0.5, 1) is None
+    assert interval_over_people(lambda chosen: 0.5 if 0 in chosen else None, 5) is None
+
+
+def study(people: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Truth, prediction and people; some are much harder than others."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat([f"s{number}" for number in range(people)], 40)
+    truth = np.resize(np.array(CMI_GESTURES.classes, dtype=object), 40 * people)
+    right = rng.random(40 * people) < np.repeat(rng.uniform(0.2, 1, people), 40)
+    return truth, np.where(right, truth, rng.permutation(truth)), names.tolist()
+
+
+def test_the_interval_of_the_competition_score_holds_it_and_needs_no_luck() -> None:
+    truth, prediction, people = study(8, 0)
+    low, high = score_interval(truth, prediction, people) or (1.0, 0.0)
+    assert 0 < low < competition_score(truth, prediction).score < high < 1
+    assert score_interval(truth, prediction, people) == (low, high)
+    assert score_interval(*study(1, 0)) is None
+
+
+def test_a_gain_of_every_person_is_certain_and_its_reverse_is_its_negative() -> None:
+    truth, guessed, people = study(8, 1)
+    assert difference_interval(truth, (guessed, guessed), people) == (0.0, 0.0)
+    low, high = difference_interval(truth, (truth, guessed), people) or (0.0, 0.0)
+    assert 0 < low < high <= 1
+    assert difference_interval(truth, (guessed, truth), people) == pytest.approx((-high, -low))
+
+
+def test_events_of_equal_people_have_no_spread_and_those_of_unequal_ones_do() -> None:
+    assert event_interval([EventCounts(10, 4, 8, 4, 1.0)] * 5, "sensitivity") == pytest.approx((0.4, 0.4))
+    mixed = [EventCounts(10, found, 10, found, 1.0) for found in (0, 2, 4, 6, 8, 10)]
+    low, high = event_interval(mixed, "false_alarms_per_hour") or (9.0, 0.0)
+    assert low < EventCounts.total(mixed).false_alarms_per_hour < high
+    assert event_interval([EventCounts(0, 0, 0, 0, 1.0)] * 3, "precision") is None
+
+
+def test_nothing_is_sure_of_a_few_people() -> None:
+    apart, around = (0.01, 0.03), (-0.01, 0.03)
+    assert [tell_sure(apart, 9), tell_sure(apart, 10), tell_sure((-0.03, -0.01), 10)] == [
+        "too few people to be sure", "yes", "yes"
+    ]  # fmt: skip
+    assert [tell_sure(around, 9), tell_sure(around, 10)] == ["too few people to be sure", "no"]
+    assert DIFFERENCE == (-1.0, 1.0)

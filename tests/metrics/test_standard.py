@@ -1,0 +1,69 @@
+"""Standard scores and calibration: what is defined, and what is asked of scikit-learn."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from bfrb.errors import ConfigError, DataError
+from bfrb.metrics import average_precision, calibration, class_scores, mean_over_subjects, roc_auc
+from bfrb.study.labels import LabelSet
+
+THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))
+
+
+def test_every_class_is_scored_those_without_recordings_too() -> None:
+    found = class_scores(["pull", "pull", "rest"], ["pull", "rest", "rest"], THREE)
+    assert list(found) == list(THREE.classes)
+    assert (found["pull"].precision, found["pull"].recall, found["pull"].support) == (1.0, 0.5, 2)
+    assert found["rest"].f1 == pytest.approx(2 / 3)
+    assert (found["wave"].precision, found["wave"].f1, found["wave"].support) == (0.0, 0.0, 0)
+
+
+def test_areas_are_not_defined_without_both_kinds() -> None:
+    nothing, everything, values = np.zeros(3, dtype=bool), np.ones(3, dtype=bool), np.arange(3.0)
+    assert roc_auc(nothing, values) is None
+    assert roc_auc(everything, values) is None
+    assert average_precision(nothing, values) is None
+    assert average_precision(everything, values) == 1.0
+
+
+def test_the_mean_over_subjects_leaves_out_subjects_without_both_kinds() -> None:
+    truth = np.array([True, False, True, False, True, True])
+    values = np.array([0.9, 0.1, 0.1, 0.9, 0.5, 0.5])
+    subjects = ["right", "right", "wrong", "wrong", "undefined", "undefined"]
+    assert mean_over_subjects(roc_auc, truth, values, subjects) == 0.5
+    assert mean_over_subjects(roc_auc, truth[4:], values[4:], subjects[4:]) is None
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ConfigError, match=r"scikit-learn(.|\n)*bfrb\[report\]"):
+        class_scores(["pull"], ["pull"], THREE)
+
+
+def test_honest_probabilities_have_no_calibration_error() -> None:
+    claimed = np.repeat([0.25, 0.75], 4)
+    right = np.array([True, False, False, False, True, True, True, False])
+    found = calibration(claimed, right)
+    assert found.error == pytest.approx(0)
+    assert found.counts.sum() == 8
+    assert np.isnan(found.accuracy[found.counts == 0]).all()
+
+
+def test_certainty_that_is_always_wrong_has_the_largest_calibration_error() -> None:
+    assert calibration(np.ones(3), np.zeros(3, bool)).error == 1.0
+
+
+@pytest.mark.parametrize("claimed", [0.0, 0.1, 0.3, 0.9, 1.0])
+def test_every_probability_falls_in_one_bin_that_holds_it(claimed: float) -> None:
+    found = calibration(np.array([claimed]), np.array([True]))
+    [place] = np.flatnonzero(found.counts)
+    assert found.edges[place] - 1e-9 <= claimed <= found.edges[place + 1] + 1e-9
+
+
+def test_calibration_of_nothing_is_refused() -> None:
+    with pytest.raises(DataError, match="at least one"):
+        calibration(np.zeros(0), np.zeros(0, bool))

@@ -1,0 +1,191 @@
+"""What a report collects from a bundle and its recordings."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.errors import DataError
+from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
+from bfrb.predict.evaluation import Answers
+from bfrb.read.tables import read_table
+from bfrb.report.collect import Evaluation, collect
+from bfrb.report.groups import compare
+from bfrb.report.matching import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Matched, name_sensor_states
+from bfrb.report.mistakes import find_mistakes
+from bfrb.report.summary import tell_failures, tell_how_good
+from bfrb.study.device import GALAXY_WATCH
+from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
+from bfrb.study.recordings import Recordings
+from bundles import make_bundle, make_recordings
+from sources import SourceOf
+
+THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.open(make_bundle(tmp_path_factory.mktemp("reports") / "model"))
+
+
+@pytest.fixture(scope="module")
+def recordings() -> Recordings:
+    """Those the made bundle keeps predictions of, with demographics."""
+    made = make_recordings(72, subjects=4)
+    facts = {
+        "handedness": [number % 4 != 1 for number in range(72)],
+        "age": [10.0 + number % 4 for number in range(72)],
+    }
+    table = made.table.with_columns(
+        pl.Series("handedness", facts["handedness"]).cast(pl.Int8), pl.Series("age", facts["age"])
+    )
+    return made.with_table(table)
+
+
+def answers(truth: list[str], given: list[str], subjects: list[str] | None = None) -> Answers:
+    sure = np.where(np.array(THREE.classes)[None] == np.array(given)[:, None], 0.8, 0.1)
+    names = subjects or [f"S{number % 2}" for number in range(len(truth))]
+    return Answers(np.array(truth, object), np.array(given, object), names, sure)
+
+
+def test_recordings_bring_facts_and_the_signals_of_mistakes(bundle: Bundle, recordings: Recordings) -> None:
+    found = collect(bundle, SourceOf(recordings))
+    matched, mistakes = found.matched, found.mistakes
+    assert matched is not None
+    assert (len(matched.facts), found.new_people) == (72, {})
+    assert matched.facts["SEQ_000001"] == {"handedness": 0, "age": 11.0, SENSORS: ALL_SENSORS}
+    assert set(matched.signals) == {mistake.id for mistake in mistakes}
+    kept = matched.signals[mistakes[0].id]
+    row = recordings.ids.index(mistakes[0].id)
+    np.testing.assert_array_equal(kept.sensors["acc"], recordings[row].sensors["acc"])
+
+
+def test_another_study_with_the_same_ids_is_scored_as_other_people(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = collect(bundle, SourceOf(make_recordings(72, subjects=4, seed=1)))
+    assert found.matched is not None
+    assert (found.matched.facts, found.matched.signals, found.matched.strangers) == ({}, {}, 72)
+    assert found.new_people["all"]["recordings"] == 72
+    assert "the recordings of a test: 4 people (SUBJ_000000, SUBJ_000001, SUBJ_000002 ...) with names of" in caplog.text
+
+
+def test_a_recording_that_was_changed_since_is_left_out(
+    bundle: Bundle, recordings: Recordings, caplog: pytest.LogCaptureFixture
+) -> None:
+    acc = recordings.sensors["acc"].copy()
+    acc[0] += 1
+    changed = Recordings(recordings.device, {**recordings.sensors, "acc": acc}, recordings.offsets, recordings.table)
+    matched = collect(bundle, SourceOf(changed)).matched
+    assert matched is not None
+    assert (len(matched.facts), matched.strangers) == (71, 0)
+    assert "1 recording of the same people bear an id of the training, but hold something else" in caplog.text
+
+
+def test_new_people_are_scored_on_their_own(bundle: Bundle, recordings: Recordings) -> None:
+    new = make_recordings(18, subjects=1, seed=1)
+    named = new.table.with_columns(pl.lit("new ").add(pl.col("id")).alias("id"), pl.lit("NEW").alias("subject"))
+    found = collect(bundle, SourceOf(Recordings.concat([recordings[:54], new.with_table(named)])))
+    assert set(found.new_people) == {"all", "imu", "half"}
+    assert found.new_people["all"]["recordings"] == 18
+    assert list(found.new_people["all"]["per_subject"]) == ["NEW"]
+    assert found.matched is not None
+    assert len(found.matched.facts) == 54
+
+
+def test_recordings_of_another_device_are_refused(bundle: Bundle) -> None:
+    watch = make_recordings(2, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
+    with pytest.raises(DataError, match="galaxy_watch"):
+        collect(bundle, SourceOf(watch))
+
+
+def test_missing_sensors_are_noticed_piece_by_piece() -> None:
+    made = make_recordings(3)
+    thm, (_, first, second, _) = made.sensors["thm"].copy(), made.offsets
+    thm[first:second, 4] = np.nan
+    some = Recordings(made.device, {**made.sensors, "thm": thm}, made.offsets, made.table)
+    none = made.without("thm", "tof")
+    assert name_sensor_states(some) == [ALL_SENSORS, SOME_SENSORS, ALL_SENSORS]
+    assert name_sensor_states(none) == [NO_SENSORS] * 3
+
+
+def test_groups_are_scored_like_everybody() -> None:
+    given = answers(["pull", "rest", "pull", "rest"], ["pull", "rest", "rest", "pull"], ["a", "a", "b", "b"])
+    facts: dict[str, dict[str, object]] = {
+        "1": {"handedness": 1}, "2": {"handedness": 1}, "3": {"handedness": 0}, "4": {"handedness": 0, "age": 30.0}
+    }  # fmt: skip
+    by_question = compare(("1", "2", "3", "4"), given, Matched(facts), THREE)
+    hands = by_question["Dominant hand"]
+    assert [(group.name, group.score, group.subjects, group.recordings, group.interval) for group in hands] == [
+        ("left-handed", 0.0, 1, 2, None),
+        ("right-handed", 1.0, 1, 2, None),
+    ]
+    assert [group.recordings for group in by_question["Age"]] == [1]
+
+
+def test_mistakes_are_ranked_by_confidence_and_free_ones_left_out() -> None:
+    given = answers(["pull", "rest", "rest", "pull"], ["rest", "pull", "wave", "pull"])
+    probabilities = np.array([[0.3, 0.5, 0.2], [0.9, 0.05, 0.05], [0.0, 0.01, 0.99], [1, 0, 0]])
+    found = find_mistakes("abcd", Answers(given.truth, given.prediction, given.subjects, probabilities), THREE)
+    assert [(mistake.id, mistake.confidence) for mistake in found] == [("b", 0.9), ("a", 0.5)]
+    assert found[0].probable == (("pull", 0.9), ("rest", 0.05), ("wave", 0.05))
+
+
+def test_the_truth_is_always_among_the_alternatives() -> None:
+    probabilities = np.zeros((1, 18))
+    probabilities[0, 8:12] = 0.4, 0.3, 0.2, 0.1
+    wrong = Answers(
+        np.array([CMI_GESTURES.classes[0]], object), np.array([CMI_GESTURES.classes[8]], object), ["s"], probabilities
+    )
+    [mistake] = find_mistakes(["a"], wrong, CMI_GESTURES)
+    assert [name for name, _ in mistake.probable] == [CMI_GESTURES.classes[index] for index in (8, 9, 0)]
+
+
+def evaluate(bundle: Bundle, truth: list[str], given: list[str]) -> Evaluation:
+    return Evaluation(
+        replace(bundle, label_set=THREE), tuple(map(str, range(len(truth)))), {"all": answers(truth, given)}
+    )
+
+
+def test_words_tell_what_the_numbers_mean(bundle: Bundle) -> None:
+    found = evaluate(bundle, ["pull"] * 4 + ["rest"] * 6, ["pull", "pull", "pull", "rest", "pull"] + ["rest"] * 5)
+    told = " ".join(tell_how_good(found))
+    assert "of 100 behaviours it is looking for, it notices 75." in told
+    assert "of 100 other movements, 17 raise an alarm." in told
+    assert "25 are false alarms in this study, where 40 of 100 recordings are behaviours." in told
+    assert "if one movement in 100 were a behaviour, 96 of 100" in told
+    assert "Only 2 people" in told
+    assert dict(tell_failures(found, {}))["Confusions"] == "most often pull is taken for rest (1 of 4 recordings)"
+
+
+def test_a_model_below_its_floor_is_called_useless(bundle: Bundle) -> None:
+    found = evaluate(bundle, ["pull"] * 4, ["rest"] * 4)
+    assert found.floor == 1.0
+    assert "of no use" in tell_how_good(found)[0]
+    assert dict(tell_failures(found, {}))["Behaviours"] == "never recognised: pull"
+
+
+def test_a_perfect_model_has_nothing_to_confess(bundle: Bundle) -> None:
+    found = evaluate(bundle, ["pull", "pull", "rest", "rest"], ["pull", "pull", "rest", "rest"])
+    assert tell_how_good(found)[0].startswith("Better than")
+    assert found.mistakes == []
+    assert "Confusions" not in dict(tell_failures(found, {}))
+
+
+def test_a_bundle_without_predictions_asks_for_recordings(
+    bundle: Bundle, tmp_path: Path, recordings: Recordings
+) -> None:
+    shutil.copytree(bundle.path, tmp_path / "empty")
+    read_table(bundle.file(OUT_OF_FOLD))[:0].write_parquet(tmp_path / "empty" / OUT_OF_FOLD)
+    emptied = replace(bundle, path=tmp_path / "empty")
+    with pytest.raises(DataError, match="keeps no out-of-fold predictions"):
+        collect(emptied)
+    judged = collect(emptied, SourceOf(recordings))
+    assert not judged.out_of_fold
+    assert len(judged.ids) == 72
+    assert judged.new_people == {}

@@ -1,0 +1,83 @@
+"""What a row holds: the nearest sample, or the mean of those that fall into it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bfrb.study.device import HELIOS
+from bfrb.study.rows import Aggregation, OpenRows
+
+SENSORS = HELIOS.sensor_names
+
+
+def helios_samples(count: int, seed: int) -> dict[str, np.ndarray]:
+    """Readings about one pose, quaternions with either sign, single thermopiles that measured nothing."""
+    rng = np.random.default_rng(seed)
+    quaternion = np.array([0.8, 0.0, 0.6, 0.0]) + rng.normal(0, 0.1, (count, 4))
+    quaternion *= rng.choice([-1, 1], (count, 1)) / np.linalg.norm(quaternion, axis=1, keepdims=True)
+    return {
+        "acc": rng.normal(0, 6, (count, 3)).astype(np.float32),
+        "quaternion": quaternion.astype(np.float32),
+        "thm": np.where(rng.random((count, 5)) < 0.3, np.nan, rng.normal(28, 2, (count, 5))).astype(np.float32),
+        "tof": rng.integers(-1, 250, (count, 5, 8, 8)).astype(np.int16),
+    }
+
+
+def fill(rows: np.ndarray, distance: np.ndarray, how: Aggregation, chunk: int, seed: int = 0) -> dict[str, np.ndarray]:
+    samples, opened = helios_samples(len(rows), seed), OpenRows(HELIOS, how)
+    measured = np.random.default_rng(seed + 1).random((len(rows), len(SENSORS))) < 0.8
+    for start in range(0, len(rows), chunk):
+        part = slice(start, start + chunk)
+        opened.add(rows[part], distance[part], {name: samples[name][part] for name in SENSORS}, measured[part])
+    return opened.take(6)
+
+
+samples_in_rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), min_size=1, max_size=40)
+
+
+@settings(deadline=None)
+@given(samples_in_rows, st.integers(1, 40), st.sampled_from(["nearest", "mean"]))
+def test_rows_do_not_depend_on_how_many_samples_come_at_once(
+    placed: list[tuple[int, int]], chunk: int, how: Aggregation
+) -> None:
+    rows, distance = np.array(placed).T
+    whole, parts = (fill(rows, distance / 10, how, size) for size in (len(rows), chunk))
+    for name in SENSORS:
+        assert whole[name].dtype == HELIOS.sensor(name).dtype
+        assert np.array_equal(parts[name], whole[name], equal_nan=True)
+
+
+@settings(deadline=None)
+@given(samples_in_rows, st.integers(0, 3))
+def test_rows_hold_what_their_samples_say_looked_at_one_by_one(placed: list[tuple[int, int]], seed: int) -> None:
+    rows, distance = np.array(placed).T
+    samples = helios_samples(len(rows), seed)
+    measured = np.random.default_rng(seed + 1).random((len(rows), len(SENSORS))) < 0.8
+    found = fill(rows, distance / 10, "mean", len(rows), seed)
+    for row in range(6):
+        for number, name in enumerate(SENSORS):
+            own = np.flatnonzero((rows == row) & measured[:, number])
+            values = samples[name][own].astype(np.float64)
+            if not len(own):
+                assert HELIOS.sensor(name).is_absent(found[name][row]).all()
+            elif name == "tof":
+                assert np.array_equal(found[name][row], values[distance[own].argmin()])
+            elif name == "quaternion":
+                mean = (values * np.sign(values @ values[0])[:, None]).sum(axis=0)
+                np.testing.assert_allclose(found[name][row], mean / np.linalg.norm(mean), atol=1e-6)
+            else:
+                known = ~np.isnan(values)
+                mean = np.where(known, values, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+                np.testing.assert_allclose(found[name][row], mean, rtol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("how", ["nearest", "mean"])
+def test_a_single_sample_is_kept_to_the_last_bit(how: Aggregation) -> None:
+    samples, opened = helios_samples(6, 0), OpenRows(HELIOS, how)
+    samples["acc"][0, 0] = -0.0
+    opened.add(np.arange(6), np.zeros(6), samples, np.ones((6, 4), dtype=bool))
+    found = opened.take(6)
+    assert all(found[name].tobytes() == samples[name].tobytes() for name in SENSORS)

@@ -1,0 +1,83 @@
+"""What a run spec takes and refuses, and how networks of one's own come in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from bfrb.errors import ConfigError
+from bfrb.predict.bundle import SPEC, Bundle
+from bfrb.predict.predictor import load
+from bfrb.train.crossval import cross_validate, prepare
+from bfrb.train.presets import PRESETS, read_preset
+from bfrb.train.run import RunSpec, read_run_spec
+from bundles import make_bundle, make_recordings
+from studies import TINY, make_study
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+OWN = TINY.updated(["networks=['own_networks:MeanNetwork']", "training.epochs=1"])
+
+
+def test_the_watch_preset_is_what_was_measured_on_searle2021() -> None:
+    assert read_preset(str(EXPERIMENTS / "searle2021" / "spec.toml")) == PRESETS["watch"]
+
+
+def test_a_network_is_trained_on_its_own_variation_besides_that_of_all() -> None:
+    spec = RunSpec().updated(["training.variation.tilt_device=5", "training.variation.lose_proximity=0.1"])
+    assert spec.variation("two_branch").lose_proximity == 0.1
+    assert spec.variation("gated_two_branch").lose_proximity == 0.35
+    assert spec.variation("gated_two_branch").tilt_device == 5
+    assert spec.variation("stems").lost == {"thm", "tof", "quaternion", "gyr"}
+    assert not PRESETS["baseline"].variation("two_branch").changes_something
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["networks=['two_brunch']"], r"no network 'two_brunch'\n.*did you mean 'two_branch'"),
+        (["networks=['x']"], r"choose among two_branch, .* or name your own as package.module:Class"),
+        (["sizes.MeanNetwork.width=3"], "sizes of 'MeanNetwork', expected those of no network"),
+        (["networks=['a:B', 'c:B']"], "each named once, got B, B"),
+        (["stems.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
+        (["stems.variation.lose_thm=2"], "lose_thm: Input should be less than 1"),
+    ],
+)
+def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        RunSpec().updated(changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["sizes.MeanNetwork.widht=3"], r"unknown key 'widht'\n.*did you mean 'width'"),
+        (["networks=['own_networks:Absent']"], "expected a network at own_networks:Absent, but"),
+        (["networks=['absent_module:Absent']"], "No module named 'absent_module'"),
+        (["networks=['own_networks:NoSpec']"], "has no attribute Spec"),
+        (["networks=['__main__:Mine']"], "lies in the script itself"),
+    ],
+)
+def test_impossible_networks_of_ones_own_are_refused_before_anything_is_read(changes: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        prepare(make_study(), OWN.updated(changes))
+
+
+def test_a_network_of_ones_own_is_trained_and_predicts(tmp_path: Path) -> None:
+    spec = OWN.updated(["sizes.MeanNetwork.width=4"])
+    predictor = load(cross_validate(make_study(), spec, tmp_path / "model"))
+    assert [member.name for member in predictor.bundle.manifest.members] == ["MeanNetwork-00", "MeanNetwork-01"]
+    assert {member.requires for member in predictor.bundle.manifest.members} == {("acc",)}
+    assert predictor.predict(make_recordings(5, seed=9)).probabilities.sum() == pytest.approx(5)
+    assert read_run_spec(predictor.bundle) == spec
+
+
+def test_the_spec_of_an_older_bundle_is_read_without_what_is_no_longer_known(tmp_path: Path) -> None:
+    values = RunSpec(folds=4).model_dump(mode="json", exclude_none=True) | {"wearing": {"detect": True}}
+    values["two_branch"] |= {"lose_proximity": 0.35, "widths": [8, 16]}
+    values["training"]["variation"] |= {"crop": 0.1}
+    (tmp_path / SPEC).write_text(tomli_w.dumps(values), encoding="utf-8")
+    found = read_run_spec(replace(Bundle.open(make_bundle(tmp_path / "model")), path=tmp_path))
+    assert (found.folds, found.two_branch.widths, found.training.variation.changes_something) == (4, (8, 16), False)
