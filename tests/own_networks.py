@@ -28,7 +28,7 @@ class MeanNetwork(nn.Module):
         self.hidden = nn.Linear(shape.channels["acc"], spec.width)
         self.answer = nn.Linear(spec.width, shape.classes)
 
-    def forward(self, inputs: Inputs, lengths: Tensor) -> Output:
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences."""
         rows = inputs["acc"].transpose(1, 2)
         mean = blocks.masked_mean(rows, blocks.padding_mask(lengths, rows.shape[2]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partialmethod
 from pathlib import Path
@@ -64,7 +66,7 @@ def test_predictions_are_written_with_probabilities(bfrb: Bfrb, bundle: Path, tm
     result = bfrb("predict", bundle, study(tmp_path), "--out", out)
     assert result.code == 0
     table = pl.read_csv(out) if suffix == ".csv" else pl.read_parquet(out)
-    assert table.columns == ["sequence_id", "gesture", "confidence", *CMI_GESTURES.classes]
+    assert table.columns == ["sequence_id", "prediction", "confidence", *CMI_GESTURES.classes]
     assert table["sequence_id"].to_list() == [f"SEQ_{number:06d}" for number in range(7)]
     assert table.select(pl.sum_horizontal(CMI_GESTURES.classes)).to_series().to_list() == pytest.approx([1.0] * 7)
     assert names(tmp_path) == sorted(["labelled.csv", out.name])
@@ -132,6 +134,40 @@ def test_damaged_recordings_leave_neither_predictions_nor_phases(bfrb: Bfrb, tel
     assert result.code == 2
     assert (tmp_path / "phases.csv").read_text() == "the phases of yesterday"
     assert names(tmp_path) == ["labelled.csv", "phases.csv"]
+
+
+@pytest.mark.parametrize("name", ["labelled.csv", "linked.csv", "people.csv", "model/folds.csv", "study/rows.csv"])
+@pytest.mark.parametrize("option", ["--out", "--phases"])
+def test_nothing_that_is_read_is_written_over(bfrb: Bfrb, tmp_path: Path, name: str, option: str) -> None:
+    bundle, data, people = make_telling_bundle(tmp_path / "model"), study(tmp_path), tmp_path / "people.csv"
+    people.write_text("subject,handedness\nS0,1\n")
+    (tmp_path / "linked.csv").symlink_to(data)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "rows.csv").write_bytes(data.read_bytes())
+    source = tmp_path / "study" if name.startswith("study") else data
+    before = (tmp_path / name).read_bytes()
+    other = ("--phases" if option == "--out" else "--out", tmp_path / "other.csv")
+    result = bfrb("predict", bundle, source, option, tmp_path / name, *other, "--demographics", people)
+    assert (result.code, "would be written over" in result.err) == (2, True)
+    assert (tmp_path / name).read_bytes() == before
+    assert not (tmp_path / "other.csv").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX's")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_full_disk_leaves_yesterdays_predictions(bundle: Path, tmp_path: Path, suffix: str) -> None:
+    data, out = study(tmp_path), tmp_path / f"p{suffix}"
+    out.write_text("the predictions of yesterday")
+    code = (
+        "import resource, sys; from bfrb.cli import main; resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999));"
+        "sys.argv[0] = 'bfrb'; main()"
+    )
+    command = [sys.executable, "-c", code, "predict", bundle, data, "--out", out]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+    assert done.returncode == 2
+    assert f"{out} cannot be written" in done.stderr
+    assert out.read_text() == "the predictions of yesterday"
+    assert names(tmp_path) == sorted(["labelled.csv", out.name])
 
 
 def test_a_bundle_of_simulated_recordings_says_so(bfrb: Bfrb, tmp_path: Path) -> None:
@@ -257,6 +293,57 @@ def test_a_file_of_predictions_is_scored_at_the_top_level(bfrb: Bfrb, tmp_path: 
     assert "By subject" in bfrb("evaluate", path, "--subject", "who").out
 
 
+def test_what_predict_wrote_is_scored_by_answers_of_the_same_ids(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    out, answers = tmp_path / "predictions.csv", tmp_path / "test_answers.csv"
+    bfrb("predict", bundle, study(tmp_path, labelled=False), "--out", out)
+    predicted = pl.read_csv(out).select("sequence_id", gesture="prediction")
+    predicted.reverse().write_csv(answers)
+    scores = bfrb("evaluate", out, "--answers", answers, "--json").json
+    assert (scores["score"], scores["recordings"]) == (1.0, 7)
+    assert "auc" in scores
+    wrong = predicted.with_columns(gesture=pl.lit("Wave hello"))
+    wrong.write_csv(answers)
+    assert bfrb("evaluate", out, "--answers", answers, "--json").json["score"] < 1.0
+
+
+def test_a_prediction_is_never_taken_for_the_truth(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.csv"
+    bfrb("predict", bundle, study(tmp_path, labelled=False), "--out", out)
+    plain = bfrb("evaluate", out)
+    assert (plain.code, "expected the column 'gesture'" in plain.err, "--answers" in plain.err) == (2, True, True)
+    for column in ("gesture", "prediction"):
+        result = bfrb("evaluate", out, "--truth", column, "--prediction", column)
+        assert (result.code, "for the truth and for the prediction" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "complaint"),
+    [
+        ("sequence_id,gesture\n01,Wave hello\n", "1 have none, such as '1'"),
+        ("sequence_id,gesture\n01,Wave hello\n1,Wave hello\n1,Wave hello\n", "an id comes twice"),
+        ("id,gesture\n01,Wave hello\n1,Wave hello\n", "expected the column 'sequence_id'"),
+    ],
+)
+def test_answers_that_do_not_fit_are_refused(bfrb: Bfrb, tmp_path: Path, answers: str, complaint: str) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text("sequence_id,prediction\n01,Wave hello\n1,Wave hello\n")
+    (tmp_path / "truth.csv").write_text(answers)
+    result = bfrb("evaluate", path, "--answers", tmp_path / "truth.csv")
+    assert (result.code, complaint in result.err) == (2, True), result.err
+
+
+def test_answers_beside_a_bundle_are_refused(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    result = bfrb("evaluate", bundle, "--answers", tmp_path / "truth.csv")
+    assert (result.code, "expected a file of predictions" in result.err) == (2, True)
+
+
+def test_subjects_are_names_even_if_they_look_like_numbers(bfrb: Bfrb, tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text("who,gesture,prediction\n01,Wave hello,Wave hello\n1,Wave hello,Text on phone\n")
+    scores = bfrb("evaluate", path, "--subject", "who", "--json").json
+    assert {name: found["recordings"] for name, found in scores["per_subject"].items()} == {"01": 1, "1": 1}
+
+
 def test_predictions_of_other_label_sets_are_scored(bfrb: Bfrb, tmp_path: Path) -> None:
     path = write_predictions(tmp_path, gesture=["none", "nail biting"], prediction=["none", "nail biting"])
     assert bfrb("evaluate", path, "--label-set", "searle2021", "--json").json["score"] == 1.0
@@ -334,4 +421,4 @@ def test_real_recordings_are_predicted(bfrb: Bfrb, bundle: Path, real_data: Path
     assert result.code == 0
     table = pl.read_csv(tmp_path / "p.csv")
     assert table["sequence_id"].to_list() == ["SEQ_000001", "SEQ_000011"]
-    assert set(table["gesture"]) <= set(CMI_GESTURES.classes)
+    assert set(table["prediction"]) <= set(CMI_GESTURES.classes)

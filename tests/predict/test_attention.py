@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attending import make_attending_bundle
 from bfrb.errors import DataError
 from bfrb.features.sequences import build_sequences
-from bfrb.predict.member import spread_over_rows
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS
@@ -23,19 +20,6 @@ from made_up import BASELINE_FEATURES
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     return load(make_attending_bundle(tmp_path_factory.mktemp("attending") / "model"))
-
-
-@given(rows=st.integers(1, 200), halvings=st.integers(0, 4))
-def test_weights_are_spread_over_the_rows_they_stand_for(rows: int, halvings: int) -> None:
-    stretches = rows
-    for _ in range(halvings):
-        stretches = -(-stretches // 2)
-    weights = np.random.default_rng(rows).dirichlet(np.ones(stretches))[None]
-    spread = spread_over_rows(weights, rows)
-    assert spread.shape == (1, rows)
-    np.testing.assert_allclose(spread.sum(), 1.0)
-    per_row = weights[0][np.arange(rows) * stretches // rows] if stretches == rows else weights[0].repeat(2**halvings)
-    np.testing.assert_allclose(spread[0] / spread[0, 0], per_row[:rows] / weights[0, 0], rtol=1e-9)
 
 
 def test_attention_is_what_the_graph_says(predictor: Predictor) -> None:

@@ -17,9 +17,10 @@ from bfrb.metrics import competition_score
 from bfrb.predict.bundle import OUT_OF_FOLD
 from bfrb.predict.evaluation import (
     Answers,
+    Columns,
     answer_scenarios,
-    answers_in,
     choose_half,
+    read_answers,
     score_answers,
     score_scenarios,
 )
@@ -178,16 +179,33 @@ def test_a_gesture_the_bundle_does_not_know_is_refused(predictor: Predictor) -> 
         answer_scenarios(predictor, [strange])
 
 
-def test_answers_come_from_the_named_columns() -> None:
-    table = pl.DataFrame({"t": ["Wave hello"], "p": ["Text on phone"], "who": [7]})
-    answers = answers_in(table, "t", "p", "who", CMI_GESTURES)
+def test_answers_come_from_the_named_columns(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text("t,p,who\nWave hello,Text on phone,07\n")
+    answers = read_answers(path, Columns("t", "p", "who"), CMI_GESTURES)
     assert (answers.truth.tolist(), answers.prediction.tolist()) == (["Wave hello"], ["Text on phone"])
-    assert answers.subjects == ["7"]
+    assert answers.subjects == ["07"]
     assert answers.probabilities is None
     with pytest.raises(DataError, match="expected the column 'q', found t, p, who"):
-        answers_in(table, "t", "q", None, CMI_GESTURES)
+        read_answers(path, Columns("t", "q"), CMI_GESTURES)
 
 
-def test_probability_columns_are_used_where_all_are_there(out_of_fold: pl.DataFrame) -> None:
-    table = out_of_fold.with_columns(prediction=pl.col("gesture"))
-    assert "auc" in score_answers(answers_in(table, "gesture", "prediction", None, CMI_GESTURES), CMI_GESTURES)
+def test_probability_columns_are_used_where_all_are_there(out_of_fold: pl.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    out_of_fold.with_columns(prediction=pl.col("gesture")).write_parquet(path)
+    assert "auc" in score_answers(read_answers(path, Columns(), CMI_GESTURES), CMI_GESTURES)
+
+
+def test_answers_that_were_not_predicted_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, truth = tmp_path / "predictions.csv", tmp_path / "truth.csv"
+    path.write_text("sequence_id,gesture\nb,Wave hello\n")  # as versions before 0.2 wrote predictions
+    truth.write_text("sequence_id,gesture\na,Text on phone\nb,Text on phone\n")
+    with caplog.at_level(logging.WARNING):
+        answers = read_answers(path, Columns(prediction="gesture"), CMI_GESTURES, truth)
+    assert (answers.truth.tolist(), answers.prediction.tolist()) == (["Text on phone"], ["Wave hello"])
+    assert "1 recordings" in caplog.text
+
+
+def test_an_id_may_come_only_once(predictor: Predictor) -> None:
+    with pytest.raises(DataError, match="more than once"):
+        answer_scenarios(predictor, [make_recordings(2), make_recordings(3)])

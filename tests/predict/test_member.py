@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfrb.errors import BundleError
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import load_member, spread_over_rows
 from bfrb.predict.predictor import load
-from bundles import make_bundle, make_recordings
+from bundles import make_recordings
 
 OLD_BUNDLE = Path(__file__).parents[1] / "files" / "bundle_0.1.tar.xz"
 """A bundle of two small networks with random weights, of format 1, and what they answered to simulated recordings.
@@ -46,14 +47,13 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("unpadded", [True, False])
-def test_a_bundle_of_format_1_answers_as_it_did(old: Path, unpadded: bool) -> None:
-    answers = np.load(old / "answers.npz")
+def test_a_bundle_of_format_1_answers_as_it_did(old: Path, tmp_path: Path, unpadded: bool) -> None:
+    bundle, answers = Bundle.open(old), np.load(old / "answers.npz")
     if not unpadded:  # as the first bundles were
-        for path in (old / "members").glob("*.unpadded.onnx"):
-            path.rename(path.with_suffix(".away"))
+        ignored = shutil.ignore_patterns("*.unpadded.onnx")
+        bundle = replace(bundle, path=shutil.copytree(old, tmp_path / "first", ignore=ignored))
     inputs = {name.removeprefix("inputs."): answers[name] for name in answers.files if name.startswith("inputs.")}
     batch = Batch(inputs, np.full(2, 13))
-    bundle = Bundle.open(old) if unpadded else Bundle(old, *(getattr(Bundle, "x", None),) * 3)
     for spec in bundle.manifest.members:
         member = load_member(bundle, spec)
         found = {"probabilities": member.answer(batch)}
@@ -62,3 +62,11 @@ def test_a_bundle_of_format_1_answers_as_it_did(old: Path, unpadded: bool) -> No
             np.testing.assert_allclose(values, answers[f"{spec.name}.{name}"], rtol=0, atol=1e-6)
         spread = spread_over_rows(answers[f"{spec.name}.attention"], 13)
         np.testing.assert_allclose(member.attention(batch), spread, rtol=0, atol=1e-6)
+
+
+def test_a_bundle_of_format_1_is_loaded_and_asked(old: Path) -> None:
+    predictor = load(old)
+    assert predictor.gives_phases
+    recordings = make_recordings(3)
+    assert np.isfinite(predictor.predict(recordings).probabilities).all()
+    assert np.isfinite(predictor.phases(recordings)[recordings.offsets[1:] - 1]).all()

@@ -99,13 +99,17 @@ def test_recordings_of_another_device_are_refused(predictor: Predictor) -> None:
         predictor.phases(make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
 
 
+@pytest.mark.parametrize("wrong", [np.full((1, 20, 2), np.nan), np.zeros((1, 10, 2)), np.zeros((1, 20, 3))])
 def test_a_graph_that_gives_no_phases_of_every_row_is_refused(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, wrong: np.ndarray
 ) -> None:
-    for wrong in (np.full((1, 20, 2), np.nan), np.zeros((1, 10, 2)), np.zeros((1, 20, 3))):
-        monkeypatch.setattr(type(predictor._members[0]), "ask", lambda *_, wrong=wrong: wrong)
-        with pytest.raises(BundleError, match="cannot tell phases"):
-            predictor.phases(make_recordings(1, lengths=[20]))
+    class Session:
+        def run(self, outputs: list[str], feed: object) -> list[np.ndarray]:
+            return [wrong]
+
+    monkeypatch.setattr(predictor, "_members", (replace(predictor._members[0], session=Session()),) * 3)
+    with pytest.raises(BundleError, match="no finite phases"):
+        predictor.phases(make_recordings(1, lengths=[20]))
 
 
 @given(st.lists(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=9), min_size=1, max_size=4))

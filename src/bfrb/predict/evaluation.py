@@ -202,11 +202,6 @@ def _scenario_table(name: str, recordings: Recordings, predictions: Predictions)
     return make_table(columns | dict(zip(predictions.label_set.classes, predictions.probabilities.T, strict=True)))
 
 
-def find_known_subjects(out_of_fold: Table, subjects: Iterable[str]) -> list[str]:
-    """Those of the subjects whose recordings a bundle was trained on; its scores on them are too good."""
-    return sorted(set(subjects) & set(out_of_fold["subject"].to_list()))
-
-
 @dataclass(frozen=True)
 class Columns:
     """Where a table of predictions has what.
