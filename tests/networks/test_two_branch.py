@@ -17,21 +17,14 @@ SPECS = {"two_branch": TwoBranchSpec.parse(SIZES), "gated_two_branch": GatedTwoB
 def test_a_network_that_pads_answers_as_if_zeros_were_rows(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(name, SHAPE, SPECS[name]).eval()
-    rows = {branch: torch.randn(2, 9, channels) for branch, channels in SHAPE.channels.items()}
-    longer = {
-        branch: torch.cat([values, torch.zeros(2, 14, values.shape[2])], dim=1) for branch, values in rows.items()
-    }
-    too_long = {
-        branch: torch.cat([values, torch.randn(2, 5, values.shape[2])], dim=1) for branch, values in longer.items()
-    }
-    expected = network(longer, None)
-    for inputs, lengths in (
-        (rows, torch.tensor([9, 9])),
-        (rows, None),
-        (longer, torch.tensor([9, 9])),
-        (too_long, None),
-    ):
-        torch.testing.assert_close(network(inputs, lengths).logits, expected.logits)
+    rows, longer, too_long = ({} for _ in range(3))
+    for branch, channels in SHAPE.channels.items():
+        rows[branch] = torch.randn(2, 9, channels)
+        longer[branch] = torch.cat([rows[branch], torch.zeros(2, 14, channels)], dim=1)
+        too_long[branch] = torch.cat([longer[branch], torch.randn(2, 5, channels)], dim=1)
+    expected, lengths = network(longer, None), torch.tensor([9, 9])
+    for inputs, known in ((rows, lengths), (rows, None), (longer, lengths), (too_long, None)):
+        torch.testing.assert_close(network(inputs, known).logits, expected.logits)
     assert expected.attention is None, "its rows are not those of a recording"
     own = build_network(name, SHAPE, SPECS[name].model_copy(update={"padded_rows": 0})).eval()
     own.load_state_dict(network.state_dict())
