@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bfrb.predict.attention import spread_over_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attending import make_attending_bundle
 from bfrb.errors import DataError
 from bfrb.features.sequences import build_sequences
+from bfrb.predict.member import spread_over_rows
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS

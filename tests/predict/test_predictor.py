@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
+import os
+import pickle
+import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,12 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bfrb import predict
 from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import build_sequences
 from bfrb.predict import predictor as module
 from bfrb.predict.bundle import CHECKSUMS, Bundle, _write_checksums
-from bfrb.predict.member import Member
 from bfrb.predict.predictor import Predictor, load
+from bfrb.processes import usable_processors
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
@@ -60,8 +64,8 @@ def test_the_answer_is_the_mean_of_the_members(predictor: Predictor) -> None:
 
 
 def test_members_differ(predictor: Predictor) -> None:
-    [batch] = [predictor._batch(make_recordings(1))]
-    answers = [member.answer(batch) for member in predictor._members]
+    group = predictor._only_group(make_recordings(1))
+    answers = [member.answer(group.batch) for member in group.members]
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
@@ -76,7 +80,7 @@ def test_an_answer_does_not_depend_on_its_company(predictor: Predictor, monkeypa
     together = predictor.predict(recordings).probabilities
     alone = np.concatenate([predictor.predict(recordings[number]).probabilities for number in range(25)])
     np.testing.assert_allclose(together, alone, atol=1e-6)
-    monkeypatch.setattr(module, "MAX_PADDED_ROWS", 200)
+    monkeypatch.setattr(module, "MAX_ROWS", 200)
     np.testing.assert_allclose(together, predictor.predict(recordings).probabilities, atol=1e-6)
     assert np.ptp(together, axis=0).max() > 0.01
 
@@ -115,7 +119,7 @@ def test_a_watch_without_proximity_sensors_is_answered_for(tmp_path: Path) -> No
     bundle = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
     predictor = load(bundle)
     recordings = make_recordings(5, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    assert predictor._members[0].needs == ("imu",)
+    assert set(predictor._members[0].inputs) == {"imu", "lengths"}
     assert set(predictor.predict(recordings).gestures) <= set(SEARLE_BEHAVIORS.classes)
 
 
@@ -145,13 +149,23 @@ def test_continuous_recordings_are_cut_as_in_training(tmp_path: Path) -> None:
 
 
 @given(lengths=st.lists(st.integers(1, 20_000), max_size=60))
-def test_batches_hold_every_recording_once_and_stay_small(lengths: list[int]) -> None:
+def test_blocks_hold_every_recording_once_and_stay_small(lengths: list[int]) -> None:
     array = np.array(lengths, dtype=np.int64)
-    batches = list(module._batches(array))
-    assert sorted(np.concatenate([np.zeros(0, int), *batches]).tolist()) == list(range(len(lengths)))
-    for batch in batches:
-        assert len(batch) == 1 or array[batch].max() * len(batch) <= module.MAX_PADDED_ROWS
-    assert all(array[a].max() <= array[b].min() for a, b in itertools.pairwise(batches))
+    order = np.argsort(array, kind="stable")
+    blocks = module._cut_into_blocks(order, array)
+    assert [number for block in blocks for number in block] == order.tolist()
+    assert all(array[block[:-1]].sum() <= module.MAX_ROWS for block in blocks)
+
+
+@given(lengths=st.lists(st.integers(1, 4), max_size=30), data=st.data())
+def test_groups_are_of_one_length_and_asked_of_the_same_members(lengths: list[int], data: st.DataObject) -> None:
+    asked = np.array(data.draw(st.lists(st.booleans(), min_size=2 * len(lengths), max_size=2 * len(lengths))), bool)
+    asked = asked.reshape(2, len(lengths))
+    groups = module._find_alike(np.array(lengths, dtype=np.int64), asked)
+    assert sorted(number for group in groups for number in group) == list(range(len(lengths)))
+    keys = [{(lengths[number], *asked[:, number]) for number in group} for group in groups]
+    assert all(len(key) == 1 for key in keys)
+    assert len(set(map(tuple, keys))) == len(groups)
 
 
 def one_sequence(**changes: object) -> pl.DataFrame:
@@ -274,19 +288,95 @@ def add_unpadded(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_unpadded_graphs_answer_alike_and_never_meet_padding(
-    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+def test_unpadded_graphs_are_taken_where_they_are_and_answer_alike(
+    predictor: Predictor, tmp_path: Path, count: int
 ) -> None:
     path = make_bundle(tmp_path / "model", members=3)
     add_unpadded(path)
     quick = load(path)
-    assert not any(member.pads for member in quick._members)
-    asked: list[np.ndarray] = []
-    answer = Member.answer
-    monkeypatch.setattr(Member, "answer", lambda self, batch: asked.append(batch.lengths) or answer(self, batch))
+    assert not any("lengths" in member.inputs for member in quick._members)
     recordings = make_recordings(count, lengths=np.random.default_rng(0).integers(20, 30, count))
     found = quick.predict(recordings)
-    assert all(len(set(lengths)) == 1 for lengths in asked)
-    assert max(map(len, asked)) > count / 20
     np.testing.assert_allclose(found.probabilities, predictor.predict(recordings).probabilities, atol=1e-6)
     assert found.ids == tuple(recordings.ids)
+
+
+def test_a_pickled_predictor_answers_the_same_wherever_it_is_opened(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(predictor.bundle.path.parent)
+    pickled = pickle.dumps(load(predictor.bundle.path.name))
+    monkeypatch.chdir(tmp_path)
+    recordings = make_recordings(5)
+    expected = predictor.predict(recordings).probabilities
+    np.testing.assert_array_equal(pickle.loads(pickled).predict(recordings).probabilities, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_child_answers_as_its_parent_does(bundle: Path) -> None:
+    """One recording, several, and one in a frame: by a child whose parent has threads that the child lacks."""
+    code = """
+import os, pickle, sys
+import numpy as np
+import bfrb
+from bundles import make_recordings
+from test_predictor import one_sequence
+
+predictor = bfrb.load(sys.argv[1])
+several, frame = make_recordings(9), one_sequence()
+def answers():
+    found = predictor.predict(several).probabilities, predictor.predict(several[0]).probabilities
+    return [*(array.tolist() for array in found), predictor.predict_one(frame)]
+expected = answers()
+child = os.fork()
+if not child:
+    os._exit(0 if answers() == expected else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    places = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, bundle],
+        env={**os.environ, "PYTHONPATH": places},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_predictors_share_their_threads(bundle: Path, predictor: Predictor) -> None:
+    recordings = make_recordings(9)
+    predictor.predict(recordings)
+    before = threading.active_count()
+    for _ in range(5):
+        another = load(bundle)
+        another.predict(recordings)
+        another.predict_each(recordings)
+    assert threading.active_count() <= max(before, usable_processors() + 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")
+def test_loading_changes_nothing_for_the_rest_of_the_process(bundle: Path) -> None:
+    """No signal handlers, no thread settings, no allocator: neither its settings nor advice on the heap's memory."""
+    code = """
+import os, re, signal, sys
+from pathlib import Path
+import numpy as np, onnxruntime, polars
+
+def state():
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    advised = re.findall(r"^VmFlags:.*\\bhg\\b.*$", Path("/proc/self/smaps").read_text(), re.MULTILINE)
+    settings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    return handlers, advised, settings, os.sched_getaffinity(0), signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+before = state()
+import bfrb
+bfrb.load(sys.argv[1])
+after = state()
+sys.exit(", ".join(str(pair) for pair in zip(before, after) if pair[0] != pair[1]) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, check=False, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    source = "".join(path.read_text() for path in Path(predict.__file__).parent.glob("*.py"))
+    assert not re.search(r"mallopt|madvise|ctypes|signal\.|set_num_threads", source)

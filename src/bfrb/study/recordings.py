@@ -190,7 +190,9 @@ class Recordings:
             start, stop, _ = which.indices(len(self))
             return self._view(start, max(start, stop))
         index = np.arange(len(self))[which]
-        return self._gather(self.offsets[index], self.lengths[index], self.table[index])
+        # Column by column: a forked child lacks the threads that polars would take rows of a table with.
+        table = pl.DataFrame([column.gather(index) for column in self.table])
+        return self._gather(self.offsets[index], self.lengths[index], table)
 
     def _view(self, start: int, stop: int) -> Recordings:
         rows = slice(int(self.offsets[start]), int(self.offsets[stop]))
