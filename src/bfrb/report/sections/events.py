@@ -167,8 +167,8 @@ def _show_timeline(listening: EventEvaluation, number: int) -> PageFigure:
     columns = ("what", "from, s", "to, s", "behaviour", "confidence")
     table = DataTable(f"Episodes and events of {recording.id}", columns, rows)
     caption = (
-        f"Recording {recording.id} of {recording.subject}: probability of any behaviour, window by window, with the threshold "
-        "that its smoothed course has to reach; below, what was labelled and what was reported"
+        f"Recording {recording.id} of {recording.subject}: probability of any behaviour, window by window, with the "
+        "threshold that its smoothed course has to reach; below, what was labelled and what was reported"
         f"{' by the rule chosen on the others' if listening.rules else ''}."
     )
     return PageFigure(f"timeline-{number}", figure, caption, table)
