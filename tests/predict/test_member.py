@@ -10,12 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfrb.errors import BundleError
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import load_member, spread_over_rows
-from bfrb.predict.predictor import load
-from bundles import make_bundle, make_recordings
 
 OLD_BUNDLE = Path(__file__).parents[1] / "files" / "bundle_0.1.tar.xz"
 """A bundle of two small networks with random weights, of format 1, and what they answered to simulated recordings.
