@@ -69,11 +69,11 @@ $(VENV)/.installed-train: $(PINNED) | $(VENV)/.created
 	@touch $@
 
 $(VENV)/.installed-dev: $(PINNED) | $(VENV)/.created
-	@echo "Installing bfrb[train,report,view,http,kaggle,stream,dev] into $(VENV), a minute or two ..."
-	@$(INSTALL) '.[train,report,view,http,kaggle,stream,dev]'
+	@echo "Installing bfrb[train,report,view,http,kaggle,stream,keras,devices,dev] into $(VENV), a minute or two ..."
+	@$(INSTALL) '.[train,report,view,http,kaggle,stream,keras,devices,dev]'
 	@touch $@ $(VENV)/.installed-train
 
 $(VENV)/.installed-docs: $(PINNED) | $(VENV)/.created
-	@echo "Installing bfrb[train,report,docs] into $(VENV), a minute or two ..."
-	@$(INSTALL) '.[train,report,docs]'
+	@echo "Installing bfrb[train,report,view,http,kaggle,stream,devices,docs] into $(VENV), a minute or two ..."
+	@$(INSTALL) '.[train,report,view,http,kaggle,stream,devices,docs]'
 	@touch $@ $(VENV)/.installed-train

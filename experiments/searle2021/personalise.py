@@ -20,7 +20,7 @@ from bfrb.metrics import DIFFERENCE, interval_over_people, time_average_precisio
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import open_source
 from bfrb.stream.listen import AnnotatedRecording
-from bfrb.stream.personalize import fit_head, listen_to_examples
+from bfrb.stream.personal import fit_head, listen_to_examples
 from bfrb.study.stretches import cut_stretches
 
 EXAMPLES = (0, 1, 3, 5, 10)
@@ -47,7 +47,7 @@ def judge(heard: AnnotatedRecording, described: np.ndarray, bundle: Bundle) -> d
         if count:
             past, seen = part_of(heard, 0.0, heard.episodes[count - 1].end_s)
             head = fit_head(heard.subject, [(past, described[seen])], bundle.label_set, WINDOW_S)
-            probabilities = head.adapt(probabilities, described[chosen], bundle.label_set)
+            probabilities = head.shift(probabilities, described[chosen], bundle.label_set)
         values, share = probabilities[:, bundle.label_set.is_target].sum(axis=1), later.positive_share
         scores["auc"].append(time_roc_auc(share, 1 - share, values))
         scores["average_precision"].append(time_average_precision(share, 1 - share, values))

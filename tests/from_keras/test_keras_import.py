@@ -373,6 +373,27 @@ def test_a_lambda_of_other_code_is_refused_and_never_loaded(
     assert "is Lambda of other code(input_layer" in refused(folder)
 
 
+COMPILED = [
+    ("3.10", ":20", "4wEAAAAAAAAAAAAAAAEAAAAFAAAAEwAAAHMaAAAAfABkAGQAhQJkAGQAhQJkAIgAhQJmAxkAUwCpAU6pAKkB2gF0qQHaBw=="),
+    ("3.10", "20:", "4wEAAAAAAAAAAAAAAAEAAAAFAAAAEwAAAHMaAAAAfABkAGQAhQJkAGQAhQKIAGQAhQJmAxkAUwCpAU6pAKkB2gF0qQHaBw=="),
+    ("3.12", ":20", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAACVAZcAfABkAGQAhQJkAGQAhQJkAIkBhQJmAxkAAABTAKkBTqkAqQLaAXTaB2lt"),
+    ("3.12", "20:", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAACVAZcAfABkAGQAhQJkAGQAhQKJAWQAhQJmAxkAAABTAKkBTqkAqQLaAXTaB2lt"),
+    ("3.13", ":20", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAAA+AZUAVQBTAFMAMgJTAFMAMgJTAFQBMgI0AwUAAAAkAKkBTqkAqQLaAXTaB2lt"),
+    ("3.13", "20:", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAAA+AZUAVQBTAFMAMgJTAFMAMgJUAVMAMgI0AwUAAAAkAKkBTqkAqQLaAXTaB2lt"),
+]
+
+
+@pytest.mark.parametrize(("version", "columns", "start"), COMPILED)
+def test_the_slices_are_known_from_other_pythons_too(folder: Path, version: str, columns: str, start: str) -> None:
+    changes = {"config": {"function": {"config": {"code": start}}}}
+    number = 0 if columns == ":20" else 1
+    change_layer(folder / "D-111_0.h5", "Lambda", number, changes)
+    assert recognise(read_model(folder / "D-111_0.h5"), 40, 20, 45).network == "two_branch"
+    change_layer(folder / "D-111_0.h5", "Lambda", 1 - number, changes)
+    with pytest.raises(BundleError, match="is Lambda t"):
+        recognise(read_model(folder / "D-111_0.h5"), 40, 20, 45)
+
+
 @pytest.mark.parametrize(
     ("name", "values", "complaint"),
     [

@@ -18,9 +18,7 @@ from bfrb.predict.predictor import Predictor
 from bfrb.stream.events import EventRule, WindowProbabilities
 from bfrb.stream.feed import Wearer
 from bfrb.stream.listen import listen
-from bfrb.stream.personal import PersonalHead, describe, write_with_head
-from bfrb.stream.personalize import Example, fit_head, personalize
-from bfrb.stream.stream import Stream
+from bfrb.stream.personal import Example, PersonalHead, describe, fit_head, personalize
 from bfrb.stream.windowing import Windowing, Windows
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS
@@ -54,20 +52,20 @@ def test_adapted_answers_are_probabilities_that_keep_the_ratios_of_targets(
 ) -> None:
     rng = np.random.default_rng(seed)
     probabilities, described = rng.dirichlet(np.ones(9), 5), rng.normal(size=(5, 6))
-    np.testing.assert_allclose(some_head().adapt(probabilities, described, SEARLE_BEHAVIORS), probabilities, atol=1e-12)
-    adapted = some_head(bias=bias, slope=slope).adapt(probabilities, described, SEARLE_BEHAVIORS)
+    np.testing.assert_allclose(some_head().shift(probabilities, described, SEARLE_BEHAVIORS), probabilities, atol=1e-12)
+    adapted = some_head(bias=bias, slope=slope).shift(probabilities, described, SEARLE_BEHAVIORS)
     np.testing.assert_allclose(adapted.sum(axis=1), 1.0)
     assert (adapted >= 0).all()
     before, after = (found[:, SEARLE_BEHAVIORS.is_target] for found in (probabilities, adapted))
     np.testing.assert_allclose(after / after.sum(1, keepdims=True), before / before.sum(1, keepdims=True), rtol=1e-9)
-    alone = [some_head(bias=bias).adapt(probabilities[[n]], described[[n]], SEARLE_BEHAVIORS)[0] for n in range(5)]
-    assert np.array_equal(alone, some_head(bias=bias).adapt(probabilities, described, SEARLE_BEHAVIORS))
+    alone = [some_head(bias=bias).shift(probabilities[[n]], described[[n]], SEARLE_BEHAVIORS)[0] for n in range(5)]
+    assert np.array_equal(alone, some_head(bias=bias).shift(probabilities, described, SEARLE_BEHAVIORS))
 
 
 def test_a_head_learns_what_the_networks_do_not_know_and_it_holds_for_later_data() -> None:
     head = fit_head("anna", [example(40, 1)], TWO, 5.0)
     later, described = example(40, 2)
-    adapted = head.adapt(later.windows.probabilities, described, TWO)
+    adapted = head.shift(later.windows.probabilities, described, TWO)
     truth = later.positive_share > 0
     before, after = (roc_auc(truth, found[:, 0]) for found in (later.windows.probabilities, adapted))
     assert before is not None
@@ -122,20 +120,22 @@ def answers_of(bundle: Bundle, recording: Recordings, wearer: Wearer) -> np.ndar
 def test_a_bundle_answers_a_named_wearer_otherwise_and_everybody_else_as_before(tmp_path: Path) -> None:
     bundle, recording = watch(tmp_path), watch_recordings(LABELLED)
     head = personalize(bundle, cut_stretches([recording]), "anna")
-    write_with_head(bundle, head, tmp_path / "knows")
+    head.write(bundle, tmp_path / "knows")
     knows = Bundle.open(tmp_path / "knows")
     assert PersonalHead.of(knows, "anna") == head
     before = answers_of(bundle, recording, Wearer())
     np.testing.assert_array_equal(answers_of(knows, recording, Wearer()), before)
-    assert np.abs(answers_of(knows, recording, Wearer(name="anna")) - before).max() > 0.01
+    assert (
+        np.abs(answers_of(knows, recording, Wearer(adapt=PersonalHead.of(knows, "anna").adapt)) - before).max() > 0.01
+    )
     with pytest.raises(BundleError, match="learnt nothing of the wearer 'ben'"):
-        Stream(Predictor(knows), wearer=Wearer(name="ben"))
+        PersonalHead.of(knows, "ben")
 
 
 def test_a_second_wearer_leaves_the_first_as_they_were(tmp_path: Path) -> None:
     bundle = watch(tmp_path)
-    write_with_head(bundle, some_head("anna", 1.0), tmp_path / "one")
-    write_with_head(Bundle.open(tmp_path / "one"), some_head("../ben", 2.0), tmp_path / "two")
+    some_head("anna", 1.0).write(bundle, tmp_path / "one")
+    some_head("../ben", 2.0).write(Bundle.open(tmp_path / "one"), tmp_path / "two")
     both = Bundle.open(tmp_path / "two")
     assert [PersonalHead.of(both, name).weights[0] for name in ("anna", "../ben")] == [1.0, 2.0]
 

@@ -45,15 +45,17 @@ def detect(
     from bfrb.stream.detections import Summary
     from bfrb.stream.feed import Wearer
     from bfrb.stream.listen import listen
+    from bfrb.stream.personal import PersonalHead
 
     for path in (out, *([probabilities] if probabilities else [])):
         check_table_path(path)
     predictor = load(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
+    adapt = None if wearer is None else PersonalHead.of(predictor.bundle, wearer).adapt
     summary = Summary()
     with progress("listening") as show:
         stretches = iter_stretches(recording, predictor.device, dataset, show)
-        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}, name=wearer))
+        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}, adapt=adapt))
         tables = _window_tables(found, summary, predictor.label_set.classes)
         if probabilities is None:
             for _ in tables:

@@ -33,8 +33,7 @@ def personalize(
     """Learn from a wearer's own labelled episodes; used only where their name is given: `bfrb detect --wearer`."""
     from bfrb.predict.bundle import Bundle
     from bfrb.read.stretches import iter_stretches
-    from bfrb.stream.personal import write_with_head
-    from bfrb.stream.personalize import personalize as learn
+    from bfrb.stream.personal import personalize as learn
 
     opened, found = Bundle.open(bundle), set()
 
@@ -48,7 +47,7 @@ def personalize(
             raise ConfigError(f"no recording of the wearer {wearer!r}, found {known}", remedy="name one of these")
 
     head = learn(opened, iter_own(), wearer)
-    write_with_head(opened, head, out, overwrite=overwrite)
+    head.write(opened, out, overwrite=overwrite)
     if as_json:
         print_json(head.model_dump(mode="json") | {"out": str(out)})
     else:

@@ -13,17 +13,11 @@ from bfrb.errors import BundleError
 from bfrb.from_keras.files import KerasModel, Layer, refuse
 from bfrb.networks.specs import GatedTwoBranchSpec, TwoBranchSpec
 
-_RECURRENCE = {
-    "dtype": "float32",
-    "return_sequences": True,
-    "activation": "tanh",
-    "recurrent_activation": "sigmoid",
-    "use_bias": True,
-}
-
 
 def _both_ways(kind: str, **settings: Any) -> dict[str, Any]:
-    forward = {"layer": kind} | _RECURRENCE | settings
+    """Settings of a recurrence that runs forwards and backwards."""
+    activations = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+    forward = {"layer": kind, "dtype": "float32", "return_sequences": True, "use_bias": True} | activations | settings
     ways = {"forward": forward, "backward": forward | {"go_backwards": True}}
     return {"merge_mode": "concat"} | {f"{way} {key}": value for way in ways for key, value in ways[way].items()}
 
@@ -81,16 +75,7 @@ class Recognised:
 
 
 def recognise(model: KerasModel, rows: int, motion: int, columns: int) -> Recognised:
-    """Which published network a model is.
-
-    Parameters
-    ----------
-    model
-        The model.
-    rows
-        Rows of every recording that it takes in.
-    motion, columns
-        How many columns it takes in, and how many of them, the first ones, are motion.
+    """Which published network a model is that takes in so many rows and columns, the first of which are motion.
 
     Raises
     ------
@@ -127,18 +112,17 @@ class _Finder:
     def __call__(self, kind: str, *inputs: str, label: str = "", **settings: Any) -> str:
         """The name of the layer of a class that reads certain layers."""
         alike = [layer for layer in self.left if layer.kind == kind and layer.inputs == inputs]
-        expected = {"dtype": "float32"} | _SETTINGS.get(kind, {}) | settings
-        differences = [_find_difference(layer.settings, expected) for layer in alike]
         if not alike:
             raise self._refuse_neighbour(f"{kind}({', '.join(inputs)})", inputs)
+        expected = {"dtype": "float32"} | _SETTINGS.get(kind, {}) | settings
+        differences = [_find_difference(layer.settings, expected) for layer in alike]
         if all(differences):
             raise refuse(alike[0].name, f"has {differences[0]}")
         layer = alike[differences.index("")]
-        self.left.remove(layer)
         if layer.weights and not label:
             raise refuse(layer.name, f"is {kind} and has weights")
-        if label:
-            self.weights[label] = layer
+        self.left.remove(layer)
+        self.weights |= {label: layer} if label else {}
         return layer.name
 
     def dense(self, inputs: str, label: str, activation: str, *, use_bias: bool = True) -> str:
@@ -160,8 +144,7 @@ def _find_difference(settings: dict[str, Any], expected: dict[str, Any]) -> str:
         if wanted is not _ANY and settings[key] != wanted:
             return f"{key}={settings[key]!r}; expected {wanted!r}"
     for key, found in settings.items():
-        free = key.split()[-1] in _FREE or key.endswith(_FREE_ENDINGS)
-        if found and key not in expected and not free:
+        if found and key not in expected and key.split()[-1] not in _FREE and not key.endswith(_FREE_ENDINGS):
             return f"{key}={found!r}; expected it to be off"
     return ""
 

@@ -30,7 +30,7 @@ _SLICE = re.compile(
     rb"[)\xa9]\x01N[)\xa9]\0",  # None is its only constant, and it uses no names
     re.DOTALL,
 )
-"""`lambda t: t[:, :, :n]` or `lambda t: t[:, :, n:]` as Python 3.8 to 3.13 compile and store it."""
+"""`lambda t: t[:, :, :n]` or `lambda t: t[:, :, n:]` as Python 3.10 to 3.13 compile and store it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,6 +48,10 @@ class _Group:
     members: tuple[Member, ...]
 
 
+RATE_TOLERANCE = 0.02
+"""Share by which the rate of recordings may differ from the bundle's."""
+
+
 class Predictor:
     """Answers for recordings of one device, from a bundle.
 
@@ -201,7 +205,12 @@ class Predictor:
         if device.name != self.device.name:
             raise DataError(
                 f"expected recordings of the device {self.device.name!r}, got {device.name!r}",
-                remedy="use a bundle that was trained on recordings of this device",
+                remedy="use a bundle that was trained on recordings of this device, or describe the recordings' own",
+            )
+        if abs(device.row_rate_hz / self.device.row_rate_hz - 1) > RATE_TOLERANCE:
+            raise DataError(
+                f"expected {self.device.row_rate_hz:g} rows a second, got {device.row_rate_hz:g}",
+                remedy="read the recordings with the bundle's device: open_source(..., device=predictor.device)",
             )
 
     def cut(self, recordings: Recordings) -> Recordings:

@@ -44,27 +44,44 @@ class DescribedSource:
         A file or a folder.
     description
         How it is read.
-    row_rate_hz
-        Rows per second to be made; by default the description's, or else that of the first recording.
+    wanted
+        The device of a bundle that is to answer: the recordings are brought to its rate and its sensors, and what they
+        lack was not measured. By default they keep their own, at the description's rate or that of the first recording.
     how
         What a row holds if several samples fall into it.
     """
 
     path: Path
     description: Description
-    row_rate_hz: float | None = None
+    wanted: Device | None = None
     how: Aggregation = "mean"
 
     @cached_property
     def device(self) -> Device:
         """The device that was worn, at the rate of the rows."""
-        rate_hz = self.row_rate_hz or self.description.time.rate_hz or round(self._first.rate_hz, 2)
+        if self.wanted is not None:
+            return self._as_wanted(self.wanted)
+        rate_hz = self.description.time.rate_hz or round(self._first.rate_hz, 2)
         if not np.isfinite(rate_hz):
             raise DataError(f"{self.path}: its times tell no rate", remedy="add rate_hz = ... to [time]")
         values = self.description.device_values(rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
         values["sensors"] = [sensor for sensor in values["sensors"] if sensor["name"] in self._first.sensors]
         return Device.parse(values)
+
+    def _as_wanted(self, wanted: Device) -> Device:
+        if self.description.axes is None and self.description.name != wanted.name:
+            raise DataError(
+                f"{self.description.name} does not say where the axes of its device point, and the bundle is of "
+                f"another device, {wanted.name!r}",
+                remedy="add [axes] and [worn] to the description (docs/own-data.md)",
+            )
+        if not set(self._first.sensors) & set(wanted.sensor_names):
+            raise DataError(
+                f"{self.path} has {', '.join(self._first.sensors)}, the bundle needs {', '.join(wanted.sensor_names)}",
+                remedy="use a bundle that was trained on such sensors",
+            )
+        return wanted
 
     @cached_property
     def _first(self) -> SampleSeries:
@@ -142,7 +159,8 @@ class DescribedSource:
                 remedy="leave it out, or ask for a lower rate: what was not measured is not invented",
             )
         rows = place_samples(series, rate_hz)
-        sensors = make_rows(series, rows, self.device, self.how)
+        kept = tuple(sensor for sensor in self.device.sensors if sensor.name in series.sensors)
+        sensors = make_rows(series, rows, self.device.model_copy(update={"sensors": kept}), self.how)
         count = int(rows[-1]) + 1 if len(rows) else 0
         table: dict[str, Any] = {"id": [series.id], "subject": [series.subject or "unknown"]}
         table |= {name: [series.facts[name]] for name in _FACTS if series.facts.get(name) is not None}
@@ -217,7 +235,7 @@ def make_rows(series: SampleSeries, rows: Ints, device: Device, how: Aggregation
         opened.add(rows[block] - done, np.abs(offset[block] - rows[block]), readings, measured)
     if len(series):
         parts.append(opened.take(int(rows[-1]) + 1 - done))
-    return {name: np.concatenate([part[name] for part in parts]) for name in device.sensor_names}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
 
 
 def _annotation(labels: Array, rows: Ints, count: int, label_set: LabelSet) -> Annotation:

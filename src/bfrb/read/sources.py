@@ -111,6 +111,7 @@ def open_source(
     dataset: str = "auto",
     demographics: Path | str | None = None,
     report: Report | None = None,
+    device: Device | None = None,
 ) -> Source:
     """What lies at a path: a store, the CMI layout, a clone of the Searle 2021 data, or what a file describes.
 
@@ -125,6 +126,8 @@ def open_source(
         A table of subjects, for the CMI layout; by default the one found beside the recordings.
     report
         Told what is wrong while it is read; if it returns, the rest is read. By default the first error is raised.
+    device
+        The device of a bundle that is to answer: described recordings are brought to its rate and sensors.
 
     Raises
     ------
@@ -139,9 +142,9 @@ def open_source(
     if (place / MANIFEST).is_file():
         return Store.open(place)
     if dataset not in DATASETS:
-        return DescribedSource(place, find_description(dataset))
+        return DescribedSource(place, find_description(dataset), device)
     if dataset == "auto" and (place / DESCRIPTION).is_file():
-        return DescribedSource(place, find_description(place / DESCRIPTION))
+        return DescribedSource(place, find_description(place / DESCRIPTION), device)
     if dataset == "searle2021" or (dataset == "auto" and is_searle2021(place)):
         return Searle2021Source(place, report)
     return find_cmi(place, demographics, report)

@@ -55,7 +55,7 @@ def iter_stretches(
     """
     if dataset == "auto" and is_sample_table(path):
         return _table_stretches(path, device, progress)
-    source = open_source(path, dataset)
+    source = open_source(path, dataset, device=device)
     if source.device.name != device.name:
         raise DataError(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from bfrb.stream.samples import TIME, RawSamples, check_samples, check_units, pa
 from bfrb.stream.spec import StreamSpec
 from bfrb.stream.windowing import WindowBuffer, Windowing, Windows
 from bfrb.study.device import Device
+from bfrb.study.labels import LabelSet
 from bfrb.study.rows import Aggregation
 
 _PATIENT_SAMPLES = 256
@@ -24,6 +25,9 @@ _PATIENT_SAMPLES = 256
 
 _EARLY_S = 1e-6
 """Rather look too early whether a window is complete than too late."""
+
+
+Adapt = Callable[[Windows, Floats, LabelSet], Floats]
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,14 @@ class Wearer:
         Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
     clock
         What disorder is put up with.
-    name
-        The wearer's name, if what the bundle has learnt of them shall be used (`bfrb personalize`).
+    adapt
+        Turns (W, K) probabilities of windows into this wearer's, if something was learnt of them (`stream.personal`).
     """
 
     handedness: int | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     clock: StreamSpec = field(default_factory=StreamSpec)
-    name: str | None = None
+    adapt: Adapt | None = None
 
 
 class Feed:

@@ -20,7 +20,6 @@ from bfrb.predict.predictor import Predictor
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
 from bfrb.stream.feed import Feed, Wearer
-from bfrb.stream.personal import PersonalHead, describe
 from bfrb.stream.samples import RawSamples
 from bfrb.stream.spec import StreamSpec
 from bfrb.stream.windowing import Windowing, Windows, to_recordings
@@ -50,8 +49,6 @@ class Stream:
     ------
     ConfigError
         If a unit is not known.
-    BundleError
-        If the wearer is named, and the bundle has learnt nothing of them.
     """
 
     def __init__(
@@ -66,7 +63,6 @@ class Stream:
         self.rule = rule or EventRule.of(predictor.bundle)
         self.wearer = wearer or Wearer()
         self._on_windows = on_windows
-        self._head = None if self.wearer.name is None else PersonalHead.of(predictor.bundle, self.wearer.name)
         self.reset()
 
     def reset(self) -> None:
@@ -112,8 +108,8 @@ class Stream:
 
     def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
-        if self._head is not None:
-            probabilities = self._head.adapt(probabilities, describe(windows), self.predictor.label_set)
+        if self.wearer.adapt is not None:
+            probabilities = self.wearer.adapt(windows, probabilities, self.predictor.label_set)
         answered = WindowProbabilities(windows.middle_s, windows.known_s, probabilities, windows.after_gap)
         if self._on_windows is not None:
             self._on_windows(windows, answered)

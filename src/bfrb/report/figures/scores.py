@@ -129,7 +129,7 @@ def draw_by_class(
     for words, points, colour, marker in zip(measures, values, SERIES, MARKERS, strict=False):
         axes.plot(points, rows, marker, color=colour, clip_on=False, label=words)
     for row in np.flatnonzero(~known):
-        axes.text(start, row, "no recordings", va="center_baseline", fontsize=8.5, color=MUTED, style="italic")
+        axes.text(start, float(row), "no recordings", va="center_baseline", fontsize=8.5, color=MUTED, style="italic")
     name_rows(axes, list(ordered))
     targets = sum(bool(found["target"]) for found in ordered.values())
     if 0 < targets < len(ordered):
