@@ -107,16 +107,17 @@ def train_ours(sequences: int, full: bool) -> None:
     network = build_network("two_branch", Shape({"imu": MOTION, "proximity": PROXIMITY}, CLASSES), TwoBranchSpec())
     processor = [0.0]
 
-    def wait_to_begin(_: np.random.Generator) -> Examples:
-        sys.stdin.readline()
-        processor[0] = time.process_time()
-        return examples
-
     def tell(_: list[Any]) -> None:
         print("epoch", time.process_time() - processor[0], flush=True)
+        wait_to_begin()
 
-    task = Task(spec, TwoBranchSpec(), wait_to_begin, None, CMI_GESTURES, (0,))
+    def wait_to_begin() -> None:
+        sys.stdin.readline()
+        processor[0] = time.process_time()
+
+    task = Task(spec, TwoBranchSpec(), examples, None, CMI_GESTURES, (0,))
     print("ready", flush=True)
+    wait_to_begin()
     with tempfile.TemporaryDirectory() as folder:
         train(network, task, Path(folder) / "checkpoint.pt", tell)
 

@@ -166,7 +166,7 @@ def profile_step(spec: RunSpec, device: torch.device, steps: int = 12) -> Step:
     def learn() -> float:
         torch.manual_seed(0)
         network = build_network("two_branch", shape, spec.two_branch).to(device)
-        task = Task(training, spec.two_branch, lambda _: examples, None, CMI_GESTURES, (0,))
+        task = Task(training, spec.two_branch, examples, None, CMI_GESTURES, (0,))
         with tempfile.TemporaryDirectory() as folder:
             (epoch,) = train(network, task, Path(folder) / "checkpoint.pt")[1]
         return epoch.seconds

@@ -26,7 +26,7 @@ from bfrb.read.sources import open_source
 from bfrb.study.mirror import mirror
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import label_windows
-from bfrb.train.batches import standardiser
+from bfrb.train.batches import make_standardisers
 
 STEP, LENGTH, CONTEXT_WINDOWS = 50, 50, 24
 BANDS_HZ = ((0.3, 0.7), (0.7, 1.5), (1.5, 3.0), (3.0, 5.01))
@@ -82,7 +82,9 @@ def description(recordings: Recordings, context_s: float, *, mirrored: bool) -> 
     found = mirror(recordings, np.full(len(recordings), mirrored))
     names = FeatureSpec().branches(ContextSpec.BRANCHES)
     parts = []
-    statistics = channel_statistics(build_sequences(recordings, names), np.arange(len(recordings)))
+    standardisers = make_standardisers(
+        channel_statistics(build_sequences(recordings, names), np.arange(len(recordings)))
+    )
     for number in range(len(found)):
         windows = label_windows(found[number], LENGTH, STEP, context=round(context_s * 10))
         sequences = build_sequences(windows, names)
@@ -93,7 +95,7 @@ def description(recordings: Recordings, context_s: float, *, mirrored: bool) -> 
             batch = sequences.batch(np.arange(start, min(start + 64, len(windows))), 10**6)
             lengths = torch.from_numpy(batch.lengths)
             inputs = {
-                name: standardiser(statistics[name])(torch.from_numpy(values), lengths)
+                name: standardisers[name](torch.from_numpy(values), lengths)
                 for name, values in batch.inputs.items()
             }
             with torch.no_grad():

@@ -243,8 +243,9 @@ def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
     if gestures is None:
         raise DataError("expected labelled recordings, found no gesture", remedy="train on data with a gesture column")
     known = np.array([gesture is not None for gesture in gestures])
-    if not known.all():
-        logger.warning("%d of %d recordings have no gesture and are left out", (~known).sum(), len(known))
+    if known.all():
+        return recordings
+    logger.warning("%d of %d recordings have no gesture and are left out", (~known).sum(), len(known))
     return recordings[known]
 
 

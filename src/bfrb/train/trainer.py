@@ -233,7 +233,7 @@ def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=spec.mixed_precision and device.type == "cuda")
 
 
-def predict_examples(network: nn.Module, examples: ExampleSet, batch_size: int = 256) -> Floats:
+def predict_examples(network: nn.Module, examples: ExampleSet, batch_size: int = 64) -> Floats:
     """(R, K) class probabilities."""
     network.eval()
     parts, count = [], len(examples.lengths)
