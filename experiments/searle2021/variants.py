@@ -95,8 +95,7 @@ def description(recordings: Recordings, context_s: float, *, mirrored: bool) -> 
             batch = sequences.batch(np.arange(start, min(start + 64, len(windows))), 10**6)
             lengths = torch.from_numpy(batch.lengths)
             inputs = {
-                name: standardisers[name](torch.from_numpy(values), lengths)
-                for name, values in batch.inputs.items()
+                name: standardisers[name](torch.from_numpy(values), lengths) for name, values in batch.inputs.items()
             }
             with torch.no_grad():
                 rows.append(network.describe(inputs, lengths).numpy())  # type: ignore[operator]
