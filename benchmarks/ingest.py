@@ -29,6 +29,8 @@ from bfrb.study.recordings import Recordings
 from features import cpu_name
 
 MEMORY_BAR_GB = 1.0
+TIME_BAR = 1.3
+"""Times as long as pandas takes only to read the file."""
 
 MEASURED = """
 import json, resource, sys, time
@@ -69,7 +71,7 @@ def main() -> int:
         ratio = reference_s / found["seconds"]
         print(f"{name:16} {found['seconds']:6.1f} s   peak {found['peak_gb']:5.2f} GB   {ratio:5.1f} x pandas.read_csv")
     peak_gb = max(run["bfrb ingest"]["peak_gb"] for run in runs)
-    return int(best["bfrb ingest"]["seconds"] >= reference_s or peak_gb >= MEMORY_BAR_GB)
+    return int(best["bfrb ingest"]["seconds"] > TIME_BAR * reference_s or peak_gb >= MEMORY_BAR_GB)
 
 
 def simulated() -> Recordings:
