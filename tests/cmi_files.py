@@ -80,7 +80,7 @@ def write_study(folder: Path, recordings: Recordings, name: str = "train.csv") -
 
 def assert_same(left: Recordings, right: Recordings) -> None:
     """All of both recordings are equal, missing readings included; columns may be in another order."""
-    assert left.device is right.device
+    assert left.device == right.device
     np.testing.assert_array_equal(left.offsets, right.offsets)
     assert left.table.equals(right.table.select(left.table.columns))
     assert set(left.annotations) == set(right.annotations)

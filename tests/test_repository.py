@@ -60,10 +60,13 @@ def test_commands_are_found_in_pages() -> None:
 def known_options() -> dict[str, set[str]]:
     """The options of every command of the command line."""
     group: Any = typer.main.get_command(app)
-    return {
-        name: {"--help", *(option for parameter in command.params for option in parameter.opts)}
-        for name, command in group.commands.items()
-    }
+    return {name: {"--help", *options_of(command)} for name, command in group.commands.items()}
+
+
+def options_of(command: Any) -> set[str]:
+    """The options of a command, and of the commands below it."""
+    below = [options_of(one) for one in getattr(command, "commands", {}).values()]
+    return {option for parameter in command.params for option in parameter.opts}.union(*below)
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)

@@ -19,7 +19,7 @@ def found(score: float, difference: tuple[float, float, float] | None = None) ->
 RESULTS = {
     "simulated": True,
     "recordings": 90,
-    "subjects": 5,
+    "subjects": 12,
     "reference": "plain",
     "variants": {
         "plain": found(0.5),
@@ -32,13 +32,19 @@ RESULTS = {
 def test_a_comparison_says_what_is_sure_and_that_it_is_simulated(capsys: pytest.CaptureFixture[str]) -> None:
     show_comparison(RESULTS)
     shown = capsys.readouterr().out
-    assert "90 SIMULATED recordings of 5 subjects" in shown
+    assert "90 SIMULATED recordings of 12 subjects" in shown
     lines = {line.split()[1]: line for line in shown.splitlines() if line.startswith("│")}
     assert "+0.100" in lines["better"]
     assert "+0.020 to +0.180" in lines["better"]
     assert "yes" in lines["better"]
     assert "no" in lines["perhaps"]
     assert "yes" not in lines["plain"]
+
+
+def test_nothing_is_sure_of_few_people(capsys: pytest.CaptureFixture[str]) -> None:
+    show_comparison(RESULTS | {"subjects": 5})
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "better" in line]
+    assert "too few people to be sure" in line
 
 
 def test_variants_come_from_a_file_or_from_the_sensors(tmp_path: Path) -> None:

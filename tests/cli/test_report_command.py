@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from bfrb.cli import app
 from bfrb.cli.train import write_report_beside
 from bfrb.read.sources import open_source
-from bfrb.report import html
+from bfrb.report import html, page
 from bundles import make_bundle
 from page_checks import Page, check_self_contained, check_well_made
 
@@ -35,7 +35,7 @@ def test_a_page_about_real_recordings(bundle: Path, tmp_path: Path, real_data: P
 
 
 def test_a_page_is_written_beside_the_bundle_by_default(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html, "render", lambda _: "a page")
+    monkeypatch.setattr(page, "render", lambda _: "a page")
     assert CliRunner().invoke(app, ["report", str(bundle)]).exit_code == 0
     assert bundle.with_name("model.report.html").read_text(encoding="utf-8") == "a page"
 

@@ -105,9 +105,9 @@ def test_the_same_generator_gives_the_same_recordings(name: str) -> None:
 def test_what_was_never_measured_is_not_made_up(name: str) -> None:
     bare = some_recordings().without("thm", "tof", "quaternion")
     varied = VARIATIONS[name](bare, STRENGTHS[name], np.random.default_rng(1))
-    assert not varied.has("thm").any()
-    assert not varied.has("tof").any()
-    assert not varied.has("quaternion").any()
+    assert not varied.measured("thm").any()
+    assert not varied.measured("tof").any()
+    assert not varied.measured("quaternion").any()
 
 
 def test_a_spec_names_every_variation() -> None:

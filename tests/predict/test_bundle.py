@@ -50,7 +50,7 @@ def change_manifest(folder: Path, **values: object) -> None:
 
 def test_a_written_bundle_opens(original: Path) -> None:
     bundle = Bundle.open(str(original))
-    assert bundle.device is HELIOS
+    assert bundle.device == HELIOS
     assert bundle.label_set == CMI_GESTURES
     assert [member.fold for member in bundle.manifest.members] == [0, 1]
     assert read_run_spec(bundle).folds == 2
@@ -111,8 +111,8 @@ def test_any_damage_to_the_descriptions_is_a_bundle_error(
 
 
 def test_a_later_format_says_which_version_reads_it(copy: Path) -> None:
-    change_manifest(copy, format=2, version="9.1", novelty=True)
-    with pytest.raises(BundleError, match="has format 2") as caught:
+    change_manifest(copy, format=3, version="9.1", novelty=True)
+    with pytest.raises(BundleError, match="has format 3") as caught:
         Bundle.open(copy)
     assert "9.1" in caught.value.remedy
 
@@ -145,7 +145,7 @@ def test_an_impossible_manifest_is_refused(copy: Path, values: dict[str, object]
 def test_an_unknown_device_is_refused(copy: Path) -> None:
     change_manifest(copy, device="ring")
     seal(copy)
-    with pytest.raises(BundleError, match="device 'ring'"):
+    with pytest.raises(BundleError, match="no description 'ring'"):
         Bundle.open(copy)
 
 

@@ -33,7 +33,7 @@ def test_the_same_recordings_from_anywhere_are_the_same(place: str, tmp_path: Pa
     study = labelled_study()
     write_study(tmp_path, study)
     source = places[place](tmp_path)
-    assert source.device is HELIOS
+    assert source.device == HELIOS
     assert_same(source.read(), study)
     assert_same(Recordings.concat(list(source.batches(max_rows=20))), study)
     found = list(source.stretches(max_rows=8))
@@ -58,9 +58,9 @@ def test_other_demographics_may_be_named(tmp_path: Path) -> None:
 
 
 def test_the_real_folders_are_recognised(real_data: Path) -> None:
-    assert open_source(real_data / "cmi").device is HELIOS
-    assert open_source(real_data / "searle2021").device is GALAXY_WATCH
-    assert open_source(real_data / "searle2021" / "data").device is GALAXY_WATCH
+    assert open_source(real_data / "cmi").device == HELIOS
+    assert open_source(real_data / "searle2021").device == GALAXY_WATCH
+    assert open_source(real_data / "searle2021" / "data").device == GALAXY_WATCH
 
 
 def test_what_cannot_be_read_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:

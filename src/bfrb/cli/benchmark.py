@@ -94,10 +94,16 @@ def _peak_mb() -> float | None:
 
 def _read(predictor: Predictor, data: Path, dataset: str) -> Recordings:
     from bfrb.read.sources import open_source
+    from bfrb.study.recordings import Recordings
 
-    source = open_source(data, dataset)
+    source = open_source(data, dataset, device=predictor.device)
     predictor.check_device(source.device)
-    return predictor.cut(next(iter(source.batches(MAX_ROWS))))
+    parts: list[Recordings] = []
+    for batch in source.batches(MAX_ROWS):
+        parts.append(batch)
+        if sum(part.n_rows for part in parts) >= MAX_ROWS:
+            break
+    return predictor.cut(Recordings.concat(parts))
 
 
 def _simulate(predictor: Predictor) -> Recordings:
