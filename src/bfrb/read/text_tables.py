@@ -167,16 +167,13 @@ def to_seconds(frame: pl.DataFrame, spec: TimeSpec, file: FileSpec, path: Path) 
 
 
 def _stamps(texts: pl.Series, zone: str | None) -> pl.Series:
-    """Moments of texts, with a zone of their own or the given one; null for what is none."""
-    nothing = pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us", "UTC"))
-    found = []
-    for told in ("UTC", None):
-        try:
-            read = texts.str.to_datetime(strict=False, time_unit="us", time_zone=told)
-            found.append(read if told else read.dt.replace_time_zone(zone or "UTC"))
-        except pl.exceptions.PolarsError:  # no format fits the first of them
-            found.append(nothing)
-    return min(found, key=lambda stamps: stamps.null_count())
+    """Moments of texts, with a zone of their own or else the given one; null for what is none."""
+    told = bool(texts.drop_nulls().head(1).str.contains(r"(Z|[+-]\d\d:?\d\d)$").any())
+    try:
+        read = texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC" if told else None)
+    except pl.exceptions.PolarsError:  # no format fits the first of them
+        return pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us", "UTC"))
+    return read if told else read.dt.replace_time_zone(zone or "UTC", ambiguous="earliest", non_existent="null")
 
 
 def _numbers_of(frame: pl.DataFrame, name: str, spec: FileSpec, path: Path) -> pl.Series:

@@ -1,0 +1,264 @@
+"""Tables as devices and apps write them, and studies as a user would describe them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bfrb.errors import BfrbError, ConfigError, DataError
+from bfrb.read.described import iter_series
+from bfrb.read.described_source import DescribedSource, make_rows, place_samples
+from bfrb.read.describing import describe_file
+from bfrb.read.series import SampleSeries
+from bfrb.read.sources import open_source
+from bfrb.study.description import Description, find_description, known_descriptions
+from bfrb.study.device import Device, Sensor
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
+WATCH = """
+name = "watch"
+[time]
+column = "t"
+unit = "ms"
+[acc]
+columns = ["ax", "ay", "az"]
+unit = "g"
+"""
+TABLES = {
+    "commas": ("t,ax,ay,az\n", ",", ""),
+    "a byte order mark": ("\ufefft,ax,ay,az\n", ",", ""),
+    "semicolons": ("sep=;\nt;ax;ay;az\n", ";", ""),
+    "tabs and lines before": ("Device: x\nFirmware 1.2, beta\n\nt\tax\tay\taz\n", "\t", ""),
+    "a line of units": ("t,ax,ay,az\nms,g,g,g\nms,g,g,g\n", ",", ""),
+    "decimal commas": ("t;ax;ay;az\n", ";", 'decimal = ","'),
+    "no names": ("", ",", 'columns = ["t", "ax", "ay", "az"]'),
+    "more columns": ("number,t,ax,ay,az\n", ",", ""),
+}
+
+
+def describe(text: str, **tables: str) -> Description:
+    return Description.from_toml(text + "".join(f"[{name}]\n{values}\n" for name, values in tables.items()))
+
+
+@pytest.mark.parametrize("layout", TABLES)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_table_is_read_however_it_is_laid_out(layout: str, ends: str, tmp_path: Path) -> None:
+    head, separator, spec = TABLES[layout]
+    rows = [[str(10 * number), "0.5", "-0.25", str(number / 4)] for number in range(40)]
+    if layout == "more columns":
+        rows = [[str(number), *row] for number, row in enumerate(rows)]
+    lines = separator.join(["{}"] * len(rows[0]))
+    body = "\n".join(lines.format(*row) for row in rows) + "\n"
+    text = (head + (body.replace(".", ",") if "decimal" in spec else body)).replace("\n", ends)
+    (tmp_path / "walk.csv").write_bytes(text.encode())
+    (series,) = iter_series(tmp_path / "walk.csv", describe(WATCH, file=spec))
+    np.testing.assert_allclose(series.sensors["acc"][:, 0], 0.5 * 9.80665, rtol=1e-6)
+    np.testing.assert_allclose(series.sensors["acc"][:, 2], np.arange(40) / 4 * 9.80665, rtol=1e-6)
+    np.testing.assert_allclose(series.time_s - series.time_s[0], np.arange(40) / 100, atol=1e-9)
+    assert series.id == "walk"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("t,ax,ay,az\n0,1,2,3\n10,1,oops,3\n", "line 3: expected numbers in 'ay', found 'oops'"),
+        ("t,ax,ay,az\n0,1,2,3\n10,1,2,3,4\n", "line 3: expected 4 values, found more"),
+        ("t,ax,ay\n0,1,2\n", "expected the column 'az'"),
+        ("t,ax,ay,az\n10,1,2,3\n0,1,2,3\n", "line 3: the time falls by"),
+        ("t,ax,ay,az\n0,1,2,3\n,1,2,3\n", "line 3: the time is missing"),
+        ("", "the file is empty"),
+        ("\0\1\2", "found binary data"),
+    ],
+)
+def test_what_is_damaged_is_named_with_its_line(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "walk.csv").write_text(text)
+    with pytest.raises(DataError) as refused:
+        list(iter_series(tmp_path / "walk.csv", describe(WATCH)))
+    assert complaint in refused.value.problem
+
+
+def test_clocks_with_and_without_a_zone_agree(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"ax": [0.0, 0.0], "ay": [0.0, 0.0], "az": [1.0, 1.0]})
+    told = frame.with_columns(t=pl.Series(["2024-07-01T12:00:00.500+02:00", "2024-07-01T12:00:00.520+02:00"]))
+    local = frame.with_columns(t=pl.Series(["2024-07-01 12:00:00.500", "2024-07-01 12:00:00.520"]))
+    found = []
+    for name, table in (("a", told), ("b", local)):
+        table.write_csv(tmp_path / f"{name}.csv")
+        text = WATCH.replace('unit = "ms"', 'unit = "iso8601"\nzone = "Europe/Berlin"')
+        (series,) = iter_series(tmp_path / f"{name}.csv", describe(text))
+        found.append(series.time_s)
+    np.testing.assert_allclose(found[0], found[1])
+    assert found[0][0] == pytest.approx(1719828000.5)
+
+
+def test_sensors_with_files_of_their_own_meet_by_time(tmp_path: Path) -> None:
+    for person in ("ann", "bob"):
+        (tmp_path / person).mkdir()
+        times = np.arange(0, 2000, 20)
+        pl.DataFrame({"t": times, "x": 1.0, "y": 0.0, "z": times / 1000}).write_csv(tmp_path / person / "Acc.csv")
+        pl.DataFrame({"t": times[5:] + 3, "x": 1.0, "y": 0.0, "z": 0.0}).write_csv(tmp_path / person / "Gyro.csv")
+    text = WATCH.replace('["ax", "ay", "az"]', '["x", "y", "z"]\nmatch = "Acc.csv"')
+    gyr = 'columns = ["x", "y", "z"]\nunit = "rad/s"\nmatch = "Gyro.csv"'
+    ann, bob = iter_series(tmp_path, describe(text, gyr=gyr, recordings='id = "{folder}"'))
+    assert (ann.id, bob.id, ann.subject) == ("ann", "bob", "ann")
+    assert np.isnan(ann.sensors["gyr"][:5]).all()
+    np.testing.assert_allclose(ann.sensors["gyr"][5:, 0], np.rad2deg(1.0), rtol=1e-6)
+
+
+def study(folder: Path, labels: str) -> DescribedSource:
+    """Two people, two recordings each in one table, with a label in every row."""
+    for person in ("p01", "p1"):
+        rows = np.arange(200)
+        pl.DataFrame(
+            {
+                "t": rows % 100 * 20,
+                "ax": 0.0,
+                "ay": 0.0,
+                "az": 1.0,
+                "walk": rows // 100,
+                "doing": np.where(rows % 100 < 50, "rest", "pulls"),
+            }
+        ).write_csv(folder / f"{person}.csv")
+    text = 'id = "{file}-{walk}"\nsubject = "{file}"'
+    return DescribedSource(folder, describe(WATCH, recordings=text, labels=labels))
+
+
+def test_a_study_has_its_own_labels_and_people(tmp_path: Path) -> None:
+    source = study(tmp_path, 'column = "doing"\nmerge = { pulls = "hair pulling" }\ntargets = ["hair pulling"]')
+    recordings = source.read()
+    assert recordings.ids == ["p01-0", "p01-1", "p1-0", "p1-1"]
+    assert set(recordings.subjects) == {"p01", "p1"}
+    assert source.label_set is not None
+    assert source.label_set.classes == ("hair pulling", "rest")
+    assert source.label_set.targets == {"hair pulling"}
+    assert recordings.device.row_rate_hz == pytest.approx(50)
+    annotation = recordings[0].annotations["gesture"]
+    assert [annotation.names[code] for code in annotation.codes[[0, 49, 50, 99]]] == ["rest"] * 2 + ["hair pulling"] * 2
+    parts = list(source.batches(150))
+    assert [len(part) for part in parts] == [1, 1, 1, 1]
+
+
+def test_one_word_for_a_recording_has_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has the labels pulls, rest"):
+        study(tmp_path, 'column = "doing"\nper = "recording"').read()
+    with pytest.raises(ConfigError, match="looks for 'sleeping'"):
+        _ = study(tmp_path, 'column = "doing"\ntargets = ["sleeping"]').label_set
+
+
+def test_labels_saved_beside_the_recordings_are_theirs(tmp_path: Path) -> None:
+    source = study(tmp_path, 'files = "*.labels.csv"\nunlabelled = "none"\ntargets = ["nail biting"]')
+    (tmp_path / "study.labels.csv").write_text(
+        "key,recording,start_s,end_s,label,note,changed\na,p1-1,0.5,1.0,nail biting,,\n"
+    )
+    files = source.description.file.model_copy(update={"match": ("p*.csv",)})
+    recordings = DescribedSource(tmp_path, source.description.model_copy(update={"file": files})).read()
+    codes = recordings.annotations["gesture"].codes.reshape(4, 100)
+    names = np.array(recordings.annotations["gesture"].names)[codes]
+    assert (names[:3] == "none").all()
+    assert (names[3, 25:50] == "nail biting").all()
+    assert (names[3, 50:] == "none").all()
+
+
+@given(st.integers(1, 400), st.integers(0, 10**6), st.sampled_from(["nearest", "mean"]))
+def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, seed: int, how: str) -> None:
+    rng = np.random.default_rng(seed)
+    times = np.cumsum(rng.choice([0.02, 0.021, 0.3], count, p=[0.6, 0.3, 0.1]))
+    values = rng.normal(size=(count, 3)).astype(np.float32)
+    series = SampleSeries("a", "s", times, {"acc": values})
+    device = Device(name="watch", sensors=(Sensor(name="acc"),), row_rate_hz=25)
+    rows = place_samples(series, 25.0)
+    made = make_rows(series, rows, device, how)["acc"]
+    assert len(made) == rows[-1] + 1
+    filled = np.isin(np.arange(len(made)), rows)
+    assert (np.isnan(made).any(axis=1) == ~filled).all()
+    alone = np.flatnonzero(np.bincount(rows, minlength=len(made)) == 1)
+    np.testing.assert_array_equal(made[alone], values[np.isin(rows, alone)])
+
+
+def test_every_description_that_comes_with_the_package_can_be_used() -> None:
+    for name in known_descriptions():
+        description = find_description(name)
+        assert description.sensors, name
+        assert description.title, name
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[acc]\ncolumns = ['x', 'y', 'z']\nunits = 'g'", "unit"),
+        ("[acc]\ncolumns = ['x', 'y', 'z']\nunit = 'lb'", "expected the unit of acc"),
+        ("[acc]\ncolumns = ['x', 'y']\nunit = 'g'", "three columns"),
+        ("[axes]\nx = 'noon'\ny = '3h'\nz = 'out'", "expected one of thumb"),
+        ("[worn]\nwrist = 'middle'", "left"),
+    ],
+)
+def test_a_wrong_description_says_what_is_expected(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Description.from_toml(f"name = 'x'\n{text}")
+    assert complaint in str(refused.value)
+
+
+def test_questions_that_are_not_answered_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "walk.csv").write_text("t,ax,ay,az\n" + "".join(f"{10 * k},0,0,1\n" for k in range(50)))
+    text = describe_file(tmp_path / "walk.csv")
+    assert 'columns = ["ax", "ay", "az"]' in text
+    assert 'unit = "ms"' in text
+    assert 'unit = "g"' in text
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"open question at acc\.at_rest"):
+        open_source(tmp_path)
+    answered = text.replace('x = "?', 'x = "3h" #').replace('y = "?', 'y = "12h" #').replace('z = "?', 'z = "out" #')
+    answered = answered.replace('at_rest = "?', 'at_rest = "up" #').replace('wrist = "?', 'wrist = "left" #')
+    (tmp_path / "study.toml").write_text(answered)
+    recordings = open_source(tmp_path).read()
+    np.testing.assert_allclose(recordings.sensors["acc"][0], [0, 0, -9.80665], rtol=1e-5)  # the palm faces down
+
+
+@pytest.mark.parametrize(
+    ("study_name", "folder", "recordings", "people", "rate_hz"),
+    [("ha24", "ha24_watch", 225, 8, 20), ("utd_mhad", "utd_mhad_wrist", 671, 8, 50)],
+)
+def test_real_studies_are_read_as_a_user_would_describe_them(
+    real_data: Path, study_name: str, folder: str, recordings: int, people: int, rate_hz: float
+) -> None:
+    source = open_source(real_data / folder, str(EXAMPLES / f"{study_name}.toml"))
+    first = next(source.batches())
+    assert source.device.row_rate_hz == rate_hz
+    assert 8.0 < np.median(np.linalg.norm(first.sensors["acc"], axis=1)) < 12.0
+    counted = [(part.ids, part.subjects) for part in source.batches()]
+    assert sum(len(ids) for ids, _ in counted) == recordings
+    assert len({name for _, names in counted for name in names}) == people
+    assert source.label_set is not None
+    assert len((EXAMPLES / f"{study_name}.toml").read_text().splitlines()) <= 26
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "samples"),
+    [
+        ("actigraph", "pygt3x/small.gt3x", 810_270),
+        ("actigraph", "actfast/actigraph.gt3x", 4_860),
+        ("geneactiv", "actfast/geneactiv.bin", 6_000),
+        ("axivity", "skdh/ax6_sample.cwa", 10_360),
+        ("empatica_e4", "empatica-e4-devicely/ACC.csv", 890),
+        ("garmin_csv", "garmin-flirt/acc.csv", 10_000),
+        ("shimmer", "shimmer-devicely/read_test_data.csv", 90),
+        ("nilspod", "mad-gui/sensor_data.csv", 5_526),
+        ("axivity_csv", "ggir/ax3_testfile_unix_timestamps.csv", 210),
+        ("actigraph_csv", "wristpy/example_hbn_actigraph_idle_sleep_mode_false.csv", 7_200),
+    ],
+)
+def test_real_files_of_devices_are_read(real_data: Path, name: str, file: str, samples: int) -> None:
+    (series,) = iter_series(real_data / "devices" / file, find_description(name))
+    assert len(series) == samples
+    size = float(np.median(np.linalg.norm(series.sensors["acc"], axis=1)))
+    assert 8.0 < size < 12.0
+
+
+def test_a_file_without_samples_is_refused_by_its_kind(real_data: Path) -> None:
+    with pytest.raises(BfrbError, match="counts of ActiGraph per epoch"):
+        describe_file(real_data / "devices" / "ggirread" / "ActiGraph61.csv")
