@@ -266,7 +266,7 @@ def test_readings_that_no_sensor_gives_count_as_not_measured() -> None:
 
 def test_units_are_converted_and_unknown_ones_refused() -> None:
     factors = check_units({"acc": "mg", "gyr": "rad/s"}, GALAXY_WATCH)
-    samples = to_samples({"time_s": 0, "acc": [0, 0, 1000], "gyr": [np.pi, 0, 0]}, GALAXY_WATCH, **factors)
+    samples = to_samples({"time_s": 0, "acc": [0, 0, 1000], "gyr": [np.pi, 0, 0]}, GALAXY_WATCH, factors)
     assert samples.sensors["acc"][0, 2] == pytest.approx(9.80665)
     assert samples.sensors["gyr"][0, 0] == pytest.approx(180)
     with pytest.raises(ConfigError, match="no unit 'stone'"):

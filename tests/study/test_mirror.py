@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.features.pipeline import FEATURES
+from bfrb.features.rows import RaggedRows
 from bfrb.features.sequences import build_sequences
 from bfrb.study.device import DEVICES, Device
 from bfrb.study.mirror import as_right_handed, is_left_handed, mirror, turn_over
@@ -50,7 +51,7 @@ def test_a_mirrored_recording_moves_as_in_a_mirror() -> None:
         ("angular_velocity", [1, -1, -1]),
         ("gravity_direction", [-1, 1, 1]),
     ):
-        before, after = (FEATURES[name].compute(found) for found in (recordings, mirrored))
+        before, after = (FEATURES[name].compute(RaggedRows(found)) for found in (recordings, mirrored))
         np.testing.assert_allclose(after, before * sign, atol=1e-4)
 
 
@@ -58,7 +59,7 @@ def test_a_turned_over_recording_moves_as_seen_from_the_turned_device() -> None:
     recordings = make_recordings(3)
     turned = turn_over(recordings, np.ones(3, dtype=bool))
     for name in ("linear_acc", "angular_velocity", "gravity_direction"):
-        before, after = (FEATURES[name].compute(found) for found in (recordings, turned))
+        before, after = (FEATURES[name].compute(RaggedRows(found)) for found in (recordings, turned))
         np.testing.assert_allclose(after, before * [-1, -1, 1], atol=1e-4)
 
 
