@@ -68,6 +68,8 @@ def with_one_sign(quaternions: Array) -> Array:
         others = quaternions[undecided]
         first = (others != 0).argmax(axis=1)
         negative[undecided] = others[np.arange(len(others)), first] < 0
+    if not negative.any() and not (np.signbit(quaternions) & (quaternions == 0)).any():
+        return quaternions  # as they are: they may lie in a file that is shared
     zero = np.zeros((), quaternions.dtype)  # which makes 0 of -0
     signed: Array = np.where(negative[:, None], -quaternions, quaternions) + zero
     return signed
