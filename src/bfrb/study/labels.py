@@ -124,32 +124,18 @@ OTHER_GESTURES = (
 
 CMI_GESTURES = LabelSet("cmi", TARGET_GESTURES + OTHER_GESTURES, frozenset(TARGET_GESTURES))
 
-SEARLE_BEHAVIORS = LabelSet(
-    "searle2021",
-    (
-        "none",
-        "face touching",
-        "skin picking",
-        "hand scratching",
-        "skin biting",
-        "fidgeting",
-        "nail biting",
-        "hair pulling",
-        "leg scratching",
-    ),
-    frozenset(
-        {
-            "face touching",
-            "skin picking",
-            "hand scratching",
-            "skin biting",
-            "fidgeting",
-            "nail biting",
-            "hair pulling",
-            "leg scratching",
-        }
-    ),
+_BEHAVIORS = (
+    "face touching",
+    "skin picking",
+    "hand scratching",
+    "skin biting",
+    "fidgeting",
+    "nail biting",
+    "hair pulling",
+    "leg scratching",
 )
+
+SEARLE_BEHAVIORS = LabelSet("searle2021", ("none", *_BEHAVIORS), frozenset(_BEHAVIORS))
 """Behaviours labelled by Searle et al. 2021 (arXiv 2106.10970), and `none` for the rest of the time."""
 
 DAY_GESTURES = LabelSet("cmi_day", ("none", *CMI_GESTURES.classes), CMI_GESTURES.targets)
