@@ -29,7 +29,7 @@ from realism import turn_rates
 
 PERFECT = SensorSpec(acc_noise_m_s2=0, acc_bias_m_s2=0, acc_scale=1, knock_share=0, tof_noise=0, tof_loss_share=0)
 STILL_BODY = BodySpec(**dict.fromkeys(BodySpec.spreads(), 0.0), rocking=0.0)
-PERSON = Person(1, 25, True, False, False, 1.70, 0.27, 0.25)
+PERSON = Person(1, 0, 25, True, False, False, 1.70, 0.27, 0.25)
 
 
 def plan_of(*gestures: str, posture: int = STRAIGHT) -> Plan:

@@ -13,9 +13,7 @@ import pytest
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.where import LocalProcesses
 
-TICKS_FOR_EVER = (
-    "import sys, time\nwhile True:\n    open(sys.argv[1], 'w').write(str(time.time()))\n    time.sleep(0.02)"
-)
+TICKS_FOR_EVER = "import time\nwhile True:\n    open({path!r}, 'w').write(str(time.time()))\n    time.sleep(0.02)"
 
 SCRIPT = """
 import sys
@@ -90,9 +88,9 @@ def test_jobs_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 60
     while not ticks.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert ticks.exists()
     parent.send_signal(signal.SIGKILL)
     parent.wait()
+    assert ticks.exists()
     before = None
     while (now := ticks.read_text()) != before and time.monotonic() < deadline:
         before = now

@@ -25,6 +25,7 @@ class Predictions:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from bfrb.study.labels import LabelSet
     >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
     >>> predictions = Predictions(("a", "b"), np.array([[0.9, 0.1], [0.4, 0.6]]), two)
