@@ -23,6 +23,7 @@ MIXED = TINY.updated(
         "networks=['two_branch', 'stems', 'gated_two_branch']",
         "training.epochs=1",
         "features.imu=['acc']",
+        "two_branch.variation.lose_proximity=0.0",
         "two_branch.widths=[8, 8]",
         "two_branch.recurrent_units=4",
         "stems.motion_width=8",
