@@ -71,6 +71,7 @@ class LocalProcesses:
                 done, _ = wait(waiting, POLL_S, FIRST_COMPLETED)
                 names |= _received(begun)
                 tick()
+                context.break_if_one_failed()
                 for future in done:
                     future.result()
                 waiting -= done
@@ -105,13 +106,27 @@ class _Processes(SpawnContext):
     """Starts processes that neither hear Ctrl-C nor import the caller's script, and remembers them."""
 
     def __init__(self) -> None:
-        self.started: list[SpawnProcess] = []
+        self._made: list[SpawnProcess] = []
+
+    @property
+    def started(self) -> list[SpawnProcess]:
+        """All that were started; the pool's own thread may be about to start another."""
+        return [process for process in self._made if process.pid is not None]
 
     def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
         """A process that can be started."""
         process = _Process(*args, **options)
-        self.started.append(process)
+        self._made.append(process)
         return process
+
+    def break_if_one_failed(self) -> None:
+        """End all if one ended without a word: a pool does so too, but may not watch the process it started last.
+
+        Python 3.11 wakes the pool's watcher before a process is started, not after; the end of another wakes it again.
+        """
+        if any(process.exitcode for process in self.started):
+            for process in self.started:
+                process.terminate()
 
 
 class _Process(SpawnProcess):
