@@ -13,6 +13,7 @@ import polars as pl
 
 from bfrb.arrays import Ints
 from bfrb.errors import DataError
+from bfrb.read.batches import ReadInBatches
 from bfrb.read.cmi_checks import Checker, run_starts
 from bfrb.read.cmi_layout import (
     ANNOTATIONS,
@@ -32,7 +33,6 @@ from bfrb.read.frames import from_pandas, is_pandas
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
-from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _PARQUET_ROWS = 16_384
 
 
 @dataclass(frozen=True)
-class CmiSource:
+class CmiSource(ReadInBatches):
     """Recordings in the CMI layout on disk.
 
     Parameters
@@ -96,10 +96,6 @@ class CmiSource:
         """The recordings in batches, in bounded memory."""
         for recordings in self._frames_read(progress):
             yield from recordings.batches(max_rows)
-
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """The rows of all recordings in stretches; one recording at least is in memory."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _frames_read(self, progress: Progress | None = None) -> Iterator[Recordings]:
         report = self.report or refuse(str(self.path))

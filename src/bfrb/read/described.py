@@ -16,7 +16,7 @@ from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
 from bfrb.read.actigraphy import DeviceFile
 from bfrb.read.device_files import READERS, format_of
-from bfrb.read.series import SampleSeries, bring_to_wrist
+from bfrb.read.series import SampleSeries, bring_to_wrist, nearest_in_time
 from bfrb.read.text_tables import LINE, open_table, read_columns, terms_of, to_numbers, to_seconds
 from bfrb.study.description import Description
 from bfrb.study.frame import Wrist
@@ -256,17 +256,14 @@ def _joined(parts: Sequence[SampleSeries], found: Mapping[str, SampleSeries]) ->
     sensors = dict(first.sensors)
     for name, series in found.items():
         if series is not first:
-            sensors[name] = _nearest(series.time_s, series.sensors[name], first.time_s, 0.5 / first.rate_hz)
+            sensors[name] = _at_times(series.time_s, series.sensors[name], first.time_s, 0.5 / first.rate_hz)
     return SampleSeries(first.id, first.subject, first.time_s, sensors, first.labels, first.facts)
 
 
-def _nearest(times: Floats, values: Array, wanted: Floats, within_s: float) -> Array:
+def _at_times(times: Floats, values: Array, wanted: Floats, within_s: float) -> Array:
     """(N, C) The readings nearest in time to the wanted times, NaN where none is near enough."""
-    after = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1) if len(times) > 1 else np.zeros(len(wanted), int)
-    before = np.maximum(after - 1, 0)
-    nearest = np.where(np.abs(times[after] - wanted) < np.abs(times[before] - wanted), after, before)
-    near = np.abs(times[nearest] - wanted) <= within_s
-    return np.where(near[:, None], values[nearest], np.float32(np.nan))
+    nearest = nearest_in_time(wanted, times, within_s)
+    return np.where(nearest[:, None] < 0, np.float32(np.nan), values[nearest])
 
 
 def _read_participants(path: Path, description: Description) -> dict[str, dict[str, object]]:

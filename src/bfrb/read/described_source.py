@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from bfrb.arrays import Array, Ints
 from bfrb.errors import ConfigError, DataError
 from bfrb.read.annotations import Interval, label_samples, merged, of_recording, read_intervals
+from bfrb.read.batches import ReadInBatches
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described import find_files, iter_series
 from bfrb.read.series import SampleSeries
@@ -23,7 +24,6 @@ from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation, OpenRows
-from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _FACTS = ("age", "sex", "handedness", "adult_child")
 
 
 @dataclass(frozen=True)
-class DescribedSource:
+class DescribedSource(ReadInBatches):
     """Recordings that a description says how to read.
 
     Parameters
@@ -61,12 +61,12 @@ class DescribedSource:
         """The device that was worn, at the rate of the rows."""
         if self.wanted is not None:
             return self._as_wanted(self.wanted)
-        rate_hz = self.description.time.rate_hz or round(self._first.rate_hz, 2)
+        rate_hz = self.description.time.rate_hz or round(self._first[0], 2)
         if not np.isfinite(rate_hz):
             raise DataError(f"{self.path}: its times tell no rate", remedy="add rate_hz = ... to [time]")
         values = self.description.device_values(rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
-        values["sensors"] = [sensor for sensor in values["sensors"] if sensor["name"] in self._first.sensors]
+        values["sensors"] = [sensor for sensor in values["sensors"] if sensor["name"] in self._first[1]]
         return Device.parse(values)
 
     def _as_wanted(self, wanted: Device) -> Device:
@@ -76,16 +76,18 @@ class DescribedSource:
                 f"another device, {wanted.name!r}",
                 remedy="add [axes] and [worn] to the description (docs/own-data.md)",
             )
-        if not set(self._first.sensors) & set(wanted.sensor_names):
+        if not set(self._first[1]) & set(wanted.sensor_names):
             raise DataError(
-                f"{self.path} has {', '.join(self._first.sensors)}, the bundle needs {', '.join(wanted.sensor_names)}",
+                f"{self.path} has {', '.join(self._first[1])}, the bundle needs {', '.join(wanted.sensor_names)}",
                 remedy="use a bundle that was trained on such sensors",
             )
         return wanted
 
     @cached_property
-    def _first(self) -> SampleSeries:
-        return next(iter_series(self.path, self.description))
+    def _first(self) -> tuple[float, tuple[str, ...]]:
+        """Rate and sensors of the first recording, whose samples are not kept."""
+        series = next(iter_series(self.path, self.description))
+        return series.rate_hz, tuple(series.sensors)
 
     @property
     def simulated(self) -> bool:
@@ -129,10 +131,6 @@ class DescribedSource:
             )
         return LabelSet(self.description.name, classes, frozenset(targets))
 
-    def read(self) -> Recordings:
-        """All recordings."""
-        return Recordings.concat(list(self.batches()))
-
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches; one at a time is in memory as samples."""
         waiting: list[Recordings] = []
@@ -146,10 +144,6 @@ class DescribedSource:
             yield Recordings.concat(waiting)
         if progress is not None:
             progress(1.0)
-
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """Their rows, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _recording(self, series: SampleSeries) -> Recordings:
         rate_hz = self.device.row_rate_hz
@@ -194,7 +188,7 @@ class DescribedSource:
         for file in find_files(folder, self.description, self.description.labels.files):
             for interval in read_intervals(file.path):
                 named = interval.recording or self.description.recordings.id.format_map(_Blanks(file.words))
-                found += of_recording([interval], named) if interval.recording else [_called(interval, named)]
+                found.append(replace(interval, recording=named))
         return found
 
 
@@ -203,10 +197,6 @@ class _Blanks(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return ""
-
-
-def _called(interval: Interval, recording: str) -> Interval:
-    return Interval(interval.start_s, interval.end_s, interval.label, recording, interval.note)
 
 
 def place_samples(series: SampleSeries, rate_hz: float) -> Ints:

@@ -21,14 +21,15 @@ import polars as pl
 
 from bfrb.arrays import Ints
 from bfrb.errors import DataError
+from bfrb.read.batches import ReadInBatches
 from bfrb.read.cmi_checks import Checker
 from bfrb.read.columns import ROW_NUMBER
 from bfrb.read.csv_blocks import Progress, iter_csv, open_csv
 from bfrb.read.findings import Report, refuse
+from bfrb.read.series import nearest_in_time
 from bfrb.study.device import GALAXY_WATCH, Device
 from bfrb.study.labels import SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
-from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 ACC_FILE, GYR_FILE = "accLabeled.csv", "gyrLabeled.csv"
 HANDS = {"d": "dominant", "n": "non-dominant", "b": "both"}
@@ -45,7 +46,7 @@ _RESTORE = "restore the file from the repository"
 
 
 @dataclass(frozen=True)
-class Searle2021Source:
+class Searle2021Source(ReadInBatches):
     """The recordings of Searle et al. 2021: accelerometer (m/s^2) and gyroscope (deg/s), one recording per person.
 
     Rows are annotated with `gesture` (the classes of `SEARLE_BEHAVIORS`) and `hand` (whose it is; unknown where nothing
@@ -86,16 +87,6 @@ class Searle2021Source:
         """The folder that is read."""
         return f"{self.folder} (Searle et al. 2021)"
 
-    def read(self) -> Recordings:
-        """All recordings.
-
-        Raises
-        ------
-        DataError
-            If files are missing or damaged.
-        """
-        return Recordings.concat(list(self.batches()))
-
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings one by one."""
         folders = _find_experiments(self.folder)
@@ -103,10 +94,6 @@ class Searle2021Source:
             yield from _read_experiment(folder, self.report or refuse(str(folder))).batches(max_rows)
             if progress is not None:
                 progress(number / len(folders))
-
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """The rows of all recordings, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
 
 
 def is_searle2021(folder: Path) -> bool:
@@ -133,7 +120,7 @@ def _read_experiment(folder: Path, report: Report) -> Recordings:
         "acc": checker.readings(acc, GALAXY_WATCH.sensor("acc"), _AXES),
         "gyr": checker.readings(gyr, GALAXY_WATCH.sensor("gyr"), _AXES),
     }
-    nearest = _nearest(_times_ms(acc, folder / ACC_FILE), _times_ms(gyr, folder / GYR_FILE))
+    nearest = nearest_in_time(_times_ms(acc, folder / ACC_FILE), _times_ms(gyr, folder / GYR_FILE), _MATCH_MS)
     sensors["gyr"] = np.where(nearest[:, None] < 0, np.float32(np.nan), sensors["gyr"][nearest])
     table = pl.DataFrame({"id": [folder.name], "subject": [folder.name]})
     annotations = {"gesture": _behaviors(acc, folder), "hand": _hands(acc)}
@@ -170,13 +157,6 @@ def _times_ms(rows: pl.DataFrame, path: Path) -> Ints:
             remedy="sort the rows by time stamp, or restore the file from the repository",
         )
     return latest_ms
-
-
-def _nearest(times_ms: Ints, others_ms: Ints) -> Ints:
-    """For every time the position of the nearest other one, -1 if there is none within half a row period."""
-    after = np.clip(np.searchsorted(others_ms, times_ms), 1, len(others_ms) - 1)
-    nearest = after - (times_ms - others_ms[after - 1] <= others_ms[after] - times_ms)
-    return np.where(np.abs(others_ms[nearest] - times_ms) <= _MATCH_MS, nearest, -1)
 
 
 def _behaviors(rows: pl.DataFrame, folder: Path) -> Annotation:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Array, Floats
+from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.study.description import Description
 from bfrb.study.frame import Wrist, device_to_wrist, orientations_to_wrist, turns_to_wrist, vectors_to_wrist
@@ -94,3 +94,21 @@ def known_wrist(description: Description, wrist: Wrist | None) -> Wrist:
             remedy='add wrist = "left" or wrist = "right" to its [worn], or the column that says it for each recording',
         )
     return found
+
+
+def nearest_in_time(times: Floats | Ints, others: Floats | Ints, within: float) -> Ints:
+    """For every time the position of the nearest other one, the earlier of two as near; -1 if none is within reach.
+
+    Parameters
+    ----------
+    times
+        (N,) times, in any unit.
+    others
+        (M,) times, not falling.
+    within
+        How far the nearest may be away.
+    """
+    after = np.minimum(np.searchsorted(others, times), len(others) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(times - others[before] <= others[after] - times, before, after)
+    return np.where(np.abs(others[nearest] - times) <= within, nearest, -1)

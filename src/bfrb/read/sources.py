@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bfrb.errors import DataError
+from bfrb.read.batches import ReadInBatches
 from bfrb.read.cmi import find_cmi, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource
@@ -19,7 +20,7 @@ from bfrb.study.description import find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
-from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, Stretch
 
 DATASETS = ("auto", "cmi", "searle2021")
 """What a source can be taken for, beside what descriptions tell."""
@@ -61,7 +62,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class HeldSource:
+class HeldSource(ReadInBatches):
     """A source of recordings that are in memory already.
 
     Parameters
@@ -100,10 +101,6 @@ class HeldSource:
         yield from self.recordings.batches(max_rows)
         if progress is not None:
             progress(1.0)
-
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """Their rows, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
 
 
 def open_source(
