@@ -12,7 +12,8 @@ from bfrb.report.html import check_report_installed
 from bfrb.simulate.body import HAIR, SKIN
 from bfrb.simulate.design import SEQUENCES_PER_SUBJECT
 from bfrb.simulate.spec import StudySpec
-from bfrb.simulate.study import Wearing, simulate_one
+from bfrb.simulate.motion import Wearing
+from bfrb.simulate.study import simulate_one
 from bfrb.study.labels import BEHAVIORS
 from bfrb.study.recordings import Recordings
 
@@ -80,7 +81,7 @@ def _draw_body(axes: Any, wearing: Wearing, which: int, view: tuple[int, int, in
         shadow = (spread @ spread.T)[np.ix_((right, up), (right, up))]
         outline = np.linalg.cholesky(shadow) @ circle + still.centre[part, 0][[right, up], None]
         axes.fill(sign * outline[0], outline[1], color=_COLOURS.get(int(material), "#b9c4d0"), alpha=0.7)
-    track, clock = wearing.motion.track, wearing.motion.clock
+    track, clock = wearing.track, wearing.clock
     steps = np.flatnonzero(clock.sequence == which)
     axes.plot(sign * track.wrist[steps, right], track.wrist[steps, up], color="#d04a35", linewidth=0.8)
     moments = np.searchsorted(clock.time_s[steps], clock.ends_s[which] - 0.1)
