@@ -121,7 +121,7 @@ def _hits(layout: Layout, matrix: Floats, centre: Floats) -> Floats32:
     a = np.stack([matrix[:, i, j] for i, j in _PAIRS], axis=1).astype(np.float32) @ _squares(layout)
     sites, pixels = layout.rays.shape[:2]
     halves, rays = half.astype(np.float32), layout.rays.astype(np.float32)
-    b = np.concatenate([halves[:, site] @ rays[site].T for site in range(sites)], axis=1)
+    b: Floats32 = np.concatenate([halves[:, site] @ rays[site].T for site in range(sites)], axis=1)
     c = np.repeat(outside.astype(np.float32), pixels, axis=1)
     root = b * b
     root -= a * c
@@ -139,4 +139,4 @@ def _hits(layout: Layout, matrix: Floats, centre: Floats) -> Floats32:
 def _squares(layout: Layout) -> Floats32:
     """(6, 320) products of the components of all rays, as they go with the entries of a symmetric matrix."""
     rays = layout.rays.reshape(-1, 3).T
-    return np.array([rays[i] * rays[j] * (1 if i == j else 2) for i, j in _PAIRS], dtype=np.float32)
+    return np.stack([rays[i] * rays[j] * (1 if i == j else 2) for i, j in _PAIRS]).astype(np.float32)
