@@ -48,7 +48,6 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "calibration": lambda: figures.plot_calibration({"gesture": CURVE, "any": CURVE}),
     "learning": lambda: figures.plot_learning({"a": [2.0, 1.0]}, {"a": [0.1, None]}, {"a": "two_branch"}),
     "learning, one epoch": lambda: figures.plot_learning({"a": [2.0]}, {"a": [None]}, {"a": "two_branch"}),
-    "gain by class": lambda: figures.plot_gain_by_class(PER_CLASS, PER_CLASS),
     "ablation": lambda: figures.plot_ablation({"without thm": (0.1, (0.05, 0.2)), "without tof": (0.0, None)}),
     "detection": lambda: figures.plot_detection([3.0, 1.0], [0.9, 0.4], {"in use": (1.0, 0.4)}),
     "timeline": lambda: figures.plot_timeline([1.0, 2.0], [0.2, 0.8], 0.5, [(0.5, 2.0)], [(1.5, 2.5)]),
@@ -106,11 +105,10 @@ def test_axes_of_scores_begin_near_the_lowest(lowest: float, start: float) -> No
 
 def test_the_gesture_is_shaded_for_as_long_as_it_lasts() -> None:
     recording = make_recordings(1)
-    codes = np.zeros(recording.n_rows, np.int8)
-    codes[5:9] = 1
-    annotated = replace(recording, annotations={"phase": Annotation(codes, ("Transition", "Gesture"))})
-    [patch] = figures.plot_signals(annotated).axes[0].patches
-    assert (patch.get_x(), patch.get_x() + patch.get_width()) == pytest.approx((0.5, 0.9))
+    codes = (np.arange(recording.n_rows) // 4 == 1).astype(np.int8)
+    phase = Annotation(codes, ("Transition", "Gesture"))
+    [patch] = figures.plot_signals(replace(recording, annotations={"phase": phase})).axes[0].patches
+    assert (patch.get_x(), patch.get_x() + patch.get_width()) == pytest.approx((0.4, 0.8))
 
 
 def test_a_sensor_that_did_not_measure_is_named_as_such() -> None:

@@ -21,9 +21,12 @@ def study() -> Recordings:
 def test_a_subject_does_every_gesture_as_often_as_published(study: Recordings) -> None:
     counts = Counter(study[:102].gestures)
     assert len(study) == 204
-    assert {counts["Neck - scratch"], counts["Text on phone"]} == {8}
-    assert counts["Wave hello"] == 6
-    assert counts["Drink from bottle/cup"] == 2
+    assert [counts[name] for name in ("Neck - scratch", "Text on phone", "Wave hello", "Glasses on/off")] == [
+        8,
+        8,
+        6,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("test", [False, True])

@@ -33,12 +33,10 @@ Comparisons = dict[str, list[Group]]
 
 
 def _named(*names: str) -> Callable[[object], str | None]:
-    """A namer of small whole numbers (and of truth values)."""
+    """A namer of small whole numbers (and of truth values); without names, of texts."""
+    if not names:
+        return lambda value: None if value is None else str(value)
     return lambda value: names[int(value)] if isinstance(value, int) and 0 <= value < len(names) else None
-
-
-def _as_text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def name_age(value: object) -> str | None:
@@ -62,9 +60,9 @@ QUESTIONS: dict[str, tuple[str, Callable[[object], str | None]]] = {
     "age": ("Age", name_age),
     "handedness": ("Dominant hand", name_hand),
     "sex": ("Sex", _named("female", "male")),
-    SENSORS: ("Proximity sensors that measured", _as_text),
+    SENSORS: ("Proximity sensors that measured", _named()),
     "upside_down": ("Device worn upside down", _named("the right way", "upside down")),
-    "orientation": ("Posture", _as_text),
+    "orientation": ("Posture", _named()),
 }
 """By fact: the question it answers, and how its values are called."""
 

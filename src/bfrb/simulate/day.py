@@ -23,7 +23,7 @@ from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan
 from bfrb.simulate.frames import minimum_jerk, normalised
 from bfrb.simulate.motion import Wearing, wear
 from bfrb.simulate.spec import Quadruple, StudySpec
-from bfrb.simulate.study import FACING_RAD, Compass, draw_tilt, measure_all
+from bfrb.simulate.study import FACING_RAD, draw_tilt, measure_all
 from bfrb.spec import Spec
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
@@ -212,5 +212,5 @@ def _measure(
     seconds = np.arange(len(wearing.clock.sequence) // spec.steps_per_row) / spec.row_rate_hz
     turn = minimum_jerk((seconds - seconds[-1] + 3.0) / 3.0)
     heading = facing_rad[0] + (facing_rad[1] - facing_rad[0]) * turn
-    compass = Compass(heading, draw_tilt(spec.sensors, rng), np.zeros(len(seconds), dtype=bool))
+    compass = heading, draw_tilt(spec.sensors, rng), np.zeros(len(seconds), dtype=bool)
     return measure_all(wearing, spec, np.zeros(1, dtype=np.int64), compass, rng)

@@ -143,28 +143,28 @@ def wear(person: Person, plan: Plan, spec: StudySpec, rng: np.random.Generator) 
     size, own, posture = len(plan), spec.body, draw_posture(person, plan, spec.body, rng)
     body, clock = still_solids(person, posture), make_clock(plan, spec)
     arm, i = draw_arm(person, own, rng), clock.sequence
-    target = target_pose(person, plan, posture, body, draw_spread(plan, own, rng), arm)
+    target, directions, bent = target_pose(person, plan, posture, body, draw_spread(plan, own, rng), arm)
     face_down = rng.random(size) < np.array(own.palm_down)[plan.orientation]
     rest = rest_pose(person, plan, posture, draw_spread(plan, own, rng), arm, face_down)
     stays = staying(plan, clock)
-    travel_m = np.linalg.norm(target.pose.wrist - rest.wrist, axis=1)
+    travel_m = np.linalg.norm(target.wrist - rest.wrist, axis=1)
     near = approach(plan, clock, travel_m, spec.timing.reach_s, rng) * stays
     moves = gesture_offsets(plan, clock, near, own, rng) * stays[:, None]
     sway = _sway(size, clock, near, own.sway_spread, rng)
     drift = TABLE["wander_m"][plan.gesture][i, None] * sway[:, :3] * (0.25 + 0.25 * near)[:, None]
-    wrist = _path(rest.wrist, target.pose.wrist, posture, i, near, rng)
-    wrist += rotated(target.directions[i], moves[:, :3]) + drift + own.tremor_m * _quick(len(i), rng)
+    wrist = _path(rest.wrist, target.wrist, posture, i, near, rng)
+    wrist += rotated(directions[i], moves[:, :3]) + drift + own.tremor_m * _quick(len(i), rng)
     lead = minimum_jerk(np.clip(1.15 * near - 0.05, 0, 1))
     detour = rng.normal(0, 0.2, size)[i] * (4 * lead * (1 - lead))
-    turn = rest.pronation_rad[i] * (1 - lead) + target.pose.pronation_rad[i] * lead + detour
+    turn = rest.pronation_rad[i] * (1 - lead) + target.pronation_rad[i] * lead + detour
     axis = normalised(wrist - posture.shoulder[i])
     swing = own.sway_rad * sway[:, 3:]
-    pole = turned(_elbow_way(rest.pole, target.pose.pole, posture, clock, near, axis), axis, swing[:, 1])
+    pole = turned(_elbow_way(rest.pole, target.pole, posture, clock, near, axis), axis, swing[:, 1])
     track = follow(arm, posture.shoulder[i], Pose(wrist, pole, turn + moves[:, 3] + swing[:, 0]))
     # The device rocks on the tendons and the soft skin of the wrist, and slips round it.
     slip = rng.normal(0, own.device_slip_rad, size)[i]
     rotation = track.rotation @ about(1, slip) @ about(0, moves[:, 4]) @ about(2, moves[:, 5])
-    flex = 0.30 * (1 - near) + target.flex_rad[i] * near
+    flex = 0.30 * (1 - near) + bent[i] * near
     return Wearing(person, plan, posture, body, clock, replace(track, rotation=rotation), flex)
 
 

@@ -24,15 +24,6 @@ _HEAVY = np.array([1.7, 1.7, 0.8, 1.6])
 """Discomfort of an elbow held up against gravity by the length of the upper arm, by posture; beds carry it."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where the hand goes in each of S sequences."""
-
-    pose: Pose  # the arm with the hand there
-    directions: Floats  # (S, 3, 3) columns: away from the place, up along it, across it
-    flex_rad: Floats  # (S,) how far the hand is bent towards the palm
-
-
 def draw_spread(plan: Plan, spec: BodySpec, rng: np.random.Generator) -> Floats:
     """(S, 7) deviations of place (3, metres), palm (3) and swivel (radians): a habit for each gesture, and chance."""
     between = np.repeat([spec.landmark_between_m, spec.palm_between, spec.swivel_between_rad], [3, 3, 1])
@@ -43,8 +34,14 @@ def draw_spread(plan: Plan, spec: BodySpec, rng: np.random.Generator) -> Floats:
     return result
 
 
-def target_pose(person: Person, plan: Plan, posture: Posture, body: Solids, spread: Floats, arm: Arm) -> Target:
-    """The arm with the fingertips at the place of each gesture and out of the body; `spread` is of `draw_spread`."""
+def target_pose(
+    person: Person, plan: Plan, posture: Posture, body: Solids, spread: Floats, arm: Arm
+) -> tuple[Pose, Floats, Floats]:
+    """The arm with the fingertips at the place of each gesture and out of the body; `spread` is of `draw_spread`.
+
+    With (S, 3, 3) directions in columns, away from the place, up along it and across it; and (S,) how far the hand is
+    bent towards the palm, in radians.
+    """
     code = plan.gesture
     part = TABLE["part"][code]
     frames, origin, scale = _parts(person, posture)
@@ -54,7 +51,7 @@ def target_pose(person: Person, plan: Plan, posture: Posture, body: Solids, spre
     palm = normalised(rotated(frame, TABLE["palm"][code] + spread[:, 3:6]))
     pose, flex = _most_comfortable(arm, posture, body, Hand(tip, palm, spread[:, 6], code))
     up = across(frame[..., 2], -palm)
-    return Target(pose, np.stack([-palm, up, np.cross(up, -palm)], axis=-1), flex)
+    return pose, np.stack([-palm, up, np.cross(up, -palm)], axis=-1), flex
 
 
 def _parts(person: Person, posture: Posture) -> tuple[Floats, Floats, Floats]:

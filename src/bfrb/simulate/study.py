@@ -8,7 +8,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import replace
 from itertools import islice
 from multiprocessing import active_children, get_context
-from typing import NamedTuple
 
 import numpy as np
 
@@ -100,8 +99,7 @@ def simulate_one(spec: StudySpec, seed: int, number: int) -> tuple[Wearing, Reco
     if not 1 <= number <= spec.subjects:
         raise ConfigError(f"the study has no subject {number}", remedy=f"its subjects are 1 to {spec.subjects}")
     job = _jobs(spec, np.random.SeedSequence(seed), seed)[number - 1]
-    wearing, _ = _wear(*job)
-    return wearing, _recordings(wearing.person, *simulate_subject(*job))
+    return _wear(*job)[0], next(_simulate([job], 1))
 
 
 def _jobs(spec: StudySpec, root: np.random.SeedSequence, seed: int, before: int = 0) -> list[Job]:
@@ -158,12 +156,11 @@ def _wear(person: Person, spec: StudySpec, seed: np.random.SeedSequence) -> tupl
     return wear(person, draw_plan(person, spec.timing, plan_rng), spec, motion_rng), sensor_rng
 
 
-class Compass(NamedTuple):
-    """What the orientation is measured against."""
+Compass = tuple[Floats, Floats, Bools]
+"""What the orientation is measured against.
 
-    heading_rad: Floats  # (N,) turn of the room against the compass
-    tilt: Floats  # (3, 3) error of the vertical
-    gaps: Bools  # (N,) rows without a quaternion
+(N,) Turn of the room against the compass in radians, (3, 3) error of the vertical, (N,) rows without a quaternion.
+"""
 
 
 def measure_all(
@@ -209,7 +206,7 @@ def _draw_compass(plan: Plan, spec: StudySpec, rng: np.random.Generator) -> Comp
     wander = rng.normal(0, 0.05, len(plan))
     heading = np.repeat(facing + lying + drift + wander, lengths)
     tilt = draw_tilt(spec.sensors, rng)
-    return Compass(heading, tilt, np.repeat(rng.random(len(plan)) < spec.sensors.quaternion_gap_share, lengths))
+    return heading, tilt, np.repeat(rng.random(len(plan)) < spec.sensors.quaternion_gap_share, lengths)
 
 
 def _lose(sensors: dict[str, Array], person: Person, plan: Plan, rng: np.random.Generator) -> None:

@@ -14,7 +14,6 @@ from bfrb.report.figures.scores import (
     plot_ablation,
     plot_classes,
     plot_confusion,
-    plot_gain_by_class,
     plot_groups,
     plot_subjects,
 )
@@ -27,7 +26,6 @@ __all__ = [
     "plot_classes",
     "plot_confusion",
     "plot_detection",
-    "plot_gain_by_class",
     "plot_groups",
     "plot_learning",
     "plot_signals",

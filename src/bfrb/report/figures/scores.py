@@ -97,36 +97,14 @@ def plot_classes(per_class: Mapping[str, Mapping[str, Any]]) -> Figure:
     per_class
         By class: `target`, `precision`, `recall`, `f1` and `support`, as in the scores of a bundle.
     """
-    measures = {words: {one: found[key] for one, found in per_class.items()} for key, words in MEASURES.items()}
-    return _draw_by_class(per_class, measures, "share (1 is perfect)")
-
-
-@styled
-def plot_gain_by_class(motion: Mapping[str, Mapping[str, Any]], every: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """F1 of every class with the motion sensors only, and with all sensors.
-
-    Parameters
-    ----------
-    motion, every
-        By class: `target`, `f1` and `support`, as in the scores of a bundle.
-    """
-    measures = {"all sensors": every, "motion sensors only": motion}
-    f1 = {words: {one: scores[one]["f1"] for one in every} for words, scores in measures.items()}
-    return _draw_by_class(every, f1, "F1")
-
-
-def _draw_by_class(
-    per_class: Mapping[str, Mapping[str, Any]], measures: Mapping[str, Mapping[str, float]], name: str
-) -> Figure:
-    """A row for every class, with a point for each of some measures; those looked for first, and a line below them."""
     ordered = dict(sorted(per_class.items(), key=lambda item: not item[1]["target"]))
     figure, axes = figure_of_rows(list(ordered), margin_in=1.1)
     known = np.array([bool(found["support"]) for found in ordered.values()])
-    values = np.array([[points[one] for one in ordered] for points in measures.values()], dtype=np.float64)[:, known]
+    values = np.array([[found[key] for found in ordered.values()] for key in MEASURES], dtype=np.float64)[:, known]
     rows = np.flatnonzero(known)
-    start = score_axis(axes, "x", name, values.ravel())
+    start = score_axis(axes, "x", "share (1 is perfect)", values.ravel())
     axes.hlines(rows, values.min(axis=0), values.max(axis=0), color=GRID, linewidth=3, zorder=1)
-    for words, points, colour, marker in zip(measures, values, SERIES, style.MARKERS, strict=False):
+    for words, points, colour, marker in zip(MEASURES.values(), values, SERIES, style.MARKERS, strict=False):
         axes.plot(points, rows, marker, color=colour, clip_on=False, label=words)
     for row in np.flatnonzero(~known).tolist():
         _write(axes, start, row, "no recordings", ha="left", style="italic")

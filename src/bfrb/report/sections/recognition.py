@@ -33,12 +33,18 @@ def show_confusion(evaluation: Evaluation) -> Section:
 
 def show_classes(evaluation: Evaluation) -> Section:
     """How well every class is recognised."""
-    per_class = evaluation.scores[evaluation.main]["per_class"]
+    per_class, motion = (
+        evaluation.scores[evaluation.main]["per_class"],
+        evaluation.scores.get("imu", {}).get("per_class"),
+    )
+    columns = ["class", "looked for", "precision", "sensitivity", "F1", "recordings"]
     rows = [
-        (name, "yes" if one["target"] else "no", one["precision"], one["recall"], one["f1"], one["support"])
+        [name, "yes" if one["target"] else "no", one["precision"], one["recall"], one["f1"], one["support"]]
         for name, one in per_class.items()
     ]
-    columns = ("class", "looked for", "precision", "sensitivity", "F1", "recordings")
+    if motion and evaluation.main != "imu":
+        columns.append("F1, motion only")
+        rows = [[*row, motion[row[0]]["f1"]] for row in rows]
     caption = "Precision, sensitivity and F1 of every class; the behaviours that are looked for stand above the line."
     table = DataTable("Scores by class", columns, rows)
     shown = PageFigure("class-scores", figures.plot_classes(per_class), caption, table)

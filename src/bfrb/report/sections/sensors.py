@@ -15,14 +15,14 @@ from bfrb.report.summary import SCENARIOS
 def show_sensors(evaluation: Evaluation) -> Section:
     """What the proximity sensors add to the motion sensors and, where it was tried, what every sensor adds."""
     words = ["There are motion sensors only, so there is no score without the others to compare."]
-    shown, tables = [], []
+    shown: list[PageFigure] = []
+    tables: list[DataTable] = []
     if {"all", "imu"} <= set(evaluation.answers):
         gains = {name: _gain(evaluation, name) for name in evaluation.answers if name != "imu"}
         words, tables = [_tell_gain(*gains["all"])], [_gain_table(evaluation, gains)]
-        shown = [_show_gain_by_class(evaluation)]
     notes = ["What each sensor adds appears here when the recordings are given: --data DATA."]
     if evaluation.ablation is not None:
-        shown = [*_show_ablation(evaluation.ablation, evaluation.given_simulated), *shown]
+        shown = _show_ablation(evaluation.ablation, evaluation.given_simulated)
         words += _tell_ablation(evaluation.ablation.effects)
     if evaluation.ablation is not None or evaluation.matched is not None:
         notes = []
@@ -87,11 +87,3 @@ def _tell_ablation(effects: Sequence[Effect]) -> list[str]:
     if not told and effects:
         told.append("Whether any single sensor adds to the score cannot be told from chance here.")
     return told
-
-
-def _show_gain_by_class(evaluation: Evaluation) -> PageFigure:
-    every, motion = (evaluation.scores[name]["per_class"] for name in ("all", "imu"))
-    rows = [(name, motion[name]["f1"], found["f1"], found["f1"] - motion[name]["f1"]) for name, found in every.items()]
-    table = DataTable("F1 by class and sensors", ("class", "motion only", "all sensors", "difference"), rows)
-    caption = "F1 of every class with the motion sensors only (square) and with all sensors (circle)."
-    return PageFigure("gain-classes", figures.plot_gain_by_class(motion, every), caption, table)
