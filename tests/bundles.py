@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bfrb.features.pipeline import available, channels_of
 from bfrb.predict import bundle as layout
-from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Bundle, LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.study.content import CONTENT, with_content
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
@@ -97,6 +98,12 @@ def make_bundle(
         (folder / layout.SCORES).write_text("{}\n", encoding="utf-8")
         _write_tables(folder, device, label_set, max(2, members), rng)
     return out
+
+
+def relabelled(bundle: Bundle, label_set: LabelSet) -> Bundle:
+    """The bundle as if it told other classes apart."""
+    manifest = bundle.manifest.model_copy(update={"label_set": LabelSetSpec.of(label_set)})
+    return replace(bundle, manifest=manifest)
 
 
 def _channels(device: Device) -> dict[str, int]:

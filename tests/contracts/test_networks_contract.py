@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from bfrb.train.batches import AUXILIARY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -13,7 +14,6 @@ from bfrb.export.graphs import Member
 from bfrb.networks.registry import NETWORKS, Network, Shape, build_network
 from bfrb.networks.specs import SPECS, NetworkSpec, TwoBranchSpec
 from bfrb.study.labels import PHASES
-from bfrb.train.labels import AUXILIARY
 from bfrb.train.run import RunSpec
 
 EVERYTHING = {"imu": 6, "proximity": 5, "acc": 4, "rotation": 6, "thm": 4, "tof": 128}

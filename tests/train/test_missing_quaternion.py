@@ -44,7 +44,7 @@ def examples_of(recordings: Recordings, shown: Recordings, spec: RunSpec) -> Exa
     everybody = np.arange(len(shown))
     standardisers = make_standardisers(channel_statistics(build_sequences(shown, spec.branches), everybody))
     targets = np.eye(len(CMI_GESTURES), dtype=np.float32)[CMI_GESTURES.encode(recordings.gestures)]
-    return load_examples(build_sequences(recordings, spec.branches), everybody, targets, standardisers, 80)
+    return load_examples(build_sequences(recordings, spec.branches), recordings, everybody, targets, standardisers, 80)
 
 
 def share_right(examples: Examples, network: torch.nn.Module) -> float:

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from bfrb import metrics
-from bfrb.arrays import Bools, Floats, Names
+from bfrb.arrays import Bools, Floats, Ints, Names
 from bfrb.errors import ConfigError, DataError
-from bfrb.predict.decision import target_probability
-from bfrb.predict.predictions import Predictions
+from bfrb.predict.out_of_fold import HeldOutPredictor
+from bfrb.predict.predictions import Predictions, target_probability
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import Table, make_table, read_table
 from bfrb.study.labels import LabelSet
@@ -67,37 +67,32 @@ def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
     DataError
         If there are no answers, or a truth or an answer is missing or no class of the label set.
     """
-    confusion = metrics.confusion_matrix(answers.truth, answers.prediction, label_set)
-    scores = asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
+    scores = _score_confusion(metrics.confusion_matrix(answers.truth, answers.prediction, label_set), label_set)
     if answers.subjects is not None:
-        scores |= _score_subjects(answers, answers.subjects, label_set)
+        triple = (answers.truth, answers.prediction, answers.subjects)
+        by_subject = metrics.confusion_by_subject(*triple, label_set)
+        interval = metrics.score_interval(*triple, label_set)
+        per_subject = {name: _score_confusion(confusion, label_set) for name, confusion in by_subject.items()}
+        scores |= {"subjects": len(by_subject), "interval": interval and list(interval), "per_subject": per_subject}
     if answers.probabilities is not None:
         scores |= _score_probabilities(answers, answers.probabilities, label_set)
     by_class = metrics.class_scores(answers.truth, answers.prediction, label_set)
-    scores["per_class"] = {
-        name: {"target": name in label_set.targets} | asdict(found) for name, found in by_class.items()
-    }
-    return scores
+    per_class = {name: {"target": name in label_set.targets} | asdict(found) for name, found in by_class.items()}
+    return scores | {"per_class": per_class}
 
 
-def _score_subjects(answers: Answers, subjects: Sequence[str], label_set: LabelSet) -> dict[str, Any]:
-    by_subject = metrics.confusion_by_subject(answers.truth, answers.prediction, subjects, label_set)
-    interval = metrics.score_interval(answers.truth, answers.prediction, subjects, label_set)
-    per_subject = {
-        name: asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
-        for name, confusion in by_subject.items()
-    }
-    return {"subjects": len(by_subject), "interval": interval and list(interval), "per_subject": per_subject}
+def _score_confusion(confusion: Ints, label_set: LabelSet) -> dict[str, Any]:
+    return asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
 
 
 def _score_probabilities(answers: Answers, probabilities: Floats, label_set: LabelSet) -> dict[str, Any]:
     """How well the summed probability of the targets finds them."""
     truth = label_set.is_target[label_set.encode(answers.truth)]
     values = target_probability(probabilities, label_set)
-    kinds = {"auc": metrics.roc_auc, "average_precision": metrics.average_precision}
-    scores = {name: metric(truth, values) for name, metric in kinds.items()}
-    if answers.subjects is not None:
-        for name, metric in kinds.items():
+    scores = {}
+    for name, metric in {"auc": metrics.roc_auc, "average_precision": metrics.average_precision}.items():
+        scores[name] = metric(truth, values)
+        if answers.subjects is not None:
             scores[f"{name}_mean_subject"] = metrics.mean_over_subjects(metric, truth, values, answers.subjects)
     return scores
 
@@ -156,7 +151,7 @@ def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
     return chosen
 
 
-def answer_scenarios(predictor: Predictor, batches: Iterable[Recordings]) -> Table:
+def answer_scenarios(predictor: Predictor | HeldOutPredictor, batches: Iterable[Recordings]) -> Table:
     """Predict labelled recordings under the scenarios their device has; the table that `score_scenarios` takes.
 
     Recordings without a gesture are left out, and a warning tells how many.
@@ -166,15 +161,18 @@ def answer_scenarios(predictor: Predictor, batches: Iterable[Recordings]) -> Tab
     DataError
         If no recording has a gesture, one is not among the bundle's, or the device is another.
     """
-    proximity = predictor.device.names_of("proximity")
+    proximity = predictor.bundle.device.names_of("proximity")
     scenarios = {"all": (), "imu": proximity} if proximity else {"all": ()}
     parts, unlabelled = [], 0
     for batch in batches:
-        labelled = _labelled(batch, predictor.label_set)
+        labelled = keep_labelled(batch)
         unlabelled += len(batch) - len(labelled)
         if len(labelled):
-            answers = {name: predictor.predict(labelled.without(*lost)) for name, lost in scenarios.items()}
-            parts += [_scenario_table(name, labelled, predictions) for name, predictions in answers.items()]
+            predictor.bundle.label_set.encode(labelled.table["gesture"].to_list())
+            parts += [
+                _scenario_table(name, labelled, predictor.predict(labelled.without(*lost)))
+                for name, lost in scenarios.items()
+            ]
     table = reduce(Table.vstack, parts) if parts else make_table({})
     if table.is_empty():
         raise DataError(
@@ -187,12 +185,10 @@ def answer_scenarios(predictor: Predictor, batches: Iterable[Recordings]) -> Tab
     return table.rechunk()
 
 
-def _labelled(recordings: Recordings, label_set: LabelSet) -> Recordings:
-    gestures = recordings.gestures
-    if gestures is None:
-        return recordings[:0]
+def keep_labelled(recordings: Recordings) -> Recordings:
+    """Those of the recordings that carry a gesture."""
+    gestures = recordings.gestures or [None] * len(recordings)
     known = np.array([gesture is not None for gesture in gestures], dtype=bool)
-    label_set.encode([gesture for gesture in gestures if gesture is not None])
     return recordings if known.all() else recordings[known]
 
 

@@ -61,3 +61,17 @@ class Predictions:
         """A polars frame: `sequence_id`, `prediction`, `confidence`, then one probability column per gesture."""
         answers = {"sequence_id": list(self.ids), "prediction": self.gestures.tolist(), "confidence": self.confidence}
         return make_table(answers | dict(zip(self.label_set.classes, self.probabilities.T, strict=True)))
+
+
+def target_probability(probabilities: Floats, label_set: LabelSet) -> Floats:
+    """(R,) Probability that a recording shows any of the targets, from (R, K) probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> three = LabelSet("three", ("pinch", "scratch", "rest"), frozenset({"pinch", "scratch"}))
+    >>> target_probability(np.array([[0.25, 0.25, 0.5]]), three).tolist()
+    [0.5]
+    """
+    summed: Floats = probabilities[:, label_set.is_target].sum(axis=1)
+    return summed

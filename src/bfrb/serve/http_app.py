@@ -23,8 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bfrb import __version__
 from bfrb.errors import DataError
-from bfrb.predict.decision import target_probability
-from bfrb.predict.predictions import Predictions
+from bfrb.predict.predictions import Predictions, target_probability
 from bfrb.predict.predictor import Predictor
 from bfrb.read.bodies import OPTIONAL, Columns, columns_of, read_csv, recordings_from_columns, unused_columns
 from bfrb.read.quality import find_suspicions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,8 @@ import torch
 
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.pipeline import available
+from bfrb.predict.bundle import check_target
+from bfrb.predict.evaluation import keep_labelled
 from bfrb.processes import available_memory, usable_processors
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
@@ -124,6 +125,8 @@ def cross_validate(
     ------
     DataError
         If there are no labels, or too few subjects, recordings or gestures.
+    BundleError
+        If something is at `out` that may not be replaced.
     ConfigError
         If an unfinished run of another kind, or a damaged one, is in the way, or the bundle to begin from has seen who
         is judged.
@@ -131,12 +134,11 @@ def cross_validate(
         If a process is killed; the same call goes on.
     """
     options = options or RunOptions()
-    out = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link
-    check_free(out, options.overwrite)
+    out = check_target(out, overwrite=options.overwrite)  # before hours of training
     run = prepare(source, spec, folds, init)
     workspace = Workspace.beside(out)
     with workspace.locked():
-        check_free(out, options.overwrite)  # a run that was in the folder may just have ended
+        check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended
         if options.restart:
             workspace.clear()
         workspace.begin(run)
@@ -145,18 +147,6 @@ def cross_validate(
         assemble(workspace, out, overwrite=options.overwrite)
         workspace.discard()
     return out
-
-
-def check_free(out: Path, overwrite: bool) -> None:
-    """Refuse a place that a bundle could not be written to, before hours of training.
-
-    Raises
-    ------
-    ConfigError
-        If something is there.
-    """
-    if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is already there", remedy="choose another output, or add --overwrite")
 
 
 def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Path | None = None) -> Run:
@@ -187,9 +177,9 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
         n_folds=len(folds),
-        initial=None if initial is None else initial.spec,
+        initial=initial,
     )
-    return Run(plan, folds, recordings, initial)
+    return Run(plan, folds, recordings, init)
 
 
 def check_motion(device: Device, spec: RunSpec) -> None:
@@ -218,10 +208,9 @@ def check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
     DataError
         If the networks of a fold would learn from fewer than two recordings, or from a single gesture.
     """
-    gestures = np.array(recordings.gestures, dtype=object)
     for fold in range(len(folds)):
         learning, _, _ = split_subjects(recordings.table, folds, fold, spec)
-        kinds = len(set(gestures[learning]))
+        kinds = recordings.table["gesture"][learning].n_unique()
         if len(learning) < MIN_RECORDINGS or kinds < MIN_GESTURES:
             raise DataError(
                 f"expected at least {MIN_RECORDINGS} recordings and {MIN_GESTURES} gestures to learn from in every "
@@ -239,14 +228,12 @@ def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
         If none does.
     """
     recordings = cut_continuous(recordings, spec.windows)
-    gestures = recordings.gestures
-    if gestures is None:
+    known = keep_labelled(recordings)
+    if not len(known):
         raise DataError("expected labelled recordings, found no gesture", remedy="train on data with a gesture column")
-    known = np.array([gesture is not None for gesture in gestures])
-    if known.all():
-        return recordings
-    logger.warning("%d of %d recordings have no gesture and are left out", (~known).sum(), len(known))
-    return recordings[known]
+    if unknown := len(recordings) - len(known):
+        logger.warning("%d of %d recordings have no gesture and are left out", unknown, len(recordings))
+    return known
 
 
 def find_label_set(recordings: Recordings) -> LabelSet:
@@ -275,10 +262,9 @@ def draw_folds(recordings: Recordings, spec: RunSpec) -> Folds:
     DataError
         If there are fewer subjects than folds.
     """
-    table = recordings.table
     if spec.folds == "subject":
-        return leave_one_subject_out(table)
-    return make_folds(table, spec.folds, seed=spec.seed)
+        return leave_one_subject_out(recordings.table)
+    return make_folds(recordings.table, spec.folds, seed=spec.seed)
 
 
 def fingerprint(recordings: Recordings, folds: Folds | None = None) -> str:

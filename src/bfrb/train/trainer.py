@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bfrb.arrays import Floats
 from bfrb.files import writing_file
 from bfrb.metrics import competition_score
 from bfrb.networks.registry import Output
@@ -58,7 +56,7 @@ class Progress:
     """State of a training between two epochs: all that is needed to go on."""
 
     history: list[Epoch] = field(default_factory=list)
-    best: Weights | None = None
+    best: Weights = field(default_factory=dict)
 
     @property
     def best_epoch(self) -> int:
@@ -100,6 +98,15 @@ class Task:
     seed: tuple[int, ...]
 
 
+class Fit(Protocol):
+    """What fits a network to a task: examples and specs in, weights and a history out. `train` is one."""
+
+    def __call__(
+        self, network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = ...
+    ) -> tuple[Weights, list[Epoch]]:
+        """Fit a network; what `checkpoint` holds of an earlier call that was stopped may be gone on with."""
+
+
 def train(
     network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = lambda _: None
 ) -> tuple[Weights, list[Epoch]]:
@@ -123,16 +130,12 @@ def train(
     progress = engine.load(checkpoint) if checkpoint.exists() else Progress()
     while not progress.is_finished(task.training):
         number = len(progress.history)
-        epoch = _run_epoch(engine, task, number)
-        progress.history.append(epoch)
+        progress.history.append(_run_epoch(engine, task, number))
         if progress.best_epoch == number:
-            progress.best = {
-                name: value.detach().cpu().clone() for name, value in engine.answering.state_dict().items()
-            }
+            state = engine.answering.state_dict()
+            progress.best = {name: value.detach().cpu().clone() for name, value in state.items()}
         engine.save(checkpoint, progress)
         on_epoch(progress.history)
-    if progress.best is None:
-        raise RuntimeError(f"{checkpoint} holds no weights")
     return progress.best, progress.history
 
 
@@ -182,7 +185,7 @@ class Engine:
             torch.save(state, unfinished)
 
     def load(self, path: Path) -> Progress:
-        """Go on from what `save` wrote.
+        """Go on from what `save` wrote, once its checksums are right: torch itself would take damaged numbers.
 
         Raises
         ------
@@ -190,21 +193,15 @@ class Engine:
             If the file is damaged, or of another version.
         """
         with explaining_damage(path):
-            state = _read_checkpoint(path)
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():
+                    raise ValueError(f"the checksum of {damaged} is wrong")
+            state = torch.load(path, map_location="cpu", weights_only=True)
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
             return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds, once its checksums are right: torch itself would take damaged numbers."""
-    with zipfile.ZipFile(path) as archive:
-        if damaged := archive.testzip():
-            raise ValueError(f"the checksum of {damaged} is wrong")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
 
 
 def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
@@ -215,11 +212,12 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     device = learning.targets.device
     batches = list(draw_batches(learning.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
     weights = class_weights(learning.targets) if spec.class_weights else None
+    is_mixed = spec.mixed_precision and device.type == "cuda"
     engine.network.train()
     total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
         batch = mix(learning.take(index, rng), spec, rng, knows_missing=task.network.KNOWS_MISSING)
-        with _precision(device, spec):
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
             output: Output = engine.network(batch.inputs, batch.lengths)
         loss = compute_loss(output, batch, spec, task.network, weights)
         engine.step(loss, number + step / len(batches))
@@ -228,30 +226,15 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     return Epoch(number, float(total) / len(learning.lengths), score, perf_counter() - started)
 
 
-def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
-    """bfloat16 on a graphics card where the spec asks for it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=spec.mixed_precision and device.type == "cuda")
-
-
-def predict_examples(network: nn.Module, examples: ExampleSet, batch_size: int = 64) -> Floats:
-    """(R, K) class probabilities."""
-    network.eval()
-    parts, count = [], len(examples.lengths)
-    with torch.inference_mode():
-        for first in range(0, count, batch_size):
-            batch = examples.take(np.arange(first, min(first + batch_size, count)))
-            output: Output = network(batch.inputs, batch.lengths)
-            parts.append(torch.softmax(output.logits.to(torch.float64), dim=1).cpu().numpy())
-    return np.concatenate(parts)
-
-
-def score_examples(network: nn.Module, examples: ExampleSet, label_set: LabelSet) -> float:
+def score_examples(network: nn.Module, examples: ExampleSet, label_set: LabelSet, batch_size: int = 64) -> float:
     """Competition score of the most probable classes."""
+    network.eval()
+    index = np.arange(len(examples.lengths))
+    answers = []
+    with torch.inference_mode():
+        for some in np.split(index, index[batch_size::batch_size]):
+            batch = examples.take(some)
+            output: Output = network(batch.inputs, batch.lengths)
+            answers.append(output.logits.argmax(dim=1))
     truth = label_set.decode(examples.targets.argmax(dim=1).cpu().numpy())
-    prediction = label_set.decode(predict_examples(network, examples).argmax(axis=1))
-    return competition_score(truth, prediction, label_set).score
-
-
-def member_seed(seed: int, network: str, fold: int, repeat: int = 0) -> tuple[int, ...]:
-    """Numbers that tell the random streams of an ensemble's members apart, whatever order they are trained in."""
-    return seed, zlib.crc32(network.encode()), fold, *([repeat] if repeat else [])
+    return competition_score(truth, label_set.decode(torch.cat(answers).cpu().numpy()), label_set).score

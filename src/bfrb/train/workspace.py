@@ -6,7 +6,7 @@
     sequences/            their features
     initial/              weights of the bundle that the networks begin with, if there is one
     templates/            the traced graphs of every architecture
-    members/NAME/         checkpoint, history, weights and held-out answers of one network
+    members/NAME/         checkpoint, history and weights of one network
 
 Every file is written under another name and renamed, so that a file that is there is whole. Recordings and features are
 plain arrays that are memory-mapped, so that all members' processes share them.
@@ -15,12 +15,12 @@ plain arrays that are memory-mapped, so that all members' processes share them.
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -33,16 +33,17 @@ from bfrb.features.sequences import Sequences, save_sequences
 from bfrb.files import write_text
 from bfrb.networks.registry import Shape
 from bfrb.networks.specs import short_name
-from bfrb.read.tables import Table
 from bfrb.spec import Spec
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import Recordings
-from bfrb.train.initial_weights import Initial, InitialSpec
-from bfrb.train.labels import Labels, read_labels
+from bfrb.train.initial_weights import InitialSpec
 from bfrb.train.mapped_recordings import open_recordings, save_recordings
 from bfrb.train.run import RunSpec
+
+_OF_FILES = (DataError, BadZipFile, SafetensorError, FileNotFoundError, EOFError)
+_OF_VALUES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
 
 @contextmanager
@@ -56,18 +57,7 @@ def explaining_damage(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        DataError,
-        ValueError,  # of JSON, specs and arrays
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        RuntimeError,  # of torch
-        BadZipFile,
-        SafetensorError,
-        FileNotFoundError,
-    ) as error:
+    except (*_OF_FILES, *_OF_VALUES) as error:
         why = getattr(error, "problem", None) or str(error).partition("\n")[0] or type(error).__name__
         raise ConfigError(
             f"{path}, of an unfinished training, is damaged or of another version of bfrb: {why}",
@@ -86,6 +76,10 @@ class MemberPlan(Spec):
     def name(self) -> str:
         """Its name in the bundle, such as `two_branch-03`; further trainings are `two_branch-03-1` ..."""
         return f"{short_name(self.network)}-{self.fold:02d}" + (f"-{self.repeat}" if self.repeat else "")
+
+    def seed(self, seed: int) -> tuple[int, ...]:
+        """Numbers that tell the random streams of an ensemble's members apart, whatever order they are trained in."""
+        return seed, zlib.crc32(self.network.encode()), self.fold, *([self.repeat] if self.repeat else [])
 
 
 class Plan(Spec):
@@ -136,26 +130,13 @@ class Plan(Spec):
         return self.label_set.build()
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that is ready to begin.
-
-    Parameters
-    ----------
-    plan
-        What is being trained.
-    folds
-        Which subject is held out in which fold.
-    recordings
-        The labelled recordings.
-    initial
-        The weights that the networks begin with, if they come from a bundle.
-    """
+class Run(NamedTuple):
+    """A run that is ready to begin: what is trained, on which folds of which recordings, from which bundle."""
 
     plan: Plan
     folds: Folds
     recordings: Recordings
-    initial: Initial | None = None
+    init: Path | None = None
 
 
 class Workspace:
@@ -169,6 +150,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.initial = folder / "initial"
 
     @classmethod
     def beside(cls, out: Path) -> Self:
@@ -184,7 +166,7 @@ class Workspace:
         ConfigError
             If another run is in it.
         """
-        lock = FileLock(self._file("lock"))
+        lock = FileLock(self.folder / "lock")
         while not lock.is_locked:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -208,18 +190,19 @@ class Workspace:
         ConfigError
             If the folder holds a run with another spec or other data, or a damaged one.
         """
-        if self._file("plan.json").exists():
+        if (self.folder / "plan.json").exists():
             _check_same(self.plan, run.plan, self.folder)
-            _ = self.folds, self.raw, self.sequences  # damaged ones are refused now
+            _ = self.folds, self.recordings, self.sequences  # damaged ones are refused now
             return
         spec = run.plan.spec
-        save_recordings(run.recordings, self._file("raw"))
+        save_recordings(run.recordings, self.folder / "raw")
         mirror = spec.features.mirror_left_hand
-        save_sequences(run.recordings, spec.branches, self._file("sequences"), mirror_left_hand=mirror)
-        if run.initial is not None:
-            run.initial.copy_to(self.initial)
-        run.folds.write(self._file("folds.csv"))
-        write_text(self._file("plan.json"), run.plan.model_dump_json(indent=2))
+        save_sequences(run.recordings, spec.branches, self.folder / "sequences", mirror_left_hand=mirror)
+        if run.init is not None:  # kept, so that the run can go on when the bundle has gone
+            no_graphs = shutil.ignore_patterns("*.onnx")
+            shutil.copytree(run.init / "members", self.initial, ignore=no_graphs, dirs_exist_ok=True)
+        run.folds.write(self.folder / "folds.csv")
+        write_text(self.folder / "plan.json", run.plan.model_dump_json(indent=2))
 
     def clear(self) -> None:
         """Throw the run away, but for the lock."""
@@ -233,53 +216,38 @@ class Workspace:
         """Throw everything away, the lock last: to be done while it is held, lest another run be in the folder."""
         self.clear()
         with suppress(OSError):  # where an open file cannot be removed, or somebody waits with a new one
-            self._file("lock").unlink()
+            (self.folder / "lock").unlink()
             self.folder.rmdir()
 
     @cached_property
     def plan(self) -> Plan:
         """What is being trained."""
-        with explaining_damage(path := self._file("plan.json")):
+        with explaining_damage(path := self.folder / "plan.json"):
             return Plan.model_validate_json(path.read_text(encoding="utf-8"))
 
     @cached_property
     def folds(self) -> Folds:
         """Which subject is held out in which fold."""
-        with explaining_damage(path := self._file("folds.csv")):
+        with explaining_damage(path := self.folder / "folds.csv"):
             return Folds.read(path)
 
     @cached_property
-    def raw(self) -> Recordings:
+    def recordings(self) -> Recordings:
         """The recordings, memory-mapped."""
-        with explaining_damage(path := self._file("raw")):
+        with explaining_damage(path := self.folder / "raw"):
             return open_recordings(path, self.plan.device)
 
     @cached_property
     def sequences(self) -> Sequences:
         """Features of all recordings, memory-mapped."""
-        with explaining_damage(path := self._file("sequences")):
+        with explaining_damage(path := self.folder / "sequences"):
             return Sequences.load(path)
-
-    @property
-    def recordings(self) -> Table:
-        """Id, subject, gesture and more of every recording, in the order of `sequences`."""
-        return self.raw.table
-
-    @cached_property
-    def labels(self) -> Labels:
-        """What is known of all recordings beside their gesture."""
-        return read_labels(self.raw)
 
     @cached_property
     def targets(self) -> Floats32:
         """(R, K) one-hot classes of all recordings."""
-        classes = self.plan.labels.encode(self.recordings["gesture"].to_list())
+        classes = self.plan.labels.encode(self.recordings.table["gesture"].to_list())
         return np.eye(len(self.plan.labels), dtype=np.float32)[classes]
-
-    @property
-    def initial(self) -> Path:
-        """Where the weights lie that the networks begin with, if they come from a bundle."""
-        return self._file("initial")
 
     @property
     def shape(self) -> Shape:
@@ -289,27 +257,22 @@ class Workspace:
 
     def member_folder(self, member: MemberPlan) -> Path:
         """Where a member's files lie."""
-        folder = self._file("members") / member.name
+        folder = self.folder / "members" / member.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def template(self, network: str) -> Path:
         """Where the traced graph of an architecture lies."""
-        return self._file("templates") / f"{short_name(network)}.onnx"
-
-    def _file(self, name: str) -> Path:
-        return self.folder / name
+        return self.folder / "templates" / f"{short_name(network)}.onnx"
 
 
 def _check_same(old: Plan, new: Plan, folder: Path) -> None:
-    if old == new:
-        return
     before, after = _flatten(old.model_dump(mode="json")), _flatten(new.model_dump(mode="json"))
-    changed = sorted(key for key in before | after if before.get(key) != after.get(key))
-    raise ConfigError(
-        f"{folder} holds an unfinished run that differs in {', '.join(changed)}",
-        remedy="repeat its command to finish it, or add --restart to throw it away",
-    )
+    if changed := sorted(key for key in before | after if before.get(key) != after.get(key)):
+        raise ConfigError(
+            f"{folder} holds an unfinished run that differs in {', '.join(changed)}",
+            remedy="repeat its command to finish it, or add --restart to throw it away",
+        )
 
 
 def _flatten(values: dict[str, object], prefix: str = "") -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bfrb.metrics import calibration
-from bfrb.predict.decision import target_probability
+from bfrb.predict.predictions import target_probability
 from bfrb.report import figures
 from bfrb.report.collect import Evaluation
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, percent
