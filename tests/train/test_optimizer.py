@@ -6,17 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from bfrb.networks.registry import Shape, build_network
-from bfrb.networks.specs import GatedTwoBranchSpec
 from bfrb.train.optimizer import make_average, make_optimizer, rate_factor, set_learning_rate
 from bfrb.train.spec import TrainingSpec
-
-SMALL = GatedTwoBranchSpec(widths=(8, 8), recurrent_units=4, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
-
-
-def new_network() -> nn.Module:
-    torch.manual_seed(5)
-    return build_network("gated_two_branch", Shape({"imu": 3, "proximity": 2}, 4), SMALL)
+from learnable import new_network
 
 
 def test_weight_decay_shrinks_kernels_as_a_squared_penalty_would() -> None:

@@ -65,79 +65,52 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class MemberSpec(Spec):
-    """One network of the ensemble.
-
-    Parameters
-    ----------
-    name
-        Its name, unique in the bundle.
-    network
-        Name of its architecture.
-    fold
-        The fold that was held out in its training.
-    graph
-        Its ONNX graph, relative to the bundle, with forward slashes.
-    requires
-        Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
-        be (`inference.routing`).
-    """
+    """One network of the ensemble."""
 
     name: Name
+    """Its name, unique in the bundle."""
     network: Name
+    """Name of its architecture."""
     fold: Annotated[int, Field(ge=0)]
+    """The fold that was held out in its training."""
     graph: Name
+    """Its ONNX graph, relative to the bundle, with forward slashes."""
     requires: tuple[Name, ...] = ()
+    """Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
+    be (`bfrb.predict.routing`)."""
 
 
 class Manifest(Spec):
-    """What a bundle is: `bundle.json`.
-
-    Parameters
-    ----------
-    format
-        Version of the layout.
-    version
-        Version of this package that wrote it.
-    device
-        The device whose recordings it understands; format 1 had the name of one that this package knows.
-    row_rate_hz
-        Rows per second it was trained with.
-    rows
-        What a row is made of where samples come faster: the nearest of them, or their mean.
-    label_set
-        What it tells apart.
-    branches
-        Names of the features that enter every branch of the networks.
-    mirror_left_hand
-        Whether recordings of left-handed subjects are mirrored first.
-    max_length
-        Rows of a recording that are used.
-    keep
-        Which rows of a longer recording: the last ones, or the first as some imported networks expect.
-    members
-        The networks; their probabilities are averaged.
-    simulated
-        Whether any training recording came from a simulator.
-    created
-        When it was written, as ISO 8601 with a time zone.
-    provenance
-        How it came about: data, seed, versions, seconds ...
-    """
+    """What a bundle is: `bundle.json`."""
 
     format: int = FORMAT
+    """Version of the layout."""
     version: Name
+    """Version of this package that wrote it."""
     device: KnownDevice
+    """The device whose recordings it understands; format 1 had the name of one that this package knows."""
     row_rate_hz: Annotated[float, Field(gt=0)]
+    """Rows per second it was trained with."""
     rows: Aggregation = "nearest"
+    """What a row is made of where samples come faster: the nearest of them, or their mean."""
     label_set: LabelSetSpec
+    """What it tells apart."""
     branches: dict[str, tuple[str, ...]]
+    """Names of the features that enter every branch of the networks."""
     mirror_left_hand: bool = False
+    """Whether recordings of left-handed subjects are mirrored first."""
     max_length: Annotated[int, Field(ge=1)]
+    """Rows of a recording that are used."""
     keep: Keep = "last"
+    """Which rows of a longer recording: the last ones, or the first as some imported networks expect."""
     members: Annotated[tuple[MemberSpec, ...], Field(min_length=1)]
+    """The networks; their probabilities are averaged."""
     simulated: bool
+    """Whether any training recording came from a simulator."""
     created: Name
+    """When it was written, as ISO 8601 with a time zone."""
     provenance: dict[str, Any]
+    """How it came about: data, seed, versions, seconds ..."""
 
     @model_validator(mode="after")
     def _check_members(self) -> Self:
@@ -153,18 +126,12 @@ class Manifest(Spec):
 
 @dataclass(frozen=True)
 class Bundle:
-    """An undamaged bundle; `Bundle.open` is how to get one.
-
-    Parameters
-    ----------
-    path
-        Its folder.
-    manifest
-        What it is.
-    """
+    """An undamaged bundle; `Bundle.open` is how to get one."""
 
     path: Path
+    """Its folder."""
     manifest: Manifest
+    """What it is."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:

@@ -41,22 +41,15 @@ HALF_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Answers beside the truth.
-
-    Parameters
-    ----------
-    truth, prediction
-        (R,) class names.
-    subjects
-        (R,) subjects, if known.
-    probabilities
-        (R, K) probabilities, if known.
-    """
+    """Answers beside the truth."""
 
     truth: Names
     prediction: Names
+    """(R,) class names."""
     subjects: Sequence[str] | None = None
+    """(R,) subjects, if known."""
     probabilities: Floats | None = None
+    """(R, K) probabilities, if known."""
 
 
 def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
@@ -200,22 +193,15 @@ def _scenario_table(name: str, recordings: Recordings, predictions: Predictions)
 
 @dataclass(frozen=True)
 class Columns:
-    """Where a table of predictions has what.
-
-    Parameters
-    ----------
-    truth, prediction
-        The true and the predicted classes.
-    subject
-        The subjects, if they are named.
-    recording
-        The ids of the recordings, by which the truth of another table is found.
-    """
+    """Where a table of predictions has what."""
 
     truth: str = "gesture"
     prediction: str = "prediction"
+    """The true and the predicted classes."""
     subject: str | None = None
+    """The subjects, if they are named."""
     recording: str = "sequence_id"
+    """The ids of the recordings, by which the truth of another table is found."""
 
 
 def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: Path | None = None) -> Answers:
@@ -248,19 +234,20 @@ def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: 
     texts = {columns.truth, columns.recording, *named}
     table = read_table(path, texts)
     _check_columns(table, [*named, columns.truth if truth_path is None else columns.recording])
-    truth = table[columns.truth].to_list() if truth_path is None else _find_truth(table, truth_path, columns, texts)
+    truth = table[columns.truth if truth_path is None else columns.recording].to_list()
+    if truth_path is not None:
+        truth = _find_truth(truth, truth_path, columns, texts)
     subjects = None if columns.subject is None else [str(name) for name in table[columns.subject].to_list()]
     probabilities = _probabilities(table, label_set) if set(label_set.classes) <= set(table.columns) else None
     labels = np.array([truth, table[columns.prediction].to_list()], dtype=object)
     return Answers(labels[0], labels[1], subjects, probabilities)
 
 
-def _find_truth(predictions: Table, path: Path, columns: Columns, texts: Iterable[str]) -> list[Any]:
+def _find_truth(ids: Sequence[Any], path: Path, columns: Columns, texts: Iterable[str]) -> list[Any]:
     """The true class of every predicted recording, from another table."""
     truth = read_table(path, set(texts))
     _check_columns(truth, (columns.recording, columns.truth))
     known = dict(zip(truth[columns.recording].to_list(), truth[columns.truth].to_list(), strict=True))
-    ids = predictions[columns.recording].to_list()
     lacking = [name for name in ids if name not in known]
     if lacking or len(known) < truth.height:
         problem = f"{len(lacking)} have none, such as {lacking[0]!r}" if lacking else "an id comes twice"

@@ -14,15 +14,6 @@ from bfrb.study.labels import LabelSet
 class Predictions:
     """Probabilities of every class for every recording.
 
-    Parameters
-    ----------
-    ids
-        (R,) ids of the recordings, in their order.
-    probabilities
-        (R, K) probabilities; each row sums to 1.
-    label_set
-        The K classes.
-
     Examples
     --------
     >>> import numpy as np
@@ -34,8 +25,11 @@ class Predictions:
     """
 
     ids: tuple[str, ...]
+    """(R,) ids of the recordings, in their order."""
     probabilities: Floats
+    """(R, K) probabilities; each row sums to 1."""
     label_set: LabelSet
+    """The K classes."""
 
     def __len__(self) -> int:
         return len(self.ids)

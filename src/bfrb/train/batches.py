@@ -40,31 +40,21 @@ class ExampleSet(Protocol):
 
 @dataclass(frozen=True)
 class Examples:
-    """Padded training examples on one compute device; a batch of them is again `Examples`.
-
-    Parameters
-    ----------
-    inputs
-        For every branch (B, T, C) standardised features, 0 where nothing is known and on padding.
-    lengths
-        (B,) rows of every sequence.
-    targets
-        (B, K) probabilities of the classes, one-hot unless mixed.
-    present
-        For every branch (B,) 1 where the sequence has any reading in it, else 0; between them when mixed.
-    auxiliary
-        For every further label (B, K) or, of rows, (B, T, K) probabilities of its values, all 0 where nothing is
-        known and on padding.
-    onsets
-        (B,) first row of the gesture, -1 where that is not known; None where it is known of none.
-    """
+    """Padded training examples on one compute device; a batch of them is again `Examples`."""
 
     inputs: Inputs
+    """For every branch (B, T, C) standardised features, 0 where nothing is known and on padding."""
     lengths: Tensor
+    """(B,) rows of every sequence."""
     targets: Tensor
+    """(B, K) probabilities of the classes, one-hot unless mixed."""
     present: Mapping[str, Tensor]
+    """For every branch (B,) 1 where the sequence has any reading in it, else 0; between them when mixed."""
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
+    """For every further label (B, K) or, of rows, (B, T, K) probabilities of its values, all 0 where nothing is
+    known and on padding."""
     onsets: Tensor | None = None
+    """(B,) first row of the gesture, -1 where that is not known; None where it is known of none."""
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -65,28 +65,19 @@ class Status:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, without effect on the result.
-
-    Parameters
-    ----------
-    workers
-        Members trained at a time, each in a process of its own; 0 means as many as there are processors and memory
-        for. On a graphics card they share it, which fills it: one of these small networks leaves most of it idle.
-    restart
-        Throw an unfinished run away rather than going on with it.
-    overwrite
-        Replace a bundle that is already there.
-    templates
-        A folder in which traced graphs are kept, for several runs of the same architectures.
-    on_status
-        Called a few times a second.
-    """
+    """How to run, without effect on the result."""
 
     workers: int = 0
+    """Members trained at a time, each in a process of its own; 0 means as many as there are processors and memory
+    for. On a graphics card they share it, which fills it: one of these small networks leaves most of it idle."""
     restart: bool = False
+    """Throw an unfinished run away rather than going on with it."""
     overwrite: bool = False
+    """Replace a bundle that is already there."""
     templates: Path | None = None
+    """A folder in which traced graphs are kept, for several runs of the same architectures."""
     on_status: Callable[[Status], None] = lambda _: None
+    """Called a few times a second."""
 
 
 def cross_validate(
@@ -159,14 +150,13 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     DataError
         If there are no labels, or too few subjects, recordings or gestures.
     """
-    check_motion(source.device, spec)
+    _check_motion(source.device, spec)
     recordings = labelled(source.read(), spec)
     label_set = source.label_set or find_label_set(recordings)
     label_set.encode(np.array(recordings.gestures, dtype=object))
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
-    check_enough(recordings, folds, spec)
-    initial = None if init is None else read_initial(init, recordings, folds, spec.networks)
+    _check_enough(recordings, folds, spec)
     plan = Plan(
         spec=spec,
         fingerprint=fingerprint(recordings, folds),
@@ -177,19 +167,13 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
         n_folds=len(folds),
-        initial=initial,
+        initial=None if init is None else read_initial(init, recordings, folds, spec.networks),
     )
     return Run(plan, folds, recordings, init)
 
 
-def check_motion(device: Device, spec: RunSpec) -> None:
-    """Refuse features that leave a network without motion.
-
-    Raises
-    ------
-    ConfigError
-        If a network does not exist, or has no channel of the motion sensors.
-    """
+def _check_motion(device: Device, spec: RunSpec) -> None:
+    """Refuse features that leave a network without motion."""
     for name in spec.networks:
         branches = spec.network(name).MOTION
         if not any(available(spec.branches[branch], device) for branch in branches):
@@ -200,14 +184,8 @@ def check_motion(device: Device, spec: RunSpec) -> None:
             )
 
 
-def check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
-    """Refuse recordings too few to learn from, before anything is trained.
-
-    Raises
-    ------
-    DataError
-        If the networks of a fold would learn from fewer than two recordings, or from a single gesture.
-    """
+def _check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
+    """Refuse recordings too few to learn from, before anything is trained."""
     for fold in range(len(folds)):
         learning, _, _ = split_subjects(recordings.table, folds, fold, spec)
         kinds = recordings.table["gesture"][learning].n_unique()
@@ -311,5 +289,5 @@ def default_workers() -> int:
 def status(workspace: Workspace) -> Status:
     """How far the run in a workspace is."""
     places = {member.name: workspace.member_folder(member) for member in workspace.plan.members}
-    histories = {name: read_history(place) for name, place in places.items()}
-    return Status(workspace.plan, histories, frozenset(name for name, place in places.items() if is_trained(place)))
+    finished = frozenset(name for name, place in places.items() if is_trained(place))
+    return Status(workspace.plan, {name: read_history(place) for name, place in places.items()}, finished)

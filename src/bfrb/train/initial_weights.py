@@ -23,24 +23,16 @@ _PREFIX = "network."
 
 
 class InitialSpec(Spec):
-    """Which bundle a run begins from.
-
-    Parameters
-    ----------
-    bundle
-        Its name.
-    checksum
-        Hash of its contents.
-    simulated
-        Whether anything it was trained on came from a simulator.
-    classes
-        What it told apart: the last layers of another label set are drawn anew.
-    """
+    """Which bundle a run begins from."""
 
     bundle: str
+    """Its name."""
     checksum: str
+    """Hash of its contents."""
     simulated: bool
+    """Whether anything it was trained on came from a simulator."""
     classes: tuple[str, ...]
+    """What it told apart: the last layers of another label set are drawn anew."""
 
 
 def read_initial(path: Path, recordings: Recordings, folds: Folds, networks: tuple[str, ...]) -> InitialSpec:

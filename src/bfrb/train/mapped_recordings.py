@@ -18,15 +18,15 @@ _TABLE, _DESCRIPTION, _OFFSETS = "table.parquet", "recordings.json", "offsets"
 
 def save_recordings(recordings: Recordings, folder: Path) -> None:
     """Write recordings, whole or not at all; each sensor's readings stay in its own type."""
+    arrays: dict[str, Array] = {_OFFSETS: recordings.offsets}
+    arrays |= {f"sensor.{name}": values for name, values in recordings.sensors.items()}
+    arrays |= {f"annotation.{name}": annotation.codes for name, annotation in recordings.annotations.items()}
+    annotations = {name: annotation.names for name, annotation in recordings.annotations.items()}
+    description = json.dumps({"simulated": recordings.simulated, "annotations": annotations})
     with writing_folder(folder) as unfinished:
-        np.save(unfinished / f"{_OFFSETS}.npy", recordings.offsets)
-        for name, values in recordings.sensors.items():
-            np.save(unfinished / f"sensor.{name}.npy", values)
-        for name, annotation in recordings.annotations.items():
-            np.save(unfinished / f"annotation.{name}.npy", annotation.codes)
+        for name, values in arrays.items():
+            np.save(unfinished / f"{name}.npy", values)
         write_table(recordings.table, unfinished / _TABLE)
-        annotations = {name: annotation.names for name, annotation in recordings.annotations.items()}
-        description = json.dumps({"simulated": recordings.simulated, "annotations": annotations})
         (unfinished / _DESCRIPTION).write_text(description, encoding="utf-8")
 
 

@@ -92,27 +92,18 @@ def _train_member(workspace: Workspace, member: MemberPlan) -> None:
 
 @dataclass(frozen=True)
 class StudyExamples:
-    """Some of a workspace's recordings as examples, made batch by batch from memory-mapped files.
-
-    Parameters
-    ----------
-    workspace
-        Where the recordings lie.
-    index
-        Which of them.
-    standardisers
-        What scales the features of every branch.
-    device
-        Where the batches are needed.
-    variation
-        How recordings are varied before their features are computed; None takes them as they are.
-    """
+    """Some of a workspace's recordings as examples, made batch by batch from memory-mapped files."""
 
     workspace: Workspace
+    """Where the recordings lie."""
     index: Ints
+    """Which of them."""
     standardisers: Mapping[str, Standardise]
+    """What scales the features of every branch."""
     device: torch.device
+    """Where the batches are needed."""
     variation: VariationSpec | None = None
+    """How recordings are varied before their features are computed; None takes them as they are."""
 
     @classmethod
     def scaled_by(cls, workspace: Workspace, branches: Sequence[str], learning: Ints) -> Self:

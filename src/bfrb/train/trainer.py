@@ -31,24 +31,16 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave.
-
-    Parameters
-    ----------
-    epoch
-        Its number, from 0.
-    loss
-        Mean training loss, weight decay not included.
-    score
-        Competition score on the stopping examples; None without them.
-    seconds
-        How long it took.
-    """
+    """What one epoch gave."""
 
     epoch: int
+    """Its number, from 0."""
     loss: float
+    """Mean training loss, weight decay not included."""
     score: float | None
+    """Competition score on the stopping examples; None without them."""
     seconds: float
+    """How long it took."""
 
 
 @dataclass
@@ -74,28 +66,19 @@ class Progress:
 
 @dataclass(frozen=True)
 class Task:
-    """One training: what to learn from, and what decides when to stop.
-
-    Parameters
-    ----------
-    training, network
-        Specs.
-    learning
-        What to learn from.
-    stopping
-        Whose score chooses the epoch; None takes the last.
-    label_set
-        The classes.
-    seed
-        Every random number of the training is drawn from this and the epoch's number.
-    """
+    """One training: what to learn from, and what decides when to stop."""
 
     training: TrainingSpec
     network: NetworkSpec
+    """Specs."""
     learning: ExampleSet
+    """What to learn from."""
     stopping: ExampleSet | None
+    """Whose score chooses the epoch; None takes the last."""
     label_set: LabelSet
+    """The classes."""
     seed: tuple[int, ...]
+    """Every random number of the training is drawn from this and the epoch's number."""
 
 
 class Fit(Protocol):

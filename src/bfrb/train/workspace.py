@@ -83,36 +83,25 @@ class MemberPlan(Spec):
 
 
 class Plan(Spec):
-    """What is being trained.
-
-    Parameters
-    ----------
-    spec
-        The whole run.
-    fingerprint
-        Hash of recordings, labels and folds: a run goes on only with the data it began with.
-    version
-        Of the package: a run goes on only with the code it began with.
-    device, label_set, simulated, source
-        What the recordings are, for the bundle.
-    max_length
-        Rows of a recording that are used.
-    n_folds
-        Number of folds.
-    initial
-        The bundle whose weights the networks begin with, if there is one.
-    """
+    """What is being trained."""
 
     spec: RunSpec
+    """The whole run."""
     fingerprint: str
+    """Hash of recordings, labels and folds: a run goes on only with the data it began with."""
     version: str
+    """Of the package: a run goes on only with the code it began with."""
     device: Device
     label_set: LabelSetSpec
     simulated: bool
     source: str
+    """What the recordings are, for the bundle."""
     max_length: int
+    """Rows of a recording that are used."""
     n_folds: int
+    """Number of folds."""
     initial: InitialSpec | None = None
+    """The bundle whose weights the networks begin with, if there is one."""
 
     @property
     def members(self) -> tuple[MemberPlan, ...]:
