@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb import predict
@@ -70,6 +70,7 @@ def test_an_answer_does_not_depend_on_its_company(predictor: Predictor, monkeypa
     assert np.ptp(together, axis=0).max() > 0.01
 
 
+@settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(8)))
 def test_answers_follow_the_order_of_the_recordings(predictor: Predictor, order: list[int]) -> None:
     recordings = make_recordings(8)

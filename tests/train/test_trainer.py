@@ -10,7 +10,7 @@ import torch
 from bfrb.errors import ConfigError
 from bfrb.study.labels import LabelSet
 from bfrb.train.spec import TrainingSpec
-from bfrb.train.trainer import Epoch, Progress, Task, Weights, score_examples, train
+from bfrb.train.trainer import Epoch, Task, Weights, best_epoch, is_finished, score_examples, train
 from learnable import SMALL, cut, empty, make_examples, new_network
 
 FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
@@ -65,10 +65,10 @@ def test_weights_follow_from_the_seed_and_a_finished_training_is_not_repeated(tm
 
 def test_the_best_epoch_counts_and_patience_ends_the_rest() -> None:
     scores = [0.1, 0.5, 0.4, 0.3]
-    progress = Progress([Epoch(number, 1.0, score, 0.0) for number, score in enumerate(scores)])
-    assert progress.best_epoch == 1
-    assert progress.is_finished(TrainingSpec(patience=2))
-    assert not progress.is_finished(TrainingSpec(patience=3))
+    history = [Epoch(number, 1.0, score, 0.0) for number, score in enumerate(scores)]
+    assert best_epoch(history) == 1
+    assert is_finished(history, TrainingSpec(patience=2))
+    assert not is_finished(history, TrainingSpec(patience=3))
 
 
 def test_without_stopping_examples_the_last_epoch_counts(tmp_path: Path) -> None:

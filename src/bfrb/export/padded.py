@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bfrb.features.rows import Quantity
+from bfrb.features.rows import Memo
 from bfrb.study.device import Device
 
 
-class PaddedRows:
+class PaddedRows(Memo):
     """Rows of a rectangular batch, for the formulas of `features`.
 
     Parameters
@@ -26,7 +26,6 @@ class PaddedRows:
         self.device = device
         self._sensors = sensors
         self._lengths = lengths
-        self._shared: dict[Quantity, Tensor] = {}
 
     def sensor(self, name: str) -> Tensor:
         """(B, T, C) Readings of a sensor."""
@@ -48,7 +47,8 @@ class PaddedRows:
 
     def after(self, values: Tensor) -> Tensor:
         """(B, T, C) The values of the row after each."""
-        return values.gather(1, self._rows(values, 1).expand_as(values))
+        later = torch.minimum(self._numbers(values) + 1, self._lengths[:, None, None] - 1).clamp(min=0)
+        return values.gather(1, later.expand_as(values))
 
     def fill(self, values: Tensor) -> Tensor:
         """(B, T, C) NaN replaced by the last value before it in its recording, or else the first one after it."""
@@ -64,16 +64,6 @@ class PaddedRows:
         """(B, T) How many events there were up to each row."""
         return events.to(torch.int64).cumsum(dim=1)
 
-    def shared(self, quantity: Quantity) -> Tensor:
-        """What a formula gives, computed once."""
-        if quantity not in self._shared:
-            self._shared[quantity] = quantity(self)
-        return self._shared[quantity]
-
     def _numbers(self, values: Tensor) -> Tensor:
         """(1, T, 1) Numbers of the rows."""
         return torch.arange(values.shape[1], device=values.device)[None, :, None]
-
-    def _rows(self, values: Tensor, step: int) -> Tensor:
-        """(B, T, 1) Numbers of the rows that come so many later, at most the recording's last."""
-        return torch.minimum(self._numbers(values) + step, self._lengths[:, None, None] - 1).clamp(min=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -22,7 +22,7 @@ from bfrb.study.labels import LabelSet
 from bfrb.train.augment import mix
 from bfrb.train.batches import ExampleSet, draw_batches
 from bfrb.train.losses import class_weights, compute_loss
-from bfrb.train.optimizer import make_average, make_optimizer, set_learning_rate
+from bfrb.train.optimizer import make_average, make_optimizer, rate_factor
 from bfrb.train.spec import TrainingSpec
 from bfrb.train.workspace import explaining_damage
 
@@ -43,25 +43,17 @@ class Epoch:
     """How long it took."""
 
 
-@dataclass
-class Progress:
-    """State of a training between two epochs: all that is needed to go on."""
+def best_epoch(history: list[Epoch]) -> int:
+    """Epoch with the highest score; the newest one where nothing is scored."""
+    scores = [-math.inf if epoch.score is None else epoch.score for epoch in history]
+    if not scores or max(scores) == -math.inf:
+        return len(scores) - 1
+    return scores.index(max(scores))
 
-    history: list[Epoch] = field(default_factory=list)
-    best: Weights = field(default_factory=dict)
 
-    @property
-    def best_epoch(self) -> int:
-        """Epoch with the highest score; the newest one where nothing is scored."""
-        scores = [-math.inf if epoch.score is None else epoch.score for epoch in self.history]
-        if not scores or max(scores) == -math.inf:
-            return len(scores) - 1
-        return scores.index(max(scores))
-
-    def is_finished(self, spec: TrainingSpec) -> bool:
-        """Whether all epochs are done, or the score has not risen for the patience."""
-        waited = len(self.history) - 1 - self.best_epoch
-        return len(self.history) >= spec.epochs or waited >= spec.patience
+def is_finished(history: list[Epoch], spec: TrainingSpec) -> bool:
+    """Whether all epochs are done, or the score has not risen for the patience."""
+    return len(history) >= spec.epochs or len(history) - 1 - best_epoch(history) >= spec.patience
 
 
 @dataclass(frozen=True)
@@ -110,20 +102,21 @@ def train(
         State of the best epoch, and one record per epoch.
     """
     engine = Engine(network, task.training)
-    progress = engine.load(checkpoint) if checkpoint.exists() else Progress()
-    while not progress.is_finished(task.training):
-        number = len(progress.history)
-        progress.history.append(_run_epoch(engine, task, number))
-        if progress.best_epoch == number:
+    if checkpoint.exists():
+        engine.load(checkpoint)
+    while not is_finished(engine.history, task.training):
+        number = len(engine.history)
+        engine.history.append(_run_epoch(engine, task, number))
+        if best_epoch(engine.history) == number:
             state = engine.answering.state_dict()
-            progress.best = {name: value.detach().cpu().clone() for name, value in state.items()}
-        engine.save(checkpoint, progress)
-        on_epoch(progress.history)
-    return progress.best, progress.history
+            engine.best = {name: value.detach().cpu().clone() for name, value in state.items()}
+        engine.save(checkpoint)
+        on_epoch(engine.history)
+    return engine.best, engine.history
 
 
 class Engine:
-    """A network with all that changes its weights.
+    """A network with all that changes its weights, and what came of it so far.
 
     Parameters
     ----------
@@ -136,6 +129,8 @@ class Engine:
     def __init__(self, network: nn.Module, spec: TrainingSpec) -> None:
         self.network = network
         self.spec = spec
+        self.history: list[Epoch] = []
+        self.best: Weights = {}
         self.optimizer = make_optimizer(network, spec)
         self.average = make_average(network, spec.ema_decay) if spec.ema_decay else None
 
@@ -146,7 +141,8 @@ class Engine:
 
     def step(self, loss: Tensor, epochs: float) -> None:
         """Change the weights after so many epochs."""
-        set_learning_rate(self.optimizer, self.spec, epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.spec.learning_rate * rate_factor(self.spec, epochs)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.spec.clip_norm:
@@ -155,19 +151,19 @@ class Engine:
         if self.average is not None:
             self.average.update_parameters(self.network)
 
-    def save(self, path: Path, progress: Progress) -> None:
+    def save(self, path: Path) -> None:
         """Write all that is needed to go on, whole or not at all."""
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "history": [asdict(epoch) for epoch in progress.history],
-            "best": progress.best,
+            "history": [asdict(epoch) for epoch in self.history],
+            "best": self.best,
         }
         with writing_file(path) as unfinished:
             torch.save(state, unfinished)
 
-    def load(self, path: Path) -> Progress:
+    def load(self, path: Path) -> None:
         """Go on from what `save` wrote, once its checksums are right: torch itself would take damaged numbers.
 
         Raises
@@ -184,7 +180,7 @@ class Engine:
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
-            return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
+            self.history, self.best = [Epoch(**epoch) for epoch in state["history"]], state["best"]
 
 
 def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:

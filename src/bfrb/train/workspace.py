@@ -14,6 +14,7 @@ plain arrays that are memory-mapped, so that all members' processes share them.
 
 from __future__ import annotations
 
+import json
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -27,21 +28,22 @@ import numpy as np
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from bfrb.arrays import Floats32
+from bfrb.arrays import Array, Floats32
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.sequences import Sequences, save_sequences
-from bfrb.files import write_text
+from bfrb.files import write_text, writing_folder
 from bfrb.networks.registry import Shape
 from bfrb.networks.specs import short_name
+from bfrb.read.tables import read_table, write_table
 from bfrb.spec import Spec
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet, LabelSetSpec
-from bfrb.study.recordings import Recordings
+from bfrb.study.recordings import Annotation, Recordings
 from bfrb.train.initial_weights import InitialSpec
-from bfrb.train.mapped_recordings import open_recordings, save_recordings
 from bfrb.train.run import RunSpec
 
+_TABLE, _DESCRIPTION, _OFFSETS = "table.parquet", "recordings.json", "offsets"
 _OF_FILES = (DataError, BadZipFile, SafetensorError, FileNotFoundError, EOFError)
 _OF_VALUES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
@@ -269,3 +271,44 @@ def _flatten(values: dict[str, object], prefix: str = "") -> dict[str, object]:
     for key, value in values.items():
         flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def save_recordings(recordings: Recordings, folder: Path) -> None:
+    """Write recordings, whole or not at all; each sensor's readings stay in its own type."""
+    arrays: dict[str, Array] = {_OFFSETS: recordings.offsets}
+    arrays |= {f"sensor.{name}": values for name, values in recordings.sensors.items()}
+    arrays |= {f"annotation.{name}": annotation.codes for name, annotation in recordings.annotations.items()}
+    annotations = {name: annotation.names for name, annotation in recordings.annotations.items()}
+    description = json.dumps({"simulated": recordings.simulated, "annotations": annotations})
+    with writing_folder(folder) as unfinished:
+        for name, values in arrays.items():
+            np.save(unfinished / f"{name}.npy", values)
+        write_table(recordings.table, unfinished / _TABLE)
+        (unfinished / _DESCRIPTION).write_text(description, encoding="utf-8")
+
+
+def open_recordings(folder: Path, device: Device) -> Recordings:
+    """What `save_recordings` wrote; readings are read from the files when they are used.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, BfrbError
+        If the folder is damaged.
+    """
+    description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+    return Recordings(
+        device=device,
+        sensors={name: _map(folder / f"sensor.{name}.npy") for name in device.sensor_names},
+        offsets=_map(folder / f"{_OFFSETS}.npy"),
+        table=read_table(folder / _TABLE),
+        annotations={
+            name: Annotation(_map(folder / f"annotation.{name}.npy"), tuple(names))
+            for name, names in description["annotations"].items()
+        },
+        simulated=description["simulated"],
+    )
+
+
+def _map(path: Path) -> Array:
+    # As a plain array: every slice of a memmap carries the file's bookkeeping, which is slow.
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
