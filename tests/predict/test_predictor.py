@@ -55,6 +55,8 @@ def test_the_answer_is_the_mean_of_the_members_each_recording_alone(predictor: P
     predictions = predictor.predict(recordings)
     assert predictions.ids == tuple(recordings.ids)
     np.testing.assert_allclose(predictions.probabilities, np.mean(answers, axis=0), atol=1e-6)
+    for row in predictions.to_frame().iter_rows(named=True):
+        assert row["confidence"] == row[row["prediction"]] == max(row[name] for name in predictor.label_set.classes)
     assert predictions.probabilities.dtype == np.float64
     np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1, atol=1e-12)
 
@@ -88,14 +90,9 @@ def test_calls_from_several_threads_do_not_meet(predictor: Predictor) -> None:
         np.testing.assert_array_equal(probabilities, expected[number % 8])
 
 
-def test_no_recordings_give_no_answers(predictor: Predictor) -> None:
-    predictions = predictor.predict(make_recordings(3)[:0])
-    assert len(predictions) == 0
-    assert predictions.to_frame().shape == (0, 21)
-
-
 def test_missing_sensors_still_give_an_answer_another_device_gives_none(predictor: Predictor) -> None:
     recordings = make_recordings(4)
+    assert predictor.predict(recordings[:0]).to_frame().shape == (0, 21)
     without = predictor.predict(recordings.without("thm", "tof")).probabilities
     assert np.isfinite(without).all()
     assert np.abs(without - predictor.predict(recordings).probabilities).max() > 1e-3
@@ -137,19 +134,15 @@ def test_groups_are_of_one_length_and_asked_of_the_same_members(lengths: list[in
     assert len(set(map(tuple, keys))) == len(groups)
 
 
-def one_sequence(**changes: object) -> pl.DataFrame:
+def one_sequence() -> pl.DataFrame:
     """Rows of one recording in the CMI layout."""
     recordings = make_recordings(1)
-    columns: dict[str, object] = {
-        "sequence_id": ["SEQ_000000"] * recordings.n_rows,
-        "subject": ["SUBJ_000000"] * recordings.n_rows,
-    }
-    columns["sequence_counter"] = list(range(recordings.n_rows))
+    rows = recordings.n_rows
+    columns: dict[str, object] = {"sequence_id": ["SEQ_000000"] * rows, "subject": ["SUBJ_000000"] * rows}
+    columns["sequence_counter"] = list(range(rows))
     for sensor in HELIOS.sensors:
-        columns |= dict(
-            zip(sensor.columns, recordings.sensors[sensor.name].reshape(recordings.n_rows, -1).T, strict=True)
-        )
-    return pl.DataFrame(columns | changes)
+        columns |= dict(zip(sensor.columns, recordings.sensors[sensor.name].reshape(rows, -1).T, strict=True))
+    return pl.DataFrame(columns)
 
 
 def as_pandas(frame: pl.DataFrame) -> object:
@@ -206,47 +199,25 @@ def test_a_graph_that_does_not_fit_or_answers_nonsense_is_refused(
         load(bundle).predict(make_recordings(2))
 
 
+def run_python(code: str, bundle: Path) -> tuple[int, str]:
+    """Exit code and complaints of a program that is given a bundle."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, bundle],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stderr
+
+
 def test_predicting_loads_no_training_framework(bundle: Path) -> None:
     code = (
         "import sys; import bfrb; bfrb.load(sys.argv[1]);"
         "sys.exit(', '.join({'torch', 'onnx', 'scipy', 'pandas', 'sklearn', 'pyarrow'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, check=False, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def add_unpadded(bundle: Path) -> None:
-    """Give every member a form of its graph that takes no lengths."""
-    for path in sorted((bundle / "members").glob("*.onnx")):
-        model = onnx.load(path)
-        kept = [node for node in model.graph.node if "counts" not in (*node.input, *node.output)]
-        for node in kept:
-            if node.op_type == "ReduceSum":
-                node.op_type = "ReduceMean"
-            elif node.op_type == "Div":
-                node.op_type = "Identity"
-                del node.input[1:]
-        inputs = [value for value in model.graph.input if value.name != "lengths"]
-        del model.graph.node[:], model.graph.input[:]
-        model.graph.node.extend(kept)
-        model.graph.input.extend(inputs)
-        onnx.save(model, path.with_suffix(".unpadded.onnx"))
-    (bundle / CHECKSUMS).unlink()
-    _write_checksums(bundle)
-
-
-@pytest.mark.parametrize("count", [1, 40])
-def test_unpadded_graphs_are_taken_where_they_are_and_answer_alike(
-    predictor: Predictor, tmp_path: Path, count: int
-) -> None:
-    path = make_bundle(tmp_path / "model", members=3)
-    add_unpadded(path)
-    quick = load(path)
-    assert not any("lengths" in member.inputs for member in quick._members)
-    recordings = make_recordings(count, lengths=np.random.default_rng(0).integers(20, 30, count))
-    found = quick.predict(recordings)
-    np.testing.assert_allclose(found.probabilities, predictor.predict(recordings).probabilities, atol=1e-6)
-    assert found.ids == tuple(recordings.ids)
+    assert run_python(code, bundle) == (0, "")
 
 
 def test_a_pickled_predictor_answers_the_same_wherever_it_is_opened(
@@ -281,16 +252,7 @@ if not child:
     os._exit(0 if answers() == expected else 3)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    places = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, bundle],
-        env={**os.environ, "PYTHONPATH": places},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert run_python(code, bundle) == (0, "")
 
 
 def test_predictors_share_their_threads(bundle: Path, predictor: Predictor) -> None:
@@ -324,7 +286,6 @@ bfrb.load(sys.argv[1])
 after = state()
 sys.exit(", ".join(str(pair) for pair in zip(before, after) if pair[0] != pair[1]) or 0)
 """
-    done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, check=False, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert run_python(code, bundle) == (0, "")
     source = "".join(path.read_text() for path in Path(predict.__file__).parent.glob("*.py"))
     assert not re.search(r"mallopt|madvise|ctypes|signal\.|set_num_threads", source)

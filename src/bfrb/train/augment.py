@@ -17,13 +17,7 @@ from bfrb.train.spec import TrainingSpec
 
 
 def mix(batch: Examples, spec: TrainingSpec, rng: np.random.Generator, *, knows_missing: bool = False) -> Examples:
-    """MixUp or CutMix as the spec asks; where it asks for both, a coin decides.
-
-    Parameters
-    ----------
-    knows_missing
-        Whether the network tells what was not measured (`networks.specs.NetworkSpec.KNOWS_MISSING`).
-    """
+    """MixUp or CutMix as the spec asks; where it asks for both, a coin decides. `knows_missing` is the network's."""
     if spec.cutmix_alpha and (not spec.mixup_alpha or rng.random() < 0.5):
         return cut_mix(batch, spec.cutmix_alpha, rng)
     return mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at, lose=knows_missing)

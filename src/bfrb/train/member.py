@@ -136,17 +136,7 @@ class StudyExamples:
 
 
 def write_template(folder: Path, network: str, kept: Path | None = None) -> None:
-    """Trace an architecture; its graphs are then among the workspace's templates.
-
-    Parameters
-    ----------
-    folder
-        The workspace.
-    network
-        Which architecture.
-    kept
-        A folder in which traced graphs are kept for other workspaces, if there is one.
-    """
+    """Trace an architecture; its graphs are then among the workspace's templates, and kept for others in `kept`."""
     workspace = Workspace(folder)
     spec, place = workspace.plan.spec.network(network), workspace.template(network)
     described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])

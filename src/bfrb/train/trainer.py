@@ -116,15 +116,7 @@ def train(
 
 
 class Engine:
-    """A network with all that changes its weights, and what came of it so far.
-
-    Parameters
-    ----------
-    network
-        The network that is trained.
-    spec
-        How.
-    """
+    """A network with all that changes its weights, and what came of it so far."""
 
     def __init__(self, network: nn.Module, spec: TrainingSpec) -> None:
         self.network = network

@@ -50,13 +50,7 @@ _OF_VALUES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
 @contextmanager
 def explaining_damage(path: Path) -> Iterator[None]:
-    """What goes wrong when a file of an unfinished run is read becomes a message that names it.
-
-    Raises
-    ------
-    ConfigError
-        Instead.
-    """
+    """What goes wrong when a file of an unfinished run is read becomes a `ConfigError` that names it."""
     try:
         yield
     except (*_OF_FILES, *_OF_VALUES) as error:
@@ -131,13 +125,7 @@ class Run(NamedTuple):
 
 
 class Workspace:
-    """An unfinished run, in a folder beside the bundle it will become.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    """
+    """An unfinished run, in a folder beside the bundle it will become."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -288,13 +276,7 @@ def save_recordings(recordings: Recordings, folder: Path) -> None:
 
 
 def open_recordings(folder: Path, device: Device) -> Recordings:
-    """What `save_recordings` wrote; readings are read from the files when they are used.
-
-    Raises
-    ------
-    OSError, ValueError, KeyError, BfrbError
-        If the folder is damaged.
-    """
+    """What `save_recordings` wrote; readings are read from the files when they are used."""
     description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
     return Recordings(
         device=device,
