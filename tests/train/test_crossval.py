@@ -224,22 +224,19 @@ def test_what_cannot_be_learnt_from_is_refused_at_once(
     assert not list(tmp_path.iterdir())
 
 
-def test_recordings_without_a_label_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_recordings_without_a_label_are_left_out_unknown_gestures_are_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     recordings = make_recordings(6)
-    gestures = [None, *recordings.table["gesture"].to_list()[1:]]
-    partly = recordings.with_table(recordings.table.with_columns(gesture=pl.Series(gestures)))
+    table = recordings.table
+    partly = table.with_columns(gesture=pl.Series([None, *table["gesture"].to_list()[1:]]))
     with caplog.at_level(logging.WARNING):
-        assert len(labelled(partly, TINY)) == 5
+        assert len(labelled(recordings.with_table(partly), TINY)) == 5
     assert "1 of 6" in caplog.text
-
-
-def test_unlabelled_or_unknown_gestures_are_refused() -> None:
-    recordings = make_recordings(3)
     with pytest.raises(DataError, match="labelled"):
-        labelled(recordings.with_table(recordings.table.drop("gesture")), TINY)
-    strange = recordings.with_table(recordings.table.with_columns(gesture=pl.lit("Juggling")))
+        labelled(recordings.with_table(table.drop("gesture")), TINY)
     with pytest.raises(DataError, match="Juggling"):
-        find_label_set(strange)
+        find_label_set(recordings.with_table(table.with_columns(gesture=pl.lit("Juggling"))))
 
 
 def test_an_unguarded_script_that_is_killed_goes_on_to_the_same_answers(tmp_path: Path, trained: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,16 +83,21 @@ def was_taught_phases(workspace: Workspace, member: MemberPlan) -> bool:
 
 
 def out_of_fold(bundle: Bundle, recordings: Recordings) -> Table:
-    """For every scenario and recording the answer of the members that never saw its subject, as in prediction."""
-    predictor = HeldOutPredictor(bundle)
-    answers = answer_scenarios(predictor, recordings.batches()).sort("scenario", maintain_order=True)
-    hashes = dict(zip(recordings.ids, hash_content(recordings), strict=True))
-    further = {
-        "fold": [predictor.fold_of[name] for name in answers["subject"].to_list()],
-        CONTENT: [hashes[name] for name in answers["id"].to_list()],
-    }
+    """For every scenario and recording the answer of the members that never saw its subject, as in prediction.
+
+    One fold after the other, so that no more than its members are loaded.
+    """
+    folds = HeldOutPredictor(bundle).folds(recordings.subjects)
+    parts = [
+        answer_scenarios(HeldOutPredictor(bundle), [recordings[folds == fold]]) for fold in np.unique(folds).tolist()
+    ]
+    answers = reduce(Table.vstack, parts)
+    order = {name: number for number, name in enumerate(recordings.ids)}
+    numbers = [order[name] for name in answers["id"].to_list()]
+    hashes = np.array(hash_content(recordings), dtype=object)
+    further = make_table({"number": numbers, "fold": folds[numbers], CONTENT: hashes[numbers].tolist()})
     names = ("scenario", "id", "subject", "fold", "gesture", CONTENT, *bundle.label_set.classes)
-    return answers.hstack(make_table(further)).select(names)
+    return answers.hstack(further).sort("scenario", "number").select(names)
 
 
 def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
