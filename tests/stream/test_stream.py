@@ -20,9 +20,8 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.sources import read
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventRule
-from bfrb.stream.feed import Wearer
 from bfrb.stream.spec import EventSpec
-from bfrb.stream.stream import Stream, StreamHub
+from bfrb.stream.stream import Stream, StreamHub, Wearer
 from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
@@ -83,7 +82,7 @@ def rule_around(probabilities: np.ndarray, predictor: Predictor, **spec: Any) ->
 
 def listen(predictor: Predictor, rule: EventRule, values: Values, chunk: int | None = None) -> Found:
     answers: list[np.ndarray] = []
-    stream = Stream(predictor, rule, on_windows=lambda _, found: answers.append(found.probabilities))
+    stream = Stream(predictor, rule, on_windows=lambda found: answers.append(found.probabilities))
     events: list[Event] = []
     size = len(next(iter(values.values())))
     for start in range(0, size, chunk or size):
@@ -331,7 +330,7 @@ def test_left_hands_are_mirrored_where_the_bundle_says_so(tmp_path: Path) -> Non
     answers: dict[int, np.ndarray] = {}
     for hand in (0, 1):
         heard: list[np.ndarray] = []
-        wearer, keep = Wearer(handedness=hand), lambda _, found, heard=heard: heard.append(found.probabilities)
+        wearer, keep = Wearer(handedness=hand), lambda found, heard=heard: heard.append(found.probabilities)
         Stream(predictor, certain(), wearer=wearer, on_windows=keep).push(wear())
         answers[hand] = np.concatenate(heard)
     table = {"id": ["day"], "subject": ["ann"], "handedness": [0]}
@@ -344,9 +343,9 @@ def test_a_stream_keeps_no_more_than_it_needs(helios: Predictor) -> None:
     stream = Stream(helios, certain())
     for seed in range(5):
         stream.push(wear(2000, seed))
-    kept = sum(len(part) for part in stream.feed._waiting) + len(stream.feed._buffer._kept["acc"])
+    kept = sum(len(part) for part in stream._waiting) + len(stream._buffer._kept["acc"])
     assert kept < 100
-    assert stream.feed._buffer._kept["tof"].base is None
+    assert stream._buffer._kept["tof"].base is None
 
 
 def test_times_come_always_or_never(helios: Predictor) -> None:

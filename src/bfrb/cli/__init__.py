@@ -22,7 +22,6 @@ from bfrb.cli.detect import detect
 from bfrb.cli.devices import devices
 from bfrb.cli.export import export
 from bfrb.cli.import_keras import import_keras
-from bfrb.cli.personalize import personalize
 from bfrb.cli.predict import evaluate, predict
 from bfrb.cli.report import report
 from bfrb.cli.serve import rehearse, serve
@@ -49,7 +48,6 @@ for command in (
     export,
     import_keras,
     ingest,
-    personalize,
     predict,
     rehearse,
     report,

@@ -33,9 +33,6 @@ def detect(
         list[str] | None, typer.Option("--set", help="key=value of the event rule, such as on=0.8.")
     ] = None,
     acc_unit: Annotated[str, typer.Option(help="Unit of the accelerations: m/s^2, g or mg.")] = "m/s^2",
-    wearer: Annotated[
-        str | None, typer.Option(help="Whose recordings these are, to use what `bfrb personalize` learnt of them.")
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
@@ -43,19 +40,17 @@ def detect(
     from bfrb.read.stretches import iter_stretches
     from bfrb.read.tables import check_table_path, write_table, write_tables
     from bfrb.stream.detections import Summary
-    from bfrb.stream.feed import Wearer
     from bfrb.stream.listen import listen
-    from bfrb.stream.personal import PersonalHead
+    from bfrb.stream.stream import Wearer
 
     for path in (out, *([probabilities] if probabilities else [])):
         check_table_path(path)
     predictor = load(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
-    adapt = None if wearer is None else PersonalHead.of(predictor.bundle, wearer).adapt
     summary = Summary()
     with progress("listening") as show:
         stretches = iter_stretches(recording, predictor.device, dataset, show)
-        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}, adapt=adapt))
+        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}))
         tables = _window_tables(found, summary, predictor.label_set.classes)
         if probabilities is None:
             for _ in tables:

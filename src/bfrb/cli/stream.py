@@ -20,7 +20,7 @@ from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.serve.sources import Source
-    from bfrb.stream.layouts import DescribedLayout
+    from bfrb.stream.layouts import Layout
     from bfrb.stream.live import Live
     from bfrb.study.device import Device
     from bfrb.study.frame import Wrist
@@ -51,9 +51,8 @@ def stream(
     """Read samples as lines of JSON or CSV, and print behaviours as lines of JSON as they begin and end."""
     from bfrb.predict.predictor import load
     from bfrb.serve.sources import Address, Source
-    from bfrb.stream.feed import Wearer
     from bfrb.stream.live import Live
-    from bfrb.stream.stream import StreamHub
+    from bfrb.stream.stream import StreamHub, Wearer
 
     address = Address.parse(source, public=public)
     if device is not None and (left_handed or acc_unit != "m/s^2"):
@@ -77,13 +76,13 @@ def stream(
     warn_unanswered(hub.counts)
 
 
-def _describe(description: str, wrist: str | None, device: Device) -> DescribedLayout:
-    from bfrb.stream.layouts import DescribedLayout
+def _describe(description: str, wrist: str | None, device: Device) -> Layout:
+    from bfrb.stream.layouts import Layout
     from bfrb.study.description import find_description
 
     if wrist not in (None, "left", "right"):
         raise ConfigError(f"no wrist {wrist!r}", remedy="choose left or right")
-    return DescribedLayout(find_description(description), device, cast("Wrist | None", wrist))
+    return Layout.of_description(find_description(description), device, cast("Wrist | None", wrist))
 
 
 def _follow(source: Source, live: Live, status_s: float, asked: threading.Event) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from bfrb.read.tables import Table, make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, WindowProbabilities
+from bfrb.study.stretches import Stretch
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +19,8 @@ class Detections:
 
     Parameters
     ----------
-    id, subject
-        Of the recording.
+    stretch
+        The rows, the last of the recording where it ends.
     windows
         What was answered for the windows that were complete with these rows.
     events
@@ -28,15 +29,14 @@ class Detections:
         What became of the recording's samples; None while it goes on.
     """
 
-    id: str
-    subject: str
+    stretch: Stretch
     windows: WindowProbabilities
     events: tuple[Event, ...]
     counts: StreamCounts | None
 
     def window_table(self, classes: tuple[str, ...]) -> Table:
         """One row per window: `recording`, `middle_s`, `known_s`, a probability per class."""
-        names = np.full(len(self.windows), self.id)
+        names = np.full(len(self.windows), self.stretch.id)
         columns = {"recording": names, "middle_s": self.windows.middle_s, "known_s": self.windows.known_s}
         return make_table(columns | dict(zip(classes, self.windows.probabilities.T, strict=True)))
 
@@ -61,7 +61,7 @@ class Summary:
 
     def add(self, found: Detections) -> None:
         """Count in what was found with some more rows."""
-        self.events += [(found.id, found.subject, event) for event in found.events]
+        self.events += [(found.stretch.id, found.stretch.subject, event) for event in found.events]
         if found.counts is not None:
             self.recordings += 1
             self.counts.add(found.counts)

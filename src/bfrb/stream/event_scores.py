@@ -128,11 +128,9 @@ def sensitivity_curve(
     Every subject keeps the calibration that comes from the others.
     """
     found = [count_thresholds(own, rules[name], label_set) for name, own in by_subject(recordings).items()]
-    points: list[dict[str, float | None]] = []
-    for number, on in enumerate(THRESHOLDS):
-        total = EventCounts.total([counts for subject in found for counts in subject[number]])
-        points.append({"on": on} | {name: getattr(total, name) for name in EVENT_SCORES})
-    return points
+    totals = [EventCounts.total(list(parts)) for parts in zip(*found, strict=True)]
+    points = zip(THRESHOLDS, totals, strict=True)
+    return [{"on": on} | {name: getattr(total, name) for name in EVENT_SCORES} for on, total in points]
 
 
 def reliability(recordings: Annotated, rules: Mapping[str, EventRule], label_set: LabelSet) -> dict[str, Any]:

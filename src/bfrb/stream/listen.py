@@ -1,6 +1,6 @@
 """Listening to whole recordings, by the same stream that listens to a device: in memory that does not grow with them.
 
-Whatever answers whole recordings does it here: `bfrb detect`, `calibrate`, `personalize`, `report` and the viewer.
+Whatever answers whole recordings does it here: `bfrb detect`, `calibrate`, `report` and the viewer.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ from bfrb.arrays import Array, Floats
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.detections import Detections
-from bfrb.stream.events import Event, EventRule, WindowProbabilities
-from bfrb.stream.feed import Wearer
+from bfrb.stream.events import EventRule, WindowProbabilities
 from bfrb.stream.samples import TIME
-from bfrb.stream.stream import OnWindows, Stream
-from bfrb.stream.windowing import Windows
+from bfrb.stream.stream import Stream, Wearer
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import UNKNOWN, Annotation
 from bfrb.study.stretches import Stretch
@@ -90,7 +87,6 @@ def listen(
     stretches: Iterable[Stretch],
     rule: EventRule,
     wearer: Wearer | None = None,
-    on_windows: OnWindows | None = None,
 ) -> Iterator[Detections]:
     """What is found with one stretch of rows after the other, of one recording after the other.
 
@@ -104,24 +100,26 @@ def listen(
         How events are decided.
     wearer
         Units and clock, for all recordings; the hand is that of the recording where it is known.
-    on_windows
-        As for a `Stream`.
 
     Raises
     ------
     BundleError
         If a network fails.
     """
-    wearer = wearer or Wearer()
-    for own in split_recordings(stretches):
-        for number, stretch in enumerate(own):
-            if number == 0:
-                listener = _Listener(predictor_of(stretch.subject), rule, _with_hand(wearer, stretch), on_windows)
-            yield listener.push(stretch)
-        yield listener.finish(stretch)
+    for own in _split_recordings(stretches):
+        answered: list[WindowProbabilities] = []
+        for stretch in own:
+            if stretch.begins:
+                predictor, worn = predictor_of(stretch.subject), _with_hand(wearer or Wearer(), stretch)
+                stream = Stream(predictor, rule, wearer=worn, on_windows=answered.append)
+            times = {} if stretch.time_s is None else {TIME: stretch.time_s}
+            events = stream.push({**stretch.sensors, **times})
+            yield Detections(stretch, _joined(answered, predictor.label_set), tuple(events), None)
+        events = stream.finish()
+        yield Detections(stretch, _joined(answered, predictor.label_set), tuple(events), stream.counts)
 
 
-def split_recordings(stretches: Iterable[Stretch]) -> Iterator[Iterator[Stretch]]:
+def _split_recordings(stretches: Iterable[Stretch]) -> Iterator[Iterator[Stretch]]:
     """The stretches of one recording after the other."""
     begun = 0
 
@@ -138,30 +136,11 @@ def _with_hand(wearer: Wearer, stretch: Stretch) -> Wearer:
     return wearer if hand is None else replace(wearer, handedness=hand)
 
 
-class _Listener:
-    """The stream of one recording."""
-
-    def __init__(self, predictor: Predictor, rule: EventRule, wearer: Wearer, on_windows: OnWindows | None) -> None:
-        self._answered: list[WindowProbabilities] = []
-        self._on_windows = on_windows
-        self._stream = Stream(predictor, rule, wearer=wearer, on_windows=self._keep)
-
-    def _keep(self, windows: Windows, answered: WindowProbabilities) -> None:
-        self._answered.append(answered)
-        if self._on_windows is not None:
-            self._on_windows(windows, answered)
-
-    def push(self, stretch: Stretch) -> Detections:
-        times = {} if stretch.time_s is None else {TIME: stretch.time_s}
-        return self._found(stretch, self._stream.push({**stretch.sensors, **times}), None)
-
-    def finish(self, stretch: Stretch) -> Detections:
-        return self._found(stretch, self._stream.finish(), self._stream.counts)
-
-    def _found(self, stretch: Stretch, events: list[Event], counts: StreamCounts | None) -> Detections:
-        windows = WindowProbabilities.concat(self._answered, len(self._stream.predictor.label_set))
-        self._answered.clear()
-        return Detections(stretch.id, stretch.subject, windows, tuple(events), counts)
+def _joined(answered: list[WindowProbabilities], label_set: LabelSet) -> WindowProbabilities:
+    """What was answered, which is not kept."""
+    windows = WindowProbabilities.concat(answered, len(label_set))
+    answered.clear()
+    return windows
 
 
 def listen_held_out(bundle: Bundle, stretches: Iterable[Stretch], rule: EventRule) -> list[AnnotatedRecording]:
@@ -172,42 +151,34 @@ def listen_held_out(bundle: Bundle, stretches: Iterable[Stretch], rule: EventRul
     BundleError
         If a network fails, or no member held out a person.
     """
-    predictor = HeldOutPredictor(bundle)
-    found = (listen_annotated(predictor, own, rule) for own in split_recordings(stretches))
-    return [one for one in found if one is not None]
-
-
-def listen_annotated(
-    predictor: HeldOutPredictor, stretches: Iterable[Stretch], rule: EventRule, on_windows: OnWindows | None = None
-) -> AnnotatedRecording | None:
-    """One recording, None if its rows are not annotated; parameters and errors as of `listen` and `listen_held_out`."""
-    own, rate_hz = iter(stretches), predictor.bundle.device.row_rate_hz
-    first = next(own)
-    if LABEL not in first.annotations:
-        return None
+    annotated = (stretch for stretch in stretches if LABEL in stretch.annotations)
+    recordings = []
+    windows: list[WindowProbabilities] = []
     codes: list[Array] = []
     times: list[Floats] = []
-
-    def noted() -> Iterator[Stretch]:
-        done = 0
-        for stretch in itertools.chain([first], own):
-            codes.append(stretch.annotations[LABEL].codes)
-            rows = np.arange(done, done := done + len(codes[-1]))
-            times.append(rows / rate_hz if stretch.time_s is None else stretch.time_s)
-            yield stretch
-
-    answered = [part.windows for part in listen(predictor.of, noted(), rule, on_windows=on_windows)]
-    time_s = np.concatenate([*times, times[-1][-1:] + 1 / rate_hz])
-    label_set = predictor.bundle.label_set
-    return AnnotatedRecording(
-        first.id,
-        first.subject,
-        float(time_s[-1] - time_s[0]),
-        find_episodes(Annotation(np.concatenate(codes), first.annotations[LABEL].names), time_s, label_set),
-        WindowProbabilities.concat(answered, len(label_set)),
-        rule.spec.step_s,
-        first.simulated,
-    )
+    for found in listen(HeldOutPredictor(bundle).of, annotated, rule):
+        windows.append(found.windows)
+        if found.counts is None:
+            codes.append(found.stretch.annotations[LABEL].codes)
+            done = sum(map(len, times))
+            rows = np.arange(done, done + len(codes[-1])) / bundle.device.row_rate_hz
+            times.append(rows if found.stretch.time_s is None else found.stretch.time_s)
+            continue
+        time_s = np.concatenate([*times, times[-1][-1:] + 1 / bundle.device.row_rate_hz])
+        label = Annotation(np.concatenate(codes), found.stretch.annotations[LABEL].names)
+        recordings.append(
+            AnnotatedRecording(
+                found.stretch.id,
+                found.stretch.subject,
+                float(time_s[-1] - time_s[0]),
+                find_episodes(label, time_s, bundle.label_set),
+                WindowProbabilities.concat(windows, len(bundle.label_set)),
+                rule.spec.step_s,
+                found.stretch.simulated,
+            )
+        )
+        windows, codes, times = [], [], []
+    return recordings
 
 
 def find_episodes(annotation: Annotation, time_s: Floats, label_set: LabelSet) -> tuple[Episode, ...]:
