@@ -41,6 +41,8 @@ def test_thresholds_are_chosen_and_put_into_the_bundle(places: Places, tmp_path:
     assert (rule.false_alarms_per_hour, rule.subjects) == (30.0, 3)
     assert found.json["rule"] == rule.model_dump(mode="json")
     assert f"bfrb detect {ready} RECORDING" in found.err
+    again = bfrb("calibrate", *places, "--out", ready)
+    assert (again.code, "there is a bundle" in again.err) == (2, True)
 
 
 def test_the_rule_that_was_chosen_is_shown_and_what_to_do_next(places: Places, bfrb: Bfrb) -> None:

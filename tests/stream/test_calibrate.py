@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotated import TWO, people, second_by_second
-from bfrb.errors import BundleError, DataError
+from bfrb.errors import DataError
 from bfrb.metrics import EventCounts
-from bfrb.predict.bundle import Bundle
-from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule, write_with_rule
+from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule
 from bfrb.stream.event_scores import reliability, rules_from_others, score_events, sensitivity_curve
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
-from bundles import make_bundle
 
 isotonic = pytest.importorskip("sklearn.isotonic")
 
@@ -134,12 +131,3 @@ def test_along_the_curve_fewer_false_alarms_cost_episodes() -> None:
     curve = sensitivity_curve(heard, rules_from_others(heard, TWO, 6.0, QUICK), TWO)
     assert curve[0]["sensitivity"] >= curve[-1]["sensitivity"]  # type: ignore[operator]
     assert all(point["false_alarms_per_hour"] >= 0 for point in curve)  # type: ignore[operator]
-
-
-def test_a_bundle_keeps_its_rule(tmp_path: Path) -> None:
-    bundle = Bundle.open(make_bundle(tmp_path / "model"))
-    rule = EventRule(spec=QUICK, false_alarms_per_hour=3.0)
-    write_with_rule(bundle, rule, tmp_path / "ruled")
-    assert EventRule.of(Bundle.open(tmp_path / "ruled")) == rule
-    with pytest.raises(BundleError, match="there is a bundle"):
-        write_with_rule(bundle, rule, tmp_path / "ruled")

@@ -6,14 +6,12 @@ Everything here is fitted on people that the networks which answered had not see
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
 from bfrb.metrics import EventCounts, Overlap, count_events
-from bfrb.predict.bundle import Bundle, copying_bundle
 from bfrb.stream.events import Event, EventDecider, EventRule, decide_events
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
@@ -168,15 +166,3 @@ def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> EventCount
     spans = np.array([(event.start_s, event.end_s) for event in events], dtype=np.float64).reshape(-1, 2)
     known_s = np.array([event.known_s for event in events], dtype=np.float64)
     return count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, overlap=HIT)
-
-
-def write_with_rule(bundle: Bundle, rule: EventRule, out: Path, *, overwrite: bool = False) -> None:
-    """Write a copy of a bundle that decides events by another rule.
-
-    Raises
-    ------
-    BundleError
-        If something is at `out` already.
-    """
-    with copying_bundle(bundle, out, overwrite=overwrite) as folder:
-        rule.write(folder)
