@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
     from bfrb.read.tables import Table
     from bfrb.stream.counts import StreamCounts
-    from bfrb.stream.detections import Detections, Summary
     from bfrb.stream.events import EventRule
+    from bfrb.stream.listen import Detections, Summary
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,7 @@ def detect(
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
     from bfrb.read.stretches import iter_stretches
     from bfrb.read.tables import check_table_path, write_table, write_tables
-    from bfrb.stream.detections import Summary
-    from bfrb.stream.listen import listen
+    from bfrb.stream.listen import Summary, listen
     from bfrb.stream.stream import Wearer
 
     for path in (out, *([probabilities] if probabilities else [])):

@@ -55,8 +55,6 @@ class Samples:
     @staticmethod
     def concat(parts: Sequence[Samples]) -> Samples:
         """Several, one after the other."""
-        if len(parts) == 1:
-            return parts[0]
         return Samples(
             np.concatenate([part.time_s for part in parts]),
             {name: np.concatenate([part.sensors[name] for part in parts]) for name in parts[0].sensors},

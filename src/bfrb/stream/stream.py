@@ -19,12 +19,14 @@ import numpy as np
 from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
+from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
-from bfrb.stream.resampling import Resampler, SegmentRows
+from bfrb.stream.resampling import SENSED, Resampler, SegmentRows
 from bfrb.stream.samples import TIME, check_samples, check_units, count_rows, parse_samples
 from bfrb.stream.spec import StreamSpec
-from bfrb.stream.windowing import WindowBuffer, Windows, to_recordings
+from bfrb.stream.windowing import WindowBuffer, Windows
+from bfrb.study.recordings import Recordings
 
 OnWindows = Callable[[WindowProbabilities], None]
 """Called with what was answered for windows."""
@@ -207,10 +209,16 @@ def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]
     BundleError
         If a network fails.
     """
-    windows = [part for _, part in ready]
-    hands = [stream.wearer.handedness for stream, _ in ready]
-    probabilities = predictor.predict_each(to_recordings(windows, hands, predictor.device)).probabilities
-    parts = np.split(probabilities, np.cumsum([len(part) for part in windows])[:-1])
+    device, counts = predictor.device, [len(part) for _, part in ready]
+    total = sum(counts)
+    table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
+    hands = [stream.wearer.handedness for (stream, _), count in zip(ready, counts, strict=True) for _ in range(count)]
+    if any(hand is not None for hand in hands):
+        table["handedness"] = hands
+    sensors = {name: np.concatenate([part.sensors[name] for _, part in ready]) for name in device.sensor_names}
+    rows = len(sensors[SENSED]) // total
+    recordings = Recordings(device, sensors, np.arange(total + 1) * rows, make_table(table))
+    parts = np.split(predictor.predict_each(recordings).probabilities, np.cumsum(counts)[:-1])
     return [stream.decide(part, found) for (stream, part), found in zip(ready, parts, strict=True)]
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
-from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.resampling import SENSED, SegmentRows
 from bfrb.stream.spec import EventSpec
 from bfrb.study.device import Device
-from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec
 
 PLAUSIBLE_M_S2 = (3.0, 30.0)
@@ -47,24 +43,6 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.middle_s)
-
-
-def to_recordings(windows: Sequence[Windows], handedness: Sequence[int | None], device: Device) -> Recordings:
-    """The windows of several streams as recordings, numbered from 0.
-
-    Parameters
-    ----------
-    handedness
-        Of the wearer of each stream: 1 right, 0 left, None unknown.
-    """
-    counts = [len(part) for part in windows]
-    total = sum(counts)
-    table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
-    if any(hand is not None for hand in handedness):
-        table["handedness"] = [hand for hand, count in zip(handedness, counts, strict=True) for _ in range(count)]
-    sensors = {name: np.concatenate([part.sensors[name] for part in windows]) for name in device.sensor_names}
-    rows = len(sensors[SENSED]) // total
-    return Recordings(device, sensors, np.arange(total + 1) * rows, make_table(table))
 
 
 class WindowBuffer:
