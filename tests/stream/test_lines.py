@@ -90,8 +90,7 @@ def test_wearers_are_told_apart_by_name_whatever_connection_they_come_from(watch
     live = Live(StreamHub(watch, ALWAYS))
     both = zip(as_json(wear(0), wearer="ann"), as_json(wear(1), wearer="ben"), strict=True)
     outputs = live.take(lines([text for pair in both for text in pair])) + live.finish()
-    for seed, name in enumerate(["ann", "ben"]):
-        assert spans(outputs, name) == alone(watch, wear(seed))
+    assert [spans(outputs, name) for name in ("ann", "ben")] == [alone(watch, wear(seed)) for seed in (0, 1)]
 
 
 def test_wearers_names_are_texts() -> None:
@@ -144,18 +143,7 @@ def test_a_bad_line_is_refused_and_those_around_it_are_read(watch: Predictor, li
     assert live.status()["samples"] == 2
 
 
-FIRST = [
-    b"null",
-    b"ready.",
-    b".00,0,0,9.8",
-    b'"acc": [0]}',
-    b"y,acc_z",
-    b"\x00\x7f",
-    b"[]{",
-    b"0.1,1,2\r,3",
-    b"3",
-    b"{}",
-]
+FIRST = b'null|ready.|.00,0,0,9.8|"acc": [0]}|y,acc_z|\x00\x7f|[]{|0.1,1,2\r,3|3|{}'.split(b"|")
 
 
 @pytest.mark.parametrize("first", FIRST)
