@@ -173,41 +173,29 @@ def listen(
     BundleError
         If a network fails.
     """
-    for own in _split_recordings(stretches):
-        answered: list[WindowProbabilities] = []
-        for stretch in own:
-            if stretch.begins:
-                predictor, worn = predictor_of(stretch.subject), _with_hand(wearer or Wearer(), stretch)
-                stream = Stream(predictor, rule, wearer=worn, on_windows=answered.append)
+    answered: list[WindowProbabilities] = []
+    stream: Stream | None = None
+
+    def tell(stretch: Stretch, stream: Stream, events: list[Event], counts: StreamCounts | None) -> Detections:
+        windows = WindowProbabilities.concat(answered, len(stream.predictor.label_set))
+        answered.clear()
+        return Detections(stretch, windows, tuple(events), counts)
+
+    for before, stretch in itertools.pairwise(itertools.chain([None], stretches, [None])):
+        if before and stream and (stretch is None or stretch.begins):
+            yield tell(before, stream, stream.finish(), stream.counts)
+            stream = None
+        if stretch is not None:
+            stream = stream or Stream(
+                predictor_of(stretch.subject), rule, wearer=_worn(wearer, stretch), on_windows=answered.append
+            )
             times = {} if stretch.time_s is None else {TIME: stretch.time_s}
-            events = stream.push({**stretch.sensors, **times})
-            yield Detections(stretch, _joined(answered, predictor.label_set), tuple(events), None)
-        events = stream.finish()
-        yield Detections(stretch, _joined(answered, predictor.label_set), tuple(events), stream.counts)
+            yield tell(stretch, stream, stream.push({**stretch.sensors, **times}), None)
 
 
-def _split_recordings(stretches: Iterable[Stretch]) -> Iterator[Iterator[Stretch]]:
-    """The stretches of one recording after the other."""
-    begun = 0
-
-    def count(stretch: Stretch) -> int:
-        nonlocal begun
-        begun += stretch.begins
-        return begun
-
-    return (own for _, own in itertools.groupby(stretches, count))
-
-
-def _with_hand(wearer: Wearer, stretch: Stretch) -> Wearer:
+def _worn(wearer: Wearer | None, stretch: Stretch) -> Wearer:
     hand = stretch.about.get("handedness")
-    return wearer if hand is None else replace(wearer, handedness=hand)
-
-
-def _joined(answered: list[WindowProbabilities], label_set: LabelSet) -> WindowProbabilities:
-    """What was answered, which is not kept."""
-    windows = WindowProbabilities.concat(answered, len(label_set))
-    answered.clear()
-    return windows
+    return replace(wearer or Wearer(), **({} if hand is None else {"handedness": hand}))
 
 
 def listen_held_out(bundle: Bundle, stretches: Iterable[Stretch], rule: EventRule) -> list[AnnotatedRecording]:

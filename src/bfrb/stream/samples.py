@@ -152,10 +152,8 @@ def _checked(given: Mapping[str, Array], device: Device, factors: Mapping[str, f
     sensors, measured = {}, np.zeros((rows, len(device.sensors)), dtype=bool)
     impossible = np.zeros(rows, dtype=bool)
     for number, sensor in enumerate(device.sensors):
-        if sensor.name not in given:
-            sensors[sensor.name] = sensor.empty(rows)
-            continue
-        readings, wrong = _possible(sensor, given[sensor.name], factors.get(sensor.name, 1.0))
+        sent = given.get(sensor.name, sensor.empty(rows))
+        readings, wrong = _possible(sensor, sent, factors.get(sensor.name, 1.0))
         sensors[sensor.name] = readings
         impossible |= wrong
         measured[:, number] = measured_rows(sensor, readings).any(axis=1)
@@ -172,12 +170,10 @@ def _times(value: Any) -> Floats:
 def _readings(sensor: Sensor, value: Any) -> Array:
     """(n, *shape) readings as they were sent; flat lists of a sensor's channels will do."""
     array = _numbers(sensor.name, value)
-    if array.shape[1:] == sensor.shape:
-        return array
-    flat = (len(sensor.columns),)
-    if array.shape in (sensor.shape, flat):
-        return array.reshape(1, *sensor.shape)
-    if array.shape[1:] == flat:
+    shapes = (sensor.shape, (len(sensor.columns),))
+    if array.shape in shapes:
+        array = array[np.newaxis]
+    if array.shape[1:] in shapes:
         return array.reshape(-1, *sensor.shape)
     raise DataError(
         f"expected {sensor.name} of shape {sensor.shape}, or n of them, got {array.shape}",
