@@ -18,9 +18,8 @@ from bfrb.cli.benchmark import benchmark
 from bfrb.cli.bundles import export, import_keras, report
 from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
-from bfrb.cli.data import check, ingest
+from bfrb.cli.data import check, devices, ingest
 from bfrb.cli.detect import detect
-from bfrb.cli.devices import devices
 from bfrb.cli.predict import evaluate, predict
 from bfrb.cli.serve import rehearse, serve
 from bfrb.cli.show import give_up_stdout

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -253,19 +252,15 @@ class StreamHub:
         self.rule = rule or EventRule.of(predictor.bundle)
         self._wearer = wearer or (lambda _: Wearer())
         self._most = most
-        self._streams: dict[str, Stream] = {}
-        self._past = StreamCounts()
-
-    @property
-    def streams(self) -> Mapping[str, Stream]:
+        self.streams: dict[str, Stream] = {}
         """The streams by wearer."""
-        return MappingProxyType(self._streams)
+        self._past = StreamCounts()
 
     @property
     def counts(self) -> StreamCounts:
         """The counts of all streams together, those that have ended too."""
         total = StreamCounts()
-        for counts in (self._past, *(stream.counts for stream in self._streams.values())):
+        for counts in (self._past, *(stream.counts for stream in self.streams.values())):
             total.add(counts)
         return total
 
@@ -280,7 +275,7 @@ class StreamHub:
             If a network fails.
         """
         raw = {name: self._stream(name).parse(values) for name, values in samples.items()}
-        ready = [(name, windows) for name, part in raw.items() for windows in self._streams[name].cut(part)]
+        ready = [(name, windows) for name, part in raw.items() for windows in self.streams[name].cut(part)]
         return {name: [] for name in samples} | self.answer(ready)
 
     def take(self, name: str, samples: Mapping[str, Any]) -> list[Ready]:
@@ -299,26 +294,26 @@ class StreamHub:
         events: dict[str, list[Event]] = {}
         for start in range(0, len(ready), _MOST_WINDOWS):
             some = ready[start : start + _MOST_WINDOWS]
-            found = answer_windows(self.predictor, [(self._streams[name], windows) for name, windows in some])
+            found = answer_windows(self.predictor, [(self.streams[name], windows) for name, windows in some])
             for (name, _), new in zip(some, found, strict=True):
                 events.setdefault(name, []).extend(new)
         return events
 
     def finish(self, name: str | None = None) -> dict[str, list[Event]]:
         """The events that were still going on, of one wearer or of all; their streams end."""
-        names = list(self._streams) if name is None else [name]
-        ready = [(each, windows) for each in names for windows in self._streams[each].cut_last()]
+        names = list(self.streams) if name is None else [name]
+        ready = [(each, windows) for each in names for windows in self.streams[each].cut_last()]
         events: dict[str, list[Event]] = {each: [] for each in names} | self.answer(ready)
         for each in names:
-            stream = self._streams.pop(each)
+            stream = self.streams.pop(each)
             events[each] += stream.close()
             self._past.add(stream.counts)
         return events
 
     def _stream(self, name: str) -> Stream:
-        if name not in self._streams:
-            if len(self._streams) >= self._most:
+        if name not in self.streams:
+            if len(self.streams) >= self._most:
                 problem = f"expected at most {self._most} wearers, got one more: {name!r}"
                 raise DataError(problem, remedy="end a stream that is no longer needed, or allow more")
-            self._streams[name] = Stream(self.predictor, self.rule, wearer=self._wearer(name))
-        return self._streams[name]
+            self.streams[name] = Stream(self.predictor, self.rule, wearer=self._wearer(name))
+        return self.streams[name]
