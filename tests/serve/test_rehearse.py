@@ -24,7 +24,7 @@ pytest.importorskip("grpc")
 from bfrb.serve import channel
 from bfrb.serve.kaggle import InferenceServer
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationResponse
-from bfrb.serve.rehearse import EvaluationError, Rehearsal, Scenario, ask, rehearse
+from bfrb.serve.rehearse import Rehearsal, Scenario, ask, rehearse
 from kaggle_messages import payload
 
 SEQUENCES = 8
@@ -70,7 +70,7 @@ def test_every_sequence_is_asked_for_once_in_an_order_that_the_seed_decides(requ
     orders = []
     for seed in (0, 0, 1):
         watcher = Watcher()
-        assert list(ask_all(watcher, requests, seed=seed).ids) == watcher.ids
+        assert list(ask_all(watcher, requests, seed=seed).answers) == watcher.ids
         assert sorted(watcher.ids) == sorted(requests)
         orders.append(watcher.ids)
     assert orders[0] == orders[1] != orders[2]
@@ -121,7 +121,7 @@ def test_repeated_calls_ask_for_the_same_sequence_and_are_served_once(requests: 
     watcher = Watcher()
     rehearsal = ask_all(watcher, requests, repeat_calls=True)
     assert len(rehearsal.seconds) == len(watcher.asked) == 2 * SEQUENCES
-    assert watcher.ids[::2] == watcher.ids[1::2] == list(rehearsal.ids)
+    assert watcher.ids[::2] == watcher.ids[1::2] == list(rehearsal.answers)
     assert not rehearsal.changed
     answers = iter(CMI_GESTURES.classes * 9)
     assert len(ask_all(lambda *_: next(answers), requests, repeat_calls=True).changed) == SEQUENCES
@@ -129,14 +129,14 @@ def test_repeated_calls_ask_for_the_same_sequence_and_are_served_once(requests: 
 
 def test_the_first_error_ends_the_evaluation(requests: Requests) -> None:
     answers = iter(["Wave hello"])
-    with pytest.raises(EvaluationError, match="UNKNOWN: Exception calling application: StopIteration"):
+    with pytest.raises(DataError, match="UNKNOWN: Exception calling application: StopIteration"):
         ask_all(lambda *_: next(answers), requests)
 
 
 @pytest.mark.parametrize("answer", [3, None, ["Wave hello"], "wave hello"])
 def test_a_gateway_refuses_what_is_no_gesture(answer: Any) -> None:
     response = KaggleEvaluationResponse(payload=payload(answer)).SerializeToString()
-    with pytest.raises(EvaluationError, match="18 gestures"):
+    with pytest.raises(DataError, match="18 gestures"):
         ask(lambda *_, **__: response, [])
 
 
