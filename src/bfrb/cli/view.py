@@ -38,7 +38,7 @@ def view(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         raise ConfigError("the viewer's web server is not installed", remedy="pip install 'bfrb[view]'")
     from bfrb.view.server import Server
     from bfrb.view.viewer import Viewer

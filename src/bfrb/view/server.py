@@ -16,14 +16,7 @@ _LAST_ANSWERS_S = 2
 
 
 class Server:
-    """A page that is served on this machine.
-
-    Parameters
-    ----------
-    viewer
-        What it shows.
-    port
-        0 for any that is free.
+    """A page that is served on this machine; port 0 is any that is free.
 
     Raises
     ------
