@@ -165,16 +165,13 @@ def test_what_cannot_be_predicted_is_refused_with_the_reason(port: int, name: st
     assert (status, set(answer)) == (422, {"detail", "remedy"})
 
 
-def test_other_types_are_refused_with_those_that_are_not(port: int) -> None:
-    for kind, more in (
-        ("application/vnd.apache.parquet", {}),
-        ("", {}),
-        ("\x7f", {}),
-        (CSV, {"content_encoding": "gzip"}),
-    ):
-        status, answer = ask(port, b"PAR1", kind, **more)
-        assert status == 415
-        assert f"{CSV} or {JSON}" in answer["detail"]
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("application/vnd.apache.parquet", {}), ("", {}), ("\x7f", {}), (CSV, {"content_encoding": "gzip"})],
+)
+def test_other_types_are_refused_with_those_that_are_not(port: int, kind: str, more: dict[str, str]) -> None:
+    status, answer = ask(port, b"PAR1", kind, **more)
+    assert (status, f"{CSV} or {JSON}" in answer["detail"]) == (415, True)
 
 
 def test_the_overview_the_bundle_and_the_document_are_told(port: int, predictor: Predictor) -> None:

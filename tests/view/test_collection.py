@@ -71,13 +71,10 @@ def test_facets_count_what_there_is() -> None:
     assert facets["missing"] == [("thm", 1), ("tof", 1), ("tof 5", 1)]
 
 
-def test_pages_are_parts_of_what_was_found() -> None:
+def test_pages_are_parts_of_what_was_found_and_never_large() -> None:
     page = collection().page({"subject": "SUBJ_000000"}, 1, 5)
     assert (page["found"], page["first"], [row["number"] for row in page["rows"]]) == (2, 1, [3])
     assert collection().page({}, -3, 2)["first"] == 0
-
-
-def test_no_page_is_large() -> None:
     recordings = random_recordings(HELIOS, [1] * (MAX_PAGE + 50), np.random.default_rng(0))
     assert len(collection(recordings).page({}, 0, 10**9)["rows"]) == MAX_PAGE
 

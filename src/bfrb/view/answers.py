@@ -68,14 +68,14 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
             common | {"kind": "windows", "attention": None, "gesturing": None} | _answer_windows(predictor, recording)
         )
     parts, shares, phases = prefixes(recording), predictor.attention(recording), predictor.phases(recording)
-    gesturing = None if phases is None else phases[:, PHASES.index("Gesture")].astype(np.float64).round(4)
+    gesturing = None if phases is None else phases[:, PHASES.index("Gesture")].round(4).tolist()
     return common | {
         "kind": "prefixes",
         "window_rows": None,
         "end_rows": parts.lengths.tolist(),
         "probabilities": predictor.predict(parts).probabilities.T.round(4).tolist(),
         "attention": None if shares is None else (shares * recording.device.row_rate_hz).round(4).tolist(),
-        "gesturing": None if gesturing is None else np.where(np.isnan(gesturing), None, gesturing).tolist(),
+        "gesturing": gesturing and [None if np.isnan(value) else value for value in gesturing],
         "events": None,
     }
 

@@ -10,7 +10,7 @@ import csv
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from filelock import FileLock
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
@@ -143,5 +143,5 @@ def _from_row(row: dict[str, str]) -> Label:
     """Not checked: what another program wrote stays as it is."""
     if set(row) != set(_COLUMNS):
         raise ValueError(f"it has {', '.join(map(str, row))}")
-    times = {name: float(row[name]) for name in ("start_s", "end_s")}
-    return Label.model_construct(**row | times)
+    values: dict[str, Any] = {**row, "start_s": float(row["start_s"]), "end_s": float(row["end_s"])}
+    return Label.model_construct(**values)
