@@ -87,12 +87,8 @@ def _read_model(source: KerasFolder, path: Path) -> tuple[Recognised, Member]:
 def fill_member(model: Recognised, folder: KerasFolder) -> Member:
     """A member of a bundle that answers as a Keras model does, with gestures in the package's order.
 
-    Channels of a feature that are no column of the notebook get weights of 0.
-
-    Raises
-    ------
-    BundleError
-        If the weights of a layer have other shapes than those that its neighbours need.
+    Channels of a feature that are no column of the notebook get weights of 0. BundleError if the weights of a layer
+    have other shapes than those that its neighbours need.
     """
     member = build_member(model.network, folder.shape, model.spec)
     weights = {name: value.numpy() for name, value in member.state_dict().items()}

@@ -80,10 +80,7 @@ class KerasFolder:
 def read_folder(path: Path) -> KerasFolder:
     """Read a folder whose models tell the gestures of the CMI study apart, in any order, from Helios's sensors.
 
-    Raises
-    ------
-    BundleError
-        If a file is missing or damaged, or they do not fit together.
+    BundleError if a file is missing or damaged, or they do not fit together.
     """
     missing = [name for name in (COLUMNS, LENGTH, SCALER, CLASSES) if not (path / name).is_file()]
     _expect(not missing, f"{path} lacks {', '.join(missing)}", "name the folder with the notebook's files")

@@ -24,10 +24,7 @@ class StandardScaler:
 def read_pickled(path: Path) -> Any:
     """What is in a `.npy` file of numbers or names, or in a pickle or joblib file with a `StandardScaler`.
 
-    Raises
-    ------
-    BundleError
-        If the file is damaged, compressed, or asks for anything that these do not need.
+    BundleError if the file is damaged, compressed, or asks for anything that these do not need.
     """
     file = io.BytesIO(path.read_bytes())
     try:

@@ -69,10 +69,7 @@ def is_free(port: int) -> bool:
 def choose_port(port: int | None = None, *, any_port: bool = False) -> int:
     """The port that is asked for, or the first free one of those that the gateway tries.
 
-    Raises
-    ------
-    ConfigError
-        If it is taken, or, unless `any_port`, something on an earlier one would be asked in this server's place.
+    ConfigError if it is taken, or, unless `any_port`, something on an earlier one would be asked instead.
     """
     tried = PORTS if port is None else (port,)
     taken = tuple(takewhile(lambda each: not is_free(each), tried))
@@ -92,12 +89,7 @@ def choose_port(port: int | None = None, *, any_port: bool = False) -> int:
 def start_server(answer: Send, host: str, port: int) -> tuple[Any, int]:
     """A running server that takes one call at a time, and its port.
 
-    A `BfrbError` of `answer` becomes the status UNKNOWN, in the protocol's words.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot listen there.
+    A `BfrbError` of `answer` becomes the status UNKNOWN, in the protocol's words. ConfigError if it cannot listen.
     """
 
     def send(request: bytes, context: Any) -> bytes:

@@ -86,10 +86,7 @@ class InferenceServer:
     def serve(self) -> None:
         """Listen; where Kaggle evaluates, until the process is asked to end, and else in the background.
 
-        Raises
-        ------
-        ConfigError
-            If there is no port to listen on, or something else would be asked in this server's place.
+        ConfigError if there is no port to listen on, or something else would be asked in this server's place.
         """
         self.start()
         if is_rerun():
@@ -157,10 +154,7 @@ class InferenceServer:
     def answer(self, message: bytes) -> bytes:
         """The response to a request.
 
-        Raises
-        ------
-        DataError
-            If the bytes are no request, there is no such endpoint, or, if strict, it cannot be predicted.
+        DataError if the bytes are no request, there is no such endpoint, or, if strict, it cannot be predicted.
         """
         try:
             request = KaggleEvaluationRequest.FromString(message)

@@ -15,12 +15,9 @@ from bfrb.serve.kaggle_pb2 import Payload
 
 
 def decode(payload: Payload) -> Any:
-    """The value of a payload; pandas objects come as polars ones where pandas or pyarrow is not installed.
+    """The value of a payload; DataError if there is none in it, or one that cannot be read.
 
-    Raises
-    ------
-    DataError
-        If there is no value in it, or one that cannot be read.
+    Pandas objects come as polars ones where pandas or pyarrow is not installed.
 
     Examples
     --------

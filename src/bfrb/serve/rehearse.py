@@ -151,13 +151,7 @@ def ask(send: Send, frames: Sequence[Frame], deadline_s: float | None = None) ->
 
 
 def check_gesture(answer: Any) -> str:
-    """The answer, if Kaggle's gateway takes it: one of the 18 gestures as a plain text.
-
-    Raises
-    ------
-    DataError
-        If it is anything else.
-    """
+    """The answer, if Kaggle's gateway takes it: one of the 18 gestures as a plain text; DataError for anything else."""
     if type(answer) is str and answer in CMI_GESTURES.classes:
         return answer
     problem = f"expected one of the 18 gestures as answer, got {repr(answer)[:200]}"

@@ -96,17 +96,7 @@ class Address:
 class Source:
     """Lines from one address, as they come.
 
-    Parameters
-    ----------
-    address
-        Where they come from.
-    stdin
-        Standard input.
-
-    Raises
-    ------
-    ConfigError
-        If a port cannot be opened, or what is needed for it is not installed.
+    ConfigError if a port cannot be opened, or what is needed for it is not installed.
     """
 
     def __init__(self, address: Address, stdin: IO[bytes]) -> None:
@@ -121,12 +111,8 @@ class Source:
     def __iter__(self) -> Iterator[list[Line]]:
         """All lines that have come since the last; none after a moment in which none came.
 
-        It ends when nothing more can come, or when the source is closed and what had come is taken.
-
-        Raises
-        ------
-        DataError
-            If the device is gone.
+        It ends when nothing more can come, or when the source is closed and what had come is taken. DataError if the
+        device is gone.
         """
         over = False
         while not over:
@@ -319,14 +305,7 @@ def _read_serial(port: Any, device: str) -> Iterator[bytes]:
 def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterator[Message]:
     """What comes from an address, wearer by wearer, until nothing more can come.
 
-    A connection that ends, ends the streams of all whom its lines named.
-
-    Raises
-    ------
-    ConfigError
-        If the source cannot be opened.
-    DataError
-        If it is gone.
+    A connection that ends, ends the streams of all whom its lines named. Errors are those of `Source`.
     """
     source, reader = Source(address, stdin), LineReader(OwnLayout(device))
     named: dict[str, set[str]] = {}

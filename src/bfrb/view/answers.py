@@ -28,10 +28,7 @@ CONTINUOUS_TIMES = 4
 def answer(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     """Probabilities of all classes for one recording as a whole, and whether its person was in the training.
 
-    Raises
-    ------
-    DataError
-        If the bundle is for another device.
+    DataError here and below if the bundle is for another device.
     """
     predictions = predictor.predict(recording)
     classes, targets = predictions.label_set.classes, predictions.label_set.is_target
@@ -55,11 +52,6 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
     if there were too many; where they are not, the events of the rule are given too. A single gesture is answered from
     its first rows, from more of them, and at last from all, with the share of the networks' attention that a second
     would get and the probability that it is of the gesture, by row, if a network can tell.
-
-    Raises
-    ------
-    DataError
-        If the bundle is for another device.
     """
     predictor.check_device(recording.device)
     common = {"classes": list(predictor.label_set.classes), "targets": predictor.label_set.is_target.tolist()}

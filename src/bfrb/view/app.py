@@ -32,17 +32,7 @@ router = APIRouter(prefix="/api")
 
 
 def make_app(viewer: Viewer, port: int, token: str) -> Guard:
-    """The application of a viewer, guarded against everything that is not its own page.
-
-    Parameters
-    ----------
-    viewer
-        What is open.
-    port
-        The port it will be reached at.
-    token
-        The secret that the page has to know.
-    """
+    """The application of a viewer, guarded against whoever does not come from this port's page with its token."""
     mimetypes.add_type("text/javascript", ".js")  # a system's own table may say that scripts are plain text
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.viewer = viewer
@@ -65,7 +55,7 @@ async def _show_problem(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(told, 422 if is_ours else status)
 
 
-def _viewer(request: Request) -> Viewer:
+async def _viewer(request: Request) -> Viewer:
     viewer: Viewer = request.app.state.viewer
     return viewer
 
@@ -73,7 +63,7 @@ def _viewer(request: Request) -> Viewer:
 Opened = Annotated[Viewer, Depends(_viewer)]
 
 
-def _collection(collection: int, viewer: Opened) -> Collection:
+async def _collection(collection: int, viewer: Opened) -> Collection:
     return viewer.collection(collection)
 
 

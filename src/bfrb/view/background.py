@@ -16,12 +16,7 @@ Result = TypeVar("Result")
 class BackgroundTask(Generic[Result]):
     """Something that is made in a thread of its own, which does not keep the process alive.
 
-    Parameters
-    ----------
-    what
-        What it is, for messages.
-    make
-        Makes it; is given a function to report the share done, from 0 to 1.
+    `what` names it in messages; `make` is given a function to report the share done, from 0 to 1.
 
     Examples
     --------

@@ -82,13 +82,7 @@ class Collection:
         return self.held if isinstance(self.held, Recordings) else self.held.read_part(part)
 
     def recording(self, number: int) -> Recordings:
-        """A batch of one.
-
-        Raises
-        ------
-        DataError
-            If there is no such recording, or it cannot be read any more.
-        """
+        """A batch of one; DataError if there is no such recording, or it cannot be read any more."""
         if not 0 <= number < len(self):
             raise DataError(f"there is no recording {number}; there are {len(self)}", remedy="choose one of the list")
         part = int(np.searchsorted(self._starts, number, side="right")) - 1

@@ -67,13 +67,7 @@ _COLUMNS = tuple(Label.model_fields)
 
 
 class LabelFile:
-    """The labels of one source.
-
-    Parameters
-    ----------
-    path
-        The file; it comes into being with the first label.
-    """
+    """The labels of one source, in a file that comes into being with the first."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,13 +81,7 @@ class LabelFile:
         return cls(place.with_name(f"{stem}.labels.csv"))
 
     def read(self) -> list[Label]:
-        """All labels.
-
-        Raises
-        ------
-        DataError
-            If the file is not one of these, or was damaged by another program.
-        """
+        """All labels; DataError if the file is not one of these, or was damaged by another program."""
         if not self.path.is_file():
             return []
         try:
@@ -108,10 +96,7 @@ class LabelFile:
     def put(self, label: Label, key: str | None = None) -> Label:
         """Add a label, or put it in place of the one with a key; on the disk when this returns.
 
-        Raises
-        ------
-        DataError
-            If there is no such key, or the file is damaged; it is left as it is then.
+        DataError if there is no such key, or the file is damaged, which is left as it is then.
         """
         changed = datetime.now(UTC).isoformat(timespec="seconds")
         made = label.model_copy(update={"key": key or secrets.token_hex(6), "changed": changed})

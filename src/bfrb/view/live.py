@@ -56,15 +56,7 @@ class LiveWearer:
         self.answers.extend(zip(answered.known_s.tolist(), answered.probabilities, strict=True))
 
     def push(self, values: Mapping[str, Any]) -> None:
-        """Take in samples.
-
-        Raises
-        ------
-        DataError
-            If they cannot be read.
-        BundleError
-            If a network fails.
-        """
+        """Take in samples; DataError if they cannot be read, BundleError if a network fails."""
         device = self.stream.predictor.device
         if self._recent.push(check_samples([parse_samples(values, device)], device, {})):
             self.events.clear()
@@ -169,10 +161,7 @@ class LiveFeed:
     def snapshot(self, name: str, span_s: float, width: int) -> Snapshot:
         """Arrays and values of one wearer, of the first if the name is empty; and how the feed is.
 
-        Raises
-        ------
-        DataError
-            If there is no such wearer, or no such span.
+        DataError if there is no such wearer, or no such span.
         """
         if not (math.isfinite(span_s) and 0 < span_s <= KEPT_S):
             raise DataError(f"expected 0 to {KEPT_S:g} seconds, got {span_s:g}", remedy="load the page again")

@@ -67,13 +67,7 @@ def draw(panels: Iterable[Panel], start: int, stop: int, width: int) -> tuple[di
 
 
 def check_rows(start: int, stop: int, rows: int) -> tuple[int, int]:
-    """Rows asked for, cut to those there are.
-
-    Raises
-    ------
-    DataError
-        If none is left.
-    """
+    """Rows asked for, cut to those there are; DataError if none is left."""
     first, end = max(0, start), min(stop, rows)
     if first >= end:
         raise DataError(f"expected rows between 0 and {rows}, got {start} to {stop}", remedy="ask for rows there are")

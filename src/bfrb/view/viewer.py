@@ -61,37 +61,19 @@ class Viewer:
         self._temporary.cleanup()
 
     def collection(self, number: int) -> Collection:
-        """The collection of that number; 0 is what was opened at the start.
-
-        Raises
-        ------
-        DataError
-            If there is none, or it is not read yet.
-        """
+        """The collection of that number, 0 what was opened at the start; DataError if there is none or none yet."""
         if number not in self._opened:
             raise DataError(f"there is no collection {number}", remedy="load the page again")
         return self._opened[number].result()
 
     def predictor(self, timeout_s: float = 0.0) -> Predictor:
-        """The loaded bundle.
-
-        Raises
-        ------
-        DataError
-            If there is none, or it is not loaded in time.
-        """
+        """The loaded bundle; DataError if there is none, or it is not loaded in time."""
         if self._predictor is None:
             raise DataError("no bundle is open", remedy="start with: bfrb view RECORDINGS --bundle BUNDLE")
         return self._predictor.result(timeout_s)
 
     def label_file(self, recording: str | None = None) -> LabelFile:
-        """Where labels are saved.
-
-        Raises
-        ------
-        DataError
-            If nothing is open that has a place, or there is no such recording in it.
-        """
+        """Where labels are saved; DataError if no data are open that have a place, or lack that recording."""
         if self.labels is None:
             problem = "labels are saved beside the opened data, and none is open"
             raise DataError(problem, remedy="start with: bfrb view RECORDINGS")
@@ -100,26 +82,14 @@ class Viewer:
         return self.labels
 
     def show_stream(self, what: str, open_stream: OpenStream) -> None:
-        """Show a stream as it comes, from now on; the bundle answers. Parameters as for `LiveFeed`.
-
-        Raises
-        ------
-        DataError
-            If no bundle is open.
-        """
+        """Show a stream as it comes, from now on; parameters as for `LiveFeed`. DataError if no bundle is open."""
         if self._predictor is None:
             raise DataError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
         self._feed = LiveFeed(what, open_stream, lambda: self.predictor(_PATIENCE_S))
 
     @property
     def feed(self) -> LiveFeed:
-        """The live stream.
-
-        Raises
-        ------
-        DataError
-            If there is none.
-        """
+        """The live stream; DataError if there is none."""
         if self._feed is None:
             raise DataError("no live stream is open", remedy="start with: bfrb view --bundle BUNDLE --live SOURCE")
         return self._feed
@@ -136,17 +106,7 @@ class Viewer:
     def add_upload(self, content: bytes, name: str) -> dict[str, Any]:
         """Check a dropped file, read it, and predict it if there is a bundle; the last few are kept.
 
-        Parameters
-        ----------
-        content
-            What is in it.
-        name
-            What the user calls it.
-
-        Raises
-        ------
-        DataError
-            If it cannot be used.
+        `name` is what the user calls it. DataError if it cannot be used.
         """
         suffix = Path(name).suffix.lower()
         if suffix not in UPLOAD_SUFFIXES:
