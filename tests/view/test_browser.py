@@ -148,7 +148,7 @@ def test_keys_step_zoom_move_and_play_and_the_address_brings_back_what_was_shown
     browser.wait(f"{SHOWN} === '1.0 s to 3.0 s of 4.0 s' && {CLOCK} === 2")
     ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT).key_up(Keys.SHIFT).perform()
     browser.wait(f"{SHOWN} === '1.2 s to 3.2 s of 4.0 s'")
-    browser.wait("location.hash.includes('from=')")
+    browser.wait("location.hash.includes('from=1.20&to=3.20')")
     browser.driver.refresh()
     browser.wait(f"document.querySelector('#title').innerText === 'SEQ_000000' && {SHOWN}.startsWith('1.2 s to 3.2 s')")
     browser.keys("0")
