@@ -7,7 +7,7 @@ ARG TORCH_INDEX=
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY src src
-RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-cache-dir --index-url "$TORCH_INDEX" torch; fi \
+RUN if [ -n "$TORCH_INDEX" ]; then PIP_INDEX_URL="$TORCH_INDEX" pip install --no-cache-dir torch; fi \
  && pip install --no-cache-dir ".$EXTRAS" \
  && rm -rf /src \
  && useradd --create-home wearer
