@@ -1,4 +1,4 @@
-"""`bfrb export`: a bundle's graphs for other runtimes."""
+"""`bfrb export`: a bundle as one graph for other runtimes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,34 @@ from typing import Annotated
 
 import typer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def export(
     bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
     out: Annotated[Path, typer.Option(help="The folder to make.")],
-    ensemble: Annotated[bool, typer.Option("--ensemble", help="One graph with the mean of all members.")] = False,
+    window: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds of every recording: a graph of fixed length, without masks.")
+    ] = None,
+    member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
 ) -> None:
-    """Write self-contained ONNX graphs for other runtimes, and a description of what to feed them with."""
-    from bfrb.export.portable import DESCRIPTION, export_graphs
+    """Write one ONNX graph from samples to probabilities, with golden vectors and the event rule in C.
+
+    Example: bfrb export model --out phone --window 5
+    """
+    from bfrb.cli.train import check_training_installed
     from bfrb.predict.bundle import Bundle
+
+    check_training_installed()
+    from bfrb.export.portable import export_bundle
 
     opened = Bundle.open(bundle)
     if opened.manifest.simulated:
-        log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    graphs = export_graphs(opened, out, ensemble=ensemble)
-    size_mb = sum(path.stat().st_size for path in graphs) / 1e6
-    log.info("wrote %s: %d graph%s, %.1f MB, and %s", out, len(graphs), "s"[: len(graphs) > 1], size_mb, DESCRIPTION)
+        logger.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
+    graph = export_bundle(opened, out, window_s=window, member=member)
+    logger.info(
+        "wrote %s: %.1f MB; hold it against golden.json: python %s",
+        graph,
+        graph.stat().st_size / 1e6,
+        out / "check_golden.py",
+    )
