@@ -68,13 +68,15 @@ def make_bundle(
     label_set: LabelSet = CMI_GESTURES,
     members: int = 2,
     seed: int = 0,
+    requires: tuple[tuple[str, ...], ...] = (),
     **manifest: Any,
 ) -> Path:
-    """Write a small bundle; further keywords replace values of its manifest, such as `simulated=True`."""
+    """Write a small bundle, with `requires` by member; further keywords replace values of its manifest."""
     rng = np.random.default_rng(seed)
     specs = [
-        MemberSpec(name=f"two_branch-{n:02d}", network="two_branch", fold=n, graph=f"members/two_branch-{n:02d}.onnx")
-        for n in range(members)
+        MemberSpec(name=name, network="two_branch", fold=n, graph=f"members/{name}.onnx", requires=needs)
+        for n, needs in enumerate(requires or ((),) * members)
+        for name in [f"two_branch-{n:02d}"]
     ]
     values = {
         "version": "0.1.0",

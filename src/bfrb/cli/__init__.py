@@ -47,7 +47,7 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
         train: "bfrb train recordings.csv --out model --preset quick",
         compare: "bfrb compare recordings.csv --out folder --sensors",
         import_keras: "bfrb import-keras folder --out model",
-        export: "bfrb export model --out graphs",
+        export: "bfrb export model --out phone --window 5",
     },
     "Answers, recording by recording": {
         predict: "bfrb predict model recordings.csv --out predictions.csv",

@@ -127,7 +127,7 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool 
     if padding:
         inputs[LENGTHS], shapes[LENGTHS] = torch.tensor([steps, 20, 9]), {0: free}
     weights = {key: value.detach() for key, value in member.state_dict().items()}
-    with _quiet(), torch.no_grad():
+    with quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(
             _WeightsAsInputs(member),
             kwargs={"weights": weights} | inputs,
@@ -161,7 +161,7 @@ def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array], *, ph
     from onnxscript import ir, optimizer
 
     model = ir.from_proto(_with_constants(template, weights, phases))
-    with _quiet():
+    with quiet_exporter():
         # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
         optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
         CommonSubexpressionEliminationPass()(model)
@@ -257,7 +257,7 @@ def check_parity(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Keep the exporter's chatter about missing optional packages off the terminal."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

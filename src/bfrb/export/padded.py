@@ -53,12 +53,13 @@ class PaddedRows(Memo):
     def fill(self, values: Tensor) -> Tensor:
         """(B, T, C) NaN replaced by the last value before it in its recording, or else the first one after it."""
         known = ~torch.isnan(values) & (self._numbers(values) < self._lengths[:, None, None])
-        numbers = self._numbers(values).expand_as(values)
-        earlier = torch.where(known, numbers, -1).cummax(dim=1).values
-        beyond = values.shape[1]
-        later = torch.where(known, numbers, beyond).flip(1).cummin(dim=1).values.flip(1)
-        source = torch.where(earlier >= 0, earlier, torch.where(later < beyond, later, numbers))
-        return values.gather(1, source)
+        numbers, rows = self._numbers(values).expand_as(values), values.shape[1]
+        count = known.cumsum(dim=1)
+        # The row of every known value by its place among them; the place behind the last takes what is of no use.
+        places = torch.zeros_like(numbers[:, :1]).repeat(1, rows + 2, 1)
+        places = places.scatter(1, torch.where(known, count, rows + 1), numbers)
+        source = places.gather(1, count.clamp(min=1))
+        return values.gather(1, torch.where(count[:, -1:] > 0, source, numbers))
 
     def running_count(self, events: Tensor) -> Tensor:
         """(B, T) How many events there were up to each row."""

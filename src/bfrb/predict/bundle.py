@@ -30,7 +30,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
@@ -168,6 +168,11 @@ class Bundle:
     def file(self, name: str) -> Path:
         """Path of one of its files, such as `OUT_OF_FOLD`."""
         return self.path / name
+
+    def only(self, number: int) -> Bundle:
+        """The bundle with one of its members alone."""
+        members = self.manifest.members[number : number + 1]
+        return replace(self, manifest=self.manifest.model_copy(update={"members": members}))
 
     @cached_property
     def windows(self) -> WindowSpec:
