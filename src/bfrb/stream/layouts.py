@@ -16,7 +16,7 @@ from bfrb.read.stretches import TIMES
 from bfrb.read.text_tables import terms_of
 from bfrb.stream.samples import TIME
 from bfrb.study.description import TIME_UNITS_S, Description, TimeSpec
-from bfrb.study.device import Device, expand_columns
+from bfrb.study.device import Device
 from bfrb.study.frame import Wrist
 
 
@@ -85,9 +85,7 @@ class DescribedLayout:
     """
 
     def __init__(self, description: Description, device: Device, wrist: Wrist | None = None) -> None:
-        columns = {
-            name: expand_columns(description.sensor(name).columns) for name in description.sensors if device.has(name)
-        }
+        columns = {name: description.sensor(name).columns for name in description.sensors if device.has(name)}
         if not columns:
             problem = f"{description.name} describes {', '.join(description.sensors)}, none of them of {device.name!r}"
             raise ConfigError(problem, remedy="use the description of the device that sends")
