@@ -201,6 +201,6 @@ def run_starts(frame: pl.DataFrame, columns: Sequence[str]) -> Ints:
     """First row of every run of rows that are equal in some columns; of all rows together without columns."""
     changed = np.zeros(max(frame.height - 1, 0), dtype=bool)
     for name in columns:
-        values = np.array(frame[name].to_list(), dtype=object)
+        values = np.fromiter(frame[name].to_list(), dtype=object, count=frame.height)
         changed |= values[1:] != values[:-1]
     return np.append(np.zeros(min(frame.height, 1), np.int64), np.flatnonzero(changed) + 1)

@@ -72,8 +72,10 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.rpartition("/")[2], pattern)
 
 
-def _natural(name: str) -> list[Any]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+def _natural(name: str) -> tuple[Any, ...]:
+    """What sorts names so that 2 comes before 10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name
 
 
 def _words_of(name: str, description: Description) -> dict[str, str]:

@@ -126,7 +126,7 @@ def check_wanted(source: Path | str, names: Sequence[str], wanted: Sequence[str]
 
 
 def _check_head(path: Path, head: bytes, lines: list[str]) -> None:
-    if b"\0" in head:
+    if b"\0" in head[:4096]:
         raise DataError(
             f"{path}: expected a table of text, found binary data or another encoding than UTF-8",
             remedy="unpack compressed files, save text as UTF-8, or name its format in [file]",

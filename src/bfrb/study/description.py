@@ -10,10 +10,9 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +36,7 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def expand_columns(columns: Any) -> Any:
+def expand_columns(columns: str | Sequence[str]) -> Texts:
     """Names of columns, ranges written out.
 
     Examples
@@ -45,16 +44,15 @@ def expand_columns(columns: Any) -> Any:
     >>> expand_columns(("a_{1..2}_v{0..1}", "b"))
     ('a_1_v0', 'a_1_v1', 'a_2_v0', 'a_2_v1', 'b')
     """
-    return tuple(name for column in _as_tuple(columns) for name in _expand(column))
-
-
-def _expand(column: str) -> list[str]:
-    texts = re.split(r"\{\d+\.\.\d+\}", column)
-    ranges = [range(int(low), int(high) + 1) for low, high in re.findall(r"\{(\d+)\.\.(\d+)\}", column)]
-    return [
-        "".join(text + str(number) for text, number in zip(texts, [*numbers, ""], strict=True))
-        for numbers in product(*ranges)
-    ]
+    names: list[str] = []
+    for column in [columns] if isinstance(columns, str) else columns:
+        found = re.search(r"\{(\d+)\.\.(\d+)\}", column)
+        if found is None:
+            names.append(column)
+        else:
+            numbers = range(int(found[1]), int(found[2]) + 1)
+            names += expand_columns([column.replace(found[0], str(number), 1) for number in numbers])
+    return tuple(names)
 
 
 class FileSpec(Spec):
@@ -398,16 +396,11 @@ def _overlaid(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _refuse_questions(values: Mapping[str, Any], wanted: str) -> None:
-    for key, value in _leaves(values):
-        if isinstance(value, str) and value.strip().startswith("?"):
-            raise ConfigError(f"{wanted} has an open question at {key}: {value}", remedy=f"answer it: write {key}")
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _refuse_questions(values: Mapping[str, Any], wanted: str, prefix: str = "") -> None:
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            for one in value if isinstance(value, list) else [value]:
-                yield prefix + key, one
+            _refuse_questions(value, wanted, f"{prefix}{key}.")
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and one.strip().startswith("?"):
+                remedy = f"answer it: write {prefix}{key}"
+                raise ConfigError(f"{wanted} has an open question at {prefix}{key}: {one}", remedy=remedy)
