@@ -80,10 +80,9 @@ class DescribedSource(ReadInBatches):
         rate_hz = time.rate_hz or round(self._first[0], 2)
         if not np.isfinite(rate_hz):
             raise DataError(f"{self.path}: its times tell no rate", remedy="add rate_hz = ... to [time]")
-        values = self.description.device_values(rate_hz)
+        device = device_of(self.description, rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
-        values["sensors"] = [sensor for sensor in values["sensors"] if sensor["name"] in self._first[1]]
-        return Device.parse(values)
+        return device.model_copy(update={"sensors": tuple(map(device.sensor, self._first[1]))})
 
     def _as_wanted(self, wanted: Device) -> Device:
         name = self.description.device or self.description.name

@@ -302,33 +302,11 @@ class Description(Spec):
         size = sensor.unit if isinstance(sensor.unit, float | int) else units.get(sensor.unit or "", 1.0)
         return -size if sensor.at_rest == "down" else size
 
-    def device_values(self, row_rate_hz: float | None = None) -> dict[str, Any]:
-        """The values of the `study.device.Device` that its recordings are of, at a rate or at its usual one.
-
-        Raises
-        ------
-        ConfigError
-            If there is no rate.
-        """
-        rate_hz = row_rate_hz or self.time.rate_hz
-        if rate_hz is None:
-            raise ConfigError(f"{self.name} names no rate", remedy="add rate_hz = ... to its [time]")
-        sensors = [self._sensor_values(name) for name in self.sensors]
-        return {"name": self.device or self.name, "row_rate_hz": rate_hz, "sensors": sensors}
-
     @property
     def words(self) -> dict[str, WordsSpec]:
         """All columns of words, by the names that they get."""
         labels: dict[str, WordsSpec] = {"gesture": self.labels} if self.labels.column is not None else {}
         return labels | self.columns
-
-    def _sensor_values(self, name: str) -> dict[str, Any]:
-        sensor = self.sensor(name)
-        if name in ("thm", "tof"):
-            given = sensor.model_dump(exclude_none=True, exclude={"at_rest", "turns", "match", "range", "optional"})
-            return {"name": name, **given}
-        limit = None if sensor.range is None else sensor.range * abs(self.scale(name))
-        return {"name": name} if limit is None else {"name": name, "low": -limit, "high": limit}
 
 
 STUDIES = ("cmi", "searle2021")

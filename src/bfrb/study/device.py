@@ -200,7 +200,19 @@ def device_of(description: Description, row_rate_hz: float | None = None) -> Dev
     ConfigError
         If there is no rate.
     """
-    return Device.parse(description.device_values(row_rate_hz))
+    rate_hz = row_rate_hz or description.time.rate_hz
+    if rate_hz is None:
+        raise ConfigError(f"{description.name} names no rate", remedy="add rate_hz = ... to its [time]")
+    sensors = [_sensor_values(description, name) for name in description.sensors]
+    return Device.parse({"name": description.device or description.name, "row_rate_hz": rate_hz, "sensors": sensors})
+
+
+def _sensor_values(description: Description, name: str) -> dict[str, Any]:
+    sensor = description.sensor(name)
+    if name not in _MOTION:
+        return {"name": name, **sensor.model_dump(include=set(Sensor.model_fields), exclude_none=True)}
+    limit = None if sensor.range is None else sensor.range * abs(description.scale(name))
+    return {"name": name} if limit is None else {"name": name, "low": -limit, "high": limit}
 
 
 def find_device(name: str) -> Device:
