@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,7 @@ from bfrb.read.text_tables import open_table
 from bfrb.study.description import TIME_UNITS_S, Description, LabelsSpec, TimeSpec
 from bfrb.study.frame import Wrist
 
-_SIDES: Mapping[str, Wrist] = {
-    "left": "left",
-    "l": "left",
-    "links": "left",
-    "right": "right",
-    "r": "right",
-    "rechts": "right",
-}
+_LEFT, _RIGHT = {"left", "l", "links"}, {"right", "r", "rechts"}
 
 
 @dataclass(frozen=True)
@@ -65,25 +59,33 @@ class Reader:
         if any(self.description.sensor(name).match for name in self.description.sensors):
             yield from self._iter_apart(path, progress)
             return
-        files = find_files(path, self.description)
+        files = self.files(path)
         for number, file in enumerate(files):
             yield from self._iter_file(file, _share_of(progress, number, len(files)))
+
+    def files(self, path: Path) -> list[DescribedFile]:
+        """The files at a path; where every sensor has files of its own, those of the first, which hold the words."""
+        patterns = [self.description.sensor(name).match for name in self.description.sensors]
+        return find_files(path, self.description, next(filter(None, patterns), ()))
+
+    def format_of(self, path: Path) -> str:
+        """The format of a file."""
+        told = self.description.file.format
+        return format_of(path) if told == "auto" else told
 
     def find_words(self, path: Path, name: str) -> set[str]:
         """All words of one column, of all files at a path."""
         spec, found = self.description.words[name], set()
-        sensors = [one for one in self.description.sensors if self.description.sensor(one).match]
-        for file in find_files(path, self.description, self.description.sensor(sensors[0]).match if sensors else ()):
+        for file in self.files(path):
             table = open_table(file.path, self.description.file, needed_columns(self.description, file.words))
-            checker = Checker(refuse(str(file.path)), strict=False)
+            checker = self.checker(file.path)
             for frame in iter_frames(table, {spec.column or "": pl.String}, checker.report):
                 texts = checker.with_texts(frame, [spec.column or ""], [])
                 found |= set(checker.words(texts, name, spec).unique().to_list())
-        return {word for word in found if word is not None}
+        return found - {None}
 
     def _iter_file(self, file: DescribedFile, progress: Progress | None) -> Iterator[Samples]:
-        kind = self.description.file.format
-        kind = format_of(file.path) if kind == "auto" else kind
+        kind = self.format_of(file.path)
         if kind in READERS:
             yield self._of_device(file, kind)
             return
@@ -96,9 +98,12 @@ class Reader:
             if found is not None:
                 yield found
 
-    def checker(self, path: Path | str) -> Checker:
+    def checker(self, path: Path) -> Checker:
         """What looks at the frames of a file."""
-        return Checker(self.report or refuse(str(path)), self.description.file.strict)
+        report = self.report or refuse(str(path))
+        if self.report is not None and not self.description.file.first:
+            report = partial(_tell_of_file, self.report, path.name)
+        return Checker(report, self.description.file.strict)
 
     def refuse_unread(self, names: Sequence[str], report: Report) -> None:
         """Report columns of a sensor that is not described: they would be left out in silence."""
@@ -202,9 +207,9 @@ class Reader:
         if told is None and column is not None and self.people is not None:
             told = self.people.value(subject, column)
         text = str(told).strip().lower() if told is not None else ""
-        if text and text not in _SIDES:
+        if text and text not in _LEFT | _RIGHT:
             raise DataError(f"expected a wrist, left or right, got {told!r}", remedy="write left or right")
-        return _SIDES.get(text)
+        return "left" if text in _LEFT else "right" if text in _RIGHT else None
 
     def _to_wrist(self, sensors: Mapping[str, Array], sides: Sequence[Wrist | None], offsets: Ints) -> dict[str, Array]:
         different = set(sides) if self.description.axes is not None else {None}
@@ -281,6 +286,10 @@ class Reader:
                 joined.append(np.where(nearest[:, None] < 0, np.float32(np.nan), values[nearest]))
             sensors[name] = np.concatenate(joined)
         return replace(first, sensors=sensors)
+
+
+def _tell_of_file(report: Report, name: str, finding: Finding) -> None:
+    report(replace(finding, place=f"{finding.place} of {name}" if finding.place else name))
 
 
 def _share_of(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -15,10 +15,12 @@ from bfrb.arrays import Array, Ints
 from bfrb.errors import DataError
 from bfrb.read.annotations import Interval, label_samples, merged, of_recording, read_intervals
 from bfrb.read.batches import ReadInBatches
+from bfrb.read.checks import Checker
 from bfrb.read.columns import ROW
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.demographics import Demographics, find_demographics, read_demographics
 from bfrb.read.described import Reader
+from bfrb.read.device_files import READERS
 from bfrb.read.findings import Report, refuse
 from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
@@ -70,12 +72,12 @@ class DescribedSource(ReadInBatches):
     @cached_property
     def device(self) -> Device:
         """The device that was worn, at the rate of the rows."""
-        time, file = self.description.time, self.description.file
+        time, reader = self.description.time, Reader(self.description)
         if time.steady:
             return device_of(self.description)
         if self.wanted is not None:
             return self._as_wanted(self.wanted)
-        if time.rate_hz is not None and file.format == "table":
+        if time.rate_hz is not None and reader.format_of(reader.files(self.path)[0].path) not in READERS:
             return device_of(self.description)
         rate_hz = time.rate_hz or round(self._first[0], 2)
         if not np.isfinite(rate_hz):
@@ -358,7 +360,7 @@ def recordings_from_frame(
     layout = find_layout(tuple(rows.columns), described, frozenset(), "the frame")
     reader.refuse_unread(rows.columns, told)
     numbered = rows.with_row_index(ROW, offset=1)
-    samples = reader.samples_of(numbered, layout, reader.checker("the frame"), {})
+    samples = reader.samples_of(numbered, layout, Checker(told, described.file.strict), {})
     if samples is None:
         raise DataError("the frame has no rows", remedy="give all rows of at least one recording")
     words = {name: (series, described.words[name].classes) for name, series in samples.words.items()}

@@ -282,6 +282,9 @@ class Description(Spec):
     @field_validator("columns")
     @classmethod
     def _name_columns(cls, columns: dict[str, WordsSpec]) -> dict[str, WordsSpec]:
+        unsaid = [name for name, spec in columns.items() if spec.per == "row" and not spec.classes]
+        if unsaid:
+            raise ValueError(f"expected the classes of {unsaid[0]!r}, which is a word for every row")
         return {
             name: spec if spec.column else spec.model_copy(update={"column": name}) for name, spec in columns.items()
         }
