@@ -104,18 +104,17 @@ class Checker:
     def words(self, frame: pl.DataFrame, name: str, spec: WordsSpec) -> pl.Series:
         """(N,) the classes that a column of words stands for, null where it is none."""
         texts = _merge(frame[spec.column or name], spec.merge)
-        if not spec.classes:
+        strange = set(texts.to_list()) - {*spec.classes, None} if spec.classes else set()
+        if not strange:
             return texts
-        unknown = texts.is_not_null() & ~texts.is_in(spec.classes)
-        if not unknown.any():
-            return texts
+        unknown = texts.is_in(list(strange))
         keep = spec.others == "keep"
         if self.strict:
             severity: Severity = "warning" if keep else "error"
             expected = f"one of the {len(spec.classes)} words of {name}"
             remedy = f"correct or remove these rows; known are: {'; '.join(spec.classes)}"
             finding = Finding(f"unknown {name}", severity, expected, repr(texts.filter(unknown)[0]), remedy)
-            self.tell(finding, frame, unknown.to_numpy(), spec.column or name)
+            self.tell(finding, frame, unknown.fill_null(value=False).to_numpy(), spec.column or name)
         return texts if keep else texts.set(unknown, None)
 
     def readings(self, frame: pl.DataFrame, sensor: Sensor, columns: Sequence[str], numbers: Array) -> Array:

@@ -26,9 +26,9 @@ from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
 from bfrb.read.series import Samples
 from bfrb.read.study_files import Blanks, find_files
-from bfrb.study.description import Description, LabelsSpec, find_description
+from bfrb.study.description import Description, LabelsSpec
 from bfrb.study.device import Device, device_of
-from bfrb.study.labels import LabelSet, label_set_of
+from bfrb.study.labels import CMI, LabelSet, label_set_of
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation, OpenRows
 
@@ -287,7 +287,8 @@ def to_recordings(
 
 
 def _encode(texts: pl.Series, classes: tuple[str, ...]) -> Array:
-    return texts.replace_strict(classes, range(len(classes)), default=UNKNOWN, return_dtype=pl.Int8).to_numpy()
+    codes = {name: code for code, name in enumerate(classes)}
+    return np.array([codes.get(text, UNKNOWN) for text in texts.to_list()], dtype=np.int8)
 
 
 def _check_rates(samples: Samples, rate_hz: float) -> None:
@@ -352,7 +353,7 @@ def recordings_from_frame(
     DataError
         If the frame has no rows, lacks columns, or holds impossible values.
     """
-    described = description or find_description("cmi")
+    described = description or CMI
     told = report or refuse("the frame")
     rows = as_polars(frame, "the frame")
     people = Demographics(told, as_polars(demographics, "the demographics"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +20,7 @@ from bfrb.read.columns import read_numbers
 from bfrb.read.csv_blocks import Progress, iter_frames
 from bfrb.read.findings import Findings
 from bfrb.read.sources import Source, open_source
-from bfrb.read.text_tables import open_table
+from bfrb.read.text_tables import TextTable, open_table
 from bfrb.study.description import FileSpec
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
@@ -53,8 +54,9 @@ def iter_stretches(
     DataError
         If there is nothing that can be read, it is of another device, or damaged.
     """
-    if dataset == "auto" and is_sample_table(path):
-        return _table_stretches(path, device, progress)
+    samples = find_sample_table(path) if dataset == "auto" else None
+    if samples is not None:
+        return _table_stretches(*samples, device, progress)
     source = open_source(path, dataset, device=device)
     if source.device.name != device.name:
         raise DataError(
@@ -72,15 +74,17 @@ def iter_judged(source: Source, spec: WindowSpec) -> Iterator[Recordings]:
     return source.batches()
 
 
-def is_sample_table(path: Path) -> bool:
-    """Whether a path is a CSV or Parquet file with a column of times."""
-    is_table = path.is_file() and path.suffix in (".csv", ".parquet")
-    return is_table and not set(TIMES).isdisjoint(open_table(path, FileSpec(), ()).names)
+def find_sample_table(path: Path) -> tuple[TextTable, str] | None:
+    """The table at a path and its column of times; None if it is no CSV or Parquet file with such a column."""
+    if path.is_file() and path.suffix in (".csv", ".parquet"):
+        for time in TIMES:
+            with suppress(DataError):
+                return open_table(path, FileSpec(), [time]), time
+    return None
 
 
-def _table_stretches(path: Path, device: Device, progress: Progress | None) -> Iterator[Stretch]:
-    table = open_table(path, FileSpec(), ())
-    time = next(name for name in TIMES if name in table.names)
+def _table_stretches(table: TextTable, time: str, device: Device, progress: Progress | None) -> Iterator[Stretch]:
+    path = table.path
     sensors = [sensor for sensor in device.sensors if set(sensor.columns) <= set(table.names)]
     if not sensors:
         lacking, found = ", ".join(device.sensors[0].columns), ", ".join(table.names[:8])

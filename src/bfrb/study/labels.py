@@ -123,9 +123,10 @@ def label_set_of(description: Description, found: Iterable[str] = ()) -> LabelSe
     return LabelSet(description.name, classes, frozenset(targets))
 
 
-_CMI = find_description("cmi")
+CMI = find_description("cmi")
+"""How the CMI study is read."""
 
-CMI_GESTURES = label_set_of(_CMI)
+CMI_GESTURES = label_set_of(CMI)
 """The gestures of the CMI study: `studies/cmi.toml`."""
 
 TARGET_GESTURES = tuple(name for name in CMI_GESTURES.classes if name in CMI_GESTURES.targets)
@@ -134,7 +135,7 @@ TARGET_GESTURES = tuple(name for name in CMI_GESTURES.classes if name in CMI_GES
 OTHER_GESTURES = tuple(name for name in CMI_GESTURES.classes if name not in CMI_GESTURES.targets)
 """The ten everyday gestures of the CMI study."""
 
-ORIENTATIONS, BEHAVIORS, PHASES = (_CMI.columns[name].classes for name in ("orientation", "behavior", "phase"))
+ORIENTATIONS, BEHAVIORS, PHASES = (CMI.columns[name].classes for name in ("orientation", "behavior", "phase"))
 """Body postures of the CMI study; what the hand does, row by row; and the coarse form of it."""
 
 SEARLE_BEHAVIORS = label_set_of(find_description("searle2021"))
