@@ -14,6 +14,7 @@ from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.read.described import Reader
 from bfrb.read.described_source import DescribedSource, make_rows
 from bfrb.read.describing import describe_file
+from bfrb.read.findings import Findings
 from bfrb.read.series import Samples
 from bfrb.read.sources import open_source
 from bfrb.study.description import Description, find_description, known_descriptions
@@ -265,3 +266,41 @@ def test_real_files_of_devices_are_read(real_data: Path, name: str, file: str, s
 def test_a_file_without_samples_is_refused_by_its_kind(real_data: Path) -> None:
     with pytest.raises(BfrbError, match="counts of ActiGraph per epoch"):
         describe_file(real_data / "devices" / "ggirread" / "ActiGraph61.csv")
+
+
+def test_a_study_may_say_more(tmp_path: Path) -> None:
+    """Numbered columns, an order, other words, rows without labels, participants, files in the order of numbers."""
+    for person in ("p10", "p2"):
+        rows = ["walk,step,t,a_1,a_2,a_3,posture,phase,doing"]
+        for walk in ("x", "y"):
+            rows += [f"{walk},{n},{n * 20},0,1,9.8,sit,{'go' if n else 'come'},{'' if n else '2.0'}" for n in range(6)]
+        (tmp_path / f"{person}.csv").write_text("\n".join([*rows, "y,6,12"]))  # the battery was empty
+    (tmp_path / "people.tsv").write_text("who\twrist\thandedness\tsex\np10\tleft\tL\tn/a\np2\tright\tR\tf\n")
+    tables = {
+        "file": 'match = "p[0-9]*.csv"',
+        "recordings": 'id = "{file}-{walk}"\nsubject = "{file}"\norder = "step"',
+        "axes": 'x = "3h"\ny = "12h"\nz = "out"',
+        "worn": 'column = "wrist"',
+        "participants": 'file = "people.tsv"\nsubject = "who"',
+        "labels": 'column = "doing"\nmerge = { 2 = "pulls" }\nunlabelled_in = { p2-y = "waits" }\ntargets = ["pulls"]',
+        "columns": 'posture = { per = "recording" }\nphase = { classes = ["come", "go"] }',
+    }
+    text = WATCH.replace('["ax", "ay", "az"]\nunit = "g"', '"a_{1..3}"\nunit = "m/s^2"')
+    source = DescribedSource(tmp_path, describe(text, **tables))
+    found = source.read()
+    assert found.ids == ["p2-x", "p2-y", "p10-x", "p10-y"]
+    assert (found.n_rows, source.paths) == (24, (tmp_path, tmp_path / "people.tsv"))
+    assert found.table.select("posture", "handedness", "sex").rows() == [("sit", 1, 0)] * 2 + [("sit", 0, None)] * 2
+    assert found.sensors["acc"][[0, -1], 1].tolist() == [0.0, 0.0]
+    assert found.annotations["phase"].codes[:7].tolist() == [0, 1, 1, 1, 1, 1, 0]
+    assert source.label_set is not None
+    assert source.label_set.classes == ("pulls", "waits")
+    assert found.annotations["gesture"].codes.reshape(4, 6)[:, :2].tolist() == [[0, -1], [0, 1], [0, -1], [0, -1]]
+    strict = describe(text, **tables | {"file": 'match = "p[0-9]*.csv"\nstrict = true'})
+    with pytest.raises(DataError, match=r"p2\.csv: expected 9 fields in every line.* found 3 in line 14"):
+        DescribedSource(tmp_path, strict).read()
+    findings = Findings()
+    list(DescribedSource(tmp_path, strict, report=findings).batches())
+    assert [(one.kind, one.count, one.place) for one in findings.of("error")] == [
+        ("wrong number of fields", 2, "line 14 of p2.csv")
+    ]

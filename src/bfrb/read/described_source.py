@@ -21,7 +21,7 @@ from bfrb.read.csv_blocks import Progress
 from bfrb.read.demographics import Demographics, find_demographics, read_demographics
 from bfrb.read.described import Reader
 from bfrb.read.device_files import READERS
-from bfrb.read.findings import Report, refuse
+from bfrb.read.findings import Findings, Report, refuse
 from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
 from bfrb.read.series import Samples
@@ -155,7 +155,8 @@ class DescribedSource(ReadInBatches):
         if spec.files:
             labels = {merged(interval.label, spec.merge) for interval in self._intervals}
         else:
-            labels = {*Reader(self.description).find_words(self.path, "gesture"), *spec.unlabelled_in.values()}
+            reader = Reader(self.description, Findings())  # what is damaged is told once, in reading
+            labels = {*reader.find_words(self.path, "gesture"), *spec.unlabelled_in.values()}
         return label_set_of(self.description, found | {name for name in labels if name})
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
