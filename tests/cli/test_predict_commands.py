@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bfrb.read.cmi import CmiSource
+from bfrb.read.described_source import DescribedSource
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
 from bundles import make_bundle
@@ -77,7 +77,7 @@ def test_reading_in_batches_changes_nothing(
 ) -> None:
     data, outs = study(tmp_path), [tmp_path / "whole.parquet", tmp_path / "parts.parquet"]
     bfrb("predict", bundle, data, "--out", outs[0])
-    monkeypatch.setattr(CmiSource, "batches", partialmethod(CmiSource.batches, 30))
+    monkeypatch.setattr(DescribedSource, "batches", partialmethod(DescribedSource.batches, 30))
     bfrb("predict", bundle, data, "--out", outs[1])
     whole, parts = (pl.read_parquet(out) for out in outs)
     assert whole["sequence_id"].equals(parts["sequence_id"])

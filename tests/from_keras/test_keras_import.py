@@ -33,7 +33,7 @@ from bfrb.from_keras.architecture import recognise
 from bfrb.from_keras.convert import fill_member, import_keras
 from bfrb.from_keras.folder import read_folder
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.labels import CMI_GESTURES
 from notebook_reference import notebook_features, pad_after
 
