@@ -21,7 +21,7 @@ from bfrb.report.page import render
 from bfrb.report.sections.provenance import show_provenance
 from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
-from bundles import make_recordings
+from bundles import make_recordings, relabelled
 from page_checks import Page, check_self_contained, check_well_made
 from sources import SourceOf
 
@@ -61,7 +61,7 @@ def hostile_page(bundle: Bundle) -> Page:
         description=HOSTILE[1],
     )
     answers = Answers(truth, given, people, np.full((count, 4), 0.25))
-    changed = Bundle(bundle.path, bundle.manifest, bundle.device, HOSTILE_LABELS)
+    changed = relabelled(bundle, HOSTILE_LABELS)
     return Page(render(Evaluation(changed, ids, {"all": answers, "imu": answers}, matched=matched)))
 
 
@@ -157,7 +157,7 @@ def test_provenance_is_told_in_words_and_checksums(page: Page, bundle: Bundle) -
 def test_one_person_and_one_class_are_enough(bundle: Bundle) -> None:
     labels = LabelSet("two", ("pull", "rest"), frozenset({"pull"}))
     answers = Answers(np.array(["rest"], object), np.array(["rest"], object), ["s"], np.array([[0.2, 0.8]]))
-    changed = Bundle(bundle.path, bundle.manifest, bundle.device, labels)
+    changed = relabelled(bundle, labels)
     found = Page(render(Evaluation(changed, ("a",), {"all": answers, "imu": answers})))
     check_well_made(found)
     assert "no interval: one person only" in found.visible

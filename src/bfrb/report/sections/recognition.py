@@ -8,7 +8,7 @@ import numpy as np
 
 from bfrb.metrics import calibration
 from bfrb.predict.bundle import HISTORY
-from bfrb.predict.decision import target_probability
+from bfrb.predict.predictions import target_probability
 from bfrb.read.tables import read_table
 from bfrb.report import figures
 from bfrb.report.collect import Evaluation
