@@ -87,8 +87,7 @@ class DescribedSource:
         return device.model_copy(update={"sensors": tuple(map(device.sensor, self._first[1]))})
 
     def _as_wanted(self, wanted: Device) -> Device:
-        name = self.description.device or self.description.name
-        if self.description.axes is None and name != wanted.name:
+        if self.description.axes is None and wanted.name not in (self.description.name, self.description.device):
             raise DataError(
                 f"{self.description.name} does not say where the axes of its device point, and the bundle is of "
                 f"another device, {wanted.name!r}",
