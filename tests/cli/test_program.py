@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -11,6 +12,7 @@ import typer
 import bfrb as package
 import bfrb.__main__ as program
 from bfrb.cli import COMMANDS, app
+from bfrb.train.presets import read_preset
 from typed_commands import Bfrb
 
 
@@ -49,3 +51,17 @@ def test_every_command_has_an_example_in_its_help_that_can_be_typed(bfrb: Bfrb, 
     _, name, *arguments = example.split()
     typer.main.get_command(app).commands[name].make_context(name, arguments)
     assert example in " ".join(bfrb(name, "--help").out.split())
+
+
+def test_the_settings_of_a_training_are_shown_as_they_can_be_given(bfrb: Bfrb, tmp_path: Path) -> None:
+    shown = bfrb("train", "--show-spec", "--preset", "quick", "--set", "training.epochs=7").out
+    (tmp_path / "mine.toml").write_text(shown)
+    assert read_preset(str(tmp_path / "mine.toml")) == read_preset("quick").updated(["training.epochs=7"])
+
+
+@pytest.mark.parametrize(("given", "lacks"), [((), "recordings"), (("study",), "--out")])
+def test_training_without_recordings_or_a_place_for_the_bundle_is_refused(
+    bfrb: Bfrb, given: tuple[str, ...], lacks: str
+) -> None:
+    done = bfrb("train", *given)
+    assert (done.code, f"expected {lacks}" in done.err) == (2, True)

@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    source: Annotated[Path, typer.Argument(help="A store, a folder or a file with labelled recordings.")],
-    out: Annotated[Path, typer.Option(help="Where the bundle shall be.")],
+    source: Annotated[Path | None, typer.Argument(help="A store, a folder or a file with labelled recordings.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the bundle shall be.")] = None,
     preset: Annotated[
         str, typer.Option(help="quick, baseline, benchmark, deployable, watch, or a .toml file with a run spec.")
     ] = "quick",
@@ -43,9 +43,20 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no page about the bundle.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+    show_spec: Annotated[
+        bool, typer.Option("--show-spec", help="Print all settings as TOML, and train nothing.")
+    ] = False,
 ) -> None:
     """Train an ensemble over subject-wise folds and write it as a bundle. A stopped run goes on when repeated."""
     spec, fold_file = _read_options(preset, folds, networks, seed, set_ or [])
+    if show_spec:
+        typer.echo(spec.to_toml(), nl=False)
+        return
+    if source is None or out is None:
+        raise ConfigError(
+            f"expected {'recordings' if source is None else '--out, a place for the bundle'}",
+            remedy="write, say, bfrb train recordings.csv --out model",
+        )
     check_training_installed()
     from bfrb.cli.predict import print_bundle_scores
     from bfrb.read.sources import open_source
