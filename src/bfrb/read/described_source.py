@@ -17,6 +17,7 @@ from bfrb.read.annotations import Interval, label_samples, merged, of_recording,
 from bfrb.read.batches import ReadInBatches
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described import find_files, iter_series
+from bfrb.read.orientation import add_orientation, makes_orientation, with_made_orientation
 from bfrb.read.series import SampleSeries
 from bfrb.read.tables import make_table
 from bfrb.study.description import Description
@@ -67,7 +68,10 @@ class DescribedSource(ReadInBatches):
         values = self.description.device_values(rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
         values["sensors"] = [sensor for sensor in values["sensors"] if sensor["name"] in self._first[1]]
-        return Device.parse(values)
+        return self._oriented(Device.parse(values))
+
+    def _oriented(self, device: Device) -> Device:
+        return with_made_orientation(device) if makes_orientation(self._first[1]) else device
 
     def _as_wanted(self, wanted: Device) -> Device:
         if self.description.axes is None and self.description.name != wanted.name:
@@ -81,7 +85,7 @@ class DescribedSource(ReadInBatches):
                 f"{self.path} has {', '.join(self._first[1])}, the bundle needs {', '.join(wanted.sensor_names)}",
                 remedy="use a bundle that was trained on such sensors",
             )
-        return wanted
+        return self._oriented(wanted) if wanted.has("quaternion") else wanted
 
     @cached_property
     def _first(self) -> tuple[float, tuple[str, ...]]:
@@ -152,6 +156,7 @@ class DescribedSource(ReadInBatches):
                 f"the recording {series.id!r} has {series.rate_hz:.4g} samples a second, and {rate_hz:g} are asked for",
                 remedy="leave it out, or ask for a lower rate: what was not measured is not invented",
             )
+        series = add_orientation(series, self.device)
         rows = place_samples(series, rate_hz)
         kept = tuple(sensor for sensor in self.device.sensors if sensor.name in series.sensors)
         sensors = make_rows(series, rows, self.device.model_copy(update={"sensors": kept}), self.how)

@@ -11,7 +11,9 @@ import numpy as np
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
+from bfrb.read.orientation import with_gyroscope
 from bfrb.stream.counts import StreamCounts
+from bfrb.stream.orienting import Orienting
 from bfrb.stream.resampling import Resampler, SegmentRows
 from bfrb.stream.samples import TIME, RawSamples, check_samples, check_units, parse_samples
 from bfrb.stream.spec import StreamSpec
@@ -65,6 +67,8 @@ class Feed:
         Who wears it, and what comes.
     how
         What a row holds if several samples fall into it.
+    orients
+        Whether an orientation is made, of gyroscope and accelerometer, where the device has one and none is sent.
 
     Raises
     ------
@@ -72,12 +76,23 @@ class Feed:
         If a unit is not known.
     """
 
-    def __init__(self, device: Device, windowing: Windowing, wearer: Wearer, how: Aggregation = "nearest") -> None:
+    def __init__(
+        self,
+        device: Device,
+        windowing: Windowing,
+        wearer: Wearer,
+        how: Aggregation = "nearest",
+        *,
+        orients: bool = False,
+    ) -> None:
+        orients = orients and device.has("acc") and device.has("quaternion")
         self.device = device
+        self.source = with_gyroscope(device) if orients else device
         self.wearer = wearer
         self.counts = StreamCounts()
-        self._factors = check_units(wearer.units, device)
-        self._resampler = Resampler(device, wearer.clock, self.counts, how)
+        self._factors = check_units(wearer.units, self.source)
+        orienting = Orienting(device, self.counts) if orients else None
+        self._resampler = Resampler(device, wearer.clock, self.counts, how, orienting)
         self._buffer = WindowBuffer(device, windowing, self.counts)
         self._waiting: list[RawSamples] = []
         self._n_waiting = 0
@@ -96,7 +111,7 @@ class Feed:
         timed = TIME in values
         if self._timed not in (None, timed):
             raise DataError("expected times with all samples or with none", remedy=f"send {TIME} always, or never")
-        raw = parse_samples(values, self.device)
+        raw = parse_samples(values, self.source)
         self._timed = timed
         return raw
 
@@ -131,7 +146,7 @@ class Feed:
     def _work_off(self) -> Iterator[Windows]:
         if self._waiting:
             waiting, self._waiting, self._n_waiting = self._waiting, [], 0
-            yield from self._windows(self._resampler.push(check_samples(waiting, self.device, self._factors)))
+            yield from self._windows(self._resampler.push(check_samples(waiting, self.source, self._factors)))
         self._due_s = self._resampler.due_s(self._buffer.missing_rows) - _EARLY_S
 
     def _windows(self, rows: Iterator[SegmentRows]) -> Iterator[Windows]:

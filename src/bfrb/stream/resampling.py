@@ -17,6 +17,7 @@ import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
 from bfrb.stream.counts import StreamCounts
+from bfrb.stream.orienting import Orienting
 from bfrb.stream.samples import Samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import Device
@@ -66,13 +67,23 @@ class Resampler:
         Where it is counted what happens.
     how
         What a row holds if several samples fall into it.
+    orienting
+        Makes the orientation of samples, if it is to be made where none is sent.
     """
 
-    def __init__(self, device: Device, spec: StreamSpec, counts: StreamCounts, how: Aggregation = "nearest") -> None:
+    def __init__(
+        self,
+        device: Device,
+        spec: StreamSpec,
+        counts: StreamCounts,
+        how: Aggregation = "nearest",
+        orienting: Orienting | None = None,
+    ) -> None:
         self.device = device
         self.spec = spec
         self.counts = counts
         self._how = how
+        self._orienting = orienting
         self._latest_s = _NOWHERE
         self._strangers: list[Samples] = []
         self._begin()
@@ -143,6 +154,12 @@ class Resampler:
         self._latest_s = float(before[-1])
         if math.isnan(self._origin_s):
             self._origin_s = float(samples.time_s[0])
+        if self._orienting is not None:
+            samples = self._orienting.push(samples, self._latest_s - self.spec.reorder_s)
+        self._add(samples)
+
+    def _add(self, samples: Samples) -> None:
+        """Let samples fall into their rows."""
         rows, distance = self._place(samples.time_s)
         kept = rows >= 0
         self.counts.too_late += int((~kept).sum())
@@ -181,6 +198,9 @@ class Resampler:
 
     def _end(self) -> Iterator[SegmentRows]:
         """The last rows of a segment."""
+        waiting = None if self._orienting is None else self._orienting.finish()
+        if waiting is not None:
+            self._add(waiting)
         if not math.isnan(self._origin_s):
             yield from self._final_rows(self._row_of(self._latest_s) + 1)
         self._begin()

@@ -68,7 +68,8 @@ class Stream:
     def reset(self) -> None:
         """Forget everything, the counts too."""
         windowing = _windowing(self.predictor, self.rule, self.wearer.clock)
-        self.feed = Feed(self.predictor.device, windowing, self.wearer, self.predictor.bundle.manifest.rows)
+        how, orients = self.predictor.bundle.manifest.rows, self.predictor.is_heading_free
+        self.feed = Feed(self.predictor.device, windowing, self.wearer, how, orients=orients)
         self._decider = EventDecider(self.rule, self.predictor.label_set)
 
     @property
