@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ def make_bundle(
     label_set: LabelSet = CMI_GESTURES,
     members: int = 2,
     seed: int = 0,
+    features: Mapping[str, tuple[str, ...]] = BASELINE_FEATURES,
     **manifest: Any,
 ) -> Path:
     """Write a small bundle; further keywords replace values of its manifest, such as `simulated=True`."""
@@ -77,10 +78,10 @@ def make_bundle(
     ]
     values = {
         "version": "0.1.0",
-        "device": device.name,
+        "device": device,
         "row_rate_hz": device.row_rate_hz,
         "label_set": LabelSetSpec.of(label_set),
-        "branches": dict(BASELINE_FEATURES),
+        "branches": dict(features),
         "max_length": 64,
         "members": tuple(specs),
         "simulated": False,
@@ -90,7 +91,7 @@ def make_bundle(
     with writing_bundle(out) as folder:
         (folder / "members").mkdir()
         for spec in specs:
-            graph = make_graph(_channels(device), len(label_set), rng)
+            graph = make_graph(_channels(device, features), len(label_set), rng)
             (folder / spec.graph).write_bytes(graph.SerializeToString())
         Manifest.parse(values | manifest).write(folder)
         (folder / layout.SPEC).write_text(RunSpec(folds=max(2, members)).to_toml(), encoding="utf-8")
@@ -99,8 +100,8 @@ def make_bundle(
     return out
 
 
-def _channels(device: Device) -> dict[str, int]:
-    return {branch: len(channels_of(available(names, device), device)) for branch, names in BASELINE_FEATURES.items()}
+def _channels(device: Device, features: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    return {branch: len(channels_of(available(names, device), device)) for branch, names in features.items()}
 
 
 def _write_tables(folder: Path, device: Device, label_set: LabelSet, folds: int, rng: np.random.Generator) -> None:

@@ -56,7 +56,7 @@ def calibrate(
 
     opened, spec = Bundle.open(bundle), SPEC.updated(set_ or [])
     with progress("listening") as show:
-        stretches = iter_stretches(data, opened.device, dataset, show)
+        stretches = iter_stretches(data, opened.device, dataset, show, opened.manifest.rows)
         recordings = listen_held_out(opened, stretches, EventRule(spec=spec))
     rule = fit_rule(recordings, opened.label_set, false_alarms, spec)
     rule = rule.model_copy(update={"simulated": rule.simulated or opened.manifest.simulated})

@@ -54,7 +54,8 @@ def detect(
     adapt = None if wearer is None else PersonalHead.of(predictor.bundle, wearer).adapt
     summary = Summary()
     with progress("listening") as show:
-        stretches = iter_stretches(recording, predictor.source_device, dataset, show)
+        rows = predictor.bundle.manifest.rows
+        stretches = iter_stretches(recording, predictor.source_device, dataset, show, rows)
         found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}, adapt=adapt))
         tables = _window_tables(found, summary, predictor.label_set.classes)
         if probabilities is None:

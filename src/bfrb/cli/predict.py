@@ -53,7 +53,7 @@ def predict(
         _check_phases(predictor, bundle)
     if predictor.simulated:
         log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    source = open_source(data, dataset, demographics, device=predictor.device)
+    source = open_source(data, dataset, demographics, device=predictor.device, how=predictor.bundle.manifest.rows)
     predictor.check_device(source.device)
     counts: Counter[str] = Counter()
     with progress("predicting") as show:
@@ -174,7 +174,7 @@ def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path |
     from bfrb.read.sources import open_source
 
     predictor = load(path)
-    source = open_source(data, dataset, demographics, device=predictor.device)
+    source = open_source(data, dataset, demographics, device=predictor.device, how=predictor.bundle.manifest.rows)
     predictor.check_device(source.device)
     overlap = TrainingOverlap.of(predictor.bundle)
     with progress("predicting") as show:

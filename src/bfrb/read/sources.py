@@ -20,6 +20,7 @@ from bfrb.study.description import find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
+from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
 
 DATASETS = ("auto", "cmi", "searle2021")
@@ -109,6 +110,7 @@ def open_source(
     demographics: Path | str | None = None,
     report: Report | None = None,
     device: Device | None = None,
+    how: Aggregation = "mean",
 ) -> Source:
     """What lies at a path: a store, the CMI layout, a clone of the Searle 2021 data, or what a file describes.
 
@@ -125,6 +127,8 @@ def open_source(
         Told what is wrong while it is read; if it returns, the rest is read. By default the first error is raised.
     device
         The device of a bundle that is to answer: described recordings are brought to its rate and sensors.
+    how
+        What a row of described recordings holds if several samples fall into it: as the rows of that bundle.
 
     Raises
     ------
@@ -139,9 +143,9 @@ def open_source(
     if (place / MANIFEST).is_file():
         return Store.open(place)
     if dataset not in DATASETS:
-        return DescribedSource(place, find_description(dataset), device)
+        return DescribedSource(place, find_description(dataset), device, how)
     if dataset == "auto" and (place / DESCRIPTION).is_file():
-        return DescribedSource(place, find_description(place / DESCRIPTION), device)
+        return DescribedSource(place, find_description(place / DESCRIPTION), device, how)
     if dataset == "searle2021" or (dataset == "auto" and is_searle2021(place)):
         return Searle2021Source(place, report)
     return find_cmi(place, demographics, report)
