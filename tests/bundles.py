@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
 from bfrb.features.pipeline import available, channels_of
+from bfrb.features.rotations import up_in_wrist
 from bfrb.predict import bundle as layout
 from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.study.content import CONTENT, with_content
@@ -53,7 +54,10 @@ def _readings(device: Device, rows: int, rng: np.random.Generator) -> dict[str, 
         "tof": lambda: np.where(rng.random((rows, 5, 8, 8)) < 0.5, -1, rng.integers(0, 250, (rows, 5, 8, 8))),
         "gyr": lambda: rng.normal(0, 90, (rows, 3)),
     }
-    return {sensor.name: makers[sensor.name]().astype(sensor.dtype) for sensor in device.sensors}
+    made = {sensor.name: makers[sensor.name]().astype(sensor.dtype) for sensor in device.sensors}
+    if device.has("quaternion"):  # gravity points up in the world, or the recordings would be refused
+        made["acc"] = (made["acc"] / 2 + 9.81 * up_in_wrist(made["quaternion"])).astype(np.float32)
+    return made
 
 
 def _unit(values: Any) -> Any:
@@ -68,13 +72,16 @@ def make_bundle(
     members: int = 2,
     seed: int = 0,
     features: Mapping[str, tuple[str, ...]] = BASELINE_FEATURES,
+    requires: Sequence[tuple[str, ...]] = (),
     **manifest: Any,
 ) -> Path:
     """Write a small bundle; further keywords replace values of its manifest, such as `simulated=True`."""
     rng = np.random.default_rng(seed)
+    names = [f"two_branch-{number:02d}" for number in range(members)]
+    needs = requires or [()] * members
     specs = [
-        MemberSpec(name=f"two_branch-{n:02d}", network="two_branch", fold=n, graph=f"members/two_branch-{n:02d}.onnx")
-        for n in range(members)
+        MemberSpec(name=name, network="two_branch", fold=fold, graph=f"members/{name}.onnx", requires=needs[fold])
+        for fold, name in enumerate(names)
     ]
     values = {
         "version": "0.1.0",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import Member, load_member
 from bfrb.predict.predictions import Predictions
-from bfrb.predict.routing import route
+from bfrb.predict.routing import find_able, route
 from bfrb.predict.workers import map_ahead, share_out
 from bfrb.read.orientation import with_gyroscope
 from bfrb.read.tables import make_table
@@ -25,6 +26,8 @@ from bfrb.study.device import Device
 from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
+
+log = logging.getLogger(__name__)
 
 MAX_ROWS = 4096
 """Rows that are computed together: 32 recordings of 128 rows. More cost memory and save no time."""
@@ -203,6 +206,44 @@ class Predictor:
         branches = {branch for member in self._members for branch in member.inputs} & set(self.bundle.manifest.branches)
         names = {name for branch in branches for name in self.bundle.manifest.branches[branch]}
         return not any(find_feature(name).uses_heading for name in available(names, self.device))
+
+    def doubtful(self, recordings: Recordings) -> Bools:
+        """(R,) Whether a recording lacks something that no network was trained to do without; errors as of `predict`.
+
+        They are answered by all networks, and not as well as by one that never knew what they lack.
+        """
+        requirements = [spec.requires for spec in self.bundle.manifest.members]
+        return np.asarray(~find_able(self._usable(recordings), requirements).any(axis=0))
+
+    def answerable(self, batches: Iterable[Recordings], *, anyway: bool = False) -> Iterator[Recordings]:
+        """The same batches, of which most recordings have what some network needs; a word about the others at the end.
+
+        Parameters
+        ----------
+        anyway
+            Whether the others are never too many.
+
+        Raises
+        ------
+        DataError
+            If no network was trained to do without what most recordings of a batch lack.
+        """
+        doubtful = total = 0
+        for batch in batches:
+            lacking = int(self.doubtful(batch).sum())
+            doubtful, total = doubtful + lacking, total + len(batch)
+            if 2 * lacking > len(batch) and not anyway:
+                needed = min((spec.requires for spec in self.bundle.manifest.members), key=len)
+                raise DataError(
+                    f"no network of the bundle can do without {' and '.join(needed)}, which {lacking} of {len(batch)} "
+                    "recordings lack",
+                    remedy="train one that can (--set training.variation.lose_rotation=0.5), or on such recordings; "
+                    "or go on all the same with --anyway",
+                )
+            yield batch
+        if doubtful:
+            problem = "warning: %d of %d recordings lack what every network needs: their answers are doubtful"
+            log.warning(problem, doubtful, total)
 
     @property
     def source_device(self) -> Device:
