@@ -84,7 +84,7 @@ def test_a_streamed_day_gives_the_events_of_the_whole_day_in_any_chunks(days: li
     found = []
     for chunk in (1, 7, 1000, 6000):
         answers: list[WindowProbabilities] = []
-        stream = Stream(predictor, rule, on_windows=lambda _, new, answers=answers: answers.append(new))
+        stream = Stream(predictor, rule, on_windows=answers.append)
         events = []
         for start in range(0, 6000, chunk):
             events += stream.push({name: array[start : start + chunk] for name, array in values.items()})

@@ -67,7 +67,7 @@ def test_what_is_shown_is_what_the_stream_says(predictor: Predictor) -> None:
     rule = EventRule.of(predictor.bundle)
     eager = rule.model_copy(update={"spec": rule.spec.updated(["on=0.3", "off=0.3", "minimum_s=0", "merge_s=0"])})
     answers: list[Any] = []
-    stream = Stream(predictor, eager, on_windows=lambda _, found: answers.append(found))
+    stream = Stream(predictor, eager, on_windows=answers.append)
     expected = [event for chunk in chunks() for event in stream.push(chunk)]
     shown = LiveWearer(predictor, eager)
     for chunk in chunks():

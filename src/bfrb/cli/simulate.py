@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.options import Overwrite
 from bfrb.processes import usable_processors
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def simulate(
     show: Annotated[
         str | None, typer.Option(help="Only draw this sequence, such as SEQ_0_000012; OUT is a PNG.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a simulated study that is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
     from bfrb.read.cmi_write import check_format, check_new_folder, write_cmi

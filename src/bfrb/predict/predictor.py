@@ -246,9 +246,14 @@ class Predictor:
             log.warning(problem, doubtful, total)
 
     @property
+    def orients(self) -> bool:
+        """Whether streams make an orientation, of gyroscope and accelerometer, where none is sent."""
+        return self.is_heading_free and self.device.has("acc") and self.device.has("quaternion")
+
+    @cached_property
     def source_device(self) -> Device:
         """The device whose samples streams take: with a gyroscope, if an orientation can be made of it."""
-        return with_gyroscope(self.device) if self.is_heading_free else self.device
+        return with_gyroscope(self.device) if self.orients else self.device
 
     def _usable(self, recordings: Recordings) -> Recordings:
         """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters.

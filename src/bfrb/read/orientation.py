@@ -46,7 +46,7 @@ def with_made_orientation(device: Device) -> Device:
 
 def with_gyroscope(device: Device) -> Device:
     """The device, and a gyroscope that an orientation can be made with."""
-    if device.has("gyr") or not (device.has("acc") and device.has("quaternion")):
+    if device.has("gyr"):
         return device
     sensors = (*device.sensors, Sensor.parse({"name": "gyr"}))
     return Device(name=device.name, sensors=sensors, row_rate_hz=device.row_rate_hz)

@@ -21,7 +21,7 @@ from typing import IO, Any
 from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.serve.listeners import READ_BYTES, SERVERS
 from bfrb.serve.sockets import listen
-from bfrb.stream.layouts import OwnLayout
+from bfrb.stream.layouts import Layout
 from bfrb.stream.lines import Line, LineReader, LineSplitter, Message
 from bfrb.study.device import Device
 
@@ -228,7 +228,7 @@ def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterato
     DataError
         If it is gone.
     """
-    source, reader = Source(address, stdin), LineReader(OwnLayout(device))
+    source, reader = Source(address, stdin), LineReader(Layout.of_device(device))
     named: dict[str, set[str]] = {}
     try:
         for lines in source:

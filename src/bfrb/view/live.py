@@ -20,7 +20,6 @@ from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.lines import Message
 from bfrb.stream.samples import check_samples, parse_samples
 from bfrb.stream.stream import Stream
-from bfrb.stream.windowing import Windows
 from bfrb.study.device import Device
 from bfrb.view.background import describe_error
 from bfrb.view.recent import RecentRows
@@ -60,7 +59,7 @@ class LiveWearer:
         self.stream = Stream(predictor, rule, on_windows=self._keep)
         self._recent = RecentRows(predictor.device, KEPT_S, self.stream.wearer.clock)
 
-    def _keep(self, _: Windows, answered: WindowProbabilities) -> None:
+    def _keep(self, answered: WindowProbabilities) -> None:
         self.answers.extend(zip(answered.known_s.tolist(), answered.probabilities, strict=True))
 
     def push(self, values: Mapping[str, Any]) -> None:
