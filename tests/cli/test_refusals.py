@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from bfrb.arrays import Array
@@ -143,3 +144,47 @@ def test_nothing_is_said_against_real_studies_and_all_against_another_unit(
         fatal = [found for found in find_suspicions(radians) if found.fatal]
         assert [found.kind for found in fatal] == ["angular velocity"]
         assert 'unit = "rad/s"' in fatal[0].remedy
+
+
+@pytest.fixture(scope="module")
+def day() -> Recordings:
+    """Half an hour of a simulated wearer."""
+    return simulate_study(StudySpec(subjects=1), seed=4).without("thm", "tof")
+
+
+def sample_table(folder: Path, recordings: Recordings) -> Path:
+    """All rows one after the other, as one recording's samples."""
+    device = recordings.device
+    columns = {"time_s": np.arange(recordings.n_rows) / device.row_rate_hz}
+    for name in ("acc", "quaternion"):
+        columns |= dict(zip(device.sensor(name).columns, recordings.sensors[name].T, strict=True))
+    pl.DataFrame(columns).fill_nan(None).write_csv(folder / "samples.csv")
+    return folder / "samples.csv"
+
+
+@pytest.mark.parametrize("fault", [None, "the other sign", "axes swapped", "x, y, z, w"])
+def test_a_stream_counts_what_physics_speaks_against_and_detect_refuses_it(
+    fault: str | None, day: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
+) -> None:
+    changed = {} if fault is None else FAULTS[fault][0](dict(day.sensors))
+    data = sample_table(tmp_path, replace(day, sensors={**day.sensors, **changed}))
+    command = ("detect", bundle, data, "--out", tmp_path / "events.csv", "--json")
+    if fault is not None:
+        refused = bfrb(*command)
+        assert refused.code == 2
+        assert FAULTS[fault][1] in " ".join(refused.err.split())
+        assert not (tmp_path / "events.csv").exists()
+    counts = bfrb(*command, *(["--anyway"] if fault else [])).json["counts"]
+    assert counts["windows"] > 100
+    assert counts["windows_contradictory"] == (counts["windows"] if fault else 0)
+    assert counts["windows_doubtful"] == 0
+
+
+def test_a_stream_counts_windows_that_no_network_can_answer_well(day: Recordings, bfrb: Bfrb, tmp_path: Path) -> None:
+    needing = make_bundle(tmp_path / "needing", requires=[("acc", "quaternion")] * 2)
+    command = ("detect", needing, sample_table(tmp_path, day.without("quaternion")), "--out", tmp_path / "events.csv")
+    refused = bfrb(*command, "--json")
+    assert refused.code == 2
+    assert "lack what every network" in " ".join(refused.err.split())
+    counts = bfrb(*command, "--json", "--anyway").json["counts"]
+    assert counts["windows_doubtful"] == counts["windows"] > 100

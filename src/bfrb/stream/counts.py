@@ -37,6 +37,8 @@ class StreamCounts:
     windows_incomplete: int = _count("windows not answered: too few of their rows were measured")
     windows_implausible: int = _count("windows not answered: no worn device gives such accelerations (another unit?)")
     windows_too_slow: int = _count("windows not answered: samples come more slowly than the bundle's rows")
+    windows_contradictory: int = _count("windows that physics speaks against: another unit, sign, axes or order?")
+    windows_doubtful: int = _count("windows that lack what every network needs: their answers are doubtful")
     events: int = _count("events reported")
 
     def to_dict(self) -> dict[str, int]:

@@ -22,6 +22,7 @@ from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
 from bfrb.stream.orienting import Orienting
+from bfrb.stream.plausibility import Plausibility
 from bfrb.stream.resampling import SENSED, Resampler, SegmentRows
 from bfrb.stream.samples import TIME, check_samples, check_units, count_rows, parse_samples
 from bfrb.stream.spec import StreamSpec
@@ -103,6 +104,7 @@ class Stream:
         orienting = Orienting(device, self.counts) if self.predictor.orients else None
         self._resampler = Resampler(device, clock, self.counts, bundle.manifest.rows, orienting)
         self._buffer = WindowBuffer(device, bundle.windows, self.rule.spec, clock.reorder_s, self.counts)
+        self.plausibility = Plausibility(device, self.counts)
         self._decider = EventDecider(self.rule, self.predictor.label_set)
         self._waiting: list[dict[str, Array]] = []
         self._n_waiting = self._untimed = 0
@@ -184,6 +186,7 @@ class Stream:
 
     def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
+        self.plausibility.push(windows)
         answered = WindowProbabilities(windows.middle_s, windows.known_s, probabilities, windows.after_gap)
         if self._on_windows is not None:
             self._on_windows(answered)
@@ -191,6 +194,7 @@ class Stream:
 
     def close(self) -> list[Event]:
         """The event that was still going on, if any."""
+        self.plausibility.judge()
         return self._counted(self._decider.finish())
 
     def _counted(self, events: list[Event]) -> list[Event]:
@@ -219,7 +223,10 @@ def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]
     sensors = {name: np.concatenate([part.sensors[name] for _, part in ready]) for name in device.sensor_names}
     rows = len(sensors[SENSED]) // total
     recordings = Recordings(device, sensors, np.arange(total + 1) * rows, make_table(table))
-    parts = np.split(predictor.predict_each(recordings).probabilities, np.cumsum(counts)[:-1])
+    stops = np.cumsum(counts)[:-1]
+    for (stream, _), doubtful in zip(ready, np.split(predictor.doubtful(recordings), stops), strict=True):
+        stream.counts.windows_doubtful += int(doubtful.sum())
+    parts = np.split(predictor.predict_each(recordings).probabilities, stops)
     return [stream.decide(part, found) for (stream, part), found in zip(ready, parts, strict=True)]
 
 
