@@ -151,12 +151,12 @@ def test_an_orientation_that_is_sent_is_not_replaced() -> None:
     assert counts.oriented == 0
 
 
-def describe(folder: Path, columns: str) -> DescribedSource:
+def describe(folder: Path, columns: str, orientation: str = "made") -> DescribedSource:
     """Five seconds of a watch at 50 Hz in a CSV file, read by a description of its accelerometer and gyroscope."""
     time_s, acc, gyr = moved(250, 50, seed=6)
     lines = [f"{t},{','.join(map(str, a))},{','.join(map(str, g))}" for t, a, g in zip(time_s, acc, gyr, strict=True)]
     (folder / "walk.csv").write_text("\n".join(["t,ax,ay,az,gx,gy,gz", *lines]))
-    text = 'name = "mine"\n[time]\ncolumn = "t"\nrate_hz = 50\n[acc]\ncolumns = ["ax", "ay", "az"]\nunit = "m/s^2"\n'
+    text = f'name = "mine"\norientation = "{orientation}"\n[time]\ncolumn = "t"\nrate_hz = 50\n[acc]\ncolumns = ["ax", "ay", "az"]\nunit = "m/s^2"\n'
     return DescribedSource(folder, Description.from_toml(text + columns))
 
 
@@ -168,6 +168,7 @@ def test_described_recordings_say_that_their_orientation_was_made(tmp_path: Path
     assert recordings.device.sensor("quaternion").made
     assert not recordings.device.knows_heading
     assert describe(tmp_path, "").device.sensor_names == ("acc",)
+    assert describe(tmp_path, gyr, "none").read().device.sensor_names == ("acc", "gyr")
 
 
 def test_only_what_does_not_depend_on_the_heading_uses_it() -> None:

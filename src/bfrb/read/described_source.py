@@ -68,7 +68,8 @@ class DescribedSource(ReadInBatches):
         values = self.description.device_values(rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
         values["sensors"] = [sensor for sensor in values["sensors"] if sensor["name"] in self._first[1]]
-        return self._oriented(Device.parse(values))
+        device = Device.parse(values)
+        return self._oriented(device) if self.description.orientation == "made" else device
 
     def _oriented(self, device: Device) -> Device:
         return with_made_orientation(device) if makes_orientation(self._first[1]) else device
