@@ -35,7 +35,7 @@ from bfrb.from_keras.files import read_model
 from bfrb.from_keras.folder import read_folder
 from bfrb.from_keras.weights import fill_member
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.labels import CMI_GESTURES
 from notebook_reference import notebook_features, pad_after
 

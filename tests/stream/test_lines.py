@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bfrb.errors import DataError
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
-from bfrb.read.described import iter_series
+from bfrb.read.described import Reader
 from bfrb.stream.events import EventRule
 from bfrb.stream.layouts import Layout
 from bfrb.stream.lines import LONGEST_LINE, Line, LineReader, LineSplitter
@@ -229,7 +229,7 @@ def test_described_samples_are_brought_to_the_wrist_as_those_of_files_are(tmp_pa
     table = tmp_path / "WristMotion.csv"
     table.write_text("\n".join(",".join(map(str, row)) for row in (rows[0].keys(), *(row.values() for row in rows))))
     described = description.model_copy(update={"worn": description.worn.model_copy(update={"wrist": "left"})})
-    [expected] = iter_series(table, described)
+    [expected] = Reader(described).iter_samples(table)
     for texts in (table.read_bytes().split(b"\n"), [json.dumps(rows).encode()]):
         found = list(read(texts, Layout.of_description(description, GALAXY_WATCH, "left")))
         np.testing.assert_allclose([float(each["time_s"]) for each in found], expected.time_s)

@@ -315,7 +315,7 @@ class Predictor:
         DataError
             If the frame holds no recording, or more than one.
         """
-        from bfrb.read.cmi import recordings_from_frame
+        from bfrb.read.described_source import recordings_from_frame
 
         recordings = recordings_from_frame(sequence, demographics)
         if len(recordings) != 1:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Floats32
-from bfrb.read.series import SampleSeries
+from bfrb.read.series import Samples
 from bfrb.study.device import Device, Sensor
 
 GAP_S = 1.0
@@ -52,12 +52,13 @@ def with_gyroscope(device: Device) -> Device:
     return Device(name=device.name, sensors=sensors, row_rate_hz=device.row_rate_hz)
 
 
-def add_orientation(series: SampleSeries, device: Device) -> SampleSeries:
+def add_orientation(samples: Samples, device: Device) -> Samples:
     """The samples with an orientation, if the device wants one that is made of their gyroscope and accelerometer."""
-    if not (device.has("quaternion") and makes_orientation(series.sensors)):
-        return series
-    made = OrientationFilter().push(series.time_s, series.sensors["acc"], series.sensors["gyr"])
-    return replace(series, sensors={**series.sensors, "quaternion": made})
+    if not (device.has("quaternion") and makes_orientation(samples.sensors)):
+        return samples
+    readings = (samples.time_s, samples.sensors["acc"], samples.sensors["gyr"])
+    made = [OrientationFilter().push(*(values[rows] for values in readings)) for rows in samples.rows]
+    return replace(samples, sensors={**samples.sensors, "quaternion": np.concatenate(made)})
 
 
 class OrientationFilter:

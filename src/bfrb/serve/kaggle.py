@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.predict.predictor import Predictor
-from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.described_source import recordings_from_frame
 from bfrb.read.findings import Findings
 from bfrb.read.gateway_files import read_requests
 from bfrb.serve.channel import choose_port, is_rerun, start_server

@@ -17,7 +17,7 @@ from bfrb.read.stretches import TIMES
 from bfrb.read.text_tables import terms_of
 from bfrb.stream.samples import TIME
 from bfrb.study.description import TIME_UNITS_S, Description
-from bfrb.study.device import Device, expand_columns
+from bfrb.study.device import Device
 from bfrb.study.frame import Wrist
 
 
@@ -88,7 +88,7 @@ class Layout:
         if not described:
             problem = f"{description.name} describes {', '.join(description.sensors)}, none of them of {device.name!r}"
             raise ConfigError(problem, remedy="use the description of the device that sends")
-        columns = {name: expand_columns(description.sensor(name).columns) for name in described}
+        columns = {name: description.sensor(name).columns for name in described}
         time = description.time
         times = {time.column: TIME_UNITS_S.get(time.unit)} if time.column else {}
         # Bringing to the wrist is linear: what it makes of unit readings says what it makes of all.
