@@ -156,7 +156,8 @@ def describe(folder: Path, columns: str, orientation: str = "made") -> Described
     time_s, acc, gyr = moved(250, 50, seed=6)
     lines = [f"{t},{','.join(map(str, a))},{','.join(map(str, g))}" for t, a, g in zip(time_s, acc, gyr, strict=True)]
     (folder / "walk.csv").write_text("\n".join(["t,ax,ay,az,gx,gy,gz", *lines]))
-    text = f'name = "mine"\norientation = "{orientation}"\n[time]\ncolumn = "t"\nrate_hz = 50\n[acc]\ncolumns = ["ax", "ay", "az"]\nunit = "m/s^2"\n'
+    text = f'name = "mine"\norientation = "{orientation}"\n[time]\ncolumn = "t"\nrate_hz = 50\n'
+    text += '[acc]\ncolumns = ["ax", "ay", "az"]\nunit = "m/s^2"\n'
     return DescribedSource(folder, Description.from_toml(text + columns))
 
 
