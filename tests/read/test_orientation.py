@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bfrb.arrays import Array, Floats
 from bfrb.features.pipeline import FEATURES, available, compute_features
 from bfrb.features.rotations import magnitude, multiply, relative, rotation_vector, up_in_wrist
-from bfrb.read.described_source import DescribedSource, make_rows, place_samples
+from bfrb.read.described_source import DescribedSource, make_rows
 from bfrb.read.orientation import OrientationFilter, add_orientation, with_gyroscope, with_made_orientation
-from bfrb.read.series import SampleSeries
+from bfrb.read.series import Samples as SamplesOfFile
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.orienting import Orienting
 from bfrb.stream.resampling import Resampler
@@ -24,6 +24,7 @@ from bfrb.study.description import Description
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from bundles import make_recordings
+from made_up import plain_table
 from orientation import BAR_DEG, errors_deg, read_patterns, streamed
 
 G = 9.80665
@@ -121,10 +122,10 @@ def test_an_orientation_does_not_depend_on_how_the_samples_were_cut(cuts: list[i
 @pytest.mark.parametrize("rate_hz", [20, 50, 100])
 def test_a_stream_in_disorder_makes_the_rows_that_a_file_makes(rate_hz: float) -> None:
     time_s, acc, gyr = moved(int(8 * rate_hz), rate_hz, seed=3)
-    series = add_orientation(SampleSeries("a", "s", time_s, {"acc": acc, "gyr": gyr}), HELIOS)
+    whole = SamplesOfFile(plain_table(1), np.array([0, len(time_s)]), time_s, {"acc": acc, "gyr": gyr})
     device = with_made_orientation(HELIOS)
     motion = device.model_copy(update={"sensors": device.sensors[:2]})
-    expected = make_rows(series, place_samples(series, 10.0), motion, "mean")
+    expected, _, _ = make_rows(add_orientation(whole, HELIOS), motion, "mean")
     order = np.argsort(np.arange(len(time_s)) + np.random.default_rng(4).uniform(0, 0.15 * rate_hz, len(time_s)))
     order = np.concatenate([[0], order[order != 0]])
     counts, source = StreamCounts(), with_gyroscope(HELIOS)
