@@ -17,7 +17,7 @@ from bfrb.predict.predictor import Predictor, load
 from bfrb.stream.events import EventRule
 from bfrb.stream.stream import Stream
 from bfrb.study.device import HELIOS, Device
-from bfrb.view.live import KEPT_EVENTS, MOST_WEARERS, LiveFeed, LiveWearer
+from bfrb.view.live import KEPT_ANSWERS, KEPT_EVENTS, MOST_WEARERS, LiveFeed, LiveWearer
 from bundles import make_recordings
 from viewing_page import OpenPage, unpack
 
@@ -95,12 +95,7 @@ def test_only_the_last_seconds_are_sent_and_never_more_than_the_screen_shows(pre
     assert arrays["answered"].min() >= 0
     reduced, _ = shown.snapshot(40.0, 50)
     assert reduced["acc"].shape == (3, 100)
-
-
-def test_what_is_kept_is_bounded(predictor: Predictor) -> None:
-    shown = LiveWearer(predictor, EventRule.of(predictor.bundle))
-    assert shown.events.maxlen == KEPT_EVENTS
-    assert shown.answers.maxlen is not None
+    assert (shown.events.maxlen, shown.answers.maxlen) == (KEPT_EVENTS, KEPT_ANSWERS)
 
 
 def test_a_clock_that_was_set_back_clears_what_was_shown(predictor: Predictor) -> None:

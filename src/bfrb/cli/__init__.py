@@ -36,16 +36,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Recordings": (check, ingest, simulate, view),
-    "Networks": (train, compare, import_keras, export),
-    "Answers, recording by recording": (predict, evaluate, report, benchmark),
-    "Events in continuous recordings": (detect, calibrate, stream),
-    "Servers": (serve, rehearse),
+COMMANDS: dict[str, dict[Callable[..., None], str]] = {
+    "Recordings": {
+        check: "bfrb check recordings.csv",
+        ingest: "bfrb ingest recordings.csv --out store",
+        simulate: "bfrb simulate study --subjects 8 --seed 1",
+        view: "bfrb view recordings.csv --bundle model",
+    },
+    "Networks": {
+        train: "bfrb train recordings.csv --out model --preset quick",
+        compare: "bfrb compare recordings.csv --out folder --sensors",
+        import_keras: "bfrb import-keras folder --out model",
+        export: "bfrb export model --out phone --window 5",
+    },
+    "Answers, recording by recording": {
+        predict: "bfrb predict model recordings.csv --out predictions.csv",
+        evaluate: "bfrb evaluate model",
+        report: "bfrb report model",
+        benchmark: "bfrb benchmark model",
+    },
+    "Events in continuous recordings": {
+        detect: "bfrb detect model week.csv --out events.csv",
+        calibrate: "bfrb calibrate model recordings --out ready",
+        stream: "bfrb stream model --source tcp://127.0.0.1:9000",
+    },
+    "Servers": {
+        serve: "bfrb serve model --protocol http",
+        rehearse: "bfrb rehearse model --test test.csv --demographics test_demographics.csv",
+    },
 }
 for panel, commands in COMMANDS.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
+    for command, example in commands.items():
+        app.command(rich_help_panel=panel, epilog=f"Example: {example}")(command)
 
 app.add_typer(devices, name="devices", rich_help_panel="Recordings")
 

@@ -38,17 +38,22 @@ def report(
 def export(
     bundle: BundleFolder,
     out: Annotated[Path, typer.Option(help="The folder to make.")],
-    ensemble: Annotated[bool, typer.Option("--ensemble", help="One graph with the mean of all members.")] = False,
+    window: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds of every recording: a graph of fixed length, without masks.")
+    ] = None,
+    member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
 ) -> None:
-    """Write self-contained ONNX graphs for other runtimes, and a description of what to feed them with."""
-    from bfrb.export.portable import DESCRIPTION, export_graphs
+    """Write one ONNX graph from samples to probabilities, with golden vectors and the event rule in C."""
+    need("exporting", ("onnx", "onnxscript", "torch"), "train")
+    from bfrb.export.portable import CHECKER, export_bundle
     from bfrb.predict.bundle import Bundle
 
     opened = Bundle.open(bundle)
     tell_simulated(opened)
-    graphs = export_graphs(opened, out, ensemble=ensemble)
-    size_mb = sum(path.stat().st_size for path in graphs) / 1e6
-    log.info("wrote %s: %d graph%s, %.1f MB, and %s", out, len(graphs), "s"[: len(graphs) > 1], size_mb, DESCRIPTION)
+    graph = export_bundle(opened, out, window_s=window, member=member)
+    log.info(
+        "wrote %s, %.1f MB; hold it against golden.json: python %s", graph, graph.stat().st_size / 1e6, out / CHECKER
+    )
 
 
 def import_keras(

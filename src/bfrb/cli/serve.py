@@ -105,7 +105,7 @@ def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
     """Counts, and times of the calls in milliseconds."""
     import numpy as np
 
-    counts = {"sequences": rehearsal.ids, "calls": rehearsal.seconds, "changed": rehearsal.changed}
+    counts = {"sequences": len(rehearsal.answers), "calls": len(rehearsal.seconds), "changed": len(rehearsal.changed)}
     shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(rehearsal.seconds) else {}
     times = {name: float(np.quantile(rehearsal.seconds, share)) * 1000 for name, share in shares.items()}
-    return {name: len(values) for name, values in counts.items()} | times
+    return counts | times

@@ -38,7 +38,7 @@ def simulate(
 ) -> None:
     """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
     from bfrb.read.cmi_write import check_format, check_new_folder, write_cmi
-    from bfrb.simulate.files import mark_of
+    from bfrb.simulate.spec import mark_of
     from bfrb.simulate.study import simulate_subjects, simulate_test
 
     spec = read_study_spec(preset, subjects, set_ or [])

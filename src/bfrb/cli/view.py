@@ -37,7 +37,7 @@ def view(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
-    need("the viewer", ("starlette", "uvicorn"), "view")
+    need("the viewer's web server", ("fastapi", "uvicorn"), "view")
     from bfrb.view.server import Server
     from bfrb.view.viewer import Viewer
 

@@ -41,16 +41,8 @@ def find_able(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> 
     >>> find_able(moved, [["acc", "tof"], ["acc"]]).ravel().tolist()
     [False, True]
     """
-    names = {name for required in requirements for name in required}
-    measured = {name: recordings.measured(name) for name in sorted(names)}
-    # Most members of an ensemble require the same.
-    answers = {
-        required: np.logical_and.reduce([measured[name] for name in required])
-        for required in set(map(tuple, requirements))
-        if required
-    }
-    able = np.ones((len(requirements), len(recordings)), dtype=bool)
-    for member, required in enumerate(map(tuple, requirements)):
-        if required:
-            able[member] = answers[required]
-    return able
+    measured = {name: recordings.measured(name) for name in sorted({name for names in requirements for name in names})}
+    everything = np.ones(len(recordings), dtype=bool)
+    return np.array(
+        [np.logical_and.reduce([everything, *(measured[name] for name in names)]) for names in requirements]
+    )

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bfrb.errors import DataError
-from bfrb.read.batches import ReadInBatches
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.quality import Suspicion, find_suspicions
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def refuse_suspicions(source: str, suspicions: Iterable[Suspicion]) -> None:
 
 
 @dataclass(frozen=True)
-class JudgedSource(ReadInBatches):
+class JudgedSource:
     """The recordings of a source; those that physics speaks against are refused, or else warned of.
 
     Every batch is judged by itself, so that one person's device worn wrongly is not hidden by all others'.
@@ -96,6 +96,10 @@ class JudgedSource(ReadInBatches):
         for batch in self.source.batches(max_rows, progress):
             self._judge(batch)
             yield batch
+
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """The rows, a stretch at a time; errors as of `batches`."""
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _judge(self, batch: Recordings) -> None:
         suspicions = find_suspicions(batch)
