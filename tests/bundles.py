@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
 from bfrb.features.pipeline import available, channels_of
+from bfrb.features.rotations import up_in_wrist
 from bfrb.predict import bundle as layout
 from bfrb.predict.bundle import Bundle, LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.study.content import CONTENT, with_content
@@ -54,7 +55,10 @@ def _readings(device: Device, rows: int, rng: np.random.Generator) -> dict[str, 
         "tof": lambda: np.where(rng.random((rows, 5, 8, 8)) < 0.5, -1, rng.integers(0, 250, (rows, 5, 8, 8))),
         "gyr": lambda: rng.normal(0, 90, (rows, 3)),
     }
-    return {sensor.name: makers[sensor.name]().astype(sensor.dtype) for sensor in device.sensors}
+    made = {sensor.name: makers[sensor.name]().astype(sensor.dtype) for sensor in device.sensors}
+    if device.has("quaternion"):  # gravity points up in the world, or the recordings would be refused
+        made["acc"] = (made["acc"] / 2 + 9.81 * up_in_wrist(made["quaternion"])).astype(np.float32)
+    return made
 
 
 def _unit(values: Any) -> Any:
@@ -68,6 +72,7 @@ def make_bundle(
     label_set: LabelSet = CMI_GESTURES,
     members: int = 2,
     seed: int = 0,
+    features: Mapping[str, tuple[str, ...]] = BASELINE_FEATURES,
     requires: tuple[tuple[str, ...], ...] = (),
     **manifest: Any,
 ) -> Path:
@@ -80,10 +85,10 @@ def make_bundle(
     ]
     values = {
         "version": "0.1.0",
-        "device": device.name,
+        "device": device,
         "row_rate_hz": device.row_rate_hz,
         "label_set": LabelSetSpec.of(label_set),
-        "branches": dict(BASELINE_FEATURES),
+        "branches": dict(features),
         "max_length": 64,
         "members": tuple(specs),
         "simulated": False,
@@ -93,7 +98,7 @@ def make_bundle(
     with writing_bundle(out) as folder:
         (folder / "members").mkdir()
         for spec in specs:
-            graph = make_graph(_channels(device), len(label_set), rng)
+            graph = make_graph(_channels(device, features), len(label_set), rng)
             (folder / spec.graph).write_bytes(graph.SerializeToString())
         Manifest.parse(values | manifest).write(folder)
         (folder / layout.SPEC).write_text(RunSpec(folds=max(2, members)).to_toml(), encoding="utf-8")
@@ -108,8 +113,8 @@ def relabelled(bundle: Bundle, label_set: LabelSet) -> Bundle:
     return replace(bundle, manifest=manifest)
 
 
-def _channels(device: Device) -> dict[str, int]:
-    return {branch: len(channels_of(available(names, device), device)) for branch, names in BASELINE_FEATURES.items()}
+def _channels(device: Device, features: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    return {branch: len(channels_of(available(names, device), device)) for branch, names in features.items()}
 
 
 def _write_tables(folder: Path, device: Device, label_set: LabelSet, folds: int, rng: np.random.Generator) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bfrb.features.rotations import up_in_wrist
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.cmi_write import rows_of
@@ -36,7 +37,7 @@ def detect(bfrb: Bfrb) -> Bfrb:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "model", members=1, seed=2)
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "model", members=1, seed=8)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def recordings() -> Recordings:
     drift = np.cumsum(rng.normal(0, 0.3, (total, 4)), axis=0)
     quaternion = drift / np.linalg.norm(drift, axis=1, keepdims=True)
     sensors = {
-        "acc": (9.8 * quaternion[:, 1:] + rng.normal(0, 4, (total, 3))).astype(np.float32),
+        "acc": (9.8 * up_in_wrist(quaternion) + rng.normal(0, 4, (total, 3))).astype(np.float32),
         "quaternion": quaternion.astype(np.float32),
         "thm": rng.normal(28, 2, (total, 5)).astype(np.float32),
         "tof": rng.integers(-1, 250, (total, 5, 8, 8)).astype(np.int16),

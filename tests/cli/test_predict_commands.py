@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bfrb.read.described_source import DescribedSource
+from bfrb.read.judging import JudgedSource
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
 from bundles import make_bundle
@@ -32,7 +32,7 @@ def telling(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows(number: int, gesture: str | None, length: int = 25) -> pl.DataFrame:
-    """One still recording in the CMI layout."""
+    """One recording in the CMI layout, still but for a tremble."""
     still = {"acc": (0.5 * number, 0.0, 9.81), "quaternion": (1.0, 0.0, 0.0, 0.0), "thm": (27.0,) * 5}
     columns = {
         "sequence_id": f"SEQ_{number:06d}",
@@ -45,6 +45,10 @@ def rows(number: int, gesture: str | None, length: int = 25) -> pl.DataFrame:
         values = still.get(sensor.name, (120,) * len(sensor.columns))
         columns |= dict(zip(sensor.columns, values, strict=True))
     constants = {name: value if isinstance(value, pl.Expr) else pl.lit(value) for name, value in columns.items()}
+    for place, name in enumerate(HELIOS.sensor("acc").columns):
+        constants[name] += 0.01 * (pl.col("row") + place).sin()
+    for name in HELIOS.sensor("tof").columns:
+        constants[name] += pl.col("row") % 3
     return pl.select(pl.int_range(length).alias("row")).with_columns(**constants).drop("row")
 
 
@@ -77,7 +81,7 @@ def test_reading_in_batches_changes_nothing(
 ) -> None:
     data, outs = study(tmp_path), [tmp_path / "whole.parquet", tmp_path / "parts.parquet"]
     bfrb("predict", bundle, data, "--out", outs[0])
-    monkeypatch.setattr(DescribedSource, "batches", partialmethod(DescribedSource.batches, 30))
+    monkeypatch.setattr(JudgedSource, "batches", partialmethod(JudgedSource.batches, 30))
     bfrb("predict", bundle, data, "--out", outs[1])
     whole, parts = (pl.read_parquet(out) for out in outs)
     assert whole["sequence_id"].equals(parts["sequence_id"])

@@ -96,7 +96,7 @@ def _read(predictor: Predictor, data: Path, dataset: str) -> Recordings:
     from bfrb.read.sources import open_source
     from bfrb.study.recordings import Recordings
 
-    source = open_source(data, dataset, device=predictor.device)
+    source = open_source(data, dataset, device=predictor.device, how=predictor.bundle.manifest.rows)
     predictor.check_device(source.device)
     parts: list[Recordings] = []
     for batch in source.batches(MAX_ROWS):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bfrb.cli.options import AccUnit, AsJson, BundleFolder, Dataset, RuleChanges, load_predictor
+from bfrb.cli.options import AccUnit, Anyway, AsJson, BundleFolder, Dataset, RuleChanges, load_predictor
 from bfrb.cli.show import print_result, progress
 from bfrb.errors import DataError
 
@@ -29,6 +29,7 @@ def detect(
     out: Annotated[Path, typer.Option(help="Where the events shall be: a .csv or .parquet file.")],
     probabilities: Annotated[Path | None, typer.Option(help="A file for the answers for all windows.")] = None,
     dataset: Dataset = "auto",
+    anyway: Anyway = False,
     set_: RuleChanges = None,
     acc_unit: AccUnit = "m/s^2",
     as_json: AsJson = False,
@@ -45,8 +46,9 @@ def detect(
     rule = read_rule(predictor.bundle, set_ or [])
     summary = Summary()
     with progress("listening") as show:
-        stretches = iter_stretches(recording, predictor.device, dataset, show)
-        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}))
+        rows = predictor.bundle.manifest.rows
+        stretches = iter_stretches(recording, predictor.source_device, dataset, show, rows)
+        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}), anyway=anyway)
         tables = _window_tables(found, summary, predictor.label_set.classes)
         if probabilities is None:
             for _ in tables:

@@ -21,6 +21,13 @@ BundleFolder = Annotated[Path, typer.Argument(help="The folder that `bfrb train`
 Dataset = Annotated[
     str, typer.Option(help="How they are read: auto, cmi, searle2021, a name of `bfrb devices`, or a .toml file.")
 ]
+Anyway = Annotated[
+    bool,
+    typer.Option(
+        "--anyway",
+        help="Go on with recordings that physics speaks against, or that lack what networks need.",
+    ),
+]
 Demographics = Annotated[Path | None, typer.Option(help="A table of subjects; else the one beside the recordings.")]
 RuleChanges = Annotated[list[str] | None, typer.Option("--set", help="key=value of the event rule, such as on=0.8.")]
 AccUnit = Annotated[str, typer.Option(help="Unit of the accelerations: m/s^2, g or mg.")]

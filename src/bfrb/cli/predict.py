@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset, Demographics
+from bfrb.cli.options import Anyway, Dataset, Demographics
 from bfrb.cli.outputs import check_outputs
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
     from bfrb.predict.evaluation import Columns
     from bfrb.predict.predictor import Predictor
+    from bfrb.read.judging import JudgedSource
     from bfrb.read.tables import Table
     from bfrb.study.labels import LabelSet
     from bfrb.study.recordings import Recordings
@@ -38,11 +39,11 @@ def predict(
     ] = None,
     dataset: Dataset = "auto",
     demographics: Demographics = None,
+    anyway: Anyway = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.predict.predictor import load
-    from bfrb.read.sources import open_source
     from bfrb.read.tables import check_table_paths, write_side_by_side
 
     outs = [out] if phases is None else [out, phases]
@@ -53,12 +54,11 @@ def predict(
         _check_phases(predictor, bundle)
     if predictor.simulated:
         log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    source = open_source(data, dataset, demographics, device=predictor.device)
-    predictor.check_device(source.device)
+    source = _open_for(predictor, data, dataset, demographics, anyway)
     counts: Counter[str] = Counter()
     with progress("predicting") as show:
-        batches = source.batches(progress=show)
-        answers = (_tables(predictor, predictor.cut(batch), counts) for batch in batches)
+        batches = predictor.answerable(map(predictor.cut, source.batches(progress=show)), anyway=anyway)
+        answers = (_tables(predictor, batch, counts) for batch in batches)
         # From disk to disk: neither recordings nor answers pile up. Phases are told only if they are asked for.
         write_side_by_side((tuple(itertools.islice(tables, len(outs))) for tables in answers), outs)
     summary = {"recordings": counts.total(), "gestures": dict(counts.most_common())}
@@ -68,6 +68,16 @@ def predict(
     else:
         print_table(f"{counts.total()} recordings, predicted", ("gesture", "recordings"), counts.most_common())
         log.info("wrote %s", " and ".join(map(str, outs)))
+
+
+def _open_for(predictor: Predictor, data: Path, dataset: str, demographics: Path | None, anyway: bool) -> JudgedSource:
+    """Recordings that a predictor can be asked about."""
+    from bfrb.read.judging import JudgedSource
+    from bfrb.read.sources import open_source
+
+    source = open_source(data, dataset, demographics, device=predictor.device, how=predictor.bundle.manifest.rows)
+    predictor.check_device(source.device)
+    return JudgedSource(source, anyway)
 
 
 def _tables(predictor: Predictor, recordings: Recordings, counts: Counter[str]) -> Iterator[Table]:
@@ -104,6 +114,7 @@ def evaluate(
     label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
     dataset: Dataset = "auto",
     demographics: Demographics = None,
+    anyway: Anyway = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
@@ -124,7 +135,7 @@ def evaluate(
     elif data is None:
         print_bundle_scores(target, as_json=as_json)
     else:
-        _show_scores(_score_recordings(target, data, dataset, demographics), as_json)
+        _show_scores(_score_recordings(target, data, dataset, demographics, anyway), as_json)
 
 
 def print_bundle_scores(path: Path, *, as_json: bool) -> None:
@@ -167,18 +178,17 @@ def _find_label_set(name: str) -> LabelSet:
     return LABEL_SETS[name]
 
 
-def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None) -> dict[str, Any]:
+def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None, anyway: bool) -> dict[str, Any]:
     from bfrb.predict.evaluation import answer_scenarios, score_scenarios
     from bfrb.predict.identity import TrainingOverlap
     from bfrb.predict.predictor import load
-    from bfrb.read.sources import open_source
 
     predictor = load(path)
-    source = open_source(data, dataset, demographics, device=predictor.device)
-    predictor.check_device(source.device)
+    source = _open_for(predictor, data, dataset, demographics, anyway)
     overlap = TrainingOverlap.of(predictor.bundle)
     with progress("predicting") as show:
-        batches = overlap.watch(map(predictor.cut, source.batches(progress=show)))
+        batches = predictor.answerable(map(predictor.cut, source.batches(progress=show)), anyway=anyway)
+        batches = overlap.watch(batches)
         predictions = answer_scenarios(predictor, batches)
     known = overlap.seen
     if known:

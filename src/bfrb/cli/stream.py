@@ -57,7 +57,7 @@ def stream(
     predictor = load_predictor(bundle)
     wearer = Wearer(handedness=0 if left_handed else None, units={"acc": acc_unit})
     hub = StreamHub(predictor, read_rule(predictor.bundle, set_ or []), wearer=lambda _: wearer, most=wearers)
-    layout = None if device is None else _describe(device, wrist, predictor.device)
+    layout = None if device is None else _describe(device, wrist, predictor.source_device)
     live = Live(hub, stamp=stamp, idle_s=idle, layout=layout)
     opened = Source(address, sys.stdin.buffer if sys.stdin else io.BytesIO())
     asked = threading.Event()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import Anyway, Dataset
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.presets import read_preset
 from bfrb.train.run import RunSpec
@@ -38,6 +38,7 @@ def train(
     init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
     dataset: Dataset = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
+    anyway: Anyway = False,
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run away.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
@@ -59,10 +60,11 @@ def train(
         )
     check_training_installed()
     from bfrb.cli.predict import print_bundle_scores
+    from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions, cross_validate
 
-    opened = open_source(source, dataset, demographics)
+    opened = JudgedSource(open_source(source, dataset, demographics), anyway)
     logger.info("reading %s", opened.describe())
     with TrainingProgress() as shown:
         options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)

@@ -34,6 +34,9 @@ class Feature:
         A recording's values never depend on the other recordings.
     fills_gaps
         Whether it puts values of its own where a sample is missing, as published code did, so that less is missing.
+    uses_heading
+        Whether its values depend on the compass direction of the orientation: a device whose orientation is made does
+        not have the feature.
     """
 
     name: str
@@ -41,20 +44,23 @@ class Feature:
     channels: Callable[[Device], tuple[Channel, ...]]
     compute: Quantity
     fills_gaps: bool = False
+    uses_heading: bool = False
 
     def is_available(self, device: Device) -> bool:
-        """Whether the device carries every sensor the feature needs."""
-        return all(device.has(sensor) for sensor in self.needs)
+        """Whether the device carries every sensor the feature needs, and knows the heading if it does."""
+        return all(device.has(sensor) for sensor in self.needs) and (device.knows_heading or not self.uses_heading)
 
 
-def vector_feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity) -> Feature:
+def vector_feature(
+    name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity, *, uses_heading: bool = False
+) -> Feature:
     """A feature with one channel per letter of `axes`, or a single one of its own name."""
     channels = tuple(Channel(f"{name}_{axis}", unit) for axis in axes) or (Channel(name, unit),)
 
     def of_device(_: Device) -> tuple[Channel, ...]:
         return channels
 
-    return Feature(name, needs, of_device, compute)
+    return Feature(name, needs, of_device, compute, uses_heading=uses_heading)
 
 
 def read_sensor(name: str) -> Quantity:

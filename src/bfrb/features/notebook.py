@@ -7,6 +7,8 @@ and there are no gaps: they are filled forwards, then backwards, and with 0 wher
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bfrb.arrays import namespace_of
 from bfrb.features.feature import Channel, Feature, vector_feature
 from bfrb.features.motion import rotation_angle, turn_to_next
@@ -66,8 +68,10 @@ def _zero_filled(values: Values) -> Values:
     return xp.where(xp.isnan(values), xp.zeros_like(values), values)
 
 
-def _feature(name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity) -> Feature:
-    return _without_gaps(vector_feature(name, unit, axes, needs, compute))
+def _feature(
+    name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity, *, uses_heading: bool = False
+) -> Feature:
+    return _without_gaps(vector_feature(name, unit, axes, needs, compute, uses_heading=uses_heading))
 
 
 def _without_gaps(feature: Feature) -> Feature:
@@ -77,18 +81,18 @@ def _without_gaps(feature: Feature) -> Feature:
     def compute(rows: Rows) -> Values:
         return _zero_filled(rows.fill(feature.compute(rows)))
 
-    return Feature(f"{_PREFIX}{feature.name}", feature.needs, of_device, compute, fills_gaps=True)
+    return replace(feature, name=f"{_PREFIX}{feature.name}", channels=of_device, compute=compute, fills_gaps=True)
 
 
 _ACC, _ORIENTATION, _BOTH = ("acc",), ("quaternion",), ("acc", "quaternion")
 
 NOTEBOOK_FEATURES = (
     _feature("acc", "m/s^2", "xyz", _ACC, _acc),
-    _feature("rot", "1", "wxyz", _ORIENTATION, _quaternion),
+    _feature("rot", "1", "wxyz", _ORIENTATION, _quaternion, uses_heading=True),
     _feature("acc_mag", "m/s^2", "", _ACC, _acc_mag),
-    _feature("rot_angle", "rad", "", _ORIENTATION, _rot_angle),
+    _feature("rot_angle", "rad", "", _ORIENTATION, _rot_angle, uses_heading=True),
     _feature("acc_mag_jerk", "m/s^2", "", _ACC, _per_row(_acc_mag)),
-    _feature("rot_angle_vel", "rad", "", _ORIENTATION, _per_row(_rot_angle)),
+    _feature("rot_angle_vel", "rad", "", _ORIENTATION, _per_row(_rot_angle), uses_heading=True),
     _feature("linear_acc", "m/s^2", "xyz", _BOTH, _linear_acc),
     _feature("linear_acc_mag", "m/s^2", "", _BOTH, _linear_acc_mag),
     _feature("linear_acc_mag_jerk", "m/s^2", "", _BOTH, _per_row(_linear_acc_mag)),

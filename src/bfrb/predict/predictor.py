@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import compress
 from typing import Any
 
@@ -12,17 +14,21 @@ import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
+from bfrb.features.pipeline import available, find_feature
 from bfrb.features.sequences import Batch, build_sequences
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import Member, load_member
 from bfrb.predict.predictions import Predictions
-from bfrb.predict.routing import route
+from bfrb.predict.routing import find_able, route
 from bfrb.predict.workers import map_ahead, share_out
+from bfrb.read.orientation import with_gyroscope
 from bfrb.read.tables import make_table
 from bfrb.study.device import Device
 from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
+
+log = logging.getLogger(__name__)
 
 MAX_ROWS = 4096
 """Rows that are computed together: 32 recordings of 128 rows. More cost memory and save no time."""
@@ -99,7 +105,7 @@ class Predictor:
         return self._predict(recordings, lambda lengths, _: list(np.arange(len(lengths))[:, None]))
 
     def _predict(self, recordings: Recordings, find_groups: _Grouping) -> Predictions:
-        self.check_device(recordings.device)
+        recordings = self._usable(recordings)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         if len(recordings) == 1:  # the members share the work; of several recordings each is one thread's work
             (group,) = self._groups(recordings, find_groups)
@@ -114,7 +120,7 @@ class Predictor:
 
         Shares that sum to 1, 0 on unused rows; None if no member that is asked can tell. Errors are those of `predict`.
         """
-        self.check_device(recording.device)
+        recording = self._usable(recording)
         (group,) = self._groups(recording, _find_alike)
         able = [member for member in group.members if "attention" in member.outputs]
         if not able:
@@ -134,7 +140,7 @@ class Predictor:
         Of each recording the mean over the members that are asked about it and can tell; NaN if none can, and on rows
         that are not used. None if no member can tell of any. Errors are those of `predict`.
         """
-        self.check_device(recordings.device)
+        recordings = self._usable(recordings)
         found = np.full((recordings.n_rows, len(PHASES)), np.nan)
         for group, phases in map_ahead(_phases, self._groups(recordings, _find_alike)):
             found[self._used_rows(recordings, group)] = phases
@@ -171,6 +177,77 @@ class Predictor:
         first = recordings.offsets[group.index + 1] - length if keeps_last else recordings.offsets[group.index]
         rows: Ints = first[:, None] + np.arange(length)
         return rows
+
+    @cached_property
+    def is_heading_free(self) -> bool:
+        """Whether no network looks at the compass direction: then an orientation that is made serves as well."""
+        branches = {branch for member in self._members for branch in member.inputs} & set(self.bundle.manifest.branches)
+        names = {name for branch in branches for name in self.bundle.manifest.branches[branch]}
+        return not any(find_feature(name).uses_heading for name in available(names, self.device))
+
+    def doubtful(self, recordings: Recordings) -> Bools:
+        """(R,) Whether a recording lacks something that no network was trained to do without; errors as of `predict`.
+
+        They are answered by all networks, and not as well as by one that never knew what they lack.
+        """
+        requirements = [spec.requires for spec in self.bundle.manifest.members]
+        return np.asarray(~find_able(self._usable(recordings), requirements).any(axis=0))
+
+    def answerable(self, batches: Iterable[Recordings], *, anyway: bool = False) -> Iterator[Recordings]:
+        """The same batches, of which most recordings have what some network needs; a word about the others at the end.
+
+        Parameters
+        ----------
+        anyway
+            Whether the others are never too many.
+
+        Raises
+        ------
+        DataError
+            If no network was trained to do without what most recordings of a batch lack.
+        """
+        doubtful = total = 0
+        for batch in batches:
+            lacking = int(self.doubtful(batch).sum())
+            doubtful, total = doubtful + lacking, total + len(batch)
+            if 2 * lacking > len(batch) and not anyway:
+                needed = min((spec.requires for spec in self.bundle.manifest.members), key=len)
+                raise DataError(
+                    f"no network of the bundle can do without {' and '.join(needed)}, which {lacking} of {len(batch)} "
+                    "recordings lack",
+                    remedy="train one that can (--set training.variation.lose_rotation=0.5), or on such recordings; "
+                    "or go on all the same with --anyway",
+                )
+            yield batch
+        if doubtful:
+            problem = "warning: %d of %d recordings lack what every network needs: their answers are doubtful"
+            log.warning(problem, doubtful, total)
+
+    @property
+    def orients(self) -> bool:
+        """Whether streams make an orientation, of gyroscope and accelerometer, where none is sent."""
+        return self.is_heading_free and self.device.has("acc") and self.device.has("quaternion")
+
+    @cached_property
+    def source_device(self) -> Device:
+        """The device whose samples streams take: with a gyroscope, if an orientation can be made of it."""
+        return with_gyroscope(self.device) if self.orients else self.device
+
+    def _usable(self, recordings: Recordings) -> Recordings:
+        """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters.
+
+        Raises
+        ------
+        DataError
+            If the recordings are of another device.
+        """
+        self.check_device(recordings.device)
+        if recordings.device.knows_heading == self.device.knows_heading:
+            return recordings
+        sensors = {name: values for name, values in recordings.sensors.items() if self.device.has(name)}
+        if self.device.knows_heading and not self.is_heading_free:
+            sensors.pop("quaternion", None)
+        return replace(recordings, device=self.device, sensors=sensors)
 
     def check_device(self, device: Device) -> None:
         """Refuse recordings of another device.

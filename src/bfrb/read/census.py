@@ -171,6 +171,11 @@ class Census:
                 yield _warning("no demographics", "demographics of every subject", unknown, remedy)
             yield from find_suspicious(subjects)
         yield from (_glitches(sensor) for sensor in self.sensors.values() if sensor.glitches)
+        measured = {name for name, sensor in self.sensors.items() if sensor.missing_rows < sensor.rows}
+        if measured & {"acc", "gyr", "quaternion"} == {"acc"}:
+            found = "nothing tells how the device turns: accelerations are all that was measured of its motion"
+            remedy = "answer them with a network that was trained to do without; others refuse them"
+            yield Finding("accelerometer only", "note", "", found, remedy)
 
 
 def _warning(kind: str, expected: str, names: list[str], remedy: str) -> Finding:

@@ -13,7 +13,7 @@ from bfrb.errors import DataError
 from bfrb.read.census import Census
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.findings import Finding, Findings
-from bfrb.read.quality import find_suspicions, say_posture
+from bfrb.read.quality import Suspicion, find_suspicions, say_posture
 from bfrb.read.sources import open_source
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
@@ -111,9 +111,11 @@ def check(
     source = open_source(path, dataset, demographics, findings)
     census = Census(findings)
     judged: list[Recordings] = []
+    fatal: dict[str, Suspicion] = {}
     try:
         for batch in source.batches(progress=progress):
             census.add(batch)
+            fatal = {found.kind: found for found in find_suspicions(batch) if found.fatal} | fatal
             if sum(one.n_rows for one in judged) < _JUDGED_ROWS:
                 judged.append(batch)
     except DataError as error:
@@ -123,7 +125,8 @@ def check(
     if judged:
         together = Recordings.concat(judged)
         posture = say_posture(together)
-        for suspicion in find_suspicions(together):
+        found = {suspicion.kind: suspicion for suspicion in find_suspicions(together)}
+        for suspicion in (fatal | found).values():
             findings(Finding(suspicion.kind, "warning", "", suspicion.problem, suspicion.remedy))
     return CheckReport(source.describe(), source.device, source.simulated, census, tuple(findings), posture)
 

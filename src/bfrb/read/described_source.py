@@ -23,6 +23,7 @@ from bfrb.read.device_files import READERS
 from bfrb.read.findings import Findings, Report, refuse
 from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
+from bfrb.read.orientation import add_orientation, makes_orientation, with_made_orientation
 from bfrb.read.series import Samples
 from bfrb.read.study_files import Blanks, find_files
 from bfrb.study.description import Description, LabelsSpec
@@ -72,11 +73,16 @@ class DescribedSource:
     @cached_property
     def device(self) -> Device:
         """The device that was worn, at the rate of the rows."""
+        if self.wanted is not None and not self.description.time.steady:
+            return self._as_wanted(self.wanted)
+        device = self._own_device()
+        makes = self.description.orientation == "made" and not self.description.time.steady
+        return with_made_orientation(device) if makes and makes_orientation(device.sensor_names) else device
+
+    def _own_device(self) -> Device:
         time, reader = self.description.time, Reader(self.description)
         if time.steady:
             return device_of(self.description)
-        if self.wanted is not None:
-            return self._as_wanted(self.wanted)
         if time.rate_hz is not None and reader.format_of(reader.files(self.path)[0].path) not in READERS:
             return device_of(self.description)
         rate_hz = time.rate_hz or round(self._first[0], 2)
@@ -84,7 +90,8 @@ class DescribedSource:
             raise DataError(f"{self.path}: its times tell no rate", remedy="add rate_hz = ... to [time]")
         device = device_of(self.description, rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
-        return device.model_copy(update={"sensors": tuple(map(device.sensor, self._first[1]))})
+        sensors = tuple(map(device.sensor, self._first[1]))
+        return Device(name=device.name, sensors=sensors, row_rate_hz=device.row_rate_hz)
 
     def _as_wanted(self, wanted: Device) -> Device:
         if self.description.axes is None and wanted.name not in (self.description.name, self.description.device):
@@ -98,7 +105,8 @@ class DescribedSource:
                 f"{self.path} has {', '.join(self._first[1])}, the bundle needs {', '.join(wanted.sensor_names)}",
                 remedy="use a bundle that was trained on such sensors",
             )
-        return wanted
+        makes = wanted.has("quaternion") and makes_orientation(self._first[1])
+        return with_made_orientation(wanted) if makes else wanted
 
     @cached_property
     def _first(self) -> tuple[float, tuple[str, ...]]:
@@ -285,6 +293,7 @@ def to_recordings(
     DataError
         If a recording has fewer samples a second than rows are asked for, or readings are not possible.
     """
+    samples = samples if steady else add_orientation(samples, device)
     kept = tuple(sensor for sensor in device.sensors if sensor.name in samples.sensors)
     codes = {name: _encode(*told) for name, told in words.items()}
     if steady:

@@ -34,14 +34,17 @@ Kind = Literal[
 
 GRAVITY_RANGE_M_S2 = (6.5, 14.0)
 """Medians of the size of acceleration that arms have, at rest and at work."""
+_RUNNING_M_S2 = 30.0
+"""More than arms have that run."""
 LEAST_ROWS = 20
 """Fewer measured rows say nothing."""
 
 _UPWARDS = 0.6
 """Least share of the acceleration, on average over rows, that points up in the world."""
 _EXPLAINED = 0.85
-_FOLLOWS, _SURELY_FOLLOWS = 0.25, 0.6
-"""Correlations, in size, from which on gyroscope and gravity tell of each other: likely, and even in vigorous sport."""
+_FOLLOWS, _SURELY_FOLLOWS, _WEAKLY_FOLLOWS = 0.25, 0.6, 0.1
+"""Correlations, in size, from which on gyroscope and gravity tell of each other: likely, even in vigorous sport, and
+where there would be none if it were not so, because the gyroscope is ten times too small."""
 _SMOOTHED_S, _MOST_ROWS = 0.4, 100_000
 _CALM_M_S2 = 1.0
 
@@ -139,10 +142,12 @@ def _check_gravity(recordings: Recordings) -> Iterator[Suspicion]:
     likely = [words for words, expected in explained.items() if 0.8 < ratio / expected < 1.35]
     if not likely and ratio < 0.25:
         likely = ["gravity was taken out of them: record or export them with it (Apple: gravity + userAcceleration)"]
+    moves_much = not likely and high < size < _RUNNING_M_S2
     yield Suspicion(
         "gravity",
         f"expected accelerations of about 9.81 m/s^2, as of an arm at rest, found {size:.3g} (median)",
         "; or ".join(likely) or "find out their unit, and say it",
+        fatal=not moves_much,
     )
 
 
@@ -175,8 +180,8 @@ def _check_channels(recordings: Recordings) -> Iterator[Suspicion]:
 
 def _check_orientation(recordings: Recordings) -> Iterator[Suspicion]:
     both = _measured(recordings, "acc", "quaternion")
-    if len(both) < LEAST_ROWS:
-        return
+    if len(both) < LEAST_ROWS or not recordings.device.knows_heading:
+        return  # an orientation that was made of the accelerations cannot speak against them
     acc, quaternion = both[:, :3], both[:, 3:]
     found = _upwards(acc, quaternion)
     if found >= _UPWARDS:
@@ -272,7 +277,7 @@ def _judge_gyroscope(change: Floats, expected: Floats) -> Iterator[Suspicion]:
             "its sign is turned, or its axes are left-handed against those of the accelerometer: check both",
             fatal=follows < -_SURELY_FOLLOWS,
         )
-    elif follows > _FOLLOWS and not 0.1 < slope < 10.0:
+    elif (follows > _FOLLOWS and slope < 0.1) or (follows > _WEAKLY_FOLLOWS and slope > 10.0):
         likely = {True: 'it is in rad/s: say unit = "rad/s"', False: 'it is in deg/s: say unit = "deg/s"'}
         yield Suspicion(
             "angular velocity",

@@ -18,6 +18,7 @@ from bfrb.study.description import STUDIES, Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
+from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 DESCRIPTION = "study.toml"
@@ -108,6 +109,7 @@ def open_source(
     demographics: Path | str | None = None,
     report: Report | None = None,
     device: Device | None = None,
+    how: Aggregation = "mean",
 ) -> Source:
     """What lies at a path: a store, or recordings that a description of the package or of the folder tells of.
 
@@ -124,6 +126,8 @@ def open_source(
         Told what is wrong while it is read; if it returns, the rest is read. By default the first error is raised.
     device
         The device of a bundle that is to answer: described recordings are brought to its rate and sensors.
+    how
+        What a row of described recordings holds if several samples fall into it: as the rows of that bundle.
 
     Raises
     ------
@@ -143,7 +147,7 @@ def open_source(
     if demographics is not None and not Path(demographics).is_file():
         raise DataError(f"{demographics}: no such file", remedy="check the path of the demographics")
     beside = None if demographics is None else Path(demographics)
-    return DescribedSource(place, description, device, demographics=beside, report=report)
+    return DescribedSource(place, description, device, how, demographics=beside, report=report)
 
 
 def _look(place: Path) -> Description:

@@ -24,6 +24,7 @@ from bfrb.read.text_tables import TextTable, open_table
 from bfrb.study.description import FileSpec
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
+from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
 from bfrb.study.windows import WindowSpec, cut_continuous_stretches
 
@@ -34,7 +35,11 @@ TIMES: Mapping[str, float] = MappingProxyType({"time_s": 1.0, "time_ms": 1e-3, "
 
 
 def iter_stretches(
-    path: Path, device: Device, dataset: str = "auto", progress: Progress | None = None
+    path: Path,
+    device: Device,
+    dataset: str = "auto",
+    progress: Progress | None = None,
+    how: Aggregation = "mean",
 ) -> Iterator[Stretch]:
     """All rows at a path, recording after recording.
 
@@ -48,6 +53,8 @@ def iter_stretches(
         As for `open_source`.
     progress
         Told the share that has been read.
+    how
+        As for `open_source`.
 
     Raises
     ------
@@ -57,7 +64,7 @@ def iter_stretches(
     samples = find_sample_table(path) if dataset == "auto" else None
     if samples is not None:
         return _table_stretches(*samples, device, progress)
-    source = open_source(path, dataset, device=device)
+    source = open_source(path, dataset, device=device, how=how)
     if source.device.name != device.name:
         raise DataError(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",

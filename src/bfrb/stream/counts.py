@@ -29,6 +29,7 @@ class StreamCounts:
     unused: int = _count("samples not used: others were nearer to the time of the row")
     out_of_order: int = _count("samples put in order: they came after later ones, but soon enough")
     impossible: int = _count("samples with a reading that no such sensor gives, taken as not measured")
+    oriented: int = _count("samples whose orientation was made from gyroscope and accelerometer")
     gaps: int = _count("gaps: silences over which nothing was assumed")
     clock_resets: int = _count("times at which the source's clock was set back")
     rows: int = _count("rows made of the samples, at the bundle's rate")
@@ -36,6 +37,8 @@ class StreamCounts:
     windows_incomplete: int = _count("windows not answered: too few of their rows were measured")
     windows_implausible: int = _count("windows not answered: no worn device gives such accelerations (another unit?)")
     windows_too_slow: int = _count("windows not answered: samples come more slowly than the bundle's rows")
+    windows_contradictory: int = _count("windows that physics speaks against: another unit, sign, axes or order?")
+    windows_doubtful: int = _count("windows that lack what every network needs: their answers are doubtful")
     events: int = _count("events reported")
 
     def to_dict(self) -> dict[str, int]:

@@ -154,6 +154,8 @@ def listen(
     stretches: Iterable[Stretch],
     rule: EventRule,
     wearer: Wearer | None = None,
+    *,
+    anyway: bool = True,
 ) -> Iterator[Detections]:
     """What is found with one stretch of rows after the other, of one recording after the other.
 
@@ -167,9 +169,13 @@ def listen(
         How events are decided.
     wearer
         Units and clock, for all recordings; the hand is that of the recording where it is known.
+    anyway
+        Whether recordings are answered that physics speaks against, or that lack what every network needs.
 
     Raises
     ------
+    DataError
+        If there are such, and they are not answered anyway.
     BundleError
         If a network fails.
     """
@@ -183,7 +189,10 @@ def listen(
 
     for before, stretch in itertools.pairwise(itertools.chain([None], stretches, [None])):
         if before and stream and (stretch is None or stretch.begins):
-            yield tell(before, stream, stream.finish(), stream.counts)
+            last = tell(before, stream, stream.finish(), stream.counts)
+            if not anyway:
+                stream.plausibility.check(before.id)
+            yield last
             stream = None
         if stretch is not None:
             stream = stream or Stream(
@@ -198,11 +207,15 @@ def _worn(wearer: Wearer | None, stretch: Stretch) -> Wearer:
     return replace(wearer or Wearer(), **({} if hand is None else {"handedness": hand}))
 
 
-def listen_held_out(bundle: Bundle, stretches: Iterable[Stretch], rule: EventRule) -> list[AnnotatedRecording]:
+def listen_held_out(
+    bundle: Bundle, stretches: Iterable[Stretch], rule: EventRule, *, anyway: bool = True
+) -> list[AnnotatedRecording]:
     """All annotated recordings; people of the training are answered by the members that had not seen them.
 
     Raises
     ------
+    DataError
+        As for `listen`.
     BundleError
         If a network fails, or no member held out a person.
     """
@@ -211,7 +224,7 @@ def listen_held_out(bundle: Bundle, stretches: Iterable[Stretch], rule: EventRul
     windows: list[WindowProbabilities] = []
     codes: list[Array] = []
     times: list[Floats] = []
-    for found in listen(HeldOutPredictor(bundle).of, annotated, rule):
+    for found in listen(HeldOutPredictor(bundle).of, annotated, rule, anyway=anyway):
         windows.append(found.windows)
         if found.counts is None:
             codes.append(found.stretch.annotations[LABEL].codes)

@@ -44,7 +44,7 @@ class Live:
         self.refused = 0
         self._stamp = stamp
         self._idle_s = idle_s
-        self._reader = LineReader(layout or Layout.of_device(hub.predictor.device))
+        self._reader = LineReader(layout or Layout.of_device(hub.predictor.source_device))
         self._came_s: dict[str, float] = {}
         self._announced: dict[str, float] = {}
 

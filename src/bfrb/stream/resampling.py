@@ -17,6 +17,7 @@ import numpy as np
 
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.stream.counts import StreamCounts
+from bfrb.stream.orienting import Orienting
 from bfrb.stream.samples import Samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import Device
@@ -67,15 +68,25 @@ class Resampler:
         Where it is counted what happens.
     how
         What a row holds if several samples fall into it.
+    orienting
+        Makes the orientation of samples, if it is to be made where none is sent.
     """
 
-    def __init__(self, device: Device, spec: StreamSpec, counts: StreamCounts, how: Aggregation = "nearest") -> None:
+    def __init__(
+        self,
+        device: Device,
+        spec: StreamSpec,
+        counts: StreamCounts,
+        how: Aggregation = "nearest",
+        orienting: Orienting | None = None,
+    ) -> None:
         self.device = device
         self.spec = spec
         self.counts = counts
         self.latest_s = _NOWHERE
         """The latest time of the clock so far."""
         self._how = how
+        self._orienting = orienting
         self._strangers: list[Samples] = []
         self._begin()
 
@@ -146,6 +157,8 @@ class Resampler:
         self.latest_s = float(before[-1])
         if math.isnan(self._origin_s):
             self._origin_s = float(samples.time_s[0])
+        if self._orienting is not None:
+            samples = self._orienting.push(samples, self.latest_s - self.spec.reorder_s)
         self._add(samples)
         yield from self._final_rows(self._row_of(self.latest_s - self.spec.reorder_s))
 
@@ -187,6 +200,9 @@ class Resampler:
 
     def _end(self) -> Iterator[SegmentRows]:
         """The last rows of a segment."""
+        waiting = None if self._orienting is None else self._orienting.finish()
+        if waiting is not None:
+            self._add(waiting)
         if not math.isnan(self._origin_s):
             yield from self._final_rows(self._row_of(self.latest_s) + 1)
         self._begin()

@@ -21,6 +21,8 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
+from bfrb.stream.orienting import Orienting
+from bfrb.stream.plausibility import Plausibility
 from bfrb.stream.resampling import SENSED, Resampler, SegmentRows
 from bfrb.stream.samples import TIME, check_samples, check_units, count_rows, parse_samples
 from bfrb.stream.spec import StreamSpec
@@ -90,7 +92,7 @@ class Stream:
         self.predictor = predictor
         self.rule = rule or EventRule.of(predictor.bundle)
         self.wearer = wearer or Wearer()
-        self._factors = check_units(self.wearer.units, predictor.device)
+        self._factors = check_units(self.wearer.units, predictor.source_device)
         self._on_windows = on_windows
         self.reset()
 
@@ -99,8 +101,10 @@ class Stream:
         bundle, device, clock = self.predictor.bundle, self.predictor.device, self.wearer.clock
         self.counts = StreamCounts()
         """What became of the samples so far; some that complete no window yet may not have been looked at."""
-        self._resampler = Resampler(device, clock, self.counts, bundle.manifest.rows)
+        orienting = Orienting(device, self.counts) if self.predictor.orients else None
+        self._resampler = Resampler(device, clock, self.counts, bundle.manifest.rows, orienting)
         self._buffer = WindowBuffer(device, bundle.windows, self.rule.spec, clock.reorder_s, self.counts)
+        self.plausibility = Plausibility(device, self.counts)
         self._decider = EventDecider(self.rule, self.predictor.label_set)
         self._waiting: list[dict[str, Array]] = []
         self._n_waiting = self._untimed = 0
@@ -139,7 +143,7 @@ class Stream:
         """Samples in shape, for `cut`; nothing is done with them yet. Errors as of `push`."""
         if self._timed not in (None, TIME in samples):
             raise DataError("expected times with all samples or with none", remedy=f"send {TIME} always, or never")
-        raw = parse_samples(samples, self.predictor.device)
+        raw = parse_samples(samples, self.predictor.source_device)
         self._timed = TIME in samples
         return raw
 
@@ -169,7 +173,7 @@ class Stream:
     def _work_off(self) -> Iterator[Windows]:
         if self._waiting:
             waiting, self._waiting, self._n_waiting = self._waiting, [], 0
-            samples = check_samples(waiting, self.predictor.device, self._factors)
+            samples = check_samples(waiting, self.predictor.source_device, self._factors)
             yield from self._windows(self._resampler.push(samples))
         self._due_s = self._resampler.due_s(self._buffer.missing_rows) - _EARLY_S
 
@@ -182,6 +186,7 @@ class Stream:
 
     def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
+        self.plausibility.push(windows)
         answered = WindowProbabilities(windows.middle_s, windows.known_s, probabilities, windows.after_gap)
         if self._on_windows is not None:
             self._on_windows(answered)
@@ -189,6 +194,7 @@ class Stream:
 
     def close(self) -> list[Event]:
         """The event that was still going on, if any."""
+        self.plausibility.judge()
         return self._counted(self._decider.finish())
 
     def _counted(self, events: list[Event]) -> list[Event]:
@@ -217,7 +223,10 @@ def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]
     sensors = {name: np.concatenate([part.sensors[name] for _, part in ready]) for name in device.sensor_names}
     rows = len(sensors[SENSED]) // total
     recordings = Recordings(device, sensors, np.arange(total + 1) * rows, make_table(table))
-    parts = np.split(predictor.predict_each(recordings).probabilities, np.cumsum(counts)[:-1])
+    stops = np.cumsum(counts)[:-1]
+    for (stream, _), doubtful in zip(ready, np.split(predictor.doubtful(recordings), stops), strict=True):
+        stream.counts.windows_doubtful += int(doubtful.sum())
+    parts = np.split(predictor.predict_each(recordings).probabilities, stops)
     return [stream.decide(part, found) for (stream, part), found in zip(ready, parts, strict=True)]
 
 

@@ -254,6 +254,8 @@ class Description(Spec):
     quaternion: SensorSpec | None = None
     thm: SensorSpec | None = None
     tof: SensorSpec | None = None
+    orientation: Literal["made", "none"] = "made"
+    """Where there is a gyroscope and no orientation was recorded: made of it, or left out of the study's recordings."""
     axes: AxesSpec | None = None
     worn: WornSpec = WornSpec()
     recordings: RecordingsSpec = RecordingsSpec()

@@ -81,6 +81,9 @@ class Sensor(Spec):
         For integer sensors, the raw code for "measured, but nothing came back".
     unit_norm
         Whether every reading is a unit vector.
+    made
+        Whether readings are computed from those of other sensors: an orientation from gyroscope and accelerometer,
+        whose heading means nothing.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Sensor(Spec):
     upside_down: Symmetry = Symmetry()
     no_response_code: int | None = None
     unit_norm: bool = False
+    made: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -182,6 +186,11 @@ class Device(Spec):
             f"the device {self.name!r} has no sensor {name!r}",
             remedy=f"choose among its sensors: {', '.join(self.sensor_names)}",
         )
+
+    @property
+    def knows_heading(self) -> bool:
+        """Whether it has an orientation that was recorded: one that is made knows up and down, but no heading."""
+        return self.has("quaternion") and not self.sensor("quaternion").made
 
     def names_of(self, modality: str) -> tuple[str, ...]:
         """Names of the sensors of one modality."""

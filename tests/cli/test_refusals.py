@@ -1,0 +1,190 @@
+"""Recordings that are not what they are said to be: each fault is found by check and refused, none is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.arrays import Array
+from bfrb.errors import DataError
+from bfrb.read.check import check
+from bfrb.read.judging import JudgedSource
+from bfrb.read.quality import find_suspicions
+from bfrb.read.sources import open_source
+from bfrb.read.store import write_store
+from bfrb.simulate.spec import StudySpec
+from bfrb.simulate.study import simulate_study
+from bfrb.study.recordings import Recordings
+from bundles import make_bundle
+from sources import SourceOf
+from typed_commands import Bfrb
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
+Sensors = dict[str, Array]
+
+FAULTS: dict[str, tuple[Callable[[Sensors], Sensors], str]] = {
+    "the other sign": (lambda s: {"acc": -s["acc"]}, 'at_rest = "down"'),
+    "turned by 180 degrees": (lambda s: {"acc": s["acc"] * np.float32([-1, -1, 1])}, "would fit"),
+    "axes swapped": (lambda s: {"acc": s["acc"][:, [1, 0, 2]]}, "would fit"),
+    "x, y, z, w": (lambda s: {"quaternion": s["quaternion"][:, [1, 2, 3, 0]]}, "in the order w, x, y, z"),
+    "world to device": (lambda s: {"quaternion": s["quaternion"] * np.float32([1, -1, -1, -1])}, "world_to_device"),
+    "in g": (lambda s: {"acc": s["acc"] / np.float32(9.80665)}, 'unit = "g"'),
+    "a dead axis": (lambda s: {"acc": s["acc"] * np.float32([1, 0, 1])}, "an axis is dead"),
+}
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Recordings:
+    return simulate_study(StudySpec(subjects=1), seed=3)[:60].without("tof")
+
+
+@pytest.fixture(scope="module")
+def real(real_data: Path) -> Recordings:
+    return open_source(real_data / "cmi" / "train_sample.csv").read().without("tof")
+
+
+@pytest.fixture(params=["simulated", "real"])
+def right(request: pytest.FixtureRequest) -> Recordings:
+    recordings: Recordings = request.getfixturevalue(request.param)
+    return recordings
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
+
+
+def stored(folder: Path, recordings: Recordings, **changed: Array) -> Path:
+    changed_recordings = replace(recordings, sensors={**recordings.sensors, **changed})
+    write_store([changed_recordings], folder / "store", source="a test", source_bytes=0)
+    return folder / "store"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_physics_speaks_against_is_found_and_refused(fault: str, right: Recordings, tmp_path: Path) -> None:
+    change, remedy = FAULTS[fault]
+    data = stored(tmp_path, right, **change(dict(right.sensors)))
+    report = check(data)
+    assert report.verdict == "usable with warnings"
+    assert any(remedy in finding.remedy for finding in report.findings if finding.severity == "warning")
+    with pytest.raises(DataError) as refused:
+        list(JudgedSource(open_source(data)).batches())
+    assert remedy in str(refused.value.remedy)
+    with pytest.raises(DataError):
+        JudgedSource(open_source(data)).read()
+    assert len(JudgedSource(open_source(data), anyway=True).read()) == len(right)
+
+
+@pytest.mark.parametrize("fault", ["the other sign", "in g"])
+def test_every_command_refuses_it_unless_it_is_told_to_go_on(
+    fault: str, simulated: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
+) -> None:
+    change, remedy = FAULTS[fault]
+    data, out = stored(tmp_path, simulated, **change(dict(simulated.sensors))), tmp_path / "answers.csv"
+    predict = ("predict", bundle, data, "--out", out)
+    for command in (predict, ("evaluate", bundle, data), ("train", data, "--out", tmp_path / "model")):
+        refused = bfrb(*command)
+        assert refused.code == 2, command
+        assert remedy in " ".join(refused.err.split())
+        assert "--anyway" in refused.err
+    assert not out.exists()
+    assert not (tmp_path / "model").exists()
+    went_on = bfrb(*predict, "--anyway")
+    assert went_on.code == 0
+    assert remedy in " ".join(went_on.err.split())
+
+
+def test_recordings_that_are_right_are_answered(right: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path) -> None:
+    data = stored(tmp_path, right)
+    found = bfrb("predict", bundle, data, "--out", tmp_path / "answers.csv")
+    assert found.code == 0
+    assert "warning" not in found.err
+
+
+def test_one_device_worn_wrongly_is_not_hidden_by_the_others(right: Recordings) -> None:
+    acc = right.sensors["acc"].copy()
+    acc[right.offsets[-3] :] *= -1
+    mixed = replace(right, sensors={**right.sensors, "acc": acc})
+    assert not any(found.fatal for found in find_suspicions(mixed))
+    with pytest.raises(DataError, match="gravity should point up"):
+        list(JudgedSource(SourceOf(mixed)).batches())
+
+
+def test_accelerations_alone_are_refused_or_answered_by_whoever_can(
+    right: Recordings, bfrb: Bfrb, tmp_path: Path
+) -> None:
+    data = stored(tmp_path, right.without("quaternion"))
+    assert "accelerometer only" in [finding.kind for finding in check(data).findings]
+    both = ("acc", "quaternion")
+    alone = make_bundle(tmp_path / "needing", requires=[both, both])
+    refused = bfrb("predict", alone, data, "--out", tmp_path / "answers.csv")
+    assert refused.code == 2
+    assert "no network of the bundle can do without acc and quaternion" in " ".join(refused.err.split())
+    went_on = bfrb("predict", alone, data, "--out", tmp_path / "answers.csv", "--anyway")
+    assert went_on.code == 0
+    assert "their answers are doubtful" in " ".join(went_on.err.split())
+    able = make_bundle(tmp_path / "able", requires=[both, ("acc",)])
+    assert bfrb("predict", able, data, "--out", tmp_path / "others.csv").code == 0
+
+
+@pytest.mark.parametrize(
+    ("study", "folder"), [("ha24", "ha24_watch"), ("utd_mhad", "utd_mhad_wrist"), ("wisdm", "wisdm_watch")]
+)
+def test_nothing_is_said_against_real_studies_and_all_against_another_unit(
+    real_data: Path, study: str, folder: str
+) -> None:
+    source = JudgedSource(open_source(real_data / folder, str(EXAMPLES / f"{study}.toml")))
+    for _, batch in zip(range(6), source.batches(), strict=False):
+        radians = replace(batch, sensors={**batch.sensors, "gyr": np.deg2rad(batch.sensors["gyr"])})
+        fatal = [found for found in find_suspicions(radians) if found.fatal]
+        assert [found.kind for found in fatal] == ["angular velocity"]
+        assert 'unit = "rad/s"' in fatal[0].remedy
+
+
+@pytest.fixture(scope="module")
+def day() -> Recordings:
+    """Half an hour of a simulated wearer."""
+    return simulate_study(StudySpec(subjects=1), seed=4).without("thm", "tof")
+
+
+def sample_table(folder: Path, recordings: Recordings) -> Path:
+    """All rows one after the other, as one recording's samples."""
+    device = recordings.device
+    columns = {"time_s": np.arange(recordings.n_rows) / device.row_rate_hz}
+    for name in ("acc", "quaternion"):
+        columns |= dict(zip(device.sensor(name).columns, recordings.sensors[name].T, strict=True))
+    pl.DataFrame(columns).fill_nan(None).write_csv(folder / "samples.csv")
+    return folder / "samples.csv"
+
+
+@pytest.mark.parametrize("fault", [None, "the other sign", "axes swapped", "x, y, z, w"])
+def test_a_stream_counts_what_physics_speaks_against_and_detect_refuses_it(
+    fault: str | None, day: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
+) -> None:
+    changed = {} if fault is None else FAULTS[fault][0](dict(day.sensors))
+    data = sample_table(tmp_path, replace(day, sensors={**day.sensors, **changed}))
+    command = ("detect", bundle, data, "--out", tmp_path / "events.csv", "--json")
+    if fault is not None:
+        refused = bfrb(*command)
+        assert refused.code == 2
+        assert FAULTS[fault][1] in " ".join(refused.err.split())
+        assert not (tmp_path / "events.csv").exists()
+    counts = bfrb(*command, *(["--anyway"] if fault else [])).json["counts"]
+    assert counts["windows"] > 100
+    assert counts["windows_contradictory"] == (counts["windows"] if fault else 0)
+    assert counts["windows_doubtful"] == 0
+
+
+def test_a_stream_counts_windows_that_no_network_can_answer_well(day: Recordings, bfrb: Bfrb, tmp_path: Path) -> None:
+    needing = make_bundle(tmp_path / "needing", requires=[("acc", "quaternion")] * 2)
+    command = ("detect", needing, sample_table(tmp_path, day.without("quaternion")), "--out", tmp_path / "events.csv")
+    refused = bfrb(*command, "--json")
+    assert refused.code == 2
+    assert "lack what every network" in " ".join(refused.err.split())
+    counts = bfrb(*command, "--json", "--anyway").json["counts"]
+    assert counts["windows_doubtful"] == counts["windows"] > 100
