@@ -18,6 +18,8 @@ from bfrb.arrays import Floats, Floats32, Ints
 PENALTIES = tuple(float(value) for value in np.logspace(0.0, 5.0, 11))
 """Penalties that are tried, for features of unit variance."""
 
+_CONSTANT = 100.0
+"""A feature that is always this stands for the bias: hardly any penalty, and left out of nobody's fit."""
 _MIDDLE = 6
 _BLOCKS = 10
 """Parts of the recordings that are left out in turn where all are of one person."""
@@ -72,9 +74,8 @@ def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weig
     problem = _Problem.of(features, targets, counts, blocks_of(people))
     chosen = problem.search(PENALTIES)
     temperature, loss = fit_temperature(problem.left_out(chosen), targets, counts)
-    weights = problem.weights(chosen)
-    bias = problem.target_mean - problem.feature_mean @ weights
-    return Solution(temperature * weights, temperature * bias, chosen, loss)
+    *weights, constant = temperature * problem.weights(chosen)
+    return Solution(np.array(weights), _CONSTANT * constant - problem.mean @ np.array(weights), chosen, loss)
 
 
 def blocks_of(people: npt.ArrayLike) -> list[Ints]:
@@ -87,7 +88,7 @@ def blocks_of(people: npt.ArrayLike) -> list[Ints]:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Centred and weighted features, as the eigenvectors of the smaller of their two products.
+    """Centred and weighted features and a constant, as the eigenvectors of the smaller of their two products.
 
     Parameters
     ----------
@@ -96,11 +97,15 @@ class _Problem:
     energies
         (M,) sums of squares of these columns.
     back
-        (D, M) what turns weights of these directions into weights of features.
+        (D + 1, M) what turns weights of these directions into weights of features.
     targets
-        (R, K) targets, centred and weighted as the features are.
+        (R, K) targets, weighted as the features are.
     roots
         (R,) square roots of the rows' weights.
+    mean
+        (D,) what the features were centred by.
+    blocks
+        The rows of each person.
     """
 
     basis: Floats
@@ -108,31 +113,30 @@ class _Problem:
     back: Floats
     targets: Floats
     roots: Floats
-    feature_mean: Floats
-    target_mean: Floats
+    mean: Floats
     blocks: Sequence[Ints]
 
     @classmethod
     def of(cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints]) -> _Problem:
         """Weigh, centre, decompose."""
-        shares, roots = counts / counts.sum(), np.sqrt(counts)
-        feature_mean, target_mean = shares @ features, shares @ targets
-        centred = (features - feature_mean.astype(np.float32)) * roots[:, None].astype(np.float32)
-        wide = len(features) <= features.shape[1]
+        roots = np.sqrt(counts)
+        mean = np.average(features, axis=0, weights=counts)
+        centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
+        centred[:, :-1], centred[:, -1] = features - mean.astype(np.float32), _CONSTANT
+        centred *= roots[:, None].astype(np.float32)
+        wide = len(centred) <= centred.shape[1]
         product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
         energies, vectors = np.linalg.eigh(product)
-        kept = energies > 1e-6 * energies[-1]
+        kept = energies > 1e-7 * energies[-1]
         energies, vectors = energies[kept], vectors[:, kept]
         if wide:
             basis, back = vectors * np.sqrt(energies), centred.T @ (vectors / np.sqrt(energies))
         else:
             basis, back = centred @ vectors, vectors
-        return cls(
-            basis, energies, back, (targets - target_mean) * roots[:, None], roots, feature_mean, target_mean, blocks
-        )
+        return cls(basis, energies, back, targets * roots[:, None], roots, mean, blocks)
 
     def weights(self, penalty: float) -> Floats:
-        """(D, K) weights of the features."""
+        """(D + 1, K) weights of the features and of the constant."""
         return self.back @ self._in_basis(penalty)
 
     def _in_basis(self, penalty: float) -> Floats:
@@ -148,7 +152,7 @@ class _Problem:
             taken = (own / (self.energies + penalty)) @ own.T
             gone = np.linalg.solve(np.eye(len(rows)) - taken, residuals[rows])
             answers[rows] = (self.targets[rows] - gone) / self.roots[rows, None]
-        return answers + self.target_mean
+        return answers
 
     def search(self, penalties: Sequence[float]) -> float:
         """The penalty with the least loss, walking downhill from the middle of them."""
@@ -156,7 +160,7 @@ class _Problem:
 
         def loss(number: int) -> float:
             if number not in losses:
-                truth = self.targets / self.roots[:, None] + self.target_mean
+                truth = self.targets / self.roots[:, None]
                 losses[number] = fit_temperature(self.left_out(penalties[number]), truth, self.roots**2)[1]
             return losses[number]
 
