@@ -37,10 +37,9 @@ def nine_tap_kernels() -> Tensor:
 
 
 def dilations(rows: int) -> tuple[int, ...]:
-    """Powers of 2, and the largest spacing with which a kernel is as long as so many rows."""
+    """Powers of 2, up to the largest spacing with which a kernel is not longer than so many rows."""
     largest = max(1, (rows - 1) // (_TAPS - 1))
-    powers = (2**power for power in range(largest.bit_length()))
-    return tuple(sorted({*powers, largest}))
+    return tuple(2**power for power in range(largest.bit_length()))
 
 
 def stretch(x: Tensor, lengths: Tensor | None, rows: int) -> Tensor:
@@ -67,7 +66,10 @@ class KernelBank(nn.Module):
         Sizes.
     """
 
+    kernels: Tensor
     mixing: Tensor
+    windows: Tensor
+    orders: Tensor
     biases: Tensor
     spread: Tensor
 

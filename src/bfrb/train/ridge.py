@@ -120,7 +120,7 @@ class _Problem:
     def of(cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints]) -> _Problem:
         """Weigh, centre, decompose."""
         roots = np.sqrt(counts)
-        mean = np.average(features, axis=0, weights=counts)
+        mean: Floats = (counts / counts.sum()) @ features.astype(np.float64)
         centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
         centred[:, :-1], centred[:, -1] = features - mean.astype(np.float32), _CONSTANT
         centred *= roots[:, None].astype(np.float32)
@@ -133,7 +133,8 @@ class _Problem:
             basis, back = vectors * np.sqrt(energies), centred.T @ (vectors / np.sqrt(energies))
         else:
             basis, back = centred @ vectors, vectors
-        return cls(basis, energies, back, targets * roots[:, None], roots, mean, blocks)
+        weighted = targets * roots[:, None]
+        return cls(basis, energies, back.astype(np.float64), weighted, roots, mean, blocks)
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features and of the constant."""
