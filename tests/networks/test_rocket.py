@@ -9,47 +9,44 @@ import pytest
 import torch
 
 from bfrb.networks.network import Shape
-from bfrb.networks.rocket import KernelBank, Rocket, changes, dilations, nine_tap_kernels, stretch
+from bfrb.networks.rocket import Kernels, Rocket, changes, dilations, nine_tap_kernels, stretch
 from bfrb.networks.specs import RocketSpec
 
-SPEC = RocketSpec(rows=33, biases=2, segments=2, edge=0.0)
+SPEC = RocketSpec(rows=33, biases=2, edge=0.0)
 EVERYTHING = Shape({"acc": 4, "rotation": 3, "thm": 2, "tof": 128}, 5)
 
 
-def reference(signal: np.ndarray, bank: KernelBank, number: int, dilation: int) -> np.ndarray:
-    """(84, biases, segments) share of answers above each bias, of one (rows, C) signal, by loops."""
-    rows = len(signal)
-    parts = np.arange(rows) * SPEC.segments // rows
-    found = np.zeros((84, SPEC.biases, SPEC.segments))
-    for kernel, twos in enumerate(combinations(range(9), 3)):
-        mixed = signal[:, bank.mixing[number, kernel].numpy() > 0].sum(axis=1)
-        padded = np.concatenate([np.zeros(4 * dilation), mixed, np.zeros(4 * dilation)])
-        answers = sum(
-            (2.0 if tap in twos else -1.0) * padded[tap * dilation : tap * dilation + rows] for tap in range(9)
-        )
-        for bias in range(SPEC.biases):
-            above = answers > float(bank.biases[number, kernel, bias])
-            found[kernel, bias] = [above[parts == part].mean() for part in range(SPEC.segments)]
-    return found
+def reference(signal: np.ndarray, bank: Kernels, kernel: int, number: int) -> list[tuple[float, float]]:
+    """By loops, of one (rows, 2 C) signal: for every bias the share of answers above it, and its rise half to half."""
+    rows, dilation = len(signal), bank.dilations[number]
+    twos = list(combinations(range(9), 3))[kernel % 84]
+    mixed = signal[:, bank.mixing[number, kernel].numpy() > 0].sum(axis=1)
+    padded = np.concatenate([np.zeros(4 * dilation), mixed, np.zeros(4 * dilation)])
+    answers = sum((2.0 if tap in twos else -1.0) * padded[tap * dilation : tap * dilation + rows] for tap in range(9))
+    above = [answers > float(bias) for bias in bank.biases[number, kernel]]
+    return [(one.mean(), one[17:].mean() - one[:17].mean()) for one in above]
 
 
 def test_features_are_shares_of_answers_above_their_thresholds() -> None:
     torch.manual_seed(0)
-    bank = KernelBank(3, SPEC)
+    bank = Kernels([range(3)], [range(3)], SPEC)
     rows = torch.randn(2, 33, 3)
     features, known = bank(rows, None)
-    assert features.shape == known.shape == (2, bank.width)
+    assert features.shape == known.shape == (2, bank.widths[0])
     assert known.all()
-    pairs = [(signal, dilation) for signal in (rows, changes(rows)) for dilation in dilations(33)]
-    size = 84 * SPEC.biases * SPEC.segments
-    for number, (signal, dilation) in enumerate(pairs):
-        expected = np.stack([reference(one.numpy(), bank, number, dilation) for one in signal])
-        found = features[:, number * size : (number + 1) * size].numpy()
-        np.testing.assert_allclose(found, expected.reshape(2, -1), atol=1 / 16 + 1e-6)  # one row may fall either way
-        assert np.abs(found - expected.reshape(2, -1)).mean() < 1e-3
-    plain = features[:, len(pairs) * size :][:, :12]
-    expected = torch.cat([rows.mean(1), rows.std(1, correction=0), rows.amin(1), rows.amax(1)], dim=1)
-    torch.testing.assert_close(plain, expected, atol=1e-5, rtol=1e-5)
+    assert not bank.mixing[:, :84, 3:].any()
+    assert not bank.mixing[:, 84:, :3].any()
+    signals = torch.cat([rows, changes(rows)], dim=2).numpy()
+    expected = np.array(
+        [[[reference(one, bank, kernel, number) for number in range(3)] for kernel in range(168)] for one in signals]
+    ).reshape(2, -1)
+    found = features[:, : expected.shape[1]].numpy()
+    np.testing.assert_allclose(found, expected, atol=1 / 8)  # one row may fall either way
+    assert np.abs(found - expected).mean() < 1e-3
+    plain = features[:, expected.shape[1] :].reshape(2, 6, 4)
+    view = torch.from_numpy(signals)
+    statistics = [view.mean(1), view.std(1, correction=0), view.amin(1), view.amax(1)]
+    torch.testing.assert_close(plain, torch.stack(statistics, dim=2), atol=1e-5, rtol=1e-5)
 
 
 def test_the_kernels_are_those_of_the_paper() -> None:
@@ -77,7 +74,7 @@ def test_a_soft_edge_is_near_the_hard_one_and_follows_small_changes() -> None:
     banks = []
     for edge in (0.0, 0.2):
         torch.manual_seed(1)
-        banks.append(KernelBank(3, SPEC.model_copy(update={"edge": edge})))
+        banks.append(Kernels([range(3)], [range(3)], SPEC.model_copy(update={"edge": edge})))
     hard, soft = (bank(rows, None)[0] for bank in banks)
     assert (hard - soft).abs().mean() < 0.03
     moved = banks[1](rows + 1e-5, None)[0]
@@ -86,11 +83,11 @@ def test_a_soft_edge_is_near_the_hard_one_and_follows_small_changes() -> None:
 
 def test_thresholds_are_placed_at_quantiles_of_the_answers() -> None:
     torch.manual_seed(0)
-    bank = KernelBank(3, RocketSpec(rows=33, biases=2, edge=0.0))
+    bank = Kernels([range(3)], [range(3)], RocketSpec(rows=33, biases=2, edge=0.0, contrast=0.0))
     rows, lengths = 50.0 * torch.randn(40, 33, 3) + 7.0, torch.full((40,), 33)
     bank.place(rows, lengths)
-    shares = bank(rows, lengths)[0].mean(dim=0)[: -2 * 4 * 3].reshape(-1, 84, 2)
-    torch.testing.assert_close(1.0 - shares, bank.orders.expand_as(shares), atol=0.02, rtol=0)
+    shares = bank(rows, lengths)[0].mean(dim=0)[: -2 * 4 * 3].reshape(168, -1, 2)
+    torch.testing.assert_close(1.0 - shares, bank.orders[:, None].expand_as(shares), atol=0.02, rtol=0)
 
 
 def inputs(*missing: str) -> dict[str, torch.Tensor]:

@@ -8,8 +8,8 @@ what depends on data (where an answer of a kernel counts as positive, the scale 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations, product
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, combinations
 from typing import cast
 
 import torch
@@ -22,6 +22,7 @@ from bfrb.networks.sensing import SIDE, count_images
 from bfrb.networks.specs import RocketSpec
 
 _TAPS = 9
+_KERNELS, _STATISTICS, _IMAGE_NUMBERS = 84, 4, 5
 _GOLDEN = 0.6180339887498949
 """Multiples of it, modulo 1, are spread evenly over 0 to 1: which quantile each bias is."""
 _LIMIT = 4.0
@@ -55,102 +56,128 @@ def changes(x: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
 
 
-class KernelBank(nn.Module):
-    """Kernels over the channels of some branches and over their changes, and plain statistics of both.
+class Kernels(nn.Module):
+    """Kernels over groups of channels and over their changes, and plain statistics of both.
+
+    Of each kernel, dilation and bias there are the share of rows in which the kernel's answer is above the bias, and
+    how much larger that is in the second half of the recording than in the first.
 
     Parameters
     ----------
-    channels
-        Number of channels C. Each kernel at each dilation looks at 1 to 9 of them, drawn from torch's generator.
+    groups
+        For every group the numbers of the channels that its kernels look at: each kernel at each dilation at 1 to 9 of
+        them, drawn from torch's generator.
+    own
+        For every group the numbers of the channels whose statistics come with it.
     spec
         Sizes.
     """
 
-    kernels: Tensor
     mixing: Tensor
-    windows: Tensor
+    kernels: Tensor
+    parts: Tensor
     orders: Tensor
+    order: Tensor
+    importance: Tensor
     biases: Tensor
     spread: Tensor
 
-    def __init__(self, channels: int, spec: RocketSpec) -> None:
+    def __init__(self, groups: Sequence[Sequence[int]], own: Sequence[Sequence[int]], spec: RocketSpec) -> None:
         super().__init__()
         self.rows, self.edge = spec.rows, spec.edge
-        self.channels = channels
         self.dilations = dilations(spec.rows)
-        kernels = nine_tap_kernels()
-        self.register_buffer("kernels", kernels, persistent=False)
-        banks = 2 * len(self.dilations)
-        self.register_buffer("mixing", torch.stack([_draw_channels(channels, len(kernels)) for _ in range(banks)]))
-        parts = torch.arange(spec.rows) * spec.segments // spec.rows
-        share = functional.one_hot(parts, spec.segments).to(torch.float32)
-        self.register_buffer("windows", share / share.sum(dim=0), persistent=False)
+        channels = 1 + max(number for group in groups for number in group)
+        looked_at = [[number + view * channels for number in group] for group in groups for view in range(2)]
+        drawn = [[_draw_channels(numbers, 2 * channels) for numbers in looked_at] for _ in self.dilations]
+        self.register_buffer("mixing", torch.stack([torch.cat(each) for each in drawn]))
+        kernels = nine_tap_kernels().repeat(len(looked_at), 1)
+        self.register_buffer("kernels", kernels[:, None, None], persistent=False)
+        late = torch.arange(spec.rows) >= spec.rows / 2
+        parts = [torch.full((spec.rows,), 1.0 / spec.rows)]
+        if spec.contrast:
+            parts.append(late / late.sum() - ~late / (~late).sum())
+        self.register_buffer("parts", torch.stack(parts, dim=1), persistent=False)
         orders = torch.arange(1, len(kernels) * spec.biases + 1, dtype=torch.float64) * _GOLDEN % 1.0
         self.register_buffer("orders", orders.reshape(len(kernels), spec.biases).float(), persistent=False)
         spread = (self.mixing.sum(dim=2) * kernels.square().sum(dim=1)).sqrt()
         self.register_buffer("spread", spread)
         self.register_buffer("biases", spread[:, :, None] * torch.special.ndtri(self.orders))
-        self.width = banks * self.orders.numel() * spec.segments + 2 * 4 * channels
+        shares = torch.tensor([1.0, spec.contrast][: len(parts)])
+        places = torch.arange(len(kernels) * len(self.dilations) * spec.biases * len(parts)).chunk(len(groups))
+        statistics = places[-1][-1] + 1 + torch.arange(2 * channels * _STATISTICS).reshape(2, channels, _STATISTICS)
+        ordered = [
+            torch.cat([place, statistics[:, list(each)].flatten()]) for place, each in zip(places, own, strict=True)
+        ]
+        self.widths = [len(each) for each in ordered]
+        self.register_buffer("order", torch.cat(ordered), persistent=False)
+        importance = torch.cat([shares.repeat(len(torch.cat(places)) // len(parts)), torch.ones(statistics.numel())])
+        self.register_buffer("importance", importance[self.order], persistent=False)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, width) features of (B, T, C), and 1 where all channels that a feature looks at measured something."""
-        views = self._views(x, lengths)
-        found = [self._pool(answers, number) for number, answers in enumerate(self._answers(views))]
-        there = (x != 0).any(dim=1).to(x.dtype)
-        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
-        known = (lacking == 0).to(x.dtype).repeat_interleave(found[0].shape[1] // len(self.kernels), dim=1)
-        found += [_statistics(view) for view in views]
-        return torch.cat(found, dim=1), torch.cat([known, there.repeat(1, 2 * 4)], dim=1)
+        """(B, D) features of (B, T, C), and 1 where all channels that a feature looks at measured something."""
+        view = self._view(x, lengths)
+        pooled = [self._pool(answers, number) for number, answers in enumerate(self._answers(view))]
+        there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
+        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t()).unflatten(1, (len(pooled), -1))
+        known = (lacking == 0).to(x.dtype).transpose(1, 2)[..., None].expand(-1, -1, -1, pooled[0].shape[2])
+        features = [torch.stack(pooled, dim=2).flatten(1), _statistics(view).flatten(1)]
+        known = torch.cat([known.flatten(1), there.repeat_interleave(_STATISTICS, dim=1)], dim=1)
+        return torch.cat(features, dim=1)[:, self.order], known[:, self.order]
 
     def place(self, x: Tensor, lengths: Tensor) -> None:
-        """Put the biases at quantiles of the kernels' answers to (B, T, C) recordings, of those with all channels."""
-        complete = (x != 0).any(dim=1).all(dim=1)
-        if not complete.any():
-            return
-        for number, answers in enumerate(self._answers(self._views(x[complete], lengths[complete]))):
-            values = answers.transpose(0, 1).flatten(1).sort(dim=1).values
-            self.biases[number] = values.gather(1, (self.orders * (values.shape[1] - 1)).long())
-            self.spread[number] = values.std(dim=1).clamp(min=1e-3)
+        """Put the biases at quantiles of the kernels' answers to the (B, T, C) recordings that have their channels."""
+        lacking = torch.matmul((x == 0).all(dim=1).to(x.dtype).repeat(1, 2), self.mixing.flatten(0, 1).t())
+        complete = (lacking == 0).unflatten(1, self.spread.shape)
+        for number, answers in enumerate(self._answers(self._view(x, lengths))):
+            values = answers.masked_fill(~complete[:, number, :, None], torch.nan).transpose(0, 1).flatten(1)
+            counts = (~values.isnan()).sum(dim=1, keepdim=True)
+            found = values.sort(dim=1).values.gather(1, (self.orders * (counts - 1).clamp(min=0)).long())
+            spread = (values - values.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1).sqrt().clamp(min=1e-3)
+            self.biases[number] = torch.where(counts > 0, found, self.biases[number])
+            self.spread[number] = torch.where(counts[:, 0] > 0, spread, self.spread[number])
 
-    def _views(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        return stretch(x, lengths, self.rows), stretch(changes(x), lengths, self.rows)
+    def _view(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """(B, 2 C, rows) the rows and their changes, stretched."""
+        return stretch(torch.cat([x, changes(x)], dim=2), lengths, self.rows)
 
-    def _answers(self, views: tuple[Tensor, Tensor]) -> Iterator[Tensor]:
-        """(B, 84, rows) answers of the kernels, for the rows and for their changes, dilation by dilation."""
-        for number, (view, dilation) in enumerate(product(views, self.dilations)):
-            weights = self.mixing[number][:, :, None] * self.kernels[:, None, :]
-            reach = dilation * (_TAPS // 2)
-            yield functional.conv2d(
-                view[:, :, None], weights[:, :, None], padding=(0, reach), dilation=(1, dilation)
-            ).squeeze(2)
+    def _answers(self, view: Tensor) -> Iterator[Tensor]:
+        """(B, F, rows) answers of the kernels, dilation by dilation."""
+        for number, dilation in enumerate(self.dilations):
+            mixed = torch.matmul(self.mixing[number], view)[:, :, None]
+            padding, spacing = (0, dilation * (_TAPS // 2)), (1, dilation)
+            answers = functional.conv2d(mixed, self.kernels, None, 1, padding, spacing, len(self.kernels))
+            yield answers.squeeze(2)
 
     def _pool(self, answers: Tensor, number: int) -> Tensor:
-        """(B, 84 * biases * segments) share of the rows in which (B, 84, rows) answers are above each bias.
+        """(B, F, biases * parts) share of rows whose (B, F, rows) answers are above each bias, and its change.
 
         Near a bias a row counts by a part, from 0 to 1 over `edge` standard deviations: a share that jumps would let
         the last digit of a sum, which differs between runtimes, change the answer.
         """
-        above = answers[:, :, None] - self.biases[number][:, :, None]
+        biases = self.biases[number][:, :, None]
         if self.edge:
-            counted = (above / (self.edge * self.spread[number][:, None, None]) + 0.5).clamp(0.0, 1.0)
+            slopes = 1.0 / (self.edge * self.spread[number][:, None, None])
+            counted = torch.addcmul(0.5 - biases * slopes, answers[:, :, None], slopes).clamp(0.0, 1.0)
         else:
-            counted = (above > 0).to(answers.dtype)
-        return torch.matmul(counted, self.windows).flatten(1)
+            counted = (answers[:, :, None] > biases).to(answers.dtype)
+        return torch.matmul(counted, self.parts).flatten(2)
 
 
-def _draw_channels(channels: int, kernels: int) -> Tensor:
-    """(kernels, C) 1 where a kernel looks at a channel: at 1 to 9 of them, small numbers as likely as large ones."""
-    most = min(channels, _TAPS)
-    counts = (2.0 ** (torch.rand(kernels, 1) * torch.log2(torch.tensor(most + 1.0)))).floor()
-    ranks = torch.rand(kernels, channels).argsort(dim=1).argsort(dim=1)
-    return (ranks < counts).to(torch.float32)
+def _draw_channels(numbers: Sequence[int], channels: int) -> Tensor:
+    """(84, `channels`) 1 where a kernel looks at a channel: at 1 to 9 of the numbered ones, few as often as many."""
+    most = min(len(numbers), _TAPS)
+    counts = (2.0 ** (torch.rand(_KERNELS, 1) * torch.log2(torch.tensor(most + 1.0)))).floor()
+    ranks = torch.rand(_KERNELS, len(numbers)).argsort(dim=1).argsort(dim=1)
+    drawn = torch.zeros(_KERNELS, channels)
+    drawn[:, list(numbers)] = (ranks < counts).to(drawn.dtype)
+    return drawn
 
 
 def _statistics(view: Tensor) -> Tensor:
-    """(B, 4 C) mean, spread, smallest and largest value of (B, C, rows)."""
+    """(B, C, 4) mean, spread, smallest and largest value of (B, C, rows)."""
     mean = view.mean(dim=2)
     spread = (view - mean[:, :, None]).square().mean(dim=2).sqrt()
-    return torch.cat([mean, spread, view.amin(dim=2), view.amax(dim=2)], dim=1)
+    return torch.stack([mean, spread, view.amin(dim=2), view.amax(dim=2)], dim=2)
 
 
 class Rocket(nn.Module):
@@ -173,31 +200,26 @@ class Rocket(nn.Module):
 
     def __init__(self, shape: Shape, spec: RocketSpec) -> None:
         super().__init__()
-        channels = {branch: shape.channels[branch] for branch in spec.BRANCHES if shape.channels[branch]}
-        self.stages = {name: tuple(b for b in added if b in channels) for name, added in _STAGES.items()}
+        sizes = {branch: shape.channels[branch] for branch in spec.BRANCHES if shape.channels[branch]}
+        if "tof" in sizes:
+            sizes["tof"] = _IMAGE_NUMBERS * count_images(sizes["tof"])
+        ends = list(accumulate(sizes.values()))
+        own = {branch: range(end - sizes[branch], end) for branch, end in zip(sizes, ends, strict=True)}
+        looked_at = own | {"rotation": range(ends[list(sizes).index("rotation")])} if "rotation" in sizes else own
+        self.branches = tuple(sizes)
+        self.kernels = Kernels([looked_at[branch] for branch in sizes], list(own.values()), spec)
+        ends = dict(zip(sizes, accumulate(self.kernels.widths), strict=True))
+        self.stages = {name: tuple(branch for branch in added if branch in sizes) for name, added in _STAGES.items()}
         self.stages = {name: added for name, added in self.stages.items() if added}
-        sizes = channels | {"rotation": channels.get("acc", 0) + channels.get("rotation", 0)}
-        if "tof" in channels:
-            sizes["tof"] = _IMAGE_NUMBERS * count_images(channels["tof"])
-        self.banks = nn.ModuleDict(
-            {branch: KernelBank(sizes[branch], spec) for added in self.stages.values() for branch in added}
-        )
-        self.width = sum(bank.width for bank in self._banks())
-        self.register_buffer("center", torch.zeros(self.width))
-        self.register_buffer("scale", torch.ones(self.width))
+        width = self.kernels.order.numel()
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
         *partial, _ = self.stages
-        self.partial = nn.ModuleDict({name: blocks.DenseHead(self.widths[name], shape.classes, ()) for name in partial})
-        self.head = blocks.DenseHead(self.width, shape.classes, ())
+        self.partial = nn.ModuleDict(
+            {name: blocks.DenseHead(ends[self.stages[name][-1]], shape.classes, ()) for name in partial}
+        )
+        self.head = blocks.DenseHead(width, shape.classes, ())
         blocks.initialise(self)
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """How many of the features, the first ones, each answer is made of."""
-        found, total = {}, 0
-        for name, added in self.stages.items():
-            total += sum(bank.width for branch, bank in zip(self.banks, self._banks(), strict=True) if branch in added)
-            found[name] = total
-        return found
 
     def answers(self) -> dict[str, nn.Linear]:
         """The linear layers that give the logits of each stage."""
@@ -222,18 +244,16 @@ class Rocket(nn.Module):
 
     def standardise(self, features: Tensor, known: Tensor) -> Tensor:
         """The same of features as they are, and where they are known."""
-        return ((features - self.center) * self.scale).clamp(-_LIMIT, _LIMIT) * known
+        return ((features - self.center) * self.scale).clamp(-_LIMIT, _LIMIT) * self.kernels.importance * known
 
     def features(self, inputs: Inputs, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, width) features as they are, and 1 where they are known."""
-        found = [
-            bank(self._rows(branch, inputs), lengths) for branch, bank in zip(self.banks, self._banks(), strict=True)
-        ]
-        return torch.cat([values for values, _ in found], dim=1), torch.cat([known for _, known in found], dim=1)
+        found: tuple[Tensor, Tensor] = self.kernels(self._rows(inputs), lengths)
+        return found
 
     def measured(self, inputs: Inputs) -> dict[str, Tensor]:
         """For every stage (B, 1) 1 where a sensor that it adds measured something."""
-        found = {branch: (inputs[branch] != 0).flatten(1).any(dim=1, keepdim=True) for branch in self.banks}
+        found = {branch: (inputs[branch] != 0).flatten(1).any(dim=1, keepdim=True) for branch in self.branches}
         return {
             name: torch.cat([found[branch] for branch in added], dim=1).any(dim=1, keepdim=True).to(self.center.dtype)
             for name, added in self.stages.items()
@@ -241,24 +261,16 @@ class Rocket(nn.Module):
 
     def place(self, inputs: Inputs, lengths: Tensor) -> None:
         """Put biases at quantiles of what the kernels answer to some recordings."""
-        for branch, bank in zip(self.banks, self._banks(), strict=True):
-            bank.place(self._rows(branch, inputs), lengths)
+        self.kernels.place(self._rows(inputs), lengths)
 
     def decayed(self) -> list[nn.Parameter]:
         """Weights of the answers."""
         return [*blocks.kernels(self.partial, self.head)]
 
-    def _banks(self) -> list[KernelBank]:
-        return cast("list[KernelBank]", list(self.banks.values()))
-
-    def _rows(self, branch: str, inputs: Inputs) -> Tensor:
-        """(B, T, C) what a bank looks at: rotation together with acceleration, images as a few numbers each."""
-        if branch == "rotation" and "acc" in self.banks:
-            return torch.cat([inputs["acc"], inputs["rotation"]], dim=2)
-        return _image_numbers(inputs["tof"]) if branch == "tof" else inputs[branch]
-
-
-_IMAGE_NUMBERS = 5
+    def _rows(self, inputs: Inputs) -> Tensor:
+        """(B, T, C) all that was measured, images as a few numbers each."""
+        rows = [_image_numbers(inputs[branch]) if branch == "tof" else inputs[branch] for branch in self.branches]
+        return torch.cat(rows, dim=2)
 
 
 def _image_numbers(x: Tensor) -> Tensor:

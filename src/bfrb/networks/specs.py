@@ -114,10 +114,10 @@ class RocketSpec(NetworkSpec):
 
     rows: Annotated[int, Field(ge=2)] = 96
     """Every recording is stretched to so many rows."""
-    biases: Count = 3
+    biases: Count = 4
     """Thresholds above which the answers of each kernel are counted."""
-    segments: Count = 1
-    """Equal parts of a recording in which they are counted apart."""
+    contrast: Annotated[float, Field(ge=0.0)] = 0.5
+    """Weight of how these counts differ between the halves of a recording; 0 leaves that out."""
     edge: Annotated[float, Field(ge=0.0)] = 0.2
     """Around a threshold an answer counts by a part, over so many standard deviations; 0 counts wholly or not at all,
     as published, and then the last digits of a sum may change the answer."""

@@ -21,7 +21,7 @@ from bfrb.train.trainer import Epoch, Task, Weights, score_examples
 
 _PLACED_BY = 64
 """Recordings by which thresholds are placed."""
-_BATCH = 64
+_BATCH = 16
 _LEAST_SPREAD = 0.01
 """Added, as a spread, to that of every feature: one that hardly varies is not blown up."""
 
