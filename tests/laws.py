@@ -29,15 +29,15 @@ RANKS = {
     "networks": 5,
     "simulate": 5,
     "predict": 6,
-    "export": 7,
     "stream": 7,
-    "train": 8,
-    "report": 9,
-    "from_keras": 9,
-    "serve": 9,
-    "view": 10,
-    "cli": 11,
-    "__main__": 12,
+    "export": 8,
+    "train": 9,
+    "report": 10,
+    "from_keras": 10,
+    "serve": 10,
+    "view": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 """Height of every part; imports point to a lower one."""
 

@@ -23,22 +23,16 @@ CASES = [
     if feature.is_available(device)
 ]
 every_feature = pytest.mark.parametrize(("feature", "device"), CASES)
-every_honest_feature = pytest.mark.parametrize(
-    ("feature", "device"), [case for case in CASES if not case.values[0].fills_gaps]
-)
-every_gap_filler = pytest.mark.parametrize(("feature", "device"), [case for case in CASES if case.values[0].fills_gaps])
 
 
 def recordings_of(device: Device, seed: int = 0, missing: float = 0.1) -> Recordings:
     return random_recordings(device, [1, 2, 40, 7, 1, 100], np.random.default_rng(seed), missing)
 
 
-def test_every_feature_is_checked_on_some_device() -> None:
+def test_every_feature_is_registered_under_its_name_and_checked_on_some_device() -> None:
     assert {case.values[0].name for case in CASES} == set(FEATURES)
-
-
-def test_features_are_registered_under_their_names() -> None:
     assert all(feature.name == name for name, feature in FEATURES.items())
+    assert {name for names in BASELINE_FEATURES.values() for name in names} <= set(FEATURES)
 
 
 @pytest.mark.parametrize("device", DEVICES.values(), ids=DEVICES)
@@ -49,67 +43,45 @@ def test_no_two_features_share_a_channel(device: Device) -> None:
 
 
 @every_feature
-def test_the_channels_are_as_announced(feature: Feature, device: Device) -> None:
-    recordings = recordings_of(device)
+def test_values_are_finite_or_missing_in_channels_as_announced(feature: Feature, device: Device) -> None:
+    recordings, channels = recordings_of(device), feature.channels(device)
     values = feature.compute(RaggedRows(recordings))
-    channels = feature.channels(device)
     assert values.shape == (recordings.n_rows, len(channels))
     assert values.dtype in (np.float64, np.float32)
     assert channels
     assert all(channel.name.isidentifier() for channel in channels)
     assert {channel.unit for channel in channels} <= UNITS
-
-
-@every_feature
-def test_a_value_is_finite_or_missing(feature: Feature, device: Device) -> None:
-    values = feature.compute(RaggedRows(recordings_of(device)))
     assert not np.isinf(values).any()
     assert np.isfinite(values).any(axis=0).all()
 
 
 @every_feature
-def test_the_same_recordings_give_the_same_values(feature: Feature, device: Device) -> None:
-    first, second = (feature.compute(RaggedRows(recordings_of(device))) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-
-
-@every_feature
-def test_the_recordings_are_left_alone(feature: Feature, device: Device) -> None:
+def test_the_same_recordings_give_the_same_values_and_are_left_alone(feature: Feature, device: Device) -> None:
     recordings, untouched = recordings_of(device), recordings_of(device)
+    first, second = (feature.compute(RaggedRows(found)) for found in (recordings, untouched))
+    np.testing.assert_array_equal(first, second)
     compute_features(recordings, [feature.name])
     for name, values in recordings.sensors.items():
         np.testing.assert_array_equal(values, untouched.sensors[name])
 
 
-@every_honest_feature
-def test_a_missing_sample_makes_its_row_invalid(feature: Feature, device: Device) -> None:
+@every_feature
+def test_a_missing_sample_makes_its_row_invalid_unless_gaps_are_filled(feature: Feature, device: Device) -> None:
     complete = recordings_of(device, missing=0.0)
     row = int(complete.offsets[3]) + 4
-    for sensor in feature.needs:
+    for sensor in feature.needs[-1:] if feature.fills_gaps else feature.needs:
         values = complete.sensors[sensor].copy()
         values[row] = device.sensor(sensor).absent
         holed = Recordings(device, {**complete.sensors, sensor: values}, complete.offsets, complete.table)
         features = compute_features(holed, [feature.name])
+        if feature.fills_gaps:
+            assert features.valid.all()
+            continue
         assert not features.valid[row].any()
         assert np.isfinite(features.values[row]).all()
-
-
-@every_honest_feature
-def test_without_a_sensor_nothing_is_known(feature: Feature, device: Device) -> None:
-    for sensor in feature.needs:
-        features = compute_features(recordings_of(device).without(sensor), [feature.name])
-        assert not features.valid.any()
-        assert np.isnan(features.values).all()
-
-
-@every_gap_filler
-def test_a_feature_says_that_it_fills_gaps_only_if_it_does(feature: Feature, device: Device) -> None:
-    missing = device.sensor(feature.needs[-1])
-    complete = recordings_of(device, missing=0.0)
-    values = complete.sensors[missing.name].copy()
-    values[int(complete.offsets[3]) + 4] = missing.absent
-    holed = Recordings(device, {**complete.sensors, missing.name: values}, complete.offsets, complete.table)
-    assert compute_features(holed, [feature.name]).valid.all()
+        nothing = compute_features(complete.without(sensor), [feature.name])
+        assert not nothing.valid.any()
+        assert np.isnan(nothing.values).all()
 
 
 @every_feature
@@ -129,7 +101,3 @@ def test_a_recording_is_the_same_in_any_company(
         rows = slice(recordings.offsets[number], recordings.offsets[number + 1])
         np.testing.assert_array_equal(together.values[rows], alone.values)
         np.testing.assert_array_equal(together.valid[rows], alone.valid)
-
-
-def test_the_baseline_is_made_of_registered_features() -> None:
-    assert {name for names in BASELINE_FEATURES.values() for name in names} <= set(FEATURES)

@@ -13,7 +13,7 @@ from bfrb.export.graphs import Member
 from bfrb.networks.registry import NETWORKS, Network, Shape, build_network
 from bfrb.networks.specs import SPECS, NetworkSpec, TwoBranchSpec
 from bfrb.study.labels import PHASES
-from bfrb.train.labels import AUXILIARY
+from bfrb.train.batches import AUXILIARY
 from bfrb.train.run import RunSpec
 
 EVERYTHING = {"imu": 6, "proximity": 5, "acc": 4, "rotation": 6, "thm": 4, "tof": 128}
@@ -55,20 +55,27 @@ def inputs(shape: Shape, lengths: torch.Tensor, steps: int) -> dict[str, torch.T
     return {branch: torch.randn(len(lengths), steps, channels) * rows for branch, channels in shape.channels.items()}
 
 
+def scaled(name: str, shape: Shape) -> Member:
+    return Member(small(name, shape), {branch: Untouched() for branch in shape.channels}).eval()
+
+
 @every_network
 @every_shape
 @settings(max_examples=15, deadline=None)
 @given(lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4), padding=st.integers(0, 9))
-def test_padding_never_changes_the_answer(name: str, shape: Shape, lengths: list[int], padding: int) -> None:
-    network = small(name, shape)
-    given_lengths = torch.tensor(lengths)
+def test_padding_never_changes_what_is_told(name: str, shape: Shape, lengths: list[int], padding: int) -> None:
+    member, given_lengths = scaled(name, shape), torch.tensor(lengths)
     batch = inputs(shape, given_lengths, max(lengths) + padding)
-    together = network(batch, given_lengths).logits
+    together = member.network(batch, given_lengths)
+    told = member.answers(batch, given_lengths)
+    assert ("phases" in told) == ("phase" in together.auxiliary) == (name in TELLS_PHASES)
     for row, length in enumerate(lengths):
         alone = {branch: values[row : row + 1, :length] for branch, values in batch.items()}
-        torch.testing.assert_close(
-            network(alone, given_lengths[row : row + 1]).logits[0], together[row], atol=1e-5, rtol=1e-5
-        )
+        logits = member.network(alone, given_lengths[row : row + 1]).logits[0]
+        torch.testing.assert_close(logits, together.logits[row], atol=1e-5, rtol=1e-5)
+        if name in TELLS_PHASES:
+            phases = member.answers(alone, given_lengths[row : row + 1])["phases"][0]
+            torch.testing.assert_close(phases, told["phases"][row, :length], atol=1e-5, rtol=1e-5)
 
 
 @every_network
@@ -78,8 +85,7 @@ def test_padding_never_changes_the_answer(name: str, shape: Shape, lengths: list
 def test_without_padding_the_answers_are_the_same_with_and_without_lengths(
     name: str, shape: Shape, count: int, length: int
 ) -> None:
-    member = Member(small(name, shape), {branch: Untouched() for branch in shape.channels}).eval()
-    lengths = torch.full((count,), length)
+    member, lengths = scaled(name, shape), torch.full((count,), length)
     batch = inputs(shape, lengths, length)
     padded, plain = member.answers(batch, lengths), member.answers(batch)
     assert padded.keys() == plain.keys()
@@ -89,44 +95,21 @@ def test_without_padding_the_answers_are_the_same_with_and_without_lengths(
 
 @every_network
 @every_shape
-def test_logits_are_finite_and_one_per_class(name: str, shape: Shape) -> None:
+def test_everything_is_answered_finitely_and_in_its_own_shape(name: str, shape: Shape) -> None:
     lengths = torch.tensor([7, 3])
-    output = small(name, shape)(inputs(shape, lengths, 7), lengths)
+    member, batch = scaled(name, shape), inputs(shape, lengths, 7)
+    output = member.network(batch, lengths)
     assert output.logits.shape == (2, shape.classes)
     assert torch.isfinite(output.logits).all()
     assert all(logits.shape == (2,) for logits in output.present.values())
     assert all(logits.shape == (2, shape.classes) for logits in output.heads.values())
-
-
-@every_network
-@every_shape
-def test_further_labels_are_answered_in_their_own_shapes(name: str, shape: Shape) -> None:
-    lengths = torch.tensor([7, 3])
-    output = small(name, shape)(inputs(shape, lengths, 7), lengths)
     for label, logits in output.auxiliary.items():
         values = len(AUXILIARY[label])
         assert logits.shape == ((2, values) if label == "orientation" else (2, 7, values))
         assert torch.isfinite(logits).all()
-
-
-@every_network
-@every_shape
-@settings(max_examples=10, deadline=None)
-@given(lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4), padding=st.integers(0, 9))
-def test_padding_never_changes_what_is_told_of_rows(name: str, shape: Shape, lengths: list[int], padding: int) -> None:
-    member = Member(small(name, shape), {branch: Untouched() for branch in shape.channels}).eval()
-    network, given_lengths = member.network, torch.tensor(lengths)
-    batch = inputs(shape, given_lengths, max(lengths) + padding)
-    told = member.answers(batch, given_lengths)
-    assert ("phases" in told) == ("phase" in network(batch, given_lengths).auxiliary) == (name in TELLS_PHASES)
-    if "phases" not in told:
-        return
-    assert told["phases"].shape == (len(lengths), max(lengths) + padding, len(PHASES))
-    torch.testing.assert_close(told["phases"].sum(dim=2), torch.ones(told["phases"].shape[:2]))
-    for row, length in enumerate(lengths):
-        alone = {branch: values[row : row + 1, :length] for branch, values in batch.items()}
-        phases = member.answers(alone, given_lengths[row : row + 1])["phases"][0]
-        torch.testing.assert_close(phases, told["phases"][row, :length], atol=1e-5, rtol=1e-5)
+    for phases in [told for key, told in member.answers(batch, lengths).items() if key == "phases"]:
+        assert phases.shape == (2, 7, len(PHASES))
+        torch.testing.assert_close(phases.sum(dim=2), torch.ones(2, 7))
 
 
 @every_network
@@ -159,8 +142,9 @@ def test_every_weight_learns(name: str, shape: Shape) -> None:
 
 
 @every_network
-def test_a_network_tells_which_weights_decay(name: str) -> None:
+def test_a_network_has_its_spec_and_tells_which_weights_decay(name: str) -> None:
     network = small(name, SHAPES[0])
+    assert NETWORKS[name].Spec is SPECS[name] is type(RunSpec().network(name))
     assert isinstance(network, Network)
     decayed = {id(parameter) for parameter in network.decayed()}
     names = {key for key, value in network.named_parameters() if id(value) in decayed}
@@ -169,11 +153,6 @@ def test_a_network_tells_which_weights_decay(name: str) -> None:
     assert "head.logits.weight" in names
     if name in RECURRENT:
         assert {"lstm.forwards.weight_ih_l0", "gru.backwards.weight_ih_l0"} <= names
-
-
-@every_network
-def test_a_network_has_its_spec(name: str) -> None:
-    assert NETWORKS[name].Spec is SPECS[name] is type(RunSpec().network(name))
 
 
 def test_an_unknown_network_is_refused() -> None:

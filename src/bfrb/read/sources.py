@@ -9,21 +9,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bfrb.errors import DataError
-from bfrb.read.batches import ReadInBatches
-from bfrb.read.cmi import find_cmi, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.described_source import DescribedSource
+from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
-from bfrb.read.searle2021 import Searle2021Source, is_searle2021
 from bfrb.read.store import MANIFEST, Store
-from bfrb.study.description import find_description
+from bfrb.read.study_files import find_files, holds_files
+from bfrb.study.description import STUDIES, Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
-from bfrb.study.stretches import STRETCH_ROWS, Stretch
-
-DATASETS = ("auto", "cmi", "searle2021")
-"""What a source can be taken for, beside what descriptions tell."""
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 DESCRIPTION = "study.toml"
 """A description of this name in a folder says how the folder is read."""
@@ -62,7 +57,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class HeldSource(ReadInBatches):
+class HeldSource:
     """A source of recordings that are in memory already.
 
     Parameters
@@ -102,6 +97,10 @@ class HeldSource(ReadInBatches):
         if progress is not None:
             progress(1.0)
 
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """Views of at most `max_rows` rows of one recording."""
+        return cut_stretches(self.batches(progress=progress), max_rows)
+
 
 def open_source(
     path: Path | str,
@@ -110,17 +109,17 @@ def open_source(
     report: Report | None = None,
     device: Device | None = None,
 ) -> Source:
-    """What lies at a path: a store, the CMI layout, a clone of the Searle 2021 data, or what a file describes.
+    """What lies at a path: a store, or recordings that a description of the package or of the folder tells of.
 
     Parameters
     ----------
     path
         A file or a folder.
     dataset
-        What to take it for: `"cmi"`, `"searle2021"`, the name of a description (`bfrb devices`) or its `.toml` file,
-        or `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
+        What to take it for: the name of a description (`bfrb devices`), such as `"cmi"`, or its `.toml` file, or
+        `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
-        A table of subjects, for the CMI layout; by default the one found beside the recordings.
+        A table of subjects; by default the one that the description speaks of.
     report
         Told what is wrong while it is read; if it returns, the rest is read. By default the first error is raised.
     device
@@ -138,13 +137,31 @@ def open_source(
         raise DataError(f"{place}: no such file or folder", remedy="check the path")
     if (place / MANIFEST).is_file():
         return Store.open(place)
-    if dataset not in DATASETS:
-        return DescribedSource(place, find_description(dataset), device)
-    if dataset == "auto" and (place / DESCRIPTION).is_file():
-        return DescribedSource(place, find_description(place / DESCRIPTION), device)
-    if dataset == "searle2021" or (dataset == "auto" and is_searle2021(place)):
-        return Searle2021Source(place, report)
-    return find_cmi(place, demographics, report)
+    description = _look(place) if dataset == "auto" else find_description(dataset)
+    if place.is_dir() and description.file.first:
+        place = find_files(place, description)[0].path
+    if demographics is not None and not Path(demographics).is_file():
+        raise DataError(f"{demographics}: no such file", remedy="check the path of the demographics")
+    beside = None if demographics is None else Path(demographics)
+    return DescribedSource(place, description, device, demographics=beside, report=report)
+
+
+def _look(place: Path) -> Description:
+    """The description of what lies at a path: in the folder, or of a study that this package knows."""
+    if place.is_file():
+        return find_description(STUDIES[0])
+    if (place / DESCRIPTION).is_file():
+        return find_description(place / DESCRIPTION)
+    known = [find_description(name) for name in STUDIES]
+    for description in known:
+        if holds_files(place, description):
+            return description
+    expected = "; ".join(f"{', '.join(one.file.match)} ({one.name})" for one in known)
+    some = ", ".join(sorted(path.name for path in place.iterdir())[:6]) or "nothing"
+    raise DataError(
+        f"{place}: expected a store ({MANIFEST}), a description ({DESCRIPTION}), or {expected}, found {some}",
+        remedy="name the folder or the file the recordings are in, or describe them: bfrb devices describe FILE",
+    )
 
 
 def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Recordings:
