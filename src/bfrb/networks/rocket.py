@@ -118,7 +118,8 @@ class Kernels(nn.Module):
         view = self._view(x, lengths)
         pooled = [self._pool(answers, number) for number, answers in enumerate(self._answers(view))]
         there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
-        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t()).unflatten(1, (len(pooled), -1))
+        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
+        lacking = lacking.reshape(len(x), *self.spread.shape)
         known = (lacking == 0).to(x.dtype).transpose(1, 2)[..., None].expand(-1, -1, -1, pooled[0].shape[2])
         features = [torch.stack(pooled, dim=2).flatten(1), _statistics(view).flatten(1)]
         known = torch.cat([known.flatten(1), there.repeat_interleave(_STATISTICS, dim=1)], dim=1)
@@ -127,7 +128,7 @@ class Kernels(nn.Module):
     def place(self, x: Tensor, lengths: Tensor) -> None:
         """Put the biases at quantiles of the kernels' answers to the (B, T, C) recordings that have their channels."""
         lacking = torch.matmul((x == 0).all(dim=1).to(x.dtype).repeat(1, 2), self.mixing.flatten(0, 1).t())
-        complete = (lacking == 0).unflatten(1, self.spread.shape)
+        complete = (lacking == 0).reshape(len(x), *self.spread.shape)
         for number, answers in enumerate(self._answers(self._view(x, lengths))):
             values = answers.masked_fill(~complete[:, number, :, None], torch.nan).transpose(0, 1).flatten(1)
             counts = (~values.isnan()).sum(dim=1, keepdim=True)
@@ -208,7 +209,7 @@ class Rocket(nn.Module):
         looked_at = own | {"rotation": range(ends[list(sizes).index("rotation")])} if "rotation" in sizes else own
         self.branches = tuple(sizes)
         self.kernels = Kernels([looked_at[branch] for branch in sizes], list(own.values()), spec)
-        ends = dict(zip(sizes, accumulate(self.kernels.widths), strict=True))
+        known = dict(zip(sizes, accumulate(self.kernels.widths), strict=True))
         self.stages = {name: tuple(branch for branch in added if branch in sizes) for name, added in _STAGES.items()}
         self.stages = {name: added for name, added in self.stages.items() if added}
         width = self.kernels.order.numel()
@@ -216,7 +217,7 @@ class Rocket(nn.Module):
         self.register_buffer("scale", torch.ones(width))
         *partial, _ = self.stages
         self.partial = nn.ModuleDict(
-            {name: blocks.DenseHead(ends[self.stages[name][-1]], shape.classes, ()) for name in partial}
+            {name: blocks.DenseHead(known[self.stages[name][-1]], shape.classes, ()) for name in partial}
         )
         self.head = blocks.DenseHead(width, shape.classes, ())
         blocks.initialise(self)

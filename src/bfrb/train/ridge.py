@@ -133,7 +133,7 @@ class _Problem:
             basis, back = vectors * np.sqrt(energies), centred.T @ (vectors / np.sqrt(energies))
         else:
             basis, back = centred @ vectors, vectors
-        weighted = targets * roots[:, None]
+        weighted: Floats = targets.astype(np.float64) * roots[:, None]
         return cls(basis, energies, back.astype(np.float64), weighted, roots, mean, blocks)
 
     def weights(self, penalty: float) -> Floats:

@@ -50,7 +50,7 @@ def fit_solved(
     network
         A `bfrb.networks.network.LinearAnswers`.
     task
-        What to learn from; its people are needed.
+        What to learn from; where it does not say whose an example is, each is a person's.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def _solve_answers(network: LinearAnswers, described: _Described, task: Task) ->
     values = network.standardise(torch.from_numpy(described.features), torch.from_numpy(described.known)).numpy()
     targets = task.learning.targets.cpu()[described.rows]
     weights = (targets @ class_weights(targets)).numpy().astype(np.float64) if task.training.class_weights else None
-    people = task.people[described.rows]
+    people = described.rows if task.people is None else task.people[described.rows]
     loss = np.nan
     for name, layer in network.answers().items():
         chosen = np.flatnonzero(described.measured[name])

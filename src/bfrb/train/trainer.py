@@ -71,6 +71,8 @@ class Task:
     """The classes."""
     seed: tuple[int, ...]
     """Every random number of the training is drawn from this and the epoch's number."""
+    people: Names | None = None
+    """(R,) whose every example is, for fits that leave out one person at a time; None where nobody knows."""
 
 
 class Fit(Protocol):
