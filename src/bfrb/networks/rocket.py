@@ -119,7 +119,7 @@ class Kernels(nn.Module):
         pooled = [self._pool(answers, number) for number, answers in enumerate(self._answers(view))]
         there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
         lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
-        lacking = lacking.reshape(len(x), *self.spread.shape)
+        lacking = lacking.reshape(-1, *self.spread.shape)
         known = (lacking == 0).to(x.dtype).transpose(1, 2)[..., None].expand(-1, -1, -1, pooled[0].shape[2])
         features = [torch.stack(pooled, dim=2).flatten(1), _statistics(view).flatten(1)]
         known = torch.cat([known.flatten(1), there.repeat_interleave(_STATISTICS, dim=1)], dim=1)
@@ -128,7 +128,7 @@ class Kernels(nn.Module):
     def place(self, x: Tensor, lengths: Tensor) -> None:
         """Put the biases at quantiles of the kernels' answers to the (B, T, C) recordings that have their channels."""
         lacking = torch.matmul((x == 0).all(dim=1).to(x.dtype).repeat(1, 2), self.mixing.flatten(0, 1).t())
-        complete = (lacking == 0).reshape(len(x), *self.spread.shape)
+        complete = (lacking == 0).reshape(-1, *self.spread.shape)
         for number, answers in enumerate(self._answers(self._view(x, lengths))):
             values = answers.masked_fill(~complete[:, number, :, None], torch.nan).transpose(0, 1).flatten(1)
             counts = (~values.isnan()).sum(dim=1, keepdim=True)

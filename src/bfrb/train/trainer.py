@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bfrb.arrays import Names
 from bfrb.files import writing_file
 from bfrb.metrics import competition_score
 from bfrb.networks.registry import Output
