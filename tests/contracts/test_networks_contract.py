@@ -24,6 +24,7 @@ SMALL = {
     "gated_two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "stems": {"motion_width": 8, "tof_width": 8, "trunk_widths": (32, 16)},
     "context": {"near_rows": 4},
+    "rocket": {"rows": 17, "biases": 1},
 }
 TELLS_PHASES = {"stems"}
 RECURRENT = {"two_branch", "gated_two_branch"}

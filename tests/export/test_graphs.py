@@ -24,7 +24,7 @@ from bfrb.export.graphs import (
 )
 from bfrb.features.sequences import Batch
 from bfrb.networks.registry import Shape
-from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, StemsSpec
+from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, RocketSpec, StemsSpec
 
 SHAPE = Shape({"imu": 5, "proximity": 3, "acc": 3, "rotation": 4, "thm": 4, "tof": 0}, 4)
 SPECS: dict[str, NetworkSpec] = {
@@ -38,11 +38,13 @@ SPECS: dict[str, NetworkSpec] = {
     ),
     "stems": StemsSpec(motion_width=4, thm_width=4, trunk_widths=(8, 8), head_units=8),
     "context": ContextSpec(near_rows=4),
+    "rocket": RocketSpec(rows=24, biases=1),
 }
 GIVEN = {
     "gated_two_branch": ["probabilities", "attention"],
     "stems": ["probabilities", "attention", "phases"],
     "context": ["probabilities"],
+    "rocket": ["probabilities"],
 }
 every_network = pytest.mark.parametrize("name", SPECS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,38 @@ class Network(Protocol):
 
     def decayed(self) -> list[nn.Parameter]:
         """The parameters that weight decay applies to."""
+
+
+@runtime_checkable
+class LinearAnswers(Network, Protocol):
+    """A network whose answers are linear in features that do not learn, so that they can be solved for.
+
+    `center` and `scale`, (D,) each, standardise the features.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def place(self, inputs: Inputs, lengths: Tensor) -> None:
+        """Fit what the features themselves depend on, such as thresholds, to some recordings."""
+
+    def features(self, inputs: Inputs, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, D) features as they are, and 1 where they are known."""
+
+    def standardise(self, features: Tensor, known: Tensor) -> Tensor:
+        """(B, D) what the answers are linear in."""
+
+    def measured(self, inputs: Inputs) -> Mapping[str, Tensor]:
+        """For every answer (B, 1) 1 where the sensors that it needs measured something."""
+
+    def answers(self) -> Mapping[str, nn.Linear]:
+        """The layers of the answers by name; each takes in the first of the features."""
+
+    def eval(self) -> Any:
+        """As of every module."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """As of every module."""
 
 
 class Standardise(nn.Module):

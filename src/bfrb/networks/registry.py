@@ -7,6 +7,7 @@ from torch import nn
 from bfrb.networks.context import Context
 from bfrb.networks.gated_two_branch import GatedTwoBranch
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
+from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import NetworkSpec, check_name, import_network
 from bfrb.networks.stems import Stems
 from bfrb.networks.two_branch import TwoBranch
@@ -16,6 +17,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "gated_two_branch": GatedTwoBranch,
     "stems": Stems,
     "context": Context,
+    "rocket": Rocket,
 }
 """Every network of the package by the short name under which a spec asks for it."""
 

@@ -23,6 +23,22 @@ def is_there(x: Tensor) -> Tensor:
     return (x != 0).any(dim=2, keepdim=True).to(x.dtype)
 
 
+def count_images(pixels: int) -> int:
+    """How many time-of-flight images so many pixels are.
+
+    Raises
+    ------
+    ConfigError
+        If the pixels are not those of whole images.
+    """
+    if pixels % SIDE**2:
+        raise ConfigError(
+            f"expected images of {SIDE} by {SIDE} pixels, got {pixels} channels",
+            remedy="let the branch tof hold tof_nearness and nothing else",
+        )
+    return pixels // SIDE**2
+
+
 class ChannelStem(nn.Module):
     """Vectors of motion, or temperatures: batch-norm, filters over time for every channel alone, gates, mixing.
 
@@ -78,12 +94,7 @@ class ImageStem(nn.Module):
 
     def __init__(self, pixels: int, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
-        if pixels % SIDE**2:
-            raise ConfigError(
-                f"expected images of {SIDE} by {SIDE} pixels, got {pixels} channels",
-                remedy="let the branch tof hold tof_nearness and nothing else",
-            )
-        self.sites = pixels // SIDE**2
+        self.sites = count_images(pixels)
         edges, shapes, self.numbers, width = widths
         described = self.sites * self.numbers
         self.edges = nn.Conv2d(2, edges, 3, stride=2, padding=1)

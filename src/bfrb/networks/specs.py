@@ -30,6 +30,8 @@ class NetworkSpec(Spec):
     """How this network's training recordings are varied besides, or instead: strengths of `training.variation`."""
     presence_loss: Annotated[float, Field(ge=0.0)] = 0.0
     """Weight of the loss for judging whether proximity readings are there."""
+    copies: Annotated[int, Field(ge=0)] = 0
+    """Networks that are solved for: so many varied copies of every recording are learnt from beside itself."""
 
 
 class TwoBranchSpec(NetworkSpec):
@@ -102,6 +104,25 @@ class ContextSpec(NetworkSpec):
     head_dropout: Share = 0.5
 
 
+class RocketSpec(NetworkSpec):
+    """Sizes of `rocket`."""
+
+    BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
+    MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
+    DISPENSABLE: ClassVar[tuple[str, ...]] = ("gyr", "quaternion", "thm", "tof")  # acceleration alone has its answer
+    KNOWS_MISSING: ClassVar[bool] = True
+
+    rows: Annotated[int, Field(ge=2)] = 96
+    """Every recording is stretched to so many rows."""
+    biases: Count = 4
+    """Thresholds above which the answers of each kernel are counted."""
+    contrast: Annotated[float, Field(ge=0.0)] = 0.5
+    """Weight of how these counts differ between the halves of a recording; 0 leaves that out."""
+    edge: Annotated[float, Field(ge=0.0)] = 0.2
+    """Around a threshold an answer counts by a part, over so many standard deviations; 0 counts wholly or not at all,
+    as published, and then the last digits of a sum may change the answer."""
+
+
 class GatedTwoBranchSpec(TwoBranchSpec):
     """Sizes of `gated_two_branch`: `two_branch` with a learned gate on the proximity branch."""
 
@@ -115,6 +136,7 @@ SPECS: dict[str, type[NetworkSpec]] = {
     "gated_two_branch": GatedTwoBranchSpec,
     "stems": StemsSpec,
     "context": ContextSpec,
+    "rocket": RocketSpec,
 }
 """The spec of every network of the package, by its short name."""
 

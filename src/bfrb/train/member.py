@@ -21,12 +21,14 @@ from bfrb.errors import ConfigError
 from bfrb.export.graphs import OUTPUTS, Member, Templates, trace_templates
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
 from bfrb.files import write_text, writing_file
+from bfrb.networks.network import LinearAnswers
 from bfrb.networks.registry import Standardise, build_network
 from bfrb.read.tables import Table
 from bfrb.study.folds import Folds, make_folds
 from bfrb.train.batches import Examples, load_examples, make_standardisers
 from bfrb.train.initial_weights import choose_weights, load_initial
 from bfrb.train.run import RunSpec
+from bfrb.train.solved import fit_solved
 from bfrb.train.spec import VariationSpec
 from bfrb.train.trainer import Epoch, Fit, Task, train
 from bfrb.train.variation import vary
@@ -34,9 +36,6 @@ from bfrb.train.workspace import MemberPlan, Workspace, explaining_damage
 
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.json"
-
-FITS: Mapping[str, Fit] = {}
-"""What fits networks that are not trained step by step, by the network's name; `train` fits all others."""
 
 
 def train_member(folder: Path, member: MemberPlan) -> None:
@@ -80,8 +79,9 @@ def _train_member(workspace: Workspace, member: MemberPlan) -> None:
         stopping=replace(examples, index=stopping) if len(stopping) else None,
         label_set=plan.labels,
         seed=member.seed(plan.spec.seed),
+        people=workspace.recordings.subjects[learning],
     )
-    fit = FITS.get(member.network, train)
+    fit: Fit = fit_solved if isinstance(network, LinearAnswers) else train
     network.to(examples.device)
     weights, history = fit(network, task, place / "checkpoint.pt", lambda epochs: write_history(place, epochs))
     write_history(place, history)

@@ -14,6 +14,7 @@ from bfrb.networks.specs import (
     ContextSpec,
     GatedTwoBranchSpec,
     NetworkSpec,
+    RocketSpec,
     StemsSpec,
     TwoBranchSpec,
     check_name,
@@ -51,6 +52,7 @@ class RunSpec(Spec):
     gated_two_branch: GatedTwoBranchSpec = GatedTwoBranchSpec()
     stems: StemsSpec = StemsSpec()
     context: ContextSpec = ContextSpec()
+    rocket: RocketSpec = RocketSpec()
     sizes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Specs of networks that are not the package's, by the names of their classes."""
 

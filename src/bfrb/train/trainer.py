@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bfrb.arrays import Names
 from bfrb.files import writing_file
 from bfrb.metrics import competition_score
 from bfrb.networks.registry import Output
@@ -71,6 +72,8 @@ class Task:
     """The classes."""
     seed: tuple[int, ...]
     """Every random number of the training is drawn from this and the epoch's number."""
+    people: Names | None = None
+    """(R,) whose every example is, for fits that leave out one person at a time; None where nobody knows."""
 
 
 class Fit(Protocol):

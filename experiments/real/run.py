@@ -1,0 +1,271 @@
+"""Real studies, ours against what anyone would use instead, on the same folds.
+
+    python experiments/real/run.py DATA --out RESULTS [--tasks utd_mhad,ha24] [--methods rocket,MiniRocket]
+
+DATA holds the folders that `tasks.toml` names; those that are missing are left out, and said so. A method is a peer
+(`peers.py`), or a preset of this package or a file with one in this folder. The answers of every method to the people
+that it did not see are kept in RESULTS, and only what is not there is computed. Then `results.csv` says for each task
+and metric what each method has, with a 95 % interval over people, and how far it is above each peer, paired over
+people. Seconds are of processor time (all folds, reading not included), for a machine that does other things too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from peers import INSTALL, PEERS
+
+from bfrb.metrics import DIFFERENCE, average_precision, interval_over_people, roc_auc
+from bfrb.predict.bundle import OUT_OF_FOLD
+from bfrb.read.sources import HeldSource, open_source
+from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
+from bfrb.study.labels import LabelSet
+from bfrb.study.recordings import Recordings
+from bfrb.study.windows import WindowSpec, cut_continuous
+from bfrb.train.presets import read_preset
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+G_M_S2, DEG_S = 9.81, 100.0
+"""What peers are given acceleration and turning in units of."""
+
+
+class Task(NamedTuple):
+    """A study with its question."""
+
+    name: str
+    title: str
+    recordings: Recordings
+    label_set: LabelSet
+    folds: Folds
+    find: str | None
+
+    @property
+    def codes(self) -> np.ndarray:
+        """(R,) number of the class of each recording."""
+        return self.label_set.encode(np.array(self.recordings.gestures, dtype=object))
+
+    @property
+    def people(self) -> np.ndarray:
+        """(R,) whose each recording is."""
+        return np.array(self.recordings.subjects, dtype=str)
+
+    @property
+    def sought(self) -> np.ndarray:
+        """(K,) which classes are looked for, if any are."""
+        if self.find == "any target":
+            return np.array(self.label_set.is_target)
+        return np.array([name == self.find for name in self.label_set.classes])
+
+
+def read_task(name: str, data: Path) -> Task | None:
+    """A task as `tasks.toml` describes it; None without its recordings."""
+    spec = tomllib.loads((HERE / "tasks.toml").read_text(encoding="utf-8"))[name]
+    folder = data / spec["folder"]
+    if not folder.exists():
+        print(f"{name}: no folder {folder}, left out", file=sys.stderr)
+        return None
+    dataset = spec["dataset"]
+    dataset = str(ROOT / dataset) if dataset.endswith(".toml") else dataset
+    source = open_source(folder, dataset)
+    if "rate_hz" in spec:
+        device = source.device.model_copy(update={"row_rate_hz": spec["rate_hz"]})
+        source = open_source(folder, dataset, device=device)
+    recordings = cut_continuous(source.read(), WindowSpec(step_s=spec.get("step_s", 5.0)))
+    recordings = recordings[np.array([gesture is not None for gesture in recordings.gestures])]
+    return Task(name, spec["title"], recordings, source.label_set, read_folds(name, recordings), spec.get("find"))
+
+
+def read_folds(name: str, recordings: Recordings) -> Folds:
+    """The folds that lie beside this file, of the people who are there; new ones where people are strange to them."""
+    path, people = HERE / "folds.csv", set(recordings.subjects)
+    kept = pl.read_csv(path, schema_overrides={"subject": pl.String}).filter(pl.col("task") == name)
+    if people <= set(kept["subject"]):
+        known = kept.filter(pl.col("subject").is_in(people))
+        numbers = {fold: number for number, fold in enumerate(sorted(set(known["fold"])))}
+        return Folds({subject: numbers[fold] for _, subject, fold in known.iter_rows()})
+    print(f"{name}: folds.csv does not know these people, new folds are drawn", file=sys.stderr)
+    return make_folds(recordings.table, 5, seed=0) if name == "wisdm" else leave_one_subject_out(recordings.table)
+
+
+def answer_preset(method: str, task: Task, out: Path) -> np.ndarray:
+    """(R, K) probabilities of a preset's members that did not see the person."""
+    from bfrb.train.crossval import RunOptions, cross_validate
+
+    preset = HERE / f"{method}.toml"
+    spec = read_preset(str(preset) if preset.exists() else method)
+    source = HeldSource(task.recordings, task.title, label_set=task.label_set)
+    options = RunOptions(workers=1, overwrite=True, templates=out / "templates")
+    bundle = cross_validate(source, spec, out / f"{task.name}.{method}", folds=task.folds, options=options)
+    told = pl.read_parquet(bundle / OUT_OF_FOLD).filter(pl.col("scenario") == "all")
+    return told.select(task.label_set.classes).to_numpy()
+
+
+def answer_peer(method: str, task: Task) -> np.ndarray:
+    """(R, K) scores of a peer that did not see the person."""
+    windows, codes = padded(task.recordings), task.codes
+    scores = np.zeros((len(codes), len(task.label_set)))
+    for fold in range(len(task.folds)):
+        known, held_out = task.folds.split(fold, task.recordings.subjects)
+        scores[held_out] = PEERS[method](windows[known], codes[known], windows[held_out], scores.shape[1])
+    return scores
+
+
+def padded(recordings: Recordings) -> np.ndarray:
+    """(R, 6, T) acceleration and turning, 0 after a recording's end and where nothing was measured."""
+    rows = np.concatenate([recordings.sensors["acc"] / G_M_S2, recordings.sensors["gyr"] / DEG_S], axis=1)
+    lengths = recordings.lengths
+    windows = np.zeros((len(lengths), lengths.max(), 6), dtype=np.float32)
+    windows[np.arange(lengths.max()) < lengths[:, None]] = np.nan_to_num(rows)
+    return windows.transpose(0, 2, 1)
+
+
+def answer(method: str, task: Task, out: Path) -> tuple[np.ndarray, float]:
+    """A method's answers to a task and the seconds of processor time it took, computed or as kept in a folder."""
+    path = out / f"{task.name}.{method.replace(' ', '_')}.npz"
+    if not path.exists():
+        begun = time.process_time() + children_s()
+        scores = answer_peer(method, task) if method in PEERS else answer_preset(method, task, out)
+        np.savez(path, scores=scores, seconds=time.process_time() + children_s() - begun)
+    with np.load(path) as kept:
+        return kept["scores"], float(kept["seconds"])
+
+
+def children_s() -> float:
+    """Processor time of the processes that were started and have ended."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+Metric = Callable[[np.ndarray], float | None]
+"""A score of some of the rows."""
+
+
+def metrics(task: Task, scores: np.ndarray) -> dict[str, Metric]:
+    """What is asked of the answers, each as a function of which rows are judged."""
+    truth, told = task.codes, scores.argmax(axis=1)
+
+    def macro_f1(rows: np.ndarray) -> float:
+        sizes = np.bincount(truth[rows], minlength=scores.shape[1]) + np.bincount(told[rows], minlength=scores.shape[1])
+        right = np.bincount(truth[rows][truth[rows] == told[rows]], minlength=scores.shape[1])
+        return float((2 * right[sizes > 0] / sizes[sizes > 0]).mean())
+
+    found: dict[str, Metric] = {}
+    if task.find != "any target":
+        found = {"accuracy": lambda rows: float((truth == told)[rows].mean()), "macro F1": macro_f1}
+    if task.find is None:
+        return found
+    sought, people = task.sought[truth], task.people
+    rest = np.where(task.sought, -np.inf, scores).max(axis=1)
+    value = np.where(task.sought, scores, -np.inf).max(axis=1) - rest
+    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
+        value = scores[:, task.sought].sum(axis=1)
+
+    def mean_auc(rows: np.ndarray) -> float:
+        return float(np.mean([roc_auc(sought[own], value[own]) for own in _by_person(people, rows)]))
+
+    named = task.find
+    return found | {
+        f"{named}: AUC": lambda rows: roc_auc(sought[rows], value[rows]),
+        f"{named}: mean AUC of people": mean_auc,
+        f"{named}: average precision": lambda rows: average_precision(sought[rows], value[rows]),
+    }
+
+
+def _by_person(people: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[people[rows] == name] for name in np.unique(people[rows])]
+
+
+def compare(task: Task, answers: dict[str, tuple[np.ndarray, float]]) -> list[dict[str, Any]]:
+    """A line for every metric and method: its value, and how far it is above each peer, with intervals over people."""
+    people = np.unique(task.people)
+    places = [np.flatnonzero(task.people == name) for name in people]
+
+    def over_people(metric: Metric) -> Callable[[Any], float | None]:
+        return lambda chosen: metric(np.concatenate([places[person] for person in chosen]))
+
+    scored = {method: metrics(task, scores) for method, (scores, _) in answers.items()}
+    lines = []
+    for name in next(iter(scored.values())):
+        for method, (_, seconds) in answers.items():
+            own = over_people(scored[method][name])
+            line = {"task": task.name, "metric": name, "method": method, "people": len(people)}
+            line |= _with_interval("value", own, len(people), (0.0, 1.0)) | {"cpu_s": round(seconds, 1)}
+            for peer in (peer for peer in PEERS if peer in answers):
+                other = over_people(scored[peer][name])
+                gap = lambda chosen, own=own, other=other: own(chosen) - other(chosen)  # noqa: E731
+                line |= _with_interval(f"above {peer}", gap, len(people), DIFFERENCE) if method != peer else {}
+            lines.append(line)
+    return lines
+
+
+def _with_interval(
+    name: str, score: Callable[[Any], float | None], people: int, possible: tuple[float, float]
+) -> dict[str, float | None]:
+    low, high = interval_over_people(score, people, possible) or (None, None)
+    values = {name: score(np.arange(people)), f"{name}, low": low, f"{name}, high": high}
+    return {key: None if value is None else round(value, 4) for key, value in values.items()}
+
+
+def show(lines: list[dict[str, Any]]) -> None:
+    """One table, for people."""
+    best = {}
+    for line in lines:
+        key = (line["task"], line["metric"])
+        if line["method"] in PEERS and line["value"] > best.get(key, {"value": -1.0})["value"]:
+            best[key] = line
+    for line in lines:
+        peer = best.get((line["task"], line["metric"]))
+        told = f"{line['task']:11} {line['metric']:32} {line['method']:18} {line['value']:.3f}"
+        if peer is not None and peer["method"] != line["method"]:
+            gap = f"above {peer['method']}"
+            low, high = line[f"{gap}, low"], line[f"{gap}, high"]
+            told += f"  {line[gap]:+.3f} [{low:+.3f}, {high:+.3f}] {gap}"
+        print(f"{told}  ({line['cpu_s']:.0f} s)")
+
+
+def main() -> None:
+    """Answer, compare, write."""
+    tasks = list(tomllib.loads((HERE / "tasks.toml").read_text(encoding="utf-8")))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tasks", default=",".join(tasks))
+    parser.add_argument("--methods", default=",".join(["rocket", *PEERS]))
+    options = parser.parse_args()
+    methods = options.methods.split(",")
+    if any("Rocket" in method for method in methods) and find_spec("aeon") is None:
+        parser.error(f"the peers need another package: {INSTALL}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    lines: list[dict[str, Any]] = []
+    for name in options.tasks.split(","):
+        task = read_task(name, options.data)
+        if task is None:
+            continue
+        answers = {}
+        for method in methods:
+            answers[method] = answer(method, task, options.out)
+            print(f"{name}: {method} answered, {answers[method][1]:.0f} s", file=sys.stderr, flush=True)
+        lines += compare(task, answers)
+    about = {"machine": f"{platform.system()} {platform.machine()}", "date": datetime.now(UTC).date().isoformat()}
+    columns = dict.fromkeys(key for line in lines for key in line)
+    table = pl.DataFrame([{key: line.get(key) for key in columns} | about for line in lines], infer_schema_length=None)
+    table.write_csv(options.out / "results.csv")
+    show(lines)
+
+
+if __name__ == "__main__":
+    main()

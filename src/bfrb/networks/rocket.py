@@ -1,0 +1,283 @@
+"""Fixed convolution kernels, pooled over time, and a linear answer that is solved for instead of learnt.
+
+The kernels are the 84 of MiniRocket (Dempster, Schmidt and Webb 2021, arXiv 2012.08791): 9 weights, three of them 2 and
+six -1, at several dilations, each over some of the channels. Every recording is stretched to one number of rows first,
+so that padding never matters and a window of any rate will do. Nothing before the linear answer has weights that learn;
+what depends on data (where an answer of a kernel counts as positive, the scale of every feature) is placed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, combinations
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bfrb.networks import blocks
+from bfrb.networks.network import Inputs, Output, Shape
+from bfrb.networks.sensing import SIDE, count_images
+from bfrb.networks.specs import RocketSpec
+
+_TAPS = 9
+_KERNELS, _STATISTICS, _IMAGE_NUMBERS = 84, 4, 5
+_GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, are spread evenly over 0 to 1: which quantile each bias is."""
+_LIMIT = 4.0
+"""Features are cut at so many standard deviations."""
+_STAGES = {"acc": ("acc",), "motion": ("rotation",), "all": ("thm", "tof")}
+"""What each answer adds to the one before it; the last one whose sensors measured something is the network's."""
+
+
+def nine_tap_kernels() -> Tensor:
+    """(84, 9) kernels: 2 at three taps, -1 at the other six, in the order of `itertools.combinations`."""
+    taps = torch.tensor(list(combinations(range(_TAPS), 3)))
+    return torch.full((len(taps), _TAPS), -1.0).scatter(1, taps, 2.0)
+
+
+def dilations(rows: int) -> tuple[int, ...]:
+    """Powers of 2, up to the largest spacing with which a kernel is not longer than so many rows."""
+    largest = max(1, (rows - 1) // (_TAPS - 1))
+    return tuple(2**power for power in range(largest.bit_length()))
+
+
+def stretch(x: Tensor, lengths: Tensor | None, rows: int) -> Tensor:
+    """(B, C, `rows`) the rows of (B, T, C) brought to one number by linear interpolation; padding takes no part."""
+    last = x.new_full((1, 1), x.shape[1] - 1) if lengths is None else (lengths[:, None] - 1).to(x.dtype)
+    places = torch.arange(rows, device=x.device) / (rows - 1) * last
+    apart = places[:, :, None] - torch.arange(x.shape[1], device=x.device)
+    return torch.matmul(torch.relu(1.0 - apart.abs()), x).transpose(1, 2)
+
+
+def changes(x: Tensor) -> Tensor:
+    """(B, T, C) change from the row before, 0 in the first row."""
+    return torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
+
+
+class Kernels(nn.Module):
+    """Kernels over groups of channels and over their changes, and plain statistics of both.
+
+    Of each kernel, dilation and bias there are the share of rows in which the kernel's answer is above the bias, and
+    how much larger that is in the second half of the recording than in the first.
+
+    Parameters
+    ----------
+    groups
+        For every group the numbers of the channels that its kernels look at: each kernel at each dilation at 1 to 9 of
+        them, drawn from torch's generator.
+    own
+        For every group the numbers of the channels whose statistics come with it.
+    spec
+        Sizes.
+    """
+
+    mixing: Tensor
+    kernels: Tensor
+    parts: Tensor
+    orders: Tensor
+    order: Tensor
+    importance: Tensor
+    biases: Tensor
+    spread: Tensor
+
+    def __init__(self, groups: Sequence[Sequence[int]], own: Sequence[Sequence[int]], spec: RocketSpec) -> None:
+        super().__init__()
+        self.rows, self.edge = spec.rows, spec.edge
+        self.dilations = dilations(spec.rows)
+        channels = 1 + max(number for group in groups for number in group)
+        looked_at = [[number + view * channels for number in group] for group in groups for view in range(2)]
+        drawn = [[_draw_channels(numbers, 2 * channels) for numbers in looked_at] for _ in self.dilations]
+        self.register_buffer("mixing", torch.stack([torch.cat(each) for each in drawn]))
+        kernels = nine_tap_kernels().repeat(len(looked_at), 1)
+        self.register_buffer("kernels", kernels[:, None, None], persistent=False)
+        late = torch.arange(spec.rows) >= spec.rows / 2
+        parts = [torch.full((spec.rows,), 1.0 / spec.rows)]
+        if spec.contrast:
+            parts.append(late / late.sum() - ~late / (~late).sum())
+        self.register_buffer("parts", torch.stack(parts, dim=1), persistent=False)
+        orders = torch.arange(1, len(kernels) * spec.biases + 1, dtype=torch.float64) * _GOLDEN % 1.0
+        self.register_buffer("orders", orders.reshape(len(kernels), spec.biases).float(), persistent=False)
+        spread = (self.mixing.sum(dim=2) * kernels.square().sum(dim=1)).sqrt()
+        self.register_buffer("spread", spread)
+        self.register_buffer("biases", spread[:, :, None] * torch.special.ndtri(self.orders))
+        shares = torch.tensor([1.0, spec.contrast][: len(parts)])
+        places = torch.arange(len(kernels) * len(self.dilations) * spec.biases * len(parts)).chunk(len(groups))
+        statistics = places[-1][-1] + 1 + torch.arange(2 * channels * _STATISTICS).reshape(2, channels, _STATISTICS)
+        ordered = [
+            torch.cat([place, statistics[:, list(each)].flatten()]) for place, each in zip(places, own, strict=True)
+        ]
+        self.widths = [len(each) for each in ordered]
+        self.register_buffer("order", torch.cat(ordered), persistent=False)
+        importance = torch.cat([shares.repeat(len(torch.cat(places)) // len(parts)), torch.ones(statistics.numel())])
+        self.register_buffer("importance", importance[self.order], persistent=False)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, D) features of (B, T, C), and 1 where all channels that a feature looks at measured something."""
+        view = self._view(x, lengths)
+        pooled = [self._pool(answers, number) for number, answers in enumerate(self._answers(view))]
+        there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
+        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
+        lacking = lacking.reshape(-1, *self.spread.shape)
+        known = (lacking == 0).to(x.dtype).transpose(1, 2)[..., None].expand(-1, -1, -1, pooled[0].shape[2])
+        features = [torch.stack(pooled, dim=2).flatten(1), _statistics(view).flatten(1)]
+        known = torch.cat([known.flatten(1), there.repeat_interleave(_STATISTICS, dim=1)], dim=1)
+        return torch.cat(features, dim=1)[:, self.order], known[:, self.order]
+
+    def place(self, x: Tensor, lengths: Tensor) -> None:
+        """Put the biases at quantiles of the kernels' answers to the (B, T, C) recordings that have their channels."""
+        lacking = torch.matmul((x == 0).all(dim=1).to(x.dtype).repeat(1, 2), self.mixing.flatten(0, 1).t())
+        complete = (lacking == 0).reshape(-1, *self.spread.shape)
+        for number, answers in enumerate(self._answers(self._view(x, lengths))):
+            values = answers.masked_fill(~complete[:, number, :, None], torch.nan).transpose(0, 1).flatten(1)
+            counts = (~values.isnan()).sum(dim=1, keepdim=True)
+            found = values.sort(dim=1).values.gather(1, (self.orders * (counts - 1).clamp(min=0)).long())
+            spread = (values - values.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1).sqrt().clamp(min=1e-3)
+            self.biases[number] = torch.where(counts > 0, found, self.biases[number])
+            self.spread[number] = torch.where(counts[:, 0] > 0, spread, self.spread[number])
+
+    def _view(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """(B, 2 C, rows) the rows and their changes, stretched."""
+        return stretch(torch.cat([x, changes(x)], dim=2), lengths, self.rows)
+
+    def _answers(self, view: Tensor) -> Iterator[Tensor]:
+        """(B, F, rows) answers of the kernels, dilation by dilation."""
+        for number, dilation in enumerate(self.dilations):
+            mixed = torch.matmul(self.mixing[number], view)[:, :, None]
+            padding, spacing = (0, dilation * (_TAPS // 2)), (1, dilation)
+            answers = functional.conv2d(mixed, self.kernels, None, 1, padding, spacing, len(self.kernels))
+            yield answers.squeeze(2)
+
+    def _pool(self, answers: Tensor, number: int) -> Tensor:
+        """(B, F, biases * parts) share of rows whose (B, F, rows) answers are above each bias, and its change.
+
+        Near a bias a row counts by a part, from 0 to 1 over `edge` standard deviations: a share that jumps would let
+        the last digit of a sum, which differs between runtimes, change the answer.
+        """
+        biases = self.biases[number][:, :, None]
+        if self.edge:
+            slopes = 1.0 / (self.edge * self.spread[number][:, None, None])
+            counted = torch.addcmul(0.5 - biases * slopes, answers[:, :, None], slopes).clamp(0.0, 1.0)
+        else:
+            counted = (answers[:, :, None] > biases).to(answers.dtype)
+        return torch.matmul(counted, self.parts).flatten(2)
+
+
+def _draw_channels(numbers: Sequence[int], channels: int) -> Tensor:
+    """(84, `channels`) 1 where a kernel looks at a channel: at 1 to 9 of the numbered ones, few as often as many."""
+    most = min(len(numbers), _TAPS)
+    counts = (2.0 ** (torch.rand(_KERNELS, 1) * torch.log2(torch.tensor(most + 1.0)))).floor()
+    ranks = torch.rand(_KERNELS, len(numbers)).argsort(dim=1).argsort(dim=1)
+    drawn = torch.zeros(_KERNELS, channels)
+    drawn[:, list(numbers)] = (ranks < counts).to(drawn.dtype)
+    return drawn
+
+
+def _statistics(view: Tensor) -> Tensor:
+    """(B, C, 4) mean, spread, smallest and largest value of (B, C, rows)."""
+    mean = view.mean(dim=2)
+    spread = (view - mean[:, :, None]).square().mean(dim=2).sqrt()
+    return torch.stack([mean, spread, view.amin(dim=2), view.amax(dim=2)], dim=2)
+
+
+class Rocket(nn.Module):
+    """Banks of kernels for acceleration, motion, thermopiles and images; answers from growing sets of them.
+
+    One answer from acceleration alone, one from acceleration and rotation, one from everything: each is linear in the
+    features of its banks. The one that knows most of what was measured is the network's.
+
+    Parameters
+    ----------
+    shape
+        Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no bank.
+    spec
+        Sizes.
+    """
+
+    Spec = RocketSpec
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, shape: Shape, spec: RocketSpec) -> None:
+        super().__init__()
+        sizes = {branch: shape.channels[branch] for branch in spec.BRANCHES if shape.channels[branch]}
+        if "tof" in sizes:
+            sizes["tof"] = _IMAGE_NUMBERS * count_images(sizes["tof"])
+        ends = list(accumulate(sizes.values()))
+        own = {branch: range(end - sizes[branch], end) for branch, end in zip(sizes, ends, strict=True)}
+        looked_at = own | {"rotation": range(ends[list(sizes).index("rotation")])} if "rotation" in sizes else own
+        self.branches = tuple(sizes)
+        self.kernels = Kernels([looked_at[branch] for branch in sizes], list(own.values()), spec)
+        known = dict(zip(sizes, accumulate(self.kernels.widths), strict=True))
+        self.stages = {name: tuple(branch for branch in added if branch in sizes) for name, added in _STAGES.items()}
+        self.stages = {name: added for name, added in self.stages.items() if added}
+        width = self.kernels.order.numel()
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        *partial, _ = self.stages
+        self.partial = nn.ModuleDict(
+            {name: blocks.DenseHead(known[self.stages[name][-1]], shape.classes, ()) for name in partial}
+        )
+        self.head = blocks.DenseHead(width, shape.classes, ())
+        blocks.initialise(self)
+
+    def answers(self) -> dict[str, nn.Linear]:
+        """The linear layers that give the logits of each stage."""
+        heads = cast("list[blocks.DenseHead]", [*self.partial.values(), self.head])
+        return {name: head.logits for name, head in zip(self.stages, heads, strict=True)}
+
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
+        """Logits of padded sequences (`networks.network.Network`)."""
+        with torch.no_grad():
+            features = self.describe(inputs, lengths)
+            there = self.measured(inputs)
+        heads = {name: layer(features[:, : layer.in_features]) for name, layer in self.answers().items()}
+        logits = next(iter(heads.values()))
+        for name, answer in heads.items():
+            logits = torch.lerp(logits, answer, there[name])
+        last = next(reversed(heads))
+        return Output(logits, heads={name: answer for name, answer in heads.items() if name != last})
+
+    def describe(self, inputs: Inputs, lengths: Tensor | None) -> Tensor:
+        """(B, width) features in standard deviations from their means, 0 where a channel was not measured."""
+        return self.standardise(*self.features(inputs, lengths))
+
+    def standardise(self, features: Tensor, known: Tensor) -> Tensor:
+        """The same of features as they are, and where they are known."""
+        return ((features - self.center) * self.scale).clamp(-_LIMIT, _LIMIT) * self.kernels.importance * known
+
+    def features(self, inputs: Inputs, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, width) features as they are, and 1 where they are known."""
+        found: tuple[Tensor, Tensor] = self.kernels(self._rows(inputs), lengths)
+        return found
+
+    def measured(self, inputs: Inputs) -> dict[str, Tensor]:
+        """For every stage (B, 1) 1 where a sensor that it adds measured something."""
+        found = {branch: (inputs[branch] != 0).flatten(1).any(dim=1, keepdim=True) for branch in self.branches}
+        return {
+            name: torch.cat([found[branch] for branch in added], dim=1).any(dim=1, keepdim=True).to(self.center.dtype)
+            for name, added in self.stages.items()
+        }
+
+    def place(self, inputs: Inputs, lengths: Tensor) -> None:
+        """Put biases at quantiles of what the kernels answer to some recordings."""
+        self.kernels.place(self._rows(inputs), lengths)
+
+    def decayed(self) -> list[nn.Parameter]:
+        """Weights of the answers."""
+        return [*blocks.kernels(self.partial, self.head)]
+
+    def _rows(self, inputs: Inputs) -> Tensor:
+        """(B, T, C) all that was measured, images as a few numbers each."""
+        rows = [_image_numbers(inputs[branch]) if branch == "tof" else inputs[branch] for branch in self.branches]
+        return torch.cat(rows, dim=2)
+
+
+def _image_numbers(x: Tensor) -> Tensor:
+    """(B, T, 5 S) of (B, T, 64 S): mean nearness of the quarters of each image, and share of pixels with an answer."""
+    half = SIDE // 2
+    images = x.reshape(*x.shape[:2], -1, 2, half, 2, half)
+    quarters = images.mean(dim=(4, 6)).flatten(3)
+    answering = images.sign().mean(dim=(3, 4, 5, 6))[..., None]
+    return torch.cat([quarters, answering], dim=3).flatten(2)
