@@ -15,7 +15,7 @@ from bfrb.features.pipeline import available, channels_of
 from bfrb.predict import bundle as layout
 from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.study.content import CONTENT, with_content
-from bfrb.study.device import HELIOS, Device
+from bfrb.study.device import DEVICES, HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.train.run import RunSpec
@@ -77,7 +77,7 @@ def make_bundle(
     ]
     values = {
         "version": "0.1.0",
-        "device": device.name,
+        "device": device.name if device.name in DEVICES else device,
         "row_rate_hz": device.row_rate_hz,
         "label_set": LabelSetSpec.of(label_set),
         "branches": dict(BASELINE_FEATURES),

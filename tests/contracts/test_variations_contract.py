@@ -1,22 +1,24 @@
-"""What every variation of recordings has to hold, and the physics of each."""
+"""Every variation holds its contract, and the physics of each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count, product
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bfrb.features.pipeline import compute_features
 from bfrb.features.rotations import rotate
-from bfrb.study.device import DEVICES, GALAXY_WATCH, HELIOS, Device
+from bfrb.study.device import DEVICES, GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
+from bfrb.testing import VariationContract
 from bfrb.train.spec import VariationSpec
 from bfrb.train.variation import (
     VARIATIONS,
+    Variation,
     blur_tof,
     change_wrist,
     lose_piece,
@@ -48,13 +50,12 @@ STRENGTHS = {
     "lose_proximity": 0.5,
     "lose_rotation": 0.5,
 }
-every_variation = pytest.mark.parametrize("name", VARIATIONS)
-every_device = pytest.mark.parametrize("device", DEVICES.values(), ids=list(DEVICES))
+OWN = [("own_networks:weaken", HELIOS)]
 
 
-def some_recordings(device: Device = HELIOS, missing: float = 0.1, seed: int = 0) -> Recordings:
+def some_recordings(missing: float = 0.1, seed: int = 0) -> Recordings:
     """Recordings as a device gives them: of an orientation and its negative, that with w >= 0."""
-    made = random_recordings(device, [2, 30, 7, 45, 12], np.random.default_rng(seed), missing)
+    made = random_recordings(HELIOS, [2, 30, 7, 45, 12], np.random.default_rng(seed), missing)
     if "quaternion" not in made.sensors:
         return made
     quaternion = made.sensors["quaternion"]
@@ -65,53 +66,53 @@ def feature(recordings: Recordings, name: str) -> np.ndarray:
     return compute_features(recordings, [name]).values
 
 
-@every_variation
-@every_device
-def test_recordings_stay_valid_and_keep_their_table(name: str, device: Device) -> None:
-    recordings = some_recordings(device)
-    varied = VARIATIONS[name](recordings, STRENGTHS[name], np.random.default_rng(1))
-    assert varied.table.equals(recordings.table)
-    assert len(varied) == len(recordings)
-    assert set(varied.annotations) == set(recordings.annotations)
+class TestVariations(VariationContract):
+    @pytest.fixture(autouse=True, params=[*product(VARIATIONS, DEVICES.values()), *OWN], ids=lambda case: str(case[0]))
+    def part(self, request: pytest.FixtureRequest) -> None:
+        self.variation, self.device = request.param
+        self.strength = STRENGTHS.get(self.variation, 0.5)
 
 
-@every_variation
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32), strength=st.floats(0.05, 1.0))
-def test_an_orientation_stays_the_one_that_the_device_gives(name: str, seed: int, strength: float) -> None:
-    recordings = some_recordings(seed=seed)
-    varied = VARIATIONS[name](recordings, strength * STRENGTHS[name], np.random.default_rng(seed))
-    quaternion = varied.sensors["quaternion"]
-    assert not (quaternion[:, 0] < 0).any()
-    known = ~np.isnan(quaternion).any(axis=1)
-    np.testing.assert_allclose(np.linalg.norm(quaternion[known], axis=1), 1.0, atol=1e-4)
+SEEDS = count()
 
 
-@every_variation
-def test_strength_zero_changes_nothing(name: str) -> None:
-    recordings = some_recordings()
-    assert VARIATIONS[name](recordings, 0.0, np.random.default_rng(1)) is recordings
+def forgetful(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    return recordings.without("acc")[::-1]
 
 
-@every_variation
-def test_the_same_generator_gives_the_same_recordings(name: str) -> None:
-    first, second = (
-        VARIATIONS[name](some_recordings(), STRENGTHS[name], np.random.default_rng(4)).sensors for _ in range(2)
-    )
-    assert all(np.array_equal(first[key], second[key], equal_nan=key != "tof") for key in first)
+def eager(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    return shake_acc(recordings, strength + 0.1, rng)
 
 
-@every_variation
-def test_what_was_never_measured_is_not_made_up(name: str) -> None:
-    bare = some_recordings().without("thm", "tof", "quaternion")
-    varied = VARIATIONS[name](bare, STRENGTHS[name], np.random.default_rng(1))
-    assert not varied.measured("thm").any()
-    assert not varied.measured("tof").any()
-    assert not varied.measured("quaternion").any()
+def stubborn(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    return shake_acc(recordings, strength, np.random.default_rng(next(SEEDS)))
+
+
+def inventive(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    return recordings.with_sensors(thm=np.full((recordings.n_rows, 5), 25.0))
+
+
+@pytest.mark.parametrize(
+    ("broken", "test"),
+    [
+        (forgetful, VariationContract.test_recordings_stay_valid_and_keep_their_table),
+        (eager, VariationContract.test_strength_zero_changes_nothing),
+        (stubborn, VariationContract.test_the_generator_decides),
+        (inventive, VariationContract.test_what_was_never_measured_is_not_made_up),
+    ],
+)
+def test_a_variation_that_breaks_a_promise_is_found(
+    broken: Variation, test: Callable[[VariationContract], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(VARIATIONS, "broken", broken)
+    contract = VariationContract()
+    contract.variation = "broken"
+    with pytest.raises(AssertionError):
+        test(contract)
 
 
 def test_a_spec_names_every_variation() -> None:
-    assert list(VariationSpec.model_fields) == list(VARIATIONS)
+    assert list(VariationSpec.model_fields) == [*VARIATIONS, "own"]
     assert set(STRENGTHS) == set(VARIATIONS)
     assert not VariationSpec().changes_something
     recordings = some_recordings()

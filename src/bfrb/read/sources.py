@@ -12,11 +12,12 @@ from bfrb.errors import DataError
 from bfrb.read.batches import ReadInBatches
 from bfrb.read.cmi import find_cmi, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
+from bfrb.read.described_frame import read_described_frame
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Report
 from bfrb.read.searle2021 import Searle2021Source, is_searle2021
 from bfrb.read.store import MANIFEST, Store
-from bfrb.study.description import find_description
+from bfrb.study.description import Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
@@ -105,7 +106,7 @@ class HeldSource(ReadInBatches):
 
 def open_source(
     path: Path | str,
-    dataset: str = "auto",
+    dataset: str | Path | Description = "auto",
     demographics: Path | str | None = None,
     report: Report | None = None,
     device: Device | None = None,
@@ -117,7 +118,7 @@ def open_source(
     path
         A file or a folder.
     dataset
-        What to take it for: `"cmi"`, `"searle2021"`, the name of a description (`bfrb devices`) or its `.toml` file,
+        What to take it for: `"cmi"`, `"searle2021"`, a description, its name (`bfrb devices`) or its `.toml` file,
         or `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
         A table of subjects, for the CMI layout; by default the one found beside the recordings.
@@ -147,17 +148,21 @@ def open_source(
     return find_cmi(place, demographics, report)
 
 
-def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Recordings:
+def read(
+    source: Any, dataset: str | Path | Description = "auto", demographics: Any = None, device: Device | None = None
+) -> Recordings:
     """All recordings at a path, or in a frame; also called as `bfrb.read`.
 
     Parameters
     ----------
     source
-        A path as for `open_source`, or a polars or pandas frame in the CMI layout.
+        A path as for `open_source`, or a polars or pandas frame: in the CMI layout, or as a description says.
     dataset
-        As for `open_source`.
+        As for `open_source`; or a `Description`.
     demographics
-        A table of subjects: a path, or beside a frame a frame.
+        A table of subjects: a path, or beside a frame in the CMI layout a frame.
+    device
+        As for `open_source`.
 
     Raises
     ------
@@ -170,10 +175,26 @@ def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Record
     >>> rows = pl.DataFrame({"sequence_id": ["a", "a"], "sequence_counter": [0, 1], "subject": ["s", "s"]})
     >>> read(rows.with_columns(acc_x=pl.lit(0.0), acc_y=pl.lit(0.0), acc_z=pl.lit(9.8)))
     <Recordings: 1 of helios, 1 subject, 2 rows, acc>
+
+    Anything else has a description:
+
+    >>> watch = Description.parse(
+    ...     {
+    ...         "name": "my watch",
+    ...         "time": {"column": "ms", "unit": "ms"},
+    ...         "acc": {"columns": ["ax", "ay", "az"], "unit": "g"},
+    ...         "recordings": {"id": "{session}", "subject": "{who}"},
+    ...     }
+    ... )
+    >>> rows = pl.DataFrame({"session": ["a", "a", "b"], "who": ["s", "s", "t"], "ms": [0, 20, 0]})
+    >>> read(rows.with_columns(ax=pl.lit(0.0), ay=pl.lit(0.0), az=pl.lit(1.0)), watch)
+    <Recordings: 2 of my watch, 2 subjects, 3 rows, acc>
     """
     if isinstance(source, str | os.PathLike):
-        return open_source(Path(source), dataset, demographics).read()
-    return recordings_from_frame(source, demographics)
+        return open_source(Path(source), dataset, demographics, device=device).read()
+    if isinstance(dataset, str) and dataset in DATASETS:
+        return recordings_from_frame(source, demographics)
+    return read_described_frame(source, find_description(dataset), device)
 
 
 def size_bytes(source: Source) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -21,7 +22,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bfrb import __version__
 from bfrb.errors import DataError
 from bfrb.predict.decision import target_probability
 from bfrb.predict.predictions import Predictions
@@ -121,7 +121,7 @@ def make_app(predictor: Predictor, limits: Limits) -> FastAPI:
         status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in (408, 413, 415, 422, 503)
     }
     body = {"requestBody": {"required": True, "content": _contents(predictor.device)}}
-    app = FastAPI(title="bfrb", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="bfrb", version=version("bfrb"), docs_url=None, redoc_url=None, redirect_slashes=False)
     app.post("/predict", responses=refusals, openapi_extra=body)(service.predict)
     for path, give in (("/", service.index), ("/model", service.model), ("/health", service.health)):
         app.get(path)(give)
@@ -163,7 +163,7 @@ class _Service:
     async def index(self) -> dict[str, Any]:
         """What can be asked here."""
         notes = [SIMULATED] if self._predictor.simulated else []
-        return {"service": "bfrb", "version": __version__, "notes": notes, "paths": PATHS}
+        return {"service": "bfrb", "version": version("bfrb"), "notes": notes, "paths": PATHS}
 
     async def model(self) -> dict[str, Any]:
         """What the bundle is; nothing of the machine it was trained on."""

@@ -14,7 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
+from bfrb.errors import ConfigError
 from bfrb.features.rotations import canonical, conjugate, multiply, rotate, up_in_wrist
+from bfrb.parts import import_part, is_import_path
 from bfrb.study.device import STANDARD_GRAVITY_M_S2, Sensor
 from bfrb.study.mirror import mirror
 from bfrb.study.recordings import Annotation, Recordings
@@ -30,10 +32,32 @@ GRAVITY_WINDOW_S = 2.0
 
 
 def vary(recordings: Recordings, spec: VariationSpec, rng: np.random.Generator) -> Recordings:
-    """All variations of a spec, one after the other."""
+    """All variations of a spec, one after the other; one's own come last."""
     for name, variation in VARIATIONS.items():
         recordings = variation(recordings, getattr(spec, name), rng)
+    for path, strength in spec.own.items():
+        recordings = find_variation(path)(recordings, strength, rng)
     return recordings
+
+
+def find_variation(name: str) -> Variation:
+    """The variation of that name, or at that import path `package.module:name`.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if not is_import_path(name) and name not in VARIATIONS:
+        raise ConfigError(f"no variation {name!r}", remedy=f"choose among {', '.join(VARIATIONS)}")
+    found = VARIATIONS.get(name) or import_part(name, "variation")
+    if not callable(found):
+        raise ConfigError(
+            f"{name} is no variation, but {type(found).__name__}",
+            remedy="make it a function from recordings, a strength and a generator to recordings",
+        )
+    variation: Variation = found
+    return variation
 
 
 def stretch_time(recordings: Recordings, spread: float, rng: np.random.Generator) -> Recordings:
