@@ -6,15 +6,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from bfrb.errors import DataError
 from bfrb.read.batches import ReadInBatches
 from bfrb.read.cmi import find_cmi, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.described_frame import read_described_frame
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Report
+from bfrb.read.frames import Frame, from_pandas, is_pandas
 from bfrb.read.searle2021 import Searle2021Source, is_searle2021
 from bfrb.read.store import MANIFEST, Store
 from bfrb.study.description import Description, find_description
@@ -194,7 +195,22 @@ def read(
         return open_source(Path(source), dataset, demographics, device=device).read()
     if isinstance(dataset, str) and dataset in DATASETS:
         return recordings_from_frame(source, demographics)
-    return read_described_frame(source, find_description(dataset), device)
+    return _read_described(source, find_description(dataset), device)
+
+
+def _read_described(source: Any, description: Description, device: Device | None) -> Recordings:
+    """Recordings of a frame by a description; `{file}`, `{folder}` and `{path}` are `frame`."""
+    frame = from_pandas(source) if is_pandas(source) else source
+    if not isinstance(frame, Frame):
+        raise DataError(
+            f"expected a path, or a frame of polars or pandas, got {type(source).__name__}",
+            remedy="name a file or folder, or make a frame",
+        )
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "frame", "frame.parquet")
+        path.parent.mkdir()
+        frame.write_parquet(path)
+        return DescribedSource(path, description, device).read()
 
 
 def size_bytes(source: Source) -> int:
