@@ -16,8 +16,6 @@ from bfrb.study.recordings import Recordings
 
 def weaken(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
     """Every recording with up to so much less acceleration."""
-    if strength == 0:
-        return recordings
     factors = np.repeat(rng.uniform(1.0 - strength, 1.0, len(recordings)), recordings.lengths)[:, None]
     return recordings.with_sensors(acc=recordings.sensors["acc"] * factors)
 

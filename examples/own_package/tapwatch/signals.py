@@ -19,8 +19,6 @@ WOBBLE = vector_feature("wobble", "m/s^2", "", ("acc",), _wobble)
 
 def drift(recordings: Recordings, sd_m_s2: float, rng: np.random.Generator) -> Recordings:
     """Every recording made with an accelerometer whose zero is off, in m/s^2."""
-    if sd_m_s2 == 0:
-        return recordings
     off = np.repeat(rng.normal(0.0, sd_m_s2, (len(recordings), 3)), recordings.lengths, axis=0)
     sensor = recordings.device.sensor("acc")
     acc = (recordings.sensors["acc"] + off).clip(sensor.low, sensor.high)

@@ -36,7 +36,8 @@ def vary(recordings: Recordings, spec: VariationSpec, rng: np.random.Generator) 
     for name, variation in VARIATIONS.items():
         recordings = variation(recordings, getattr(spec, name), rng)
     for path, strength in spec.own.items():
-        recordings = find_variation(path)(recordings, strength, rng)
+        if strength:
+            recordings = find_variation(path)(recordings, strength, rng)
     return recordings
 
 
