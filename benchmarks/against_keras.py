@@ -35,7 +35,7 @@ import polars as pl
 
 from bfrb.from_keras.convert import import_keras
 from bfrb.predict.predictor import load
-from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.described_source import recordings_from_frame
 from features import cpu_name
 from notebook_reference import notebook_features, pad_after
 

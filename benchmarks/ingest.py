@@ -21,8 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bfrb.read.cmi_layout import ID
-from bfrb.read.cmi_write import rows_of
+from bfrb.read.cmi_write import ID, rows_of
 from bfrb.read.sources import open_source
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings

@@ -28,8 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import numpy as np
 import polars as pl
 
-from bfrb.read.cmi_layout import ID
-from bfrb.read.cmi_write import rows_of
+from bfrb.read.cmi_write import ID, rows_of
 from bfrb.study.device import HELIOS
 from features import LENGTH_QUANTILES, cpu_name
 from made_up import random_recordings

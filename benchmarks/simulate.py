@@ -17,8 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bfrb.read.cmi_write import write_cmi
-from bfrb.simulate.files import mark_of
-from bfrb.simulate.spec import StudySpec
+from bfrb.simulate.spec import StudySpec, mark_of
 from bfrb.simulate.study import simulate_subjects
 
 SAMPLE_S = 0.5

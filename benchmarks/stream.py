@@ -14,12 +14,14 @@ import argparse
 import json
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bfrb.predict.predictor import Predictor, load
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.predictor import Predictor
 from bfrb.stream.events import EventRule
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream, StreamHub
@@ -122,13 +124,14 @@ def main() -> None:
     parser.add_argument("--week", action="store_true")
     parser.add_argument("--days", type=int, default=7)
     options = parser.parse_args()
-    predictor = load(options.bundle)
-    predictor._members = predictor._members[: options.members]
+    bundle = Bundle.open(options.bundle)
+    members = bundle.manifest.members[: options.members]
+    predictor = Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"members": members})))
     if options.week:
         print(json.dumps(week(predictor, options.days), indent=1))
         return
     found = {
-        "members": len(predictor._members),
+        "members": len(members),
         "one": one_wearer(predictor, 5 * options.seconds),
         "many": many_wearers(predictor, options.wearers, options.seconds),
     }

@@ -1,8 +1,12 @@
 """Sphinx configuration."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import settings_page
 
 _PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -11,8 +15,18 @@ author = "The bfrb maintainers"
 copyright = author
 release = version = _PROJECT["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
+autosummary_ignore_module_all = False
+autosummary_imported_members = False
 html_theme = "furo"
 html_title = f"bfrb {release}"
 
@@ -22,6 +36,9 @@ napoleon_google_docstring = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
+highlight_language = "none"
+copybutton_prompt_text = "$ "
 
 
 def _escape_shapes(_app, _what, _name, _object, _options, lines):
@@ -31,4 +48,5 @@ def _escape_shapes(_app, _what, _name, _object, _options, lines):
 
 def setup(app):
     """Register the hooks of this file."""
+    settings_page.main()
     app.connect("autodoc-process-docstring", _escape_shapes)

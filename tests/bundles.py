@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bfrb.features.pipeline import available, channels_of
 from bfrb.predict import bundle as layout
-from bfrb.predict.bundle import LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Bundle, LabelSetSpec, Manifest, MemberSpec, writing_bundle
 from bfrb.study.content import CONTENT, with_content
 from bfrb.study.device import DEVICES, HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
@@ -67,13 +68,15 @@ def make_bundle(
     label_set: LabelSet = CMI_GESTURES,
     members: int = 2,
     seed: int = 0,
+    requires: tuple[tuple[str, ...], ...] = (),
     **manifest: Any,
 ) -> Path:
-    """Write a small bundle; further keywords replace values of its manifest, such as `simulated=True`."""
+    """Write a small bundle, with `requires` by member; further keywords replace values of its manifest."""
     rng = np.random.default_rng(seed)
     specs = [
-        MemberSpec(name=f"two_branch-{n:02d}", network="two_branch", fold=n, graph=f"members/two_branch-{n:02d}.onnx")
-        for n in range(members)
+        MemberSpec(name=name, network="two_branch", fold=n, graph=f"members/{name}.onnx", requires=needs)
+        for n, needs in enumerate(requires or ((),) * members)
+        for name in [f"two_branch-{n:02d}"]
     ]
     values = {
         "version": "0.1.0",
@@ -97,6 +100,12 @@ def make_bundle(
         (folder / layout.SCORES).write_text("{}\n", encoding="utf-8")
         _write_tables(folder, device, label_set, max(2, members), rng)
     return out
+
+
+def relabelled(bundle: Bundle, label_set: LabelSet) -> Bundle:
+    """The bundle as if it told other classes apart."""
+    manifest = bundle.manifest.model_copy(update={"label_set": LabelSetSpec.of(label_set)})
+    return replace(bundle, manifest=manifest)
 
 
 def _channels(device: Device) -> dict[str, int]:

@@ -1,10 +1,23 @@
-"""Training examples for tests."""
+"""Training examples, a small network and ways to damage a file, for tests."""
 
 from __future__ import annotations
 
-import torch
+from pathlib import Path
 
+import torch
+from torch import nn
+
+from bfrb.networks.registry import Shape, build_network
+from bfrb.networks.specs import GatedTwoBranchSpec
 from bfrb.train.batches import Examples
+
+SMALL = GatedTwoBranchSpec(widths=(8, 8), recurrent_units=4, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
+
+
+def new_network() -> nn.Module:
+    """A small network for `make_examples`, always with the same weights."""
+    torch.manual_seed(5)
+    return build_network("gated_two_branch", Shape({"imu": 3, "proximity": 2}, 4), SMALL)
 
 
 def make_examples(count: int = 48, steps: int = 12, classes: int = 4, seed: int = 0) -> Examples:
@@ -26,3 +39,13 @@ def make_examples(count: int = 48, steps: int = 12, classes: int = 4, seed: int 
         auxiliary={"orientation": torch.eye(4)[labels % 4], "phase": phases * rows},
         onsets=onsets,
     )
+
+
+def cut(path: Path) -> None:
+    """Half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    """Nothing of a file."""
+    path.write_bytes(b"")

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from bfrb.simulate.files import write_study
+
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 
@@ -33,7 +33,7 @@ def run_page(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "page.py"]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800, check=False
     )
 
 

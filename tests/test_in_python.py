@@ -61,7 +61,7 @@ def test_a_frame_is_read_as_a_description_says(kind: str, tmp_path: Path) -> Non
 
 
 def test_what_cannot_be_read_as_a_frame_is_refused() -> None:
-    with pytest.raises(DataError, match="expected a path, or a frame of polars or pandas, got list"):
+    with pytest.raises(DataError, match="expected a path, or the rows as a polars or pandas frame, got list"):
         bfrb.read([1, 2], WATCH)
     with pytest.raises(DataError, match="az"):
         bfrb.read(watch_frame().drop("az"), WATCH)
@@ -166,7 +166,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
     sources: list[Source] = []
 
     def train_source(source: Source, out: Path, *_: object, **options: Any) -> bfrb.Predictor:
-        assert options == {"workers": 0, "overwrite": True}
+        assert options == {"workers": 0, "overwrite": True, "templates": estimator._graphs()}
         assert source.label_set is not None
         sources.append(source)
         return load(make_bundle(out, label_set=source.label_set))

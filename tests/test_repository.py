@@ -152,6 +152,12 @@ def test_every_dependency_has_an_exact_version() -> None:
     assert all(re.fullmatch(r"\d[\w.]*", version) for version in pins().values()), "local or missing versions"
 
 
+def test_the_conda_recipe_has_the_same_bounds() -> None:
+    recipe = (ROOT / "packaging/conda/meta.yaml").read_text().partition("  run:\n")[2].partition("\n\n")[0]
+    needs = {line.strip("- ").replace(" ", "") for line in recipe.splitlines() if "python" not in line}
+    assert needs == set(project()["project"]["dependencies"])
+
+
 def test_the_workflow_runs_every_supported_python() -> None:
     classified = {text.rpartition(" ")[2] for text in project()["project"]["classifiers"] if ":: 3." in text}
     workflow = (ROOT / ".github/workflows/ci.yml").read_text()

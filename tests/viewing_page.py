@@ -62,6 +62,7 @@ class Page:
         """One request; a header of None is left out, a body that is no bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         given = {"Host": f"127.0.0.1:{self.server.port}", "X-Bfrb-Token": self.server.token} | (headers or {})
+        given |= {"Content-Type": "application/octet-stream" if path.startswith("/api/uploads") else "application/json"}
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

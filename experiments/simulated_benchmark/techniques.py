@@ -23,7 +23,7 @@ from bfrb.study.folds import Folds, make_folds
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.mirror import is_left_handed, turn_over
 from bfrb.study.recordings import Recordings
-from bfrb.train.compare import CompareOptions, compare
+from bfrb.train.compare import compare
 from bfrb.train.crossval import RunOptions
 
 RESULTS = "techniques.json"
@@ -110,9 +110,15 @@ def run_techniques(study: Path, out: Path, plan: Plan, folds: Path | None, worke
     """Train all that is not trained yet, and judge it; what was stopped goes on."""
     recordings = read(study)
     recordings = recordings[np.argsort(np.array(recordings.ids))]
-    options = CompareOptions(RunOptions(workers=workers), on_variant=lambda name: print(name, flush=True))
     fixed = make_folds(recordings.table, 2, seed=0) if folds is None else Folds.read(folds)
-    compare(HeldSource(recordings, str(study)), plan.variants(), out, folds=fixed, options=options)
+    compare(
+        HeldSource(recordings, str(study)),
+        plan.variants(),
+        out,
+        folds=fixed,
+        options=RunOptions(workers=workers),
+        on_variant=lambda name: print(name, flush=True),
+    )
     results = judge(Study(recordings, out), plan)
     (out / RESULTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
     return results

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bfrb.predict.predictor import Predictor as Predictor
     from bfrb.predict.predictor import load as load
     from bfrb.read.sources import read as read
+    from bfrb.study.labels import CMI_GESTURES as CMI_GESTURES
     from bfrb.study.recordings import Recordings as Recordings
     from bfrb.train.estimator import Classifier as Classifier
     from bfrb.train.in_python import train as train
@@ -28,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "metrics": ["competition_score"],
         "predict.predictions": ["Predictions"],
         "predict.predictor": ["Predictor", "load"],
+        "study.labels": ["CMI_GESTURES"],
         "study.recordings": ["Recordings"],
         "train.estimator": ["Classifier"],
     },

@@ -55,7 +55,6 @@ def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(fault: st
     assert (result.code, result.out) == (2, "")
     assert "error: " in result.err
     assert "to do: " in result.err
-    assert "Traceback" not in result.err
     assert sorted(study.parent.rglob("*")) == before
     checked = bfrb("check", study, "--json")
     can_be_looked_at = fault == "columns of another sensor"
@@ -75,15 +74,9 @@ def test_ingest_makes_a_store_that_holds_the_study(study: Path, bfrb: Bfrb) -> N
     replaced = bfrb("ingest", study, "--out", out, "--overwrite")
     assert (replaced.code, replaced.out) == (0, "")
     assert "wrote" in replaced.err
-
-
-def test_ingest_never_writes_over_what_it_reads(study: Path, bfrb: Bfrb) -> None:
-    store = study.parent / "store"
-    assert bfrb("ingest", study, "--out", store).code == 0
-    refused = bfrb("ingest", store, "--out", store, "--overwrite")
-    assert refused.code == 2
-    assert "place of its source" in refused.err
-    assert_same(Store.open(store).read(), labelled_study())
+    refused = bfrb("ingest", out, "--out", out, "--overwrite")
+    assert (refused.code, "place of its source" in refused.err) == (2, True)
+    assert_same(Store.open(out).read(), labelled_study())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes standard output as shells do")
@@ -103,20 +96,11 @@ def test_a_result_that_cannot_be_printed_is_an_error(study: Path, redirection: s
     assert "Exception" not in done.stderr
 
 
-def test_check_shows_tables_and_ends_with_0_1_or_2(study: Path, bfrb: Bfrb) -> None:
+def test_check_shows_tables_or_json_and_ends_with_0_1_or_2(study: Path, bfrb: Bfrb) -> None:
     result = bfrb("check", study)
     assert result.code == 1  # random readings: many thermopile glitches
-    for shown in (
-        "SUBJ" if "SUBJ" in result.out else "subjects",
-        "thm 3",
-        "Eyebrow - pull hair",
-        "glitches",
-        "warning",
-    ):
+    for shown in ("subjects", "thm 3", "Eyebrow - pull hair", "glitches", "warning"):
         assert shown in result.out
-
-
-def test_check_prints_one_json_object(study: Path, bfrb: Bfrb) -> None:
     found = bfrb("check", study, "--json").json
     assert found["recordings"] == len(labelled_study())
     assert {sensor["name"] for sensor in found["sensors"]} >= {"acc", "quaternion", "thm 1", "tof 5"}

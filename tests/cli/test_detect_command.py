@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from functools import partialmethod
 from pathlib import Path
 
@@ -12,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bfrb.cli import main
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.cmi_write import rows_of
@@ -25,25 +21,17 @@ from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Recordings
 from bundles import make_bundle
+from typed_commands import Bfrb
 
 ROWS = (900, 400)
 RULE = {"on": 0.9, "off": 0.8, "smoothing_s": 0.5, "minimum_s": 1.0}
-Run = Callable[..., tuple[int, str, str]]
+ACC = HELIOS.sensor("acc").columns
 
 
 @pytest.fixture
-def detect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; a traceback would come out as the exception itself."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        rule = [word for name, value in RULE.items() for word in ("--set", f"{name}={value}")]
-        monkeypatch.setattr(sys, "argv", ["bfrb", "detect", *map(str, arguments), *rule])
-        monkeypatch.setattr("logging.root.handlers", [])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return (int(stopped.value.code or 0), *capsys.readouterr())
-
-    return run
+def detect(bfrb: Bfrb) -> Bfrb:
+    rule = [word for name, value in RULE.items() for word in ("--set", f"{name}={value}")]
+    return lambda *arguments: bfrb("detect", *arguments, *rule)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +56,16 @@ def recordings() -> Recordings:
     return Recordings(HELIOS, sensors, np.array([0, ROWS[0], total]), table)
 
 
+@pytest.fixture
+def store(recordings: Recordings, tmp_path: Path) -> Path:
+    return write_store([recordings], tmp_path / "store", source="a test").path
+
+
+def samples(recording: Recordings, rate_hz: float = 10.0) -> pl.DataFrame:
+    """A table of samples of the accelerometer."""
+    return rows_of(recording).select(ACC).with_columns(time_s=np.arange(recording.n_rows) / rate_hz)
+
+
 def expected(bundle: Path, recording: Recordings) -> list[tuple[float, float, str]]:
     stream = Stream(Predictor(Bundle.open(bundle)), EventRule(spec=EventSpec.parse(RULE)))
     events = stream.push(dict(recording.sensors)) + stream.finish()
@@ -80,88 +78,72 @@ def found(path: Path, recording: str) -> list[tuple[float, float, str]]:
 
 
 def test_a_store_gives_the_events_of_each_of_its_recordings(
-    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    detect: Bfrb, bundle: Path, recordings: Recordings, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Store, "stretches", partialmethod(Store.stretches, 130))
-    write_store([recordings], tmp_path / "store", source="a test")
     out, answers = tmp_path / "events.csv", tmp_path / "windows.parquet"
-    code, shown, _ = detect(bundle, tmp_path / "store", "--out", out, "--probabilities", answers, "--json")
-    assert code == 0
-    summary = json.loads(shown)
+    result = detect(bundle, store, "--out", out, "--probabilities", answers, "--json")
+    assert result.code == 0
     for number, name in enumerate(["SEQ_1", "SEQ_2"]):
         assert found(out, name) == expected(bundle, recordings[number])
     assert found(out, "SEQ_1")
-    assert sum(summary["events"].values()) == len(pl.read_csv(out))
-    assert summary["recordings"] == 2
-    assert summary["counts"]["samples"] == sum(ROWS)
+    assert sum(result.json["events"].values()) == len(pl.read_csv(out))
+    assert result.json["recordings"] == 2
+    assert result.json["counts"]["samples"] == sum(ROWS)
     windows = pl.read_parquet(answers)
-    assert len(windows) == summary["counts"]["windows"] == 86 + 36
+    assert len(windows) == result.json["counts"]["windows"] == 86 + 36
     assert windows.drop("recording", "middle_s", "known_s").sum_horizontal().to_numpy() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_table_of_samples_gives_the_same_events_at_its_own_times(
-    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path, suffix: str
+    detect: Bfrb, bundle: Path, recordings: Recordings, tmp_path: Path, suffix: str
 ) -> None:
     one = recordings[0]
     columns = [name for sensor in HELIOS.sensors for name in sensor.columns]
     rows = rows_of(one).select(columns).with_columns(time_ms=5000 + 100 * np.arange(one.n_rows), note=pl.lit("worn"))
     path, out = tmp_path / f"ann.{suffix}", tmp_path / "events.parquet"
     rows.write_csv(path) if suffix == "csv" else rows.write_parquet(path)
-    assert detect(bundle, path, "--out", out)[0] == 0
-    shifted = [(start + 5, end + 5, label) for start, end, label in expected(bundle, one)]
-    assert found(out, "ann") == shifted
+    assert detect(bundle, path, "--out", out).code == 0
+    assert found(out, "ann") == [(start + 5, end + 5, label) for start, end, label in expected(bundle, one)]
 
 
 def test_damaged_cells_of_a_table_are_missing_and_told(
-    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path
+    detect: Bfrb, bundle: Path, recordings: Recordings, tmp_path: Path
 ) -> None:
-    one = recordings[0]
-    rows = rows_of(one).select(pl.col(HELIOS.sensor("acc").columns)).with_columns(time_s=np.arange(one.n_rows) / 10)
-    lines = rows.write_csv().splitlines()
+    lines = samples(recordings[0]).write_csv().splitlines()
     lines[5], lines[9] = lines[5].replace(lines[5].split(",")[0], "fast"), "1,2"
     (tmp_path / "ann.csv").write_text("\n".join(lines) + "\n")
-    code, shown, told = detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv", "--json")
-    assert code == 0
-    assert json.loads(shown)["counts"]["samples"] == one.n_rows - 1
-    assert "found 'fast'" in told
-    assert "4 fields" in told
+    result = detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv", "--json")
+    assert (result.code, result.json["counts"]["samples"]) == (0, ROWS[0] - 1)
+    assert "found 'fast'" in result.err
+    assert "4 fields" in result.err
 
 
+@pytest.mark.parametrize(("options", "windows"), [((), 0), (("--acc-unit", "g"), 86)])
 def test_accelerations_in_g_are_suspected_and_converted_when_asked(
-    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path
+    detect: Bfrb, bundle: Path, recordings: Recordings, tmp_path: Path, options: tuple[str, ...], windows: int
 ) -> None:
-    one, names = recordings[0], HELIOS.sensor("acc").columns
-    rows = rows_of(one).select(pl.col(names) / 9.80665).with_columns(time_s=np.arange(one.n_rows) / 10)
-    rows.write_csv(tmp_path / "ann.csv")
-    out = ("--out", tmp_path / "events.csv", "--json")
-    _, shown, told = detect(bundle, tmp_path / "ann.csv", *out)
-    assert json.loads(shown)["counts"]["windows"] == 0
-    assert json.loads(shown)["events"] == {}
-    assert "try --acc-unit" in told
-    _, shown, told = detect(bundle, tmp_path / "ann.csv", *out, "--acc-unit", "g")
-    assert json.loads(shown)["counts"]["windows"] == 86
-    assert "try --acc-unit" not in told
+    samples(recordings[0]).with_columns(pl.col(ACC) / 9.80665).write_csv(tmp_path / "ann.csv")
+    result = detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv", "--json", *options)
+    assert result.json["counts"]["windows"] == windows
+    assert windows or result.json["events"] == {}
+    assert ("try --acc-unit" in result.err) == (not windows)
 
 
 @pytest.mark.parametrize(("rate_hz", "code"), [(5, 2), (8, 2), (9.7, 0), (50, 0)])
 def test_a_source_that_is_slower_than_the_bundles_rows_is_refused(
-    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path, rate_hz: float, code: int
+    detect: Bfrb, bundle: Path, recordings: Recordings, tmp_path: Path, rate_hz: float, code: int
 ) -> None:
-    one = recordings[0]
-    rows = rows_of(one).select(HELIOS.sensor("acc").columns).with_columns(time_s=np.arange(one.n_rows) / rate_hz)
-    rows.write_csv(tmp_path / "ann.csv")
-    found_code, _, told = detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv")
-    assert found_code == code
-    assert ("more slowly than the rows" in told) == bool(code)
+    samples(recordings[0], rate_hz).write_csv(tmp_path / "ann.csv")
+    result = detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv")
+    assert result.code == code
+    assert ("more slowly than the rows" in result.err) == bool(code)
     assert (tmp_path / "events.csv").exists() != bool(code)
 
 
-def test_what_became_of_the_samples_is_told_in_words(
-    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path
-) -> None:
-    store = write_store([recordings], tmp_path / "store", source="a test").path
-    shown = " ".join(detect(bundle, store, "--out", tmp_path / "events.csv")[1].split())
+def test_what_became_of_the_samples_is_told_in_words(detect: Bfrb, bundle: Path, store: Path, tmp_path: Path) -> None:
+    shown = " ".join(detect(bundle, store, "--out", tmp_path / "events.csv").out.split())
     assert "samples received" in shown
     assert "windows answered" in shown
     assert "_" not in shown
@@ -176,39 +158,32 @@ def test_what_became_of_the_samples_is_told_in_words(
     ],
 )
 def test_what_cannot_be_listened_to_is_refused(
-    detect: Run, bundle: Path, tmp_path: Path, name: str, text: str | None, message: str
+    detect: Bfrb, bundle: Path, tmp_path: Path, name: str, text: str | None, message: str
 ) -> None:
     if text is not None:
         (tmp_path / name).write_text(text)
-    out = tmp_path / "events.csv"
-    code, _, told = detect(bundle, tmp_path / name, "--out", out)
-    assert code == 2
-    assert message in told
-    assert not out.exists()
+    result = detect(bundle, tmp_path / name, "--out", tmp_path / "events.csv")
+    assert (result.code, message in result.err, (tmp_path / "events.csv").exists()) == (2, True, False)
 
 
 def test_a_bundle_for_another_device_and_a_damaged_store_are_refused(
-    detect: Run, bundle: Path, recordings: Recordings, tmp_path: Path
+    detect: Bfrb, bundle: Path, store: Path, tmp_path: Path
 ) -> None:
-    store = write_store([recordings], tmp_path / "store", source="a test").path
     watch = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, members=1)
     out = tmp_path / "events.csv"
-    assert "got 'helios'" in detect(watch, store, "--out", out)[2]
+    assert "got 'helios'" in detect(watch, store, "--out", out).err
     part = store / "rows" / "part-00000.parquet"
     part.write_bytes(part.read_bytes()[:-8] + b"12345678")
-    code, _, told = detect(bundle, store, "--out", out)
-    assert code == 2
-    assert "has changed since it was written" in told
-    assert not out.exists()
+    result = detect(bundle, store, "--out", out)
+    assert (result.code, out.exists()) == (2, False)
+    assert "has changed since it was written" in result.err
 
 
 def test_stretches_are_the_rows_of_the_recordings(recordings: Recordings, tmp_path: Path) -> None:
     path = write_store([recordings[:1], recordings[1:]], tmp_path / "store", source="a test").path
     stretches = list(iter_stretches(path, HELIOS))
-    assert [(stretch.id, stretch.subject, stretch.begins) for stretch in stretches] == [
-        ("SEQ_1", "ann", True),
-        ("SEQ_2", "ben", True),
-    ]
+    told = [(stretch.id, stretch.subject, stretch.begins) for stretch in stretches]
+    assert told == [("SEQ_1", "ann", True), ("SEQ_2", "ben", True)]
     for number, stretch in enumerate(stretches):
         for name, values in recordings[number].sensors.items():
             assert np.array_equal(stretch.sensors[name], values, equal_nan=True)

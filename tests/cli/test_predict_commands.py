@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bfrb.read.cmi import CmiSource
+from bfrb.read.described_source import DescribedSource
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
 from bundles import make_bundle
@@ -77,7 +77,7 @@ def test_reading_in_batches_changes_nothing(
 ) -> None:
     data, outs = study(tmp_path), [tmp_path / "whole.parquet", tmp_path / "parts.parquet"]
     bfrb("predict", bundle, data, "--out", outs[0])
-    monkeypatch.setattr(CmiSource, "batches", partialmethod(CmiSource.batches, 30))
+    monkeypatch.setattr(DescribedSource, "batches", partialmethod(DescribedSource.batches, 30))
     bfrb("predict", bundle, data, "--out", outs[1])
     whole, parts = (pl.read_parquet(out) for out in outs)
     assert whole["sequence_id"].equals(parts["sequence_id"])
@@ -106,34 +106,23 @@ def test_phases_are_written_row_by_row(bfrb: Bfrb, telling: Path, tmp_path: Path
     assert names(tmp_path) == sorted(["labelled.csv", out.name, phases.name])
 
 
-def test_phases_that_nobody_can_tell_are_refused_first(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
-    outs = ("--out", tmp_path / "p.csv", "--phases", tmp_path / "phases.csv")
-    result = bfrb("predict", bundle, tmp_path / "not even looked at", *outs)
-    assert result.code == 2
-    assert "no network of" in result.err
-    assert "training.auxiliary.phase" in result.err
-    assert names(tmp_path) == []
-
-
-@pytest.mark.parametrize(("phases", "complaint"), [("p.csv", "a file of its own"), ("absent/q.csv", "no folder")])
-def test_an_impossible_place_for_phases_is_refused_first(
-    bfrb: Bfrb, telling: Path, tmp_path: Path, phases: str, complaint: str
+@pytest.mark.parametrize(
+    ("out", "phases", "complaint"),
+    [
+        ("p.txt", None, "ends in .csv or .parquet"),
+        ("p", None, "ends in .csv or .parquet"),
+        ("absent/p.csv", None, "no folder"),
+        ("p.csv", "p.csv", "a file of its own"),
+        ("p.csv", "absent/q.csv", "no folder"),
+        ("p.csv", "phases.csv", "training.auxiliary.phase"),  # no network of the bundle was trained to tell them
+    ],
+)
+def test_impossible_outputs_are_refused_first(
+    bfrb: Bfrb, bundle: Path, tmp_path: Path, out: str, phases: str | None, complaint: str
 ) -> None:
-    outs = ("--out", tmp_path / "p.csv", "--phases", tmp_path / phases)
-    result = bfrb("predict", telling, tmp_path / "not even looked at", *outs)
-    assert result.code == 2
-    assert complaint in result.err
-    assert names(tmp_path) == []
-
-
-def test_damaged_recordings_leave_neither_predictions_nor_phases(bfrb: Bfrb, telling: Path, tmp_path: Path) -> None:
-    data = study(tmp_path)
-    data.write_bytes(with_glitch(data.read_bytes()))
-    (tmp_path / "phases.csv").write_text("the phases of yesterday")
-    result = bfrb("predict", telling, data, "--out", tmp_path / "p.csv", "--phases", tmp_path / "phases.csv")
-    assert result.code == 2
-    assert (tmp_path / "phases.csv").read_text() == "the phases of yesterday"
-    assert names(tmp_path) == ["labelled.csv", "phases.csv"]
+    more = () if phases is None else ("--phases", tmp_path / phases)
+    result = bfrb("predict", bundle, tmp_path / "not even looked at", "--out", tmp_path / out, *more)
+    assert (result.code, complaint in result.err, names(tmp_path)) == (2, True, [])
 
 
 @pytest.mark.parametrize("name", ["labelled.csv", "linked.csv", "people.csv", "model/folds.csv", "study/rows.csv"])
@@ -181,19 +170,6 @@ def test_a_bundle_of_simulated_recordings_says_so(bfrb: Bfrb, tmp_path: Path) ->
     assert "Scores of a bundle trained on SIMULATED recordings" in on_real.out
 
 
-@pytest.mark.parametrize(
-    ("out", "complaint"),
-    [("p.txt", "ends in .csv or .parquet"), ("p", "ends in .csv or .parquet"), ("absent/p.csv", "no folder")],
-)
-def test_an_impossible_output_is_refused_first(
-    bfrb: Bfrb, bundle: Path, tmp_path: Path, out: str, complaint: str
-) -> None:
-    result = bfrb("predict", bundle, tmp_path / "not even looked at", "--out", tmp_path / out)
-    assert result.code == 2
-    assert complaint in result.err
-    assert names(tmp_path) == []
-
-
 def truncated(data: bytes) -> bytes:
     return data[: len(data) * 2 // 3]
 
@@ -203,30 +179,26 @@ def with_glitch(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncated, with_glitch, lambda _: b"", lambda _: b"\x00\x01\x02" * 999])
-def test_damaged_recordings_leave_no_predictions(
-    bfrb: Bfrb, bundle: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+def test_damaged_recordings_leave_neither_predictions_nor_phases(
+    bfrb: Bfrb, telling: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    data = study(tmp_path)
+    data, outs = study(tmp_path), [tmp_path / "p.csv", tmp_path / "phases.csv"]
     data.write_bytes(damage(data.read_bytes()))
-    out = tmp_path / "p.csv"
-    out.write_text("the predictions of yesterday")
-    result = bfrb("predict", bundle, data, "--out", out)
+    for out in outs:
+        out.write_text("the answers of yesterday")
+    result = bfrb("predict", telling, data, "--out", outs[0], "--phases", outs[1])
     assert result.code == 2
     assert result.err.startswith("error: ")
     assert "to do: " in result.err
-    assert out.read_text() == "the predictions of yesterday"
-    assert names(tmp_path) == ["labelled.csv", "p.csv"]
+    assert [out.read_text() for out in outs] == ["the answers of yesterday"] * 2
+    assert names(tmp_path) == ["labelled.csv", "p.csv", "phases.csv"]
 
 
 def test_recordings_of_another_device_are_refused(bfrb: Bfrb, tmp_path: Path) -> None:
     watch = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    for command in (
-        ("predict", watch, study(tmp_path), "--out", tmp_path / "p.csv"),
-        ("evaluate", watch, study(tmp_path)),
-    ):
-        result = bfrb(*command)
-        assert result.code == 2
-        assert "device 'galaxy_watch', got 'helios'" in result.err
+    for command, *out in (("predict", "--out", tmp_path / "p.csv"), ("evaluate",)):
+        result = bfrb(command, watch, study(tmp_path), *out)
+        assert (result.code, "device 'galaxy_watch', got 'helios'" in result.err) == (2, True)
 
 
 def test_a_damaged_bundle_is_refused(bfrb: Bfrb, tmp_path: Path) -> None:
@@ -241,11 +213,25 @@ def test_a_damaged_bundle_is_refused(bfrb: Bfrb, tmp_path: Path) -> None:
     assert not (tmp_path / "p.csv").exists()
 
 
-def test_what_is_no_bundle_is_refused(bfrb: Bfrb, tmp_path: Path) -> None:
-    for target, complaint in ((tmp_path, "has no bundle.json"), (tmp_path / "absent", "there is no bundle")):
-        result = bfrb("evaluate", target)
-        assert result.code == 2
-        assert complaint in result.err
+@pytest.mark.parametrize(
+    ("target", "options", "complaint"),
+    [
+        (".", (), "has no bundle.json"),
+        ("absent", (), "there is no bundle"),
+        ("model", ("--answers", "truth.csv"), "expected a file of predictions"),
+        ("model", ("unlabelled.csv",), "expected recordings with a gesture"),
+        ("labelled.csv", (".",), "name a bundle to predict them with"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(
+    bfrb: Bfrb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, options: tuple[str, ...], complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study(tmp_path)
+    study(tmp_path, labelled=False)
+    make_bundle(tmp_path / "model") if target == "model" else None
+    result = bfrb("evaluate", target, *options)
+    assert (result.code, complaint in result.err) == (2, True), result.err
 
 
 def test_a_bundle_is_scored_out_of_fold(bfrb: Bfrb, bundle: Path) -> None:
@@ -272,12 +258,6 @@ def test_namesakes_of_people_from_training_are_told(bfrb: Bfrb, bundle: Path, tm
     result = bfrb("evaluate", bundle, data, "--json")
     assert result.json["subjects_in_training"] == []
     assert "SUBJ_000001" in result.err  # called like somebody of the training, but recorded elsewhere
-
-
-def test_unlabelled_recordings_cannot_be_scored(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
-    result = bfrb("evaluate", bundle, study(tmp_path, labelled=False))
-    assert result.code == 2
-    assert "expected recordings with a gesture" in result.err
 
 
 def write_predictions(folder: Path, **columns: list[object]) -> Path:
@@ -330,11 +310,6 @@ def test_answers_that_do_not_fit_are_refused(bfrb: Bfrb, tmp_path: Path, answers
     (tmp_path / "truth.csv").write_text(answers)
     result = bfrb("evaluate", path, "--answers", tmp_path / "truth.csv")
     assert (result.code, complaint in result.err) == (2, True), result.err
-
-
-def test_answers_beside_a_bundle_are_refused(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
-    result = bfrb("evaluate", bundle, "--answers", tmp_path / "truth.csv")
-    assert (result.code, "expected a file of predictions" in result.err) == (2, True)
 
 
 def test_subjects_are_names_even_if_they_look_like_numbers(bfrb: Bfrb, tmp_path: Path) -> None:
@@ -398,11 +373,6 @@ def test_files_that_are_no_table_are_refused(bfrb: Bfrb, tmp_path: Path, content
     result = bfrb("evaluate", path)
     assert result.code == 2
     assert result.err.startswith("error: ")
-
-
-def test_recordings_beside_a_file_of_predictions_are_refused(bfrb: Bfrb, tmp_path: Path) -> None:
-    path = write_predictions(tmp_path, gesture=["Wave hello"], prediction=["Wave hello"])
-    assert bfrb("evaluate", path, tmp_path).code == 2
 
 
 @pytest.mark.parametrize(

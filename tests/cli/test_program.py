@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 import bfrb as package
 import bfrb.__main__ as program
+from bfrb.cli import COMMANDS, app
 from typed_commands import Bfrb
 
 
@@ -40,3 +42,10 @@ def test_ctrl_c_ends_it_quietly_even_while_it_loads(
 def test_python_runs_the_package() -> None:
     found = subprocess.run([sys.executable, "-m", "bfrb", "--version"], capture_output=True, text=True, check=True)
     assert found.stdout == f"bfrb {package.__version__}\n"
+
+
+@pytest.mark.parametrize("example", [example for commands in COMMANDS.values() for example in commands.values()])
+def test_every_command_has_an_example_in_its_help_that_can_be_typed(bfrb: Bfrb, example: str) -> None:
+    _, name, *arguments = example.split()
+    typer.main.get_command(app).commands[name].make_context(name, arguments)
+    assert example in " ".join(bfrb(name, "--help").out.split())

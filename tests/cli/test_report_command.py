@@ -6,14 +6,13 @@ import logging
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from bfrb.cli import app
 from bfrb.cli.train import write_report_beside
 from bfrb.read.sources import open_source
 from bfrb.report import html, page
 from bundles import make_bundle
 from page_checks import Page, check_self_contained, check_well_made
+from typed_commands import Bfrb
 
 
 @pytest.fixture(scope="module")
@@ -21,22 +20,21 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
 
 
-def test_a_page_about_real_recordings(bundle: Path, tmp_path: Path, real_data: Path) -> None:
-    sample = real_data / "cmi" / "train_sample.csv"
-    done = CliRunner().invoke(
-        app, ["report", str(bundle), "--data", str(sample), "--out", str(tmp_path / "report.html")]
-    )
-    assert done.exit_code == 0, done.output
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+def test_a_page_about_real_recordings(bfrb: Bfrb, bundle: Path, tmp_path: Path, real_data: Path) -> None:
+    out = tmp_path / "report.html"
+    assert bfrb("report", bundle, "--data", real_data / "cmi" / "train_sample.csv", "--out", out).code == 0
+    page = Page(out.read_text(encoding="utf-8"))
     check_self_contained(page)
     check_well_made(page)
     assert "On people who were not in training" in page.visible
     assert "15" in page.visible
 
 
-def test_a_page_is_written_beside_the_bundle_by_default(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_written_beside_the_bundle_by_default(
+    bfrb: Bfrb, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(page, "render", lambda _: "a page")
-    assert CliRunner().invoke(app, ["report", str(bundle)]).exit_code == 0
+    assert bfrb("report", bundle).code == 0
     assert bundle.with_name("model.report.html").read_text(encoding="utf-8") == "a page"
 
 

@@ -1,3 +1,5 @@
+"""`bfrb simulate`, as it is typed."""
+
 from __future__ import annotations
 
 import tomllib
@@ -6,23 +8,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
-from bfrb.cli import app
-from bfrb.errors import ConfigError, DataError
 from bfrb.read.sources import read
 from bfrb.simulate.spec import StudySpec
 from bfrb.study.labels import CMI_GESTURES
+from typed_commands import Bfrb
 
 
-def simulate(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["simulate", *arguments, "--processes", "1"], catch_exceptions=True)
+@pytest.fixture
+def simulate(bfrb: Bfrb) -> Bfrb:
+    return lambda *arguments: bfrb("simulate", *arguments, "--processes", 1)
 
 
-def test_a_study_is_written_in_the_cmi_layout_and_marked_as_simulated(tmp_path: Path) -> None:
+def test_a_study_is_written_in_the_cmi_layout_and_marked_as_simulated(simulate: Bfrb, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    result = simulate(str(out), "--subjects", "1", "--seed", "4")
-    assert result.exit_code == 0, result.output
+    assert simulate(out, "--subjects", 1, "--seed", 4).code == 0
     assert {path.name for path in out.iterdir()} == {"train.csv", "train_demographics.csv", "simulated.toml"}
     mark = tomllib.loads((out / "simulated.toml").read_text())
     assert mark["simulated"]
@@ -34,12 +34,12 @@ def test_a_study_is_written_in_the_cmi_layout_and_marked_as_simulated(tmp_path: 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_a_test_holds_other_subjects_without_labels_half_of_them_without_proximity(
-    tmp_path: Path, file_format: str
+    simulate: Bfrb, tmp_path: Path, file_format: str
 ) -> None:
     alone, out = tmp_path / "alone", tmp_path / "study"
     arguments = ("--subjects", "1", "--seed", "4", "--format", file_format)
-    assert simulate(str(alone), *arguments).exit_code == 0
-    assert simulate(str(out), *arguments, "--test", "2").exit_code == 0
+    assert simulate(alone, *arguments).code == 0
+    assert simulate(out, *arguments, "--test", "2").code == 0
     train, test = read(out), read(out / f"test.{file_format}")
     scan = pl.scan_csv if file_format == "csv" else pl.scan_parquet
     widths = [len(scan(out / f"{name}.{file_format}").collect_schema()) for name in ("train", "test")]
@@ -60,22 +60,22 @@ def test_a_test_holds_other_subjects_without_labels_half_of_them_without_proximi
     assert tomllib.loads((out / "simulated.toml").read_text())["test_subjects"] == 2
 
 
-def test_an_existing_study_is_only_replaced_when_asked(tmp_path: Path) -> None:
+def test_an_existing_study_is_only_replaced_when_asked(simulate: Bfrb, tmp_path: Path) -> None:
     out = tmp_path / "study"
     out.mkdir()
     (out / "simulated.toml").write_text("simulated = true\n")
     (out / "train.csv").write_text("kept")
-    refused = simulate(str(out), "--subjects", "1")
-    assert isinstance(refused.exception, DataError)
+    refused = simulate(out, "--subjects", "1")
+    assert refused.code == 2
     assert (out / "train.csv").read_text() == "kept"
-    assert simulate(str(out), "--subjects", "1", "--format", "parquet", "--overwrite").exit_code == 0
+    assert simulate(out, "--subjects", "1", "--format", "parquet", "--overwrite").code == 0
     assert sorted(path.name for path in out.iterdir()) == ["simulated.toml", "train.parquet", "train_demographics.csv"]
 
 
-def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_never_replaced(simulate: Bfrb, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    refused = simulate(str(tmp_path), "--subjects", "1", "--overwrite")
-    assert isinstance(refused.exception, DataError)
+    refused = simulate(tmp_path, "--subjects", "1", "--overwrite")
+    assert refused.code == 2
     assert (tmp_path / "thesis.txt").exists()
 
 
@@ -88,17 +88,15 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_is_written(
-    tmp_path: Path, arguments: tuple[str, ...], complaint: str
+    simulate: Bfrb, tmp_path: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
-    refused = simulate(str(tmp_path / "study"), *arguments)
-    assert isinstance(refused.exception, ConfigError)
-    assert complaint in str(refused.exception)
-    assert not list(tmp_path.iterdir())
+    refused = simulate(tmp_path / "study", *arguments)
+    assert (refused.code, complaint in refused.err, list(tmp_path.iterdir())) == (2, True, [])
 
 
-def test_a_spec_can_come_from_a_file(tmp_path: Path) -> None:
+def test_a_spec_can_come_from_a_file(simulate: Bfrb, tmp_path: Path) -> None:
     spec = tmp_path / "spec.toml"
     spec.write_text(StudySpec(subjects=3).to_toml())
     out = tmp_path / "study"
-    assert simulate(str(out), "--preset", str(spec), "--subjects", "1").exit_code == 0
+    assert simulate(out, "--preset", spec, "--subjects", "1").code == 0
     assert tomllib.loads((out / "simulated.toml").read_text())["spec"]["subjects"] == 1

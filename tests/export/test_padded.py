@@ -42,13 +42,3 @@ def test_a_formula_means_the_same_in_numpy_and_in_torch(
     found = FEATURES[name].compute(padded_rows(recordings, dtype)).numpy()
     unpadded = np.concatenate([found[number, :length] for number, length in enumerate(LENGTHS)])
     np.testing.assert_allclose(unpadded, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
-
-
-def test_gaps_are_filled_alike() -> None:
-    recordings = random_recordings(HELIOS, LENGTHS, np.random.default_rng(5), missing=0.4)
-    ragged = RaggedRows(recordings)
-    expected = ragged.fill(ragged.sensor("acc"))
-    padded = padded_rows(recordings, torch.float64)
-    found = padded.fill(padded.sensor("acc")).numpy()
-    unpadded = np.concatenate([found[number, :length] for number, length in enumerate(LENGTHS)])
-    np.testing.assert_allclose(unpadded, expected, rtol=1e-6, equal_nan=True)

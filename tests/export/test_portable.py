@@ -1,98 +1,191 @@
-"""Graphs for other runtimes."""
+"""What `bfrb export` writes says what the package says, from samples to probabilities."""
 
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import polars as pl
 import pytest
+from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
+import bfrb
 from bfrb.cli import app
 from bfrb.errors import BundleError, ConfigError
-from bfrb.export.portable import export_graphs, merge_graphs
-from bfrb.features.sequences import build_sequences
+from bfrb.export.portable import export_bundle, pad_samples
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.predictor import load
-from bundles import make_bundle, make_graph, make_recordings
+from bfrb.predict.member import unpadded_name
+from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
+from bfrb.study.recordings import Recordings
+from bundles import make_bundle
+from made_up import random_recordings
+
+PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+LENGTHS = [1, 40, 64, 65, 90, 7, 12, 30]
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "model", members=3, simulated=True)
+    folder = tmp_path_factory.mktemp("bundles") / "model"
+    requires = (("acc", "quaternion", "tof"), ("acc",))
+    return make_bundle(folder, simulated=True, mirror_left_hand=True, requires=requires)
 
 
-def answers(graph: Path, bundle: Path, seed: int = 0) -> np.ndarray:
-    """What a client gives and gets that knows nothing but the graph and its description."""
-    opened = Bundle.open(bundle)
-    recordings = make_recordings(5, seed=seed)
-    batch = build_sequences(recordings, opened.manifest.branches).batch(np.arange(5), opened.manifest.max_length)
+@pytest.fixture(scope="module")
+def exported(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_bundle(Bundle.open(bundle), tmp_path_factory.mktemp("out") / "phone").parent
+
+
+def hard_recordings(device: Device) -> Recordings:
+    """With gaps, of left hands, and without some of the sensors; longer ones than the networks take in."""
+    recordings = random_recordings(device, LENGTHS, np.random.default_rng(3), missing=0.2)
+    sensors = {name: values.copy() for name, values in recordings.sensors.items()}
+    for place, sensor in enumerate(device.sensors):
+        lost = slice(*recordings.offsets[place + 3 : place + 5])
+        sensors[sensor.name][lost] = sensor.absent
+    table = recordings.table.with_columns(handedness=pl.Series([0, 1] * 4))
+    return replace(recordings, sensors=sensors, table=table)
+
+
+def answers(graph: Path, recordings: Recordings) -> np.ndarray:
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {**batch.inputs, "lengths": batch.lengths})
-    return np.asarray(found)
+    names = {value.name for value in session.get_inputs()}
+    feed = pad_samples(recordings) | {"left_handed": recordings.table["handedness"].to_numpy() == 0}
+    for values in (values for name, values in feed.items() if name in recordings.sensors):
+        values[np.arange(values.shape[1]) >= recordings.lengths[:, None]] = 1e6  # what stands there means nothing
+    return np.asarray(session.run(["probabilities"], {name: feed[name] for name in names})[0])
 
 
-def test_one_graph_for_all_gives_the_predictor_s_answers(bundle: Path, tmp_path: Path) -> None:
-    [graph] = export_graphs(Bundle.open(bundle), tmp_path / "out", ensemble=True)
-    expected = load(bundle).predict(make_recordings(5)).probabilities
-    np.testing.assert_allclose(answers(graph, bundle), expected, atol=1e-6)
+def test_the_graph_gives_the_predictor_s_answers(bundle: Path, exported: Path) -> None:
+    recordings = hard_recordings(HELIOS)
+    expected = bfrb.load(bundle).predict(recordings).probabilities
+    np.testing.assert_allclose(answers(exported / "model.onnx", recordings), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01
+    alone = answers(exported / "model.onnx", recordings[3:4])
+    np.testing.assert_allclose(alone, expected[3:4], atol=1e-5)
 
 
-def test_one_graph_per_member_gives_its_answers(bundle: Path, tmp_path: Path) -> None:
-    graphs = export_graphs(Bundle.open(bundle), tmp_path / "out")
-    assert [graph.name for graph in graphs] == [f"two_branch-{number:02d}.onnx" for number in range(3)]
-    mean = np.mean([answers(graph, bundle) for graph in graphs], axis=0)
-    np.testing.assert_allclose(mean, load(bundle).predict(make_recordings(5)).probabilities, atol=1e-6)
+def test_it_does_so_for_real_recordings(bundle: Path, exported: Path, real_data: Path) -> None:
+    recordings = bfrb.read(real_data / "cmi" / "train_sample.csv")
+    expected = bfrb.load(bundle).predict(recordings).probabilities
+    np.testing.assert_allclose(answers(exported / "model.onnx", recordings), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("ensemble", [False, True])
-def test_the_description_fits_the_graphs(bundle: Path, tmp_path: Path, ensemble: bool) -> None:
-    graphs = export_graphs(Bundle.open(bundle), tmp_path / "out", ensemble=ensemble)
-    described = json.loads((tmp_path / "out" / "input.json").read_text())
-    assert set(described["graphs"]) == {graph.name for graph in graphs}
-    for graph in graphs:
-        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        assert described["graphs"][graph.name]["inputs"] == [given.name for given in session.get_inputs()]
-        for given in session.get_inputs():
-            assert len(given.shape) == len(described["inputs"][given.name]["shape"])
-            assert given.shape[2:] == described["inputs"][given.name]["shape"][2:]
-            assert described["inputs"][given.name]["type"] in {"float32", "int64"}
-        assert described["graphs"][graph.name]["outputs"] == [given.name for given in session.get_outputs()]
-        [output] = session.get_outputs()
-        assert output.shape[1] == len(described["output"]["classes"])
-        assert described["graphs"][graph.name]["bytes"] == graph.stat().st_size
-        nodes = onnx.load(graph).graph.node
-        assert sum(described["graphs"][graph.name]["operators"].values()) == len(nodes)
-    assert described["inputs"]["imu"]["channels"][0] == {"name": "acc_x", "unit": "m/s^2"}
+def test_a_watch_is_exported_without_what_it_has_not(tmp_path: Path) -> None:
+    model = make_bundle(tmp_path / "model", device=GALAXY_WATCH, keep="first")
+    graph = export_bundle(Bundle.open(model), tmp_path / "out")
+    recordings = hard_recordings(GALAXY_WATCH)
+    expected = bfrb.load(model).predict(recordings).probabilities
+    np.testing.assert_allclose(answers(graph, recordings), expected, atol=1e-5)
+    assert set(json.loads((graph.parent / "input.json").read_text())["inputs"]) == {"acc", "gyr", "lengths"}
+
+
+def write_unpadded(bundle: Path) -> None:
+    """Beside each graph the same one for recordings of one length."""
+    for path in list((bundle / "members").iterdir()):
+        model = onnx.load(path)
+        [kept] = [value.name for value in model.graph.input if value.name == "imu"]
+        del model.graph.input[0]
+        rows = [
+            helper.make_node("Shape", [kept], ["rows_1"], start=1, end=2),
+            helper.make_node("Shape", [kept], ["batch_1"], start=0, end=1),
+            helper.make_node("Expand", ["rows_1", "batch_1"], ["lengths"]),
+        ]
+        nodes = [*rows, *model.graph.node]
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+        onnx.save(model, bundle / unpadded_name(f"members/{path.name}"))
+    (bundle / "checksums.json").write_text("{}")
+
+
+def test_a_window_has_a_fixed_length_and_no_lengths(tmp_path: Path) -> None:
+    from bfrb.predict.bundle import _write_checksums
+
+    model = make_bundle(tmp_path / "model")
+    with pytest.raises(BundleError, match="no graph without padding"):
+        export_bundle(Bundle.open(model), tmp_path / "out", window_s=5)
+    write_unpadded(model)
+    _write_checksums(model)
+    graph = export_bundle(Bundle.open(model), tmp_path / "out", window_s=5, member="two_branch-01")
+    inputs = {value.name: value.type.tensor_type.shape.dim for value in onnx.load(graph).graph.input}
+    assert {name: axes[1].dim_value for name, axes in inputs.items()} == dict.fromkeys(HELIOS.sensor_names, 50)
+    recordings = random_recordings(HELIOS, [50, 50], np.random.default_rng(4), missing=0.2)
+    recordings = replace(recordings, table=recordings.table.with_columns(handedness=pl.Series([1, 1])))
+    expected = bfrb.Predictor(Bundle.open(model).only(1)).predict(recordings).probabilities
+    np.testing.assert_allclose(answers(graph, recordings), expected, atol=1e-5)
+    with pytest.raises(ConfigError, match="at most 64 rows"):
+        export_bundle(Bundle.open(model), tmp_path / "long", window_s=8)
+
+
+def test_the_golden_vectors_tell_a_right_graph_from_a_wrong_one(exported: Path, tmp_path: Path) -> None:
+    right = subprocess.run([sys.executable, exported / "check_golden.py"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"largest difference of a probability: \d\.\de-0[678]\n", right.stdout)
+    golden = json.loads((exported / "golden.json").read_text())
+    assert golden["note"] == "made up: no person's"
+    assert golden["events"]
+    golden["recordings"][1]["probabilities"].reverse()
+    for name in ("model.onnx", "check_golden.py"):
+        (tmp_path / name).write_bytes((exported / name).read_bytes())
+    (tmp_path / "golden.json").write_text(json.dumps(golden))
+    assert (
+        subprocess.run([sys.executable, tmp_path / "check_golden.py"], check=False, capture_output=True).returncode == 1
+    )
+
+
+def test_the_description_fits_the_graph(exported: Path) -> None:
+    described = json.loads((exported / "input.json").read_text())
+    graph = onnx.load(exported / "model.onnx").graph
+    types = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "bool": TensorProto.BOOL}
+    assert [value.name for value in graph.input] == list(described["inputs"])
+    for value in graph.input:
+        said = described["inputs"][value.name]
+        assert value.type.tensor_type.elem_type == types[said["type"]]
+        assert [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim] == said["shape"]
+    assert described["inputs"]["acc"]["unit"] == "m/s^2"
     assert described["simulated"] is True
 
 
-def test_members_that_differ_in_what_they_take_in_are_not_merged() -> None:
-    rng = np.random.default_rng(0)
-    models = [make_graph({"imu": 3}, 4, rng), make_graph({"imu": 3, "proximity": 2}, 4, rng)]
-    with pytest.raises(BundleError, match="take in the same"):
-        merge_graphs(models)
+def test_the_page_s_example_runs(exported: Path) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert "bfrb" not in code
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=exported.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    label, probability = done.stdout.rsplit(maxsplit=1)
+    assert label in json.loads((exported / "input.json").read_text())["output"]["classes"]
+    assert 0 < float(probability) <= 1
 
 
-def test_nothing_is_written_over(bundle: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_over_and_nothing_is_left_of_a_failed_export(
+    bundle: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").touch()
     with pytest.raises(ConfigError, match="is there already"):
-        export_graphs(Bundle.open(bundle), tmp_path / "out")
-
-
-def test_nothing_is_left_of_a_failed_export(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        export_bundle(Bundle.open(bundle), tmp_path / "out")
+    with pytest.raises(ConfigError, match="no member 'nobody'"):
+        export_bundle(Bundle.open(bundle), tmp_path / "other", member="nobody")
     monkeypatch.setattr("bfrb.export.portable.PARITY", -1.0)
+    monkeypatch.setattr("bfrb.export.portable.build_graph", lambda *_, **__: onnx.load(exported / "model.onnx"))
     with pytest.raises(BundleError, match="agree"):
-        export_graphs(Bundle.open(bundle), tmp_path / "out", ensemble=True)
-    assert list(tmp_path.iterdir()) == []
+        export_bundle(Bundle.open(bundle), tmp_path / "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_the_command_writes_the_graphs(bundle: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["export", str(bundle), "--out", str(tmp_path / "out"), "--ensemble"])
+def test_the_command_says_what_it_wrote(
+    bundle: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bfrb.export.portable.build_graph", lambda *_, **__: onnx.load(exported / "model.onnx"))
+    done = CliRunner().invoke(app, ["export", str(bundle), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"ensemble.onnx", "input.json"}
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"model.onnx", "input.json", "golden.json", "check_golden.py", "event_rule.c"}

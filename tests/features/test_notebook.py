@@ -9,7 +9,7 @@ import pandas as pd
 
 from bfrb.features.notebook import NOTEBOOK_FEATURES, find_columns
 from bfrb.features.pipeline import compute_features
-from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.device import HELIOS
 from notebook_reference import notebook_features
 

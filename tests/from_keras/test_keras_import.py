@@ -30,12 +30,10 @@ from bfrb.errors import BundleError
 from bfrb.features.pipeline import compute_features
 from bfrb.features.sequences import Sequences
 from bfrb.from_keras.architecture import recognise
-from bfrb.from_keras.convert import import_keras
-from bfrb.from_keras.files import read_model
+from bfrb.from_keras.convert import fill_member, import_keras
 from bfrb.from_keras.folder import read_folder
-from bfrb.from_keras.weights import fill_member
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.labels import CMI_GESTURES
 from notebook_reference import notebook_features, pad_after
 
@@ -167,7 +165,7 @@ def test_a_selection_of_columns_in_another_order_is_followed(tmp_path: Path, fra
     features = features_of(frames["sample"], columns)
     path = keras_nets.make_folder(tmp_path / "notebook", {"a.keras": model}, np.concatenate(features), columns=columns)
     folder = read_folder(path)
-    member = fill_member(recognise(read_model(path / "a.keras"), 40, 5, 8), folder)
+    member = fill_member(recognise(path / "a.keras", 40, 5, 8), folder)
     recordings = recordings_from_frame(frames["sample"])
     branches = {name: compute_features(recordings, branch.features) for name, branch in folder.branches.items()}
     batch = Sequences(branches, recordings.offsets).batch(range(len(recordings)), 40, "first")
@@ -388,10 +386,10 @@ def test_the_slices_are_known_from_other_pythons_too(folder: Path, version: str,
     changes = {"config": {"function": {"config": {"code": start}}}}
     number = 0 if columns == ":20" else 1
     change_layer(folder / "D-111_0.h5", "Lambda", number, changes)
-    assert recognise(read_model(folder / "D-111_0.h5"), 40, 20, 45).network == "two_branch"
+    assert recognise(folder / "D-111_0.h5", 40, 20, 45).network == "two_branch"
     change_layer(folder / "D-111_0.h5", "Lambda", 1 - number, changes)
     with pytest.raises(BundleError, match="is Lambda t"):
-        recognise(read_model(folder / "D-111_0.h5"), 40, 20, 45)
+        recognise(folder / "D-111_0.h5", 40, 20, 45)
 
 
 @pytest.mark.parametrize(

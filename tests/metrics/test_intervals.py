@@ -7,8 +7,6 @@ import pytest
 from scipy import stats
 
 from bfrb.metrics import (
-    DIFFERENCE,
-    RATE,
     EventCounts,
     competition_score,
     difference_interval,
@@ -16,9 +14,8 @@ from bfrb.metrics import (
     interval_over_people,
     interval_without_one,
     score_interval,
-    tell_sure,
 )
-from bfrb.metrics.intervals import _t_quantile
+from bfrb.metrics.intervals import RATE, _t_quantile
 from bfrb.study.labels import CMI_GESTURES
 
 ANYTHING = (-np.inf, np.inf)
@@ -100,12 +97,3 @@ def test_events_of_equal_people_have_no_spread_and_those_of_unequal_ones_do() ->
     low, high = event_interval(mixed, "false_alarms_per_hour") or (9.0, 0.0)
     assert low < EventCounts.total(mixed).false_alarms_per_hour < high
     assert event_interval([EventCounts(0, 0, 0, 0, 1.0)] * 3, "precision") is None
-
-
-def test_nothing_is_sure_of_a_few_people() -> None:
-    apart, around = (0.01, 0.03), (-0.01, 0.03)
-    assert [tell_sure(apart, 9), tell_sure(apart, 10), tell_sure((-0.03, -0.01), 10)] == [
-        "too few people to be sure", "yes", "yes"
-    ]  # fmt: skip
-    assert [tell_sure(around, 9), tell_sure(around, 10)] == ["too few people to be sure", "no"]
-    assert DIFFERENCE == (-1.0, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bfrb.errors import DataError
-from bfrb.metrics import PhaseScores, phase_scores
+from bfrb.metrics.phases import PhaseScores, phase_scores
 
 UNKNOWN = -1
 

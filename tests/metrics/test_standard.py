@@ -44,17 +44,15 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
         class_scores(["pull"], ["pull"], THREE)
 
 
-def test_honest_probabilities_have_no_calibration_error() -> None:
-    claimed = np.repeat([0.25, 0.75], 4)
+def test_honest_probabilities_have_no_calibration_error_and_certainty_that_is_wrong_the_largest() -> None:
     right = np.array([True, False, False, False, True, True, True, False])
-    found = calibration(claimed, right)
+    found = calibration(np.repeat([0.25, 0.75], 4), right)
     assert found.error == pytest.approx(0)
     assert found.counts.sum() == 8
     assert np.isnan(found.accuracy[found.counts == 0]).all()
-
-
-def test_certainty_that_is_always_wrong_has_the_largest_calibration_error() -> None:
     assert calibration(np.ones(3), np.zeros(3, bool)).error == 1.0
+    with pytest.raises(DataError, match="at least one"):
+        calibration(np.zeros(0), np.zeros(0, bool))
 
 
 @pytest.mark.parametrize("claimed", [0.0, 0.1, 0.3, 0.9, 1.0])
@@ -62,8 +60,3 @@ def test_every_probability_falls_in_one_bin_that_holds_it(claimed: float) -> Non
     found = calibration(np.array([claimed]), np.array([True]))
     [place] = np.flatnonzero(found.counts)
     assert found.edges[place] - 1e-9 <= claimed <= found.edges[place + 1] + 1e-9
-
-
-def test_calibration_of_nothing_is_refused() -> None:
-    with pytest.raises(DataError, match="at least one"):
-        calibration(np.zeros(0), np.zeros(0, bool))

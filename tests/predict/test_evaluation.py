@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,22 +28,20 @@ from bfrb.predict.evaluation import (
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
+from bfrb.study.recordings import Recordings
 from bundles import make_bundle, make_recordings
 
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
+LABELLED = make_recordings(10)
 
 
 @pytest.fixture(scope="module")
-def predictor(bundle: Path) -> Predictor:
-    return load(bundle)
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return load(make_bundle(tmp_path_factory.mktemp("bundles") / "model"))
 
 
 @pytest.fixture(scope="module")
-def out_of_fold(bundle: Path) -> pl.DataFrame:
-    return pl.read_parquet(bundle / OUT_OF_FOLD)
+def out_of_fold(predictor: Predictor) -> pl.DataFrame:
+    return pl.read_parquet(predictor.bundle.file(OUT_OF_FOLD))
 
 
 def predicted(table: pl.DataFrame) -> np.ndarray:
@@ -53,32 +52,18 @@ def test_a_bundles_predictions_are_scored_in_three_scenarios(out_of_fold: pl.Dat
     scores = score_scenarios(out_of_fold, CMI_GESTURES)
     assert list(scores) == ["all", "imu", "half"]
     assert scores["all"]["score"] > scores["half"]["score"] > scores["imu"]["score"]
-    for name in ("all", "imu"):
-        table = out_of_fold.filter(pl.col("scenario") == name)
-        expected = competition_score(table["gesture"].to_list(), predicted(table))
-        found = scores[name]
-        assert (found["score"], found["binary_f1"], found["macro_f1"]) == (
+    tables = {name: out_of_fold.filter(pl.col("scenario") == name) for name in ("all", "imu")}
+    answers = {name: predicted(table) for name, table in tables.items()}
+    answers["half"] = np.where(choose_half(tables["all"]["id"].to_list()), answers["imu"], answers["all"])
+    for name, found in scores.items():
+        expected = competition_score(tables["all"]["gesture"].to_list(), answers[name])
+        assert [found[key] for key in ("score", "binary_f1", "macro_f1")] == [
             expected.score,
             expected.binary_f1,
             expected.macro_f1,
-        )
-
-
-def test_half_takes_the_chosen_half_from_imu(out_of_fold: pl.DataFrame) -> None:
-    tables = {name: out_of_fold.filter(pl.col("scenario") == name) for name in ("all", "imu")}
-    chosen = choose_half(tables["all"]["id"].to_list())
-    mixed = np.where(chosen, predicted(tables["imu"]), predicted(tables["all"]))
-    expected = competition_score(tables["all"]["gesture"].to_list(), mixed).score
-    assert score_scenarios(out_of_fold, CMI_GESTURES)["half"]["score"] == expected
-
-
-def test_scores_do_not_depend_on_the_order_of_the_rows(out_of_fold: pl.DataFrame) -> None:
-    shuffled = out_of_fold.sample(fraction=1, shuffle=True, seed=1)
-    assert score_scenarios(shuffled, CMI_GESTURES) == score_scenarios(out_of_fold, CMI_GESTURES)
-
-
-def test_without_imu_answers_there_is_one_scenario(out_of_fold: pl.DataFrame) -> None:
-    assert list(score_scenarios(out_of_fold.filter(pl.col("scenario") == "all"), CMI_GESTURES)) == ["all"]
+        ]
+    assert score_scenarios(out_of_fold.sample(fraction=1, shuffle=True, seed=1), CMI_GESTURES) == scores
+    assert list(score_scenarios(tables["all"], CMI_GESTURES)) == ["all"]
 
 
 def test_scores_are_plain_values(out_of_fold: pl.DataFrame) -> None:
@@ -90,6 +75,13 @@ def test_scores_are_plain_values(out_of_fold: pl.DataFrame) -> None:
     assert sum(entry["recordings"] for entry in found["per_subject"].values()) == 72
     assert 0.5 < found["auc"] <= 1
     assert {"auc_mean_subject", "average_precision", "average_precision_mean_subject"} <= set(found)
+
+
+def test_one_subject_has_scores_but_no_interval() -> None:
+    labels = np.array(["Wave hello", "Neck - scratch"], dtype=object)
+    scores = score_answers(Answers(labels, labels, ["s", "s"]), CMI_GESTURES)
+    assert scores["interval"] is None
+    assert scores["per_subject"]["s"]["score"] == 1.0
 
 
 @given(st.lists(st.text(max_size=5), unique=True, max_size=30), st.randoms(use_true_random=False))
@@ -105,45 +97,32 @@ def test_another_seed_chooses_another_half() -> None:
     assert choose_half(ids, 0).tolist() != choose_half(ids, 1).tolist()
 
 
-@pytest.mark.parametrize("missing", ["scenario", "subject", "Wave hello"])
-def test_a_missing_column_is_named(out_of_fold: pl.DataFrame, missing: str) -> None:
-    with pytest.raises(DataError, match=missing):
-        score_scenarios(out_of_fold.drop(missing), CMI_GESTURES)
-
-
-def test_scenarios_about_different_recordings_are_refused(out_of_fold: pl.DataFrame) -> None:
-    with pytest.raises(DataError, match="same recordings"):
-        score_scenarios(out_of_fold[:-1], CMI_GESTURES)
-
-
-def test_an_empty_table_is_refused(out_of_fold: pl.DataFrame) -> None:
-    with pytest.raises(DataError, match="empty"):
-        score_scenarios(out_of_fold[:0], CMI_GESTURES)
-
-
-def test_gaps_among_probabilities_are_refused(out_of_fold: pl.DataFrame) -> None:
-    with pytest.raises(DataError, match="gaps"):
-        score_scenarios(out_of_fold.with_columns(pl.lit(None).cast(pl.Float64).alias("Wave hello")), CMI_GESTURES)
-
-
-def test_one_subject_has_scores_but_no_interval() -> None:
-    labels = np.array(["Wave hello", "Neck - scratch"], dtype=object)
-    scores = score_answers(Answers(labels, labels, ["s", "s"]), CMI_GESTURES)
-    assert scores["interval"] is None
-    assert scores["per_subject"]["s"]["score"] == 1.0
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda table: table.drop("scenario"), "scenario"),
+        (lambda table: table.drop("Wave hello"), "Wave hello"),
+        (lambda table: table[:-1], "same recordings"),
+        (lambda table: table[:0], "empty"),
+        (lambda table: table.with_columns(pl.lit(None).cast(pl.Float64).alias("Wave hello")), "gaps"),
+    ],
+)
+def test_tables_that_cannot_be_scored_are_refused(
+    out_of_fold: pl.DataFrame, spoil: Callable[[pl.DataFrame], pl.DataFrame], told: str
+) -> None:
+    with pytest.raises(DataError, match=told):
+        score_scenarios(spoil(out_of_fold), CMI_GESTURES)
 
 
 def test_recordings_are_predicted_in_both_scenarios(predictor: Predictor) -> None:
-    recordings = make_recordings(10)
-    table = answer_scenarios(predictor, [recordings[:4], recordings[4:]])
+    table = answer_scenarios(predictor, [LABELLED[:4], LABELLED[4:]])
     assert table.columns == ["scenario", "id", "subject", "gesture", *CMI_GESTURES.classes]
-    for scenario, given_recordings in (("all", recordings), ("imu", recordings.without("thm", "tof"))):
+    for scenario, shown in (("all", LABELLED), ("imu", LABELLED.without("thm", "tof"))):
         part = table.filter(pl.col("scenario") == scenario)
-        assert part["id"].to_list() == recordings.ids
-        assert part["gesture"].to_list() == recordings.gestures
-        np.testing.assert_allclose(
-            part.select(CMI_GESTURES.classes).to_numpy(), predictor.predict(given_recordings).probabilities, atol=1e-6
-        )
+        assert part["id"].to_list() == LABELLED.ids
+        assert part["gesture"].to_list() == LABELLED.gestures
+        answers = part.select(CMI_GESTURES.classes).to_numpy()
+        np.testing.assert_allclose(answers, predictor.predict(shown).probabilities, atol=1e-6)
 
 
 def test_a_watch_has_one_scenario(tmp_path: Path) -> None:
@@ -152,31 +131,31 @@ def test_a_watch_has_one_scenario(tmp_path: Path) -> None:
     assert list(score_scenarios(table, SEARLE_BEHAVIORS)) == ["all"]
 
 
+def of_gestures(*gestures: str | None) -> Recordings:
+    made = make_recordings(len(gestures))
+    return made.with_table(made.table.with_columns(gesture=pl.Series(gestures, dtype=pl.String)))
+
+
 def test_unlabelled_recordings_are_left_out_and_counted(predictor: Predictor, caplog: pytest.LogCaptureFixture) -> None:
-    recordings = make_recordings(6)
-    gestures = [None, *recordings.gestures[1:]]
     with caplog.at_level(logging.WARNING):
-        table = answer_scenarios(
-            predictor, [recordings.with_table(recordings.table.with_columns(gesture=pl.Series(gestures)))]
-        )
-    assert table.height == 2 * 5
+        assert answer_scenarios(predictor, [of_gestures(None, "Wave hello", "Text on phone")]).height == 2 * 2
     assert "1 recordings have no gesture" in caplog.text
 
 
-def test_recordings_without_any_gesture_are_refused(predictor: Predictor) -> None:
-    recordings = make_recordings(3)
-    bare = recordings.with_table(recordings.table.drop("gesture"))
-    with pytest.raises(DataError, match="expected recordings with a gesture"):
-        answer_scenarios(predictor, [bare])
-    with pytest.raises(DataError, match="expected recordings with a gesture"):
-        answer_scenarios(predictor, [])
-
-
-def test_a_gesture_the_bundle_does_not_know_is_refused(predictor: Predictor) -> None:
-    recordings = make_recordings(3)
-    strange = recordings.with_table(recordings.table.with_columns(gesture=pl.lit("nail biting")))
-    with pytest.raises(DataError, match="'nail biting'"):
-        answer_scenarios(predictor, [strange])
+@pytest.mark.parametrize(
+    ("batches", "told"),
+    [
+        ([of_gestures(None, None)], "expected recordings with a gesture"),
+        ([], "expected recordings with a gesture"),
+        ([of_gestures("nail biting")], "'nail biting'"),
+        ([LABELLED[:2], LABELLED[:3]], "more than once"),
+    ],
+)
+def test_recordings_that_cannot_be_judged_are_refused(
+    predictor: Predictor, batches: list[Recordings], told: str
+) -> None:
+    with pytest.raises(DataError, match=told):
+        answer_scenarios(predictor, batches)
 
 
 def test_answers_come_from_the_named_columns(tmp_path: Path) -> None:
@@ -204,8 +183,3 @@ def test_answers_that_were_not_predicted_are_counted(tmp_path: Path, caplog: pyt
         answers = read_answers(path, Columns(prediction="gesture"), CMI_GESTURES, truth)
     assert (answers.truth.tolist(), answers.prediction.tolist()) == (["Text on phone"], ["Wave hello"])
     assert "1 recordings" in caplog.text
-
-
-def test_an_id_may_come_only_once(predictor: Predictor) -> None:
-    with pytest.raises(DataError, match="more than once"):
-        answer_scenarios(predictor, [make_recordings(2), make_recordings(3)])

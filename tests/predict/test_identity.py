@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
-from bfrb.predict.identity import TrainingOverlap, seen_in_training
+from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.tables import read_table
 from bfrb.study.content import CONTENT, hash_content
 from bfrb.study.device import HELIOS
@@ -50,9 +50,9 @@ def test_other_people_with_the_same_names_and_ids_are_others(bundle: Bundle) -> 
 
 @pytest.mark.parametrize("column", ["id", "subject"])
 def test_a_person_of_the_training_is_seen_under_any_name(bundle: Bundle, trained_on: Recordings, column: str) -> None:
-    other = renamed(trained_on, column, "new ")
-    assert seen_in_training(bundle, other) == sorted(set(other.subjects.tolist()))
-    assert TrainingOverlap.of(bundle).match(other).all() == (column == "subject")
+    other, overlap = renamed(trained_on, column, "new "), TrainingOverlap.of(bundle)
+    assert overlap.match(other).all() == (column == "subject")
+    assert overlap.seen == sorted(set(other.subjects.tolist()))
 
 
 def test_new_recordings_of_somebody_who_was_seen_do_not_hide_that(bundle: Bundle, trained_on: Recordings) -> None:

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb import predict
 from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import build_sequences
 from bfrb.predict import predictor as module
-from bfrb.predict.bundle import CHECKSUMS, Bundle, _write_checksums
+from bfrb.predict.bundle import CHECKSUMS, _write_checksums
 from bfrb.predict.predictor import Predictor, load
 from bfrb.processes import usable_processors
 from bfrb.study.device import GALAXY_WATCH, HELIOS
@@ -42,37 +43,22 @@ def predictor(bundle: Path) -> Predictor:
     return load(bundle)
 
 
-def by_hand(predictor: Predictor, recordings: Recordings) -> np.ndarray:
-    """Each recording alone through each graph, one after the other."""
-    import onnxruntime
-
-    manifest = predictor.bundle.manifest
+def test_the_answer_is_the_mean_of_the_members_each_recording_alone(predictor: Predictor) -> None:
+    manifest, recordings = predictor.bundle.manifest, make_recordings(9)
     sequences = build_sequences(recordings, manifest.branches)
+    batches = [sequences.batch([number], manifest.max_length) for number in range(9)]
     answers = []
     for member in manifest.members:
         session = onnxruntime.InferenceSession(predictor.bundle.file(member.graph), providers=["CPUExecutionProvider"])
-        batches = [sequences.batch([number], manifest.max_length) for number in range(len(recordings))]
         answers.append([session.run(None, {**batch.inputs, "lengths": batch.lengths})[0][0] for batch in batches])
-    return np.mean(answers, axis=0)
-
-
-def test_the_answer_is_the_mean_of_the_members(predictor: Predictor) -> None:
-    recordings = make_recordings(9)
+    assert np.abs(np.subtract(*answers[:2])).max() > 1e-3
     predictions = predictor.predict(recordings)
     assert predictions.ids == tuple(recordings.ids)
-    np.testing.assert_allclose(predictions.probabilities, by_hand(predictor, recordings), atol=1e-6)
-
-
-def test_members_differ(predictor: Predictor) -> None:
-    group = predictor._only_group(make_recordings(1))
-    answers = [member.answer(group.batch) for member in group.members]
-    assert np.abs(answers[0] - answers[1]).max() > 1e-3
-
-
-def test_probabilities_sum_to_one(predictor: Predictor) -> None:
-    probabilities = predictor.predict(make_recordings(9)).probabilities
-    assert probabilities.dtype == np.float64
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(predictions.probabilities, np.mean(answers, axis=0), atol=1e-6)
+    for row in predictions.to_frame().iter_rows(named=True):
+        assert row["confidence"] == row[row["prediction"]] == max(row[name] for name in predictor.label_set.classes)
+    assert predictions.probabilities.dtype == np.float64
+    np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1, atol=1e-12)
 
 
 def test_an_answer_does_not_depend_on_its_company(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,11 +66,13 @@ def test_an_answer_does_not_depend_on_its_company(predictor: Predictor, monkeypa
     together = predictor.predict(recordings).probabilities
     alone = np.concatenate([predictor.predict(recordings[number]).probabilities for number in range(25)])
     np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_array_equal(predictor.predict_each(recordings).probabilities, alone)
     monkeypatch.setattr(module, "MAX_ROWS", 200)
     np.testing.assert_allclose(together, predictor.predict(recordings).probabilities, atol=1e-6)
     assert np.ptp(together, axis=0).max() > 0.01
 
 
+@settings(max_examples=20, deadline=None)
 @given(order=st.permutations(range(8)))
 def test_answers_follow_the_order_of_the_recordings(predictor: Predictor, order: list[int]) -> None:
     recordings = make_recordings(8)
@@ -102,50 +90,28 @@ def test_calls_from_several_threads_do_not_meet(predictor: Predictor) -> None:
         np.testing.assert_array_equal(probabilities, expected[number % 8])
 
 
-def test_no_recordings_give_no_answers(predictor: Predictor) -> None:
-    predictions = predictor.predict(make_recordings(3)[:0])
-    assert len(predictions) == 0
-    assert predictions.to_frame().shape == (0, 21)
-
-
-def test_missing_sensors_still_give_an_answer(predictor: Predictor) -> None:
+def test_missing_sensors_still_give_an_answer_another_device_gives_none(predictor: Predictor) -> None:
     recordings = make_recordings(4)
+    assert predictor.predict(recordings[:0]).to_frame().shape == (0, 21)
     without = predictor.predict(recordings.without("thm", "tof")).probabilities
     assert np.isfinite(without).all()
     assert np.abs(without - predictor.predict(recordings).probabilities).max() > 1e-3
-
-
-def test_a_watch_without_proximity_sensors_is_answered_for(tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    predictor = load(bundle)
-    recordings = make_recordings(5, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    assert set(predictor._members[0].inputs) == {"imu", "lengths"}
-    assert set(predictor.predict(recordings).gestures) <= set(SEARLE_BEHAVIORS.classes)
-
-
-def test_recordings_of_another_device_are_refused(predictor: Predictor) -> None:
-    watch = make_recordings(2, device=GALAXY_WATCH)
     with pytest.raises(DataError, match="device 'helios', got 'galaxy_watch'"):
-        predictor.predict(watch)
+        predictor.predict(make_recordings(2, device=GALAXY_WATCH))
 
 
-def continuous_recordings() -> Recordings:
-    """Two watch recordings of 120 and 30 rows, whose rows are labelled."""
-    bare = make_recordings(2, device=GALAXY_WATCH, lengths=[120, 30])
-    names = ("none", "nail biting")
-    labels = Annotation(np.repeat(np.array([0, 1, 0, 1, 1, -1], dtype=np.int8), [50, 20, 30, 20, 25, 5]), names)
-    return Recordings(
-        GALAXY_WATCH, bare.sensors, bare.offsets, bare.table.drop("gesture"), annotations={"gesture": labels}
-    )
-
-
-def test_continuous_recordings_are_cut_as_in_training(tmp_path: Path) -> None:
+def test_a_watch_is_answered_for_and_its_continuous_recordings_are_cut_as_in_training(tmp_path: Path) -> None:
     predictor = load(make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
-    cut = predictor.cut(continuous_recordings())
+    assert set(predictor._members[0].inputs) == {"imu", "lengths"}
+    bare = make_recordings(2, device=GALAXY_WATCH, lengths=[120, 30])
+    codes = np.repeat(np.array([0, 1, 0, 1, 1, -1], dtype=np.int8), [50, 20, 30, 20, 25, 5])
+    labels = {"gesture": Annotation(codes, ("none", "nail biting"))}
+    cut = predictor.cut(Recordings(GALAXY_WATCH, bare.sensors, bare.offsets, bare.table.drop("gesture"), labels))
     rows = round(5 * GALAXY_WATCH.row_rate_hz)
     assert cut.lengths.tolist() == [rows, rows]
     assert cut.gestures == ["none", "none"]
     assert predictor.cut(cut) is cut
+    assert set(predictor.predict(cut).gestures) <= set(SEARLE_BEHAVIORS.classes)
 
 
 @given(lengths=st.lists(st.integers(1, 20_000), max_size=60))
@@ -168,19 +134,15 @@ def test_groups_are_of_one_length_and_asked_of_the_same_members(lengths: list[in
     assert len(set(map(tuple, keys))) == len(groups)
 
 
-def one_sequence(**changes: object) -> pl.DataFrame:
+def one_sequence() -> pl.DataFrame:
     """Rows of one recording in the CMI layout."""
     recordings = make_recordings(1)
-    columns: dict[str, object] = {
-        "sequence_id": ["SEQ_000000"] * recordings.n_rows,
-        "subject": ["SUBJ_000000"] * recordings.n_rows,
-    }
-    columns["sequence_counter"] = list(range(recordings.n_rows))
+    rows = recordings.n_rows
+    columns: dict[str, object] = {"sequence_id": ["SEQ_000000"] * rows, "subject": ["SUBJ_000000"] * rows}
+    columns["sequence_counter"] = list(range(rows))
     for sensor in HELIOS.sensors:
-        columns |= dict(
-            zip(sensor.columns, recordings.sensors[sensor.name].reshape(recordings.n_rows, -1).T, strict=True)
-        )
-    return pl.DataFrame(columns | changes)
+        columns |= dict(zip(sensor.columns, recordings.sensors[sensor.name].reshape(rows, -1).T, strict=True))
+    return pl.DataFrame(columns)
 
 
 def as_pandas(frame: pl.DataFrame) -> object:
@@ -197,59 +159,57 @@ def test_one_frame_gives_one_gesture(predictor: Predictor, convert: Callable[[pl
         answer = predictor.predict_one(convert(frame), None if demographics is None else convert(demographics))
         assert type(answer) is str
         assert answer == expected
-
-
-def test_a_frame_with_several_recordings_is_refused(predictor: Predictor) -> None:
-    frame = one_sequence()
     several = pl.concat([frame, frame.with_columns(sequence_id=pl.lit("SEQ_000001"))])
     with pytest.raises(DataError, match="got 2 recordings"):
-        predictor.predict_one(several)
+        predictor.predict_one(convert(several))
 
 
-def replace_graph(bundle: Path, change: Callable[[onnx.ModelProto], onnx.ModelProto | bytes]) -> None:
-    """Change the first graph and make the checksums right again."""
+def renamed_input(model: onnx.ModelProto) -> bytes:
+    return onnx.compose.add_prefix(model, "other_").SerializeToString()
+
+
+def two_classes(_: onnx.ModelProto) -> bytes:
+    return make_graph({"imu": 22}, 2, np.random.default_rng(0)).SerializeToString()
+
+
+def not_finite(model: onnx.ModelProto) -> bytes:
+    last = model.graph.initializer[-1]
+    last.CopyFrom(onnx.numpy_helper.from_array(np.full(tuple(last.dims), np.nan, np.float32), last.name))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda _: b"no graph", r"two_branch-00\.onnx"),
+        (renamed_input, r"two_branch-00\.onnx"),
+        (two_classes, "'two_branch-00' cannot answer"),
+        (not_finite, "'two_branch-00' cannot answer"),
+    ],
+)
+def test_a_graph_that_does_not_fit_or_answers_nonsense_is_refused(
+    tmp_path: Path, change: Callable[[onnx.ModelProto], bytes], told: str
+) -> None:
+    bundle = make_bundle(tmp_path / "model")
     graph = bundle / "members" / "two_branch-00.onnx"
-    changed = change(onnx.load(graph))
-    graph.write_bytes(changed if isinstance(changed, bytes) else changed.SerializeToString())
+    graph.write_bytes(change(onnx.load(graph)))
     (bundle / CHECKSUMS).unlink()
     _write_checksums(bundle)
-
-
-def renamed_input(model: onnx.ModelProto) -> onnx.ModelProto:
-    return onnx.compose.add_prefix(model, "other_")
-
-
-def two_classes(_: onnx.ModelProto) -> onnx.ModelProto:
-    return make_graph({"imu": 22}, 2, np.random.default_rng(0))
-
-
-def not_finite(model: onnx.ModelProto) -> onnx.ModelProto:
-    model.graph.initializer[-1].CopyFrom(
-        onnx.numpy_helper.from_array(
-            np.full(tuple(model.graph.initializer[-1].dims), np.nan, np.float32), model.graph.initializer[-1].name
-        )
-    )
-    return model
-
-
-@pytest.mark.parametrize("change", [lambda _: b"no graph", renamed_input])
-def test_a_graph_that_does_not_fit_is_refused_at_loading(
-    tmp_path: Path, change: Callable[[onnx.ModelProto], onnx.ModelProto | bytes]
-) -> None:
-    bundle = make_bundle(tmp_path / "model")
-    replace_graph(bundle, change)
-    with pytest.raises(BundleError, match=r"two_branch-00\.onnx"):
-        load(bundle)
-
-
-@pytest.mark.parametrize("change", [two_classes, not_finite])
-def test_a_graph_that_answers_nonsense_is_refused(
-    tmp_path: Path, change: Callable[[onnx.ModelProto], onnx.ModelProto | bytes]
-) -> None:
-    bundle = make_bundle(tmp_path / "model")
-    replace_graph(bundle, change)
-    with pytest.raises(BundleError, match="'two_branch-00' cannot answer"):
+    with pytest.raises(BundleError, match=told):
         load(bundle).predict(make_recordings(2))
+
+
+def run_python(code: str, bundle: Path) -> tuple[int, str]:
+    """Exit code and complaints of a program that is given a bundle."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, bundle],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stderr
 
 
 def test_predicting_loads_no_training_framework(bundle: Path) -> None:
@@ -257,48 +217,7 @@ def test_predicting_loads_no_training_framework(bundle: Path) -> None:
         "import sys; import bfrb; bfrb.load(sys.argv[1]);"
         "sys.exit(', '.join({'torch', 'onnx', 'scipy', 'pandas', 'sklearn', 'pyarrow'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, check=False, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_predictor_knows_its_bundle(predictor: Predictor, bundle: Path) -> None:
-    assert predictor.bundle.path == bundle
-    assert not predictor.simulated
-    assert Predictor(Bundle.open(bundle)).label_set == predictor.label_set
-
-
-def add_unpadded(bundle: Path) -> None:
-    """Give every member a form of its graph that takes no lengths."""
-    for path in sorted((bundle / "members").glob("*.onnx")):
-        model = onnx.load(path)
-        kept = [node for node in model.graph.node if "counts" not in (*node.input, *node.output)]
-        for node in kept:
-            if node.op_type == "ReduceSum":
-                node.op_type = "ReduceMean"
-            elif node.op_type == "Div":
-                node.op_type = "Identity"
-                del node.input[1:]
-        inputs = [value for value in model.graph.input if value.name != "lengths"]
-        del model.graph.node[:], model.graph.input[:]
-        model.graph.node.extend(kept)
-        model.graph.input.extend(inputs)
-        onnx.save(model, path.with_suffix(".unpadded.onnx"))
-    (bundle / CHECKSUMS).unlink()
-    _write_checksums(bundle)
-
-
-@pytest.mark.parametrize("count", [1, 40])
-def test_unpadded_graphs_are_taken_where_they_are_and_answer_alike(
-    predictor: Predictor, tmp_path: Path, count: int
-) -> None:
-    path = make_bundle(tmp_path / "model", members=3)
-    add_unpadded(path)
-    quick = load(path)
-    assert not any("lengths" in member.inputs for member in quick._members)
-    recordings = make_recordings(count, lengths=np.random.default_rng(0).integers(20, 30, count))
-    found = quick.predict(recordings)
-    np.testing.assert_allclose(found.probabilities, predictor.predict(recordings).probabilities, atol=1e-6)
-    assert found.ids == tuple(recordings.ids)
+    assert run_python(code, bundle) == (0, "")
 
 
 def test_a_pickled_predictor_answers_the_same_wherever_it_is_opened(
@@ -333,16 +252,7 @@ if not child:
     os._exit(0 if answers() == expected else 3)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    places = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, bundle],
-        env={**os.environ, "PYTHONPATH": places},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert run_python(code, bundle) == (0, "")
 
 
 def test_predictors_share_their_threads(bundle: Path, predictor: Predictor) -> None:
@@ -376,7 +286,6 @@ bfrb.load(sys.argv[1])
 after = state()
 sys.exit(", ".join(str(pair) for pair in zip(before, after) if pair[0] != pair[1]) or 0)
 """
-    done = subprocess.run([sys.executable, "-c", code, bundle], capture_output=True, check=False, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert run_python(code, bundle) == (0, "")
     source = "".join(path.read_text() for path in Path(predict.__file__).parent.glob("*.py"))
     assert not re.search(r"mallopt|madvise|ctypes|signal\.|set_num_threads", source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,12 +31,6 @@ def with_members(bundle: Bundle, *numbers: int, requires: tuple[tuple[str, ...],
     return Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"members": members})))
 
 
-def without_image(recordings: Recordings, site: int) -> Recordings:
-    tof = recordings.sensors["tof"].copy()
-    tof[:, site] = HELIOS.sensor("tof").absent
-    return replace(recordings, sensors={**recordings.sensors, "tof": tof})
-
-
 def probabilities(predictor: Predictor, recordings: Recordings) -> np.ndarray:
     return predictor.predict(recordings).probabilities
 
@@ -56,7 +49,10 @@ def test_members_that_lack_a_sensor_are_not_asked(bundle: Bundle, missing: tuple
 
 
 def test_one_missing_image_is_not_a_missing_sensor(bundle: Bundle) -> None:
-    recordings = without_image(make_recordings(4), 2)
+    recordings = make_recordings(4)
+    tof = recordings.sensors["tof"].copy()
+    tof[:, 2] = HELIOS.sensor("tof").absent
+    recordings = replace(recordings, sensors={**recordings.sensors, "tof": tof})
     assert routing.route(recordings, REQUIRED).all()
     everybody = with_members(bundle, 0, 1, 2, requires=((), (), ()))
     found = probabilities(with_members(bundle, 0, 1, 2), recordings)
@@ -72,11 +68,7 @@ def test_all_are_asked_where_none_has_what_it_requires(bundle: Bundle) -> None:
 
 def test_recordings_are_routed_one_by_one(bundle: Bundle) -> None:
     complete = make_recordings(6)
-    tof, thm = complete.sensors["tof"].copy(), complete.sensors["thm"].copy()
-    for number in (1, 4):
-        rows = slice(complete.offsets[number], complete.offsets[number + 1])
-        tof[rows], thm[rows] = HELIOS.sensor("tof").absent, np.nan
-    mixed = replace(complete, sensors={**complete.sensors, "tof": tof, "thm": thm})
+    mixed = Recordings.concat([complete[n].without("tof", "thm") if n in (1, 4) else complete[n] for n in range(6)])
     predictor = with_members(bundle, 0, 1, 2)
     found = probabilities(predictor, mixed)
     lone = np.concatenate([probabilities(predictor, mixed[number]) for number in range(6)])
@@ -94,8 +86,3 @@ def test_networks_say_what_they_have_learnt_to_do_without() -> None:
     assert spec.dispensable("stems") == {"thm", "tof", "quaternion", "gyr"}
     varied = spec.updated(["training.variation.lose_rotation=0.1", "training.variation.lose_thm=0.1"])
     assert varied.dispensable("two_branch") == {"thm", "quaternion", "gyr"}
-
-
-def test_a_member_of_an_older_bundle_requires_nothing(tmp_path: Path) -> None:
-    bundle = Bundle.open(make_bundle(tmp_path / "old"))
-    assert all(member.requires == () for member in bundle.manifest.members)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bfrb
 from bfrb.errors import DataError
 from bfrb.read import csv_blocks
-from bfrb.read.cmi import find_cmi
+from bfrb.read.demographics import find_demographics
 from bfrb.read.sources import open_source
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
@@ -200,7 +200,7 @@ def test_a_folder_with_two_versions_of_the_recordings_asks_which(tmp_path: Path)
 def test_demographics_are_found_by_name(recordings: str, beside: str, found: bool, tmp_path: Path) -> None:
     for name in (recordings, beside):
         (tmp_path / name).touch()
-    assert find_cmi(tmp_path / recordings).demographics == (tmp_path / beside if found else None)
+    assert find_demographics(tmp_path / recordings) == (tmp_path / beside if found else None)
 
 
 spellings = {

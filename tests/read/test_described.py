@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.errors import BfrbError, ConfigError, DataError
-from bfrb.read.described import iter_series
-from bfrb.read.described_source import DescribedSource, make_rows, place_samples
+from bfrb.read.described import Reader
+from bfrb.read.described_source import DescribedSource, make_rows
 from bfrb.read.describing import describe_file
-from bfrb.read.series import SampleSeries
+from bfrb.read.findings import Findings
+from bfrb.read.series import Samples
 from bfrb.read.sources import open_source
 from bfrb.study.description import Description, find_description, known_descriptions
 from bfrb.study.device import Device, Sensor
@@ -56,21 +57,24 @@ def test_a_table_is_read_however_it_is_laid_out(layout: str, ends: str, tmp_path
     body = "\n".join(lines.format(*row) for row in rows) + "\n"
     text = (head + (body.replace(".", ",") if "decimal" in spec else body)).replace("\n", ends)
     (tmp_path / "walk.csv").write_bytes(text.encode())
-    (series,) = iter_series(tmp_path / "walk.csv", describe(WATCH, file=spec))
+    (series,) = Reader(describe(WATCH, file=spec)).iter_samples(tmp_path / "walk.csv")
     np.testing.assert_allclose(series.sensors["acc"][:, 0], 0.5 * 9.80665, rtol=1e-6)
     np.testing.assert_allclose(series.sensors["acc"][:, 2], np.arange(40) / 4 * 9.80665, rtol=1e-6)
     np.testing.assert_allclose(series.time_s - series.time_s[0], np.arange(40) / 100, atol=1e-9)
-    assert series.id == "walk"
+    assert series.table["id"].to_list() == ["walk"]
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("t,ax,ay,az\n0,1,2,3\n10,1,oops,3\n", "line 3: expected numbers in 'ay', found 'oops'"),
-        ("t,ax,ay,az\n0,1,2,3\n10,1,2,3,4\n", "line 3: expected 4 values, found more"),
+        ("t,ax,ay,az\n0,1,2,3\n10,1,oops,3\n", "expected a number, found 'oops' in line 3, column ay"),
+        (
+            "t,ax,ay,az\n0,1,2,3\n10,1,2,3,4\n",
+            "fields in every line, as many as there are names, found 5 in line 3",
+        ),
         ("t,ax,ay\n0,1,2\n", "expected the column 'az'"),
-        ("t,ax,ay,az\n10,1,2,3\n0,1,2,3\n", "line 3: the time falls by"),
-        ("t,ax,ay,az\n0,1,2,3\n,1,2,3\n", "line 3: the time is missing"),
+        ("t,ax,ay,az\n10,1,2,3\n0,1,2,3\n", "one that is 0.010 s earlier than one before it in line 3"),
+        ("t,ax,ay,az\n0,1,2,3\n,1,2,3\n", "a time in every row, found None in line 3"),
         ("", "the file is empty"),
         ("\0\1\2", "found binary data"),
     ],
@@ -78,7 +82,7 @@ def test_a_table_is_read_however_it_is_laid_out(layout: str, ends: str, tmp_path
 def test_what_is_damaged_is_named_with_its_line(text: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "walk.csv").write_text(text)
     with pytest.raises(DataError) as refused:
-        list(iter_series(tmp_path / "walk.csv", describe(WATCH)))
+        list(Reader(describe(WATCH)).iter_samples(tmp_path / "walk.csv"))
     assert complaint in refused.value.problem
 
 
@@ -90,7 +94,7 @@ def test_clocks_with_and_without_a_zone_agree(tmp_path: Path) -> None:
     for name, table in (("a", told), ("b", local)):
         table.write_csv(tmp_path / f"{name}.csv")
         text = WATCH.replace('unit = "ms"', 'unit = "iso8601"\nzone = "Europe/Berlin"')
-        (series,) = iter_series(tmp_path / f"{name}.csv", describe(text))
+        (series,) = Reader(describe(text)).iter_samples(tmp_path / f"{name}.csv")
         found.append(series.time_s)
     np.testing.assert_allclose(found[0], found[1])
     assert found[0][0] == pytest.approx(1719828000.5)
@@ -104,8 +108,8 @@ def test_sensors_with_files_of_their_own_meet_by_time(tmp_path: Path) -> None:
         pl.DataFrame({"t": times[5:] + 3, "x": 1.0, "y": 0.0, "z": 0.0}).write_csv(tmp_path / person / "Gyro.csv")
     text = WATCH.replace('["ax", "ay", "az"]', '["x", "y", "z"]\nmatch = "Acc.csv"')
     gyr = 'columns = ["x", "y", "z"]\nunit = "rad/s"\nmatch = "Gyro.csv"'
-    ann, bob = iter_series(tmp_path, describe(text, gyr=gyr, recordings='id = "{folder}"'))
-    assert (ann.id, bob.id, ann.subject) == ("ann", "bob", "ann")
+    ann, bob = Reader(describe(text, gyr=gyr, recordings='id = "{folder}"')).iter_samples(tmp_path)
+    assert [one.table.row(0) for one in (ann, bob)] == [("ann", "ann"), ("bob", "bob")]
     assert np.isnan(ann.sensors["gyr"][:5]).all()
     np.testing.assert_allclose(ann.sensors["gyr"][5:, 0], np.rad2deg(1.0), rtol=1e-6)
 
@@ -144,7 +148,7 @@ def test_a_study_has_its_own_labels_and_people(tmp_path: Path) -> None:
 
 
 def test_one_word_for_a_recording_has_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has the labels pulls, rest"):
+    with pytest.raises(DataError, match="one doing in all rows of a recording, found 'pulls'"):
         study(tmp_path, 'column = "doing"\nper = "recording"').read()
     with pytest.raises(ConfigError, match="looks for 'sleeping'"):
         _ = study(tmp_path, 'column = "doing"\ntargets = ["sleeping"]').label_set
@@ -169,11 +173,11 @@ def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, seed: in
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.choice([0.02, 0.021, 0.3], count, p=[0.6, 0.3, 0.1]))
     values = rng.normal(size=(count, 3)).astype(np.float32)
-    series = SampleSeries("a", "s", times, {"acc": values})
+    samples = Samples(pl.DataFrame({"id": ["a"], "subject": ["s"]}), np.array([0, count]), times, {"acc": values})
     device = Device(name="watch", sensors=(Sensor(name="acc"),), row_rate_hz=25)
-    rows = place_samples(series, 25.0)
-    made = make_rows(series, rows, device, how)["acc"]
-    assert len(made) == rows[-1] + 1
+    sensors, rows, offsets = make_rows(samples, device, how)
+    made = sensors["acc"]
+    assert len(made) == rows[-1] + 1 == offsets[-1]
     filled = np.isin(np.arange(len(made)), rows)
     assert (np.isnan(made).any(axis=1) == ~filled).all()
     alone = np.flatnonzero(np.bincount(rows, minlength=len(made)) == 1)
@@ -253,7 +257,7 @@ def test_real_studies_are_read_as_a_user_would_describe_them(
     ],
 )
 def test_real_files_of_devices_are_read(real_data: Path, name: str, file: str, samples: int) -> None:
-    (series,) = iter_series(real_data / "devices" / file, find_description(name))
+    (series,) = Reader(find_description(name)).iter_samples(real_data / "devices" / file)
     assert len(series) == samples
     size = float(np.median(np.linalg.norm(series.sensors["acc"], axis=1)))
     assert 8.0 < size < 12.0
@@ -262,3 +266,41 @@ def test_real_files_of_devices_are_read(real_data: Path, name: str, file: str, s
 def test_a_file_without_samples_is_refused_by_its_kind(real_data: Path) -> None:
     with pytest.raises(BfrbError, match="counts of ActiGraph per epoch"):
         describe_file(real_data / "devices" / "ggirread" / "ActiGraph61.csv")
+
+
+def test_a_study_may_say_more(tmp_path: Path) -> None:
+    """Numbered columns, an order, other words, rows without labels, participants, files in the order of numbers."""
+    for person in ("p10", "p2"):
+        rows = ["walk,step,t,a_1,a_2,a_3,posture,phase,doing"]
+        for walk in ("x", "y"):
+            rows += [f"{walk},{n},{n * 20},0,1,9.8,sit,{'go' if n else 'come'},{'' if n else '2.0'}" for n in range(6)]
+        (tmp_path / f"{person}.csv").write_text("\n".join([*rows, "y,6,12"]))  # the battery was empty
+    (tmp_path / "people.tsv").write_text("who\twrist\thandedness\tsex\np10\tleft\tL\tn/a\np2\tright\tR\tf\n")
+    tables = {
+        "file": 'match = "p[0-9]*.csv"',
+        "recordings": 'id = "{file}-{walk}"\nsubject = "{file}"\norder = "step"',
+        "axes": 'x = "3h"\ny = "12h"\nz = "out"',
+        "worn": 'column = "wrist"',
+        "participants": 'file = "people.tsv"\nsubject = "who"',
+        "labels": 'column = "doing"\nmerge = { 2 = "pulls" }\nunlabelled_in = { p2-y = "waits" }\ntargets = ["pulls"]',
+        "columns": 'posture = { per = "recording" }\nphase = { classes = ["come", "go"] }',
+    }
+    text = WATCH.replace('["ax", "ay", "az"]\nunit = "g"', '"a_{1..3}"\nunit = "m/s^2"')
+    source = DescribedSource(tmp_path, describe(text, **tables))
+    found = source.read()
+    assert found.ids == ["p2-x", "p2-y", "p10-x", "p10-y"]
+    assert (found.n_rows, source.paths) == (24, (tmp_path, tmp_path / "people.tsv"))
+    assert found.table.select("posture", "handedness", "sex").rows() == [("sit", 1, 0)] * 2 + [("sit", 0, None)] * 2
+    assert found.sensors["acc"][[0, -1], 1].tolist() == [0.0, 0.0]
+    assert found.annotations["phase"].codes[:7].tolist() == [0, 1, 1, 1, 1, 1, 0]
+    assert source.label_set is not None
+    assert source.label_set.classes == ("pulls", "waits")
+    assert found.annotations["gesture"].codes.reshape(4, 6)[:, :2].tolist() == [[0, -1], [0, 1], [0, -1], [0, -1]]
+    strict = describe(text, **tables | {"file": 'match = "p[0-9]*.csv"\nstrict = true'})
+    with pytest.raises(DataError, match=r"p2\.csv: expected 9 fields in every line.* found 3 in line 14"):
+        DescribedSource(tmp_path, strict).read()
+    findings = Findings()
+    list(DescribedSource(tmp_path, strict, report=findings).batches())
+    assert [(one.kind, one.count, one.place) for one in findings.of("error")] == [
+        ("wrong number of fields", 2, "line 14 of p2.csv")
+    ]

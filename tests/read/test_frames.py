@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bfrb.errors import DataError
-from bfrb.read.frames import from_pandas, read_frame, read_pandas, write_arrow
+from bfrb.read.frames import as_polars, read_frame, read_pandas, write_arrow
 
 FRAME = pl.DataFrame({"text": ["a", None, "b"] * 40, "whole": range(120)})
 
@@ -51,11 +51,11 @@ def test_frames_of_pandas_are_read_from_parquet_and_become_those_of_polars() -> 
     frame = pl.DataFrame({"text": ["a", None], "whole": [1, None], "real": [0.5, 1.5], "truth": [True, False]})
     read = read_pandas(parquet(frame))
     assert isinstance(read, pd.DataFrame)
-    assert from_pandas(read).with_columns(pl.col("whole").cast(pl.Int64)).equals(frame)
+    assert as_polars(read, "it").with_columns(pl.col("whole").cast(pl.Int64)).equals(frame)
 
 
 @pytest.mark.parametrize("names", [["a", "b", "a"], ["1", 1, "b"]])
 def test_a_pandas_frame_with_a_column_twice_is_refused_by_its_name(names: list[object]) -> None:
     pd = pytest.importorskip("pandas")
-    with pytest.raises(DataError, match=f"got '{names[0]}' twice"):
-        from_pandas(pd.DataFrame([[1, 2, 3]], columns=names))
+    with pytest.raises(DataError, match=f"'{names[0]}' comes twice"):
+        as_polars(pd.DataFrame([[1, 2, 3]], columns=names), "it")

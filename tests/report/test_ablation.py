@@ -14,13 +14,8 @@ from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import open_source
 from bfrb.report.ablation import Removal, ablate, list_removals
 from bfrb.study.device import GALAXY_WATCH, HELIOS
-from bundles import make_bundle, make_recordings
+from bundles import make_recordings
 from sources import SourceOf
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(make_bundle(tmp_path_factory.mktemp("ablation") / "model"))
 
 
 def test_every_sensor_and_every_image_is_lost_once() -> None:

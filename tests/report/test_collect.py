@@ -22,29 +22,18 @@ from bfrb.report.summary import tell_failures, tell_how_good
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import Recordings
-from bundles import make_bundle, make_recordings
+from bundles import make_recordings
 from sources import SourceOf
 
 THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(make_bundle(tmp_path_factory.mktemp("reports") / "model"))
-
-
-@pytest.fixture(scope="module")
 def recordings() -> Recordings:
     """Those the made bundle keeps predictions of, with demographics."""
     made = make_recordings(72, subjects=4)
-    facts = {
-        "handedness": [number % 4 != 1 for number in range(72)],
-        "age": [10.0 + number % 4 for number in range(72)],
-    }
-    table = made.table.with_columns(
-        pl.Series("handedness", facts["handedness"]).cast(pl.Int8), pl.Series("age", facts["age"])
-    )
-    return made.with_table(table)
+    right = pl.Series("handedness", [number % 4 != 1 for number in range(72)]).cast(pl.Int8)
+    return made.with_table(made.table.with_columns(right, age=pl.Series([10.0 + number % 4 for number in range(72)])))
 
 
 def answers(truth: list[str], given: list[str], subjects: list[str] | None = None) -> Answers:
@@ -139,11 +128,10 @@ def test_mistakes_are_ranked_by_confidence_and_free_ones_left_out() -> None:
 def test_the_truth_is_always_among_the_alternatives() -> None:
     probabilities = np.zeros((1, 18))
     probabilities[0, 8:12] = 0.4, 0.3, 0.2, 0.1
-    wrong = Answers(
-        np.array([CMI_GESTURES.classes[0]], object), np.array([CMI_GESTURES.classes[8]], object), ["s"], probabilities
-    )
+    truth, answer, second = (CMI_GESTURES.classes[index] for index in (0, 8, 9))
+    wrong = Answers(np.array([truth], object), np.array([answer], object), ["s"], probabilities)
     [mistake] = find_mistakes(["a"], wrong, CMI_GESTURES)
-    assert [name for name, _ in mistake.probable] == [CMI_GESTURES.classes[index] for index in (8, 9, 0)]
+    assert [name for name, _ in mistake.probable] == [answer, second, truth]
 
 
 def evaluate(bundle: Bundle, truth: list[str], given: list[str]) -> Evaluation:
@@ -163,18 +151,15 @@ def test_words_tell_what_the_numbers_mean(bundle: Bundle) -> None:
     assert dict(tell_failures(found, {}))["Confusions"] == "most often pull is taken for rest (1 of 4 recordings)"
 
 
-def test_a_model_below_its_floor_is_called_useless(bundle: Bundle) -> None:
-    found = evaluate(bundle, ["pull"] * 4, ["rest"] * 4)
-    assert found.floor == 1.0
-    assert "of no use" in tell_how_good(found)[0]
-    assert dict(tell_failures(found, {}))["Behaviours"] == "never recognised: pull"
-
-
-def test_a_perfect_model_has_nothing_to_confess(bundle: Bundle) -> None:
-    found = evaluate(bundle, ["pull", "pull", "rest", "rest"], ["pull", "pull", "rest", "rest"])
-    assert tell_how_good(found)[0].startswith("Better than")
-    assert found.mistakes == []
-    assert "Confusions" not in dict(tell_failures(found, {}))
+def test_a_model_below_its_floor_is_called_useless_and_a_perfect_one_has_nothing_to_confess(bundle: Bundle) -> None:
+    useless = evaluate(bundle, ["pull"] * 4, ["rest"] * 4)
+    perfect = evaluate(bundle, ["pull", "pull", "rest", "rest"], ["pull", "pull", "rest", "rest"])
+    assert useless.floor == 1.0
+    assert "of no use" in tell_how_good(useless)[0]
+    assert dict(tell_failures(useless, {}))["Behaviours"] == "never recognised: pull"
+    assert tell_how_good(perfect)[0].startswith("Better than")
+    assert perfect.mistakes == []
+    assert "Confusions" not in dict(tell_failures(perfect, {}))
 
 
 def test_a_bundle_without_predictions_asks_for_recordings(

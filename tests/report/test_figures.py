@@ -45,15 +45,11 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "few subjects": lambda: figures.plot_subjects(per_subject(2), 0.4),
     "many subjects": lambda: figures.plot_subjects(per_subject(81), 0.4),
     "groups": lambda: figures.plot_groups({"Hand": [("left", 0.5, (0.4, 0.6)), ("right", 0.7, None)]}, 0.6),
-    "ages": lambda: figures.plot_ages([10.0, 40.0], [0.3, 0.9], ["left-handed", "right-handed"]),
     "calibration": lambda: figures.plot_calibration({"gesture": CURVE, "any": CURVE}),
     "learning": lambda: figures.plot_learning({"a": [2.0, 1.0]}, {"a": [0.1, None]}, {"a": "two_branch"}),
     "learning, one epoch": lambda: figures.plot_learning({"a": [2.0]}, {"a": [None]}, {"a": "two_branch"}),
-    "gain by class": lambda: figures.plot_gain_by_class(PER_CLASS, PER_CLASS),
-    "gain by subject": lambda: figures.plot_gain_by_subject(["a", "b"], [0.1, 0.5], [0.4, 0.4]),
     "ablation": lambda: figures.plot_ablation({"without thm": (0.1, (0.05, 0.2)), "without tof": (0.0, None)}),
     "detection": lambda: figures.plot_detection([3.0, 1.0], [0.9, 0.4], {"in use": (1.0, 0.4)}),
-    "delays": lambda: figures.plot_delays([1.0, 5.0, -2.0]),
     "timeline": lambda: figures.plot_timeline([1.0, 2.0], [0.2, 0.8], 0.5, [(0.5, 2.0)], [(1.5, 2.5)]),
     "timeline of a day": lambda: figures.plot_timeline([1.0, 80_000.0], [0.2, 0.8], 0.5, [], []),
     "signals": lambda: figures.plot_signals(make_recordings(1)),
@@ -98,20 +94,7 @@ def test_a_class_without_recordings_says_so() -> None:
 
 def test_of_many_subjects_the_lowest_are_named() -> None:
     [text] = figures.plot_subjects(per_subject(81)).axes[0].texts
-    assert text.get_text().split() == [
-        "the",
-        "lowest:",
-        "S0",
-        "0.00",
-        "S1",
-        "0.01",
-        "S2",
-        "0.02",
-        "S3",
-        "0.04",
-        "S4",
-        "0.05",
-    ]
+    assert " ".join(text.get_text().split()) == "the lowest: S0 0.00 S1 0.01 S2 0.02 S3 0.04 S4 0.05"
 
 
 @pytest.mark.parametrize(("lowest", "start"), [(0.0, 0.0), (0.35, 0.2), (0.71, 0.6), (1.0, 0.6)])
@@ -122,14 +105,10 @@ def test_axes_of_scores_begin_near_the_lowest(lowest: float, start: float) -> No
 
 def test_the_gesture_is_shaded_for_as_long_as_it_lasts() -> None:
     recording = make_recordings(1)
-    codes = np.zeros(recording.n_rows, np.int8)
-    codes[5:9] = 1
-    annotated = type(recording)(
-        recording.device, recording.sensors, recording.offsets, recording.table,
-        {"phase": Annotation(codes, ("Transition", "Gesture"))},
-    )  # fmt: skip
-    [patch] = figures.plot_signals(annotated).axes[0].patches
-    assert (patch.get_x(), patch.get_x() + patch.get_width()) == pytest.approx((0.5, 0.9))
+    codes = (np.arange(recording.n_rows) // 4 == 1).astype(np.int8)
+    phase = Annotation(codes, ("Transition", "Gesture"))
+    [patch] = figures.plot_signals(replace(recording, annotations={"phase": phase})).axes[0].patches
+    assert (patch.get_x(), patch.get_x() + patch.get_width()) == pytest.approx((0.4, 0.8))
 
 
 def test_a_sensor_that_did_not_measure_is_named_as_such() -> None:
@@ -162,15 +141,8 @@ def svg_of(names: list[str], name: str = "people", description: str = "Scores") 
 
 
 def test_names_from_the_data_are_text_in_the_page() -> None:
-    names = [
-        "<script>alert(1)</script>",
-        '$\\frac{1}{0$ & "quotes"',
-        "]]> --> <!--",
-        "\x00\x1b[31m",
-        "漢字 🙂",
-        "_a",
-        "a\nb",
-    ]
+    markup = ["<script>alert(1)</script>", '$\\frac{1}{0$ & "quotes"', "]]> --> <!--"]
+    names = [*markup, "\x00\x1b[31m", "漢字 🙂", "_a", "a\nb"]
     svg = svg_of(names, description='Scores "of" <people>')
     root = ElementTree.fromstring(svg)
     words = [" ".join((element.text or "").split()) for element in root.iter("text")]
@@ -210,8 +182,8 @@ def test_a_notebook_shows_figures_by_itself_and_simulated_ones_say_so() -> None:
 def test_the_backend_of_a_notebook_is_left_as_it_is(backend: str) -> None:
     """In the shell of a notebook MPLBACKEND names a package that this one does not need."""
     code = (
-        "import os, sys; from bfrb.report.figures import plot_delays; import matplotlib;"
-        "assert plot_delays([1.0])._repr_png_(); assert 'matplotlib.pyplot' not in sys.modules;"
+        "import os, sys; from bfrb.report.figures import plot_subjects; import matplotlib;"
+        "assert plot_subjects({'a': {'score': 0.5}})._repr_png_(); assert 'matplotlib.pyplot' not in sys.modules;"
         "print(os.environ['MPLBACKEND'], matplotlib.rcParams._get_backend_or_none())"
     )
     environment = {**os.environ, "MPLBACKEND": backend}

@@ -19,10 +19,9 @@ from bfrb.report.html import write_report
 from bfrb.report.matching import Matched
 from bfrb.report.page import render
 from bfrb.report.sections.provenance import show_provenance
-from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
+from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
-from bundles import make_bundle, make_recordings
+from bundles import make_recordings, relabelled
 from page_checks import Page, check_self_contained, check_well_made
 from sources import SourceOf
 
@@ -36,19 +35,13 @@ HOSTILE_LABELS = LabelSet("hostile", HOSTILE, frozenset(HOSTILE[:2]))
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(make_bundle(tmp_path_factory.mktemp("pages") / "model", simulated=True))
-
-
-@pytest.fixture(scope="module")
 def page(bundle: Bundle) -> Page:
     return Page(render(collect(bundle)))
 
 
 @pytest.fixture(scope="module")
-def watch_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    path = make_bundle(tmp_path_factory.mktemp("pages") / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    return Page(render(collect(Bundle.open(path))))
+def watch_page(watch_bundle: Bundle) -> Page:
+    return Page(render(collect(watch_bundle)))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +61,7 @@ def hostile_page(bundle: Bundle) -> Page:
         description=HOSTILE[1],
     )
     answers = Answers(truth, given, people, np.full((count, 4), 0.25))
-    changed = Bundle(bundle.path, bundle.manifest, bundle.device, HOSTILE_LABELS)
+    changed = relabelled(bundle, HOSTILE_LABELS)
     return Page(render(Evaluation(changed, ids, {"all": answers, "imu": answers}, matched=matched)))
 
 
@@ -110,7 +103,7 @@ def test_every_section_is_there_and_in_the_contents(page: Page) -> None:
 def test_behind_every_figure_are_its_numbers(page: Page) -> None:
     tags = [tag for tag, _ in page.elements]
     starts = [place for place, tag in enumerate(tags) if tag == "figure"]
-    assert len(starts) >= 6
+    assert len(starts) == 5
     for start, stop in zip(starts, [*starts[1:], len(tags)], strict=True):
         assert {"svg", "figcaption", "details", "table"} <= set(tags[start:stop])
 
@@ -164,7 +157,7 @@ def test_provenance_is_told_in_words_and_checksums(page: Page, bundle: Bundle) -
 def test_one_person_and_one_class_are_enough(bundle: Bundle) -> None:
     labels = LabelSet("two", ("pull", "rest"), frozenset({"pull"}))
     answers = Answers(np.array(["rest"], object), np.array(["rest"], object), ["s"], np.array([[0.2, 0.8]]))
-    changed = Bundle(bundle.path, bundle.manifest, bundle.device, labels)
+    changed = relabelled(bundle, labels)
     found = Page(render(Evaluation(changed, ("a",), {"all": answers, "imu": answers})))
     check_well_made(found)
     assert "no interval: one person only" in found.visible

@@ -24,7 +24,7 @@ pytest.importorskip("grpc")
 from bfrb.serve import channel
 from bfrb.serve.kaggle import InferenceServer
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationResponse
-from bfrb.serve.rehearse import EvaluationError, Rehearsal, Scenario, ask, rehearse
+from bfrb.serve.rehearse import Rehearsal, Scenario, ask, rehearse
 from kaggle_messages import payload
 
 SEQUENCES = 8
@@ -70,7 +70,7 @@ def test_every_sequence_is_asked_for_once_in_an_order_that_the_seed_decides(requ
     orders = []
     for seed in (0, 0, 1):
         watcher = Watcher()
-        assert list(ask_all(watcher, requests, seed=seed).ids) == watcher.ids
+        assert list(ask_all(watcher, requests, seed=seed).answers) == watcher.ids
         assert sorted(watcher.ids) == sorted(requests)
         orders.append(watcher.ids)
     assert orders[0] == orders[1] != orders[2]
@@ -88,21 +88,17 @@ def test_a_request_holds_the_rows_of_a_sequence_and_of_its_subject(requests: Req
         assert demographics.columns == ["subject", "age", "handedness"]
 
 
-def test_readings_can_be_sent_as_texts_and_everything_else_stays(requests: Requests) -> None:
-    watcher = Watcher()
-    ask_all(watcher, requests, string_columns=True)
-    for sequence, _ in watcher.asked:
+def test_readings_can_be_sent_as_texts_or_not_at_all_and_everything_else_stays(requests: Requests) -> None:
+    texts, nothing = Watcher(), Watcher()
+    ask_all(texts, requests, string_columns=True)
+    ask_all(nothing, requests, all_null=True, empty_demographics=True)
+    for sequence, _ in texts.asked:
         [plain, _] = requests[sequence["sequence_id"][0]]
         assert set(sequence.select(PROXIMITY).dtypes) == {pl.String}
         assert "-1.0" in sequence["tof_1_v0"].to_list()
         numbers = PROXIMITY.cast(pl.Float64)
         assert sequence.with_columns(numbers).equals(plain.with_columns(numbers))
-
-
-def test_without_readings_or_demographics_their_columns_remain(requests: Requests) -> None:
-    watcher = Watcher()
-    ask_all(watcher, requests, all_null=True, empty_demographics=True)
-    for sequence, demographics in watcher.asked:
+    for sequence, demographics in nothing.asked:
         assert demographics.shape == (0, 3)
         assert set(sequence.select(PROXIMITY).dtypes) == {pl.String}
         assert sequence.select(PROXIMITY).null_count().row(0) == (sequence.height,) * 325
@@ -121,23 +117,20 @@ def test_repeated_calls_ask_for_the_same_sequence_and_are_served_once(requests: 
     watcher = Watcher()
     rehearsal = ask_all(watcher, requests, repeat_calls=True)
     assert len(rehearsal.seconds) == len(watcher.asked) == 2 * SEQUENCES
-    assert watcher.ids[::2] == watcher.ids[1::2] == list(rehearsal.ids)
+    assert watcher.ids[::2] == watcher.ids[1::2] == list(rehearsal.answers)
     assert not rehearsal.changed
     answers = iter(CMI_GESTURES.classes * 9)
     assert len(ask_all(lambda *_: next(answers), requests, repeat_calls=True).changed) == SEQUENCES
 
 
-def test_the_first_error_ends_the_evaluation(requests: Requests) -> None:
+def test_the_first_answer_that_is_an_error_or_no_gesture_ends_the_evaluation(requests: Requests) -> None:
     answers = iter(["Wave hello"])
-    with pytest.raises(EvaluationError, match="UNKNOWN: Exception calling application: StopIteration"):
+    with pytest.raises(DataError, match="UNKNOWN: Exception calling application: StopIteration"):
         ask_all(lambda *_: next(answers), requests)
-
-
-@pytest.mark.parametrize("answer", [3, None, ["Wave hello"], "wave hello"])
-def test_a_gateway_refuses_what_is_no_gesture(answer: Any) -> None:
-    response = KaggleEvaluationResponse(payload=payload(answer)).SerializeToString()
-    with pytest.raises(EvaluationError, match="18 gestures"):
-        ask(lambda *_, **__: response, [])
+    for answer in (3, None, ["Wave hello"], "wave hello"):
+        response = KaggleEvaluationResponse(payload=payload(answer)).SerializeToString()
+        with pytest.raises(DataError, match="18 gestures"):
+            ask(lambda *_, response=response, **__: response, [])
 
 
 @pytest.mark.parametrize("unusual", [{"imu_share": 1.5}, {"imu_share": -0.1}, {"slow_client_s": -1.0}])

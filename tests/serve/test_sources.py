@@ -142,7 +142,7 @@ def test_pages_of_other_sites_get_no_websocket() -> None:
 
 def test_connections_beyond_those_that_are_taken_on_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     with opened("tcp://127.0.0.1:0") as source:
-        monkeypatch.setattr("bfrb.serve.listeners.MOST_CONNECTIONS", threading.active_count())
+        monkeypatch.setattr("bfrb.serve.sources.MOST_CONNECTIONS", threading.active_count())
         assert talk(source.port, b"") == b""
 
 

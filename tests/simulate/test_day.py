@@ -1,4 +1,4 @@
-"""Simulated days: continuous, labelled, possible, and readable by what trains and detects."""
+"""Simulated days: continuous, labelled, possible, and readable by what trains."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ import numpy as np
 import pytest
 
 from bfrb.features.rotations import magnitude, relative, rotation_vector
-from bfrb.predict.bundle import Bundle
-from bfrb.predict.predictor import Predictor
 from bfrb.read.store import Store, write_store
 from bfrb.simulate.day import ACTIVITIES, DaySpec, simulate_days
 from bfrb.simulate.spec import StudySpec
-from bfrb.stream.events import EventRule, WindowProbabilities
-from bfrb.stream.spec import EventSpec
-from bfrb.stream.stream import Stream
 from bfrb.study.labels import DAY_GESTURES
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec, cut_continuous
-from bundles import make_bundle
 
 DAY = DaySpec(hours=0.3, block_s=120)
 
@@ -72,23 +66,3 @@ def test_days_are_cut_into_labelled_windows_from_a_store(days: list[Recordings],
     assert windows.simulated
     assert set(windows.gestures or ()) <= set(DAY_GESTURES.classes)
     assert "none" in (windows.gestures or ())
-
-
-def test_a_streamed_day_gives_the_events_of_the_whole_day_in_any_chunks(days: list[Recordings], tmp_path: Path) -> None:
-    predictor = Predictor(Bundle.open(make_bundle(tmp_path / "bundle", label_set=DAY_GESTURES)))
-    values = {name: array[:6000] for name, array in days[0].sensors.items()}
-    windows = days[0].windows(50, 10)[:596]
-    offline = predictor.predict_each(windows).probabilities
-    low, high = np.quantile(offline[:, DAY_GESTURES.is_target].sum(axis=1), [0.6, 0.8])
-    rule = EventRule(spec=EventSpec(on=float(high), off=float(low), smoothing_s=0.5, minimum_s=1.0))
-    found = []
-    for chunk in (1, 7, 1000, 6000):
-        answers: list[WindowProbabilities] = []
-        stream = Stream(predictor, rule, on_windows=lambda _, new, answers=answers: answers.append(new))
-        events = []
-        for start in range(0, 6000, chunk):
-            events += stream.push({name: array[start : start + chunk] for name, array in values.items()})
-        found.append(events + stream.finish())
-        assert np.array_equal(WindowProbabilities.concat(answers, 19).probabilities, offline)
-    assert len(found[0]) >= 3
-    assert found[1:] == [found[0]] * 3

@@ -69,7 +69,6 @@ def test_people_of_one_study_cannot_be_told_apart_and_noisy_devices_can(study: R
 
 
 def test_shares_may_differ_by_points_and_all_else_by_a_tenth() -> None:
-    lines = table_lines(
-        [("tof 1 no response %", 10.0, 12.9), ("tof 1 no response %", 10.0, 13.1), ("acc x mean", 10.0, 11.1)]
-    )
+    share = "tof 1 no response %"
+    lines = table_lines([(share, 10.0, 12.9), (share, 10.0, 13.1), ("acc x mean", 10.0, 11.1)])
     assert [line.endswith("differs |") for line in lines[2:]] == [False, True, True]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotated import TWO, claims, people, second_by_second
-from bfrb.errors import BundleError, DataError
+from annotated import TWO, people, second_by_second
+from bfrb.errors import DataError
 from bfrb.metrics import EventCounts
-from bfrb.predict.bundle import Bundle
-from bfrb.stream.calibrate import count_found, find_spans, fit_isotonic, fit_rule, smooth, write_with_rule
+from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule
 from bfrb.stream.event_scores import reliability, rules_from_others, score_events, sensitivity_curve
-from bfrb.stream.events import EventRule, decide_events
+from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
-from bundles import make_bundle
 
 isotonic = pytest.importorskip("sklearn.isotonic")
 
@@ -97,26 +94,6 @@ def test_where_no_threshold_keeps_the_rate_the_given_settings_stay_and_nothing_i
     assert fit_rule([second_by_second("s", claimed, truth)], TWO, 20.0, settings_).false_alarms_per_hour == 20.0
 
 
-@settings(max_examples=400, deadline=None)
-@example(rows=[(6, 1), (4, 0), (0, 1), (6, 1)], smoothing_s=0.0, merge_s=2.0, minimum_s=0.0)
-@given(
-    st.lists(st.tuples(st.integers(0, 10), st.integers(0, 9)), min_size=1, max_size=40),
-    st.sampled_from([0.0, 1.5]),
-    st.sampled_from([0.0, 1.0, 2.0]),
-    st.sampled_from([0.0, 2.0, 4.0]),
-)
-def test_many_thresholds_find_what_a_stream_finds(
-    rows: list[tuple[int, int]], smoothing_s: float, merge_s: float, minimum_s: float
-) -> None:
-    windows = claims([value / 10 for value, _ in rows], after_gap=[n for n, (_, gap) in enumerate(rows) if gap == 0])
-    spec = EventSpec(step_s=1.0, smoothing_s=smoothing_s, merge_s=merge_s, minimum_s=minimum_s, on=0.55, off=0.35)
-    rule = EventRule(spec=spec)
-    events = decide_events(windows, rule, TWO)
-    spans, known_s = find_spans(windows, smooth(windows, rule, TWO), spec)
-    np.testing.assert_allclose(spans, np.array([(found.start_s, found.end_s) for found in events]).reshape(-1, 2))
-    np.testing.assert_allclose(known_s, [found.known_s for found in events])
-
-
 def test_a_persons_own_recordings_do_not_touch_their_rule() -> None:
     heard = people(3, 0.5)
     claimed = heard[0].windows.claimed(TWO)
@@ -154,12 +131,3 @@ def test_along_the_curve_fewer_false_alarms_cost_episodes() -> None:
     curve = sensitivity_curve(heard, rules_from_others(heard, TWO, 6.0, QUICK), TWO)
     assert curve[0]["sensitivity"] >= curve[-1]["sensitivity"]  # type: ignore[operator]
     assert all(point["false_alarms_per_hour"] >= 0 for point in curve)  # type: ignore[operator]
-
-
-def test_a_bundle_keeps_its_rule(tmp_path: Path) -> None:
-    bundle = Bundle.open(make_bundle(tmp_path / "model"))
-    rule = EventRule(spec=QUICK, false_alarms_per_hour=3.0)
-    write_with_rule(bundle, rule, tmp_path / "ruled")
-    assert EventRule.of(Bundle.open(tmp_path / "ruled")) == rule
-    with pytest.raises(BundleError, match="there is a bundle"):
-        write_with_rule(bundle, rule, tmp_path / "ruled")

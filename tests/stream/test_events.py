@@ -36,50 +36,41 @@ def decide(targets: Any, spec: EventSpec = PLAIN, **options: Any) -> list[Event]
     return decide_events(answers(targets, **options), EventRule(spec=spec), LABELS)
 
 
-def spans(events: list[Event]) -> list[tuple[float, float]]:
-    return [(event.start_s, event.end_s) for event in events]
-
-
 def test_an_event_lies_around_the_middles_of_its_windows() -> None:
     (event,) = decide([0.1, 0.9, 0.8, 0.1])
-    assert (event.start_s, event.end_s, event.known_s) == (3.0, 5.0, 6.0)
-    assert event.label == "scratch"
-    assert event.confidence == pytest.approx(0.9)
+    assert event == Event(3.0, 5.0, "scratch", pytest.approx(0.9), 6.0)
 
 
-def test_a_run_begins_at_the_lower_threshold_once_it_reaches_the_upper() -> None:
-    assert spans(decide([0.1, 0.5, 0.5, 0.7, 0.5, 0.3])) == [(3.0, 7.0)]
-    assert decide([0.1, 0.5, 0.5, 0.5, 0.3]) == []
-
-
-def test_an_alarm_waits_for_the_upper_threshold_and_the_minimum() -> None:
-    assert decide([0.5, 0.5, 0.7, 0.1])[0].known_s == 7.0
-    assert decide([0.7, 0.7, 0.7, 0.1], PLAIN.model_copy(update={"minimum_s": 3.0}))[0].known_s == 7.0
-    assert decide([0.7, 0.7, 0.1, 0.1], PLAIN.model_copy(update={"minimum_s": 3.0})) == []
-
-
-def test_near_runs_are_one_event_and_far_ones_are_two() -> None:
-    merging = PLAIN.model_copy(update={"merge_s": 2.0})
-    assert spans(decide([0.9, 0.1, 0.1, 0.9, 0.1], merging)) == [(2.0, 6.0)]
-    assert spans(decide([0.9, 0.1, 0.1, 0.1, 0.9, 0.1], merging)) == [(2.0, 3.0), (6.0, 7.0)]
-
-
-def test_nothing_begins_in_the_refractory_time() -> None:
-    waiting = PLAIN.model_copy(update={"refractory_s": 3.0})
-    assert spans(decide([0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9], waiting)) == [(2.0, 3.0), (8.0, 9.0)]
-
-
-def test_a_break_in_the_data_ends_an_event_and_the_smoothing() -> None:
-    patient = PLAIN.model_copy(update={"merge_s": 9.0, "smoothing_s": 5.0})
-    assert spans(decide([0.9, 0.9, 0.9, 0.9], patient, fresh=[2])) == [(2.0, 4.0), (4.0, 6.0)]
-    assert decide([0.0, 0.0, 0.0, 0.7], patient) == []
-    assert spans(decide([0.0, 0.0, 0.0, 0.7], patient, fresh=[3])) == [(5.0, 6.0)]
+@pytest.mark.parametrize(
+    ("targets", "changes", "fresh", "expected"),
+    [
+        ([0.1, 0.5, 0.5, 0.7, 0.5, 0.3], {}, [], [(3.0, 7.0, 8.0)]),  # begins at `off` once it reaches `on`
+        ([0.1, 0.5, 0.5, 0.5, 0.3], {}, [], []),
+        ([0.7, 0.7, 0.7, 0.1], {"minimum_s": 3.0}, [], [(2.0, 5.0, 7.0)]),
+        ([0.7, 0.7, 0.1, 0.1], {"minimum_s": 3.0}, [], []),
+        ([0.9, 0.1, 0.1, 0.9, 0.1], {"merge_s": 2.0}, [], [(2.0, 6.0, 5.0)]),
+        ([0.9, 0.1, 0.1, 0.1, 0.9, 0.1], {"merge_s": 2.0}, [], [(2.0, 3.0, 5.0), (6.0, 7.0, 9.0)]),
+        ([0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9], {"refractory_s": 3.0}, [], [(2.0, 3.0, 5.0), (8.0, 9.0, 11.0)]),
+        ([0.9] * 4, {"merge_s": 9.0, "smoothing_s": 5.0}, [2], [(2.0, 4.0, 5.0), (4.0, 6.0, 7.0)]),
+        ([0.0, 0.0, 0.0, 0.7], {"merge_s": 9.0, "smoothing_s": 5.0}, [], []),
+        (
+            [0.0, 0.0, 0.0, 0.7],
+            {"merge_s": 9.0, "smoothing_s": 5.0},
+            [3],
+            [(5.0, 6.0, 8.0)],
+        ),  # smoothing too begins anew
+    ],
+)
+def test_events_by_thought_experiment(
+    targets: list[float], changes: dict[str, float], fresh: list[int], expected: list[tuple[float, float, float]]
+) -> None:
+    events = decide(targets, PLAIN.model_copy(update=changes), fresh=fresh)
+    assert [(event.start_s, event.end_s, event.known_s) for event in events] == expected
 
 
 def test_smoothing_is_an_exponential_mean_of_its_time_constant() -> None:
     slow = PLAIN.model_copy(update={"smoothing_s": 4.0, "on": 0.0, "off": 0.0})
-    rising = decide([0.0] + [1.0] * 4, slow)[0].confidence
-    assert rising == pytest.approx(1 - np.exp(-4 / 4.0))
+    assert decide([0.0] + [1.0] * 4, slow)[0].confidence == pytest.approx(1 - np.exp(-4 / 4.0))
 
 
 def test_the_ongoing_event_is_known_before_it_is_complete() -> None:
@@ -94,18 +85,11 @@ def test_the_ongoing_event_is_known_before_it_is_complete() -> None:
 
 probability = st.floats(0, 1).map(lambda value: round(value, 2))
 specs = st.builds(
-    lambda off, more, smoothing, merge, minimum, refractory: EventSpec(
-        smoothing_s=smoothing,
-        off=off,
-        on=min(1.0, off + more),
-        merge_s=merge,
-        minimum_s=minimum,
-        refractory_s=refractory,
-    ),
+    lambda off, more, **durations: EventSpec(off=off, on=min(1.0, off + more), **durations),
     st.floats(0.1, 0.8),
     st.floats(0, 0.3),
-    st.sampled_from([0.0, 0.5, 3.0]),
-    *[st.integers(0, 4)] * 3,
+    smoothing_s=st.sampled_from([0.0, 0.5, 3.0]),
+    **dict.fromkeys(["merge_s", "minimum_s", "refractory_s"], st.integers(0, 4)),
 )
 
 

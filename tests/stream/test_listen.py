@@ -56,7 +56,7 @@ def test_what_is_heard_is_what_a_stream_of_the_held_out_members_says(
     (heard,) = listen_held_out(shown, cut_stretches([recording]), RULE)
     answers: list[WindowProbabilities] = []
     predictor = HeldOutPredictor(shown).of(str(recording.subjects[0]))
-    stream = Stream(predictor, RULE, on_windows=lambda _, found: answers.append(found))
+    stream = Stream(predictor, RULE, on_windows=answers.append)
     events = stream.push(dict(recording.sensors)) + stream.finish()
     whole = WindowProbabilities.concat(answers, 9)
     assert all(np.array_equal(getattr(heard.windows, name), values) for name, values in vars(whole).items())

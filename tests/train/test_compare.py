@@ -12,12 +12,12 @@ from bfrb.errors import ConfigError
 from bfrb.metrics import competition_score
 from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
-from bfrb.train import compare as library
-from bfrb.train.compare import CompareOptions, compare
-from bfrb.train.crossval import RunOptions
+from bfrb.train.compare import compare
 from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
 from bundles import make_recordings
 from studies import TINY, InMemory, make_study
+
+Compared = tuple[Path, dict[str, Any]]
 
 
 def two_variants(folder: Path, **more: list[str]) -> CompareSpec:
@@ -30,12 +30,12 @@ def two_variants(folder: Path, **more: list[str]) -> CompareSpec:
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     folder = tmp_path_factory.mktemp("compared")
     return folder, compare(make_study(), two_variants(folder), folder / "out")
 
 
-def test_differences_are_those_of_the_scores(compared: tuple[Path, dict[str, Any]]) -> None:
+def test_differences_are_those_of_the_scores_on_the_same_folds(compared: Compared) -> None:
     folder, results = compared
     assert results["reference"] == "plain"
     assert results == json.loads((folder / "out" / "comparison.json").read_text())
@@ -45,40 +45,27 @@ def test_differences_are_those_of_the_scores(compared: tuple[Path, dict[str, Any
         answers = table.select(CMI_GESTURES.classes).to_numpy().argmax(axis=1)
         scores[name] = competition_score(table["gesture"].to_list(), CMI_GESTURES.decode(answers)).score
         assert results["variants"][name]["scenarios"]["all"]["score"] == pytest.approx(scores[name])
+        of_all, of_one = (Folds.read(folder / "out" / place / "folds.csv") for place in ("", name))
+        assert of_all.fold_of == of_one.fold_of
     found = results["variants"]["fast"]["scenarios"]["all"]
     assert found["difference"] == pytest.approx(scores["fast"] - scores["plain"])
     low, high = found["difference_interval"]
-    assert low <= found["difference"] + 0.05
-    assert high >= found["difference"] - 0.05
+    assert low - 0.05 <= found["difference"] <= high + 0.05
     assert set(results["variants"]["fast"]["scenarios"]) == {"all", "imu", "half"}
     assert "difference" not in results["variants"]["plain"]["scenarios"]["all"]
 
 
-def test_all_variants_have_the_same_folds(compared: tuple[Path, dict[str, Any]]) -> None:
-    folder, _ = compared
-    plain, fast, written = (
-        Folds.read(folder / "out" / place).fold_of for place in ("plain/folds.csv", "fast/folds.csv", "folds.csv")
-    )
-    assert plain == fast == written
-
-
-def test_what_is_done_is_not_done_again(compared: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_done_is_not_done_again(compared: Compared) -> None:
     folder, before = compared
-    trained: list[Path] = []
-    original = library.cross_validate
-
-    def watched(source: Any, spec: Any, out: Path, **options: Any) -> Path:
-        trained.append(out)
-        return original(source, spec, out, **options)
-
-    monkeypatch.setattr(library, "cross_validate", watched)
+    kept = {name: (folder / "out" / name / "bundle.json").stat() for name in ("plain", "fast")}
     spec = two_variants(folder, slow=["training.learning_rate=0.0001"])
     after = compare(make_study(), spec, folder / "out")
-    assert [path.name for path in trained] == ["slow"]
+    assert list(after["variants"]) == ["plain", "fast", "slow"]
     assert after["variants"]["fast"] == before["variants"]["fast"]
+    assert kept == {name: (folder / "out" / name / "bundle.json").stat() for name in kept}
 
 
-def test_the_reference_may_come_last(compared: tuple[Path, dict[str, Any]]) -> None:
+def test_the_reference_may_come_last(compared: Compared) -> None:
     folder, before = compared
     spec = two_variants(folder).model_copy(update={"reference": "fast"})
     after = compare(make_study(), spec, folder / "out")
@@ -91,7 +78,7 @@ def test_the_reference_may_come_last(compared: tuple[Path, dict[str, Any]]) -> N
     assert "difference" not in after["variants"]["fast"]["scenarios"]["half"]
 
 
-def test_other_recordings_or_another_spec_are_refused(compared: tuple[Path, dict[str, Any]]) -> None:
+def test_other_recordings_or_another_spec_are_refused(compared: Compared) -> None:
     folder, _ = compared
     with pytest.raises(ConfigError, match="other recordings"):
         compare(InMemory(make_recordings(24, subjects=6, seed=1)), two_variants(folder), folder / "out")
@@ -102,8 +89,7 @@ def test_other_recordings_or_another_spec_are_refused(compared: tuple[Path, dict
 def test_a_variant_can_lack_sensors(tmp_path: Path) -> None:
     spec = two_variants(tmp_path).model_copy(update={"variants": {"imu": SENSOR_VARIANTS["imu"]}})
     names: list[str] = []
-    options = CompareOptions(RunOptions(workers=1), on_variant=names.append)
-    results = compare(make_study(), spec, tmp_path / "out", options=options)
+    results = compare(make_study(), spec, tmp_path / "out", on_variant=names.append)
     assert names == ["imu"]
     assert results["variants"]["imu"]["changes"] == {"without": ["thm", "tof"]}
     table = pl.read_parquet(tmp_path / "out" / "imu" / "out_of_fold.parquet")

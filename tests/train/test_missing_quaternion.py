@@ -10,7 +10,6 @@ import torch
 
 from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.networks.registry import Shape, build_network
-from bfrb.predict.routing import route
 from bfrb.read.sources import read
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.recordings import Recordings
@@ -44,7 +43,7 @@ def examples_of(recordings: Recordings, shown: Recordings, spec: RunSpec) -> Exa
     everybody = np.arange(len(shown))
     standardisers = make_standardisers(channel_statistics(build_sequences(shown, spec.branches), everybody))
     targets = np.eye(len(CMI_GESTURES), dtype=np.float32)[CMI_GESTURES.encode(recordings.gestures)]
-    return load_examples(build_sequences(recordings, spec.branches), everybody, targets, standardisers, 80)
+    return load_examples(build_sequences(recordings, spec.branches), recordings, everybody, targets, standardisers, 80)
 
 
 def share_right(examples: Examples, network: torch.nn.Module) -> float:
@@ -76,11 +75,3 @@ def test_a_network_that_lost_orientation_at_times_answers_without_it(
         optimizer.step()
     assert share_right(complete, network) > 0.9
     assert (share_right(bare, network) > 0.8) is learnt
-
-
-def test_members_that_cannot_do_without_orientation_are_not_asked(recordings: Recordings) -> None:
-    spec = PRESETS["benchmark"].updated(["networks=['two_branch', 'stems']", "two_branch.variation.lose_proximity=0.3"])
-    needed = [sorted({"acc", "quaternion", "thm", "tof"} - spec.dispensable(name)) for name in spec.networks]
-    assert needed == [["acc", "quaternion"], ["acc"]]
-    some = Recordings.concat([recordings[:7], recordings[7:].without("quaternion")])
-    assert route(some, needed).tolist() == [[True] * 7 + [False] * 8, [True] * 15]

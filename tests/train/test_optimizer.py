@@ -6,17 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from bfrb.networks.registry import Shape, build_network
-from bfrb.networks.specs import GatedTwoBranchSpec
-from bfrb.train.optimizer import make_average, make_optimizer, rate_factor, set_learning_rate
+from bfrb.train.optimizer import make_average, make_optimizer, rate_factor
 from bfrb.train.spec import TrainingSpec
-
-SMALL = GatedTwoBranchSpec(widths=(8, 8), recurrent_units=4, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
-
-
-def new_network() -> nn.Module:
-    torch.manual_seed(5)
-    return build_network("gated_two_branch", Shape({"imu": 3, "proximity": 2}, 4), SMALL)
+from bfrb.train.trainer import Engine
+from learnable import new_network
 
 
 def test_weight_decay_shrinks_kernels_as_a_squared_penalty_would() -> None:
@@ -51,9 +44,9 @@ def test_the_learning_rate_rises_then_falls() -> None:
     assert factors[:41] == sorted(factors[:41])
     assert factors[40:] == sorted(factors[40:], reverse=True)
     assert (factors[0], factors[40], factors[-1]) == pytest.approx((0, 1, 0))
-    optimizer = make_optimizer(new_network(), spec)
-    set_learning_rate(optimizer, spec, 2.0)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+    engine = Engine(new_network(), spec)
+    engine.step(sum(parameter.sum() for parameter in engine.network.parameters()), 2.0)
+    assert [group["lr"] for group in engine.optimizer.param_groups] == [0.25, 0.25]
 
 
 def test_an_averaged_network_follows_the_formula() -> None:

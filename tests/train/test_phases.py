@@ -43,18 +43,21 @@ def taught(workspace: Workspace) -> list[bool]:
     return [was_taught_phases(workspace, member) for member in workspace.plan.members]
 
 
-def test_members_are_taught_where_phases_count_and_are_known(tmp_path: Path) -> None:
-    assert taught(begin(tmp_path, recordings(None))) == [True, True]
-
-
-@pytest.mark.parametrize("code", [-1, 0, 1])
-def test_members_that_never_saw_both_phases_are_not_taught(tmp_path: Path, code: int) -> None:
-    assert taught(begin(tmp_path, recordings(code))) == [False, False]
-
-
-def test_members_are_not_taught_where_phases_do_not_count_or_are_not_there(tmp_path: Path) -> None:
-    assert taught(begin(tmp_path / "a", recordings(None), SMALL_STEMS)) == [False, False]
-    assert taught(begin(tmp_path / "b", make_recordings(24, subjects=6))) == [False, False]
+@pytest.mark.parametrize(
+    ("given", "spec", "expected"),
+    [
+        (recordings(None), TAUGHT, [True, True]),
+        (recordings(-1), TAUGHT, [False, False]),
+        (recordings(0), TAUGHT, [False, False]),
+        (recordings(1), TAUGHT, [False, False]),
+        (recordings(None), SMALL_STEMS, [False, False]),
+        (make_recordings(24, subjects=6), TAUGHT, [False, False]),
+    ],
+)
+def test_members_are_taught_where_phases_count_and_both_are_known(
+    tmp_path: Path, given: Recordings, spec: RunSpec, expected: list[bool]
+) -> None:
+    assert taught(begin(tmp_path, given, spec)) == expected
 
 
 def test_a_member_is_taught_by_its_own_training_rows_only(tmp_path: Path) -> None:

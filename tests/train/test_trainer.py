@@ -6,24 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from bfrb.errors import ConfigError
-from bfrb.networks.registry import Shape, build_network
-from bfrb.networks.specs import GatedTwoBranchSpec
 from bfrb.study.labels import LabelSet
 from bfrb.train.spec import TrainingSpec
-from bfrb.train.trainer import Epoch, Progress, Task, Weights, score_examples, train
-from learnable import make_examples
+from bfrb.train.trainer import Epoch, Task, Weights, best_epoch, is_finished, score_examples, train
+from learnable import SMALL, cut, empty, make_examples, new_network
 
 FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
-SMALL = GatedTwoBranchSpec(widths=(8, 8), recurrent_units=4, noise_units=4, head_units=(16,), head_dropouts=(0.1,))
 TRAINING = TrainingSpec(epochs=4, batch_size=16, learning_rate=1e-2)
-
-
-def new_network() -> nn.Module:
-    torch.manual_seed(5)
-    return build_network("gated_two_branch", Shape({"imu": 3, "proximity": 2}, 4), SMALL)
+MIXING = {"mixup_alpha": 0.4, "mixup_at": "gesture", "cutmix_alpha": 0.4}
+STEPS = {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 1.5, "ema_decay": 0.9, "clip_norm": 1.0}
+EVERYTHING = TRAINING.model_copy(update=MIXING | STEPS)
 
 
 def make_task(training: TrainingSpec = TRAINING, *, stopping: bool = True) -> Task:
@@ -57,28 +51,24 @@ def test_an_easy_problem_is_learnt(tmp_path: Path) -> None:
     assert score_examples(network, make_examples(seed=1), FOUR) > 0.9
 
 
-def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+def test_weights_follow_from_the_seed_and_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     first, _ = train(new_network(), make_task(), tmp_path / "a")
     second, _ = train(new_network(), make_task(), tmp_path / "b")
     third, _ = train(new_network(), replace(make_task(), seed=(0, 1, 3)), tmp_path / "c")
     assert same(first, second)
     assert not same(first, third)
-
-
-def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
-    first, _ = train(new_network(), make_task(), tmp_path / "a")
     calls: list[int] = []
-    second, _ = train(new_network(), make_task(), tmp_path / "a", lambda history: calls.append(len(history)))
-    assert same(first, second)
+    again, _ = train(new_network(), make_task(), tmp_path / "a", lambda history: calls.append(len(history)))
+    assert same(first, again)
     assert not calls
 
 
 def test_the_best_epoch_counts_and_patience_ends_the_rest() -> None:
     scores = [0.1, 0.5, 0.4, 0.3]
-    progress = Progress([Epoch(number, 1.0, score, 0.0) for number, score in enumerate(scores)])
-    assert progress.best_epoch == 1
-    assert progress.is_finished(TrainingSpec(patience=2))
-    assert not progress.is_finished(TrainingSpec(patience=3))
+    history = [Epoch(number, 1.0, score, 0.0) for number, score in enumerate(scores)]
+    assert best_epoch(history) == 1
+    assert is_finished(history, TrainingSpec(patience=2))
+    assert not is_finished(history, TrainingSpec(patience=3))
 
 
 def test_without_stopping_examples_the_last_epoch_counts(tmp_path: Path) -> None:
@@ -89,21 +79,6 @@ def test_without_stopping_examples_the_last_epoch_counts(tmp_path: Path) -> None
     assert same(weights, dict(network.state_dict()))
 
 
-EVERYTHING = TrainingSpec(
-    epochs=4,
-    batch_size=16,
-    learning_rate=1e-2,
-    optimizer="adamw",
-    schedule="cosine",
-    warmup_epochs=1.5,
-    ema_decay=0.9,
-    clip_norm=1.0,
-    mixup_alpha=0.4,
-    mixup_at="gesture",
-    cutmix_alpha=0.4,
-)
-
-
 @pytest.mark.parametrize("training", [TRAINING, EVERYTHING], ids=["plain", "everything on"])
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_a_stopped_training_ends_as_if_never_stopped(tmp_path: Path, epochs: int, training: TrainingSpec) -> None:
@@ -112,14 +87,6 @@ def test_a_stopped_training_ends_as_if_never_stopped(tmp_path: Path, epochs: int
     continued, other = train(new_network(), make_task(training), tmp_path / "b")
     assert same(undisturbed, continued)
     assert [epoch.loss for epoch in history] == [epoch.loss for epoch in other]
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-200])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
 
 
 def flip(path: Path) -> None:

@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfrb.errors import DataError
 from bfrb.read.annotations import Interval, read_intervals
-from bfrb.view.labels import Label, LabelFile, parse_label
+from bfrb.view.labels import Label, LabelFile
 from viewing_page import OpenPage, Page
 
 GIVEN = {"recording": "SEQ_000000", "start_s": 0.25, "end_s": 1.0, "label": "nail biting", "note": "left hand"}
@@ -29,43 +28,35 @@ def save(page: Page, **changes: object) -> dict:
     return answer.json
 
 
-def test_a_label_is_in_its_file_when_the_answer_comes(page: Page, study: Path) -> None:
+def test_a_label_is_in_its_file_when_the_answer_comes_and_training_reads_it(page: Page, study: Path) -> None:
     made = save(page)
-    with (study.parent / "study.labels.csv").open(newline="") as file:
+    path = study.parent / "study.labels.csv"
+    with path.open(newline="") as file:
         (row,) = csv.DictReader(file)
-    assert row["recording"] == "SEQ_000000"
-    assert (float(row["start_s"]), float(row["end_s"])) == (0.25, 1.0)
-    assert (row["label"], row["note"], row["key"]) == ("nail biting", "left hand", made["key"])
-
-
-def test_training_reads_the_labels_that_were_made_here(page: Page, study: Path) -> None:
-    save(page)
-    assert read_intervals(study.parent / "study.labels.csv") == [
-        Interval(0.25, 1.0, "nail biting", "SEQ_000000", "left hand")
-    ]
-
-
-def test_the_data_are_never_written_to(page: Page, study: Path) -> None:
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in study.iterdir()}
-    key = save(page)["key"]
-    page.ask(f"/api/labels/{key}", "PUT", GIVEN | {"label": "hair pulling"})
-    page.ask(f"/api/labels/{key}", "DELETE")
-    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in study.iterdir()} == before
+    assert {name: row[name] for name in GIVEN} == {name: str(value) for name, value in GIVEN.items()}
+    assert row["key"] == made["key"]
+    assert read_intervals(path) == [Interval(0.25, 1.0, "nail biting", "SEQ_000000", "left hand")]
 
 
 def test_labels_are_there_at_the_next_start(open_page: OpenPage, study: Path) -> None:
     made = save(open_page(study))
-    assert open_page(study).ask("/api/labels?recording=SEQ_000000").json["labels"] == [made]
-    assert open_page(study).ask("/api/labels?recording=SEQ_000001").json["labels"] == []
+    page = open_page(study)
+    assert page.ask("/api/labels?recording=SEQ_000000").json["labels"] == [made]
+    assert page.ask("/api/labels?recording=SEQ_000001").json["labels"] == []
 
 
-def test_labels_are_corrected_and_removed(page: Page) -> None:
+def test_labels_are_corrected_and_removed_and_the_data_are_never_written_to(page: Page, study: Path) -> None:
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in study.iterdir()}
     kept, other = save(page), save(page, start_s=0.5)
-    changed = page.ask(f"/api/labels/{kept['key']}", "PUT", GIVEN | {"end_s": 0.75})
+    # The page sends back what it was given.
+    changed = page.ask(f"/api/labels/{kept['key']}", "PUT", kept | {"key": "other", "end_s": 0.75})
     assert changed.status == 200
     assert page.ask(f"/api/labels/{other['key']}", "DELETE").status == 200
     (label,) = page.ask("/api/labels").json["labels"]
     assert (label["key"], label["end_s"]) == (kept["key"], 0.75)
+    for method in ("PUT", "DELETE"):
+        assert page.ask(f"/api/labels/{other['key']}", method, GIVEN).status == 422
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in study.iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -91,14 +82,10 @@ def test_impossible_labels_are_refused(page: Page, changes: dict) -> None:
     assert page.ask("/api/labels").json["labels"] == []
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b'{"start_s": NaN}', b"x" * 20_000, b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b'{"start_s": NaN}', b"\xff"])
 def test_what_is_no_label_is_refused(page: Page, body: bytes) -> None:
-    assert page.ask("/api/labels", "POST", body).status == 422
-
-
-def test_labels_that_are_gone_cannot_be_changed(page: Page) -> None:
-    assert page.ask("/api/labels/absent", "PUT", GIVEN).status == 422
-    assert page.ask("/api/labels/absent", "DELETE").status == 422
+    answer = page.ask("/api/labels", "POST", body)
+    assert (answer.status in (400, 422), set(answer.json)) == (True, {"problem", "remedy"})
 
 
 def test_a_file_that_cannot_be_read_is_left_as_it_is(page: Page, study: Path) -> None:
@@ -110,30 +97,25 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is(page: Page, study: Path) ->
     assert path.read_text() == "these,are\nmy,notes\n"
 
 
-@pytest.mark.parametrize(("name", "expected"), [("a.csv", "a.labels.csv"), ("b.c.parquet", "b.c.labels.csv")])
-def test_labels_lie_beside_a_file(tmp_path: Path, name: str, expected: str) -> None:
-    (tmp_path / name).touch()
-    assert LabelFile.beside(tmp_path / name).path == tmp_path / expected
-
-
-def test_labels_lie_beside_a_folder_and_not_in_it(tmp_path: Path) -> None:
+def test_labels_lie_beside_a_file_or_a_folder(tmp_path: Path) -> None:
     (tmp_path / "study.v1").mkdir()
-    assert LabelFile.beside(tmp_path / "study.v1").path == tmp_path / "study.v1.labels.csv"
+    for name, expected in (("a.csv", "a"), ("b.c.parquet", "b.c"), ("study.v1", "study.v1")):
+        assert LabelFile.beside(tmp_path / name).path == tmp_path / f"{expected}.labels.csv"
 
 
 line = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=40)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(line, line, line), max_size=4))
 def test_any_text_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str, str]]
 ) -> None:
     file = LabelFile(tmp_path_factory.mktemp("labels") / "x.labels.csv")
-    made = [Label(f"{number:03d}", "r" + one, 0.5, 1.5, two, three) for number, (one, two, three) in enumerate(texts)]
-    for label in made:
-        file.put(label)
-    assert sorted(file.read(), key=lambda label: label.key) == made
+    made = [
+        file.put(Label(recording="r" + one, start_s=0.5, end_s=1.5, label=two, note=three)) for one, two, three in texts
+    ]
+    assert sorted(file.read(), key=lambda label: label.key) == sorted(made, key=lambda label: label.key)
 
 
 def test_viewers_of_the_same_data_keep_each_others_labels(tmp_path: Path) -> None:
@@ -141,7 +123,7 @@ def test_viewers_of_the_same_data_keep_each_others_labels(tmp_path: Path) -> Non
 
     def label_many(viewer: int) -> None:
         for number in range(15):
-            LabelFile(path).put(parse_label(GIVEN | {"note": f"{viewer} {number}"}))
+            LabelFile(path).put(Label(**GIVEN | {"note": f"{viewer} {number}"}))
 
     threads = [threading.Thread(target=label_many, args=(viewer,)) for viewer in range(3)]
     for thread in threads:
@@ -158,7 +140,7 @@ def test_a_killed_writer_leaves_every_label_it_reported(tmp_path: Path) -> None:
         from bfrb.view.labels import Label, LabelFile
         file = LabelFile(Path({str(path)!r}))
         for number in range(100000):
-            file.put(Label(f"{{number:06d}}", "r", 0.0, 1.0, "x" * 100))
+            file.put(Label(recording=f"{{number:06d}}", start_s=0.0, end_s=1.0, label="x" * 100))
             print(number, flush=True)
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
@@ -168,14 +150,14 @@ def test_a_killed_writer_leaves_every_label_it_reported(tmp_path: Path) -> None:
     reported += [int(line) for line in process.stdout.read().split("\n")[:-1]]
     process.stdout.close()
     process.wait()
-    kept = [int(label.key) for label in LabelFile(path).read()]
+    kept = [int(label.recording) for label in LabelFile(path).read()]
     assert kept[: len(reported)] == reported
     assert len(kept) <= len(reported) + 1
 
 
 def test_a_label_that_cannot_be_saved_is_not_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = LabelFile(tmp_path / "x.labels.csv")
-    file.put(parse_label(GIVEN))
+    file.put(Label(**GIVEN))
     before = file.path.read_bytes()
 
     def full(_: int) -> None:
@@ -183,11 +165,6 @@ def test_a_label_that_cannot_be_saved_is_not_reported(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("bfrb.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        file.put(parse_label(GIVEN))
+        file.put(Label(**GIVEN))
     assert file.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if "lock" not in path.name] == ["x.labels.csv"]
-
-
-def test_a_label_ends_after_it_begins() -> None:
-    with pytest.raises(DataError, match="ends after it begins"):
-        parse_label(GIVEN | {"start_s": 2.0})

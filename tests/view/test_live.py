@@ -17,7 +17,7 @@ from bfrb.predict.predictor import Predictor, load
 from bfrb.stream.events import EventRule
 from bfrb.stream.stream import Stream
 from bfrb.study.device import HELIOS, Device
-from bfrb.view.live import KEPT_EVENTS, MOST_WEARERS, LiveFeed, LiveWearer
+from bfrb.view.live import KEPT_ANSWERS, KEPT_EVENTS, MOST_WEARERS, LiveFeed, LiveWearer
 from bundles import make_recordings
 from viewing_page import OpenPage, unpack
 
@@ -67,7 +67,7 @@ def test_what_is_shown_is_what_the_stream_says(predictor: Predictor) -> None:
     rule = EventRule.of(predictor.bundle)
     eager = rule.model_copy(update={"spec": rule.spec.updated(["on=0.3", "off=0.3", "minimum_s=0", "merge_s=0"])})
     answers: list[Any] = []
-    stream = Stream(predictor, eager, on_windows=lambda _, found: answers.append(found))
+    stream = Stream(predictor, eager, on_windows=answers.append)
     expected = [event for chunk in chunks() for event in stream.push(chunk)]
     shown = LiveWearer(predictor, eager)
     for chunk in chunks():
@@ -95,12 +95,7 @@ def test_only_the_last_seconds_are_sent_and_never_more_than_the_screen_shows(pre
     assert arrays["answered"].min() >= 0
     reduced, _ = shown.snapshot(40.0, 50)
     assert reduced["acc"].shape == (3, 100)
-
-
-def test_what_is_kept_is_bounded(predictor: Predictor) -> None:
-    shown = LiveWearer(predictor, EventRule.of(predictor.bundle))
-    assert shown.events.maxlen == KEPT_EVENTS
-    assert shown.answers.maxlen is not None
+    assert (shown.events.maxlen, shown.answers.maxlen) == (KEPT_EVENTS, KEPT_ANSWERS)
 
 
 def test_a_clock_that_was_set_back_clears_what_was_shown(predictor: Predictor) -> None:

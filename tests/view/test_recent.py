@@ -35,10 +35,6 @@ def shown(recent: RecentRows, rows: int) -> list[float]:
     return found[0].sensors["acc"][:, 0].tolist()
 
 
-def test_nothing_is_shown_before_anything_came() -> None:
-    assert make().last(10) is None
-
-
 @given(chunks=st.lists(st.integers(1, 300), min_size=1, max_size=8), keep_s=st.sampled_from([1.0, 7.0, 60.0]))
 def test_the_last_rows_are_those_that_came_however_they_were_cut(chunks: list[int], keep_s: float) -> None:
     recent, total = make(keep_s), sum(chunks)
@@ -56,6 +52,7 @@ def test_the_last_rows_are_those_that_came_however_they_were_cut(chunks: list[in
 
 def test_samples_without_times_follow_one_another() -> None:
     recent = make()
+    assert recent.last(10) is None
     push(recent, None, [1, 2])
     push(recent, None, [3])
     recent.finish()
@@ -88,10 +85,3 @@ def test_absurd_times_do_no_harm() -> None:
         push(recent, np.full(20, origin_s), np.ones(20))
         recent.finish()
         assert shown(recent, 1) == [1]
-
-
-def test_what_is_kept_is_bounded() -> None:
-    recent = make(5)
-    for start in range(0, 10_000, 1000):
-        push(recent, np.arange(start, start + 1000) / RATE_HZ, np.zeros(1000))
-    assert len(shown(recent, 10**9)) == recent.size

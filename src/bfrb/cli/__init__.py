@@ -7,25 +7,22 @@ Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 usable wi
 from __future__ import annotations
 
 import logging
-import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from bfrb import __version__
 from bfrb.cli.benchmark import benchmark
+from bfrb.cli.bundles import export, import_keras, report
 from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
-from bfrb.cli.data import check, ingest
+from bfrb.cli.data import check, devices, ingest
 from bfrb.cli.detect import detect
-from bfrb.cli.devices import devices
-from bfrb.cli.export import export
-from bfrb.cli.import_keras import import_keras
-from bfrb.cli.personalize import personalize
 from bfrb.cli.predict import evaluate, predict
-from bfrb.cli.report import report
 from bfrb.cli.serve import rehearse, serve
+from bfrb.cli.show import give_up_stdout
 from bfrb.cli.simulate import simulate
 from bfrb.cli.stream import stream
 from bfrb.cli.train import train
@@ -39,29 +36,40 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (
-    benchmark,
-    calibrate,
-    check,
-    compare,
-    detect,
-    evaluate,
-    export,
-    import_keras,
-    ingest,
-    personalize,
-    predict,
-    rehearse,
-    report,
-    serve,
-    simulate,
-    stream,
-    train,
-    view,
-):
-    app.command()(command)
+COMMANDS: dict[str, dict[Callable[..., None], str]] = {
+    "Recordings": {
+        check: "bfrb check recordings.csv",
+        ingest: "bfrb ingest recordings.csv --out store",
+        simulate: "bfrb simulate study --subjects 8 --seed 1",
+        view: "bfrb view recordings.csv --bundle model",
+    },
+    "Networks": {
+        train: "bfrb train recordings.csv --out model --preset quick",
+        compare: "bfrb compare recordings.csv --out folder --sensors",
+        import_keras: "bfrb import-keras folder --out model",
+        export: "bfrb export model --out phone --window 5",
+    },
+    "Answers, recording by recording": {
+        predict: "bfrb predict model recordings.csv --out predictions.csv",
+        evaluate: "bfrb evaluate model",
+        report: "bfrb report model",
+        benchmark: "bfrb benchmark model",
+    },
+    "Events in continuous recordings": {
+        detect: "bfrb detect model week.csv --out events.csv",
+        calibrate: "bfrb calibrate model recordings --out ready",
+        stream: "bfrb stream model --source tcp://127.0.0.1:9000",
+    },
+    "Servers": {
+        serve: "bfrb serve model --protocol http",
+        rehearse: "bfrb rehearse model --test test.csv --demographics test_demographics.csv",
+    },
+}
+for panel, commands in COMMANDS.items():
+    for command, example in commands.items():
+        app.command(rich_help_panel=panel, epilog=f"Example: {example}")(command)
 
-app.add_typer(devices, name="devices")
+app.add_typer(devices, name="devices", rich_help_panel="Recordings")
 
 
 def _print_version(wanted: bool) -> None:
@@ -92,18 +100,9 @@ def main() -> None:
     except BfrbError as error:
         _fail(str(error))
     except OSError as error:
-        _give_up_stdout()
+        give_up_stdout()
         what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
         _fail(f"{what}\n  to do: check path, rights, space")
-
-
-def _give_up_stdout() -> None:
-    """Throw away what could not be printed; else the interpreter would try again at its end, and complain."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> None:

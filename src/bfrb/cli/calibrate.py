@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset
-from bfrb.cli.show import print_json, print_table, progress
+from bfrb.cli.options import AsJson, Dataset, Overwrite, RuleChanges
+from bfrb.cli.show import ShownTable, print_result, progress
 
 if TYPE_CHECKING:
     from bfrb.stream.events import EventRule
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from bfrb.study.labels import LabelSet
 
 log = logging.getLogger(__name__)
-
-_SHOWN = (
-    "sensitivity",
-    "precision",
-    "false_alarms_per_hour",
-    "median_delay_s",
-    "auc",
-    "auc_mean_subject",
-    "average_precision",
-)
 
 
 def calibrate(
@@ -36,21 +27,19 @@ def calibrate(
         Path | None, typer.Option(help="Where the bundle with thresholds shall be; none: scores only.")
     ] = None,
     false_alarms: Annotated[float, typer.Option(min=0.0, help="False alarms per hour that are put up with.")] = 6.0,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of the event rule, such as merge_s=5.")
-    ] = None,
+    set_: RuleChanges = None,
     dataset: Dataset = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print scores and rule as one JSON object.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Choose thresholds for a rate of false alarms, and score events on whole recordings.
 
     People of the bundle's training are answered by the networks that had not seen them, and judged by thresholds that
     were chosen on the others.
     """
-    from bfrb.predict.bundle import Bundle
+    from bfrb.predict.bundle import Bundle, copying_bundle
     from bfrb.read.stretches import iter_stretches
-    from bfrb.stream.calibrate import SPEC, fit_rule, write_with_rule
+    from bfrb.stream.calibrate import SPEC, fit_rule
     from bfrb.stream.events import EventRule
     from bfrb.stream.listen import listen_held_out
 
@@ -61,15 +50,13 @@ def calibrate(
     rule = fit_rule(recordings, opened.label_set, false_alarms, spec)
     rule = rule.model_copy(update={"simulated": rule.simulated or opened.manifest.simulated})
     scores = _score(recordings, opened.label_set, false_alarms, rule)
-    if as_json:
-        print_json(scores | {"source": str(data), "rule": rule.model_dump(mode="json")})
-    else:
-        _show_scores(scores)
-        _show_rule(rule)
+    about = scores | {"source": str(data), "rule": rule.model_dump(mode="json")}
+    print_result(about, as_json, *_score_tables(scores), _rule_table(rule))
     if out is None:
         log.info("next, to keep this rule: bfrb calibrate %s %s --out NEW_BUNDLE", bundle, data)
     else:
-        write_with_rule(opened, rule, out, overwrite=overwrite)
+        with copying_bundle(opened, out, overwrite=overwrite) as folder:
+            rule.write(folder)
         log.info("wrote %s; next: bfrb detect %s RECORDING --out events.csv", out, out)
 
 
@@ -88,28 +75,24 @@ def _score(
     return scores | {"simulated": rule.simulated, "curve": sensitivity_curve(recordings, rules, labels)}
 
 
-def _show_scores(scores: dict[str, Any]) -> None:
-    """Tables of the scores of events."""
+def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
+    from bfrb.metrics import EVENT_SCORES
+
     title = f"Events in {scores['hours']:.1f} hours of {scores['subjects']} people, {scores['episodes']} episodes"
-    if scores["simulated"]:
-        title += " (SIMULATED)"
-    shown = [name for name in _SHOWN if name in scores]
+    shown = [name for name in (*EVENT_SCORES, "auc", "auc_mean_subject", "average_precision") if name in scores]
     rows = [(name.replace("_", " "), scores[name]["value"], _interval(scores[name]["interval"])) for name in shown]
-    print_table(title, ("score", "value", "95 %"), rows)
-    kinds = _SHOWN[:4]
-    subjects = [
-        (name, found["episodes"], *(found[kind] for kind in kinds))
-        for name, found in scores.get("per_subject", {}).items()
-    ]
-    if subjects:
-        print_table("By subject", ("subject", "episodes", *(kind.replace("_", " ") for kind in kinds)), subjects)
+    yield title + " (SIMULATED)" * scores["simulated"], ("score", "value", "95 %"), rows
+    if "per_subject" in scores:
+        kinds = ("episodes", *EVENT_SCORES)
+        subjects = [(name, *(found[kind] for kind in kinds)) for name, found in scores["per_subject"].items()]
+        yield "By subject", ("subject", *(kind.replace("_", " ") for kind in kinds)), subjects
 
 
 def _interval(interval: tuple[float, float] | None) -> str | None:
     return None if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
-def _show_rule(rule: EventRule) -> None:
+def _rule_table(rule: EventRule) -> ShownTable:
     spec = rule.spec
     rows = [
         ("an event begins to count at", f"{spec.on:g}", "on"),
@@ -119,4 +102,4 @@ def _show_rule(rule: EventRule) -> None:
         ("shorter ones are dropped", f"{spec.minimum_s:g} s", "minimum_s"),
         ("after one, none begins for", f"{spec.refractory_s:g} s", "refractory_s"),
     ]
-    print_table(f"The rule: {rule.note}", ("", "value", "key"), rows)
+    return f"The rule: {rule.note}", ("", "value", "key"), rows

@@ -44,9 +44,9 @@ def compare(
     opened = open_source(source, dataset)
     fixed = None if folds is None else Folds.read(folds)
     with TrainingProgress() as shown:
-        options = library.CompareOptions(RunOptions(workers=workers, on_status=shown.update), on_variant=shown.name)
+        options = RunOptions(workers=workers, on_status=shown.update)
         try:
-            results = library.compare(opened, spec, out, folds=fixed, options=options)
+            results = library.compare(opened, spec, out, folds=fixed, options=options, on_variant=shown.name)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s)", out)
             raise typer.Exit(130) from None

@@ -1,15 +1,17 @@
-"""`bfrb check` and `bfrb ingest`: what is in a source, and a source made into a store."""
+"""`bfrb check`, `bfrb ingest` and `bfrb devices`: what is in a source, a store made of it, and how it can be read."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bfrb.cli.options import Dataset, Demographics
-from bfrb.cli.show import print_json, print_table, progress
+from bfrb.cli.options import AsJson, Dataset, Demographics, Overwrite
+from bfrb.cli.show import ShownTable, print_json, print_result, print_table, progress
+from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.read.check import CheckReport
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Source = Annotated[Path, typer.Argument(metavar="SRC", help="A store, or a folder or file with recordings.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def check(
@@ -28,10 +29,7 @@ def check(
 
     with progress("checking") as show:
         report = check_source(source, dataset=dataset, demographics=demographics, progress=show)
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _print_report(report)
+    print_result(report.to_dict(), as_json, *_report_tables(report))
     if report.exit_code:
         first = report.findings[0]
         log.error("%s is %s: %s\n  to do: %s", source, report.verdict, first.sentence, first.remedy)
@@ -43,7 +41,7 @@ def ingest(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
     dataset: Dataset = "auto",
     demographics: Demographics = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings into a store: typed, compressed, opened at once."""
@@ -51,12 +49,7 @@ def ingest(
 
     with progress("ingesting") as show:
         store = ingest_source(
-            source,
-            out,
-            dataset=dataset,
-            demographics=demographics,
-            overwrite=overwrite,
-            progress=show,
+            source, out, dataset=dataset, demographics=demographics, overwrite=overwrite, progress=show
         )
     manifest = store.manifest
     size = sum(file.size for file in (manifest.table, *manifest.parts))
@@ -68,13 +61,12 @@ def ingest(
         log.info("wrote %s: %d recordings, %d rows, %.1f MB", out, manifest.recordings, manifest.rows, size / 1e6)
 
 
-def _print_report(report: CheckReport) -> None:
+def _report_tables(report: CheckReport) -> Iterator[ShownTable]:
     found = report.to_dict()
-    simulated = " (SIMULATED)" if report.simulated else ""
     norm = found["quaternion_norm"]
     rows: list[tuple[str, object]] = [
         ("source", report.source),
-        ("device", report.device.name + simulated),
+        ("device", report.device.name + " (SIMULATED)" * report.simulated),
         ("recordings", found["recordings"]),
         ("rows", f"{found['rows']}, {found['shortest_rows']} to {found['longest_rows']} in a recording"),
         ("subjects", found["subjects"]),
@@ -83,21 +75,51 @@ def _print_report(report: CheckReport) -> None:
         ("posture", report.posture),
         ("verdict", report.verdict),
     ]
-    print_table("Recordings", ("", "found"), rows)
-    _print_sensors(found["sensors"])
-    if found["gestures"]:
-        print_table("Gestures", ("gesture", "number"), found["gestures"].items())
-    if found["findings"]:
-        keys = ("severity", "kind", "count", "what", "remedy")
-        findings = [[finding[key] for key in keys] for finding in found["findings"]]
-        print_table("Findings", ("", "kind", "number", "what", "to do"), findings)
-
-
-def _print_sensors(sensors: list[dict[str, Any]]) -> None:
-    columns = ("sensor", "unit", "rows missing %", "recordings without", "smallest", "largest", "glitches")
+    yield "Recordings", ("", "found"), rows
     keys = ("recordings_without", "low", "high", "glitches")
-    rows = [
+    sensors = [
         (sensor["name"], sensor["unit"], 100.0 * sensor["missing_share"], *(sensor[key] for key in keys))
-        for sensor in sensors
+        for sensor in found["sensors"]
     ]
-    print_table("Sensors", columns, rows)
+    columns = ("sensor", "unit", "rows missing %", "recordings without", "smallest", "largest", "glitches")
+    yield "Sensors", columns, sensors
+    if found["gestures"]:
+        yield "Gestures", ("gesture", "number"), found["gestures"].items()
+    if found["findings"]:
+        about = ("severity", "kind", "count", "what", "remedy")
+        findings = [[finding[key] for key in about] for finding in found["findings"]]
+        yield "Findings", ("", "kind", "number", "what", "to do"), findings
+
+
+devices = typer.Typer(help="Whose files are read; `bfrb devices describe FILE` begins a description of your own.")
+
+
+@devices.callback(invoke_without_command=True)
+def list_devices(context: typer.Context) -> None:
+    """List the descriptions that come with this package: names for --dataset and --device."""
+    if context.invoked_subcommand is not None:
+        return
+    from bfrb.study.description import find_description, known_descriptions
+
+    found = [find_description(name) for name in known_descriptions()]
+    rows = [(one.name, one.title, " ".join(one.sensors), one.tested or "no real file", one.note) for one in found]
+    print_table("Devices", ("name", "what", "sensors", "tested on", "mind"), rows)
+
+
+@devices.command()
+def describe(
+    file: Annotated[Path, typer.Argument(help="A file of your device.", exists=True, dir_okay=False)],
+    out: Annotated[Path | None, typer.Option(help="Where it goes, such as study.toml; else it is printed.")] = None,
+) -> None:
+    """Look at a file and write a description of it, with a question where something cannot be known."""
+    from bfrb.files import write_text
+    from bfrb.read.describing import describe_file
+
+    text = describe_file(file)
+    if out is None:
+        print(text, end="")
+        return
+    if out.exists():
+        raise ConfigError(f"{out} is there already", remedy="choose another place for the description")
+    write_text(out, text)
+    print(f"wrote {out}: answer what begins with ? in it, then try `bfrb check {file.parent} --dataset {out}`")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.show import print_json, print_table, progress
+from bfrb.cli.options import AsJson, BundleFolder, load_predictor
+from bfrb.cli.show import print_result, progress
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bfrb.predict.predictor import Predictor
     from bfrb.serve.rehearse import Rehearsal
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ PROTOCOLS = ("kaggle", "http")
 
 
 def serve(
-    bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
+    bundle: BundleFolder,
     protocol: Annotated[str, typer.Option(help="kaggle or http.")],
     host: Annotated[str | None, typer.Option(help="Interface to listen on; by default this machine only.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
@@ -45,7 +45,7 @@ def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None
     from bfrb.serve.rehearse import check_gesture
 
     fallback = check_gesture(fallback or FALLBACK_GESTURE)
-    server = bundle_server(_load(bundle), fallback=fallback, **options)
+    server = bundle_server(load_predictor(bundle), fallback=fallback, **options)
     server.start()
     server.wait()
     # All is done and told. gRPC's own threads can keep the interpreter from coming to its end.
@@ -57,20 +57,11 @@ def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:
     from bfrb.serve.http import PORT, serve_http
     from bfrb.serve.sockets import LOOPBACK
 
-    serve_http(_load(bundle), host or LOOPBACK, PORT if port is None else port)
-
-
-def _load(bundle: Path) -> Predictor:
-    from bfrb.predict.predictor import load
-
-    predictor = load(bundle)
-    if predictor.simulated:
-        log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    return predictor
+    serve_http(load_predictor(bundle), host or LOOPBACK, PORT if port is None else port)
 
 
 def rehearse(
-    bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
+    bundle: BundleFolder,
     test: Annotated[Path, typer.Option(help="The test set, a CSV file in the CMI layout.")],
     demographics: Annotated[Path, typer.Option(help="The demographics of its subjects, a CSV file.")],
     out: Annotated[Path, typer.Option(help="Where the submission shall be.")] = Path("submission.parquet"),
@@ -82,7 +73,7 @@ def rehearse(
     slow_client: Annotated[float, typer.Option(help="Seconds to wait before every call.")] = 0.0,
     imu_share: Annotated[float, typer.Option(help="Share of the sequences without thm and tof readings.")] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
     from bfrb.read.gateway_files import read_requests
@@ -96,31 +87,25 @@ def rehearse(
     scenario = Scenario(string_columns, all_null, repeat_calls, empty_demographics, slow_client, imu_share)
     requests = read_requests(test, demographics)
     start = time.perf_counter()
-    server = bundle_server(_load(bundle), strict=strict, host=LOOPBACK, port=0)
+    server = bundle_server(load_predictor(bundle), strict=strict, host=LOOPBACK, port=0)
     loaded = time.perf_counter()
     with server.running() as address, progress("rehearsing") as show:
         rehearsal = run(address, requests, scenario, seed, show)
-    times = {"load_s": loaded - start, "total_s": time.perf_counter() - loaded}
     rehearsal.write(out)
-    _show(_summarise(rehearsal) | {"failures": server.failures, **times, "out": str(out)}, as_json)
+    times = {"load_s": loaded - start, "total_s": time.perf_counter() - loaded}
+    found = _summarise(rehearsal) | {"failures": server.failures, **times, "out": str(out)}
+    print_result(found, as_json, ("Rehearsal of Kaggle's evaluation", ("", "found"), found.items()))
+    if server.failures:
+        log.warning("warning: %d requests could not be predicted, and got the fallback gesture", server.failures)
+    if rehearsal.changed:
+        log.warning("warning: %d sequences were answered differently when asked again", len(rehearsal.changed))
 
 
 def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
     """Counts, and times of the calls in milliseconds."""
     import numpy as np
 
-    counts = {"sequences": rehearsal.ids, "calls": rehearsal.seconds, "changed": rehearsal.changed}
+    counts = {"sequences": len(rehearsal.answers), "calls": len(rehearsal.seconds), "changed": len(rehearsal.changed)}
     shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(rehearsal.seconds) else {}
     times = {name: float(np.quantile(rehearsal.seconds, share)) * 1000 for name, share in shares.items()}
-    return {name: len(values) for name, values in counts.items()} | times
-
-
-def _show(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(summary)
-        return
-    print_table("Rehearsal of Kaggle's evaluation", ("", "found"), summary.items())
-    if summary["failures"]:
-        log.warning("warning: %d requests could not be predicted, and got the fallback gesture", summary["failures"])
-    if summary["changed"]:
-        log.warning("warning: %d sequences were answered differently when asked again", summary["changed"])
+    return counts | times

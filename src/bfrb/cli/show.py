@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ import typer
 from bfrb.errors import ConfigError
 
 _WIDTH_IN_FILES = 140
+
+
+ShownTable = tuple[str, Sequence[str], Iterable[Sequence[object]]]
+"""Title, names of the columns, and rows of a table."""
 
 
 @contextmanager
@@ -50,6 +55,15 @@ def print_json(values: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def print_result(values: Mapping[str, Any], as_json: bool, *tables: ShownTable) -> None:
+    """What a command found: one JSON object if that is asked for, or else tables."""
+    if as_json:
+        print_json(values)
+    else:
+        for table in tables:
+            print_table(*table)
+
+
 def check_stdout() -> None:
     """Refuse to print where there is no standard output, as after `>&-` in a shell.
 
@@ -60,6 +74,15 @@ def check_stdout() -> None:
     """
     if sys.stdout is None:
         raise ConfigError("standard output is closed", remedy="send it to a file, or to /dev/null")
+
+
+def give_up_stdout() -> None:
+    """Throw away what could not be printed; else the interpreter would try again at its end, and complain."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Number(str):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.options import Overwrite
 from bfrb.processes import usable_processors
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def simulate(
     show: Annotated[
         str | None, typer.Option(help="Only draw this sequence, such as SEQ_0_000012; OUT is a PNG.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a simulated study that is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
     from bfrb.read.cmi_write import check_format, check_new_folder, write_cmi
-    from bfrb.simulate.files import mark_of
+    from bfrb.simulate.spec import mark_of
     from bfrb.simulate.study import simulate_subjects, simulate_test
 
     spec = read_study_spec(preset, subjects, set_ or [])

@@ -5,22 +5,22 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from bfrb.cli.detect import read_rule, warn_unanswered
+from bfrb.cli.options import AccUnit, BundleFolder, RuleChanges, load_predictor
+from bfrb.cli.show import give_up_stdout
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.serve.sources import Source
-    from bfrb.stream.layouts import DescribedLayout
+    from bfrb.stream.layouts import Layout
     from bfrb.stream.live import Live
     from bfrb.study.device import Device
     from bfrb.study.frame import Wrist
@@ -29,19 +29,17 @@ log = logging.getLogger(__name__)
 
 
 def stream(
-    bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
+    bundle: BundleFolder,
     source: Annotated[
         str, typer.Option(help="-, tcp://HOST:PORT, ws://HOST:PORT, http://HOST:PORT or serial:DEVICE@BAUD.")
     ] = "-",
     public: Annotated[bool, typer.Option("--public", help="Listen to other machines; nothing checks who.")] = False,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of the event rule, such as on=0.8.")
-    ] = None,
+    set_: RuleChanges = None,
     device: Annotated[
         str | None, typer.Option(help="What the lines' columns mean: a description by its name, or a .toml file.")
     ] = None,
     wrist: Annotated[str | None, typer.Option(help="With --device: the wrist it is worn on, left or right.")] = None,
-    acc_unit: Annotated[str, typer.Option(help="Unit of the accelerations: m/s^2, g or mg.")] = "m/s^2",
+    acc_unit: AccUnit = "m/s^2",
     left_handed: Annotated[bool, typer.Option("--left-handed", help="The wearers are left-handed.")] = False,
     stamp: Annotated[bool, typer.Option("--stamp", help="Samples get the time of their arrival.")] = False,
     wearers: Annotated[int, typer.Option(min=1, help="Wearers at a time.")] = 1000,
@@ -49,16 +47,14 @@ def stream(
     status: Annotated[float, typer.Option(min=0, help="Show the counts every so many seconds; 0: when asked.")] = 0.0,
 ) -> None:
     """Read samples as lines of JSON or CSV, and print behaviours as lines of JSON as they begin and end."""
-    from bfrb.predict.predictor import load
     from bfrb.serve.sources import Address, Source
-    from bfrb.stream.feed import Wearer
     from bfrb.stream.live import Live
-    from bfrb.stream.stream import StreamHub
+    from bfrb.stream.stream import StreamHub, Wearer
 
     address = Address.parse(source, public=public)
     if device is not None and (left_handed or acc_unit != "m/s^2"):
         raise ConfigError("--device says units and wrist", remedy="leave out --acc-unit and --left-handed")
-    predictor = load(bundle)
+    predictor = load_predictor(bundle)
     wearer = Wearer(handedness=0 if left_handed else None, units={"acc": acc_unit})
     hub = StreamHub(predictor, read_rule(predictor.bundle, set_ or []), wearer=lambda _: wearer, most=wearers)
     layout = None if device is None else _describe(device, wrist, predictor.device)
@@ -73,17 +69,17 @@ def stream(
         _follow(opened, live, status, asked)
     except BrokenPipeError:
         # Nobody reads the events any more; the interpreter would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()
     warn_unanswered(hub.counts)
 
 
-def _describe(description: str, wrist: str | None, device: Device) -> DescribedLayout:
-    from bfrb.stream.layouts import DescribedLayout
+def _describe(description: str, wrist: str | None, device: Device) -> Layout:
+    from bfrb.stream.layouts import Layout
     from bfrb.study.description import find_description
 
     if wrist not in (None, "left", "right"):
         raise ConfigError(f"no wrist {wrist!r}", remedy="choose left or right")
-    return DescribedLayout(find_description(description), device, cast("Wrist | None", wrist))
+    return Layout.of_description(find_description(description), device, cast("Wrist | None", wrist))
 
 
 def _follow(source: Source, live: Live, status_s: float, asked: threading.Event) -> None:

@@ -6,13 +6,12 @@ import logging
 import signal
 import sys
 import webbrowser
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import Dataset, need
 from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ def view(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise ConfigError("the viewer's web server is not installed", remedy="pip install 'bfrb[view]'")
+    need("the viewer's web server", ("fastapi", "uvicorn"), "view")
     from bfrb.view.server import Server
     from bfrb.view.viewer import Viewer
 

@@ -45,15 +45,7 @@ _PROBABILITIES, _ATTENTION, _PHASES = OUTPUTS
 
 
 class Member(nn.Module):
-    """Unscaled features to probabilities: standardisation, network and softmax in one module.
-
-    Parameters
-    ----------
-    network
-        A `bfrb.networks.network.Network`.
-    standardisers
-        One per branch, in the order in which `forward` takes the branches.
-    """
+    """Unscaled features to probabilities: standardisation of every branch, network and softmax in one module."""
 
     def __init__(self, network: nn.Module, standardisers: Mapping[str, Standardise]) -> None:
         super().__init__()
@@ -121,7 +113,7 @@ def build_member(name: str, shape: Shape, spec: NetworkSpec) -> Member:
 
 def trace_templates(name: str, shape: Shape, spec: NetworkSpec) -> Templates:
     """The graphs of an architecture, with free batch size and length, its weights among the inputs."""
-    return Templates(*(trace_template(name, shape, spec, padding=padding) for padding in (True, False)))
+    return Templates(trace_template(name, shape, spec), trace_template(name, shape, spec, padding=False))
 
 
 def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool = True) -> onnx.ModelProto:
@@ -135,7 +127,7 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool 
     if padding:
         inputs[LENGTHS], shapes[LENGTHS] = torch.tensor([steps, 20, 9]), {0: free}
     weights = {key: value.detach() for key, value in member.state_dict().items()}
-    with _quiet(), torch.no_grad():
+    with quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(
             _WeightsAsInputs(member),
             kwargs={"weights": weights} | inputs,
@@ -161,22 +153,15 @@ def _free_time(model: onnx.ModelProto) -> None:
 
 
 def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array], *, phases: bool = False) -> onnx.ModelProto:
-    """A self-contained, optimised graph: the template with a member's weights as constants.
+    """A self-contained, optimised graph: a template with a member's weights, by name, as constants.
 
-    Parameters
-    ----------
-    template
-        What `trace_template` gave.
-    weights
-        The member's weights by name.
-    phases
-        Whether the member was trained to tell phases; if not, its graph does not give them.
+    A member that was not trained to tell phases has a graph that does not give them.
     """
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass, CommonSubexpressionEliminationPass
     from onnxscript import ir, optimizer
 
     model = ir.from_proto(_with_constants(template, weights, phases))
-    with _quiet():
+    with quiet_exporter():
         # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
         optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
         CommonSubexpressionEliminationPass()(model)
@@ -207,18 +192,8 @@ def _with_constants(template: onnx.ModelProto, weights: Mapping[str, Array], pha
 def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch, *, phases: bool = False) -> float:
     """Write both graphs of a member; their largest difference from torch.
 
-    Parameters
-    ----------
-    path
-        Where the padded graph shall be; the unpadded one comes beside it and reads large weights from it.
-    member
-        The trained member.
-    templates
-        The graphs of its architecture.
-    batch
-        Recordings on which both are compared with torch; without padding those of at least median length are, cut.
-    phases
-        Whether the member was trained to tell phases.
+    The padded graph is written to `path`; the unpadded one comes beside it and reads large weights from it. Both are
+    compared with torch on a batch: without padding on those of at least median length, cut.
 
     Raises
     ------
@@ -251,18 +226,9 @@ def _share_weights(model: onnx.ModelProto, stored: bytes, location: str) -> None
 def check_parity(
     graph: Path | bytes, member: Member, features: Mapping[str, Floats32], lengths: Ints | None = None
 ) -> float:
-    """Largest difference between a graph and the member it was made from, in all that the graph gives.
+    """Largest difference between a graph, or its file, and the member it was made from, in all that the graph gives.
 
-    Parameters
-    ----------
-    graph
-        The graph, or its file.
-    member
-        The member.
-    features
-        (B, T, C) features by branch, as `Member.answers` takes them.
-    lengths
-        (B,) rows of each recording, for a graph that takes them.
+    It is asked with (B, T, C) features by branch and, if it takes them, (B,) rows of each recording.
 
     Raises
     ------
@@ -291,7 +257,7 @@ def check_parity(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Keep the exporter's chatter about missing optional packages off the terminal."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bfrb.features.rows import Quantity
+from bfrb.features.rows import Memo
 from bfrb.study.device import Device
 
 
-class PaddedRows:
+class PaddedRows(Memo):
     """Rows of a rectangular batch, for the formulas of `features`.
 
     Parameters
@@ -26,7 +26,6 @@ class PaddedRows:
         self.device = device
         self._sensors = sensors
         self._lengths = lengths
-        self._shared: dict[Quantity, Tensor] = {}
 
     def sensor(self, name: str) -> Tensor:
         """(B, T, C) Readings of a sensor."""
@@ -48,32 +47,24 @@ class PaddedRows:
 
     def after(self, values: Tensor) -> Tensor:
         """(B, T, C) The values of the row after each."""
-        return values.gather(1, self._rows(values, 1).expand_as(values))
+        later = torch.minimum(self._numbers(values) + 1, self._lengths[:, None, None] - 1).clamp(min=0)
+        return values.gather(1, later.expand_as(values))
 
     def fill(self, values: Tensor) -> Tensor:
         """(B, T, C) NaN replaced by the last value before it in its recording, or else the first one after it."""
         known = ~torch.isnan(values) & (self._numbers(values) < self._lengths[:, None, None])
-        numbers = self._numbers(values).expand_as(values)
-        earlier = torch.where(known, numbers, -1).cummax(dim=1).values
-        beyond = values.shape[1]
-        later = torch.where(known, numbers, beyond).flip(1).cummin(dim=1).values.flip(1)
-        source = torch.where(earlier >= 0, earlier, torch.where(later < beyond, later, numbers))
-        return values.gather(1, source)
+        numbers, rows = self._numbers(values).expand_as(values), values.shape[1]
+        count = known.cumsum(dim=1)
+        # The row of every known value by its place among them; the place behind the last takes what is of no use.
+        places = torch.zeros_like(numbers[:, :1]).repeat(1, rows + 2, 1)
+        places = places.scatter(1, torch.where(known, count, rows + 1), numbers)
+        source = places.gather(1, count.clamp(min=1))
+        return values.gather(1, torch.where(count[:, -1:] > 0, source, numbers))
 
     def running_count(self, events: Tensor) -> Tensor:
         """(B, T) How many events there were up to each row."""
         return events.to(torch.int64).cumsum(dim=1)
 
-    def shared(self, quantity: Quantity) -> Tensor:
-        """What a formula gives, computed once."""
-        if quantity not in self._shared:
-            self._shared[quantity] = quantity(self)
-        return self._shared[quantity]
-
     def _numbers(self, values: Tensor) -> Tensor:
         """(1, T, 1) Numbers of the rows."""
         return torch.arange(values.shape[1], device=values.device)[None, :, None]
-
-    def _rows(self, values: Tensor, step: int) -> Tensor:
-        """(B, T, 1) Numbers of the rows that come so many later, at most the recording's last."""
-        return torch.minimum(self._numbers(values) + step, self._lengths[:, None, None] - 1).clamp(min=0)

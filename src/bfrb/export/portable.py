@@ -1,39 +1,48 @@
-"""A bundle's graphs for other runtimes: those of each member or one of all, and what to feed them with."""
+"""What `bfrb export` writes: one graph from samples to probabilities, and all that is needed to trust and use it."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
+from bfrb.arrays import Array, Floats
 from bfrb.errors import BundleError, ConfigError
-from bfrb.features.pipeline import available, channels_of
+from bfrb.export.samples import LEFT, PROBABILITIES, build_graph
+from bfrb.features.rows import RaggedRows
 from bfrb.files import writing_folder
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.member import LENGTHS, unpadded_name
+from bfrb.predict.member import LENGTHS
+from bfrb.predict.predictor import Predictor
+from bfrb.read.tables import make_table
+from bfrb.stream.events import EventRule, WindowProbabilities, decide_events
+from bfrb.study.device import STANDARD_GRAVITY_M_S2, Sensor
+from bfrb.study.mirror import LEFT_HANDED, is_left_handed
+from bfrb.study.recordings import Recordings
 
-try:
-    import onnx
-    from onnx import compose, helper
-except ImportError:
-    raise ConfigError("exporting graphs needs the package onnx", remedy="pip install 'onnx>=1.17'") from None
-
+GRAPH = "model.onnx"
 DESCRIPTION = "input.json"
-ENSEMBLE = "ensemble.onnx"
+GOLDEN = "golden.json"
+CHECKER = "check_golden.py"
+EVENT_RULE = "event_rule.c"
 
 PARITY = 1e-5
-"""Largest difference between a probability of the merged graph and the mean of the members'."""
-
-_OUTPUT = "probabilities"
+"""Largest difference between a probability of an exported graph and the package's own."""
 
 
-def export_graphs(bundle: Bundle, out: Path, *, ensemble: bool = False) -> list[Path]:
-    """Write a bundle's graphs and `input.json`, which says what they take in: the whole folder or nothing.
+def export_bundle(bundle: Bundle, out: Path, *, window_s: float | None = None, member: str | None = None) -> Path:
+    """Write a folder for other runtimes, whole or not at all; the path of the graph in it.
+
+        model.onnx        samples in the wrist frame to probabilities, everything inside
+        input.json        what it takes in and gives, with units; the event rule of the bundle
+        golden.json       made-up samples, and what the package says of them
+        check_golden.py   compares a graph with them: 20 lines, onnxruntime and NumPy
+        event_rule.c      the rule that makes events of probabilities, in C99
 
     Parameters
     ----------
@@ -41,150 +50,202 @@ def export_graphs(bundle: Bundle, out: Path, *, ensemble: bool = False) -> list[
         The bundle.
     out
         The folder to make.
-    ensemble
-        Whether to write one graph that gives the mean of all members, not the graphs of each.
-
-    Returns
-    -------
-    The graphs.
+    window_s
+        Makes a graph for recordings of exactly this length, without masks; None: for any length.
+    member
+        The name of the only member to export; None: the whole ensemble.
 
     Raises
     ------
     ConfigError
-        If there is something at `out`.
+        If there is something at `out`, no such member, or the window is longer than the networks take in.
     BundleError
-        If a graph cannot be read, or the members cannot be merged.
+        If the graph does not say what the package says, or members cannot be merged.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already", remedy="choose another folder")
-    names = [member.graph for member in bundle.manifest.members]
+    names = [spec.name for spec in bundle.manifest.members]
+    if member is not None and member not in names:
+        raise ConfigError(f"the bundle has no member {member!r}", remedy=f"choose among {', '.join(names)}")
+    rows = None if window_s is None else max(1, round(window_s * bundle.manifest.row_rate_hz))
+    chosen = None if member is None else bundle.only(names.index(member))
+    graph = build_graph(chosen or bundle, rows=rows)
+    golden = make_golden(chosen or bundle, rows)
     with writing_folder(out) as folder:
-        if ensemble:
-            onnx.save(merge_graphs([onnx.load(bundle.file(name)) for name in names]), folder / ENSEMBLE)
-            _check_merged(bundle, folder / ENSEMBLE, names)
-        else:
-            for path in (bundle.file(form) for name in names for form in (name, unpadded_name(name))):
-                if path.is_file():
-                    onnx.save(onnx.load(path), folder / path.name)  # with all weights in the same file
-        graphs = sorted(path.name for path in folder.iterdir())
-        description = describe_input(bundle) | {"graphs": {name: describe_graph(folder / name) for name in graphs}}
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    return [out / name for name in graphs]
+        onnx.save(graph, folder / GRAPH)
+        _check(folder / GRAPH, golden)
+        (folder / DESCRIPTION).write_text(json.dumps(describe(bundle, graph, rows), indent=1) + "\n", encoding="utf-8")
+        (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
+        for name in (CHECKER, EVENT_RULE):
+            (folder / name).write_bytes(files("bfrb.export").joinpath(name).read_bytes())
+    return out / GRAPH
 
 
-def describe_input(bundle: Bundle) -> dict[str, Any]:
-    """What the graphs of a bundle take in and give, for someone who computes the features elsewhere."""
+def describe(bundle: Bundle, graph: onnx.ModelProto, rows: int | None) -> dict[str, Any]:
+    """What the graph takes in and gives, in words and units."""
     manifest = bundle.manifest
+    time = "time" if rows is None else rows
     inputs: dict[str, Any] = {
-        name: {
+        sensor.name: {
             "type": "float32",
-            "shape": ["batch", "time", len(channels)],
-            "channels": [{"name": channel.name, "unit": channel.unit} for channel in channels],
+            "shape": ["batch", time, len(sensor.columns)],
+            "unit": sensor.unit,
+            "channels": list(sensor.columns),
+            **({"no_answer": "any negative number"} if sensor.no_response_code is not None else {}),
         }
-        for name, channels in _channels(bundle).items()
+        for sensor in bundle.device.sensors
     }
-    inputs[LENGTHS] = {"type": "int64", "shape": ["batch"], "meaning": "rows of each recording"}
+    if rows is None:
+        inputs[LENGTHS] = {
+            "type": "int64",
+            "shape": ["batch"],
+            "meaning": "rows of each recording; any value behind them",
+        }
+    if manifest.mirror_left_hand:
+        inputs[LEFT] = {"type": "bool", "shape": ["batch"], "meaning": "made on the left wrist of a left-handed person"}
     return {
         "device": bundle.device.name,
         "row_rate_hz": manifest.row_rate_hz,
+        "rows": f"the {'mean' if manifest.rows == 'mean' else 'nearest'} of the samples of each 1/row_rate_hz",
+        "frame": "wrist: x to the thumb of a right hand, y to the fingers, z out of the palm; acc at rest: +g upwards",
+        "missing": "NaN",
+        "length": f"at most {manifest.max_length} rows count, the {manifest.keep} ones",
         "inputs": inputs,
         "output": {
-            "name": _OUTPUT,
+            "name": PROBABILITIES,
             "type": "float32",
             "shape": ["batch", len(bundle.label_set)],
             "classes": list(bundle.label_set.classes),
             "targets": [name for name in bundle.label_set.classes if name in bundle.label_set.targets],
         },
-        "rules": {
-            "scaling": "none: the graph standardises by itself",
-            "missing": "fill a gap with the last value before it, at the start with the first one after it; a channel "
-            "without any value in a recording is NaN in all its rows",
-            "padding": "0 in all rows after a recording's end; a graph without lengths takes recordings of one length",
-            "length": f"at most {manifest.max_length} rows; of longer recordings keep the {manifest.keep} ones",
-            "members": "average those whose required sensors all measured something in a recording, or all members "
-            "where none's did; a merged graph averages all",
-            "left hand": "mirror the sensors first" if manifest.mirror_left_hand else "as measured",
+        "windows": bundle.windows.model_dump(mode="json"),
+        "events": EventRule.of(bundle).model_dump(mode="json"),
+        "graph": {
+            "bytes": graph.ByteSize(),
+            "opset": graph.opset_import[0].version,
+            "operators": dict(sorted(Counter(node.op_type for node in graph.graph.node).items())),
         },
-        "requires": {member.name: list(member.requires) for member in manifest.members},
         "simulated": manifest.simulated,
         "version": manifest.version,
     }
 
 
-def describe_graph(path: Path) -> dict[str, Any]:
-    """Inputs, outputs, size, weights and operators of a graph."""
-    model = onnx.load(path)
-    operators = Counter(node.op_type for node in model.graph.node)
+def make_golden(bundle: Bundle, rows: int | None) -> dict[str, Any]:
+    """Made-up samples and what the package answers; made-up answers and the events in them."""
+    made_up = make_up_recordings(bundle, rows)
+    answers = Predictor(bundle).predict(made_up).probabilities
+    left = is_left_handed(made_up)
+    recordings = [
+        {
+            "sensors": {name: _plain(values[0]) for name, values in pad_samples(one).items() if name != LENGTHS},
+            LENGTHS: int(one.lengths[0]),
+            **({LEFT: bool(left[number])} if bundle.manifest.mirror_left_hand else {}),
+            PROBABILITIES: answers[number].tolist(),
+        }
+        for number, one in enumerate(made_up[number : number + 1] for number in range(len(made_up)))
+    ]
+    windows = _made_up_windows(bundle)
+    events = decide_events(windows, EventRule.of(bundle), bundle.label_set)
     return {
-        "inputs": [value.name for value in model.graph.input],
-        "outputs": [value.name for value in model.graph.output],
-        "bytes": path.stat().st_size,
-        "parameters": sum(math.prod(value.dims) for value in model.graph.initializer),
-        "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
-        "operators": dict(sorted(operators.items())),
+        "note": "made up: no person's",
+        "recordings": recordings,
+        "windows": {
+            name: getattr(windows, name).tolist() for name in ("middle_s", "known_s", "after_gap", PROBABILITIES)
+        },
+        "events": [vars(event) for event in events],
     }
 
 
-def merge_graphs(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
-    """One graph that gives the mean of the answers of several, which take in the same.
+def make_up_recordings(bundle: Bundle, rows: int | None) -> Recordings:
+    """Four possible recordings of the bundle's device: whole, with gaps, without proximity sensors, left-handed."""
+    rng, device = (
+        np.random.default_rng(0),
+        bundle.device.model_copy(update={"row_rate_hz": bundle.manifest.row_rate_hz}),
+    )
+    lengths = [rows] * 4 if rows else [min(length, bundle.manifest.max_length + 9) for length in (41, 57, 30, 200)]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    sensors = {sensor.name: _make_up(sensor, int(offsets[-1]), rng) for sensor in device.sensors}
+    for sensor in device.sensors:
+        values = sensors[sensor.name]
+        values[offsets[1] + 3 : offsets[1] + 9] = sensor.absent
+        values[offsets[1] : offsets[1] + 2] = sensor.absent
+        if sensor.modality == "proximity":
+            values[offsets[2] : offsets[3]] = sensor.absent
+    table = make_table({"id": ["whole", "gaps", "motion", "left"], "subject": ["nobody"] * 4})
+    handedness = [1 - LEFT_HANDED] * 3 + [LEFT_HANDED]
+    return Recordings(device, sensors, offsets, table.with_columns(handedness=np.array(handedness)))
+
+
+def pad_samples(recordings: Recordings) -> dict[str, Array]:
+    """What a graph takes in, of recordings of its device: (B, T, C) float32 by sensor, and (B,) lengths."""
+    rows, lengths = RaggedRows(recordings), recordings.lengths
+    inside = np.arange(lengths.max()) < lengths[:, None]
+    padded: dict[str, Array] = {LENGTHS: lengths.astype(np.int64)}
+    for sensor in recordings.device.sensors:
+        padded[sensor.name] = np.full((*inside.shape, len(sensor.columns)), np.nan, dtype=np.float32)
+        padded[sensor.name][inside] = rows.sensor(sensor.name)
+    return padded
+
+
+def _make_up(sensor: Sensor, rows: int, rng: np.random.Generator) -> Array:
+    """(N, *shape) Smooth, possible readings."""
+    time = np.arange(rows)[:, None] / 8.0
+    channels = len(sensor.columns)
+    waves = sum(
+        rng.normal(size=channels) * np.sin(time * rng.uniform(0.2, 2, channels) + rng.uniform(0, 6, channels))
+        for _ in range(3)
+    )
+    noise = rng.normal(size=(rows, channels))
+    if sensor.unit_norm:
+        values = waves + 0.02 * noise
+        values = values / np.linalg.norm(values, axis=1, keepdims=True)
+    elif sensor.name == "acc":
+        values = STANDARD_GRAVITY_M_S2 * waves / np.linalg.norm(waves, axis=1, keepdims=True) + 0.3 * noise
+    else:
+        low, high = max(sensor.low, -200.0), min(sensor.high, 250.0)
+        values = (low + high) / 2 + (high - low) / 8 * waves + 0.01 * noise
+    values = np.clip(values, sensor.low, sensor.high).reshape(rows, *sensor.shape).astype(sensor.dtype)
+    if sensor.no_response_code is not None:
+        values[rng.random(values.shape) < 0.4] = sensor.no_response_code
+    return values
+
+
+def _made_up_windows(bundle: Bundle) -> WindowProbabilities:
+    """Ten minutes of answers that wander, with a gap."""
+    rng, step_s = np.random.default_rng(1), EventRule.of(bundle).spec.step_s
+    count = round(600 / step_s)
+    logits = np.cumsum(rng.normal(0, 0.5, (count, len(bundle.label_set))), axis=0)
+    probabilities: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    after_gap = np.arange(count) == count // 2
+    middle_s = 2.5 + np.arange(count) * step_s + 60 * np.cumsum(after_gap)
+    return WindowProbabilities(middle_s, middle_s + 2.5, probabilities, after_gap)
+
+
+def _plain(values: Array) -> list[Any]:
+    """Lists of numbers, None where nothing was measured."""
+    return [[None if np.isnan(value) else float(value) for value in row] for row in values]
+
+
+def _check(graph: Path, golden: dict[str, Any]) -> None:
+    """Compare a graph with the package's answers.
 
     Raises
     ------
     BundleError
-        If they were made for different versions of ONNX, or do not take in the same.
+        If a probability is off by more than `PARITY`.
     """
-    first = models[0]
-    if any(_interface(model) != _interface(first) for model in models):
-        raise BundleError(
-            "expected members that take in the same, in the same version of ONNX", remedy="export one graph per member"
-        )
-    parts = [compose.add_prefix_graph(model.graph, f"m{number:02d}_") for number, model in enumerate(models)]
-    entries = [
-        helper.make_node("Identity", [value.name], [f"m{number:02d}_{value.name}"])
-        for number, model in enumerate(models)
-        for value in model.graph.input
-    ]
-    mean = helper.make_node("Mean", [part.output[0].name for part in parts], [_OUTPUT])
-    nodes = [*entries, *(node for part in parts for node in part.node), mean]
-    constants = [value for part in parts for value in part.initializer]
-    merged = helper.make_graph(nodes, "ensemble", first.graph.input, first.graph.output[:1], constants)
-    model = helper.make_model(merged, opset_imports=first.opset_import, ir_version=first.ir_version)
-    onnx.checker.check_model(model)
-    return model
-
-
-def _interface(model: onnx.ModelProto) -> tuple[Any, ...]:
-    inputs = sorted(value.name for value in model.graph.input)
-    return inputs, sorted((entry.domain, entry.version) for entry in model.opset_import), len(model.functions)
-
-
-def _channels(bundle: Bundle) -> dict[str, tuple[Any, ...]]:
-    """The channels of the branches that have any."""
-    branches = bundle.manifest.branches.items()
-    found = {name: channels_of(available(names, bundle.device), bundle.device) for name, names in branches}
-    return {name: channels for name, channels in found.items() if channels}
-
-
-def _check_merged(bundle: Bundle, merged: Path, names: Sequence[str]) -> None:
-    """Compare the merged graph with its members on random features, some of them missing."""
-    rng, longest = np.random.default_rng(0), min(40, bundle.manifest.max_length)
-    lengths = np.array([longest, max(1, longest // 2), 1])
-    feed: dict[str, Any] = {LENGTHS: lengths}
-    for branch, channels in _channels(bundle).items():
-        feed[branch] = rng.normal(size=(len(lengths), longest, len(channels))).astype(np.float32)
-        feed[branch][1, :, ::2] = np.nan
-        feed[branch][np.arange(longest) >= lengths[:, None]] = 0.0
-    expected = np.mean([_run(bundle.file(name), feed) for name in names], axis=0)
-    difference = float(np.abs(_run(merged, feed) - expected).max())
-    if not difference <= PARITY:
-        raise BundleError(
-            f"expected the merged graph to agree with its members to {PARITY:g}, but it is off by {difference:g}",
-            remedy="export one graph per member, and report this with the versions of onnx and onnxruntime",
-        )
-
-
-def _run(path: Path, feed: dict[str, Any]) -> Any:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run([_OUTPUT], {given.name: feed[given.name] for given in session.get_inputs()})[0]
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    for one in golden["recordings"]:
+        known = {name: np.array([values], dtype=np.float32) for name, values in one["sensors"].items()}
+        known |= {LENGTHS: np.array([one[LENGTHS]]), LEFT: np.array([one.get(LEFT, False)])}
+        found = session.run([PROBABILITIES], {name: known[name] for name in names})[0][0]
+        difference = float(np.abs(found - one[PROBABILITIES]).max())
+        if not difference <= PARITY:
+            raise BundleError(
+                f"expected the exported graph to agree with the bundle to {PARITY:g}, but it is off by {difference:g}",
+                remedy="report this with the versions of torch, onnx and onnxruntime",
+            )

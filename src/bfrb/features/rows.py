@@ -8,6 +8,7 @@ differs between the two, which row comes before and after and how gaps are fille
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,8 +22,8 @@ from bfrb.study.recordings import Recordings
 Values = Any
 """An array of some namespace, (..., C): `arrays.namespace_of` tells which."""
 
-Quantity = Callable[["Rows"], Values]
-"""A formula."""
+Quantity = Callable[[Any], Values]
+"""A formula over `Rows`."""
 
 
 class Order(Protocol):
@@ -54,6 +55,20 @@ class Rows(Order, Protocol):
 
     def shared(self, quantity: Quantity) -> Values:
         """What a formula gives, computed once for all features that ask for it."""
+
+
+class Memo:
+    """What gives each formula's result again without computing it anew."""
+
+    @cached_property
+    def _shared(self) -> dict[Quantity, Values]:
+        return {}
+
+    def shared(self, quantity: Quantity) -> Values:
+        """What a formula gives, computed once."""
+        if quantity not in self._shared:
+            self._shared[quantity] = quantity(self)
+        return self._shared[quantity]
 
 
 class RaggedOrder:
@@ -89,7 +104,7 @@ class RaggedOrder:
         return count - begun
 
 
-class RaggedRows(RaggedOrder):
+class RaggedRows(RaggedOrder, Memo):
     """The rows of a ragged batch, in NumPy: float64, or float32 for sensors of whole numbers, which holds them exactly.
 
     Parameters
@@ -102,7 +117,6 @@ class RaggedRows(RaggedOrder):
         super().__init__(recordings.offsets)
         self.device = recordings.device
         self._recordings = recordings
-        self._shared: dict[Quantity, Array] = {}
 
     def sensor(self, name: str) -> Array:
         """(N, C) Readings of a sensor."""
@@ -115,9 +129,3 @@ class RaggedRows(RaggedOrder):
     def images(self, name: str) -> tuple[Array, ...]:
         """(N, S) Sums over the pixels of each image."""
         return image_sums(self._recordings.sensors[name])
-
-    def shared(self, quantity: Quantity) -> Array:
-        """What a formula gives, computed once."""
-        if quantity not in self._shared:
-            self._shared[quantity] = quantity(self)
-        return self._shared[quantity]

@@ -7,38 +7,39 @@ and what they read. A layer that differs, and one that is left over, is refused 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bfrb.errors import BundleError
-from bfrb.from_keras.files import KerasModel, Layer, refuse
+from bfrb.from_keras.files import Layer, read_model, refuse
 from bfrb.networks.specs import GatedTwoBranchSpec, TwoBranchSpec
+
+_RECURRENCE = {
+    "dtype": "float32",
+    "return_sequences": True,
+    "use_bias": True,
+    "activation": "tanh",
+    "recurrent_activation": "sigmoid",
+}
 
 
 def _both_ways(kind: str, **settings: Any) -> dict[str, Any]:
     """Settings of a recurrence that runs forwards and backwards."""
-    activations = {"activation": "tanh", "recurrent_activation": "sigmoid"}
-    forward = {"layer": kind, "dtype": "float32", "return_sequences": True, "use_bias": True} | activations | settings
-    ways = {"forward": forward, "backward": forward | {"go_backwards": True}}
-    return {"merge_mode": "concat"} | {f"{way} {key}": value for way in ways for key, value in ways[way].items()}
+    ways = {"forward": _RECURRENCE | settings, "backward": _RECURRENCE | settings | {"go_backwards": True}}
+    found = {f"{way} {key}": value for way in ways for key, value in ways[way].items()}
+    return found | {"merge_mode": "concat", "forward layer": kind, "backward layer": kind}
 
 
 _ANY = object()
 """The value of a setting that is free, but has to be there: a layer of one's own may lack it."""
 
+_CONVOLUTION = {"strides": [1], "padding": "same", "dilation_rate": [1], "groups": 1}
 _SETTINGS: dict[str, dict[str, Any]] = {
     "BatchNormalization": {"axis": -1, "epsilon": 1e-3, "center": True, "scale": True},
     "Bidirectional LSTM": _both_ways("LSTM"),
     "Bidirectional GRU": _both_ways("GRU", reset_after=True),
     "Concatenate": {"axis": -1},
-    "Conv1D": {
-        "strides": [1],
-        "padding": "same",
-        "data_format": "channels_last",
-        "dilation_rate": [1],
-        "groups": 1,
-        "activation": "linear",
-        "use_bias": False,
-    },
+    "Conv1D": _CONVOLUTION | {"data_format": "channels_last", "activation": "linear", "use_bias": False},
     "Dropout": {"rate": _ANY, "seed": _ANY, "noise_shape": _ANY},
     "GaussianNoise": {"stddev": _ANY, "seed": _ANY},
     "GlobalAveragePooling1D": {"data_format": "channels_last"},
@@ -74,21 +75,22 @@ class Recognised:
     weights: dict[str, Layer]
 
 
-def recognise(model: KerasModel, rows: int, motion: int, columns: int) -> Recognised:
-    """Which published network a model is that takes in so many rows and columns, the first of which are motion.
+def recognise(model: Path, rows: int, motion: int, columns: int) -> Recognised:
+    """Which published network the model in a file is, that takes in so many rows and columns, the first being motion.
 
     Raises
     ------
     BundleError
-        If it is neither; a layer that differs is named.
+        If it is damaged or neither; a layer that differs is named.
     """
-    find = _Finder(model.layers)
+    layers, given = read_model(model)
+    find = _Finder(layers)
     inputs = find("InputLayer", batch_shape=[None, rows, columns])
     imu = find(f"Lambda t[:, :, :{motion}]", inputs)
     proximity = find(f"Lambda t[:, :, {motion}:]", inputs)
     imu = _find_residual(find, _find_residual(find, imu, "imu.0", 3), "imu.1", 5)
     read = _find_pooled(find, _find_pooled(find, proximity, "proximity.0"), "proximity.1")
-    gate = [layer for layer in model.layers if layer.inputs == (proximity,) and layer.kind == "GlobalAveragePooling1D"]
+    gate = [layer for layer in layers if layer.inputs == (proximity,) and layer.kind == "GlobalAveragePooling1D"]
     outputs = set()
     if gate:
         hidden = find.dense(find("GlobalAveragePooling1D", proximity), "gate.0", "relu")
@@ -97,8 +99,8 @@ def recognise(model: KerasModel, rows: int, motion: int, columns: int) -> Recogn
     answer = _find_head(find, find("Concatenate", imu, read))
     if find.left:
         raise refuse(find.left[0].name, f"is {find.left[0].kind}, one more than the published networks have")
-    if answer not in model.outputs or not {answer} | outputs >= set(model.outputs):
-        raise refuse(answer, f"is the answer, but the model gives {', '.join(model.outputs)}")
+    if answer not in given or not {answer} | outputs >= set(given):
+        raise refuse(answer, f"is the answer, but the model gives {', '.join(given)}")
     return Recognised("gated_two_branch" if gate else "two_branch", _read_spec(find.weights, rows), find.weights)
 
 

@@ -14,14 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from bfrb.arrays import Floats32
 from bfrb.errors import BundleError
-from bfrb.export.graphs import Member, trace_templates, write_graphs
+from bfrb.export.graphs import Member, build_member, trace_templates, write_graphs
 from bfrb.features.sequences import Batch
 from bfrb.from_keras.architecture import Recognised, recognise
-from bfrb.from_keras.files import read_model
-from bfrb.from_keras.folder import KerasFolder, read_folder
-from bfrb.from_keras.weights import fill_member
+from bfrb.from_keras.files import DAMAGE, SAVE_AGAIN, Layer, refuse
+from bfrb.from_keras.folder import Branch, KerasFolder, read_folder
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.read.tables import Table, make_table, write_table
@@ -30,6 +31,11 @@ from bfrb.study.labels import CMI_GESTURES, LabelSetSpec
 from bfrb.train.run import RunSpec
 
 log = logging.getLogger(__name__)
+
+_FIRST = {"imu": ("imu.0.first.conv", "imu.0.shortcut"), "proximity": ("proximity.0.conv.conv", "gate.0")}
+"""The layers of our networks that read the columns of a branch."""
+
+_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def import_keras(folder: Path, out: Path, *, overwrite: bool = False) -> Path:
@@ -61,20 +67,80 @@ def import_keras(folder: Path, out: Path, *, overwrite: bool = False) -> Path:
             sizes = f"{model.network} {model.spec.model_dump_json()}"
             if sizes not in templates:
                 templates[sizes] = trace_templates(model.network, source.shape, model.spec)
-            off.append(write_graphs(place / _graph_name(name), member, templates[sizes], batch))
+            off.append(write_graphs(place / f"members/{name}.onnx", member, templates[sizes], batch))
         _write_descriptions(place, source, models, off)
     return out
 
 
 def _read_model(source: KerasFolder, path: Path) -> tuple[Recognised, Member]:
     try:
-        model = recognise(read_model(path), source.rows, len(source.branches["imu"].order), len(source.columns))
+        model = recognise(path, source.rows, len(source.branches["imu"].order), len(source.columns))
         return model, fill_member(model, source)
     except BundleError as error:
         raise BundleError(f"{path}: {error.problem}", remedy=error.remedy) from None
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        problem = f"{path}: its description is not understood: {type(error).__name__}: {error}"
-        raise BundleError(problem, remedy="save the model in Keras again") from None
+    except DAMAGE as error:
+        told = str(error).partition("\n")[0]
+        problem = f"{path}: it is damaged or no model of Keras 3: {type(error).__name__}: {told}"
+        raise BundleError(problem, remedy=f"copy it again, or {SAVE_AGAIN}") from None
+
+
+def fill_member(model: Recognised, folder: KerasFolder) -> Member:
+    """A member of a bundle that answers as a Keras model does, with gestures in the package's order.
+
+    Channels of a feature that are no column of the notebook get weights of 0. BundleError if the weights of a layer
+    have other shapes than those that its neighbours need.
+    """
+    member = build_member(model.network, folder.shape, model.spec)
+    weights = {name: value.numpy() for name, value in member.state_dict().items()}
+    for name, branch in folder.branches.items():
+        weights |= {f"standardisers.{name}.mean": branch.mean, f"standardisers.{name}.sd": branch.sd}
+    columns = {label: branch for name, branch in folder.branches.items() for label in _FIRST[name]}
+    for label, layer in model.weights.items():
+        converted = {f"network.{name}": values for name, values in _convert(label, layer).items()}
+        if label in columns:
+            converted[f"network.{label}.weight"] = _spread(converted[f"network.{label}.weight"], columns[label])
+        if label == "head.logits":
+            order = [folder.classes.index(gesture) for gesture in CMI_GESTURES.classes]
+            converted = {name: values[order] for name, values in converted.items()}
+        own = {name: value.shape for name, value in weights.items() if name.startswith(f"network.{label}.")}
+        own.pop(f"network.{label}.num_batches_tracked", None)
+        if {name: values.shape for name, values in converted.items()} != own:
+            raise refuse(layer.name, f"has weights of the shapes {[weight.shape for weight in layer.weights]}")
+        weights |= converted
+    member.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    return member
+
+
+def _convert(label: str, layer: Layer) -> dict[str, Floats32]:
+    """A layer's weights by the names and in the layout of PyTorch."""
+    if layer.kind == "BatchNormalization":
+        return {f"{label}.{part}": weight for part, weight in zip(_NORM, layer.weights, strict=True)}
+    if not layer.kind.startswith("Bidirectional"):
+        kernel, *bias = layer.weights
+        return {f"{label}.weight": kernel.T} | {f"{label}.bias": weight for weight in bias}
+    ways = {"forwards": layer.weights[:3], "backwards": layer.weights[3:]}
+    return {
+        f"{label}.{way}.{part}_l0": weight
+        for way, weights in ways.items()
+        for part, weight in _convert_recurrence(*weights).items()
+    }
+
+
+def _convert_recurrence(kernel: Floats32, recurrent: Floats32, bias: Floats32) -> dict[str, Floats32]:
+    """Weights of one direction: an LSTM's gates i, f, c, o keep their order, a GRU's z, r, h become r, z, h."""
+    order = (0, 1, 2, 3) if bias.ndim == 1 else (1, 0, 2)
+    if bias.ndim == 1:  # an LSTM's only one; PyTorch adds two
+        bias = np.stack([bias, np.zeros_like(bias)])
+    parts = {"weight_ih": kernel, "weight_hh": recurrent, "bias_ih": bias[0], "bias_hh": bias[1]}
+    gates = {name: np.split(part, len(order), axis=-1) for name, part in parts.items()}
+    return {name: np.concatenate([found[gate] for gate in order], axis=-1).T for name, found in gates.items()}
+
+
+def _spread(weights: Floats32, branch: Branch) -> Floats32:
+    """(K, C) or (K, C, kernel) weights of columns as weights of all channels of the features."""
+    spread = np.zeros((weights.shape[0], len(branch.channels), *weights.shape[2:]), dtype=np.float32)
+    spread[:, branch.order] = weights
+    return spread
 
 
 def _make_batch(source: KerasFolder) -> Batch:
@@ -85,10 +151,6 @@ def _make_batch(source: KerasFolder) -> Batch:
         for name, branch in source.branches.items()
     }
     return Batch(inputs, lengths)
-
-
-def _graph_name(member: str) -> str:
-    return f"members/{member}.onnx"
 
 
 def _write_descriptions(place: Path, source: KerasFolder, models: Mapping[str, Recognised], off: list[float]) -> None:
@@ -137,17 +199,17 @@ def _members(models: Mapping[str, Recognised]) -> tuple[MemberSpec, ...]:
     endings = [name.rpartition("_")[2] for name in models]
     folds = [int(ending) if re.fullmatch(r"\d{1,3}", ending) else place for place, ending in enumerate(endings)]
     return tuple(
-        MemberSpec(name=name, network=model.network, fold=fold, graph=_graph_name(name))
+        MemberSpec(name=name, network=model.network, fold=fold, graph=f"members/{name}.onnx")
         for (name, model), fold in zip(models.items(), folds, strict=True)
     )
 
 
 def _statistics(source: KerasFolder) -> Table:
+    names = ("member", "branch", "channel", "unit", "mean", "sd")
     rows = [
         (member, name, channel.name, channel.unit, float(mean), float(sd))
         for member in source.models
         for name, branch in source.branches.items()
         for channel, mean, sd in zip(branch.channels, branch.mean, branch.sd, strict=True)
     ]
-    names = ("member", "branch", "channel", "unit", "mean", "sd")
     return make_table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))

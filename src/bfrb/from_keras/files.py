@@ -18,8 +18,13 @@ import numpy as np
 from bfrb.arrays import Floats32
 from bfrb.errors import BundleError
 
-_DAMAGE = (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, zlib.error)
-_SAVE_AGAIN = "save the whole model again in Keras 3.6 or later: model.save(...)"
+DAMAGE = (
+    *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError),
+    *(zlib.error, zipfile.BadZipFile),
+)
+"""What reading a damaged file, or one with another description than Keras 3 writes, raises besides `BundleError`."""
+
+SAVE_AGAIN = "save the whole model again in Keras 3.6 or later: model.save(...)"
 
 _SLICE = re.compile(
     rb"[c\xe3]\x01\0{3}(?:.{16}|.{20})[s\xf3].\0{3}"  # a function of one argument; sizes and flags; its code:
@@ -59,66 +64,50 @@ class Layer:
     weights: tuple[Floats32, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class KerasModel:
-    """A functional model: its layers, and the names of those whose values it gives."""
-
-    layers: tuple[Layer, ...]
-    outputs: tuple[str, ...]
-
-
 def refuse(layer: str, problem: str) -> BundleError:
     """The error for a layer that is not one of the published networks'."""
-    return BundleError(
-        f"the layer {layer!r} {problem}", remedy="only the two published networks can be imported: docs/from-keras.md"
-    )
+    remedy = "only the two published networks can be imported: docs/from-keras.md"
+    return BundleError(f"the layer {layer!r} {problem}", remedy=remedy)
 
 
-def read_model(path: Path) -> KerasModel:
-    """The model in a `.h5` or `.keras` file.
+def read_model(path: Path) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
+    """The layers of the functional model in a `.h5` or `.keras` file, and the names of those whose values it gives.
 
     Raises
     ------
     BundleError
-        If the file is damaged, holds weights only, or has a layer that is used twice or reads a constant.
+        If it holds weights only, or has a layer that is used twice or reads a constant. A damaged one raises `DAMAGE`.
     """
-    try:
-        return _read_archive(path) if path.suffix == ".keras" else _read_hdf5(path)
-    except (*_DAMAGE, zipfile.BadZipFile) as error:
-        problem = f"it is damaged or no model of Keras 3: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise BundleError(problem, remedy=f"copy it again, or {_SAVE_AGAIN}") from None
+    described, weights = _read_archive(path) if path.suffix == ".keras" else _read_hdf5(path)
+    if described["class_name"] != "Functional":
+        problem = f"expected a functional model, got a {described['class_name']}"
+        raise BundleError(problem, remedy="only models built as keras.Model(inputs, outputs) can be imported")
+    outputs = described["config"]["output_layers"]
+    outputs = [outputs] if isinstance(outputs[0], str) else outputs
+    layers = tuple(_read_layer(layer, weights.get(layer["name"], [])) for layer in described["config"]["layers"])
+    return layers, tuple(name for name, *_ in outputs)
 
 
-def _read_hdf5(path: Path) -> KerasModel:
+def _read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """What a `.h5` file says of the model, and by layer its weights."""
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs:
-            raise BundleError("it holds weights without the model they belong to", remedy=_SAVE_AGAIN)
+            raise BundleError("it holds weights without the model they belong to", remedy=SAVE_AGAIN)
         groups = file["model_weights"]
-        weights = {name: [group[key] for key in group.attrs["weight_names"]] for name, group in groups.items()}
-        return _build(json.loads(file.attrs["model_config"]), weights)
+        weights = {name: [group[key][()] for key in group.attrs["weight_names"]] for name, group in groups.items()}
+        return json.loads(file.attrs["model_config"]), weights
 
 
-def _read_archive(path: Path) -> KerasModel:
+def _read_archive(path: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The same of a `.keras` file."""
     with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
         groups = {group["vars"].attrs["name"]: group for group in file["layers"].values()}
         parts = ("vars", "forward_layer/cell/vars", "backward_layer/cell/vars")
         weights = {
-            name: [group[part][key] for part in parts if part in group for key in sorted(group[part], key=int)]
+            name: [group[part][key][()] for part in parts if part in group for key in sorted(group[part], key=int)]
             for name, group in groups.items()
         }
-        return _build(json.loads(archive.read("config.json")), weights)
-
-
-def _build(described: dict[str, Any], stored: dict[str, list[Any]]) -> KerasModel:
-    if described["class_name"] != "Functional":
-        raise BundleError(
-            f"expected a functional model, got a {described['class_name']}",
-            remedy="only models built as keras.Model(inputs, outputs) can be imported",
-        )
-    outputs = described["config"]["output_layers"]
-    outputs = [outputs] if isinstance(outputs[0], str) else outputs
-    layers = tuple(_read_layer(layer, stored.get(layer["name"], [])) for layer in described["config"]["layers"])
-    return KerasModel(layers, tuple(name for name, *_ in outputs))
+        return json.loads(archive.read("config.json")), weights
 
 
 def _read_layer(described: dict[str, Any], stored: list[Any]) -> Layer:
@@ -126,7 +115,7 @@ def _read_layer(described: dict[str, Any], stored: list[Any]) -> Layer:
     if len(nodes) > 1:
         raise refuse(name, f"is used {len(nodes)} times")
     inputs = _inputs(name, nodes[0]) if nodes else ()
-    weights = tuple(np.asarray(weight[()], dtype=np.float32) for weight in stored)
+    weights = tuple(np.asarray(weight, dtype=np.float32) for weight in stored)
     if not all(np.isfinite(weight).all() for weight in weights):
         raise BundleError(f"the weights of {name!r} are not all finite numbers", remedy="train this model again")
     return Layer(_kind(described), name, _settings(described["config"]), inputs, weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,7 @@ from bfrb.networks.network import Shape
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES
 
-COLUMNS = "feature_cols.npy"
-LENGTH = "sequence_maxlen.npy"
-SCALER = "scaler.pkl"
-CLASSES = "gesture_classes.npy"
-
-_MIXED = "check that the folder's files belong together"
+COLUMNS, LENGTH, SCALER, CLASSES = "feature_cols.npy", "sequence_maxlen.npy", "scaler.pkl", "gesture_classes.npy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,52 +80,49 @@ class KerasFolder:
 def read_folder(path: Path) -> KerasFolder:
     """Read a folder whose models tell the gestures of the CMI study apart, in any order, from Helios's sensors.
 
-    Raises
-    ------
-    BundleError
-        If a file is missing or damaged, or they do not fit together.
+    BundleError if a file is missing or damaged, or they do not fit together.
     """
     missing = [name for name in (COLUMNS, LENGTH, SCALER, CLASSES) if not (path / name).is_file()]
-    if missing:
-        raise BundleError(f"{path} lacks {', '.join(missing)}", remedy="name the folder with the notebook's files")
+    _expect(not missing, f"{path} lacks {', '.join(missing)}", "name the folder with the notebook's files")
     columns, classes = _read_names(path / COLUMNS), _read_names(path / CLASSES)
-    if sorted(classes) != sorted(CMI_GESTURES.classes):
-        odd = sorted(set(classes) ^ set(CMI_GESTURES.classes)) or ["one comes twice"]
-        raise BundleError(
-            f"expected the {len(CMI_GESTURES)} gestures of the CMI study in {path / CLASSES}; not so: {odd[0]}",
-            remedy="only models that tell these gestures apart can be imported",
-        )
+    odd = sorted(set(classes) ^ set(CMI_GESTURES.classes)) or ["one comes twice"]
+    problem = f"expected the {len(CMI_GESTURES)} gestures of the CMI study in {path / CLASSES}; not so: {odd[0]}"
+    are_gestures = sorted(classes) == sorted(CMI_GESTURES.classes)
+    _expect(are_gestures, problem, "only models that tell these gestures apart can be imported")
+    rows = np.asarray(read_pickled(path / LENGTH))
+    is_number = rows.size == 1 and rows.dtype.kind in "iuf" and 4 <= rows.item() <= 100_000
+    _expect(is_number, f"expected a number of rows in {path / LENGTH}, got {rows!r}")
+    models = sorted(file for file in path.iterdir() if file.suffix in (".h5", ".keras") and file.is_file())
+    _expect(models, f"there is no .h5 or .keras model in {path}", "put the trained models there")
+    names = [file.stem for file in models]
+    twice = [name for name in names if names.count(name) > 1]
+    _expect(not twice, f"models are there as .h5 and as .keras, and would count twice: {twice}", "remove one of them")
     branches = _find_branches(columns, *_read_scaling(path / SCALER, len(columns)))
-    return KerasFolder(path, columns, branches, _read_rows(path / LENGTH), classes, _find_models(path))
+    return KerasFolder(path, columns, branches, int(rows.item()), classes, dict(zip(names, models, strict=True)))
+
+
+def _expect(right: Any, problem: str, remedy: str = "check that the folder's files belong together") -> None:
+    if not right:
+        raise BundleError(problem, remedy=remedy)
 
 
 def _read_names(path: Path) -> tuple[str, ...]:
     found = np.asarray(read_pickled(path))
-    if found.ndim != 1 or not found.size or not all(isinstance(name, str) for name in found.tolist()):
-        raise BundleError(f"expected names in {path}, got {found.dtype} of shape {found.shape}", remedy=_MIXED)
+    are_names = found.ndim == 1 and found.size and all(isinstance(name, str) for name in found.tolist())
+    _expect(are_names, f"expected names in {path}, got {found.dtype} of shape {found.shape}")
     return tuple(found.tolist())
-
-
-def _read_rows(path: Path) -> int:
-    found = np.asarray(read_pickled(path))
-    if found.size != 1 or found.dtype.kind not in "iuf" or not 4 <= found.item() <= 100_000:
-        raise BundleError(f"expected a number of rows in {path}, got {found!r}", remedy=_MIXED)
-    return int(found.item())
 
 
 def _read_scaling(path: Path, columns: int) -> tuple[Floats32, Floats32]:
     """Mean and standard deviation of every column; 0 and 1 where the scaler leaves one of them out."""
     scaler = read_pickled(path)
-    if not isinstance(scaler, StandardScaler):
-        raise BundleError(f"expected a StandardScaler in {path}, got {type(scaler).__name__}", remedy=_MIXED)
+    _expect(isinstance(scaler, StandardScaler), f"expected a StandardScaler in {path}, got {type(scaler).__name__}")
     state = {name: getattr(value, "array", value) for name, value in vars(scaler).items()}
     mean = state.get("mean_") if state.get("with_mean", True) else np.zeros(columns)
     sd = state.get("scale_") if state.get("with_std", True) else np.ones(columns)
-    if not _are_numbers(mean, columns) or not _are_numbers(sd, columns) or not np.all(sd):
-        raise BundleError(
-            f"expected a scaler fitted on {columns} columns in {path}: as many finite means and scales above 0",
-            remedy=_MIXED,
-        )
+    are_right = _are_numbers(mean, columns) and _are_numbers(sd, columns) and np.all(sd)
+    problem = f"expected a scaler fitted on {columns} columns in {path}: as many finite means and scales above 0"
+    _expect(are_right, problem)
     return np.asarray(mean, dtype=np.float32), np.asarray(sd, dtype=np.float32)
 
 
@@ -140,32 +131,15 @@ def _are_numbers(values: Any, count: int) -> bool:
     return right and bool(np.isfinite(values).all())
 
 
-def _find_models(path: Path) -> dict[str, Path]:
-    """The folder's models by name, in the order of their names."""
-    files = sorted(file for file in path.iterdir() if file.suffix in (".h5", ".keras") and file.is_file())
-    if not files:
-        raise BundleError(f"there is no .h5 or .keras model in {path}", remedy="put the trained models there")
-    name, count = Counter(file.stem for file in files).most_common(1)[0]
-    if count > 1:
-        raise BundleError(
-            f"the model {name!r} is there as .h5 and as .keras, and would count twice", remedy="remove one of them"
-        )
-    return {file.stem: file for file in files}
-
-
 def _find_branches(columns: tuple[str, ...], mean: Floats32, sd: Floats32) -> dict[str, Branch]:
     known = find_columns(HELIOS)
-    if odd := [column for column in columns if column not in known or columns.count(column) > 1]:
-        raise BundleError(
-            f"expected feature columns of the published notebook, each once, got {odd[0]!r}",
-            remedy=f"these are known: {', '.join(known)}",
-        )
+    odd = [column for column in columns if column not in known or columns.count(column) > 1]
+    problem = f"expected feature columns of the published notebook, each once, got {', '.join(map(repr, odd[:1]))}"
+    _expect(not odd, problem, f"these are known: {', '.join(known)}")
     motion = [all(HELIOS.sensor(name).modality == "motion" for name in known[column][0].needs) for column in columns]
     border = sum(motion)
-    if not 0 < border < len(columns) or not all(motion[:border]):
-        raise BundleError(
-            f"expected columns of motion, then columns of proximity, got {', '.join(columns)}", remedy=_MIXED
-        )
+    problem = f"expected columns of motion, then columns of proximity, got {', '.join(columns)}"
+    _expect(0 < border < len(columns) and all(motion[:border]), problem)
     parts = {"imu": slice(border), "proximity": slice(border, None)}
     return {name: _make_branch(columns[part], mean[part], sd[part]) for name, part in parts.items()}
 

@@ -24,10 +24,7 @@ class StandardScaler:
 def read_pickled(path: Path) -> Any:
     """What is in a `.npy` file of numbers or names, or in a pickle or joblib file with a `StandardScaler`.
 
-    Raises
-    ------
-    BundleError
-        If the file is damaged, compressed, or asks for anything that these do not need.
+    BundleError if the file is damaged, compressed, or asks for anything that these do not need.
     """
     file = io.BytesIO(path.read_bytes())
     try:
@@ -65,10 +62,6 @@ class _JoblibArray:
         self.array = np.frombuffer(data, dtype).reshape(shape, order=state["order"])
 
 
-def _array_of_bytes(data: Any, dtype: Any, shape: Any, order: Any) -> Any:
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
-
-
 _CLASSES: dict[str, type] = {
     "sklearn.preprocessing._data.StandardScaler": StandardScaler,
     "joblib.numpy_pickle.NumpyArrayWrapper": _JoblibArray,
@@ -78,7 +71,9 @@ _PARTS = {
     "numpy.dtype": np.dtype,
     "numpy._core.multiarray._reconstruct": lambda *_: np.empty(0),  # the array is in its state, which follows
     "numpy._core.multiarray.scalar": lambda *_: None,  # the number of rows it was fitted on, which nobody needs
-    "numpy._core.numeric._frombuffer": _array_of_bytes,
+    "numpy._core.numeric._frombuffer": lambda data, dtype, shape, order: np.frombuffer(data, dtype).reshape(
+        shape, order=order
+    ),
 }
 
 

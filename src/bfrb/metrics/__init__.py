@@ -21,30 +21,23 @@ from bfrb.metrics.events import (
 from bfrb.metrics.intervals import (
     DIFFERENCE,
     ENOUGH_PEOPLE,
-    RATE,
-    SHARE,
     Interval,
     excludes_zero,
     interval_over_people,
     interval_without_one,
-    tell_sure,
 )
-from bfrb.metrics.phases import PhaseScores, phase_scores
+from bfrb.metrics.phases import phase_scores
 from bfrb.metrics.reliability import Calibration, calibration
-from bfrb.metrics.standard import ClassScores, average_precision, class_scores, mean_over_subjects, roc_auc
+from bfrb.metrics.standard import average_precision, class_scores, mean_over_subjects, roc_auc
 
 __all__ = [
     "DIFFERENCE",
     "ENOUGH_PEOPLE",
     "EVENT_SCORES",
-    "RATE",
-    "SHARE",
     "Calibration",
-    "ClassScores",
     "EventCounts",
     "Interval",
     "Overlap",
-    "PhaseScores",
     "Scores",
     "average_precision",
     "calibration",
@@ -63,7 +56,6 @@ __all__ = [
     "roc_auc",
     "score_interval",
     "scores_of",
-    "tell_sure",
     "time_average_precision",
     "time_roc_auc",
 ]

@@ -118,8 +118,7 @@ def _score_of_some(
 def _merge(confusion: Ints, group: Ints) -> Floats:
     """(G, G) the matrix of groups of classes."""
     member = np.eye(int(group.max()) + 1)[group]
-    merged: Floats = member.T @ confusion @ member
-    return merged
+    return np.asarray(member.T @ confusion @ member)
 
 
 def _f1(confusion: Floats) -> Floats:

@@ -9,8 +9,10 @@ episode is found if right events cover enough of it. `Overlap` says what is enou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from itertools import chain
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -22,44 +24,22 @@ from bfrb.metrics.standard import average_precision, roc_auc
 
 @dataclass(frozen=True)
 class Overlap:
-    """What is enough for a hit.
+    """What is enough for a hit: with 0 and 0, any overlap is."""
 
-    Parameters
-    ----------
-    of_event
-        An event is right if more than this share of it lies in episodes (detection tolerance criterion).
-    of_episode
-        An episode is found if right events cover more than this share of it (ground truth intersection criterion).
-        With 0 and 0, any overlap is a hit.
-    """
-
-    of_event: float = 0.0
-    of_episode: float = 0.0
+    of_event: float = 0.0  # more than this share of an event in episodes: it is right (detection tolerance criterion)
+    of_episode: float = 0.0  # more than this share of an episode in right events: it is found (intersection criterion)
 
 
 @dataclass(frozen=True)
 class EventCounts:
-    """What was found in some hours of one or more people's recordings.
+    """What was found in some hours of one or more people's recordings."""
 
-    Parameters
-    ----------
-    episodes, found
-        Episodes there were, and how many of them were found.
-    events, right
-        Events reported, and how many of them were right. The others are false alarms.
-    hours
-        Hours recorded.
-    delays_s
-        For every episode found, seconds from its begin until an event was known that covers it; below 0 if the event
-        began earlier.
-    """
-
-    episodes: int
-    found: int
-    events: int
-    right: int
-    hours: float
-    delays_s: tuple[float, ...] = ()
+    episodes: int  # episodes there were
+    found: int  # how many of them were found
+    events: int  # events reported
+    right: int  # how many of them were right; the others are false alarms
+    hours: float  # hours recorded
+    delays_s: tuple[float, ...] = ()  # of each episode found, seconds until an event in it was known; may be below 0
 
     @property
     def sensitivity(self) -> float | None:
@@ -84,12 +64,9 @@ class EventCounts:
     @staticmethod
     def total(parts: Sequence[EventCounts]) -> EventCounts:
         """Everything together."""
-        numbers = {
-            field.name: sum(getattr(part, field.name) for part in parts)
-            for field in fields(EventCounts)
-            if field.name != "delays_s"
-        }
-        return EventCounts(**numbers, delays_s=tuple(delay for part in parts for delay in part.delays_s))
+        names = ("episodes", "found", "events", "right", "hours")
+        numbers = {name: sum(getattr(part, name) for part in parts) for name in names}
+        return EventCounts(**numbers, delays_s=tuple(chain.from_iterable(part.delays_s for part in parts)))
 
 
 def count_events(
@@ -184,9 +161,8 @@ EVENT_SCORES: dict[str, Interval] = {
 def event_interval(parts: Sequence[EventCounts], name: str) -> Interval | None:
     """95 % interval over people of one of `EVENT_SCORES`, of the (S,) people's counts together."""
 
-    def score(chosen: Ints) -> float | None:
-        value: float | None = getattr(EventCounts.total([parts[number] for number in chosen]), name)
-        return value
+    def score(chosen: Ints) -> Any:
+        return getattr(EventCounts.total([parts[number] for number in chosen]), name)
 
     return interval_over_people(score, len(parts), EVENT_SCORES[name])
 
@@ -206,5 +182,4 @@ def _shared_seconds(episodes: Floats, events: Floats) -> Floats:
     """(E, F) Seconds that each episode and each event share."""
     begins = np.maximum(episodes[:, None, 0], events[None, :, 0])
     ends = np.minimum(episodes[:, None, 1], events[None, :, 1])
-    shared_s: Floats = np.maximum(ends - begins, 0.0)
-    return shared_s
+    return np.asarray(np.maximum(ends - begins, 0.0))

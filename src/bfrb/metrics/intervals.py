@@ -80,19 +80,6 @@ def excludes_zero(interval: Interval | None) -> bool:
     return interval is not None and (interval[0] > 0 or interval[1] < 0)
 
 
-def tell_sure(interval: Interval | None, people: int) -> str:
-    """Whether a difference is sure: `yes`, `no`, or that there are too few people to say so.
-
-    Examples
-    --------
-    >>> tell_sure((0.01, 0.03), 12), tell_sure((-0.01, 0.03), 12), tell_sure((0.01, 0.03), 3)
-    ('yes', 'no', 'too few people to be sure')
-    """
-    if people < ENOUGH_PEOPLE:
-        return "too few people to be sure"
-    return "yes" if excludes_zero(interval) else "no"
-
-
 def _skewed_quantiles(values: Floats, quantile: float) -> tuple[float, float]:
     """What stands for -t and t where the mean of values as skewed as these is studentised (Hall 1992, equation 2.1)."""
     count, spread = len(values), float(values.std())

@@ -19,23 +19,12 @@ _GESTURE = PHASES.index("Gesture")
 
 @dataclass(frozen=True, eq=False)
 class PhaseScores:
-    """How well phases are told, recording by recording.
+    """How well phases are told, recording by recording."""
 
-    Parameters
-    ----------
-    rows, right
-        (R,) rows of which the phase is known and told, and how many of them are right.
-    start_errors_s
-        (R,) seconds by which the gesture is told to start too late, below 0 if too early; NaN where a recording has no
-        gesture or none was told.
-    missed
-        Recordings that have a gesture, of which none was told.
-    """
-
-    rows: Ints
-    right: Ints
-    start_errors_s: Floats
-    missed: int
+    rows: Ints  # (R,) rows of which the phase is known and told
+    right: Ints  # (R,) how many of them are right
+    start_errors_s: Floats  # (R,) by which gestures are told too late, below 0 too early; NaN without one, or one told
+    missed: int  # recordings that have a gesture, of which none was told
 
     @property
     def share_right(self) -> float | None:

@@ -12,22 +12,12 @@ from bfrb.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How often answers are right that claim to be right with a certain probability, in bins of that probability.
+    """How often answers are right that claim to be right with a certain probability, in bins of that probability."""
 
-    Parameters
-    ----------
-    edges
-        (B + 1,) limits of the bins, from 0 to 1.
-    counts
-        (B,) answers in every bin.
-    confidence, accuracy
-        (B,) mean claimed probability, and share of right answers; NaN in empty bins.
-    """
-
-    edges: Floats
-    counts: Ints
-    confidence: Floats
-    accuracy: Floats
+    edges: Floats  # (B + 1,) limits of the bins, from 0 to 1
+    counts: Ints  # (B,) answers in every bin
+    confidence: Floats  # (B,) mean claimed probability; NaN in empty bins
+    accuracy: Floats  # (B,) share of right answers; NaN in empty bins
 
     @property
     def error(self) -> float:

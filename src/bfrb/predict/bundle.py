@@ -30,7 +30,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self
@@ -65,79 +65,52 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class MemberSpec(Spec):
-    """One network of the ensemble.
-
-    Parameters
-    ----------
-    name
-        Its name, unique in the bundle.
-    network
-        Name of its architecture.
-    fold
-        The fold that was held out in its training.
-    graph
-        Its ONNX graph, relative to the bundle, with forward slashes.
-    requires
-        Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
-        be (`inference.routing`).
-    """
+    """One network of the ensemble."""
 
     name: Name
+    """Its name, unique in the bundle."""
     network: Name
+    """Name of its architecture."""
     fold: Annotated[int, Field(ge=0)]
+    """The fold that was held out in its training."""
     graph: Name
+    """Its ONNX graph, relative to the bundle, with forward slashes."""
     requires: tuple[Name, ...] = ()
+    """Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
+    be (`bfrb.predict.routing`)."""
 
 
 class Manifest(Spec):
-    """What a bundle is: `bundle.json`.
-
-    Parameters
-    ----------
-    format
-        Version of the layout.
-    version
-        Version of this package that wrote it.
-    device
-        The device whose recordings it understands; format 1 had the name of one that this package knows.
-    row_rate_hz
-        Rows per second it was trained with.
-    rows
-        What a row is made of where samples come faster: the nearest of them, or their mean.
-    label_set
-        What it tells apart.
-    branches
-        Names of the features that enter every branch of the networks.
-    mirror_left_hand
-        Whether recordings of left-handed subjects are mirrored first.
-    max_length
-        Rows of a recording that are used.
-    keep
-        Which rows of a longer recording: the last ones, or the first as some imported networks expect.
-    members
-        The networks; their probabilities are averaged.
-    simulated
-        Whether any training recording came from a simulator.
-    created
-        When it was written, as ISO 8601 with a time zone.
-    provenance
-        How it came about: data, seed, versions, seconds ...
-    """
+    """What a bundle is: `bundle.json`."""
 
     format: int = FORMAT
+    """Version of the layout."""
     version: Name
+    """Version of this package that wrote it."""
     device: KnownDevice
+    """The device whose recordings it understands; format 1 had the name of one that this package knows."""
     row_rate_hz: Annotated[float, Field(gt=0)]
+    """Rows per second it was trained with."""
     rows: Aggregation = "nearest"
+    """What a row is made of where samples come faster: the nearest of them, or their mean."""
     label_set: LabelSetSpec
+    """What it tells apart."""
     branches: dict[str, tuple[str, ...]]
+    """Names of the features that enter every branch of the networks."""
     mirror_left_hand: bool = False
+    """Whether recordings of left-handed subjects are mirrored first."""
     max_length: Annotated[int, Field(ge=1)]
+    """Rows of a recording that are used."""
     keep: Keep = "last"
+    """Which rows of a longer recording: the last ones, or the first as some imported networks expect."""
     members: Annotated[tuple[MemberSpec, ...], Field(min_length=1)]
+    """The networks; their probabilities are averaged."""
     simulated: bool
+    """Whether any training recording came from a simulator."""
     created: Name
+    """When it was written, as ISO 8601 with a time zone."""
     provenance: dict[str, Any]
+    """How it came about: data, seed, versions, seconds ..."""
 
     @model_validator(mode="after")
     def _check_members(self) -> Self:
@@ -153,24 +126,12 @@ class Manifest(Spec):
 
 @dataclass(frozen=True)
 class Bundle:
-    """An undamaged bundle; `Bundle.open` is how to get one.
-
-    Parameters
-    ----------
-    path
-        Its folder.
-    manifest
-        What it is.
-    device
-        The device whose recordings it understands.
-    label_set
-        What it tells apart.
-    """
+    """An undamaged bundle; `Bundle.open` is how to get one."""
 
     path: Path
+    """Its folder."""
     manifest: Manifest
-    device: Device
-    label_set: LabelSet
+    """What it is."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -183,21 +144,35 @@ class Bundle:
         """
         folder = Path(path)
         values = _read_manifest(folder)
-        _check_format(folder, values)
-        checksums = _read_checksums(folder)
-        _check_files(folder, checksums)
+        checksums = _check_files(folder)
         try:
-            manifest = Manifest.parse(_without_retired(folder, values))
-            label_set = manifest.label_set.build()
+            bundle = cls(folder, Manifest.parse(values))
+            _ = bundle.label_set  # an impossible one is refused now
         except ConfigError as error:
-            problem = f"the bundle {folder} has an impossible manifest: {error.problem}"
-            raise BundleError(problem, remedy=_COPY_AGAIN) from None
-        _check_listed(folder, checksums, [*_REQUIRED, *(member.graph for member in manifest.members)])
-        return cls(folder, manifest, manifest.device, label_set)
+            raise _unusable(folder, f"has an impossible manifest: {error.problem}") from None
+        needed = [*_REQUIRED, *(member.graph for member in bundle.manifest.members)]
+        if missing := [name for name in needed if name not in checksums]:
+            raise _unusable(folder, f"lacks {_shown(missing)}")
+        return bundle
+
+    @property
+    def device(self) -> Device:
+        """The device whose recordings it understands."""
+        return self.manifest.device
+
+    @cached_property
+    def label_set(self) -> LabelSet:
+        """What it tells apart."""
+        return self.manifest.label_set.build()
 
     def file(self, name: str) -> Path:
         """Path of one of its files, such as `OUT_OF_FOLD`."""
         return self.path / name
+
+    def only(self, number: int) -> Bundle:
+        """The bundle with one of its members alone."""
+        members = self.manifest.members[number : number + 1]
+        return replace(self, manifest=self.manifest.model_copy(update={"members": members}))
 
     @cached_property
     def windows(self) -> WindowSpec:
@@ -224,13 +199,12 @@ def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> I
     BundleError
         If something is at `out` already, or what was written is no complete bundle.
     """
-    target = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link and replace what it points to
-    _check_target(target, overwrite)
+    target = check_target(out, overwrite=overwrite)
     with writing_folder(target) as folder:
         yield folder
         _write_checksums(folder)
         Bundle.open(folder)
-        _check_target(target, overwrite)
+        check_target(target, overwrite=overwrite)
 
 
 @contextmanager
@@ -241,21 +215,24 @@ def copying_bundle(bundle: Bundle, out: str | os.PathLike[str], *, overwrite: bo
         yield folder
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def check_target(out: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """The absolute path of a place that a bundle may be written to.
+
+    Raises
+    ------
+    BundleError
+        If something is there that may not be replaced.
+    """
+    target = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link and replace what it points to
     if not target.exists() and not target.is_symlink():
-        return
+        return target
     if not target.is_dir() or target.is_symlink():
         raise BundleError(f"{target} is there and is no folder", remedy="choose another place for the bundle")
-    if not any(target.iterdir()):
-        return
-    if not (target / MANIFEST).is_file():
+    if any(target.iterdir()) and not (target / MANIFEST).is_file():
         raise BundleError(f"the folder {target} has other files in it", remedy="choose another place for the bundle")
-    if not overwrite:
-        raise BundleError(f"there is a bundle at {target}", remedy="choose another place, or ask to overwrite it")
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
+    if any(target.iterdir()) and not overwrite:
+        raise BundleError(f"there is a bundle at {target} already", remedy="choose another place, or add --overwrite")
+    return target
 
 
 def _hashes(paths: Iterable[Path]) -> list[str]:
@@ -268,13 +245,14 @@ def _hashes(paths: Iterable[Path]) -> list[str]:
 
 
 def _write_checksums(folder: Path) -> None:
-    paths = _files(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
     names = [path.relative_to(folder).as_posix() for path in paths]
     text = json.dumps(dict(zip(names, _hashes(paths), strict=True)), indent=2)
     (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a bundle of a format that is read, without what version 0.1 wrote and nothing reads any more."""
     if not folder.exists():
         raise BundleError(f"there is no bundle at {folder}", remedy="check the path; `bfrb train` writes bundles")
     if not (folder / MANIFEST).is_file():
@@ -282,72 +260,50 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"expected a bundle, but {folder} has no {MANIFEST}",
             remedy="name the folder that `bfrb train` wrote, complete with all its files",
         )
-    return _read_json(folder, MANIFEST)
+    values = _read_json(folder, MANIFEST)
+    found = values.get("format")
+    if type(found) is not int or found < 1:
+        raise BundleError(f"expected the bundle {folder} to name its format, got {found!r}", remedy=_COPY_AGAIN)
+    if found > FORMAT:
+        later = values.get("version", "the one that wrote it")
+        problem = f"has format {found}; this version of bfrb reads up to {FORMAT}"
+        raise _unusable(folder, problem, f"install a later bfrb, such as {later}")
+    if values.pop("upside_down_threshold", None) is not None:
+        problem = "turns over devices that were worn upside down, which this version does not do"
+        remedy = "train it anew without [wearing], or use the version that wrote it: pip install bfrb==0.1"
+        raise _unusable(folder, problem, remedy)
+    return values
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         values = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"the bundle {folder} lacks {name}", remedy=_COPY_AGAIN) from None
+        raise _unusable(folder, f"lacks {name}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"the bundle {folder} has a damaged {name}: {error}", remedy=_COPY_AGAIN) from None
+        raise _unusable(folder, f"has a damaged {name}: {error}") from None
     if not isinstance(values, dict):
-        raise BundleError(f"the bundle {folder} has a damaged {name}: it is no object", remedy=_COPY_AGAIN)
+        raise _unusable(folder, f"has a damaged {name}: it is no object")
     return values
 
 
-def _check_format(folder: Path, values: dict[str, Any]) -> None:
-    found = values.get("format")
-    if type(found) is not int or found < 1:
-        raise BundleError(f"expected the bundle {folder} to name its format, got {found!r}", remedy=_COPY_AGAIN)
-    if found > FORMAT:
-        raise BundleError(
-            f"the bundle {folder} has format {found}; this version of bfrb reads up to {FORMAT}",
-            remedy=f"install a later bfrb, such as {values.get('version', 'the one that wrote it')}",
-        )
-
-
-def _without_retired(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """A manifest without what version 0.1 wrote and nothing reads any more.
-
-    Raises
-    ------
-    BundleError
-        If the bundle's answers depend on it.
-    """
-    if values.get("upside_down_threshold") is not None:
-        raise BundleError(
-            f"the bundle {folder} turns over devices that were worn upside down, which this version does not do",
-            remedy="train it anew without [wearing], or use the version that wrote it: pip install bfrb==0.1",
-        )
-    return {key: value for key, value in values.items() if key != "upside_down_threshold"}
-
-
-def _read_checksums(folder: Path) -> dict[str, str]:
+def _check_files(folder: Path) -> dict[str, str]:
+    """The checksums of a bundle, once its files are known to have them."""
     checksums = _read_json(folder, CHECKSUMS)
     for name, checksum in checksums.items():
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not isinstance(checksum, str):
-            raise BundleError(f"the bundle {folder} has a damaged {CHECKSUMS}: {name!r}", remedy=_COPY_AGAIN)
+            raise _unusable(folder, f"has a damaged {CHECKSUMS}: {name!r}")
+    if missing := [name for name in checksums if not (folder / name).is_file()]:
+        raise _unusable(folder, f"lacks {_shown(missing)}")
+    pairs = zip(checksums.items(), _hashes(folder / name for name in checksums), strict=True)
+    if damaged := [name for (name, expected), found in pairs if found != expected]:
+        raise _unusable(folder, f"is damaged: {_shown(damaged)} changed")
     return checksums
 
 
-def _check_files(folder: Path, checksums: dict[str, str]) -> None:
-    paths = [folder / name for name in checksums]
-    missing = [name for name, path in zip(checksums, paths, strict=True) if not path.is_file()]
-    if missing:
-        raise BundleError(f"the bundle {folder} lacks {_shown(missing)}", remedy=_COPY_AGAIN)
-    pairs = zip(checksums.items(), _hashes(paths), strict=True)
-    damaged = [name for (name, expected), found in pairs if found != expected]
-    if damaged:
-        raise BundleError(f"the bundle {folder} is damaged: {_shown(damaged)} changed", remedy=_COPY_AGAIN)
-
-
-def _check_listed(folder: Path, checksums: dict[str, str], names: list[str]) -> None:
-    missing = [name for name in names if name not in checksums]
-    if missing:
-        raise BundleError(f"the bundle {folder} lacks {_shown(missing)}", remedy=_COPY_AGAIN)
+def _unusable(folder: Path, problem: str, remedy: str = _COPY_AGAIN) -> BundleError:
+    return BundleError(f"the bundle {folder} {problem}", remedy=remedy)
 
 
 def _shown(names: list[str]) -> str:

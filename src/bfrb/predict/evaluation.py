@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from bfrb import metrics
-from bfrb.arrays import Bools, Floats, Names
+from bfrb.arrays import Bools, Floats, Ints, Names
 from bfrb.errors import ConfigError, DataError
-from bfrb.predict.decision import target_probability
-from bfrb.predict.predictions import Predictions
+from bfrb.predict.out_of_fold import HeldOutPredictor
+from bfrb.predict.predictions import Predictions, target_probability
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import Table, make_table, read_table
 from bfrb.study.labels import LabelSet
@@ -41,22 +41,15 @@ HALF_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Answers beside the truth.
-
-    Parameters
-    ----------
-    truth, prediction
-        (R,) class names.
-    subjects
-        (R,) subjects, if known.
-    probabilities
-        (R, K) probabilities, if known.
-    """
+    """Answers beside the truth."""
 
     truth: Names
     prediction: Names
+    """(R,) class names."""
     subjects: Sequence[str] | None = None
+    """(R,) subjects, if known."""
     probabilities: Floats | None = None
+    """(R, K) probabilities, if known."""
 
 
 def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
@@ -67,37 +60,32 @@ def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
     DataError
         If there are no answers, or a truth or an answer is missing or no class of the label set.
     """
-    confusion = metrics.confusion_matrix(answers.truth, answers.prediction, label_set)
-    scores = asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
+    scores = _score_confusion(metrics.confusion_matrix(answers.truth, answers.prediction, label_set), label_set)
     if answers.subjects is not None:
-        scores |= _score_subjects(answers, answers.subjects, label_set)
+        triple = (answers.truth, answers.prediction, answers.subjects)
+        by_subject = metrics.confusion_by_subject(*triple, label_set)
+        interval = metrics.score_interval(*triple, label_set)
+        per_subject = {name: _score_confusion(confusion, label_set) for name, confusion in by_subject.items()}
+        scores |= {"subjects": len(by_subject), "interval": interval and list(interval), "per_subject": per_subject}
     if answers.probabilities is not None:
         scores |= _score_probabilities(answers, answers.probabilities, label_set)
     by_class = metrics.class_scores(answers.truth, answers.prediction, label_set)
-    scores["per_class"] = {
-        name: {"target": name in label_set.targets} | asdict(found) for name, found in by_class.items()
-    }
-    return scores
+    per_class = {name: {"target": name in label_set.targets} | asdict(found) for name, found in by_class.items()}
+    return scores | {"per_class": per_class}
 
 
-def _score_subjects(answers: Answers, subjects: Sequence[str], label_set: LabelSet) -> dict[str, Any]:
-    by_subject = metrics.confusion_by_subject(answers.truth, answers.prediction, subjects, label_set)
-    interval = metrics.score_interval(answers.truth, answers.prediction, subjects, label_set)
-    per_subject = {
-        name: asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
-        for name, confusion in by_subject.items()
-    }
-    return {"subjects": len(by_subject), "interval": interval and list(interval), "per_subject": per_subject}
+def _score_confusion(confusion: Ints, label_set: LabelSet) -> dict[str, Any]:
+    return asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
 
 
 def _score_probabilities(answers: Answers, probabilities: Floats, label_set: LabelSet) -> dict[str, Any]:
     """How well the summed probability of the targets finds them."""
     truth = label_set.is_target[label_set.encode(answers.truth)]
     values = target_probability(probabilities, label_set)
-    kinds = {"auc": metrics.roc_auc, "average_precision": metrics.average_precision}
-    scores = {name: metric(truth, values) for name, metric in kinds.items()}
-    if answers.subjects is not None:
-        for name, metric in kinds.items():
+    scores = {}
+    for name, metric in {"auc": metrics.roc_auc, "average_precision": metrics.average_precision}.items():
+        scores[name] = metric(truth, values)
+        if answers.subjects is not None:
             scores[f"{name}_mean_subject"] = metrics.mean_over_subjects(metric, truth, values, answers.subjects)
     return scores
 
@@ -156,7 +144,7 @@ def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
     return chosen
 
 
-def answer_scenarios(predictor: Predictor, batches: Iterable[Recordings]) -> Table:
+def answer_scenarios(predictor: Predictor | HeldOutPredictor, batches: Iterable[Recordings]) -> Table:
     """Predict labelled recordings under the scenarios their device has; the table that `score_scenarios` takes.
 
     Recordings without a gesture are left out, and a warning tells how many.
@@ -166,15 +154,18 @@ def answer_scenarios(predictor: Predictor, batches: Iterable[Recordings]) -> Tab
     DataError
         If no recording has a gesture, one is not among the bundle's, or the device is another.
     """
-    proximity = predictor.device.names_of("proximity")
+    proximity = predictor.bundle.device.names_of("proximity")
     scenarios = {"all": (), "imu": proximity} if proximity else {"all": ()}
     parts, unlabelled = [], 0
     for batch in batches:
-        labelled = _labelled(batch, predictor.label_set)
+        labelled = keep_labelled(batch)
         unlabelled += len(batch) - len(labelled)
         if len(labelled):
-            answers = {name: predictor.predict(labelled.without(*lost)) for name, lost in scenarios.items()}
-            parts += [_scenario_table(name, labelled, predictions) for name, predictions in answers.items()]
+            predictor.bundle.label_set.encode(labelled.table["gesture"].to_list())
+            parts += [
+                _scenario_table(name, labelled, predictor.predict(labelled.without(*lost)))
+                for name, lost in scenarios.items()
+            ]
     table = reduce(Table.vstack, parts) if parts else make_table({})
     if table.is_empty():
         raise DataError(
@@ -187,12 +178,10 @@ def answer_scenarios(predictor: Predictor, batches: Iterable[Recordings]) -> Tab
     return table.rechunk()
 
 
-def _labelled(recordings: Recordings, label_set: LabelSet) -> Recordings:
-    gestures = recordings.gestures
-    if gestures is None:
-        return recordings[:0]
+def keep_labelled(recordings: Recordings) -> Recordings:
+    """Those of the recordings that carry a gesture."""
+    gestures = recordings.gestures or [None] * len(recordings)
     known = np.array([gesture is not None for gesture in gestures], dtype=bool)
-    label_set.encode([gesture for gesture in gestures if gesture is not None])
     return recordings if known.all() else recordings[known]
 
 
@@ -204,22 +193,15 @@ def _scenario_table(name: str, recordings: Recordings, predictions: Predictions)
 
 @dataclass(frozen=True)
 class Columns:
-    """Where a table of predictions has what.
-
-    Parameters
-    ----------
-    truth, prediction
-        The true and the predicted classes.
-    subject
-        The subjects, if they are named.
-    recording
-        The ids of the recordings, by which the truth of another table is found.
-    """
+    """Where a table of predictions has what."""
 
     truth: str = "gesture"
     prediction: str = "prediction"
+    """The true and the predicted classes."""
     subject: str | None = None
+    """The subjects, if they are named."""
     recording: str = "sequence_id"
+    """The ids of the recordings, by which the truth of another table is found."""
 
 
 def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: Path | None = None) -> Answers:
@@ -252,19 +234,20 @@ def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: 
     texts = {columns.truth, columns.recording, *named}
     table = read_table(path, texts)
     _check_columns(table, [*named, columns.truth if truth_path is None else columns.recording])
-    truth = table[columns.truth].to_list() if truth_path is None else _find_truth(table, truth_path, columns, texts)
+    truth = table[columns.truth if truth_path is None else columns.recording].to_list()
+    if truth_path is not None:
+        truth = _find_truth(truth, truth_path, columns, texts)
     subjects = None if columns.subject is None else [str(name) for name in table[columns.subject].to_list()]
     probabilities = _probabilities(table, label_set) if set(label_set.classes) <= set(table.columns) else None
     labels = np.array([truth, table[columns.prediction].to_list()], dtype=object)
     return Answers(labels[0], labels[1], subjects, probabilities)
 
 
-def _find_truth(predictions: Table, path: Path, columns: Columns, texts: Iterable[str]) -> list[Any]:
+def _find_truth(ids: Sequence[Any], path: Path, columns: Columns, texts: Iterable[str]) -> list[Any]:
     """The true class of every predicted recording, from another table."""
     truth = read_table(path, set(texts))
     _check_columns(truth, (columns.recording, columns.truth))
     known = dict(zip(truth[columns.recording].to_list(), truth[columns.truth].to_list(), strict=True))
-    ids = predictions[columns.recording].to_list()
     lacking = [name for name in ids if name not in known]
     if lacking or len(known) < truth.height:
         problem = f"{len(lacking)} have none, such as {lacking[0]!r}" if lacking else "an id comes twice"

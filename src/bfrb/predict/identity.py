@@ -77,10 +77,3 @@ class TrainingOverlap:
     def namesakes(self) -> list[str]:
         """People who are called like someone of the training, but of whom only other recordings were met."""
         return sorted((self._met & self._names) - self._seen)
-
-
-def seen_in_training(bundle: Bundle, recordings: Recordings) -> list[str]:
-    """People of whom a bundle was trained on some of these recordings; its scores on them are too good."""
-    overlap = TrainingOverlap.of(bundle)
-    overlap.match(recordings)
-    return overlap.seen

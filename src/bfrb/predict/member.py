@@ -31,27 +31,18 @@ def unpadded_name(graph: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One network of the ensemble, ready to answer about recordings of one length.
-
-    Parameters
-    ----------
-    name
-        Its name in the bundle.
-    session
-        Its graph.
-    inputs
-        What its graph takes in: branches, and perhaps lengths.
-    outputs
-        What its graph gives (`bfrb.predict.bundle`).
-    classes
-        The number of classes it has to tell apart.
-    """
+    """One network of the ensemble, ready to answer about recordings of one length."""
 
     name: str
+    """Its name in the bundle."""
     session: onnxruntime.InferenceSession
+    """Its graph."""
     inputs: tuple[str, ...]
+    """What its graph takes in: branches, and perhaps lengths."""
     outputs: tuple[str, ...]
+    """What its graph gives (`bfrb.predict.bundle`)."""
     classes: int
+    """The number of classes it has to tell apart."""
 
     def answer(self, batch: Batch) -> Floats32:
         """(B, K) probabilities.

@@ -75,9 +75,17 @@ class HeldOutPredictor:
         return self._fold(self.fold_of.get(subject, EVERYBODY))
 
     def _fold(self, fold: int) -> Predictor:
-        """The members of a fold."""
+        """The members that held out a fold; for `EVERYBODY` all."""
         if fold not in self._folds:
-            self._folds[fold] = Predictor(keep_members(self.bundle, fold))
+            chosen = tuple(one for one in self.bundle.manifest.members if fold in (one.fold, EVERYBODY))
+            if not chosen:
+                raise BundleError(
+                    f"no member of the bundle {self.bundle.path} held out fold {fold}, so none can judge its people "
+                    "honestly",
+                    remedy="judge the bundle on recordings of other people",
+                )
+            manifest = self.bundle.manifest.model_copy(update={"members": chosen})
+            self._folds[fold] = Predictor(replace(self.bundle, manifest=manifest))
         return self._folds[fold]
 
 
@@ -85,20 +93,3 @@ def read_fold_of(bundle: Bundle) -> Mapping[str, int]:
     """The fold that held out each subject of a bundle's training; empty for a bundle that was not trained here."""
     path = bundle.file(FOLDS)
     return Folds.read(path).fold_of if read_table(path).height else {}
-
-
-def keep_members(bundle: Bundle, fold: int) -> Bundle:
-    """A bundle with the members of one fold only, or, for `EVERYBODY`, with all.
-
-    Raises
-    ------
-    BundleError
-        If no member held out that fold.
-    """
-    chosen = tuple(member for member in bundle.manifest.members if fold in (member.fold, EVERYBODY))
-    if not chosen:
-        raise BundleError(
-            f"no member of the bundle {bundle.path} held out fold {fold}, so none can judge its people honestly",
-            remedy="judge the bundle on recordings of other people",
-        )
-    return replace(bundle, manifest=bundle.manifest.model_copy(update={"members": chosen}))

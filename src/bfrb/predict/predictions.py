@@ -14,15 +14,6 @@ from bfrb.study.labels import LabelSet
 class Predictions:
     """Probabilities of every class for every recording.
 
-    Parameters
-    ----------
-    ids
-        (R,) ids of the recordings, in their order.
-    probabilities
-        (R, K) probabilities; each row sums to 1.
-    label_set
-        The K classes.
-
     Examples
     --------
     >>> import numpy as np
@@ -34,8 +25,11 @@ class Predictions:
     """
 
     ids: tuple[str, ...]
+    """(R,) ids of the recordings, in their order."""
     probabilities: Floats
+    """(R, K) probabilities; each row sums to 1."""
     label_set: LabelSet
+    """The K classes."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,3 +55,17 @@ class Predictions:
         """A polars frame: `sequence_id`, `prediction`, `confidence`, then one probability column per gesture."""
         answers = {"sequence_id": list(self.ids), "prediction": self.gestures.tolist(), "confidence": self.confidence}
         return make_table(answers | dict(zip(self.label_set.classes, self.probabilities.T, strict=True)))
+
+
+def target_probability(probabilities: Floats, label_set: LabelSet) -> Floats:
+    """(R,) Probability that a recording shows any of the targets, from (R, K) probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> three = LabelSet("three", ("pinch", "scratch", "rest"), frozenset({"pinch", "scratch"}))
+    >>> target_probability(np.array([[0.25, 0.25, 0.5]]), three).tolist()
+    [0.5]
+    """
+    summed: Floats = probabilities[:, label_set.is_target].sum(axis=1)
+    return summed

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import BundleError, ConfigError, DataError
 from bfrb.features.pipeline import available
-from bfrb.features.sequences import Batch, Sequences, build_sequences
+from bfrb.features.sequences import Batch, build_sequences
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import Member, load_member
 from bfrb.predict.predictions import Predictions
@@ -35,21 +36,14 @@ _WARM_UP_ROWS = 64
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Recordings of one length about which the same members are asked.
-
-    Parameters
-    ----------
-    index
-        (B,) their numbers.
-    batch
-        What networks are fed with.
-    members
-        Who is asked.
-    """
+    """Recordings of one length about which the same members are asked."""
 
     index: Ints
+    """(B,) their numbers."""
     batch: Batch
+    """What networks are fed with."""
     members: tuple[Member, ...]
+    """Who is asked."""
 
 
 RATE_TOLERANCE = 0.02
@@ -139,7 +133,7 @@ class Predictor:
         self.check_device(recordings.device)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         if len(recordings) == 1:  # the members share the work; of several recordings each is one thread's work
-            group = self._only_group(recordings)
+            (group,) = self._groups(recordings, find_groups)
             probabilities[0] = _mean(share_out(lambda member: member.answer(group.batch), group.members))
         else:
             for group, found in map_ahead(_answer, self._groups(recordings, find_groups)):
@@ -152,7 +146,7 @@ class Predictor:
         Shares that sum to 1, 0 on unused rows; None if no member that is asked can tell. Errors are those of `predict`.
         """
         self.check_device(recording.device)
-        group = self._only_group(recording)
+        (group,) = self._groups(recording, _find_alike)
         able = [member for member in group.members if "attention" in member.outputs]
         if not able:
             return None
@@ -191,37 +185,21 @@ class Predictor:
 
     def _groups(self, recordings: Recordings, find_groups: _Grouping) -> Iterator[_Group]:
         """Groups of the recordings, whose features are computed when they are asked for."""
-        lengths = np.minimum(recordings.lengths, self.bundle.manifest.max_length)
-        order = np.argsort(lengths, kind="stable")
-        for index in _cut_into_blocks(order, lengths):
-            block = recordings[index]
-            sequences, asked = self._sequences(block), self._route(block)
+        manifest = self.bundle.manifest
+        lengths = np.minimum(recordings.lengths, manifest.max_length)
+        for index in _cut_into_blocks(np.argsort(lengths, kind="stable"), lengths):
+            block = recordings if len(recordings) == 1 else recordings[index]
+            sequences = build_sequences(block, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
+            asked = route(block, [spec.requires for spec in manifest.members])
             for numbers in find_groups(lengths[index], asked):
-                yield self._group(sequences, numbers, index[numbers], asked)
-
-    def _only_group(self, recording: Recordings) -> _Group:
-        number = np.zeros(1, dtype=np.int64)
-        return self._group(self._sequences(recording), number, number, self._route(recording))
-
-    def _group(self, sequences: Sequences, numbers: Ints, index: Ints, asked: Bools) -> _Group:
-        manifest = self.bundle.manifest
-        batch = sequences.batch(numbers, manifest.max_length, manifest.keep)
-        members = zip(self._members, asked[:, numbers[0]].tolist(), strict=True)
-        return _Group(index, batch, tuple(member for member, is_asked in members if is_asked))
-
-    def _sequences(self, recordings: Recordings) -> Sequences:
-        manifest = self.bundle.manifest
-        return build_sequences(recordings, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
-
-    def _route(self, recordings: Recordings) -> Bools:
-        """(M, R) Which members are asked about which recordings."""
-        return route(recordings, [spec.requires for spec in self.bundle.manifest.members])
+                members = compress(self._members, asked[:, numbers[0]].tolist())
+                batch = sequences.batch(numbers, manifest.max_length, manifest.keep)
+                yield _Group(index[numbers], batch, tuple(members))
 
     def _used_rows(self, recordings: Recordings, group: _Group) -> Ints:
         """(B, T) Which rows of all recordings the networks see of those of a group."""
-        length = group.batch.lengths[0]
-        keep_last = self.bundle.manifest.keep == "last"
-        first = recordings.offsets[group.index + 1] - length if keep_last else recordings.offsets[group.index]
+        length, keeps_last = group.batch.lengths[0], self.bundle.manifest.keep == "last"
+        first = recordings.offsets[group.index + 1] - length if keeps_last else recordings.offsets[group.index]
         rows: Ints = first[:, None] + np.arange(length)
         return rows
 
@@ -269,7 +247,7 @@ class Predictor:
         DataError
             If the frame holds no recording, or more than one.
         """
-        from bfrb.read.cmi import recordings_from_frame
+        from bfrb.read.described_source import recordings_from_frame
 
         recordings = recordings_from_frame(sequence, demographics)
         if len(recordings) != 1:

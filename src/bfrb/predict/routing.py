@@ -33,17 +33,10 @@ def route(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bool
     >>> route(moved, [["acc", "tof"], ["acc"]]).ravel().tolist()
     [False, True]
     """
-    names = {name for required in requirements for name in required}
-    measured = {name: recordings.measured(name) for name in sorted(names)}
-    # Most members of an ensemble require the same.
-    answers = {
-        required: np.logical_and.reduce([measured[name] for name in required])
-        for required in set(map(tuple, requirements))
-        if required
-    }
-    asked = np.ones((len(requirements), len(recordings)), dtype=bool)
-    for member, required in enumerate(map(tuple, requirements)):
-        if required:
-            asked[member] = answers[required]
+    measured = {name: recordings.measured(name) for name in sorted({name for names in requirements for name in names})}
+    everything = np.ones(len(recordings), dtype=bool)
+    asked = np.array(
+        [np.logical_and.reduce([everything, *(measured[name] for name in names)]) for names in requirements]
+    )
     asked[:, ~asked.any(axis=0)] = True
     return asked

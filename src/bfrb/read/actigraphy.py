@@ -37,15 +37,12 @@ class DeviceFile:
         (N,) seconds since 1970, as the device's clock has them.
     sensors
         (N, C) readings: `acc` in g, `gyr` in deg/s.
-    presses_s
-        Times at which its button was pressed.
     """
 
     device: str
     rate_hz: float
     time_s: Floats
     sensors: dict[str, Array]
-    presses_s: tuple[float, ...] = ()
 
 
 def read_actigraphy(path: Path) -> DeviceFile:
@@ -79,9 +76,7 @@ def read_actigraphy(path: Path) -> DeviceFile:
     sensors = {"acc": group["acceleration"]}
     if "gyroscope" in group:
         sensors["gyr"] = group["gyroscope"]
-    pressed = np.diff(group.get("button_state", np.zeros(0)).astype(np.int8), prepend=0) > 0
-    presses_s = tuple(time_s[pressed].tolist()) if len(pressed) else ()
-    return DeviceFile(_name_of(found), _rate_of(found, time_s), time_s, sensors, presses_s)
+    return DeviceFile(_name_of(found), _rate_of(found, time_s), time_s, sensors)
 
 
 def _name_of(found: dict[str, Any]) -> str:

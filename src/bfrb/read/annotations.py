@@ -265,8 +265,10 @@ _TABLES: Mapping[Sequence[str], Callable[[str], Iterator[Interval]]] = {
 
 
 def merged(label: str | None, merge: Mapping[str, str]) -> str | None:
-    """The class that a label becomes, None for unknown."""
-    return None if label is None else merge.get(label, label) or None
+    """The class that a label becomes, None for unknown; 2.0 becomes what 2 becomes."""
+    if label is None:
+        return None
+    return merge.get(label, merge.get(label.strip().removesuffix(".0"), label)) or None
 
 
 def write_bids_events(intervals: Iterable[Interval]) -> str:

@@ -13,8 +13,9 @@ import polars as pl
 
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
-from bfrb.read.cmi_layout import COUNTER, ID, SUBJECT
+from bfrb.read.cmi_write import COUNTER, ID
 from bfrb.read.columns import MISSING_WORDS
+from bfrb.read.demographics import SUBJECT
 from bfrb.read.stretches import TIMES
 from bfrb.study.device import Device, Sensor
 from bfrb.study.recordings import Recordings

@@ -17,14 +17,16 @@ import polars as pl
 from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.files import writing_folder
-from bfrb.read.cmi import SIMULATED_MARK
-from bfrb.read.cmi_layout import ANNOTATIONS, COUNTER, ID, LABELS, SUBJECT
-from bfrb.read.demographics import MEASURES
+from bfrb.read.demographics import MEASURES, SUBJECT
+from bfrb.read.described_source import SIMULATED_MARK
 from bfrb.read.tables import appending, naming
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Annotation, Recordings
 
 Format = Literal["csv", "parquet"]
+
+ID, COUNTER = "sequence_id", "sequence_counter"
+_LABELS = ("gesture", "sequence_type", "orientation", "behavior", "phase")
 
 _FIRST = ("row_id", "sequence_type", ID, COUNTER, SUBJECT, "orientation", "behavior", "phase", "gesture")
 """The columns before those of the sensors, in their order."""
@@ -122,7 +124,7 @@ def _write_split(parts: Iterable[Recordings], folder: Path, path: Path) -> None:
         for part in chain([first], parts):
             tables.append(part.table)
             rows = rows_of(part)
-            append(rows.drop(*LABELS, *ANNOTATIONS) if is_test else rows)
+            append(rows.drop(*_LABELS) if is_test else rows)
     table = pl.concat(tables)
     subjects = table.select(SUBJECT, *MEASURES).unique(SUBJECT, keep="first", maintain_order=True)
     with naming(path):

@@ -1,4 +1,4 @@
-"""What is known about the subjects: reading, checking and joining the demographics of the CMI layout."""
+"""What is known about the subjects: reading, checking and joining a table of them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
-from bfrb.read.columns import ROW_NUMBER, read_numbers, read_texts
-from bfrb.read.csv_blocks import iter_csv, open_csv
+from bfrb.read.columns import ROW, read_numbers, read_texts
+from bfrb.read.csv_blocks import iter_frames
 from bfrb.read.findings import Finding, Report
+from bfrb.read.text_tables import open_table
+from bfrb.study.description import FileSpec
 
 SUBJECT = "subject"
 MEASURES = {
@@ -27,6 +30,8 @@ MEASURES = {
     "elbow_to_wrist_cm": (pl.Float32, 5, 80),
 }
 """Type and possible range of every column: adult 1, male 1, right-handed 1."""
+_WORDS = {"sex": (("f", "female"), ("m", "male")), "handedness": (("l", "left"), ("r", "right"))}
+"""Words for 0 and for 1; as BIDS has it, n/a is not known."""
 
 ADULT_AGE = 18
 ARM_OF_HEIGHT = (0.24, 0.37)
@@ -34,18 +39,14 @@ ARM_OF_HEIGHT = (0.24, 0.37)
 
 
 def find_demographics(path: Path) -> Path | None:
-    """The demographics that lie beside a file of recordings, found by name; None if there are none."""
-    stems = [path.stem, path.stem.removesuffix("_sample"), *(part for part in ("train", "test") if part in path.stem)]
-    names = [f"{stem}_demographics" for stem in stems] + ["demographics"]
-    for name in names:
-        for suffix in (".csv", ".parquet"):
-            candidate = path.with_name(name + suffix)
-            if candidate != path and candidate.is_file():
-                return candidate
-    return None
+    """The table of subjects beside a file, called like it or like the beginning of its name; None if there is none."""
+    parts = path.stem.split("_")
+    names = ["_".join([*parts[:count], "demographics"]) for count in range(len(parts), -1, -1)]
+    places = (path.with_name(name + suffix) for name in names for suffix in (".csv", ".parquet"))
+    return next((place for place in places if place != path and place.is_file()), None)
 
 
-def read_demographics(path: Path, report: Report) -> pl.DataFrame:
+def read_demographics(path: Path, subject: str, report: Report) -> pl.DataFrame:
     """The raw table of a CSV or Parquet file, for `Demographics`.
 
     Raises
@@ -53,18 +54,14 @@ def read_demographics(path: Path, report: Report) -> pl.DataFrame:
     DataError
         If it cannot be read.
     """
-    if path.suffix == ".parquet":
-        try:
-            return pl.read_parquet(path)
-        except pl.exceptions.PolarsError as error:
-            raise DataError(
-                f"{path}: expected a complete Parquet file, but {str(error).splitlines()[0]}",
-                remedy="copy the file again, or move it away to go on without demographics",
-            ) from None
-    file = open_csv(path)
-    types = dict.fromkeys(file.header, pl.String)
-    frames = list(iter_csv(file, types, partial(_tell_of_subjects, report)))
-    return pl.concat(frames).drop(ROW_NUMBER) if frames else pl.DataFrame(schema=types)
+    try:
+        table = open_table(path, FileSpec(strict=True), [subject])
+    except DataError as error:
+        report(Finding("no subjects", "error", "", error.problem, error.remedy))
+        return pl.DataFrame()
+    types = dict.fromkeys(table.names, pl.String)
+    frames = [frame.drop(frame.columns[0]) for frame in iter_frames(table, types, partial(_tell_of_subjects, report))]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=types)
 
 
 def no_demographics() -> pl.DataFrame:
@@ -80,13 +77,15 @@ class Demographics:
     report
         Told what is wrong in the table, which then counts as not known, and what seems to be wrong with the ids.
     frame
-        One row per subject: `subject` and any columns of `MEASURES`, as numbers or strings; others are left out.
+        One row per subject: the column of ids and any of `MEASURES`, as numbers, strings or words such as left.
+    subject
+        The column of ids.
     """
 
-    def __init__(self, report: Report, frame: pl.DataFrame | None) -> None:
+    def __init__(self, report: Report, frame: pl.DataFrame | None, subject: str = SUBJECT) -> None:
         self._report = report
-        names, self._values = _checked(frame, report)
-        self._rows = {name: row for row, name in enumerate(names)}
+        self._frame, names, self._values = _checked(frame, subject, report)
+        self._rows = {name: row for row, name in reversed(list(enumerate(names))) if name is not None}
         self._asked: dict[str, None] = {}
 
     def of(self, subjects: pl.Series) -> list[pl.Series]:
@@ -99,6 +98,12 @@ class Demographics:
             pl.Series(name, numbers, nan_to_null=True).cast(dtype)
             for (name, (dtype, _, _)), numbers in zip(MEASURES.items(), values, strict=True)
         ]
+
+    def value(self, subject: str, column: str) -> Any:
+        """What a column of the table says of a subject; None where nothing is known."""
+        if subject not in self._rows or column not in self._frame.columns:
+            return None
+        return self._frame[column][self._rows[subject]]
 
     def finish(self) -> None:
         """Report ids that seem to be written in another way here than in the recordings."""
@@ -126,29 +131,30 @@ def _spelling(expected: str, found: str, count: int) -> Finding:
     return Finding("ids of other subjects", "warning", expected, found, remedy, "the demographics", count)
 
 
-def _checked(frame: pl.DataFrame | None, report: Report) -> tuple[list[str], Floats]:
-    """Subjects, and (S, M) what is known of them: all `MEASURES`, NaN where not known."""
+def _checked(frame: pl.DataFrame | None, subject: str, report: Report) -> tuple[pl.DataFrame, list[str | None], Floats]:
+    """The table, its subjects, and (S, M) what is known of them: all `MEASURES`, NaN where not known."""
     if frame is None or frame.width == 0:
-        return [], np.empty((0, len(MEASURES)))
-    if SUBJECT not in frame.columns:
-        report(_finding("no subjects", "a column 'subject'", f"the columns {', '.join(frame.columns[:4])}", "", 1))
-        return [], np.empty((0, len(MEASURES)))
-    numbered = frame.with_row_index(ROW_NUMBER, offset=1)
+        return pl.DataFrame(), [], np.empty((0, len(MEASURES)))
+    if subject not in frame.columns:
+        found = f"the columns {', '.join(frame.columns[:4])}"
+        report(_finding("no subjects", f"a column {subject!r}", found, "", 1))
+        return pl.DataFrame(), [], np.empty((0, len(MEASURES)))
+    numbered = frame.with_row_index(ROW, offset=1)
     values = np.full((frame.height, len(MEASURES)), np.nan)
     for column, name in enumerate(MEASURES):
         if name in frame.columns:
             values[:, column] = _measure(numbered, name, report)
-    names = read_texts(numbered, SUBJECT, partial(_tell_of_subjects, report), "row").to_list()
-    rows: dict[str, int] = {}
-    twice = []
-    for row, name in ((row, name) for row, name in enumerate(names) if name is not None):
-        first = rows.setdefault(name, row)
-        if first != row and not np.array_equal(values[first], values[row], equal_nan=True):
-            twice.append(name)
+    names = read_texts(numbered, subject, partial(_tell_of_subjects, report)).to_list()
+    first: dict[str, int] = {}
+    twice = [
+        name
+        for row, name in enumerate(names)
+        if name is not None and not np.array_equal(values[first.setdefault(name, row)], values[row], equal_nan=True)
+    ]
     if twice:
         found = f"different rows of {twice[0]!r}"
-        report(_finding("subject twice", "one row per subject", found, SUBJECT, len(twice)))
-    return list(rows), values[list(rows.values())]
+        report(_finding("subject twice", "one row per subject", found, subject, len(twice)))
+    return frame, names, values
 
 
 def _tell_of_subjects(report: Report, finding: Finding) -> None:
@@ -160,7 +166,11 @@ def _measure(frame: pl.DataFrame, name: str, report: Report) -> Floats:
     dtype, low, high = MEASURES[name]
     whole = dtype.is_integer()
     told = partial(_tell_of_subjects, report)
-    values = read_numbers(frame, [name], told, "row", dtype=pl.Float64, whole=whole)[:, 0]
+    if name in _WORDS and frame[name].dtype == pl.String:
+        codes = {word: str(code) for code, words in enumerate(_WORDS[name]) for word in words}
+        lower = frame[name].str.strip_chars().str.to_lowercase()
+        frame = frame.with_columns(pl.Series(name, [codes.get(word, word) for word in lower.to_list()], pl.String))
+    values = read_numbers(frame, [name], told, dtype=pl.Float64, whole=whole)[:, 0]
     wrong = (values < low) | (values > high)
     if wrong.any():
         found = f"{values[wrong][0]:g}"

@@ -2,278 +2,359 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from string import Formatter
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array, Floats
+from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
-from bfrb.read.actigraphy import DeviceFile
+from bfrb.read.checks import Checker, run_starts
+from bfrb.read.columns import place_of, read_numbers
+from bfrb.read.csv_blocks import Progress, iter_frames
+from bfrb.read.demographics import Demographics
 from bfrb.read.device_files import READERS, format_of
-from bfrb.read.series import SampleSeries, bring_to_wrist, nearest_in_time
-from bfrb.read.text_tables import LINE, open_table, read_columns, terms_of, to_numbers, to_seconds
-from bfrb.study.description import Description
+from bfrb.read.findings import Finding, Report, refuse
+from bfrb.read.layouts import Layout, fields_of, find_layout, find_limits, find_unread_sensors, needed_columns
+from bfrb.read.series import Samples, bring_to_wrist, nearest_in_time
+from bfrb.read.study_files import Blanks, DescribedFile, Words, find_files
+from bfrb.read.text_tables import open_table
+from bfrb.study.description import TIME_UNITS_S, Description, LabelsSpec, TimeSpec
 from bfrb.study.frame import Wrist
 
-_WORDS_OF_PATHS = ("path", "file", "folder")
 _LEFT, _RIGHT = {"left", "l", "links"}, {"right", "r", "rechts"}
-
-Words = Mapping[str, str]
-"""What is known of a file by its path: `path`, `file`, `folder`, and what the pattern of paths finds."""
 
 
 @dataclass(frozen=True)
-class DescribedFile:
-    """A file that a description matches, and what its path says."""
-
-    path: Path
-    words: Words
-
-
-def find_files(folder: Path, description: Description, patterns: Sequence[str] = ()) -> list[DescribedFile]:
-    """The files that a description speaks of, sorted by name; a path of one file is that file.
-
-    Raises
-    ------
-    DataError
-        If there is none, or a path does not fit the pattern of paths.
-    """
-    if folder.is_file():
-        name = Path(folder.absolute().parent.name, folder.name).as_posix()
-        words = _words_of(name, description)
-        return [DescribedFile(folder, words | {"path": words["file"]})]
-    patterns = patterns or description.file.match
-    found = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not path.name.startswith(".") and any(_matches(name, pattern) for pattern in patterns):
-            found.append(DescribedFile(path, _words_of(name, description)))
-    if not found:
-        some = ", ".join(path.name for path in sorted(folder.iterdir())[:6]) or "nothing"
-        raise DataError(
-            f"{folder}: expected files called {', '.join(patterns)}, found {some}",
-            remedy="correct match in the description, or name the folder that the files are in",
-        )
-    return found
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.rpartition("/")[2], pattern)
-
-
-def _words_of(name: str, description: Description) -> dict[str, str]:
-    path = Path(name)
-    words = {"path": path.with_suffix("").as_posix(), "file": path.stem, "folder": path.parent.name}
-    pattern = description.recordings.path
-    if pattern is None:
-        return words
-    regular = "".join(
-        re.escape(text) + (f"(?P<{word}>[^/]+?)" if word else "") for text, word, _, _ in Formatter().parse(pattern)
-    )
-    fits = re.fullmatch(f"(?:.*/)?{regular}", name)
-    if fits is None:
-        raise DataError(
-            f"{name}: expected a path like {pattern}", remedy="correct path in [recordings], or match in [file]"
-        )
-    return words | fits.groupdict()
-
-
-def iter_series(path: Path, description: Description) -> Iterator[SampleSeries]:
-    """The samples of every recording at a path, one after the other, in the wrist frame and in SI units.
+class Reader:
+    """Reads what a description speaks of.
 
     Parameters
     ----------
-    path
-        A file or a folder.
     description
         How it is read.
-
-    Raises
-    ------
-    DataError
-        If a file lacks a column or is damaged, its times fall, or no wrist is known.
+    report
+        Told of what is wrong; by default the first error is raised.
+    people
+        What is known of the wearers.
     """
-    people = _read_participants(path, description)
-    if any(description.sensor(name).match for name in description.sensors):
-        yield from _iter_apart(path, description, people)
-        return
-    for file in find_files(path, description):
-        kind = format_of(file.path) if description.file.format == "auto" else description.file.format
+
+    description: Description
+    report: Report | None = None
+    people: Demographics | None = None
+
+    def iter_samples(self, path: Path, progress: Progress | None = None) -> Iterator[Samples]:
+        """The samples of every recording at a path, some recordings at a time, in the wrist frame and in SI units.
+
+        Raises
+        ------
+        DataError
+            If a file lacks a column or is damaged, its times fall, or no wrist is known.
+        """
+        if any(self.description.sensor(name).match for name in self.description.sensors):
+            yield from self._iter_apart(path, progress)
+            return
+        files = self.files(path)
+        for number, file in enumerate(files):
+            yield from self._iter_file(file, _share_of(progress, number, len(files)))
+
+    def files(self, path: Path) -> list[DescribedFile]:
+        """The files at a path; where every sensor has files of its own, those of the first, which hold the words."""
+        patterns = [self.description.sensor(name).match for name in self.description.sensors]
+        return find_files(path, self.description, next(filter(None, patterns), ()))
+
+    def format_of(self, path: Path) -> str:
+        """The format of a file."""
+        told = self.description.file.format
+        return format_of(path) if told == "auto" else told
+
+    def find_words(self, path: Path, name: str) -> set[str]:
+        """All words of one column, of all files at a path."""
+        spec, found = self.description.words[name], set()
+        for file in self.files(path):
+            table = open_table(file.path, self.description.file, needed_columns(self.description, file.words))
+            checker = self.checker(file.path)
+            for frame in iter_frames(table, {spec.column or "": pl.String}, checker.report):
+                texts = checker.with_texts(frame, [spec.column or ""], [])
+                found |= set(checker.words(texts, name, spec).unique().to_list())
+        return found - {None}
+
+    def _iter_file(self, file: DescribedFile, progress: Progress | None) -> Iterator[Samples]:
+        kind = self.format_of(file.path)
         if kind in READERS:
-            yield _series_of_device(file, READERS[kind](file.path), description, people)
-        else:
-            yield from _series_of_table(file, description, description.sensors, people)
+            yield self._of_device(file, kind)
+            return
+        table = open_table(file.path, self.description.file, needed_columns(self.description, file.words))
+        layout = find_layout(table.names, self.description, frozenset(file.words), str(file.path))
+        checker = self.checker(file.path)
+        self.refuse_unread(table.names, checker.report)
+        for frame in _whole_recordings(iter_frames(table, layout.types, checker.report, progress), layout.ids):
+            found = self.samples_of(frame, layout, checker, file.words)
+            if found is not None:
+                yield found
 
+    def checker(self, path: Path) -> Checker:
+        """What looks at the frames of a file."""
+        report = self.report or refuse(str(path))
+        if self.report is not None and not self.description.file.first:
+            report = partial(_tell_of_file, self.report, path.name)
+        return Checker(report, self.description.file.strict)
 
-def _columns_of_names(description: Description, words: Words) -> list[str]:
-    """Columns of the table that recordings and subjects are named by, in the order of their mention."""
-    spec = description.recordings
-    fields = [word for text in (spec.id, spec.subject) for _, word, _, _ in Formatter().parse(text) if word]
-    return [word for word in dict.fromkeys(fields) if word not in words]
+    def refuse_unread(self, names: Sequence[str], report: Report) -> None:
+        """Report columns of a sensor that is not described: they would be left out in silence."""
+        unread = find_unread_sensors(names, self.description) if self.description.file.strict else []
+        if unread:
+            more = f" and {len(unread) - 6} more" if len(unread) > 6 else ""
+            expected = f"columns of the sensors of {self.description.name!r} only"
+            found = f"{', '.join(unread[:6])}{more}, which it does not have"
+            remedy = "remove these columns to go on without them; recordings of another device need its description"
+            report(Finding("columns of another sensor", "warning", expected, found, remedy, refused=True))
 
+    def samples_of(self, frame: pl.DataFrame, layout: Layout, checker: Checker, words: Words) -> Samples | None:
+        """The samples in a frame of whole recordings, without those that cannot be used; None if none can.
 
-def _series_of_table(
-    file: DescribedFile, description: Description, sensors: Sequence[str], people: Mapping[str, Mapping[str, object]]
-) -> Iterator[SampleSeries]:
-    naming = _columns_of_names(description, file.words)
-    label, wrist = description.labels.column, description.worn.column
-    wanted = [column for name in sensors for column in description.sensor(name).columns]
-    wanted += [column for column in (description.time.column, label, *naming) if column]
-    table = open_table(file.path, description.file, wanted)
-    if wrist is not None and wrist in table.names:
-        naming = [*naming, wrist]
-        wanted.append(wrist)
-    frame = read_columns(table, [name for column in wanted for _, name in terms_of(column, table.names)])
-    times = _times_of(frame, description, file.path)
-    readings = {name: _readings(frame, name, description, file.path) for name in sensors}
-    labels = None if label is None else frame[label].cast(pl.String).to_numpy()
-    for names, rows in _runs(frame, naming):
-        words = {**file.words, **names}
-        subject = description.recordings.subject.format(**words)
-        facts = dict(people.get(subject, {}))
-        side = _side_of(words.get(wrist or "", facts.get(wrist or "")))
-        at = rows if isinstance(times, pl.Series) else slice(0, rows.stop - rows.start)
-        yield SampleSeries(
-            id=description.recordings.id.format(**words),
-            subject=subject,
-            time_s=_checked_times(np.asarray(times[at]), file.path, frame[LINE][rows]),
-            sensors=bring_to_wrist({name: values[rows] for name, values in readings.items()}, description, side),
-            labels=None if labels is None else labels[rows],
-            facts=facts,
+        Parameters
+        ----------
+        frame
+            Columns of any type, after the number of the line or row.
+        words
+            What is known by the file's path.
+        """
+        description = self.description
+        named_by = (*layout.ids, *layout.alike)
+        texts = dict.fromkeys([*named_by, *(spec.column or "" for spec in layout.words.values())])
+        subject = [name for name in layout.alike if name in fields_of(description.recordings.subject)]
+        frame = checker.with_texts(frame, list(texts), [*layout.ids, *subject])
+        if frame.height:
+            frame = checker.in_order(frame, layout.ids, description.recordings.order)
+        if not frame.height:
+            return None
+        starts = run_starts(frame, layout.ids)
+        offsets = np.append(starts, frame.height)
+        checker.alike(frame, layout.alike, starts)
+        classes = {name: checker.words(frame, name, spec) for name, spec in layout.words.items()}
+        whole = {name: classes.pop(name) for name, spec in layout.words.items() if spec.per == "recording"}
+        known = [{**words, **dict(zip(named_by, told, strict=True))} for told in _at(frame, named_by, starts)]
+        table = self._table(known, whole, starts)
+        if "gesture" in classes:
+            classes["gesture"] = _labelled(classes["gesture"], description.labels, table["id"], offsets)
+        sides = [self._side_of(one, who) for one, who in zip(known, table["subject"], strict=True)]
+        sensors = {name: self._readings(frame, name, terms, checker) for name, terms in layout.sensors.items()}
+        times = self._times(frame, offsets, checker)
+        return Samples(table, offsets, times, self._to_wrist(sensors, sides, offsets), classes)
+
+    def _table(self, named: Sequence[Words], classes: Mapping[str, pl.Series], starts: Ints) -> pl.DataFrame:
+        spec = self.description.recordings
+        subjects = pl.Series(
+            "subject", [spec.subject.format(**one).strip() or "unknown" for one in named], dtype=pl.String
         )
+        columns = [pl.Series("id", [spec.id.format(**one).strip() for one in named], dtype=pl.String), subjects]
+        for name, series in classes.items():
+            values = series.to_list()
+            columns.append(pl.Series(name, [values[start] for start in starts], dtype=pl.String))
+        return pl.DataFrame([*columns, *(self.people.of(subjects) if self.people else [])])
+
+    def _readings(self, frame: pl.DataFrame, name: str, terms: list[list[tuple[int, str]]], checker: Checker) -> Array:
+        """(N, C) readings of a sensor, in the file's unit and the device's axes, without those that are impossible."""
+        parts = [part for column in terms for _, part in column]
+        dtype = pl.Float64 if name in ("acc", "gyr", "quaternion") else pl.Float32
+        numbers = read_numbers(frame, parts, checker.report, dtype=dtype)
+        if len(parts) > len(terms) or any(column[0][0] < 0 for column in terms):
+            values = iter(numbers.T)
+            numbers = np.stack([sum(sign * next(values) for sign, _ in column) for column in terms], axis=1)
+            parts = [" + ".join(part for _, part in column) for column in terms]
+        return checker.readings(frame, find_limits(self.description, name), parts, numbers)
+
+    def _times(self, frame: pl.DataFrame, offsets: Ints, checker: Checker) -> Floats:
+        """(N,) times; where there is no column, those of a recording at the stated rate."""
+        spec = self.description.time
+        if spec.column is None:
+            if spec.rate_hz is None:
+                raise DataError(
+                    f"{self.description.name}: neither times nor a rate are known",
+                    remedy="add column = ... (and its unit) or rate_hz = ... to [time] in the description",
+                )
+            return (np.arange(frame.height) - np.repeat(offsets[:-1], np.diff(offsets))) / spec.rate_hz
+        times = read_seconds(frame, spec, checker.report)
+        for start, stop in pairwise(offsets.tolist()):
+            latest = np.maximum.accumulate(times[start:stop])
+            back = latest - times[start:stop]
+            falls = back > spec.back_s
+            if falls.any():
+                at = int(falls.argmax())
+                finding = Finding(
+                    "time falls",
+                    "error",
+                    f"rows in the order of time, {spec.column} not falling",
+                    f"one that is {back[at]:.3f} s earlier than one before it",
+                    "sort the file; or, if its rows come steadily, give rate_hz in [time] instead of the column",
+                    place_of(frame, start + at),
+                    int(falls.sum()),
+                )
+                checker.report(finding)
+            times[start:stop] = latest
+        return times
+
+    def _side_of(self, words: Words, subject: str) -> Wrist | None:
+        """The wrist of a recording: what its rows say, or what the table of participants does."""
+        column = self.description.worn.column
+        told = None if column is None else words.get(column)
+        if told is None and column is not None and self.people is not None:
+            told = self.people.value(subject, column)
+        text = str(told).strip().lower() if told is not None else ""
+        if text and text not in _LEFT | _RIGHT:
+            raise DataError(f"expected a wrist, left or right, got {told!r}", remedy="write left or right")
+        return "left" if text in _LEFT else "right" if text in _RIGHT else None
+
+    def _to_wrist(self, sensors: Mapping[str, Array], sides: Sequence[Wrist | None], offsets: Ints) -> dict[str, Array]:
+        different = set(sides) if self.description.axes is not None else {None}
+        if len(different) == 1:
+            return bring_to_wrist(sensors, self.description, sides[0])
+        parts = [
+            bring_to_wrist({name: values[rows] for name, values in sensors.items()}, self.description, side)
+            for side, rows in zip(sides, map(slice, offsets[:-1], offsets[1:]), strict=True)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in sensors}
+
+    def _of_device(self, file: DescribedFile, kind: str) -> Samples:
+        """The recording of a file in a format of its own."""
+        found = READERS[kind](file.path)
+        sensors = {name: values for name, values in found.sensors.items() if name in self.description.sensors}
+        if not sensors:
+            raise DataError(
+                f"{file.path} ({found.device}) has {', '.join(found.sensors)}, and {self.description.name} describes "
+                f"{', '.join(self.description.sensors) or 'no sensor'}",
+                remedy="use the description of this device: `bfrb devices` lists them",
+            )
+        table = self._table([file.words], {}, np.zeros(1, np.int64))
+        offsets = np.array([0, len(found.time_s)])
+        sensors = self._to_wrist(sensors, [self._side_of({}, table["subject"][0])], offsets)
+        return Samples(table, offsets, found.time_s, sensors)
+
+    def _iter_apart(self, path: Path, progress: Progress | None) -> Iterator[Samples]:
+        """Recordings whose sensors have files of their own: samples of the first sensor with the nearest of others."""
+        groups: dict[str, dict[str, list[DescribedFile]]] = {}
+        for name in self.description.sensors:
+            for file in find_files(path, self.description, self.description.sensor(name).match):
+                key = self.description.recordings.id.format_map(Blanks(file.words))
+                groups.setdefault(key, {}).setdefault(name, []).append(file)
+        for number, (key, files) in enumerate(groups.items()):
+            missing = [name for name in self.description.sensors if name not in files]
+            if missing:
+                raise DataError(
+                    f"{key}: there is {', '.join(files)} and no {', '.join(missing)}",
+                    remedy="add the file, or name recordings by {folder} or what path finds, so that files meet",
+                )
+            parts = {}
+            for name, some in files.items():
+                reader = replace(self, description=self._alone(name))
+                found = [samples for file in some for samples in reader._iter_file(file, None)]
+                if not found:
+                    raise DataError(f"{some[0].path}: has no rows", remedy="copy the file again")
+                parts[name] = Samples.concat(found)
+            yield self._joined(parts)
+            if progress is not None:
+                progress((number + 1) / len(groups))
+
+    def _alone(self, name: str) -> Description:
+        """The description of one sensor; what happens stands in the files of the first."""
+        changes: dict[str, Any] = {other: None for other in self.description.sensors if other != name}
+        if name != self.description.sensors[0]:
+            changes |= {"labels": type(self.description.labels)(), "columns": {}}
+        return self.description.model_copy(update=changes)
+
+    def _joined(self, parts: Mapping[str, Samples]) -> Samples:
+        first = next(iter(parts.values()))
+        sensors = dict(first.sensors)
+        for name, other in parts.items():
+            if other is first:
+                continue
+            places = dict(zip(other.table["id"].to_list(), other.rows, strict=True))
+            joined = []
+            for recording, rows, rate_hz in zip(first.table["id"], first.rows, first.rates_hz(), strict=True):
+                if recording not in places:
+                    raise DataError(f"there is no {name} of {recording!r}", remedy="add it, or leave the recording out")
+                there = places[recording]
+                within_s = 0.5 / (self.description.time.rate_hz or rate_hz)
+                nearest = nearest_in_time(first.time_s[rows], other.time_s[there], within_s)
+                values = other.sensors[name][there]
+                joined.append(np.where(nearest[:, None] < 0, np.float32(np.nan), values[nearest]))
+            sensors[name] = np.concatenate(joined)
+        return replace(first, sensors=sensors)
 
 
-def _series_of_device(
-    file: DescribedFile, found: DeviceFile, description: Description, people: Mapping[str, Mapping[str, object]]
-) -> SampleSeries:
-    """The recording of a file in a format of its own."""
-    subject = description.recordings.subject.format(**file.words)
-    facts = dict(people.get(subject, {}))
-    sensors = {name: values for name, values in found.sensors.items() if name in description.sensors}
-    if not sensors:
-        raise DataError(
-            f"{file.path} ({found.device}) has {', '.join(found.sensors)}, and {description.name} describes "
-            f"{', '.join(description.sensors) or 'no sensor'}",
-            remedy="use the description of this device: `bfrb devices` lists them",
+def _tell_of_file(report: Report, name: str, finding: Finding) -> None:
+    report(replace(finding, place=f"{finding.place} of {name}" if finding.place else name))
+
+
+def _share_of(progress: Progress | None, number: int, count: int) -> Progress | None:
+    return None if progress is None else lambda share: progress((number + share) / count)
+
+
+def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> Iterator[tuple[str, ...]]:
+    """The values of some columns in some rows; an empty text where there is none."""
+    if not columns:
+        return iter([()] * len(rows))
+    return zip(*([text or "" for text in frame[name].gather(rows).to_list()] for name in columns), strict=True)
+
+
+def _labelled(labels: pl.Series, spec: LabelsSpec, ids: pl.Series, offsets: Ints) -> pl.Series:
+    """(N,) the same labels, and for rows without one what they are said to be."""
+    others = {name: spec.unlabelled_in.get(name, "none" if spec.unlabelled == "none" else None) for name in ids}
+    if not any(others.values()):
+        return labels
+    lengths = np.diff(offsets)
+    return labels.fill_null(
+        ids.replace_strict(list(others), list(others.values()), return_dtype=pl.String).gather(
+            np.repeat(np.arange(len(ids)), lengths)
         )
-    return SampleSeries(
-        id=description.recordings.id.format(**file.words),
-        subject=subject,
-        time_s=found.time_s,
-        sensors=bring_to_wrist(sensors, description, _side_of(facts.get(description.worn.column or ""))),
-        facts=facts | {"presses_s": found.presses_s, "rate_hz": found.rate_hz},
     )
 
 
-def _readings(frame: pl.DataFrame, name: str, description: Description, path: Path) -> Floats:
-    """(N, C) Readings of one sensor, in the file's unit and the device's axes."""
-    columns = description.sensor(name).columns
-    return np.stack([to_numbers(frame, column, description.file, path).to_numpy() for column in columns], axis=1)
+def _whole_recordings(frames: Iterable[pl.DataFrame], ids: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The same rows, cut between recordings: the last recording of a frame waits for the next frame."""
+    carried: list[pl.DataFrame] = []
+    for frame in frames:
+        last = int(run_starts(frame, ids)[-1]) if frame.height else 0
+        if last:
+            yield pl.concat([*carried, frame[:last]])
+            carried = []
+        carried.append(frame[last:])
+    if carried:
+        yield pl.concat(carried)
 
 
-def _times_of(frame: pl.DataFrame, description: Description, path: Path) -> pl.Series | Floats:
-    """Times of all rows; where there is no column, those of a recording of that length at the stated rate."""
-    if description.time.column is not None:
-        return to_seconds(frame, description.time, description.file, path)
-    if description.time.rate_hz is None:
-        raise DataError(
-            f"{path}: neither times nor a rate are known",
-            remedy="add column = ... (and its unit) or rate_hz = ... to [time] in the description",
-        )
-    return np.arange(frame.height) / description.time.rate_hz
-
-
-def _checked_times(times: Floats, path: Path, lines: pl.Series) -> Floats:
-    if np.isnan(times).any():
-        at = int(np.flatnonzero(np.isnan(times))[0])
-        raise DataError(f"{path}, line {lines[at]}: the time is missing", remedy="fill it, or remove the line")
-    falls = np.flatnonzero(np.diff(times) < 0)
-    if len(falls):
-        at = int(falls[0]) + 1
-        raise DataError(
-            f"{path}, line {lines[at]}: the time falls by {times[at - 1] - times[at]:.3f} s "
-            f"(and {len(falls) - 1} times more)",
-            remedy="sort the file; or, if its rows come steadily, give rate_hz in [time] instead of the column",
-        )
+def read_seconds(frame: pl.DataFrame, spec: TimeSpec, report: Report) -> Floats:
+    """(N,) times in seconds of the column that a description names; those that cannot be read are made up."""
+    column = spec.column or ""
+    if spec.unit != "iso8601":
+        times = read_numbers(frame, [column], report, dtype=pl.Float64)[:, 0] * TIME_UNITS_S[spec.unit]
+    else:
+        texts = frame[column]
+        stamps = texts if texts.dtype.is_temporal() else _stamps(texts.str.strip_chars(), spec.zone)
+        times = (stamps.dt.epoch("us").cast(pl.Float64) * 1e-6).to_numpy().copy()
+    lost = np.isnan(times)
+    if lost.any():
+        at = int(lost.argmax())
+        remedy = "fill it, or remove the line; or correct the unit of [time]"
+        expected = f"a time in every row{', such as 2024-05-01T12:00:00.000+02:00' if spec.unit == 'iso8601' else ''}"
+        found = repr(frame[column][at])
+        report(Finding("no time", "error", expected, found, remedy, place_of(frame, at, column), int(lost.sum())))
+        known = np.flatnonzero(~lost)
+        times = np.interp(np.arange(len(times)), known, times[known]) if len(known) else np.zeros(len(times))
     return times
 
 
-def _runs(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[dict[str, str], slice]]:
-    """Rows that stand together under the same names, in their order."""
-    if not columns:
-        yield {}, slice(0, frame.height)
-        return
-    named = frame.select(pl.col(column).cast(pl.String).str.strip_chars().fill_null("") for column in columns)
-    changed = (
-        named.select(pl.any_horizontal(pl.all().ne(pl.all().shift()))).to_series().fill_null(value=True).to_numpy()
-    )
-    starts = np.flatnonzero(changed)
-    for start, stop in zip(starts, [*starts[1:], frame.height], strict=True):
-        yield dict(zip(columns, named.row(int(start)), strict=True)), slice(int(start), int(stop))
-
-
-def _side_of(told: object) -> Wrist | None:
-    text = str(told).strip().lower() if told is not None else ""
-    if not text:
-        return None
-    if text in _LEFT:
-        return "left"
-    if text in _RIGHT:
-        return "right"
-    raise DataError(f"expected a wrist, left or right, got {told!r}", remedy="write left or right")
-
-
-def _iter_apart(
-    path: Path, description: Description, people: Mapping[str, Mapping[str, object]]
-) -> Iterator[SampleSeries]:
-    """Recordings whose sensors have files of their own: every sample of the first sensor with the nearest of others."""
-    parts: dict[str, dict[str, SampleSeries]] = {}
-    for name in description.sensors:
-        alone = description.model_copy(
-            update={other: None for other in description.sensors if other != name}
-            | {"labels": description.labels if name == description.sensors[0] else type(description.labels)()}
-        )
-        for file in find_files(path, description, description.sensor(name).match or description.file.match):
-            for series in _series_of_table(file, alone, (name,), people):
-                parts.setdefault(series.id, {})[name] = series
-    for name, found in parts.items():
-        if description.sensors[0] not in found:
-            raise DataError(
-                f"{name}: there is {', '.join(found)} and no {description.sensors[0]}",
-                remedy="name recordings by {folder} or by what path finds, so that their files belong together",
-            )
-        yield _joined(list(found.values()), found)
-
-
-def _joined(parts: Sequence[SampleSeries], found: Mapping[str, SampleSeries]) -> SampleSeries:
-    first = parts[0]
-    sensors = dict(first.sensors)
-    for name, series in found.items():
-        if series is not first:
-            sensors[name] = _at_times(series.time_s, series.sensors[name], first.time_s, 0.5 / first.rate_hz)
-    return SampleSeries(first.id, first.subject, first.time_s, sensors, first.labels, first.facts)
-
-
-def _at_times(times: Floats, values: Array, wanted: Floats, within_s: float) -> Array:
-    """(N, C) The readings nearest in time to the wanted times, NaN where none is near enough."""
-    nearest = nearest_in_time(wanted, times, within_s)
-    return np.where(nearest[:, None] < 0, np.float32(np.nan), values[nearest])
-
-
-def _read_participants(path: Path, description: Description) -> dict[str, dict[str, object]]:
-    """What the table of participants says of each subject."""
-    spec = description.participants
-    if spec is None:
-        return {}
-    place = (path if path.is_dir() else path.parent) / spec.file
-    if not place.is_file():
-        raise DataError(f"{place}: there is no table of participants", remedy="correct file in [participants]")
-    table = open_table(place, description.file.model_copy(update={"columns": (), "skip": 0}), [spec.subject])
-    frame = read_columns(table, table.names)
-    return {str(row[spec.subject]).strip(): row for row in frame.drop(LINE).iter_rows(named=True)}
+def _stamps(texts: pl.Series, zone: str | None) -> pl.Series:
+    """Moments of texts, with a zone of their own or else the given one; null for what is none."""
+    told = bool(texts.drop_nulls().head(1).str.contains(r"(Z|[+-]\d\d:?\d\d)$").any())
+    try:
+        read = texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC" if told else None)
+    except pl.exceptions.PolarsError:  # no format fits the first of them
+        return pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us", "UTC"))
+    return read if told else read.dt.replace_time_zone(zone or "UTC", ambiguous="earliest", non_existent="null")

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from bfrb.arrays import Array, Ints
-from bfrb.errors import ConfigError, DataError
+from bfrb.errors import DataError
 from bfrb.read.annotations import Interval, label_samples, merged, of_recording, read_intervals
 from bfrb.read.batches import ReadInBatches
+from bfrb.read.checks import Checker
+from bfrb.read.columns import ROW
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.described import find_files, iter_series
-from bfrb.read.series import SampleSeries
-from bfrb.read.tables import make_table
-from bfrb.study.description import Description
-from bfrb.study.device import Device
-from bfrb.study.labels import LabelSet
+from bfrb.read.demographics import Demographics, find_demographics, read_demographics
+from bfrb.read.described import Reader
+from bfrb.read.device_files import READERS
+from bfrb.read.findings import Findings, Report, refuse
+from bfrb.read.frames import as_polars
+from bfrb.read.layouts import find_layout
+from bfrb.read.series import Samples
+from bfrb.read.study_files import Blanks, find_files
+from bfrb.study.description import Description, LabelsSpec
+from bfrb.study.device import Device, device_of
+from bfrb.study.labels import CMI, LabelSet, label_set_of
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation, OpenRows
-
-log = logging.getLogger(__name__)
 
 RATE_TOLERANCE = 0.1
 """Share by which the rate of a recording may be below that of its study; slower ones would be invented."""
 
+SIMULATED_MARK = "simulated.toml"
+"""A file of this name beside recordings says that they come from a simulator."""
+
 _BLOCK = 1 << 16
-_FACTS = ("age", "sex", "handedness", "adult_child")
 
 
 @dataclass(frozen=True)
@@ -49,28 +56,39 @@ class DescribedSource(ReadInBatches):
         lack was not measured. By default they keep their own, at the description's rate or that of the first recording.
     how
         What a row holds if several samples fall into it.
+    demographics
+        A table of the wearers, instead of the one that the description names.
+    report
+        Told what is wrong; if it returns, the rest is read. By default the first error is raised.
     """
 
     path: Path
     description: Description
     wanted: Device | None = None
     how: Aggregation = "mean"
+    demographics: Path | None = None
+    report: Report | None = None
 
     @cached_property
     def device(self) -> Device:
         """The device that was worn, at the rate of the rows."""
+        time, reader = self.description.time, Reader(self.description)
+        if time.steady:
+            return device_of(self.description)
         if self.wanted is not None:
             return self._as_wanted(self.wanted)
-        rate_hz = self.description.time.rate_hz or round(self._first[0], 2)
+        if time.rate_hz is not None and reader.format_of(reader.files(self.path)[0].path) not in READERS:
+            return device_of(self.description)
+        rate_hz = time.rate_hz or round(self._first[0], 2)
         if not np.isfinite(rate_hz):
             raise DataError(f"{self.path}: its times tell no rate", remedy="add rate_hz = ... to [time]")
-        values = self.description.device_values(rate_hz)
+        device = device_of(self.description, rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
-        values["sensors"] = [sensor for sensor in values["sensors"] if sensor["name"] in self._first[1]]
-        return Device.parse(values)
+        return device.model_copy(update={"sensors": tuple(map(device.sensor, self._first[1]))})
 
     def _as_wanted(self, wanted: Device) -> Device:
-        if self.description.axes is None and self.description.name != wanted.name:
+        name = self.description.device or self.description.name
+        if self.description.axes is None and name != wanted.name:
             raise DataError(
                 f"{self.description.name} does not say where the axes of its device point, and the bundle is of "
                 f"another device, {wanted.name!r}",
@@ -86,22 +104,38 @@ class DescribedSource(ReadInBatches):
     @cached_property
     def _first(self) -> tuple[float, tuple[str, ...]]:
         """Rate and sensors of the first recording, whose samples are not kept."""
-        series = next(iter_series(self.path, self.description))
-        return series.rate_hz, tuple(series.sensors)
+        return _told_by(next(Reader(self.description).iter_samples(self.path)))
 
     @property
     def simulated(self) -> bool:
-        """Never: what is simulated says so in a file beside it."""
-        return False
+        """Whether a file beside the recordings says that they come from a simulator."""
+        return (self.path if self.path.is_dir() else self.path.parent).joinpath(SIMULATED_MARK).is_file()
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """What is read."""
-        return (self.path,)
+        """What is read: the recordings, and the table of the wearers."""
+        beside = self._participants()
+        return (self.path,) if beside is None else (self.path, beside)
 
     def describe(self) -> str:
         """What is read, and how."""
-        return f"{self.path} as {self.description.name}"
+        beside = self._participants()
+        people = f" with {beside.name}" if beside else " with no demographics" if self.description.participants else ""
+        return f"{self.path} as {self.description.name}{people}"
+
+    def _participants(self) -> Path | None:
+        """The table of the wearers."""
+        spec = self.description.participants
+        if self.demographics is not None:
+            return self.demographics
+        if spec is None:
+            return None
+        if spec.file is None:
+            return find_demographics(self.path)
+        place = (self.path if self.path.is_dir() else self.path.parent) / spec.file
+        if not place.is_file():
+            raise DataError(f"{place}: there is no table of participants", remedy="correct file in [participants]")
+        return place
 
     @cached_property
     def label_set(self) -> LabelSet | None:
@@ -115,70 +149,74 @@ class DescribedSource(ReadInBatches):
         spec = self.description.labels
         if spec.column is None and not spec.files:
             return None
-        found = set(spec.classes)
-        if not found:
-            for series in iter_series(self.path, self.description):
-                found |= {name for name in np.unique(_text(self._labels(series))) if name}
-        classes = spec.classes or tuple(sorted(found, key=lambda name: (name != "none", name)))
-        if not spec.targets:
-            log.warning("%s names no targets: every class but none is taken for one", self.description.name)
-        targets = spec.targets or tuple(name for name in classes if name != "none")
-        strange = sorted(set(targets) - set(classes))
-        if strange:
-            raise ConfigError(
-                f"{self.description.name} looks for {strange[0]!r}, which is no class",
-                remedy=f"choose the targets among {', '.join(classes)}",
-            )
-        return LabelSet(self.description.name, classes, frozenset(targets))
+        if spec.classes:
+            return label_set_of(self.description)
+        found = {"none"} if spec.unlabelled == "none" else set()
+        if spec.files:
+            labels = {merged(interval.label, spec.merge) for interval in self._intervals}
+        else:
+            reader = Reader(self.description, Findings())  # what is damaged is told once, in reading
+            labels = {*reader.find_words(self.path, "gesture"), *spec.unlabelled_in.values()}
+        return label_set_of(self.description, found | {name for name in labels if name})
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
-        """The recordings in batches; one at a time is in memory as samples."""
+        """The recordings in batches; what stands in a block of a file, but one recording at least, is in memory."""
         waiting: list[Recordings] = []
-        for series in iter_series(self.path, self.description):
-            recording = self._recording(series)
-            if waiting and sum(one.n_rows for one in waiting) + recording.n_rows > max_rows:
-                yield Recordings.concat(waiting)
-                waiting = []
-            waiting.append(recording)
+        for part in self._parts(progress):
+            for batch in part.batches(max_rows):
+                if waiting and sum(one.n_rows for one in waiting) + batch.n_rows > max_rows:
+                    yield Recordings.concat(waiting)
+                    waiting = []
+                waiting.append(batch)
         if waiting:
             yield Recordings.concat(waiting)
-        if progress is not None:
-            progress(1.0)
 
-    def _recording(self, series: SampleSeries) -> Recordings:
-        rate_hz = self.device.row_rate_hz
-        if series.rate_hz < (1 - RATE_TOLERANCE) * rate_hz:
-            raise DataError(
-                f"the recording {series.id!r} has {series.rate_hz:.4g} samples a second, and {rate_hz:g} are asked for",
-                remedy="leave it out, or ask for a lower rate: what was not measured is not invented",
-            )
-        rows = place_samples(series, rate_hz)
-        kept = tuple(sensor for sensor in self.device.sensors if sensor.name in series.sensors)
-        sensors = make_rows(series, rows, self.device.model_copy(update={"sensors": kept}), self.how)
-        count = int(rows[-1]) + 1 if len(rows) else 0
-        table: dict[str, Any] = {"id": [series.id], "subject": [series.subject or "unknown"]}
-        table |= {name: [series.facts[name]] for name in _FACTS if series.facts.get(name) is not None}
-        annotations = {}
-        if self.label_set is not None:
-            labels = self._labels(series)
-            if self.description.labels.per == "recording":
-                table["gesture"] = [_only(labels, series.id)]
-            else:
-                annotations["gesture"] = _annotation(labels, rows, count, self.label_set)
-        return Recordings(self.device, sensors, np.array([0, count]), make_table(table), annotations)
+    def _parts(self, progress: Progress | None) -> Iterator[Recordings]:
+        report = self.report or refuse(str(self.path))
+        table, spec, people = self._participants(), self.description.participants, None
+        if table is not None or spec is not None:
+            subject = "subject" if spec is None else spec.subject
+            frame = None if table is None else read_demographics(table, subject, report)
+            people = Demographics(report, frame, subject)
+        empty = True
+        for samples in Reader(self.description, self.report, people).iter_samples(self.path, progress):
+            if empty:
+                self.__dict__.setdefault("_first", _told_by(samples))
+                empty = False
+            yield self._recordings(samples)
+        if empty:
+            raise DataError(f"{self.path}: holds no usable recordings", remedy="check that the files are complete")
+        if people is not None:
+            people.finish()
 
-    def _labels(self, series: SampleSeries) -> Array:
-        """(N,) The class of every sample, None where it is unknown."""
+    def _recordings(self, samples: Samples) -> Recordings:
+        labels = {name: (series, self._classes(name)) for name, series in samples.words.items()}
         spec = self.description.labels
-        if spec.files:
-            labels = label_samples(series.time_s, of_recording(self._intervals, series.id), spec)
-        elif series.labels is None:
-            labels = np.full(len(series), None, dtype=object)
-        else:
-            missing = "none" if spec.unlabelled == "none" else None
-            labels = np.array([label or missing for label in series.labels.tolist()], dtype=object)
-        names = {name: merged(name, spec.merge) for name in set(labels.tolist())}
-        return np.array([names[label] for label in labels.tolist()], dtype=object)
+        if spec.files and self.label_set is not None:
+            series = self._labelled(samples, spec)
+            if spec.per == "row":
+                labels["gesture"] = (series, self.label_set.classes)
+            else:
+                ids = samples.table["id"]
+                words = [_only(series[rows], name) for rows, name in zip(samples.rows, ids, strict=True)]
+                table = samples.table.insert_column(2, pl.Series("gesture", words, dtype=pl.String))
+                samples = replace(samples, table=table)
+        steady = self.description.time.steady
+        return to_recordings(samples, self.device, labels, steady=steady, how=self.how, simulated=self.simulated)
+
+    def _classes(self, name: str) -> tuple[str, ...]:
+        if name == "gesture" and self.label_set is not None:
+            return self.label_set.classes
+        return self.description.columns[name].classes
+
+    def _labelled(self, samples: Samples, spec: LabelsSpec) -> pl.Series:
+        """(N,) the class of every sample by the files of labels."""
+        parts = []
+        for name, rows in zip(samples.table["id"], samples.rows, strict=True):
+            labels = label_samples(samples.time_s[rows], of_recording(self._intervals, name), spec).tolist()
+            names = {label: merged(label, spec.merge) for label in set(labels)}
+            parts += [names[label] for label in labels]
+        return pl.Series("gesture", parts, dtype=pl.String)
 
     @cached_property
     def _intervals(self) -> list[Interval]:
@@ -187,65 +225,147 @@ class DescribedSource(ReadInBatches):
         found: list[Interval] = []
         for file in find_files(folder, self.description, self.description.labels.files):
             for interval in read_intervals(file.path):
-                named = interval.recording or self.description.recordings.id.format_map(_Blanks(file.words))
+                named = interval.recording or self.description.recordings.id.format_map(Blanks(file.words))
                 found.append(replace(interval, recording=named))
         return found
 
 
-class _Blanks(dict[str, str]):
-    """Words of a path, and nothing for those that only a table knows."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
+def _told_by(samples: Samples) -> tuple[float, tuple[str, ...]]:
+    """Rate of the first recording, and its sensors."""
+    return samples.rates_hz()[0], tuple(samples.sensors)
 
 
-def place_samples(series: SampleSeries, rate_hz: float) -> Ints:
-    """(N,) The row that each sample falls into: row k stands k / rate after the first sample."""
-    rows: Ints = np.floor((series.time_s - series.time_s[:1]) * rate_hz + 0.5).astype(np.int64)
-    return rows
-
-
-def make_rows(series: SampleSeries, rows: Ints, device: Device, how: Aggregation) -> dict[str, Array]:
-    """For every sensor (n, *shape) readings at the device's rate; rows without a sample were not measured."""
-    opened = OpenRows(device, how)
-    offset = (series.time_s - series.time_s[:1]) * device.row_rate_hz
-    parts: list[dict[str, Array]] = []
-    done = 0
-    for start in range(0, len(series), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        first = int(rows[start])
-        if first > done:
-            parts.append(opened.take(first - done))
-            done = first
-        readings = {
-            sensor.name: series.sensors[sensor.name][block].astype(sensor.dtype).reshape(-1, *sensor.shape)
-            for sensor in device.sensors
-        }
-        measured = np.stack([~np.isnan(values).any(axis=1) for values in readings.values()], axis=1)
-        opened.add(rows[block] - done, np.abs(offset[block] - rows[block]), readings, measured)
-    if len(series):
-        parts.append(opened.take(int(rows[-1]) + 1 - done))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-
-
-def _annotation(labels: Array, rows: Ints, count: int, label_set: LabelSet) -> Annotation:
-    """The label of the last sample in every row; unknown where there is none."""
-    codes = np.full(count, UNKNOWN, dtype=np.int8)
-    index = {name: code for code, name in enumerate(label_set.classes)}
-    numbers = np.array([index.get(name, UNKNOWN) for name in labels.tolist()], dtype=np.int8)
-    codes[rows] = numbers
-    return Annotation(codes, label_set.classes)
-
-
-def _only(labels: Array, recording: str) -> str | None:
-    names = {name for name in labels.tolist() if name is not None}
+def _only(labels: pl.Series, recording: str) -> str | None:
+    names = labels.drop_nulls().unique().sort().to_list()
     if len(names) > 1:
         raise DataError(
-            f"the recording {recording!r} has the labels {', '.join(sorted(names)[:3])}, and one was expected",
-            remedy='say per = "row" in [labels], or name a column in id that tells the recordings apart',
+            f"the recording {recording!r} has the labels {', '.join(names[:3])}, and one was expected",
+            remedy='say per = "row" in [labels]',
         )
-    return names.pop() if names else None
+    return names[0] if names else None
 
 
-def _text(labels: Array) -> Array:
-    return np.array([name or "" for name in labels.tolist()], dtype=str)
+def to_recordings(
+    samples: Samples,
+    device: Device,
+    words: Mapping[str, tuple[pl.Series, tuple[str, ...]]],
+    *,
+    steady: bool = False,
+    how: Aggregation = "mean",
+    simulated: bool = False,
+) -> Recordings:
+    """Recordings of samples, as rows of a device.
+
+    Parameters
+    ----------
+    words
+        (N,) texts by the names of the annotations that they become, and the classes of each.
+    steady
+        Whether every sample is a row; by default they are brought to the rate of the device.
+    how
+        What a row holds if several samples fall into it.
+    simulated
+        Whether they come from a simulator.
+
+    Raises
+    ------
+    DataError
+        If a recording has fewer samples a second than rows are asked for, or readings are not possible.
+    """
+    kept = tuple(sensor for sensor in device.sensors if sensor.name in samples.sensors)
+    codes = {name: _encode(*told) for name, told in words.items()}
+    if steady:
+        sensors = {sensor.name: samples.sensors[sensor.name].reshape(-1, *sensor.shape) for sensor in kept}
+        offsets = samples.offsets
+    else:
+        _check_rates(samples, device.row_rate_hz)
+        sensors, rows, offsets = make_rows(samples, device.model_copy(update={"sensors": kept}), how)
+        for name, numbers in codes.items():  # the last sample of a row counts
+            codes[name] = np.full(offsets[-1], UNKNOWN, dtype=np.int8)
+            codes[name][rows] = numbers
+    annotations = {name: Annotation(codes[name], words[name][1]) for name in words}
+    return Recordings(device, sensors, offsets, samples.table, annotations, simulated)
+
+
+def _encode(texts: pl.Series, classes: tuple[str, ...]) -> Array:
+    codes = {name: code for code, name in enumerate(classes)}
+    return np.array([codes.get(text, UNKNOWN) for text in texts.to_list()], dtype=np.int8)
+
+
+def _check_rates(samples: Samples, rate_hz: float) -> None:
+    for recording, found in zip(samples.table["id"], samples.rates_hz(), strict=True):
+        if found < (1 - RATE_TOLERANCE) * rate_hz:
+            raise DataError(
+                f"the recording {recording!r} has {found:.4g} samples a second, and {rate_hz:g} are asked for",
+                remedy="leave it out, or ask for a lower rate: what was not measured is not invented",
+            )
+
+
+def make_rows(samples: Samples, device: Device, how: Aggregation) -> tuple[dict[str, Array], Ints, Ints]:
+    """Rows of samples: row k of a recording stands k / rate after its first sample.
+
+    Returns
+    -------
+    For every sensor (n, *shape) readings at the device's rate, rows without a sample not measured; the row that each of
+    the (N,) samples falls into; and the rows' (R + 1,) offsets.
+    """
+    starts, lengths = samples.offsets[:-1], np.diff(samples.offsets)
+    steps = (samples.time_s - np.repeat(samples.time_s[starts], lengths)) * device.row_rate_hz
+    within: Ints = np.floor(steps + 0.5).astype(np.int64)
+    offsets: Ints = np.concatenate([[0], np.cumsum(within[samples.offsets[1:] - 1] + 1)])
+    rows = within + np.repeat(offsets[:-1], lengths)
+    distance = np.abs(steps - within)
+    opened = OpenRows(device, how)
+    parts: list[dict[str, Array]] = []
+    done = 0
+    for start in range(0, len(samples), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        parts.append(opened.take(int(rows[start]) - done))
+        done = int(rows[start])
+        readings, measured = {}, []
+        for sensor in device.sensors:
+            values = samples.sensors[sensor.name][block].astype(sensor.dtype)
+            measured.append(~sensor.is_absent(values).any(axis=1))
+            readings[sensor.name] = values.reshape(-1, *sensor.shape)
+        opened.add(rows[block] - done, distance[block], readings, np.stack(measured, axis=1))
+    parts.append(opened.take(int(offsets[-1]) - done))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, rows, offsets
+
+
+def recordings_from_frame(
+    frame: Any, demographics: Any = None, report: Report | None = None, description: Description | None = None
+) -> Recordings:
+    """Recordings in a polars or pandas frame, as the Kaggle gateway sends them.
+
+    Parameters
+    ----------
+    frame
+        Rows of whole recordings. Columns may come in any order, as numbers or as strings; those that are optional may
+        be null or absent; others are ignored.
+    demographics
+        A frame with a row per subject; may be None or empty.
+    report
+        Told of impossible values, which then count as not measured; without it they are refused.
+    description
+        How it is read; by default as the CMI study.
+
+    Raises
+    ------
+    DataError
+        If the frame has no rows, lacks columns, or holds impossible values.
+    """
+    described = description or CMI
+    told = report or refuse("the frame")
+    rows = as_polars(frame, "the frame")
+    people = Demographics(told, as_polars(demographics, "the demographics"))
+    reader = Reader(described, told, people)
+    layout = find_layout(tuple(rows.columns), described, frozenset(), "the frame")
+    reader.refuse_unread(rows.columns, told)
+    numbered = rows.with_row_index(ROW, offset=1)
+    samples = reader.samples_of(numbered, layout, Checker(told, described.file.strict), {})
+    if samples is None:
+        raise DataError("the frame has no rows", remedy="give all rows of at least one recording")
+    words = {name: (series, described.words[name].classes) for name, series in samples.words.items()}
+    recordings = to_recordings(samples, device_of(described), words, steady=described.time.steady)
+    people.finish()
+    return recordings

@@ -12,8 +12,12 @@ import polars as pl
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
+from bfrb.read.columns import read_numbers
+from bfrb.read.csv_blocks import iter_frames
+from bfrb.read.described import read_seconds
 from bfrb.read.device_files import READERS, format_of
-from bfrb.read.text_tables import open_table, read_columns, to_numbers, to_seconds
+from bfrb.read.findings import refuse
+from bfrb.read.text_tables import open_table, terms_of
 from bfrb.study.description import FileSpec, TimeSpec, known_descriptions
 
 _ROWS = 20_000
@@ -93,7 +97,8 @@ def _describe_format(path: Path, kind: str, draft: Draft) -> None:
 
 def _describe_table(path: Path, draft: Draft) -> None:
     table = open_table(path, FileSpec(), [])
-    frame = read_columns(table, table.names)[:_ROWS]
+    frames = iter_frames(table, dict.fromkeys(table.names, pl.String), refuse(str(path)))
+    frame = next(frames, pl.DataFrame(schema=dict.fromkeys(table.names, pl.String)))[:_ROWS]
     sensors = {name: found for name in _SENSOR_NAMES if (found := _find_columns(name, table.names))}
     if "acc" not in sensors:
         raise DataError(
@@ -104,7 +109,9 @@ def _describe_table(path: Path, draft: Draft) -> None:
     draft.table("time", _describe_time(path, frame, table.names, draft))
     for name in ("acc", "gyr", "quaternion"):
         if name in sensors:
-            readings = np.stack([to_numbers(frame, column, FileSpec(), path) for column in sensors[name]], axis=1)
+            parts = [[part for _, part in terms_of(column, table.names)] for column in sensors[name]]
+            values = [read_numbers(frame, part, refuse(str(path)), dtype=pl.Float64).sum(axis=1) for part in parts]
+            readings = np.stack(values, axis=1)
             draft.table(name, {"columns": list(sensors[name])} | _describe_unit(name, sensors[name], readings, draft))
 
 
@@ -143,7 +150,7 @@ def _describe_time(path: Path, frame: pl.DataFrame, names: Sequence[str], draft:
     column = columns[0]
     for unit in ("iso8601", "s", "ms", "us", "ns"):
         try:
-            seconds = to_seconds(frame, TimeSpec(column=column, unit=unit), FileSpec(), path).to_numpy()
+            seconds = read_seconds(frame, TimeSpec(column=column, unit=unit), refuse(str(path)))
         except DataError:
             continue
         steps = np.diff(seconds)

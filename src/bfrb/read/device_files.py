@@ -88,7 +88,7 @@ def _looks_like_e4(head: bytes) -> bool:
 
 
 def read_e4(path: Path) -> DeviceFile:
-    """The accelerations of an Empatica E4: its `ACC.csv`, and the button's presses of `tags.csv` beside it.
+    """The accelerations of an Empatica E4: its `ACC.csv`.
 
     Raises
     ------
@@ -103,9 +103,7 @@ def read_e4(path: Path) -> DeviceFile:
         raise DataError(
             f"{path}: expected an E4's ACC.csv (start, rate, then x,y,z), but {error}", remedy="copy it again"
         ) from None
-    tags = path.with_name("tags.csv")
-    presses = tuple(float(line) for line in tags.read_text().split()) if tags.is_file() else ()
-    return DeviceFile("Empatica E4", rate_hz, start_s + np.arange(len(acc)) / rate_hz, {"acc": acc}, presses)
+    return DeviceFile("Empatica E4", rate_hz, start_s + np.arange(len(acc)) / rate_hz, {"acc": acc})
 
 
 def read_embraceplus(path: Path) -> DeviceFile:
@@ -131,8 +129,7 @@ def read_embraceplus(path: Path) -> DeviceFile:
     gyr = raw.get("gyroscope") or {}
     if len(gyr.get("x", [])) == len(acc):
         sensors["gyr"] = _embraceplus_sensor(gyr)[0]
-    presses = tuple(float(time) * 1e-6 for time in (raw.get("tags") or {}).get("tagsTimeMicros", []))
-    return DeviceFile("Empatica EmbracePlus", rate_hz, start_s + np.arange(len(acc)) / rate_hz, sensors, presses)
+    return DeviceFile("Empatica EmbracePlus", rate_hz, start_s + np.arange(len(acc)) / rate_hz, sensors)
 
 
 def _embraceplus_sensor(values: Mapping[str, Any]) -> tuple[Array, float, float]:

@@ -18,7 +18,7 @@ Series = pl.Series
 
 PARQUET_MAGIC = b"PAR1"
 
-_SEND_AGAIN = "send the whole table, as an Arrow IPC stream or as Parquet"
+_SEND_AGAIN = "send the whole table as an Arrow IPC stream or as Parquet, or copy the file again"
 
 
 def read_frame(data: bytes) -> Frame:
@@ -77,18 +77,26 @@ def is_pandas(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas" and type(value).__name__ == "DataFrame"
 
 
-def from_pandas(value: Any) -> Frame:
-    """A frame of pandas as one of polars, its index left out.
+def as_polars(value: Any, what: str) -> Frame:
+    """A frame of polars or of pandas, its index left out, as one of polars; an empty one for None.
 
     Raises
     ------
     DataError
-        If two columns have the same name.
+        If it is something else, or two columns have the same name.
     """
+    if value is None:
+        return pl.DataFrame()
+    if isinstance(value, pl.DataFrame):
+        return value
+    if not is_pandas(value):
+        raise DataError(
+            f"expected {what} as a polars or pandas frame, got {type(value).__name__}", remedy="give a frame"
+        )
     names = [str(name) for name in value.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"expected columns of different names, got {twice!r} twice", remedy="drop or rename one")
+        raise DataError(f"{what}: the column {twice!r} comes twice", remedy="give every column a name of its own")
     return pl.DataFrame([_from_column(name, value[column]) for name, column in zip(names, value, strict=True)])
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from bfrb.errors import DataError
-from bfrb.read.cmi_layout import ID, SUBJECT
+from bfrb.read.cmi_write import ID
+from bfrb.read.demographics import SUBJECT
 from bfrb.read.frames import refusing
 from bfrb.study.device import HELIOS
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store, check_place, write_store
-from bfrb.study.recordings import Recordings
 
 PART_ROWS = 30_000
-"""Rows of a part of the store: smaller parts take longer to write and compress less, larger ones take more memory."""
+"""Most rows of a part of the store: smaller ones take longer to write and compress less, larger ones more memory."""
 
 
 def ingest(
@@ -43,18 +41,6 @@ def ingest(
     """
     opened = open_source(source, dataset, demographics)
     check_place(Path(out), overwrite, opened.paths)
-    parts, size = _joined(opened.batches(progress=progress), PART_ROWS), size_bytes(opened)
+    parts, size = opened.batches(PART_ROWS, progress), size_bytes(opened)
     name = opened.paths[0].resolve().name
     return write_store(parts, out, source=name, source_bytes=size, label_set=opened.label_set, overwrite=overwrite)
-
-
-def _joined(batches: Iterable[Recordings], rows: int) -> Iterator[Recordings]:
-    """The same recordings in batches of at least so many rows, but for the last."""
-    waiting: list[Recordings] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(part.n_rows for part in waiting) >= rows:
-            yield Recordings.concat(waiting)
-            waiting = []
-    if waiting:
-        yield Recordings.concat(waiting)

@@ -1,12 +1,13 @@
-"""`SampleSeries`: the samples of one recording as a device gave them, brought to the wrist frame and to SI units."""
+"""`Samples`: samples of recordings as a device gave them, brought to the wrist frame and to SI units."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
+import polars as pl
 
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
@@ -15,50 +16,66 @@ from bfrb.study.frame import Wrist, device_to_wrist, orientations_to_wrist, turn
 
 
 @dataclass(frozen=True, eq=False)
-class SampleSeries:
-    """The samples of one recording, at the times at which they were taken.
+class Samples:
+    """The samples of some recordings, one recording after the other, at the times at which they were taken.
 
     Parameters
     ----------
-    id, subject
-        What it is called and whose it is.
+    table
+        One row per recording: `id`, `subject` and what else is known of it.
+    offsets
+        (R + 1,) first sample of every recording, and N.
     time_s
-        (N,) times in seconds, not falling; of a clock, since 1970, or since the recording began.
+        (N,) times in seconds, not falling within a recording; of a clock, since 1970, or since the recording began.
     sensors
-        (N, C) float32 readings of every sensor, NaN where nothing was measured.
-    labels
-        (N,) texts, None where a sample has none; None where there is no column of labels.
-    facts
-        What else is known of the recording, such as `wrist`, `age` or the button's presses.
+        (N, C) readings of every sensor, with its value for "not measured".
+    words
+        (N,) texts of the columns of words, null where there is none.
     """
 
-    id: str
-    subject: str
+    table: pl.DataFrame
+    offsets: Ints
     time_s: Floats
     sensors: Mapping[str, Array]
-    labels: Array | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, pl.Series] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time_s)
 
     @property
-    def rate_hz(self) -> float:
-        """Samples per second: the median of what stands between two that differ in time; NaN if none do."""
-        steps = np.diff(self.time_s)
-        steps = steps[steps > 0]
-        return float(1.0 / np.median(steps)) if len(steps) else np.nan
+    def rows(self) -> Iterator[slice]:
+        """Where the samples of each recording are."""
+        return (slice(start, stop) for start, stop in pairwise(self.offsets.tolist()))
+
+    def rates_hz(self) -> list[float]:
+        """(R,) samples per second: the median of what stands between two that differ in time; NaN if none do."""
+        steps = [np.diff(self.time_s[rows]) for rows in self.rows]
+        return [float(1.0 / np.median(step[step > 0])) if (step > 0).any() else np.nan for step in steps]
+
+    @staticmethod
+    def concat(parts: Sequence[Samples]) -> Samples:
+        """One of several, whose sensors and words are the same."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        return Samples(
+            pl.concat([part.table for part in parts], how="diagonal_relaxed"),
+            np.concatenate([[0], np.cumsum(np.concatenate([np.diff(part.offsets) for part in parts]))]),
+            np.concatenate([part.time_s for part in parts]),
+            {name: np.concatenate([part.sensors[name] for part in parts]) for name in first.sensors},
+            {name: pl.concat([part.words[name] for part in parts]) for name in first.words},
+        )
 
 
 def bring_to_wrist(
     sensors: Mapping[str, Array], description: Description, wrist: Wrist | None = None
 ) -> dict[str, Array]:
-    """Readings in the files' units and in the device's axes, as (N, C) float32 in the wrist frame and in SI units.
+    """Readings in the files' units and in the device's axes, in the wrist frame and in SI units.
 
     Parameters
     ----------
     sensors
-        (N, C) readings by sensor.
+        (N, C) readings by sensor; those of motion come back as float32, others as they are.
     description
         What they mean. Without axes, the device's own are kept.
     wrist
@@ -69,14 +86,17 @@ def bring_to_wrist(
     DataError
         If it is not known on which wrist it was, and its axes are said in words of a watch.
     """
-    scaled = {name: np.asarray(values, dtype=np.float64) * description.scale(name) for name, values in sensors.items()}
-    if "quaternion" in scaled and description.sensor("quaternion").turns == "world_to_device":
-        scaled["quaternion"] = scaled["quaternion"] * np.array([1.0, -1.0, -1.0, -1.0])
+    change = {"acc": vectors_to_wrist, "gyr": turns_to_wrist, "quaternion": orientations_to_wrist}
+    found = {
+        name: np.asarray(sensors[name], np.float64) * description.scale(name) for name in sensors if name in change
+    }
+    if "quaternion" in found and description.sensor("quaternion").turns == "world_to_device":
+        found["quaternion"] = found["quaternion"] * np.array([1.0, -1.0, -1.0, -1.0])
     if description.axes is not None:
         matrix = device_to_wrist(description.axes.words, known_wrist(description, wrist), crown=description.worn.crown)
-        change = {"acc": vectors_to_wrist, "gyr": turns_to_wrist, "quaternion": orientations_to_wrist}
-        scaled |= {name: change[name](values, matrix) for name, values in scaled.items() if name in change}
-    return {name: values.astype(np.float32) for name, values in scaled.items()}
+        if (matrix != np.eye(3)).any():
+            found = {name: change[name](values, matrix) for name, values in found.items()}
+    return {**sensors, **{name: values.astype(np.float32) for name, values in found.items()}}
 
 
 def known_wrist(description: Description, wrist: Wrist | None) -> Wrist:
@@ -96,13 +116,13 @@ def known_wrist(description: Description, wrist: Wrist | None) -> Wrist:
     return found
 
 
-def nearest_in_time(times: Floats | Ints, others: Floats | Ints, within: float) -> Ints:
+def nearest_in_time(times: Floats, others: Floats, within: float) -> Ints:
     """For every time the position of the nearest other one, the earlier of two as near; -1 if none is within reach.
 
     Parameters
     ----------
     times
-        (N,) times, in any unit.
+        (N,) times in seconds. A microsecond is no difference: so much is lost of a clock's since 1970.
     others
         (M,) times, not falling.
     within
@@ -110,5 +130,5 @@ def nearest_in_time(times: Floats | Ints, others: Floats | Ints, within: float) 
     """
     after = np.minimum(np.searchsorted(others, times), len(others) - 1)
     before = np.maximum(after - 1, 0)
-    nearest = np.where(times - others[before] <= others[after] - times, before, after)
+    nearest = np.where(times - others[before] <= others[after] - times + 1e-6, before, after)
     return np.where(np.abs(others[nearest] - times) <= within, nearest, -1)

@@ -11,21 +11,17 @@ from typing import Any, Protocol
 
 from bfrb.errors import DataError
 from bfrb.read.batches import ReadInBatches
-from bfrb.read.cmi import find_cmi, recordings_from_frame
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.described_source import DescribedSource
+from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
-from bfrb.read.frames import Frame, from_pandas, is_pandas
-from bfrb.read.searle2021 import Searle2021Source, is_searle2021
+from bfrb.read.frames import as_polars
 from bfrb.read.store import MANIFEST, Store
-from bfrb.study.description import Description, find_description
+from bfrb.read.study_files import find_files, holds_files
+from bfrb.study.description import STUDIES, Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
-
-DATASETS = ("auto", "cmi", "searle2021")
-"""What a source can be taken for, beside what descriptions tell."""
 
 DESCRIPTION = "study.toml"
 """A description of this name in a folder says how the folder is read."""
@@ -112,17 +108,17 @@ def open_source(
     report: Report | None = None,
     device: Device | None = None,
 ) -> Source:
-    """What lies at a path: a store, the CMI layout, a clone of the Searle 2021 data, or what a file describes.
+    """What lies at a path: a store, or recordings that a description of the package or of the folder tells of.
 
     Parameters
     ----------
     path
         A file or a folder.
     dataset
-        What to take it for: `"cmi"`, `"searle2021"`, a description, its name (`bfrb devices`) or its `.toml` file,
-        or `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
+        What to take it for: a description, its name (`bfrb devices`), such as `"cmi"`, or its `.toml` file; or
+        `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
-        A table of subjects, for the CMI layout; by default the one found beside the recordings.
+        A table of subjects; by default the one that the description speaks of.
     report
         Told what is wrong while it is read; if it returns, the rest is read. By default the first error is raised.
     device
@@ -140,13 +136,31 @@ def open_source(
         raise DataError(f"{place}: no such file or folder", remedy="check the path")
     if (place / MANIFEST).is_file():
         return Store.open(place)
-    if dataset not in DATASETS:
-        return DescribedSource(place, find_description(dataset), device)
-    if dataset == "auto" and (place / DESCRIPTION).is_file():
-        return DescribedSource(place, find_description(place / DESCRIPTION), device)
-    if dataset == "searle2021" or (dataset == "auto" and is_searle2021(place)):
-        return Searle2021Source(place, report)
-    return find_cmi(place, demographics, report)
+    description = _look(place) if dataset == "auto" else find_description(dataset)
+    if place.is_dir() and description.file.first:
+        place = find_files(place, description)[0].path
+    if demographics is not None and not Path(demographics).is_file():
+        raise DataError(f"{demographics}: no such file", remedy="check the path of the demographics")
+    beside = None if demographics is None else Path(demographics)
+    return DescribedSource(place, description, device, demographics=beside, report=report)
+
+
+def _look(place: Path) -> Description:
+    """The description of what lies at a path: in the folder, or of a study that this package knows."""
+    if place.is_file():
+        return find_description(STUDIES[0])
+    if (place / DESCRIPTION).is_file():
+        return find_description(place / DESCRIPTION)
+    known = [find_description(name) for name in STUDIES]
+    for description in known:
+        if holds_files(place, description):
+            return description
+    expected = "; ".join(f"{', '.join(one.file.match)} ({one.name})" for one in known)
+    some = ", ".join(sorted(path.name for path in place.iterdir())[:6]) or "nothing"
+    raise DataError(
+        f"{place}: expected a store ({MANIFEST}), a description ({DESCRIPTION}), or {expected}, found {some}",
+        remedy="name the folder or the file the recordings are in, or describe them: bfrb devices describe FILE",
+    )
 
 
 def read(
@@ -193,19 +207,14 @@ def read(
     """
     if isinstance(source, str | os.PathLike):
         return open_source(Path(source), dataset, demographics, device=device).read()
-    if isinstance(dataset, str) and dataset in DATASETS:
+    if dataset in ("auto", "cmi"):
         return recordings_from_frame(source, demographics)
     return _read_described(source, find_description(dataset), device)
 
 
 def _read_described(source: Any, description: Description, device: Device | None) -> Recordings:
     """Recordings of a frame by a description; `{file}`, `{folder}` and `{path}` are `frame`."""
-    frame = from_pandas(source) if is_pandas(source) else source
-    if not isinstance(frame, Frame):
-        raise DataError(
-            f"expected a path, or a frame of polars or pandas, got {type(source).__name__}",
-            remedy="name a file or folder, or make a frame",
-        )
+    frame = as_polars(source, "a path, or the rows")
     with TemporaryDirectory() as folder:
         path = Path(folder, "frame", "frame.parquet")
         path.parent.mkdir()

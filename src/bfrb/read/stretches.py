@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from bfrb.errors import DataError
-from bfrb.read.columns import ROW_NUMBER, read_numbers
-from bfrb.read.csv_blocks import Progress, iter_csv, open_csv
+from bfrb.read.columns import read_numbers
+from bfrb.read.csv_blocks import Progress, iter_frames
 from bfrb.read.findings import Findings
-from bfrb.read.frames import refusing
 from bfrb.read.sources import Source, open_source
+from bfrb.read.text_tables import TextTable, open_table
+from bfrb.study.description import FileSpec
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
@@ -53,8 +54,9 @@ def iter_stretches(
     DataError
         If there is nothing that can be read, it is of another device, or damaged.
     """
-    if dataset == "auto" and is_sample_table(path):
-        return _table_stretches(path, device, progress)
+    samples = find_sample_table(path) if dataset == "auto" else None
+    if samples is not None:
+        return _table_stretches(*samples, device, progress)
     source = open_source(path, dataset, device=device)
     if source.device.name != device.name:
         raise DataError(
@@ -72,34 +74,30 @@ def iter_judged(source: Source, spec: WindowSpec) -> Iterator[Recordings]:
     return source.batches()
 
 
-def is_sample_table(path: Path) -> bool:
-    """Whether a path is a CSV or Parquet file with a column of times."""
-    return path.is_file() and path.suffix in (".csv", ".parquet") and not set(TIMES).isdisjoint(_header(path))
+def find_sample_table(path: Path) -> tuple[TextTable, str] | None:
+    """The table at a path and its column of times; None if it is no CSV or Parquet file with such a column."""
+    if path.is_file() and path.suffix in (".csv", ".parquet"):
+        for time in TIMES:
+            with suppress(DataError):
+                return open_table(path, FileSpec(), [time]), time
+    return None
 
 
-def _header(path: Path) -> tuple[str, ...]:
-    if path.suffix == ".csv":
-        return open_csv(path).header
-    with refusing(f"{path} as Parquet"):
-        return tuple(pl.read_parquet_schema(path))
-
-
-def _table_stretches(path: Path, device: Device, progress: Progress | None) -> Iterator[Stretch]:
-    header = _header(path)
-    time = next(name for name in TIMES if name in header)
-    sensors = [sensor for sensor in device.sensors if set(sensor.columns) <= set(header)]
+def _table_stretches(table: TextTable, time: str, device: Device, progress: Progress | None) -> Iterator[Stretch]:
+    path = table.path
+    sensors = [sensor for sensor in device.sensors if set(sensor.columns) <= set(table.names)]
     if not sensors:
-        lacking = ", ".join(device.sensors[0].columns)
+        lacking, found = ", ".join(device.sensors[0].columns), ", ".join(table.names[:8])
         raise DataError(
-            f"{path}: expected columns of the device {device.name!r} such as {lacking}, found {', '.join(header[:8])}",
+            f"{path}: expected columns of the device {device.name!r} such as {lacking}, found {found}",
             remedy="name the columns as the device does, or use a bundle for another device",
         )
     names = [time, *(name for sensor in sensors for name in sensor.columns)]
     findings, begins = Findings(), True
-    for frame in _frames(path, names, findings, progress):
+    for frame in iter_frames(table, dict.fromkeys(names, pl.Float64), findings, progress):
         for rows in frame.iter_slices(STRETCH_ROWS):
             # As numbers with a fraction: what is impossible is found, and counted, by whoever takes the samples.
-            numbers = read_numbers(rows, names, findings, "line", dtype=pl.Float64)
+            numbers = read_numbers(rows, names, findings, dtype=pl.Float64)
             ends = np.cumsum([1, *(len(sensor.columns) for sensor in sensors)])
             parts = np.split(numbers, ends[:-1], axis=1)[1:]
             readings = {
@@ -110,18 +108,3 @@ def _table_stretches(path: Path, device: Device, progress: Progress | None) -> I
             begins = False
     for finding in findings:
         log.warning("%s: %s", path, finding.sentence)
-
-
-def _frames(path: Path, names: list[str], findings: Findings, progress: Progress | None) -> Iterator[pl.DataFrame]:
-    if path.suffix == ".csv":
-        types: dict[str, Any] = dict.fromkeys(names, pl.Float64)
-        yield from iter_csv(open_csv(path), types, findings, progress)
-        return
-    with refusing(f"{path} as Parquet"):
-        rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    for start in range(0, rows, STRETCH_ROWS):
-        with refusing(f"{path} as Parquet"):
-            frame = pl.scan_parquet(path).select(names).slice(start, STRETCH_ROWS).collect()
-        yield frame.with_row_index(ROW_NUMBER, offset=start + 1)
-        if progress is not None:
-            progress((start + frame.height) / rows)

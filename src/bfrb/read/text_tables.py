@@ -1,12 +1,8 @@
-"""Tables of samples as apps write them: any separator, lines before the names, lines of units, decimal commas.
-
-Every value is read as text and turned into a number here, so that one that is none is named with its line.
-"""
+"""Tables of samples as apps write them: any separator, lines before the names, lines of units, decimal commas."""
 
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from bfrb.errors import DataError
-from bfrb.study.description import TIME_UNITS_S, FileSpec, TimeSpec
+from bfrb.read.frames import PARQUET_MAGIC, refusing
+from bfrb.study.description import FileSpec
 
-LINE = "line"
-"""Column with the number of the line (of the row in Parquet), from 1."""
-
-_MOST_HEADER_LINES = 200
+_MOST_LINES = 200
+"""Lines that are looked at."""
+_HEAD_BYTES = 1 << 18
 _SEPARATORS = (",", ";", "\t", "|", " ")
 _TERM = re.compile(r"\s*([+-])?\s*([^+\-\s]+)")
-_PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -38,25 +33,23 @@ class TextTable:
         Names of its columns.
     separator
         Between columns; an empty text for Parquet.
-    skip
-        Lines before the first row of values.
+    lines, start
+        How many lines stand before the first row of values, and how many bytes.
+    spec
+        What is known of such files.
     """
 
     path: Path
     names: tuple[str, ...]
     separator: str
-    skip: int
+    lines: int
+    start: int
+    spec: FileSpec
 
     @property
     def is_parquet(self) -> bool:
         """Whether it is a Parquet file."""
         return not self.separator
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file begins as Parquet files do."""
-    with path.open("rb") as file:
-        return file.read(4) == _PARQUET_MAGIC
 
 
 def open_table(path: Path, spec: FileSpec, wanted: Sequence[str]) -> TextTable:
@@ -76,62 +69,26 @@ def open_table(path: Path, spec: FileSpec, wanted: Sequence[str]) -> TextTable:
     DataError
         If it is no text, or has no line with these names.
     """
-    if is_parquet(path):
-        names = tuple(pl.scan_parquet(path).collect_schema().names())
-        _check_wanted(path, names, wanted)
-        return TextTable(path, names, "", 0)
-    lines = _first_lines(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(PARQUET_MAGIC):
+        with refusing(f"{path} to be a complete Parquet file"):
+            names = tuple(pl.scan_parquet(path).collect_schema().names())
+        check_wanted(path, names, wanted)
+        return TextTable(path, names, "", 0, 0, spec)
+    raw = head.split(b"\n", _MOST_LINES)[:_MOST_LINES]
+    lines = [line.decode("utf-8-sig", errors="replace").removesuffix("\r") for line in raw]
+    _check_head(path, head, lines)
     if spec.columns:
         separator = spec.separator or _guess_separator(lines[spec.skip :])
-        return TextTable(path, _named_so_far(path, lines[spec.skip], separator, spec.columns), separator, spec.skip)
-    at, separator, names = _find_names(path, lines, spec, wanted)
-    return TextTable(path, names, separator, at + 1 + _count_unit_lines(lines[at + 1 :], separator, names, wanted))
-
-
-def read_columns(table: TextTable, wanted: Sequence[str]) -> pl.DataFrame:
-    """The wanted columns as texts (or as they are in Parquet), and `LINE`.
-
-    Raises
-    ------
-    DataError
-        If a line is damaged.
-    """
-    columns = list(dict.fromkeys(wanted))
-    if table.is_parquet:
-        try:
-            return pl.read_parquet(table.path, columns=columns).with_row_index(LINE, offset=1)
-        except pl.exceptions.PolarsError as error:
-            raise _unreadable(table.path, error) from None
-    try:
-        frame = pl.read_csv(
-            table.path,
-            separator=table.separator,
-            has_header=False,
-            new_columns=list(table.names),
-            skip_lines=table.skip,
-            infer_schema=False,
-            truncate_ragged_lines=False,
-            encoding="utf8-lossy",
-        )
-    except pl.exceptions.PolarsError as error:
-        raise _damaged(table, error) from None
-    return frame.select(columns).with_row_index(LINE, offset=table.skip + 1)
-
-
-def to_numbers(frame: pl.DataFrame, column: str, spec: FileSpec, path: Path) -> pl.Series:
-    """(N,) float64 values of a column or of a sum of columns, null where there is none.
-
-    Raises
-    ------
-    DataError
-        If a value is no number.
-    """
-    total: pl.Series | None = None
-    for sign, name in terms_of(column, frame.columns):
-        values = _numbers_of(frame, name, spec, path)
-        signed = -values if sign < 0 else values
-        total = signed if total is None else total + signed
-    return total if total is not None else pl.Series(column, [], dtype=pl.Float64)
+        names, skip = _named_so_far(path, lines[spec.skip], separator, spec.columns), spec.skip
+    else:
+        at, separator, names = _find_names(path, lines, spec, wanted)
+        skip = at + 1 + (0 if spec.strict else _count_unit_lines(lines[at + 1 :], separator, names, wanted))
+    twice = [name for name in names if names.count(name) > 1 and (spec.strict or name in wanted)]
+    if twice:
+        raise DataError(f"{path}: the column {twice[0]!r} comes twice", remedy="give every column a name of its own")
+    return TextTable(path, names, separator, skip, sum(len(line) + 1 for line in raw[:skip]), spec)
 
 
 def terms_of(column: str, names: Sequence[str]) -> list[tuple[int, str]]:
@@ -149,71 +106,38 @@ def terms_of(column: str, names: Sequence[str]) -> list[tuple[int, str]]:
     return [(-1 if sign == "-" else 1, name) for sign, name in _TERM.findall(column)]
 
 
-def to_seconds(frame: pl.DataFrame, spec: TimeSpec, file: FileSpec, path: Path) -> pl.Series:
-    """(N,) float64 times in seconds, of the column that the description names.
+def check_wanted(source: Path | str, names: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuse a table that lacks columns.
 
     Raises
     ------
     DataError
-        If a time cannot be read.
+        Naming some of them, and some of those that are there.
     """
-    column = spec.column or ""
-    if spec.unit != "iso8601":
-        return _numbers_of(frame, column, file, path) * TIME_UNITS_S[spec.unit]
-    texts = frame[column]
-    stamps = texts if texts.dtype.is_temporal() else _stamps(texts.str.strip_chars(), spec.zone)
-    _refuse_lost(frame, texts, stamps.is_null(), path, "a time such as 2024-05-01T12:00:00.000+02:00")
-    return stamps.dt.epoch("us").cast(pl.Float64) * 1e-6
-
-
-def _stamps(texts: pl.Series, zone: str | None) -> pl.Series:
-    """Moments of texts, with a zone of their own or else the given one; null for what is none."""
-    told = bool(texts.drop_nulls().head(1).str.contains(r"(Z|[+-]\d\d:?\d\d)$").any())
-    try:
-        read = texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC" if told else None)
-    except pl.exceptions.PolarsError:  # no format fits the first of them
-        return pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us", "UTC"))
-    return read if told else read.dt.replace_time_zone(zone or "UTC", ambiguous="earliest", non_existent="null")
-
-
-def _numbers_of(frame: pl.DataFrame, name: str, spec: FileSpec, path: Path) -> pl.Series:
-    column = frame[name]
-    if column.dtype != pl.String:
-        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-            raise DataError(f"{path}: expected numbers in {name!r}, got {column.dtype}", remedy="name another column")
-        return column.cast(pl.Float64).fill_nan(None)
-    texts = column.str.strip_chars()
-    if spec.decimal == ",":
-        texts = texts.str.replace(",", ".", literal=True)
-    numbers = texts.cast(pl.Float64, strict=False)
-    lost = numbers.is_null() & ~texts.is_in(["", "NA", "nan", "NaN", "null", "None", "-"]) & texts.is_not_null()
-    _refuse_lost(frame, column, lost, path, f"numbers in {name!r}")
-    return numbers.fill_nan(None)
-
-
-def _refuse_lost(frame: pl.DataFrame, texts: pl.Series, lost: pl.Series, path: Path, expected: str) -> None:
-    if lost.any():
-        first = lost.arg_true()[0]
+    known = set(names)
+    lost = [name for column in wanted for _, name in terms_of(column, names) if name not in known]
+    if lost:
+        shown = ", ".join(names[:12])[:300] + (" ..." if len(names) > 12 else "")
+        more = f" and {len(lost) - 4} more" if len(lost) > 4 else ""
         raise DataError(
-            f"{path}, line {frame[LINE][first]}: expected {expected}, found {texts[first]!r} "
-            f"(and in {int(lost.sum()) - 1} more lines)",
-            remedy="repair the file, or name the unit, the decimal sign or the column in its description",
+            f"{source}: expected the column {', '.join(map(repr, lost[:4]))}{more}, found {shown or 'no names'}",
+            remedy="correct the columns, or use the description of this device; a sensor needs all its columns",
         )
 
 
-def _first_lines(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        head = file.read(1 << 18)
-    if b"\0" in head:
+def _check_head(path: Path, head: bytes, lines: list[str]) -> None:
+    if b"\0" in head[:4096]:
         raise DataError(
-            f"{path}: expected a table of text, found binary data",
-            remedy="name its format in [file], or export it from the device's own program as CSV",
+            f"{path}: expected a table of text, found binary data or another encoding than UTF-8",
+            remedy="unpack compressed files, save text as UTF-8, or name its format in [file]",
         )
-    text = head.decode("utf-8-sig", errors="replace")
-    lines = io.StringIO(text, newline=None).read().split("\n")
-    if not text.strip():
+    if not head.strip():
         raise DataError(f"{path}: the file is empty", remedy="copy it again")
-    return lines
+    if "\r" in lines[0]:
+        raise DataError(
+            f"{path}: expected a line of names, found a carriage return in it",
+            remedy="save the file with the line ends of Unix or Windows",
+        )
 
 
 def _find_names(
@@ -222,14 +146,14 @@ def _find_names(
     """Number of the line with all wanted names, from 0, what separates them, and the names."""
     separators = (spec.separator,) if spec.separator else _SEPARATORS
     best: tuple[int, tuple[str, ...]] = (0, ())
-    for number, line in enumerate(lines[:_MOST_HEADER_LINES]):
+    for number, line in enumerate(lines):
         for separator in separators:
             names = _split(line, separator)
             if number >= spec.skip and (_holds(names, wanted) if wanted else _could_be_names(names)):
                 return number, separator, names
             hits = sum(name in names for name in wanted)
             best = max(best, (hits, names), key=lambda found: found[0])
-    _check_wanted(path, best[1] or _split(lines[spec.skip], _guess_separator(lines[spec.skip :])), wanted)
+    check_wanted(path, best[1] or _split(lines[spec.skip], _guess_separator(lines[spec.skip :])), wanted)
     raise DataError(f"{path}: no line names the columns", remedy="give their names as columns in [file]")
 
 
@@ -241,19 +165,9 @@ def _could_be_names(cells: Sequence[str]) -> bool:
     return len(cells) >= 3 and not any(re.match(r"[+-]?[.,]?\d", cell) for cell in cells)
 
 
-def _check_wanted(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
-    lost = [name for column in wanted for _, name in terms_of(column, names) if name not in names]
-    if lost:
-        shown = ", ".join(names[:12]) + (" ..." if len(names) > 12 else "")
-        raise DataError(
-            f"{path}: expected the column {', '.join(map(repr, lost[:4]))}, found {shown or 'no names'}",
-            remedy="correct the columns in the description, or use the description of this device",
-        )
-
-
 def _split(line: str, separator: str) -> tuple[str, ...]:
     try:
-        cells = next(csv.reader([line.strip("\r")], delimiter=separator, skipinitialspace=True), [])
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     except csv.Error:
         return ()
     return tuple(cell.strip() for cell in cells)
@@ -284,20 +198,3 @@ def _count_unit_lines(lines: list[str], separator: str, names: tuple[str, ...], 
         if not some or any(re.match(r"[+-]?[.,]?\d", cell) or not cell for cell in some):
             return number
     return 0
-
-
-def _damaged(table: TextTable, error: Exception) -> DataError:
-    """The first line with more values than there are names, or else what the reader says."""
-    with table.path.open(encoding="utf-8", errors="replace", newline="") as file:
-        for number, line in enumerate(file, 1):
-            if number > table.skip and len(_split(line.rstrip("\n"), table.separator)) > len(table.names):
-                return DataError(
-                    f"{table.path}, line {number}: expected {len(table.names)} values, found more",
-                    remedy="repair or remove that line",
-                )
-    return _unreadable(table.path, error)
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    first_line = str(error).partition("\n")[0]
-    return DataError(f"{path} cannot be read: {first_line}", remedy="the file is damaged: copy it again")

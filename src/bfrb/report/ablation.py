@@ -32,21 +32,11 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Removal:
-    """What is taken away from recordings.
+    """What is taken away from recordings."""
 
-    Parameters
-    ----------
-    name
-        What is left, or what is gone, in words.
-    sensors
-        Sensors that measure nothing, as a whole.
-    piece
-        Of the one sensor named, only this part measures nothing, counted from 0.
-    """
-
-    name: str
-    sensors: tuple[str, ...]
-    piece: int | None = None
+    name: str  # what is left, or what is gone, in words
+    sensors: tuple[str, ...]  # sensors that measure nothing, as a whole
+    piece: int | None = None  # of the one sensor named, only this part measures nothing, counted from 0
 
     def concerns(self, recordings: Recordings) -> Bools:
         """(R,) Whether there is anything to take away from each recording."""
@@ -88,34 +78,22 @@ def list_removals(device: Device) -> list[Removal]:
 
 @dataclass(frozen=True)
 class Effect:
-    """Score without something, what its loss costs (all minus without), and the paired 95 % interval of that.
-
-    `concerned` is the number of recordings that had it.
-    """
+    """What one removal costs."""
 
     name: str
-    score: float
-    cost: float
-    interval: Interval | None
-    concerned: int
+    score: float  # without it
+    cost: float  # score of all minus this
+    interval: Interval | None  # paired 95 % interval of the cost
+    concerned: int  # recordings that had it
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What every removal costs.
-
-    Parameters
-    ----------
-    effects
-        One for every removal that concerns any recording.
-    recordings, known
-        Number of recordings, and of those of people of the training, which were answered by the members that never saw
-        them.
-    """
+    """What every removal costs that concerns any recording."""
 
     effects: tuple[Effect, ...]
     recordings: int
-    known: int
+    known: int  # recordings of people of the training, which were answered by the members that never saw them
 
 
 def ablate(bundle: Bundle, source: Source) -> Ablation | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,8 +13,8 @@ import numpy as np
 from bfrb.arrays import Ints
 from bfrb.errors import DataError
 from bfrb.metrics import confusion_matrix, scores_of
-from bfrb.predict.bundle import CHECKSUMS, HISTORY, OUT_OF_FOLD, SPEC, Bundle
-from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers
+from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
+from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers, score_scenarios
 from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
@@ -34,37 +33,16 @@ MAIN_SCENARIOS = ("all", "imu", "half")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A bundle's answers beside the truth, and all that is known about them.
-
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    ids
-        (R,) recordings that were answered, in order.
-    answers
-        By scenario, (R,) answers; the scenarios in the order of `MAIN_SCENARIOS`.
-    out_of_fold
-        Whether the answers are those the bundle keeps, each by networks that never saw the person; otherwise they
-        were given now, to recordings that training may or may not have seen.
-    matched
-        What the recordings tell about people and sensors, where some of these were given.
-    new_people
-        Scores by scenario on people of the given recordings who were not in training.
-    ablation
-        Answers to the given recordings without each sensor, if asked for.
-    events
-        What was found in the given recordings, if they are continuous and labelled.
-    """
+    """A bundle's answers beside the truth, and all that is known about them."""
 
     bundle: Bundle
-    ids: tuple[str, ...]
-    answers: dict[str, Answers]
-    out_of_fold: bool = True
-    matched: Matched | None = None
-    new_people: dict[str, dict[str, Any]] = field(default_factory=dict)
-    ablation: Ablation | None = None
-    events: EventEvaluation | None = None
+    ids: tuple[str, ...]  # (R,) recordings that were answered, in order
+    answers: dict[str, Answers]  # (R,) answers by scenario; the scenarios in the order of `MAIN_SCENARIOS`
+    out_of_fold: bool = True  # answers that the bundle keeps, of networks that never saw the person, or those given now
+    matched: Matched | None = None  # what the recordings tell about people and sensors, where some of these were given
+    new_people: dict[str, dict[str, Any]] = field(default_factory=dict)  # scores by scenario on people not in training
+    ablation: Ablation | None = None  # answers to the given recordings without each sensor, if asked for
+    events: EventEvaluation | None = None  # what was found in the given recordings, if continuous and labelled
 
     @property
     def label_set(self) -> LabelSet:
@@ -109,22 +87,6 @@ class Evaluation:
         """The most confident mistakes, the most confident first."""
         return find_mistakes(self.ids, self.answers[self.main], self.label_set)
 
-    @cached_property
-    def history(self) -> Table:
-        """Loss and score by member and epoch."""
-        return read_table(self.bundle.file(HISTORY))
-
-    @property
-    def spec_text(self) -> str:
-        """The spec of the training, as TOML."""
-        return self.bundle.file(SPEC).read_text(encoding="utf-8")
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """SHA-256 of every file of the bundle, by name."""
-        found: dict[str, str] = json.loads(self.bundle.file(CHECKSUMS).read_text(encoding="utf-8"))
-        return found
-
 
 def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bool = False) -> Evaluation:
     """Everything a report tells about a bundle.
@@ -144,8 +106,11 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     DataError
         If the bundle keeps no predictions and there are no labelled recordings either, or the device is another.
     """
-    if source is not None:
-        _check_device(bundle, source)
+    if source is not None and source.device.name != bundle.device.name:
+        raise DataError(
+            f"expected recordings of the device {bundle.device.name!r}, got {source.device.name!r}",
+            remedy="name the recordings that the bundle was trained on, or others of the same device",
+        )
     kept = read_table(bundle.file(OUT_OF_FOLD))
     judged = kept if kept.height or source is None else _answer(bundle, source, frozenset())
     if judged is None or not judged.height:
@@ -153,28 +118,16 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
             f"the bundle {bundle.path} keeps no out-of-fold predictions, so there is nothing to report on",
             remedy="name labelled recordings of people it was not trained on: --data DATA",
         )
-    evaluation = _evaluate(bundle, judged, out_of_fold=bool(kept.height))
-    if source is None:
-        return evaluation
-    evaluation = replace(_with_recordings(evaluation, judged, source), events=evaluate_events(bundle, source))
-    return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
-
-
-def _check_device(bundle: Bundle, source: Source) -> None:
-    if source.device.name != bundle.device.name:
-        raise DataError(
-            f"expected recordings of the device {bundle.device.name!r}, got {source.device.name!r}",
-            remedy="name the recordings that the bundle was trained on, or others of the same device",
-        )
-
-
-def _evaluate(bundle: Bundle, judged: Table, *, out_of_fold: bool) -> Evaluation:
     answers = answers_by_scenario(judged, bundle.label_set)
     ordered = {name: answers[name] for name in (*MAIN_SCENARIOS, *answers) if name in answers}
     main = next(iter(ordered))
     scenario = main if main in judged["scenario"].to_list() else "all"
     ids = judged.filter(judged["scenario"] == scenario).sort("id")["id"].to_list()
-    return Evaluation(bundle, tuple(ids), ordered, out_of_fold)
+    evaluation = Evaluation(bundle, tuple(ids), ordered, out_of_fold=bool(kept.height))
+    if source is None:
+        return evaluation
+    evaluation = replace(_with_recordings(evaluation, judged, source), events=evaluate_events(bundle, source))
+    return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
 
 
 def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> Evaluation:
@@ -186,12 +139,8 @@ def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> E
         log.warning("%s holds none of the recordings that %s was judged on", matched.description, bundle.path)
     for doubt in matched.doubts:
         log.warning("%s: %s", matched.description, doubt)
-    scored = {} if new is None else answers_by_scenario(new, bundle.label_set)
-    return replace(
-        evaluation,
-        matched=matched,
-        new_people={name: score_answers(found, bundle.label_set) for name, found in scored.items()},
-    )
+    scores = {} if new is None else score_scenarios(new, bundle.label_set)
+    return replace(evaluation, matched=matched, new_people=scores)
 
 
 def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | None:

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from bfrb.metrics import EventCounts, Interval, event_interval
+from bfrb.metrics import EventCounts
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.sources import Source
 from bfrb.stream.calibrate import FALSE_ALARMS_PER_HOUR, SPEC
 from bfrb.stream.event_scores import count_by_subject, rules_from_others, sensitivity_curve
-from bfrb.stream.events import Event, EventRule, decide_events
+from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording, listen_held_out
 from bfrb.study.labels import LabelSet
 
 
 @dataclass(frozen=True, eq=False)
 class EventEvaluation:
-    """What was found in all continuous recordings of a source.
+    """What was found in all continuous recordings of a source."""
 
-    Parameters
-    ----------
-    rule
-        The bundle's event rule.
-    label_set
-        The classes.
-    recordings
-        The recordings, with what was annotated and what was answered.
-    known
-        Number of recordings of people of the training; the members that never saw them answered.
-    """
-
-    rule: EventRule
+    rule: EventRule  # the bundle's event rule
     label_set: LabelSet
-    recordings: tuple[AnnotatedRecording, ...]
-    known: int
+    recordings: tuple[AnnotatedRecording, ...]  # with what was annotated and what was answered
+    known: int  # number of recordings of people of the training; the members that never saw them answered
 
     @cached_property
     def by_subject(self) -> dict[str, EventCounts]:
@@ -71,19 +58,6 @@ class EventEvaluation:
     def curve(self) -> list[dict[str, float | None]]:
         """Everybody's scores at one threshold after the other, each person calibrated by the others."""
         return sensitivity_curve(self.recordings, self.rules, self.label_set) if self.rules else []
-
-    def rule_for(self, recording: AnnotatedRecording) -> EventRule:
-        """The rule that judges a recording: from other people where there are any, else the bundle's."""
-        return self.rules.get(recording.subject, self.rule)
-
-    def events_in(self, recording: AnnotatedRecording) -> list[Event]:
-        """The events that this rule finds."""
-        return decide_events(recording.windows, self.rule_for(recording), self.label_set)
-
-
-def interval_of(counts: Mapping[str, EventCounts], name: str) -> Interval | None:
-    """95 % interval over people of one of `metrics.EVENT_SCORES` of their counts together; None with one person."""
-    return event_interval(list(counts.values()), name)
 
 
 def evaluate_events(bundle: Bundle, source: Source) -> EventEvaluation | None:

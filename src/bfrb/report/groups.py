@@ -33,12 +33,10 @@ Comparisons = dict[str, list[Group]]
 
 
 def _named(*names: str) -> Callable[[object], str | None]:
-    """A namer of small whole numbers (and of truth values)."""
+    """A namer of small whole numbers (and of truth values); without names, of texts."""
+    if not names:
+        return lambda value: None if value is None else str(value)
     return lambda value: names[int(value)] if isinstance(value, int) and 0 <= value < len(names) else None
-
-
-def _as_text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def name_age(value: object) -> str | None:
@@ -62,13 +60,14 @@ QUESTIONS: dict[str, tuple[str, Callable[[object], str | None]]] = {
     "age": ("Age", name_age),
     "handedness": ("Dominant hand", name_hand),
     "sex": ("Sex", _named("female", "male")),
-    SENSORS: ("Proximity sensors that measured", _as_text),
+    SENSORS: ("Proximity sensors that measured", _named()),
     "upside_down": ("Device worn upside down", _named("the right way", "upside down")),
-    "orientation": ("Posture", _as_text),
+    "orientation": ("Posture", _named()),
 }
 """By fact: the question it answers, and how its values are called."""
 
-_ORDER = ("left-handed", "children", *AGE_BANDS.values(), ALL_SENSORS, SOME_SENSORS, NO_SENSORS)
+_FIRST = ("left-handed", "children", *AGE_BANDS.values(), ALL_SENSORS, SOME_SENSORS, NO_SENSORS)
+_ORDER = {name: place for place, name in enumerate(_FIRST)}
 
 
 def compare(ids: tuple[str, ...], answers: Answers, matched: Matched, label_set: LabelSet) -> Comparisons:
@@ -76,19 +75,14 @@ def compare(ids: tuple[str, ...], answers: Answers, matched: Matched, label_set:
     found: Comparisons = {}
     for fact, (question, name_of) in QUESTIONS.items():
         names = np.array([name_of(matched.facts.get(recording, {}).get(fact)) for recording in ids], dtype=object)
-        known = sorted({name for name in names if name is not None}, key=_rank)
+        known = sorted({name for name in names if name is not None}, key=lambda name: (_ORDER.get(name, 99), name))
         if known:
             found[question] = [_score_group(name, names == name, answers, label_set) for name in known]
     return found
 
 
-def _rank(name: str) -> tuple[int, str]:
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
-
-
 def _score_group(name: str, chosen: Bools, answers: Answers, label_set: LabelSet) -> Group:
     subjects = None if answers.subjects is None else np.asarray(answers.subjects, dtype=object)[chosen].tolist()
     scores = score_answers(Answers(answers.truth[chosen], answers.prediction[chosen], subjects), label_set)
-    low_high = scores.get("interval")
-    interval = None if low_high is None else (low_high[0], low_high[1])
-    return Group(name, int(chosen.sum()), int(scores.get("subjects", 1)), scores["score"], interval)
+    limits = scores.get("interval") and (scores["interval"][0], scores["interval"][1])
+    return Group(name, int(chosen.sum()), int(scores.get("subjects", 1)), scores["score"], limits)

@@ -53,28 +53,15 @@ def missing_packages() -> list[str]:
 
 
 def check_report_installed() -> None:
-    """Refuse to draw without the packages that only reports need.
-
-    Raises
-    ------
-    ConfigError
-        If one is not installed.
-    """
-    missing = missing_packages()
-    if missing:
+    """Refuse, by a ConfigError, to draw without the packages that only reports need."""
+    if missing := ", ".join(missing_packages()):
         raise ConfigError(
-            f"reports and pictures need {', '.join(missing)}", remedy='install them with: pip install "bfrb[report]"'
+            f"reports and pictures need {missing}", remedy='install them with: pip install "bfrb[report]"'
         )
 
 
 def check_page_path(path: Path) -> None:
-    """Refuse a place where no page can be written, before any work is done for it.
-
-    Raises
-    ------
-    ConfigError
-        If the name does not end in `.html`, is a folder's, or its folder does not exist.
-    """
+    """Refuse, by a ConfigError, a place where no page can be written, before any work is done for it."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"expected a page that ends in .html, got {path.name!r}", remedy="rename the output")
     if path.is_dir():

@@ -26,49 +26,19 @@ ALL_SENSORS, SOME_SENSORS, NO_SENSORS = "all proximity sensors", "some proximity
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """What is known of the recordings that were found.
+    """What is known of the recordings that were found."""
 
-    Parameters
-    ----------
-    facts
-        By recording, the value of every fact that is known of it.
-    signals
-        Some of the recordings themselves, each a batch of one, by id.
-    people
-        Those of whom a recording was found; all others are new.
-    strangers
-        Number of other people's recordings.
-    doubts
-        Sentences on recordings that may or may not be what their names say.
-    simulated
-        Whether they come from a simulator.
-    description
-        What was read.
-    """
-
-    facts: dict[str, dict[str, object]] = field(default_factory=dict)
-    signals: dict[str, Recordings] = field(default_factory=dict)
-    people: frozenset[str] = frozenset()
-    strangers: int = 0
-    doubts: tuple[str, ...] = ()
-    simulated: bool = False
-    description: str = ""
+    facts: dict[str, dict[str, object]] = field(default_factory=dict)  # by recording, the facts known of it
+    signals: dict[str, Recordings] = field(default_factory=dict)  # some recordings by id, each a batch of one
+    people: frozenset[str] = frozenset()  # those of whom a recording was found; all others are new
+    strangers: int = 0  # number of other people's recordings
+    doubts: tuple[str, ...] = ()  # sentences on recordings that may or may not be what their names say
+    simulated: bool = False  # whether they come from a simulator
+    description: str = ""  # what was read
 
 
 def match_recordings(source: Source, windows: WindowSpec, overlap: TrainingOverlap, wanted: set[str]) -> Matched:
-    """Look for recordings in a source, in bounded memory.
-
-    Parameters
-    ----------
-    source
-        Where to look.
-    windows
-        How continuous recordings were cut.
-    overlap
-        What is looked for.
-    wanted
-        Ids of those whose signals are kept.
-    """
+    """Look for recordings of the training in a source, in bounded memory; the signals of wanted ids are kept."""
     facts: dict[str, dict[str, object]] = {}
     signals: dict[str, Recordings] = {}
     met: Counter[str] = Counter()
@@ -92,10 +62,10 @@ def _tell_doubts(overlap: TrainingOverlap, *, found: bool) -> Iterator[str]:
             "they are left out."
         )
     if overlap.namesakes:
-        people, some = count(len(overlap.namesakes), "person", "people"), ", ".join(overlap.namesakes[:3])
+        some = ", ".join(overlap.namesakes[:3]) + " ..." * (len(overlap.namesakes) > 3)
         yield (
-            f"{people} ({some}{' ...' if len(overlap.namesakes) > 3 else ''}) with names of the training, but with "
-            "other recordings, are taken for other people. If they are the same people, their scores are too good."
+            f"{count(len(overlap.namesakes), 'person', 'people')} ({some}) with names of the training, but with other "
+            "recordings, are taken for other people. If they are the same people, their scores are too good."
         )
 
 

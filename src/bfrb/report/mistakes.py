@@ -19,42 +19,18 @@ ALTERNATIVES = 3
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer.
-
-    Parameters
-    ----------
-    id, subject
-        The recording.
-    truth, answer
-        What it was, and what was answered.
-    confidence
-        Probability that the answer was given.
-    probable
-        The most probable classes and their probabilities, the answer first; the truth is always among them.
-    """
+    """A wrong answer to a recording."""
 
     id: str
     subject: str
     truth: str
     answer: str
-    confidence: float
-    probable: tuple[tuple[str, float], ...]
+    confidence: float  # probability that the answer was given
+    probable: tuple[tuple[str, float], ...]  # most probable classes, the answer first; the truth is always among them
 
 
 def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, shown: int = SHOWN) -> list[Mistake]:
-    """The most confident mistakes that cost score, the most confident first.
-
-    Parameters
-    ----------
-    ids
-        (R,) recordings.
-    answers
-        (R,) answers, with probabilities.
-    label_set
-        The classes.
-    shown
-        How many at most.
-    """
+    """The most confident mistakes that cost score of (R,) answers with probabilities, the most confident first."""
     if answers.probabilities is None:
         return []
     confidence = answers.probabilities.max(axis=1)
@@ -63,8 +39,8 @@ def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, sho
     for row in sorted(rows, key=lambda row: (-confidence[row], ids[row]))[:shown]:
         truth, answer = str(answers.truth[row]), str(answers.prediction[row])
         by_class = dict(zip(label_set.classes, answers.probabilities[row].tolist(), strict=True))
-        ranked = sorted(by_class, key=lambda name: -by_class[name])
-        chosen = ranked[:ALTERNATIVES] if truth in ranked[:ALTERNATIVES] else [*ranked[: ALTERNATIVES - 1], truth]
+        ranked = sorted(by_class, key=lambda name: -by_class[name])[:ALTERNATIVES]
+        chosen = ranked if truth in ranked else [*ranked[:-1], truth]
         subject = "" if answers.subjects is None else str(answers.subjects[row])
         probable = tuple((name, by_class[name]) for name in chosen)
         found.append(Mistake(ids[row], subject, truth, answer, by_class[answer], probable))

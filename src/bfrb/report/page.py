@@ -7,11 +7,12 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bfrb.predict.bundle import SPEC
 from bfrb.report import figures
 from bfrb.report.collect import Evaluation
 from bfrb.report.groups import compare
 from bfrb.report.mistakes import Mistake, costs_score
-from bfrb.report.section import PageFigure, Section, count, interval_text, percent
+from bfrb.report.section import PageFigure, count, interval_text, percent
 from bfrb.report.sections.events import show_events
 from bfrb.report.sections.people import show_people
 from bfrb.report.sections.provenance import show_provenance
@@ -30,13 +31,8 @@ def render(evaluation: Evaluation) -> str:
     given = (
         None if evaluation.events is None else show_events(evaluation.events, simulated=evaluation.given_simulated),
         show_people(evaluation, comparisons),
-        show_confusion(evaluation),
-        show_classes(evaluation),
-        show_sensors(evaluation),
-        show_calibration(evaluation),
-        show_learning(evaluation),
+        *(show(evaluation) for show in (show_confusion, show_classes, show_sensors, show_calibration, show_learning)),
     )
-    sections: list[Section] = [section for section in given if section is not None]
     page: str = _environment(evaluation).get_template(TEMPLATE).render(
         style=files("bfrb.report").joinpath("templates", "report.css").read_text(encoding="utf-8"),
         evaluation=evaluation,
@@ -44,21 +40,24 @@ def render(evaluation: Evaluation) -> str:
         scenarios=SCENARIOS,
         how_good=tell_how_good(evaluation),
         failures=tell_failures(evaluation, comparisons),
-        sections=sections,
+        sections=[section for section in given if section is not None],
         total_mistakes=int(costs_score(answers, labels).sum()),
         provenance=show_provenance(evaluation),
+        spec_text=evaluation.bundle.file(SPEC).read_text(encoding="utf-8"),
     )  # fmt: skip
     return page
 
 
 def _environment(evaluation: Evaluation) -> Environment:
+    simulated = evaluation.simulated
+    signals = {} if evaluation.matched is None else evaluation.matched.signals
+
     def draw(shown: PageFigure) -> Markup:
-        if evaluation.simulated or shown.simulated:
+        if simulated or shown.simulated:
             mark_simulated(shown.figure)
         return Markup(figure_to_svg(shown.figure, shown.id, shown.caption))
 
     def draw_signals(mistake: Mistake, number: int) -> Markup:
-        signals = {} if evaluation.matched is None else evaluation.matched.signals
         if mistake.id not in signals:
             return Markup("")
         description = f"Signals of the recording {mistake.id}, one panel for every sensor"

@@ -22,51 +22,27 @@ class DataTable:
 
 @dataclass(frozen=True, eq=False)
 class PageFigure:
-    """A figure, what it shows in words, and the numbers behind it.
+    """A figure, what it shows in words, and the numbers behind it."""
 
-    Parameters
-    ----------
-    id
-        Unique in the page.
-    figure, caption, table
-        The figure, its words, its numbers.
-    narrow
-        Whether it does not need the whole width.
-    simulated
-        Whether it shows simulated data on a page that is not about such as a whole.
-    """
-
-    id: str
+    id: str  # unique in the page
     figure: Figure
     caption: str
     table: DataTable
-    narrow: bool = False
-    simulated: bool = False
+    narrow: bool = False  # whether it does not need the whole width
+    simulated: bool = False  # whether it shows simulated data on a page that is not about such as a whole
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A part of the page with a heading of its own.
+    """A part of the page with a heading of its own."""
 
-    Parameters
-    ----------
-    id
-        Anchor in the page.
-    title, short
-        Heading, and what the contents call it.
-    words, notes
-        Paragraphs before the figures and after them.
-    figures, tables
-        What it shows.
-    """
-
-    id: str
+    id: str  # anchor in the page
     title: str
-    short: str
-    words: Sequence[str] = ()
+    short: str  # what the contents call it
+    words: Sequence[str] = ()  # paragraphs before the figures
     figures: Sequence[PageFigure] = ()
     tables: Sequence[DataTable] = ()
-    notes: Sequence[str] = ()
+    notes: Sequence[str] = ()  # paragraphs after the figures
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -78,20 +54,6 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     ('1 recording', '4,379 recordings', '2 people')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def duration(seconds: float) -> str:
-    """A duration as people say it.
-
-    Examples
-    --------
-    >>> duration(5.1), duration(80), duration(7300)
-    ('5 seconds', '1 minute 20 seconds', '2 hours 1 minute')
-    """
-    hours, rest = divmod(round(seconds), 3600)
-    parts = zip((hours, *divmod(rest, 60)), ("hour", "minute", "second"), strict=True)
-    named = [count(number, unit) for number, unit in parts if number]
-    return " ".join(named[:2]) or "less than a second"
 
 
 def percent(share: float) -> str:

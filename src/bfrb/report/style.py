@@ -24,6 +24,7 @@ try:
     import matplotlib.figure
     from matplotlib import rc_context
     from matplotlib.axes import Axes as Axes  # noqa: PLC0414  figures take it from here
+    from matplotlib.figure import FigureBase as FigureBase  # noqa: PLC0414
     from matplotlib.ticker import MultipleLocator
 finally:
     if _BACKEND is not None:
@@ -53,6 +54,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1.5, 2)), (0, (8, 2)), (0, (3, 1)))
 """Patterns of lines, for the same reason."""
+
+FAINT: dict[str, Any] = {"color": MUTED, "linestyle": DASHES[1], "linewidth": 1}
+"""How lines look that something is compared with."""
 
 WIDTH_IN = 7.4
 """Width of a figure that fills the page, in inches."""
@@ -86,14 +90,7 @@ def mark_simulated(figure: Figure) -> None:
 def figure_to_svg(figure: Figure, name: str, description: str) -> str:
     """An `<svg>` element for the inside of a page.
 
-    Parameters
-    ----------
-    figure
-        The figure.
-    name
-        Unique in the page; the ids inside the figure depend on it.
-    description
-        What the figure shows, for those who cannot see it.
+    The name is unique in the page: the ids inside the figure depend on it. The description is for who cannot see it.
     """
     target = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -131,27 +128,12 @@ def printable(text: str) -> str:
     >>> printable("a\x00b\tc")
     'a�b\tc'
     """
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(letter) in ("Cc", "Cs", "Cn") and letter not in "\t\n"
-        else letter
-        for letter in text
-    )  # fmt: skip
+    unprintable = {one for one in set(text) - {"\t", "\n"} if unicodedata.category(one) in ("Cc", "Cs", "Cn")}
+    return text.translate({ord(one): "\N{REPLACEMENT CHARACTER}" for one in unprintable})
 
 
 def score_axis(axes: Axes, which: str, name: str, shown: Iterable[float] = (0.0,)) -> float:
-    """Let an axis show scores up to 1, with a faint grid; it starts a little below all that is shown. Tells where.
-
-    Parameters
-    ----------
-    axes
-        The axes.
-    which
-        `x` or `y`.
-    name
-        What the scores are.
-    shown
-        The scores; by default the axis starts at 0.
-    """
+    """Let an axis (`x` or `y`) show scores up to 1, with a grid; it starts a little below all shown. Tells where."""
     lowest = min([0.8, *shown])
     start = int(max(0.0, lowest - 0.02) * 5) / 5
     axes.set(**{f"{which}lim": (start - 0.015, 1.015), f"{which}label": name})
@@ -160,15 +142,17 @@ def score_axis(axes: Axes, which: str, name: str, shown: Iterable[float] = (0.0,
     return start
 
 
-def name_rows(axes: Axes, names: Sequence[object], longest: int = LONGEST_NAME) -> None:
-    """Name the rows of a horizontal plot, the first at the top."""
-    axes.set_yticks(range(len(names)), [label(name, longest) for name in names])
+def new_figure(height_in: float, width: float = 1.0) -> tuple[Figure, Axes]:
+    """A figure so high, of a share of the page's width, and its axes."""
+    figure = Figure(figsize=(WIDTH_IN * width, height_in))
+    return figure, figure.add_subplot()
+
+
+def figure_of_rows(names: Sequence[object], margin_in: float = 0.75) -> tuple[Figure, Axes]:
+    """A figure with named rows, the first at the top, and its axes."""
+    figure, axes = new_figure(margin_in + 0.24 * max(len(names), 2))
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-
-
-def figure_of_rows(rows: int, margin_in: float = 0.75) -> tuple[Figure, Axes]:
-    """A figure with so many named rows, and its axes."""
-    figure = Figure(figsize=(WIDTH_IN, margin_in + 0.24 * max(rows, 2)))
-    return figure, figure.add_subplot()
+    return figure, axes

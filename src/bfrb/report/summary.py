@@ -24,13 +24,12 @@ RARE = 0.01
 
 def tell_how_good(evaluation: Evaluation) -> list[str]:
     """Sentences on how good the main scenario is."""
-    scores, floor = evaluation.scores[evaluation.main], evaluation.floor
-    return [
-        _tell_floor(scores, floor),
-        *_tell_useless(evaluation),
-        *_tell_detection(evaluation),
-        *_tell_certainty(scores.get("subjects", 0)),
-    ]
+    scores = evaluation.scores[evaluation.main]
+    told = [_tell_floor(scores, evaluation.floor), *_tell_useless(evaluation), *_tell_detection(evaluation)]
+    people = scores.get("subjects", 0)
+    if 0 < people < ENOUGH_PEOPLE:
+        told.append(f"Only {count(people, 'person', 'people')}: other people may fare quite differently.")
+    return told
 
 
 def _tell_floor(scores: dict[str, Any], floor: float) -> str:
@@ -88,17 +87,11 @@ def _tell_false_alarms(hits: int, alarms: int, real: int, others: int) -> str:
     )
 
 
-def _tell_certainty(people: int) -> list[str]:
-    if 0 < people < ENOUGH_PEOPLE:
-        return [f"Only {count(people, 'person', 'people')}: other people may fare quite differently."]
-    return []
-
-
 def tell_failures(evaluation: Evaluation, comparisons: Comparisons) -> list[tuple[str, str]]:
     """What it is worst at, as pairs of a topic and a sentence."""
     scores = evaluation.scores[evaluation.main]
-    told = [("People", _tell_people(scores)), *_tell_groups(comparisons)]
-    told += [("Behaviours", _tell_classes(scores)), ("Confusions", _tell_confusion(evaluation))]
+    told = [("People", _tell_people(scores)), *_tell_groups(comparisons), ("Behaviours", _tell_classes(scores))]
+    told.append(("Confusions", _tell_confusion(evaluation)))
     return [(topic, sentence) for topic, sentence in told if sentence]
 
 
@@ -113,16 +106,13 @@ def _tell_people(scores: dict[str, Any]) -> str:
 
 def _tell_groups(comparisons: Comparisons) -> list[tuple[str, str]]:
     """The comparison with the widest gap between groups of several people."""
-    gaps = []
-    for question, found in comparisons.items():
-        groups = sorted((group for group in found if group.subjects > 1), key=lambda group: group.score)
-        if len(groups) > 1:
-            gaps.append((groups[-1].score - groups[0].score, question, groups[0], groups[-1]))
-    if not gaps:
+    several = {question: [group for group in found if group.subjects > 1] for question, found in comparisons.items()}
+    ranked = {name: sorted(found, key=lambda group: group.score) for name, found in several.items() if len(found) > 1}
+    if not ranked:
         return []
-    _, question, low, high = max(gaps, key=lambda gap: gap[0])
+    question, groups = max(ranked.items(), key=lambda item: item[1][-1].score - item[1][0].score)
     lowest, highest = (
-        f"{group.name} {group.score:.2f} ({count(group.subjects, 'person', 'people')})" for group in (low, high)
+        f"{one.name} {one.score:.2f} ({count(one.subjects, 'person', 'people')})" for one in (groups[0], groups[-1])
     )
     return [(question, f"lowest score {lowest}; highest {highest}")]
 

@@ -11,16 +11,15 @@ from bfrb.errors import ConfigError
 from bfrb.report.html import check_report_installed
 from bfrb.simulate.body import HAIR, SKIN
 from bfrb.simulate.design import SEQUENCES_PER_SUBJECT
+from bfrb.simulate.motion import Wearing
 from bfrb.simulate.spec import StudySpec
-from bfrb.simulate.study import Wearing, simulate_one
-from bfrb.study.labels import BEHAVIORS
+from bfrb.simulate.study import simulate_one
 from bfrb.study.recordings import Recordings
 
 _VIEWS = {"from the front": (0, 2, -1), "from the right": (1, 2, 1), "from above": (0, 1, 1)}
 """Room axes to the right and up in each view, and the sign of the first."""
 
 _COLOURS = {SKIN: "#e8b998", HAIR: "#6b4a32"}
-_IMAGES = 6
 
 
 def draw_wearer(spec: StudySpec, seed: int, sequence: str, out: Path) -> Path:
@@ -54,15 +53,16 @@ def draw_wearer(spec: StudySpec, seed: int, sequence: str, out: Path) -> Path:
 
 
 def _draw(wearing: Wearing, recordings: Recordings, which: int, out: Path) -> None:
+    from bfrb.report.figures.signals import draw_signals
     from bfrb.report.style import Figure
 
-    figure = Figure(figsize=(15, 11), layout="constrained")
-    parts: Any = figure.subfigures(3, 1, height_ratios=(4, 3, 4))
-    for axes, (title, view) in zip(parts[0].subplots(1, len(_VIEWS)), _VIEWS.items(), strict=True):
+    figure = Figure(figsize=(12, 11), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=(4, 6))
+    bodies, signals = parts
+    for axes, (title, view) in zip(bodies.subplots(1, len(_VIEWS)), _VIEWS.items(), strict=True):
         _draw_body(axes, wearing, which, view)
         axes.set_title(title)
-    _draw_traces(parts[1].subplots(1, 2), recordings[which])
-    _draw_images(parts[2].subplots(_IMAGES // 2, 10), recordings[which])
+    draw_signals(signals, recordings[which])
     row = recordings.table.row(which, named=True)
     figure.suptitle(f"SIMULATED {row['id']}: {row['gesture']} - {row['orientation']}")
     figure.savefig(out)
@@ -80,7 +80,7 @@ def _draw_body(axes: Any, wearing: Wearing, which: int, view: tuple[int, int, in
         shadow = (spread @ spread.T)[np.ix_((right, up), (right, up))]
         outline = np.linalg.cholesky(shadow) @ circle + still.centre[part, 0][[right, up], None]
         axes.fill(sign * outline[0], outline[1], color=_COLOURS.get(int(material), "#b9c4d0"), alpha=0.7)
-    track, clock = wearing.motion.track, wearing.motion.clock
+    track, clock = wearing.track, wearing.clock
     steps = np.flatnonzero(clock.sequence == which)
     axes.plot(sign * track.wrist[steps, right], track.wrist[steps, up], color="#d04a35", linewidth=0.8)
     moments = np.searchsorted(clock.time_s[steps], clock.ends_s[which] - 0.1)
@@ -90,28 +90,3 @@ def _draw_body(axes: Any, wearing: Wearing, which: int, view: tuple[int, int, in
         axes.plot(sign * arm[:, right], arm[:, up], color="#20506e", marker="o", markersize=3, alpha=0.6)
     axes.set_aspect("equal")
     axes.axis("off")
-
-
-def _draw_traces(axes: Any, recording: Recordings) -> None:
-    seconds = np.arange(recording.n_rows) / recording.device.row_rate_hz
-    for ax, name, labels in zip(axes, ("acc", "thm"), ("xyz", "12345"), strict=True):
-        ax.plot(seconds, recording.sensors[name], label=list(labels))
-        for change in np.flatnonzero(np.diff(recording.annotations["behavior"].codes)):
-            ax.axvline(seconds[change + 1], color="#888", linewidth=0.6)
-        ax.set(xlabel="s", ylabel=f"{name} ({recording.device.sensor(name).unit})")
-        ax.legend(loc="upper left", fontsize="small")
-
-
-def _draw_images(axes: Any, recording: Recordings) -> None:
-    """The five images at moments over the sequence, two moments a line; what did not answer is white."""
-    behavior = recording.annotations["behavior"].codes
-    for number, moment in enumerate(np.linspace(0, recording.n_rows - 1, _IMAGES).astype(int)):
-        for site in range(5):
-            ax = axes[number // 2, 5 * (number % 2) + site]
-            image = recording.sensors["tof"][moment, site].astype(float)
-            # Rows run to the hand, so the hand is at the top.
-            ax.imshow(np.where(image < 0, np.nan, image), vmin=0, vmax=249, cmap="viridis", origin="lower")
-            ax.set(xticks=[], yticks=[])
-            if site == 2:
-                seconds = moment / recording.device.row_rate_hz
-                ax.set_title(f"{seconds:.1f} s: {BEHAVIORS[behavior[moment]]}", fontsize="small")

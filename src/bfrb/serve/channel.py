@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from typing import Any
 
 from bfrb.errors import BfrbError, ConfigError
@@ -26,13 +27,13 @@ PORTS: tuple[int, ...] = (50051, *range(60053, 60063))
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
 """Environment variable that is set, be it to nothing, where Kaggle evaluates."""
 
-MAX_MESSAGE_BYTES = 256 << 20
+_MAX_MESSAGE_BYTES = 256 << 20
 """A sequence takes less than one of these megabytes."""
 
 _SERVICE, _METHOD = "kaggle_evaluation_client.KaggleEvaluationService", "Send"
 _OPTIONS = [
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
@@ -47,10 +48,6 @@ Send = Callable[..., bytes]
 """The one method of the protocol: a request's bytes to the response's."""
 
 RpcError = grpc.RpcError
-
-
-class PortError(BfrbError):
-    """A port that cannot be listened on, or that the gateway would not reach."""
 
 
 def is_rerun() -> bool:
@@ -72,33 +69,27 @@ def is_free(port: int) -> bool:
 def choose_port(port: int | None = None, *, any_port: bool = False) -> int:
     """The port that is asked for, or the first free one of those that the gateway tries.
 
-    Raises
-    ------
-    PortError
-        If it is taken, or, unless `any_port`, something on an earlier one would be asked in this server's place.
+    ConfigError if it is taken, or, unless `any_port`, something on an earlier one would be asked instead.
     """
     tried = PORTS if port is None else (port,)
-    chosen = next(filter(is_free, tried), None)
-    taken = ", ".join(map(str, tried if chosen is None else tried[: tried.index(chosen)]))
-    if chosen is None:
-        raise PortError(f"port {taken} is taken", remedy="end the program that listens there, or name another port")
+    taken = tuple(takewhile(lambda each: not is_free(each), tried))
+    named = ", ".join(map(str, taken))
+    if taken == tried:
+        raise ConfigError(f"port {named} is taken", remedy="end the program that listens there, or name another port")
     if taken:
-        problem = f"something listens on port {taken}, and the gateway would ask it instead of this server"
+        problem = f"something listens on port {named}, and the gateway would ask it instead of this server"
         if not any_port:
-            raise PortError(problem, remedy="end it (an earlier server?), or start all the same: --any-port or --port")
+            raise ConfigError(
+                problem, remedy="end it (an earlier server?), or start all the same: --any-port or --port"
+            )
         log.warning("warning: %s", problem)
-    return chosen
+    return tried[len(taken)]
 
 
 def start_server(answer: Send, host: str, port: int) -> tuple[Any, int]:
     """A running server that takes one call at a time, and its port.
 
-    A `BfrbError` of `answer` becomes the status UNKNOWN, in the protocol's words.
-
-    Raises
-    ------
-    PortError
-        If it cannot listen there.
+    A `BfrbError` of `answer` becomes the status UNKNOWN, in the protocol's words. ConfigError if it cannot listen.
     """
 
     def send(request: bytes, context: Any) -> bytes:
@@ -114,7 +105,7 @@ def start_server(answer: Send, host: str, port: int) -> tuple[Any, int]:
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError:
-        raise PortError(f"cannot listen on {host}, port {port}", remedy="name another host or port") from None
+        raise ConfigError(f"cannot listen on {host}, port {port}", remedy="name another host or port") from None
     server.start()
     return server, bound
 

@@ -18,14 +18,14 @@ from google.protobuf.message import DecodeError
 
 from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.predict.predictor import Predictor
-from bfrb.read.cmi import recordings_from_frame
+from bfrb.read.described_source import recordings_from_frame
 from bfrb.read.findings import Findings
 from bfrb.read.gateway_files import read_requests
 from bfrb.serve.channel import choose_port, is_rerun, start_server
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
-from bfrb.serve.payloads import ProtocolError, decode
+from bfrb.serve.payloads import decode
 from bfrb.serve.rehearse import ENDPOINT, SUBMISSION, check_gesture, rehearse
-from bfrb.serve.sockets import LOOPBACK
+from bfrb.serve.sockets import LOOPBACK, handling_signals
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES
 
@@ -86,10 +86,7 @@ class InferenceServer:
     def serve(self) -> None:
         """Listen; where Kaggle evaluates, until the process is asked to end, and else in the background.
 
-        Raises
-        ------
-        PortError
-            If there is no port to listen on, or something else would be asked in this server's place.
+        ConfigError if there is no port to listen on, or something else would be asked in this server's place.
         """
         self.start()
         if is_rerun():
@@ -105,7 +102,7 @@ class InferenceServer:
 
         Raises
         ------
-        DataError, EvaluationError
+        DataError
             If a file cannot be read, or the server answers with an error.
         """
         requests = read_requests(*map(Path, data_paths))
@@ -143,7 +140,9 @@ class InferenceServer:
 
     def wait(self) -> None:
         """Go on until SIGTERM, Ctrl-C or `stop` from another thread; a call that does not end ends with the process."""
-        with _signals_interrupt(), contextlib.suppress(KeyboardInterrupt):
+        # Only the main thread can be interrupted.
+        numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+        with handling_signals(signal.default_int_handler, *numbers), contextlib.suppress(KeyboardInterrupt):
             if self._server is not None:
                 self._server.wait_for_termination()
         log.info("stopping")
@@ -155,24 +154,20 @@ class InferenceServer:
     def answer(self, message: bytes) -> bytes:
         """The response to a request.
 
-        Raises
-        ------
-        ProtocolError
-            If the bytes are no request, there is no such endpoint, or, if strict, it cannot be predicted.
+        DataError if the bytes are no request, there is no such endpoint, or, if strict, it cannot be predicted.
         """
         try:
             request = KaggleEvaluationRequest.FromString(message)
         except DecodeError as error:
-            raise ProtocolError(_line(error), remedy="send a message as kaggle.proto describes it") from None
+            raise DataError(_line(error), remedy="send a message as kaggle.proto describes it") from None
         if request.name != ENDPOINT:
             name = request.name[:_SHOWN]
-            raise ProtocolError(f"No listener for {name} was registered", remedy=f"ask the endpoint {ENDPOINT!r}")
+            raise DataError(f"No listener for {name} was registered", remedy=f"ask the endpoint {ENDPOINT!r}")
         # A future keeps whatever is raised, `SystemExit` and panics of native code too: nothing may go unanswered.
         attempt = self._caller.submit(self._gesture, request)
         failure = attempt.exception()
         gesture = attempt.result() if failure is None else self._fall_back(failure)
-        response: bytes = KaggleEvaluationResponse(payload=Payload(str_value=gesture)).SerializeToString()
-        return response
+        return bytes(KaggleEvaluationResponse(payload=Payload(str_value=gesture)).SerializeToString())
 
     def _gesture(self, request: Any) -> str:
         """The function's answer; an array or scalar of NumPy that holds one text counts as that."""
@@ -187,7 +182,7 @@ class InferenceServer:
         unexpected = None if isinstance(error, BfrbError) else error
         if self.strict:
             log.error("answered an error: %s", _line(error), exc_info=unexpected)
-            raise ProtocolError(_line(error), remedy="correct the request or the function") from None
+            raise DataError(_line(error), remedy="correct the request or the function") from None
         log.error("answered %r, since: %s", self.fallback, _line(error), exc_info=unexpected)
         return self.fallback
 
@@ -196,18 +191,6 @@ def _line(error: BaseException) -> str:
     """What went wrong, in one printable line."""
     text = error.problem if isinstance(error, BfrbError) else str(error) or type(error).__name__
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode()[:_SHOWN]
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Have SIGTERM and SIGINT raise `KeyboardInterrupt`; only the main thread can be interrupted."""
-    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
-    before = [(number, signal.signal(number, signal.default_int_handler)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def bundle_server(predictor: Predictor, *, strict: bool = False, **options: Any) -> InferenceServer:

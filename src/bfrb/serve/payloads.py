@@ -9,23 +9,15 @@ from typing import Any
 
 from numpy.lib.format import read_array
 
-from bfrb.arrays import Array
-from bfrb.errors import BfrbError
+from bfrb.errors import DataError
 from bfrb.read import frames
 from bfrb.serve.kaggle_pb2 import Payload
 
 
-class ProtocolError(BfrbError):
-    """A message that breaks the evaluation protocol."""
-
-
 def decode(payload: Payload) -> Any:
-    """The value of a payload; pandas objects come as polars ones where pandas or pyarrow is not installed.
+    """The value of a payload; DataError if there is none in it, or one that cannot be read.
 
-    Raises
-    ------
-    ProtocolError, DataError
-        If there is no value in it, or one that cannot be read.
+    Pandas objects come as polars ones where pandas or pyarrow is not installed.
 
     Examples
     --------
@@ -34,31 +26,26 @@ def decode(payload: Payload) -> Any:
     """
     kind = payload.WhichOneof("value")
     if kind is None:
-        raise ProtocolError("expected a payload with a value, got one without", remedy="see kaggle.proto")
-    return _DECODERS[kind](getattr(payload, kind))
+        raise DataError("expected a payload with a value, got one without", remedy="see kaggle.proto")
+    return _DECODERS.get(kind, lambda value: value)(getattr(payload, kind))
 
 
 def _only_column(frame: Any) -> Any:
     """The series in a frame of polars or pandas that has one column."""
     if frame.shape[1] != 1:
-        raise ProtocolError(f"expected a series, a table of one column, got {frame.shape[1]}", remedy="send one column")
+        raise DataError(f"expected a series, a table of one column, got {frame.shape[1]}", remedy="send one column")
     return frame[frame.columns[0]]
 
 
-def _read_array(data: bytes) -> Array:
+def _read_array(data: bytes) -> Any:
     try:
-        array: Array = read_array(io.BytesIO(data), allow_pickle=False)
+        return read_array(io.BytesIO(data), allow_pickle=False)
     except (ArithmeticError, EOFError, MemoryError, SyntaxError, TokenError, TypeError, ValueError) as error:
         problem = f"expected an array as .npy without pickle, but it cannot be read: {str(error)[:200]}"
-        raise ProtocolError(problem, remedy="write it with numpy.save") from None
-    return array
+        raise DataError(problem, remedy="write it with numpy.save") from None
 
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
-    "str_value": str,
-    "bool_value": bool,
-    "int_value": int,
-    "float_value": float,
     "none_value": lambda _: None,
     "list_value": lambda value: [decode(part) for part in value.payloads],
     "tuple_value": lambda value: tuple(decode(part) for part in value.payloads),
@@ -71,3 +58,4 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "numpy_scalar_value": lambda data: _read_array(data)[()],
     "bytes_io_value": io.BytesIO,
 }
+"""What makes values of what protobuf does not give as Python values already."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.arrays import Floats
-from bfrb.errors import BfrbError, ConfigError
+from bfrb.errors import ConfigError, DataError
 from bfrb.read.frames import Frame, write_arrow
 from bfrb.read.gateway_files import Requests, proximity_as_text, without_proximity
 from bfrb.read.tables import make_table, write_table
@@ -24,10 +24,6 @@ SUBMISSION = "submission.parquet"
 ENDPOINT = "predict"
 
 _LATER_CALLS_S = 1800.0
-
-
-class EvaluationError(BfrbError):
-    """An answer that ends an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +74,21 @@ class Rehearsal:
 
     Parameters
     ----------
-    ids, gestures
-        (R,) Every sequence and its answer, in the order served.
+    answers
+        The answer for every sequence by its id, in the order served.
     seconds
         (n,) How long each call took.
     changed
         Ids of the sequences that were answered differently when asked again.
     """
 
-    ids: tuple[str, ...]
-    gestures: tuple[str, ...]
+    answers: dict[str, str]
     seconds: Floats
     changed: tuple[str, ...]
 
     def write(self, path: Path) -> None:
         """Write the submission, `sequence_id` and `gesture` as texts: whole or not at all."""
-        write_table(make_table({"sequence_id": list(self.ids), "gesture": list(self.gestures)}), path)
+        write_table(make_table({"sequence_id": list(self.answers), "gesture": list(self.answers.values())}), path)
 
 
 def rehearse(
@@ -120,56 +115,44 @@ def rehearse(
 
     Raises
     ------
-    EvaluationError
+    DataError
         At the first answer that is an error or no gesture, as in the evaluation.
     """
     rng = np.random.default_rng(seed)
     order: list[str] = rng.permutation(list(requests)).tolist()
     imu_only = set(rng.permutation(order)[: round(scenario.imu_share * len(order))].tolist())
-    answers: list[list[str]] = []
+    answers: dict[str, list[str]] = {}
     seconds: list[float] = []
     with connect(address) as send:
         for name in order:
             frames = scenario.apply(*requests[name], imu_only=name in imu_only)
-            answers.append([])
+            answers[name] = []
             for _ in range(1 + scenario.repeat_calls):
                 time.sleep(scenario.slow_client_s)
                 start = time.perf_counter()
-                answers[-1].append(ask(send, frames, deadline_s=_LATER_CALLS_S if seconds else None))
+                answers[name].append(ask(send, frames, deadline_s=_LATER_CALLS_S if seconds else None))
                 seconds.append(time.perf_counter() - start)
             if progress is not None:
                 progress(len(answers) / len(order))
-    changed = tuple(name for name, given in zip(order, answers, strict=True) if len(set(given)) > 1)
-    return Rehearsal(tuple(order), tuple(given[0] for given in answers), np.array(seconds), changed)
+    changed = tuple(name for name, given in answers.items() if len(set(given)) > 1)
+    return Rehearsal({name: given[0] for name, given in answers.items()}, np.array(seconds), changed)
 
 
 def ask(send: Send, frames: Sequence[Frame], deadline_s: float | None = None) -> str:
-    """The server's answer; without a deadline it is waited for until it listens.
-
-    Raises
-    ------
-    EvaluationError
-        If it is an error, or none of the 18 gestures.
-    """
+    """The server's answer; without a deadline it is waited for until it listens. Errors are those of `rehearse`."""
     args = [Payload(polars_dataframe_value=write_arrow(frame)) for frame in frames]
     message = KaggleEvaluationRequest(name=ENDPOINT, args=args).SerializeToString()
     try:
         response = send(message, timeout=deadline_s, wait_for_ready=deadline_s is None)
     except RpcError as error:
         details = f"{error.code().name}: {error.details()}"
-        raise EvaluationError(f"the server answered with an error, {details}", remedy="see its log") from None
+        raise DataError(f"the server answered with an error, {details}", remedy="see its log") from None
     return check_gesture(decode(KaggleEvaluationResponse.FromString(response).payload))
 
 
 def check_gesture(answer: Any) -> str:
-    """The answer, if Kaggle's gateway takes it: one of the 18 gestures as a plain text.
-
-    Raises
-    ------
-    EvaluationError
-        If it is anything else.
-    """
+    """The answer, if Kaggle's gateway takes it: one of the 18 gestures as a plain text; DataError for anything else."""
     if type(answer) is str and answer in CMI_GESTURES.classes:
         return answer
     problem = f"expected one of the 18 gestures as answer, got {repr(answer)[:200]}"
-    raise EvaluationError(problem, remedy=f"answer with one of {'; '.join(CMI_GESTURES.classes)}")
+    raise DataError(problem, remedy=f"answer with one of {'; '.join(CMI_GESTURES.classes)}")

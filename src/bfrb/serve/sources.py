@@ -7,10 +7,15 @@ senders have to wait.
 from __future__ import annotations
 
 import contextlib
+import http.server
 import itertools
+import json
+import logging
 import queue
 import re
 import socket
+import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,20 +24,28 @@ from functools import partial
 from typing import IO, Any
 
 from bfrb.errors import BfrbError, ConfigError, DataError
-from bfrb.serve.listeners import READ_BYTES, SERVERS
 from bfrb.serve.sockets import listen
-from bfrb.stream.layouts import OwnLayout
-from bfrb.stream.lines import Line, LineReader, LineSplitter, Message
+from bfrb.stream.layouts import Layout
+from bfrb.stream.lines import LONGEST_LINE, Line, LineReader, LineSplitter, Message
 from bfrb.study.device import Device
+
+log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 """So long is waited for lines."""
+
+MOST_CONNECTIONS = 500
+"""Threads at a time; further connections are turned away."""
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LAST_PORT = 65_535
 _BAUD = 115_200
 _WAITING = 64
 _MOST_NAMES = 1000
+_READ_BYTES = 1 << 16
+_REQUEST_S = 10.0
+_PAGES_HERE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+_FOREIGN = "pages of other sites may not send samples"
 
 
 @dataclass(frozen=True)
@@ -83,17 +96,7 @@ class Address:
 class Source:
     """Lines from one address, as they come.
 
-    Parameters
-    ----------
-    address
-        Where they come from.
-    stdin
-        Standard input.
-
-    Raises
-    ------
-    ConfigError
-        If a port cannot be opened, or what is needed for it is not installed.
+    ConfigError if a port cannot be opened, or what is needed for it is not installed.
     """
 
     def __init__(self, address: Address, stdin: IO[bytes]) -> None:
@@ -108,28 +111,24 @@ class Source:
     def __iter__(self) -> Iterator[list[Line]]:
         """All lines that have come since the last; none after a moment in which none came.
 
-        It ends when nothing more can come, or when the source is closed and what had come is taken.
-
-        Raises
-        ------
-        DataError
-            If the device is gone.
+        It ends when nothing more can come, or when the source is closed and what had come is taken. DataError if the
+        device is gone.
         """
         over = False
         while not over:
-            over = self._ended.is_set() or self.closed
-            yield self._take(0 if over else TICK_S)
+            over = self._ended.is_set() or self._closed.is_set()
+            lines: list[Line] = []
+            with contextlib.suppress(queue.Empty):
+                lines += self._queue.get(not over, TICK_S)
+                while True:
+                    lines += self._queue.get_nowait()
+            yield lines
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
         """Read no more."""
         self._closed.set()
-
-    @property
-    def closed(self) -> bool:
-        """Whether no more shall be read."""
-        return self._closed.is_set()
 
     def follow(self, kind: str, chunks: Iterable[bytes]) -> None:
         """Hand over the lines of a connection, from its bytes as they come."""
@@ -144,7 +143,7 @@ class Source:
     def put(self, connection: str, texts: Iterable[bytes | None]) -> None:
         """Hand over lines of a connection, None for its end; waits until there is room."""
         lines = [Line(connection, time.time(), text) for text in texts]
-        while lines and not self.closed:
+        while lines and not self._closed.is_set():
             with contextlib.suppress(queue.Full):
                 self._queue.put(lines, timeout=TICK_S)
                 return
@@ -161,14 +160,6 @@ class Source:
         finally:
             self._names.discard(name)
 
-    def _take(self, wait_s: float) -> list[Line]:
-        lines: list[Line] = []
-        with contextlib.suppress(queue.Empty):
-            lines += self._queue.get(wait_s > 0, wait_s)
-            while True:
-                lines += self._queue.get_nowait()
-        return lines
-
     def _run(self, read: Callable[[], None]) -> None:
         try:
             read()
@@ -179,13 +170,12 @@ class Source:
     def _open(self, address: Address, stdin: Any) -> Callable[[], None]:
         """What reads the source until it ends."""
         if address.kind == "stdin":
-            return partial(self.follow, address.name, iter(partial(stdin.read1, READ_BYTES), b""))
+            return partial(self.follow, address.name, iter(partial(stdin.read1, _READ_BYTES), b""))
         if address.kind == "serial":
             return partial(self.follow, address.name, _open_serial(address))
-        make_server = SERVERS[address.kind]
         bound = listen(address.name, address.number)
         self.port = bound.getsockname()[1]
-        return partial(self._serve, make_server(bound, self.follow, self.put), bound)
+        return partial(self._serve, _make_server(address.kind, bound, self), bound)
 
     def _serve(self, server: Any, bound: socket.socket) -> None:
         """Listen until the source is closed; the threads of connections end with it, or with the process."""
@@ -195,13 +185,109 @@ class Source:
         bound.close()
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    """Hands every connection to a socket that listens already to a thread of its own."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: Any, bound: socket.socket, source: Source) -> None:
+        super().__init__(bound.getsockname()[:2], handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket, self.source = bound, source
+
+    def verify_request(self, *_: Any) -> bool:
+        """Whether a connection is taken on."""
+        return threading.active_count() < MOST_CONNECTIONS
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that leaves is no error."""
+        if not isinstance(sys.exception(), OSError):
+            log.exception("a connection failed")
+
+
+class _Tcp(socketserver.BaseRequestHandler):
+    """Lines, as they come."""
+
+    server: _Server
+
+    def handle(self) -> None:
+        self.server.source.follow("tcp", iter(partial(self.request.recv, _READ_BYTES), b""))
+
+
+class _Http(http.server.BaseHTTPRequestHandler):
+    """Bodies that phones push: one document of JSON, or lines. Where none names a wearer, it goes by its address."""
+
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = _REQUEST_S
+
+    def do_POST(self) -> None:
+        size = self.headers.get("content-length", "")
+        self.close_connection = True
+        if _is_elsewhere(self.headers):
+            self.send_error(403, _FOREIGN)
+        elif not size.isdecimal():
+            self.send_error(411)
+        elif int(size) > LONGEST_LINE:
+            self.send_error(413, f"expected at most {LONGEST_LINE:,} bytes at a time")
+        else:
+            body = self.rfile.read(int(size))
+            self.server.source.put(self.client_address[0], [body] if _is_json(body) else body.split(b"\n"))
+            self.close_connection = False
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _make_server(kind: str, bound: socket.socket, source: Source) -> Any:
+    """The server of a kind (`"tcp"`, `"http"` or `"ws"`) for a socket that listens; its `serve_forever` serves."""
+    if kind != "ws":
+        return _Server({"tcp": _Tcp, "http": _Http}[kind], bound, source)
+    try:
+        from websockets.exceptions import ConnectionClosed
+        from websockets.sync.server import serve
+    except ImportError:
+        raise ConfigError("websockets is not installed", remedy="pip install 'bfrb[stream]'") from None
+
+    def handle(connection: Any) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            source.follow("ws", (_as_bytes(message) + b"\n" for message in connection))
+
+    def refuse(connection: Any, request: Any) -> Any:
+        if _is_elsewhere(request.headers):
+            return connection.respond(403, f"{_FOREIGN}\n")
+        return None if threading.active_count() < MOST_CONNECTIONS else connection.respond(503, "too many\n")
+
+    return serve(handle, sock=bound, process_request=refuse, max_size=LONGEST_LINE, compression=None)
+
+
+def _as_bytes(message: bytes | str) -> bytes:
+    return message if isinstance(message, bytes) else message.encode()
+
+
+def _is_elsewhere(headers: Any) -> bool:
+    """Whether a page of another site in a browser on this machine asks."""
+    return "origin" in headers and not _PAGES_HERE.fullmatch(headers["origin"])
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _open_serial(address: Address) -> Iterator[bytes]:
     try:
         import serial
+
+        port = serial.Serial(address.name, address.number)
     except ImportError:
         raise ConfigError("pyserial is not installed", remedy="pip install 'bfrb[stream]'") from None
-    try:
-        port = serial.Serial(address.name, address.number)
     except (OSError, ValueError) as error:
         problem = f"cannot open {address.name}: {error}"
         raise ConfigError(problem, remedy="check its name, its speed and your rights") from None
@@ -211,7 +297,7 @@ def _open_serial(address: Address) -> Iterator[bytes]:
 def _read_serial(port: Any, device: str) -> Iterator[bytes]:
     try:
         while True:
-            yield bytes(port.read(max(1, min(port.in_waiting, READ_BYTES))))
+            yield bytes(port.read(max(1, min(port.in_waiting, _READ_BYTES))))
     except OSError as error:
         raise DataError(f"the device {device} is gone: {error}", remedy="plug it in, and start again") from None
 
@@ -219,16 +305,9 @@ def _read_serial(port: Any, device: str) -> Iterator[bytes]:
 def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterator[Message]:
     """What comes from an address, wearer by wearer, until nothing more can come.
 
-    A connection that ends, ends the streams of all whom its lines named.
-
-    Raises
-    ------
-    ConfigError
-        If the source cannot be opened.
-    DataError
-        If it is gone.
+    A connection that ends, ends the streams of all whom its lines named. Errors are those of `Source`.
     """
-    source, reader = Source(address, stdin), LineReader(OwnLayout(device))
+    source, reader = Source(address, stdin), LineReader(Layout.of_device(device))
     named: dict[str, set[str]] = {}
     try:
         for lines in source:

@@ -6,7 +6,7 @@ directions at the place (away from the body, up along it, across it) and as pron
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -18,57 +18,24 @@ HEAD, TORSO, THIGH, ROOM = range(4)
 
 @dataclass(frozen=True)
 class Action:
-    """One gesture.
+    """One gesture, or one thing that a hand does between gestures."""
 
-    Parameters
-    ----------
-    part
-        Body part that the place belongs to.
-    place_m
-        Where the fingertips go, in the part's frame.
-    palm
-        Where the palm faces, in the part's frame.
-    flex_rad
-        How far the hand is bent towards the palm.
-    reach
-        Distance from wrist to fingertips as a share of the straight hand: fingers that pinch are bent.
-    swivel_rad
-        How far the elbow is lifted sideways from hanging down.
-    away_m, up_m, across_m
-        Amplitudes of the movement at the place.
-    roll_rad
-        Amplitude of the pronation that goes with it.
-    rate_hz
-        Rate of the movement.
-    freedom
-        How much more than in other gestures people differ in that rate, and to its power of 0.6 in the size of the
-        movement: 1 as in others.
-    ratios
-        Rates of away, up, across and roll relative to it.
-    skew
-        0 for an even movement, towards 1 for a slow pull with a quick return.
-    wander_m
-        Size of slow drifts.
-    holds
-        What the hand holds: "", "phone", "cup".
-    """
-
-    part: int
-    place_m: tuple[float, float, float]
-    palm: tuple[float, float, float]
-    flex_rad: float = 0.5
-    reach: float = 0.62
-    swivel_rad: float = 0.35
-    away_m: float = 0.0
+    part: int  # body part that the place belongs to
+    place_m: tuple[float, float, float]  # where the fingertips go, in the part's frame
+    palm: tuple[float, float, float]  # where the palm faces, in the part's frame
+    flex_rad: float = 0.5  # how far the hand is bent towards the palm
+    reach: float = 0.62  # from wrist to fingertips, as a share of the straight hand: fingers that pinch are bent
+    swivel_rad: float = 0.35  # how far the elbow is lifted sideways from hanging down
+    away_m: float = 0.0  # amplitudes of the movement at the place
     up_m: float = 0.0
     across_m: float = 0.0
-    roll_rad: float = 0.08
-    rate_hz: float = 1.2
-    freedom: float = 1.0
-    ratios: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    skew: float = 0.0
-    wander_m: float = 0.006
-    holds: str = ""
+    roll_rad: float = 0.08  # amplitude of the pronation that goes with it
+    rate_hz: float = 1.2  # rate of the movement
+    freedom: float = 1.0  # how much more than usual people differ in the rate and, to its power of 0.6, in the size
+    ratios: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)  # rates of away, up, across and roll relative to it
+    skew: float = 0.0  # 0 for an even movement, towards 1 for a slow pull with a quick return
+    wander_m: float = 0.006  # size of slow drifts
+    holds: str = ""  # what the hand holds: "", "phone", "cup"
 
 
 ACTIONS: dict[str, Action] = {
@@ -187,37 +154,12 @@ EVERYTHING = (*CMI_GESTURES.classes, *EVERYDAY)
 """All names, in the order of the table's rows."""
 
 
-@dataclass(frozen=True)
-class ActionTable:
-    """The same as arrays with one row per name in `EVERYTHING`; the gestures come first, in their codes' order."""
+_ACTIONS = [(ACTIONS | EVERYDAY)[name] for name in EVERYTHING]
+TABLE = {field.name: np.array([getattr(action, field.name) for action in _ACTIONS]) for field in fields(Action)}
+"""Every field of the actions as an array with a row per name in `EVERYTHING`; gestures first, in their codes' order."""
 
-    part: np.ndarray
-    place_m: np.ndarray
-    palm: np.ndarray
-    flex_rad: np.ndarray
-    reach: np.ndarray
-    swivel_rad: np.ndarray
-    amplitude: np.ndarray
-    rate_hz: np.ndarray
-    freedom: np.ndarray
-    ratios: np.ndarray
-    skew: np.ndarray
-    wander_m: np.ndarray
-    holds: np.ndarray
-
-
-def _table() -> ActionTable:
-    actions = [(ACTIONS | EVERYDAY)[name] for name in EVERYTHING]
-    columns = {
-        name: np.array([getattr(action, name) for action in actions])
-        for name in ActionTable.__dataclass_fields__
-        if name != "amplitude"
-    }
-    amplitude = np.array([(a.away_m, a.up_m, a.across_m, a.roll_rad) for a in actions])
-    return ActionTable(amplitude=amplitude, **columns)
-
-
-TABLE = _table()
+AMPLITUDE = np.stack([TABLE[name] for name in ("away_m", "up_m", "across_m", "roll_rad")], axis=1)
+"""(A, 4) Amplitudes of all actions: away, up and across in metres, roll in radians."""
 
 
 def habits(rng: np.random.Generator, size: int) -> np.ndarray:

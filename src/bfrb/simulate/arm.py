@@ -8,7 +8,7 @@ import numpy as np
 
 from bfrb.arrays import Floats, Ints
 from bfrb.simulate.actions import TABLE
-from bfrb.simulate.body import CLOTHES, OBJECT, SKIN, Solids
+from bfrb.simulate.body import CLOTHES, MIRROR, OBJECT, SKIN, Solids
 from bfrb.simulate.design import Person
 from bfrb.simulate.frames import about, across, dot, frame_of, normalised
 from bfrb.simulate.spec import BodySpec
@@ -25,8 +25,6 @@ BEHIND_WRIST_M, OFF_AXIS_M = 0.035, 0.030
 PRONATED_RAD, SUPINATED_RAD = -1.4, 1.75
 """How far a forearm turns, with what the shoulder adds."""
 
-_MIRROR, _HALF_TURN = np.diag([-1.0, 1.0, 1.0]), np.diag([-1.0, -1.0, 1.0])
-
 
 @dataclass(frozen=True)
 class Arm:
@@ -35,54 +33,33 @@ class Arm:
     upper_m: float
     fore_m: float
     hand_m: float
-    twist_rad: float = 0.0
-    tilt_rad: float = 0.0
-    nod_rad: float = 0.0
-    behind_wrist_m: float = BEHIND_WRIST_M
+    twist_rad: float
+    tilt_rad: float
+    nod_rad: float
+    behind_wrist_m: float
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where hand and arm are in each of S sequences (or N steps), in the room.
+    """Where hand and arm are in each of S sequences (or N steps), in the room."""
 
-    Parameters
-    ----------
-    wrist
-        (S, 3) place of the wrist in metres.
-    pole
-        (S, 3) direction to which the elbow points; only what is perpendicular to the line from shoulder to wrist
-        matters.
-    pronation_rad
-        (S,) turn of the forearm about itself, see `arm_frame`.
-    """
-
-    wrist: Floats
-    pole: Floats
-    pronation_rad: Floats
+    wrist: Floats  # (S, 3) place of the wrist in metres
+    pole: Floats  # (S, 3) where the elbow points; only what is perpendicular to the line from shoulder to wrist matters
+    pronation_rad: Floats  # (S,) turn of the forearm about itself, see `arm_frame`
 
 
 @dataclass(frozen=True)
 class Track:
     """The arm in N steps.
 
-    Parameters
-    ----------
-    place
-        (N, 3) place of the device in the room, in metres.
-    rotation
-        (N, 3, 3) device to room. The device's y axis points along the forearm to the hand, z away from the palm
-        side of the wrist, x to the thumb (on a right hand).
-    forearm
-        (N, 3, 3) forearm to room: what `rotation` would be of a device that sits straight and firmly. The hand goes
-        with the forearm, however the device sits.
-    wrist, elbow
-        (N, 3) places of the joints.
+    The device's y axis points along the forearm to the hand, z away from the palm side of the wrist, x to the thumb (on
+    a right hand). The hand goes with the forearm, however the device sits.
     """
 
-    place: Floats
-    rotation: Floats
-    forearm: Floats
-    wrist: Floats
+    place: Floats  # (N, 3) place of the device in the room, in metres
+    rotation: Floats  # (N, 3, 3) device to room
+    forearm: Floats  # (N, 3, 3) forearm to room: what `rotation` would be of a device that sits straight and firmly
+    wrist: Floats  # (N, 3) places of the joints
     elbow: Floats
 
     def rows(self, first: int, step: int) -> Track:
@@ -92,37 +69,26 @@ class Track:
 
     def mirrored(self) -> Track:
         """The mirror image of arm and device: a right-handed wearer becomes a left-handed one."""
-        return Track(
-            self.place @ _MIRROR,
-            _MIRROR @ self.rotation @ _MIRROR,
-            _MIRROR @ self.forearm @ _MIRROR,
-            self.wrist @ _MIRROR,
-            self.elbow @ _MIRROR,
-        )
+        rotation, forearm = (MIRROR @ frames @ MIRROR for frames in (self.rotation, self.forearm))
+        return Track(self.place @ MIRROR, rotation, forearm, self.wrist @ MIRROR, self.elbow @ MIRROR)
 
     def turned_over(self) -> Track:
         """The same movement with the device turned by 180 degrees about its z axis on the wrist."""
-        return replace(self, rotation=self.rotation @ _HALF_TURN)
+        return replace(self, rotation=self.rotation @ np.diag([-1.0, -1.0, 1.0]))
 
 
 def draw_arm(person: Person, spec: BodySpec, rng: np.random.Generator) -> Arm:
     """The wearer's arm, and how the device sits on it."""
     twist, tilt = rng.normal(spec.device_twist_rad, spec.device_tilt_rad), rng.normal(0, spec.device_tilt_rad / 3)
     nod = spec.device_nod_rad + rng.normal(0, spec.device_tilt_rad / 2)
-    hand = HAND_SHARE * person.height_m
     behind = max(BEHIND_WRIST_M + rng.normal(0, spec.device_place_m), 0.0)
-    return Arm(person.upper_arm_m, person.forearm_m, hand, float(twist), float(tilt), float(nod), float(behind))
+    return Arm(person.upper_arm_m, person.forearm_m, HAND_SHARE * person.height_m, twist, tilt, nod, behind)
 
 
 def solve_arm(arm: Arm, shoulder: Floats, wrist: Floats, pole: Floats) -> tuple[Floats, Floats]:
     """(N, 3) elbows and wrists of a two-link arm whose elbow points to the pole; a wrist out of reach is pulled in.
 
-    Parameters
-    ----------
-    shoulder, wrist
-        (N, 3) places in metres.
-    pole
-        (N, 3) direction to which the elbow points.
+    Shoulder, wrist and pole are (N, 3), places in metres and a direction.
     """
     line = wrist - shoulder
     distance = np.linalg.norm(line, axis=-1)
@@ -143,28 +109,28 @@ def _within_reach(arm: Arm, distance: Floats) -> Floats:
     return np.where(folded < 0.85 * longest, folded, stretched)
 
 
+def _fore_and_hinge(shoulder: Floats, elbow: Floats, wrist: Floats) -> tuple[Floats, Floats]:
+    """(N, 3) directions along the forearm to the hand, and of the axis that the elbow bends about."""
+    fore = normalised(wrist - elbow)
+    return fore, normalised(np.cross(elbow - shoulder, fore))
+
+
 def arm_frame(shoulder: Floats, elbow: Floats, wrist: Floats, pronation_rad: Floats) -> Floats:
     """(N, 3, 3) frames of the forearm: y to the hand, z away from the palm side, x to the thumb of a right hand.
 
-    Parameters
-    ----------
-    pronation_rad
-        (N,) 0 with the thumb up when the forearm points forward, positive with the palm turned up.
+    The (N,) pronation is 0 with the thumb up when the forearm points forward, positive with the palm turned up.
     """
-    fore = normalised(wrist - elbow)
-    hinge = normalised(np.cross(elbow - shoulder, fore))
+    fore, hinge = _fore_and_hinge(shoulder, elbow, wrist)
     cosine, sine = np.cos(pronation_rad)[..., None], np.sin(pronation_rad)[..., None]
     return frame_of(fore, sine * np.cross(hinge, fore) - cosine * hinge)
 
 
 def pronation_for(shoulder: Floats, elbow: Floats, wrist: Floats, palm: Floats) -> Floats:
     """(N,) pronation that turns the palm as near to a direction as the forearm can turn."""
-    fore = normalised(wrist - elbow)
-    hinge = normalised(np.cross(elbow - shoulder, fore))
+    fore, hinge = _fore_and_hinge(shoulder, elbow, wrist)
     angle = np.arctan2(dot(palm, np.cross(hinge, fore)), -dot(palm, hinge))
     angle = np.where(angle < -0.75 * np.pi, angle + 2 * np.pi, angle)  # what lies behind is reached by supination
-    result: Floats = np.clip(angle, PRONATED_RAD, SUPINATED_RAD)
-    return result
+    return np.asarray(np.clip(angle, PRONATED_RAD, SUPINATED_RAD))
 
 
 def follow(arm: Arm, shoulder: Floats, pose: Pose) -> Track:
@@ -174,17 +140,6 @@ def follow(arm: Arm, shoulder: Floats, pose: Pose) -> Track:
     place = wrist - arm.behind_wrist_m * forearm[..., 1] + OFF_AXIS_M * forearm[..., 2]
     worn = about(1, arm.twist_rad) @ about(2, arm.tilt_rad) @ about(0, arm.nod_rad)
     return Track(place, forearm @ worn, forearm, wrist, elbow)
-
-
-def rocked(track: Track, nod_rad: Floats, yaw_rad: Floats, slip_rad: Floats) -> Track:
-    """The device rocks on the tendons and the soft skin of the wrist, and slips round it.
-
-    Parameters
-    ----------
-    nod_rad, yaw_rad, slip_rad
-        (N,) small turns about its x, z and y axes.
-    """
-    return replace(track, rotation=track.rotation @ about(1, slip_rad) @ about(0, nod_rad) @ about(2, yaw_rad))
 
 
 def bent(rotation: Floats, flex_rad: Floats) -> tuple[Floats, Floats]:
@@ -197,42 +152,29 @@ def bent(rotation: Floats, flex_rad: Floats) -> tuple[Floats, Floats]:
 def arm_solids(person: Person, shoulder: Floats, track: Track, code: Ints, flex_rad: Floats) -> Solids:
     """Upper arm, forearm, hand and what it holds in N rows.
 
-    Parameters
-    ----------
-    shoulder
-        (N, 3) place of the shoulder.
-    code
-        (N,) gesture of every row.
-    flex_rad
-        (N,) how far the hand is bent towards the palm.
+    They follow from (N, 3) places of the shoulder in metres, the track, (N,) codes of gestures, and (N,) how far the
+    hand is bent towards the palm.
     """
     size = person.height_m / 1.70
     upper, fore = track.elbow - shoulder, track.wrist - track.elbow
     forearm = track.forearm
-    reach = (TABLE.reach[code] * HAND_SHARE * person.height_m)[:, None]
+    reach = (TABLE["reach"][code] * HAND_SHARE * person.height_m)[:, None]
     # The palm is bent less than the line to the fingertips, the fingers more.
     flat, facing = bent(forearm, flex_rad - 0.35)
     fingers, _ = bent(forearm, flex_rad)
     knuckles, tip = track.wrist + PALM_SHARE * person.height_m * flat, track.wrist + reach * fingers
     hand_axes = np.stack([forearm[..., 0], flat, facing], axis=-1)
     thumb = track.wrist + 0.55 * (knuckles - track.wrist) + 0.030 * size * forearm[..., 0]
-    finger_axes = frame_of(normalised(tip - knuckles), facing)
-    held = tip + 0.02 * facing
-    phone, cup = TABLE.holds[code] == "phone", TABLE.holds[code] == "cup"
-    object_radii = np.where(phone[:, None], [0.036, 0.075, 0.010], np.where(cup[:, None], [0.035, 0.035, 0.06], 1e-4))
+    phone, cup = ((TABLE["holds"][code] == held)[:, None] for held in ("phone", "cup"))
+    object_radii = np.where(phone, [0.036, 0.075, 0.010], np.where(cup, [0.035, 0.035, 0.06], 1e-4))
     cup_axes = np.stack([flat, facing, forearm[..., 0]], axis=-1)
-    upper_axes = frame_of(normalised(upper), forearm[..., 2])
-    parts = (
-        (shoulder + 0.5 * upper, upper_axes, [0.05, 0.56 * person.upper_arm_m, 0.05]),
-        (track.elbow + 0.32 * fore, forearm, [0.046, 0.42 * person.forearm_m, 0.046]),
-        (0.5 * (track.wrist + knuckles), hand_axes, [0.042 * size, 0.054 * size, 0.015]),
-        (0.5 * (knuckles + tip), finger_axes, [0.034 * size, 0.045 * size, 0.012]),
-        (0.5 * (thumb + tip), frame_of(normalised(tip - thumb), facing), [0.011, 0.035 * size, 0.011]),
-        (held, np.where(cup[:, None, None], cup_axes, hand_axes), object_radii),
-    )
-    return Solids(
-        np.stack([part[0] for part in parts]),
-        np.stack([part[1] for part in parts]),
-        np.stack([np.broadcast_to(part[2], track.wrist.shape) for part in parts]),
-        np.array([SKIN if person.bare_arms else CLOTHES, SKIN, SKIN, SKIN, SKIN, OBJECT], dtype=np.int8),
-    )
+    upper_axes, finger_axes = frame_of(normalised(upper), forearm[..., 2]), frame_of(normalised(tip - knuckles), facing)
+    sleeve = SKIN if person.bare_arms else CLOTHES
+    return Solids.of((
+        (shoulder + 0.5 * upper, upper_axes, [0.05, 0.56 * person.upper_arm_m, 0.05], sleeve),
+        (track.elbow + 0.32 * fore, forearm, [0.046, 0.42 * person.forearm_m, 0.046], SKIN),
+        (0.5 * (track.wrist + knuckles), hand_axes, [0.042 * size, 0.054 * size, 0.015], SKIN),
+        (0.5 * (knuckles + tip), finger_axes, [0.034 * size, 0.045 * size, 0.012], SKIN),
+        (0.5 * (thumb + tip), frame_of(normalised(tip - thumb), facing), [0.011, 0.035 * size, 0.011], SKIN),
+        (tip + 0.02 * facing, np.where(cup[..., None], cup_axes, hand_axes), object_radii, OBJECT),
+    ))  # fmt: skip

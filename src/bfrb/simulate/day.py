@@ -10,8 +10,7 @@ and with every block the device sits on the wrist a little differently.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
@@ -20,12 +19,11 @@ from bfrb.arrays import Array, Floats, Ints
 from bfrb.read.tables import make_table
 from bfrb.simulate.actions import EVERYDAY, EVERYTHING
 from bfrb.simulate.arm import Track
-from bfrb.simulate.body import draw_posture, still_solids
 from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan, draw_people
-from bfrb.simulate.frames import about, minimum_jerk, normalised
-from bfrb.simulate.motion import Motion, move_arm
-from bfrb.simulate.spec import StudySpec
-from bfrb.simulate.study import FACING_RAD, Compass, Wearing, measure_all
+from bfrb.simulate.frames import minimum_jerk, normalised
+from bfrb.simulate.motion import Wearing, wear
+from bfrb.simulate.spec import Quadruple, StudySpec
+from bfrb.simulate.study import FACING_RAD, draw_tilt, measure_all
 from bfrb.spec import Spec
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
@@ -37,24 +35,22 @@ ACTIVITIES = (REST, *EVERYTHING)
 """Names of what the hand does in every row, the row label `activity`."""
 
 _POSTURES = (STRAIGHT, LEAN, BACK, SIDE)
-_LYING = ("hold a book",)
 _EVERYDAY_IN = {
     STRAIGHT: tuple(EVERYDAY),
     LEAN: ("talk", "hold a book", "lean chin on hand"),
-    BACK: _LYING,
-    SIDE: _LYING,
+    BACK: ("hold a book",),
+    SIDE: ("hold a book",),
 }
-_SEATED_GESTURES = (
-    "Drink from bottle/cup",
-    "Feel around in tray and pull out an object",
-    "Glasses on/off",
-    "Pull air toward your face",
-    "Text on phone",
-    "Wave hello",
-    "Write name in air",
-)
 _OTHERS_IN = {
-    STRAIGHT: _SEATED_GESTURES,
+    STRAIGHT: (
+        "Drink from bottle/cup",
+        "Feel around in tray and pull out an object",
+        "Glasses on/off",
+        "Pull air toward your face",
+        "Text on phone",
+        "Wave hello",
+        "Write name in air",
+    ),
     LEAN: ("Pinch knee/leg skin", "Scratch knee/leg skin", "Write name on leg", "Text on phone"),
     BACK: ("Text on phone", "Wave hello"),
     SIDE: ("Text on phone", "Wave hello"),
@@ -70,8 +66,8 @@ class DaySpec(Spec):
 
     hours: float = Field(2.0, gt=0, description="length of each recording")
     block_s: float = Field(300.0, ge=60, description="about how long a posture is kept")
-    posture_shares: tuple[float, float, float, float] = Field(
-        (0.62, 0.20, 0.10, 0.08), description="of the time: upright, leaning, on the back, on the side"
+    posture_shares: Quadruple = Field(
+        (0.62, 0.20, 0.10, 0.08), description="upright, leaning, on the back, on the side"
     )
     rest_share: float = Field(0.35, ge=0, le=1, description="share of the bouts in which the hand rests")
     target_share: float = Field(0.10, ge=0, le=1, description="share of the bouts that are target behaviours")
@@ -116,54 +112,30 @@ _DAYS = 2
 def _simulate_day(person: Person, study: StudySpec, day: DaySpec, rng: np.random.Generator) -> Recordings:
     rows = round(day.hours * 3600 * study.row_rate_hz)
     parts: list[dict[str, Array]] = []
-    activity: list[Ints] = []
-    joint, done = _Joint(facing_rad=FACING_RAD + rng.normal(0, study.body.heading_rad)), 0
+    activities: list[Ints] = []
+    facing, done, before = FACING_RAD + rng.normal(0, study.body.heading_rad), 0, None
     while done < rows:
-        block, joint = _simulate_block(person, study, day, joint, rng)
-        parts.append(block.sensors)
-        activity.append(block.activity)
-        done += len(block.activity)
+        plan, activity = _draw_block(day, study, rng)
+        wearing = _joined(wear(person, plan, study, rng), before)
+        before = wearing.track.rows(len(wearing.clock.sequence) - 1, 1)
+        then = facing + rng.normal(0, 1.0)
+        parts.append(_measure(wearing, study, (facing, then), rng))
+        activities.append(activity)
+        facing, done = then, done + len(activity)
     sensors = {name: np.concatenate([part[name] for part in parts]) for name in HELIOS.sensor_names}
-    return _recording(person, sensors, np.concatenate(activity))
+    return _recording(person, sensors, np.concatenate(activities))
 
 
 def _recording(person: Person, sensors: dict[str, Array], activity: Ints) -> Recordings:
-    table = {"id": [f"{person.name}-day"], "subject": [person.name], "handedness": [int(not person.left_handed)]}
-    about_person = {"age": [person.age], "sex": [int(not person.female)], "adult_child": [int(person.adult)]}
+    facts = {"id": f"{person.name}-day", "subject": person.name, "handedness": int(not person.left_handed)}
+    facts |= {"age": person.age, "sex": int(not person.female), "adult_child": int(person.adult)}
     gesture = np.where((activity > 0) & (activity <= len(CMI_GESTURES)), activity, 0)
     annotations = {
         "gesture": Annotation(gesture.astype(np.int8), DAY_GESTURES.classes),
         "activity": Annotation(activity.astype(np.int8), ACTIVITIES),
     }
-    table_of = make_table(table | about_person)
-    return Recordings(HELIOS, sensors, np.array([0, len(activity)]), table_of, annotations, simulated=True)
-
-
-@dataclass(frozen=True)
-class _Joint:
-    """How one block ends and the next begins: where the arm is, and where the wearer faces."""
-
-    facing_rad: float
-    track: Track | None = None
-
-
-@dataclass(frozen=True)
-class _Block:
-    sensors: dict[str, Array]
-    activity: Ints
-
-
-def _simulate_block(
-    person: Person, study: StudySpec, day: DaySpec, joint: _Joint, rng: np.random.Generator
-) -> tuple[_Block, _Joint]:
-    plan, activity = _draw_block(day, study, rng)
-    posture = draw_posture(person, plan, study.body, rng)
-    body = still_solids(person, posture)
-    motion = _joined(move_arm(person, plan, posture, body, study, rng), joint.track)
-    wearing = Wearing(person, plan, posture, body, motion)
-    turned = _Joint(joint.facing_rad + rng.normal(0, 1.0), motion.track.rows(len(motion.clock.sequence) - 1, 1))
-    sensors = _measure(wearing, study, (joint.facing_rad, turned.facing_rad), rng)
-    return _Block(sensors, activity), turned
+    table = make_table({name: [value] for name, value in facts.items()})
+    return Recordings(HELIOS, sensors, np.array([0, len(activity)]), table, annotations, simulated=True)
 
 
 def _draw_block(day: DaySpec, study: StudySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
@@ -200,30 +172,26 @@ def _draw_bout(day: DaySpec, posture: int, rng: np.random.Generator) -> tuple[in
     return ACTIVITIES.index(name), float(median_s * np.exp(rng.normal(0, day.spread)))
 
 
-def _joined(motion: Motion, before: Track | None) -> Motion:
-    """The motion without jumps from bout to bout, and from the block before: short reaches between the rests."""
-    clock, track = motion.clock, motion.track
+def _joined(wearing: Wearing, before: Track | None) -> Wearing:
+    """The same without jumps from bout to bout, and from the block before: short reaches between the rests."""
+    clock, track = wearing.clock, wearing.track
     half = round(_JOIN_S / 2 * clock.rate_hz)
     for start in (np.flatnonzero(np.diff(clock.sequence)) + 1).tolist():
         track = _bridged(track, track.rows(start - half, len(clock.sequence)), start - half, start + half)
     if before is not None:
         track = _bridged(track, before, 0, 2 * half)
-    return replace(motion, track=track)
+    return replace(wearing, track=track)
 
 
 def _bridged(track: Track, begin: Track, first: int, last: int) -> Track:
     """The track with the steps from `first` to `last` replaced by a smooth way from where `begin` is."""
-    share = minimum_jerk((np.arange(first, last) - first + 1) / (last - first))[:, None]
-    changed: dict[str, Any] = {}
-    for name in ("place", "wrist", "elbow"):
-        values = getattr(track, name).copy()
-        values[first:last] = (1 - share) * getattr(begin, name)[0] + share * values[last]
-        changed[name] = values
-    for name in ("rotation", "forearm"):
-        frames = getattr(track, name).copy()
-        frames[first:last] = _between(getattr(begin, name)[0], frames[last], share[:, 0])
-        changed[name] = frames
-    return replace(track, **changed)
+    share = minimum_jerk((np.arange(first, last) - first + 1) / (last - first))
+    changed = {name: values.copy() for name, values in vars(track).items()}
+    for name, values in changed.items():
+        start, end = getattr(begin, name)[0], values[last]
+        way = _between(start, end, share) if start.ndim == 2 else (1 - share)[:, None] * start + share[:, None] * end
+        values[first:last] = way
+    return Track(**changed)
 
 
 def _between(begin: Floats, end: Floats, share: Floats) -> Floats:
@@ -234,17 +202,15 @@ def _between(begin: Floats, end: Floats, share: Floats) -> Floats:
     x, y, z = normalised(skew)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     sine, cosine = np.sin(share * angle)[:, None, None], np.cos(share * angle)[:, None, None]
-    turns: Floats = np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
-    return np.asarray(begin @ turns)
+    return np.asarray(begin @ (np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)))
 
 
 def _measure(
     wearing: Wearing, spec: StudySpec, facing_rad: tuple[float, float], rng: np.random.Generator
 ) -> dict[str, Array]:
     """The readings of all sensors in a block, while the wearer turns from one heading to another."""
-    seconds = np.arange(len(wearing.motion.clock.sequence) // spec.steps_per_row) / spec.row_rate_hz
+    seconds = np.arange(len(wearing.clock.sequence) // spec.steps_per_row) / spec.row_rate_hz
     turn = minimum_jerk((seconds - seconds[-1] + 3.0) / 3.0)
     heading = facing_rad[0] + (facing_rad[1] - facing_rad[0]) * turn
-    tilt = about(0, rng.normal(0, spec.sensors.tilt_error_rad)) @ about(1, rng.normal(0, spec.sensors.tilt_error_rad))
-    compass = Compass(heading, tilt, np.zeros(len(seconds), dtype=bool))
+    compass = heading, draw_tilt(spec.sensors, rng), np.zeros(len(seconds), dtype=bool)
     return measure_all(wearing, spec, np.zeros(1, dtype=np.int64), compass, rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,11 @@ STRAIGHT, LEAN, BACK, SIDE = range(len(ORIENTATIONS))
 MOVES, RELAXES, PAUSES, PERFORMS = range(len(BEHAVIORS))
 
 _POSTURES_OF: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(TARGET_GESTURES, (STRAIGHT, LEAN, BACK, SIDE)),
-    "Text on phone": (STRAIGHT, LEAN, BACK, SIDE),
+    **dict.fromkeys((*TARGET_GESTURES, "Text on phone"), (STRAIGHT, LEAN, BACK, SIDE)),
     **dict.fromkeys(("Pull air toward your face", "Wave hello", "Write name in air"), (STRAIGHT, BACK, SIDE)),
-    **dict.fromkeys(
-        ("Drink from bottle/cup", "Feel around in tray and pull out an object", "Glasses on/off"), (STRAIGHT,)
-    ),
+    "Drink from bottle/cup": (STRAIGHT,),
+    "Feel around in tray and pull out an object": (STRAIGHT,),
+    "Glasses on/off": (STRAIGHT,),
     **dict.fromkeys(("Pinch knee/leg skin", "Scratch knee/leg skin", "Write name on leg"), (LEAN,)),
 }
 
@@ -45,23 +44,13 @@ _INTERRUPTED = {"Neck - scratch": 9.0, "Eyebrow - pull hair": 3.0, "Scratch knee
 
 @dataclass(frozen=True)
 class Plan:
-    """The S sequences of one subject, in the order in which they are done.
+    """The S sequences of one subject, in the order in which they are done."""
 
-    Parameters
-    ----------
-    gesture, orientation, start
-        (S,) codes into `CMI_GESTURES.classes`, `ORIENTATIONS` and `BEHAVIORS` (`MOVES` or `RELAXES`).
-    rows
-        (S, 3) rows of the transition, of the pause at the target and of the gesture.
-    back_s
-        (S,) how long before the end of a sequence the hand goes back to rest; None if it never does.
-    """
-
-    gesture: Ints
-    orientation: Ints
-    start: Ints
-    rows: Ints
-    back_s: Floats | None = None
+    gesture: Ints  # (S,) codes into `CMI_GESTURES.classes`
+    orientation: Ints  # (S,) codes into `ORIENTATIONS`
+    start: Ints  # (S,) codes into `BEHAVIORS`: `MOVES` or `RELAXES`
+    rows: Ints  # (S, 3) rows of the transition, of the pause at the target and of the gesture
+    back_s: Floats | None = None  # (S,) how long before its end a hand goes back to rest; None if it never does
 
     def __len__(self) -> int:
         return len(self.gesture)
@@ -79,44 +68,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class Person:
-    """One subject.
+    """One subject."""
 
-    Parameters
-    ----------
-    number
-        Place in the study, from 1.
-    study_seed
-        Seed of the study: people of different studies are different people, and are called differently.
-    age, female, left_handed, height_m, upper_arm_m, forearm_m
-        Demographics; the arm's parts are shoulder to elbow and elbow to wrist.
-    adult
-        Whether the person counts as an adult.
-    upside_down
-        Whether the device is worn turned by 180 degrees about its z axis.
-    no_fifth
-        Share of the sequences without the fifth thermopile and time-of-flight sensor.
-    no_proximity
-        Whether there are neither thermopiles nor time of flight.
-    missing
-        Number of sequences that were lost.
-    bare_arms
-        Whether the sleeves are short.
-    """
-
-    number: int
-    study_seed: int
+    number: int  # place in the study, from 1
+    study_seed: int  # people of studies with different seeds are different people, and are called differently
     age: int
     adult: bool
     female: bool
     left_handed: bool
     height_m: float
-    upper_arm_m: float
-    forearm_m: float
-    upside_down: bool = False
-    no_fifth: float = 0.0
-    no_proximity: bool = False
-    missing: int = 0
-    bare_arms: bool = False
+    upper_arm_m: float  # shoulder to elbow
+    forearm_m: float  # elbow to wrist
+    upside_down: bool = False  # whether the device is worn turned by 180 degrees about its z axis
+    no_fifth: float = 0.0  # share of the sequences without the fifth thermopile and time-of-flight sensor
+    no_proximity: bool = False  # whether there are neither thermopiles nor time of flight
+    missing: int = 0  # number of sequences that were lost
+    bare_arms: bool = False  # whether the sleeves are short
 
     @property
     def name(self) -> str:
@@ -125,36 +92,31 @@ class Person:
 
 
 def draw_people(spec: StudySpec, drawn: np.random.SeedSequence, study_seed: int) -> list[Person]:
-    """All subjects of the study of a seed."""
-    rng = np.random.default_rng(drawn)
+    """All subjects of the study of a seed; in a block every peculiarity is as frequent as in the published study."""
+    rng, own = np.random.default_rng(drawn), spec.people
     people: list[Person] = []
     while len(people) < spec.subjects:
-        people += _draw_block(spec.people, len(people), spec.subjects - len(people), rng)
-    people = [replace(person, study_seed=study_seed) for person in people]
+        left = set(rng.permutation(own.block)[: own.left_handed].tolist())
+        turned = set(rng.permutation(own.block)[: own.upside_down].tolist())
+        order = rng.permutation(own.block).tolist()
+        no_fifth = dict(zip(order, own.without_fifth_sensor, strict=False))
+        no_proximity = set(order[len(no_fifth) : len(no_fifth) + own.without_proximity])
+        complete = spec.subjects - len(people) >= own.block
+        missing = dict(zip(order, own.missing_sequences, strict=False)) if complete else {}
+        people += [
+            Person(
+                number=len(people) + place + 1,
+                study_seed=study_seed,
+                **_draw_demographics(own, rng),
+                left_handed=place in left,
+                upside_down=place in turned,
+                no_fifth=no_fifth.get(place, 0.0),
+                no_proximity=place in no_proximity,
+                missing=missing.get(place, 0),
+            )
+            for place in range(own.block)
+        ]
     return people[: spec.subjects]
-
-
-def _draw_block(spec: PeopleSpec, done: int, wanted: int, rng: np.random.Generator) -> list[Person]:
-    """A block of subjects, in which every peculiarity comes exactly as often as in the published study."""
-    left = set(rng.permutation(spec.block)[: spec.left_handed].tolist())
-    turned = set(rng.permutation(spec.block)[: spec.upside_down].tolist())
-    order = rng.permutation(spec.block).tolist()
-    no_fifth = dict(zip(order, spec.without_fifth_sensor, strict=False))
-    no_proximity = set(order[len(no_fifth) : len(no_fifth) + spec.without_proximity])
-    missing = dict(zip(order, spec.missing_sequences, strict=False)) if wanted >= spec.block else {}
-    return [
-        Person(
-            number=done + place + 1,
-            study_seed=0,
-            **_draw_demographics(spec, rng),
-            left_handed=place in left,
-            upside_down=place in turned,
-            no_fifth=no_fifth.get(place, 0.0),
-            no_proximity=place in no_proximity,
-            missing=missing.get(place, 0),
-        )
-        for place in range(spec.block)
-    ]
 
 
 def _draw_demographics(spec: PeopleSpec, rng: np.random.Generator) -> dict[str, Any]:

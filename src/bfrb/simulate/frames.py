@@ -11,21 +11,18 @@ from bfrb.arrays import Floats, Ints
 
 
 def normalised(vectors: Floats) -> Floats:
-    """(..., 3) unit vectors; a zero vector stays zero."""
-    result: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-    return result
+    """(..., C) unit vectors; a zero vector stays zero."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12))
 
 
 def dot(left: Floats, right: Floats) -> Floats:
     """(...) scalar products of (..., 3) vectors."""
-    products: Floats = np.einsum("...i,...i->...", left, right)
-    return products
+    return np.asarray(np.einsum("...i,...i->...", left, right))
 
 
 def rotated(rotation: Floats, vectors: Floats) -> Floats:
     """(..., 3) vectors under (..., 3, 3) rotations."""
-    result: Floats = np.einsum("...ij,...j->...i", rotation, vectors)
-    return result
+    return np.asarray(np.einsum("...ij,...j->...i", rotation, vectors))
 
 
 def across(vectors: Floats, axis: Floats) -> Floats:
@@ -38,8 +35,7 @@ def turned(vectors: Floats, axis: Floats, angle_rad: Floats) -> Floats:
     """(..., 3) vectors turned about unit axes (Rodrigues)."""
     cosine, sine = np.cos(angle_rad)[..., None], np.sin(angle_rad)[..., None]
     along = dot(vectors, axis)[..., None]
-    result: Floats = vectors * cosine + np.cross(axis, vectors) * sine + axis * along * (1 - cosine)
-    return result
+    return np.asarray(vectors * cosine + np.cross(axis, vectors) * sine + axis * along * (1 - cosine))
 
 
 def about(axis: int, angle_rad: Floats | float) -> Floats:
@@ -64,42 +60,28 @@ def frame_of(y: Floats, z: Floats) -> Floats:
 def quaternion_of(rotation: Floats) -> Floats:
     """(N, 4) unit quaternions (w, x, y, z) with w >= 0 of (N, 3, 3) rotations."""
     m = rotation
-    trace = m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]
-    diagonal = np.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], axis=1)
-    squares = np.maximum(1 + 2 * diagonal - trace[:, None], 0)
-    squares[:, 0] = np.maximum(1 + trace, 0)
-    size = np.sqrt(squares) / 2
-    best = np.argmax(size, axis=1)
-    # For each choice of the largest component, the products that give the signs of the others.
+    x, y, z = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
+    diagonal = np.array([1 + x + y + z, 1 + x - y - z, 1 - x + y - z, 1 - x - y + z])
+    ww, xx, yy, zz = diagonal
     wx, wy, wz = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
     xy, xz, yz = m[:, 1, 0] + m[:, 0, 1], m[:, 0, 2] + m[:, 2, 0], m[:, 2, 1] + m[:, 1, 2]
-    one = np.ones_like(wx)
-    rows = np.stack(
-        [np.stack(row, axis=1) for row in ((one, wx, wy, wz), (wx, one, xy, xz), (wy, xy, one, yz), (wz, xz, yz, one))],
-        axis=1,
-    )
-    chosen = rows[np.arange(len(m)), best]
-    signs = np.where(chosen < 0, -1.0, 1.0)
-    quaternion = size * signs
+    # Four times the products of a quaternion's components: each row is the quaternion, times a component.
+    products = np.array([[ww, wx, wy, wz], [wx, xx, xy, xz], [wy, xy, yy, yz], [wz, xz, yz, zz]])
+    quaternion = products[np.argmax(diagonal, axis=0), :, np.arange(len(m))]
     quaternion *= np.where(quaternion[:, :1] < 0, -1.0, 1.0)
-    result: Floats = quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
-    return result
+    return normalised(quaternion)
 
 
 def smoothed(values: Floats, sequence: Ints, half_width: int) -> Floats:
     """(N, C) centred moving means over `2 * half_width + 1` steps, fewer at the ends of a sequence.
 
-    Parameters
-    ----------
-    sequence
-        (N,) ascending numbers; nothing is mixed between different ones.
+    Sequences are (N,) ascending numbers; nothing is mixed between different ones.
     """
     steps = np.arange(len(values))
     first = np.maximum(steps - half_width, np.searchsorted(sequence, sequence, side="left"))
     last = np.minimum(steps + half_width + 1, np.searchsorted(sequence, sequence, side="right"))
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    result: Floats = (total[last] - total[first]) / (last - first)[:, None]
-    return result
+    return np.asarray((total[last] - total[first]) / (last - first)[:, None])
 
 
 def minimum_jerk(progress: Floats) -> Floats:

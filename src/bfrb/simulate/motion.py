@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bfrb.arrays import Floats, Ints
-from bfrb.simulate.actions import TABLE, habits
-from bfrb.simulate.arm import Pose, Track, draw_arm, follow, rocked
-from bfrb.simulate.body import Posture, Solids
+from bfrb.simulate.actions import AMPLITUDE, TABLE, habits
+from bfrb.simulate.arm import Pose, Track, draw_arm, follow
+from bfrb.simulate.body import Posture, Solids, draw_posture, still_solids
 from bfrb.simulate.design import MOVES, Person, Plan
-from bfrb.simulate.frames import across, dot, minimum_jerk, normalised, rotated, smoothed, turned
+from bfrb.simulate.frames import about, across, dot, minimum_jerk, normalised, rotated, smoothed, turned
 from bfrb.simulate.posing import draw_spread, rest_pose, target_pose
-from bfrb.simulate.spec import StudySpec
+from bfrb.simulate.spec import BodySpec, StudySpec
 
 RETURN_S = 1.2
 """How long the hand takes from the target back to rest."""
 
+_SMALLER = 1.5
+"""Power of the rate by which quick movements are smaller: between equal speed (1) and equal acceleration (2)."""
+
+_NOD_AND_YAW = np.array([0.9, 0.5])
+"""How the device rocks: more about the axis across the wrist than about the one out of the palm."""
+
 
 @dataclass(frozen=True)
 class Clock:
-    """N steps of motion of one subject's sequences.
+    """N steps of motion of one subject's sequences."""
 
-    Parameters
-    ----------
-    sequence
-        (N,) sequence that a step belongs to.
-    time_s
-        (N,) time since the sequence's begin.
-    ends_s
-        (S, 3) when transition, pause and gesture end.
-    rate_hz
-        Steps per second.
-    """
-
-    sequence: Ints
-    time_s: Floats
-    ends_s: Floats
-    rate_hz: float
+    sequence: Ints  # (N,) sequence that a step belongs to
+    time_s: Floats  # (N,) time since the sequence's begin
+    ends_s: Floats  # (S, 3) when transition, pause and gesture end
+    rate_hz: float  # steps per second
 
 
 def make_clock(plan: Plan, spec: StudySpec) -> Clock:
@@ -51,26 +45,20 @@ def make_clock(plan: Plan, spec: StudySpec) -> Clock:
     return Clock(sequence, time, np.cumsum(plan.rows, axis=1) / spec.row_rate_hz, rate)
 
 
-def approach(plan: Plan, clock: Clock, travel_m: Floats, spec: StudySpec, rng: np.random.Generator) -> Floats:
-    """(N,) How near the hand is to the target: 0 at rest, 1 at the target.
-
-    Parameters
-    ----------
-    travel_m
-        (S,) how far the hand goes between rest and target; far reaches take longer.
+def approach(plan: Plan, clock: Clock, travel_m: Floats, reach_s: float, rng: np.random.Generator) -> Floats:
+    """(N,) How near the hand is to the target: 0 at rest, 1 at the target; far reaches (S,) take longer.
 
     From `MOVES` the hand rests and then goes; from `RELAXES` it is at the target, goes to rest and comes back.
     """
     size, i = len(plan), clock.sequence
-    reach = spec.timing.reach_s * np.sqrt(0.3 + 1.6 * travel_m) * np.exp(rng.normal(0, 0.22, size))
+    reach = reach_s * np.sqrt(0.3 + 1.6 * travel_m) * np.exp(rng.normal(0, 0.22, size))
     arrival = clock.ends_s[:, 0] + rng.normal(0.02, 0.10, size)
     rise = minimum_jerk((clock.time_s - (arrival - reach)[i]) / reach[i])
     leave = rng.uniform(-0.1, 0.25, size)
     settle = rng.uniform(-2.2, -0.6, size)
     begin = np.where(plan.start == MOVES, settle, leave)
     fall = 1 - minimum_jerk((clock.time_s - begin[i]) / (1.1 * reach)[i])
-    result: Floats = 1 - (1 - rise) * (1 - fall)
-    return result
+    return np.asarray(1 - (1 - rise) * (1 - fall))
 
 
 def staying(plan: Plan, clock: Clock) -> Floats:
@@ -78,41 +66,38 @@ def staying(plan: Plan, clock: Clock) -> Floats:
     if plan.back_s is None:
         return np.ones(len(clock.sequence))
     leaves_s = (clock.ends_s[:, 2] - plan.back_s)[clock.sequence]
-    result: Floats = 1 - minimum_jerk((clock.time_s - leaves_s) / RETURN_S)
-    return result
+    return np.asarray(1 - minimum_jerk((clock.time_s - leaves_s) / RETURN_S))
 
 
-def gesture_offsets(plan: Plan, clock: Clock, near: Floats, spec: StudySpec, rng: np.random.Generator) -> Floats:
+def gesture_offsets(plan: Plan, clock: Clock, near: Floats, body: BodySpec, rng: np.random.Generator) -> Floats:
     """(N, 6) movement of the gesture: away, up and across in metres; roll, nod and yaw of the device in radians.
 
-    Parameters
-    ----------
-    near
-        (N,) how near the hand is to the target; fingers work hardly at rest and a little in the pause.
+    Fingers work hardly at rest and a little in the pause, as (N,) `near` tells: how near the hand is to the target.
     """
-    code, i, body = plan.gesture, clock.sequence, spec.body
-    size = len(plan)
+    code, i = plan.gesture, clock.sequence
+    size, skew = len(plan), TABLE["skew"][code][i]
     habit = habits(rng, 2)[code]
     own = rng.normal(0, 1, (size, 2))
-    freedom = TABLE.freedom[code][:, None] ** [1.0, 0.6]
+    freedom = TABLE["freedom"][code][:, None] ** [1.0, 0.6]
     wide = (0.75 * habit + 0.66 * own) * [body.rhythm_spread, body.amplitude_spread] * freedom
     quicker = wide[:, :1]
-    rate = TABLE.rate_hz[code] * np.exp(quicker[:, 0])
+    rate = TABLE["rate_hz"][code] * np.exp(quicker[:, 0])
     each = np.exp(rng.normal(0, 0.35, (size, 6)) + wide[:, 1:] - _SMALLER * quicker)
-    roll = TABLE.amplitude[code][:, 3:]
-    amplitude = np.concatenate([TABLE.amplitude[code], body.rocking * _NOD_AND_YAW * roll], axis=1) * each
+    rocking = body.rocking * _NOD_AND_YAW * AMPLITUDE[code][:, 3:]
+    amplitude = np.concatenate([AMPLITUDE[code], rocking], axis=1) * each
     since = clock.time_s - clock.ends_s[i, 1]
     wobble = 0.35 * np.sin(2 * np.pi * (0.31 * clock.time_s + rng.random(size)[i]))
-    turns = (rate[i] * since + wobble)[:, None] * TABLE.ratios[code][i][:, [0, 1, 2, 3, 0, 2]]
+    turns = (rate[i] * since + wobble)[:, None] * TABLE["ratios"][code][i][:, [0, 1, 2, 3, 0, 2]]
     turns += rng.random((size, 6))[i]
     phase = 2 * np.pi * turns
-    wave = np.sin(phase + TABLE.skew[code][i, None] * np.sin(phase))
+    wave = np.sin(phase + skew[:, None] * np.sin(phase))
     swell = 1 + 0.35 * np.sin(2 * np.pi * (0.45 * clock.time_s + rng.random(size)[i]))
-    onset = minimum_jerk(since / 0.35) * swell
+    started = minimum_jerk(since / 0.35)
+    onset = started * swell
     moves: Floats = amplitude[i] * wave * onset[:, None]
-    spring = body.recoil_m * np.exp(wide[:, 1])[i] * onset * TABLE.skew[code][i] * recoil(turns[:, 0])
+    spring = body.recoil_m * np.exp(wide[:, 1])[i] * onset * skew * recoil(turns[:, 0])
     moves[:, [0, 2]] += spring[:, None] * np.stack([np.ones(size), rng.normal(0, 0.8, size)], axis=1)[i]
-    works = 0.05 + 0.2 * near + 0.75 * minimum_jerk(since / 0.35)
+    works = 0.05 + 0.2 * near + 0.75 * started
     tendons = body.tendons_rad * np.exp(rng.normal(0, body.tendons_spread, size))[i]
     moves[:, 4:] += (works * tendons)[:, None] * _NOD_AND_YAW * _quick(len(i), rng)[:, 1:]
     return moves
@@ -123,15 +108,7 @@ def recoil(turns: Floats) -> Floats:
     pull = np.floor(turns)
     since = turns - pull
     strength = np.modf(np.abs(np.sin(12.9898 * pull) * 43758.5453))[0] * 2
-    ring: Floats = strength * np.exp(-4.0 * since) * np.sin(2 * np.pi * 2 * since)
-    return ring
-
-
-_SMALLER = 1.5
-"""Power of the rate by which quick movements are smaller: between equal speed (1) and equal acceleration (2)."""
-
-_NOD_AND_YAW = np.array([0.9, 0.5])
-"""How the device rocks: more about the axis across the wrist than about the one out of the palm."""
+    return np.asarray(strength * np.exp(-4.0 * since) * np.sin(2 * np.pi * 2 * since))
 
 
 def _sway(size: int, clock: Clock, near: Floats, spread: float, rng: np.random.Generator) -> Floats:
@@ -145,56 +122,50 @@ def _sway(size: int, clock: Clock, near: Floats, spread: float, rng: np.random.G
         rate, phase = rng.uniform(low, high, (size, 5)), rng.random((size, 5))
         total += np.sin(2 * np.pi * (rate[i] * clock.time_s[:, None] + phase[i]))
     restless = np.sqrt(2 / 3) * np.exp(rng.normal(0, spread, size))
-    result: Floats = total * (restless[i] * (0.25 + 0.75 * near))[:, None]
-    return result
+    return np.asarray(total * (restless[i] * (0.25 + 0.75 * near))[:, None])
 
 
 @dataclass(frozen=True)
-class Motion:
-    """One subject's arm in all steps.
+class Wearing:
+    """One subject's sequences before anything is measured: the body, and the arm in all N steps."""
 
-    Parameters
-    ----------
-    track
-        The arm.
-    clock
-        The steps.
-    flex_rad
-        (N,) how far the hand is bent towards the palm.
-    """
-
-    track: Track
+    person: Person
+    plan: Plan
+    posture: Posture
+    body: Solids
     clock: Clock
-    flex_rad: Floats
+    track: Track
+    flex_rad: Floats  # (N,) how far the hand is bent towards the palm
 
 
-def move_arm(
-    person: Person, plan: Plan, posture: Posture, body: Solids, spec: StudySpec, rng: np.random.Generator
-) -> Motion:
-    """The arm in every step of a subject's sequences; it keeps out of the body."""
-    arm = draw_arm(person, spec.body, rng)
-    clock = make_clock(plan, spec)
-    target = target_pose(person, plan, posture, body, draw_spread(plan, spec, rng), arm)
-    face_down = rng.random(len(plan)) < np.array(spec.body.palm_down)[plan.orientation]
-    rest = rest_pose(person, plan, posture, draw_spread(plan, spec, rng), arm, face_down)
+def wear(person: Person, plan: Plan, spec: StudySpec, rng: np.random.Generator) -> Wearing:
+    """One subject going through a plan; the arm keeps out of the body."""
+    size, own, posture = len(plan), spec.body, draw_posture(person, plan, spec.body, rng)
+    body, clock = still_solids(person, posture), make_clock(plan, spec)
+    arm, i = draw_arm(person, own, rng), clock.sequence
+    target, directions, bent = target_pose(person, plan, posture, body, draw_spread(plan, own, rng), arm)
+    face_down = rng.random(size) < np.array(own.palm_down)[plan.orientation]
+    rest = rest_pose(person, plan, posture, draw_spread(plan, own, rng), arm, face_down)
     stays = staying(plan, clock)
-    near = approach(plan, clock, np.linalg.norm(target.pose.wrist - rest.wrist, axis=1), spec, rng) * stays
-    moves = gesture_offsets(plan, clock, near, spec, rng) * stays[:, None]
-    i = clock.sequence
-    sway = _sway(len(plan), clock, near, spec.body.sway_spread, rng)
-    drift = TABLE.wander_m[plan.gesture][i, None] * sway[:, :3] * (0.25 + 0.25 * near)[:, None]
-    wrist = _path(rest.wrist, target.pose.wrist, posture, clock, near, rng)
-    wrist += rotated(target.directions[i], moves[:, :3]) + drift + _tremor(len(i), spec, rng)
+    travel_m = np.linalg.norm(target.wrist - rest.wrist, axis=1)
+    near = approach(plan, clock, travel_m, spec.timing.reach_s, rng) * stays
+    moves = gesture_offsets(plan, clock, near, own, rng) * stays[:, None]
+    sway = _sway(size, clock, near, own.sway_spread, rng)
+    drift = TABLE["wander_m"][plan.gesture][i, None] * sway[:, :3] * (0.25 + 0.25 * near)[:, None]
+    wrist = _path(rest.wrist, target.wrist, posture, i, near, rng)
+    wrist += rotated(directions[i], moves[:, :3]) + drift + own.tremor_m * _quick(len(i), rng)
     lead = minimum_jerk(np.clip(1.15 * near - 0.05, 0, 1))
-    detour = rng.normal(0, 0.2, len(plan))[i] * (4 * lead * (1 - lead))
-    turn = rest.pronation_rad[i] * (1 - lead) + target.pose.pronation_rad[i] * lead + detour
+    detour = rng.normal(0, 0.2, size)[i] * (4 * lead * (1 - lead))
+    turn = rest.pronation_rad[i] * (1 - lead) + target.pronation_rad[i] * lead + detour
     axis = normalised(wrist - posture.shoulder[i])
-    swing = spec.body.sway_rad * sway[:, 3:]
-    pole = turned(_elbow_way(rest.pole, target.pose.pole, posture, clock, near, axis), axis, swing[:, 1])
-    pose = Pose(wrist, pole, turn + moves[:, 3] + swing[:, 0])
-    slip = rng.normal(0, spec.body.device_slip_rad, len(plan))[i]
-    track = rocked(follow(arm, posture.shoulder[i], pose), moves[:, 4], moves[:, 5], slip)
-    return Motion(track, clock, 0.30 * (1 - near) + target.flex_rad[i] * near)
+    swing = own.sway_rad * sway[:, 3:]
+    pole = turned(_elbow_way(rest.pole, target.pole, posture, clock, near, axis), axis, swing[:, 1])
+    track = follow(arm, posture.shoulder[i], Pose(wrist, pole, turn + moves[:, 3] + swing[:, 0]))
+    # The device rocks on the tendons and the soft skin of the wrist, and slips round it.
+    slip = rng.normal(0, own.device_slip_rad, size)[i]
+    rotation = track.rotation @ about(1, slip) @ about(0, moves[:, 4]) @ about(2, moves[:, 5])
+    flex = 0.30 * (1 - near) + bent[i] * near
+    return Wearing(person, plan, posture, body, clock, replace(track, rotation=rotation), flex)
 
 
 def _elbow_way(rest: Floats, target: Floats, posture: Posture, clock: Clock, near: Floats, axis: Floats) -> Floats:
@@ -206,26 +177,17 @@ def _elbow_way(rest: Floats, target: Floats, posture: Posture, clock: Clock, nea
     return smoothed(smoothed(side, i, width), i, width)
 
 
-def _path(
-    rest: Floats, target: Floats, posture: Posture, clock: Clock, near: Floats, rng: np.random.Generator
-) -> Floats:
+def _path(rest: Floats, target: Floats, posture: Posture, i: Ints, near: Floats, rng: np.random.Generator) -> Floats:
     """(N, 3) wrists on their way between two places: bowed to the front, so that they pass before the shoulder."""
-    i, s = clock.sequence, near[:, None]
+    s = near[:, None]
     front = normalised(rotated(posture.torso, rng.normal([0.35, 0.90, 0.0], 0.20, rest.shape)))
     before = dot(0.5 * (rest + target) - posture.shoulder, front)
     bow = front * np.maximum(0.30 - before, 0.06 * np.linalg.norm(target - rest, axis=1))[:, None]
     straight = (1 - s) * rest[i] + s * target[i]
-    path: Floats = straight + 4 * s * (1 - s) * bow[i]
-    return path
-
-
-def _tremor(steps: int, spec: StudySpec, rng: np.random.Generator) -> Floats:
-    """(N, 3) fast small movements in metres."""
-    return spec.body.tremor_m * _quick(steps, rng)
+    return np.asarray(straight + 4 * s * (1 - s) * bow[i])
 
 
 def _quick(steps: int, rng: np.random.Generator) -> Floats:
     """(N, 3) noise of unit size that lasts about a tenth of a second."""
     white = rng.normal(0, 1, (steps + 4, 3))
-    result: Floats = (white[:-4] + 2 * white[1:-3] + 3 * white[2:-2] + 2 * white[3:-1] + white[4:]) / np.sqrt(19)
-    return result
+    return np.asarray((white[:-4] + 2 * white[1:-3] + 3 * white[2:-2] + 2 * white[3:-1] + white[4:]) / np.sqrt(19))

@@ -8,90 +8,63 @@ import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.simulate.actions import TABLE, habits
-from bfrb.simulate.arm import Arm, Pose, arm_frame, follow, pronation_for, solve_arm
-from bfrb.simulate.body import Posture, Solids, head_scale, knee
+from bfrb.simulate.arm import Arm, Pose, arm_frame, bent, follow, pronation_for, solve_arm
+from bfrb.simulate.body import Posture, Solids, head_scale
 from bfrb.simulate.design import Person, Plan
 from bfrb.simulate.frames import across, dot, normalised, rotated, turned
-from bfrb.simulate.spec import StudySpec
+from bfrb.simulate.spec import BodySpec
 
-_UP = np.array([0.0, 0.0, 1.0])
 _SWIVELS_RAD = np.linspace(-0.9, 2.1, 16)
 _FLEXES_RAD = np.array([-0.6, -0.3, 0.0, 0.3])
 _CLEARANCE_M = 0.04
-_HABIT = (0.3, 0.3, 0.6, 0.6)
+_HABIT = np.array([0.3, 0.3, 0.6, 0.6])
 """Discomfort of a swivel that is not one's own, by posture."""
 
-_HEAVY = (1.7, 1.7, 0.8, 1.6)
+_HEAVY = np.array([1.7, 1.7, 0.8, 1.6])
 """Discomfort of an elbow held up against gravity by the length of the upper arm, by posture; beds carry it."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where the hand goes in each of S sequences.
-
-    Parameters
-    ----------
-    pose
-        The arm with the hand there.
-    directions
-        (S, 3, 3) columns: away from the place, up along it, across it.
-    flex_rad
-        (S,) how far the hand is bent towards the palm.
-    """
-
-    pose: Pose
-    directions: Floats
-    flex_rad: Floats
-
-
-def draw_spread(plan: Plan, spec: StudySpec, rng: np.random.Generator) -> Floats:
-    """(S, 7) deviations of place, palm and swivel: a subject's habit for each gesture, and chance."""
-    body = spec.body
-    between = np.array([body.landmark_between_m] * 3 + [body.palm_between] * 3 + [body.swivel_between_rad])
-    within = np.array([body.landmark_within_m] * 3 + [body.palm_within] * 3 + [body.swivel_within_rad])
+def draw_spread(plan: Plan, spec: BodySpec, rng: np.random.Generator) -> Floats:
+    """(S, 7) deviations of place (3, metres), palm (3) and swivel (radians): a habit for each gesture, and chance."""
+    between = np.repeat([spec.landmark_between_m, spec.palm_between, spec.swivel_between_rad], [3, 3, 1])
+    within = np.repeat([spec.landmark_within_m, spec.palm_within, spec.swivel_within_rad], [3, 3, 1])
     habit = habits(rng, 7) * 0.7 + rng.normal(0, 1, 7) * 0.7
     result: Floats = habit[plan.gesture] * between + rng.normal(0, 1, (len(plan), 7)) * within
-    result[:, 3:] *= np.array([1.0, 1.0, *body.lying])[plan.orientation, None]
+    result[:, 3:] *= np.array([1.0, 1.0, *spec.lying])[plan.orientation, None]
     return result
 
 
-def target_pose(person: Person, plan: Plan, posture: Posture, body: Solids, spread: Floats, arm: Arm) -> Target:
-    """The arm with the fingertips at the place of each gesture.
+def target_pose(
+    person: Person, plan: Plan, posture: Posture, body: Solids, spread: Floats, arm: Arm
+) -> tuple[Pose, Floats, Floats]:
+    """The arm with the fingertips at the place of each gesture and out of the body; `spread` is of `draw_spread`.
 
-    Parameters
-    ----------
-    body
-        What the arm must not enter.
-    spread
-        (S, 7) deviations from the ideal: place (3, metres), palm (3), swivel (radians).
+    With (S, 3, 3) directions in columns, away from the place, up along it and across it; and (S,) how far the hand is
+    bent towards the palm, in radians.
     """
     code = plan.gesture
+    part = TABLE["part"][code]
     frames, origin, scale = _parts(person, posture)
-    which = (TABLE.part[code], np.arange(len(plan)))
-    frame = frames[which]
-    place = TABLE.place_m[code] * scale[TABLE.part[code], None] + spread[:, :3]
-    tip = origin[which] + rotated(frame, place)
-    palm = normalised(rotated(frame, TABLE.palm[code] + spread[:, 3:6]))
+    frame = frames[part, np.arange(len(plan))]
+    place = TABLE["place_m"][code] * scale[part, None] + spread[:, :3]
+    tip = origin[part, np.arange(len(plan))] + rotated(frame, place)
+    palm = normalised(rotated(frame, TABLE["palm"][code] + spread[:, 3:6]))
     pose, flex = _most_comfortable(arm, posture, body, Hand(tip, palm, spread[:, 6], code))
-    return Target(pose, _directions(frame, palm), flex)
+    up = across(frame[..., 2], -palm)
+    return pose, np.stack([-palm, up, np.cross(up, -palm)], axis=-1), flex
 
 
 def _parts(person: Person, posture: Posture) -> tuple[Floats, Floats, Floats]:
     """Frames (4, S, 3, 3), origins (4, S, 3) and scales (4,) of head, torso, thigh and room."""
     size = person.height_m / 1.70
-    thigh_z = normalised(knee(person, posture) - posture.hip)
+    origin = posture.hip + posture.pelvis[..., 0] * 0.055 * person.height_m
+    knee = origin + posture.thigh[..., 2] * 0.245 * person.height_m
+    thigh_z = normalised(knee - posture.hip)
     up = np.where(posture.lies[:, None], posture.pelvis[..., 1], posture.pelvis[..., 2])
     thigh = np.stack([posture.pelvis[..., 0], -across(up, thigh_z), thigh_z], axis=-1)
-    side = posture.hip + posture.pelvis[..., 0] * 0.055 * person.height_m
     frames = np.stack([posture.head, posture.torso, thigh, posture.pelvis])
-    origin = np.stack([posture.head_centre, posture.hip, side, posture.hip])
-    return frames, origin, np.array([head_scale(person), size, size, size])
-
-
-def _directions(frame: Floats, palm: Floats) -> Floats:
-    away = -palm
-    up = across(frame[..., 2], away)
-    return np.stack([away, up, np.cross(up, away)], axis=-1)
+    origins = np.stack([posture.head_centre, posture.hip, origin, posture.hip])
+    return frames, origins, np.array([head_scale(person), size, size, size])
 
 
 @dataclass(frozen=True)
@@ -103,35 +76,34 @@ class Hand:
     swivel_rad: Floats
     code: Ints
 
+    def bend(self, flex_rad: Floats) -> Floats:
+        """(S,) How far the hand is bent towards the palm if it is so much more than usual."""
+        return np.maximum(TABLE["flex_rad"][self.code] + flex_rad, -0.2)
+
 
 def _most_comfortable(arm: Arm, posture: Posture, body: Solids, hand: Hand) -> tuple[Pose, Floats]:
     """Try the elbow at many heights and the hand at several bends, and take what costs least."""
     swivels, flexes = (grid.ravel() for grid in np.meshgrid(_SWIVELS_RAD, _FLEXES_RAD))
     poses, costs = [], []
     for swivel, flex in zip(swivels, flexes, strict=True):
-        bend = np.maximum(TABLE.flex_rad[hand.code] + flex, -0.2)
-        pose = _reaching(arm, posture, hand, swivel + hand.swivel_rad, bend)
-        own = np.array(_HABIT)[posture.orientation]
-        effort = own * (swivel - TABLE.swivel_rad[hand.code]) ** 2 + 0.8 * flex**2
+        pose = _reaching(arm, posture, hand, swivel + hand.swivel_rad, hand.bend(flex))
+        effort = _HABIT[posture.orientation] * (swivel - TABLE["swivel_rad"][hand.code]) ** 2 + 0.8 * flex**2
         costs.append(_discomfort(arm, posture, body, hand.palm, pose) + effort)
-        poses.append(pose)
+        poses.append((pose.wrist, pose.pole, pose.pronation_rad))
     best = np.argmin(costs, axis=0), np.arange(len(hand.tip))
-    wrist, pole, turn = (
-        np.stack([getattr(pose, name) for pose in poses])[best] for name in ("wrist", "pole", "pronation_rad")
-    )
-    return Pose(wrist, pole, turn), np.maximum(TABLE.flex_rad[hand.code] + flexes[best[0]], -0.2)
+    wrist, pole, turn = (np.stack(found)[best] for found in zip(*poses, strict=True))
+    return Pose(wrist, pole, turn), hand.bend(flexes[best[0]])
 
 
 def _reaching(arm: Arm, posture: Posture, hand: Hand, swivel: Floats, flex: Floats) -> Pose:
     """(S,) poses in which a hand with the given bend touches the tips, found by fixed point."""
-    bend, reach = flex[:, None], TABLE.reach[hand.code][:, None] * arm.hand_m
+    reach = TABLE["reach"][hand.code][:, None] * arm.hand_m
     wrist = hand.tip - 0.8 * reach * hand.palm
     for _ in range(5):
         pole = _swung(posture, wrist, swivel)
-        elbow, bent = solve_arm(arm, posture.shoulder, wrist, pole)
-        turn = pronation_for(posture.shoulder, elbow, bent, hand.palm)
-        frame = arm_frame(posture.shoulder, elbow, bent, turn)
-        fingers = np.cos(bend) * frame[..., 1] + np.sin(bend) * frame[..., 2]
+        elbow, reached = solve_arm(arm, posture.shoulder, wrist, pole)
+        turn = pronation_for(posture.shoulder, elbow, reached, hand.palm)
+        fingers, _ = bent(arm_frame(posture.shoulder, elbow, reached, turn), flex)
         wrist = 0.3 * wrist + 0.7 * (hand.tip - reach * fingers)
     return Pose(wrist, pole, turn)
 
@@ -146,35 +118,21 @@ def _discomfort(arm: Arm, posture: Posture, body: Solids, palm: Floats, pose: Po
     """(S,) cost of a pose.
 
     It grows with an elbow held up against gravity, beside the head or across the chest, with a palm that faces wrong,
-    with an arm in the body or the bed, and with a place out of reach.
+    with an arm in the body or the bed or behind the back, and with a place out of reach.
     """
     track = follow(arm, posture.shoulder, pose)
-    lifted = dot(track.elbow - posture.shoulder, _UP) / arm.upper_m
+    elbow, wrist = track.elbow - posture.shoulder, track.wrist - posture.shoulder
+    right, front, top = (posture.torso[..., axis] for axis in range(3))
     wrong = 1 - dot(track.forearm[..., 2], palm)
-    sunk = np.maximum(posture.bed_height_m + 0.05 - track.elbow[:, 2], 0) + np.maximum(
-        posture.bed_height_m + 0.05 - track.wrist[:, 2], 0
-    )
+    sunk = np.maximum(0.05 - track.elbow[:, 2], 0) + np.maximum(0.05 - track.wrist[:, 2], 0)
     middle = 0.5 * (track.elbow + track.wrist)
     inside = sum(_depth(body, place) for place in (track.place, track.wrist, middle, track.elbow))
     missed = np.linalg.norm(track.wrist - pose.wrist, axis=1)
-    front = posture.torso[..., 1]
-    behind = np.maximum(-0.04 - dot(track.elbow - posture.shoulder, front), 0) + np.maximum(
-        -0.06 - dot(track.wrist - posture.shoulder, front), 0
-    )
-    raised = dot(track.elbow - posture.shoulder, posture.torso[..., 2]) / arm.upper_m
-    crossed = np.maximum(-dot(track.elbow - posture.shoulder, posture.torso[..., 0]) / arm.upper_m, 0)
-    height = np.array(_HEAVY)[posture.orientation]
-    cost: Floats = (
-        height * lifted
-        + 0.8 * raised
-        + 0.8 * crossed
-        + 0.9 * wrong
-        + 40 * sunk
-        + 60 * inside
-        + 60 * missed
-        + 15 * behind
-    )
-    return cost
+    behind = np.maximum(-0.04 - dot(elbow, front), 0) + np.maximum(-0.06 - dot(wrist, front), 0)
+    raised, crossed = dot(elbow, top) / arm.upper_m, np.maximum(-dot(elbow, right) / arm.upper_m, 0)
+    lifted = _HEAVY[posture.orientation] * (elbow[:, 2] / arm.upper_m)
+    pressed = 40 * sunk + 60 * inside + 60 * missed + 15 * behind
+    return np.asarray(lifted + 0.8 * raised + 0.8 * crossed + 0.9 * wrong + pressed)
 
 
 def _depth(body: Solids, place: Floats) -> Floats:
@@ -182,19 +140,13 @@ def _depth(body: Solids, place: Floats) -> Floats:
     local = np.einsum("psji,psj->psi", body.axes, place - body.centre)
     scaled = np.linalg.norm(local / body.radii, axis=-1)
     distance = np.linalg.norm(local, axis=-1) * (1 - 1 / np.maximum(scaled, 1e-6))
-    result: Floats = np.maximum(_CLEARANCE_M - distance, 0).sum(axis=0)
-    return result
+    return np.asarray(np.maximum(_CLEARANCE_M - distance, 0).sum(axis=0))
 
 
 def rest_pose(person: Person, plan: Plan, posture: Posture, spread: Floats, arm: Arm, face_down: Bools) -> Pose:
     """(S,) poses of the relaxed arm: the hand on the lap, beside the body or on it, or on the bed before the chest.
 
-    Parameters
-    ----------
-    spread
-        (S, 7) deviations, see `draw_spread`.
-    face_down
-        (S,) whether the palm lies down: on the thigh, the belly or the hip.
+    `spread` is of `draw_spread`; (S,) `face_down` tells whether the palm lies down: on the thigh, the belly or the hip.
     """
     place, palm, down = (table[plan.orientation, face_down.astype(int)] for table in (_REST_M, _REST_PALM, _REST_ELBOW))
     size = person.height_m / 1.70

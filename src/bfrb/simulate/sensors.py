@@ -6,17 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
-from bfrb.simulate.arm import Track
-from bfrb.simulate.body import BED, CLOTHES, HAIR, LEG, OBJECT, SKIN, Solids
 from bfrb.simulate.frames import about, quaternion_of, rotated
-from bfrb.simulate.scene import AIR, Layout, View, look, seen_from
+from bfrb.simulate.scene import View
 from bfrb.simulate.spec import SensorSpec
 from bfrb.study.device import HELIOS, STANDARD_GRAVITY_M_S2
 
 _TOF_LARGEST = 249
 
-_REFLECTANCE = {SKIN: 1.0, HAIR: 0.85, CLOTHES: 0.96, LEG: 0.96, OBJECT: 0.9, BED: 0.98, AIR: 0.0}
-_WARMTH = {SKIN: 1.0, HAIR: 0.62, CLOTHES: 0.42, LEG: 0.55, OBJECT: 0.1, BED: 0.1, AIR: 0.0}
+# By material: skin, hair, clothes, leg, object, bed; air, which is -1, stands last.
+_REFLECTANCE = np.array([1.0, 0.85, 0.96, 0.96, 0.9, 0.98, 0.0], np.float32)
+_WARMTH = np.array([1.0, 0.62, 0.42, 0.55, 0.1, 0.1, 0.0], np.float32)
 """Surface temperature between the room's (0) and bare skin's (1)."""
 
 
@@ -25,14 +24,8 @@ def specific_force(
 ) -> Floats:
     """(N, 3) acceleration minus gravity in the frame of the device, in m/s^2: what a perfect accelerometer reads.
 
-    Parameters
-    ----------
-    place, rotation
-        (N, 3) metres and (N, 3, 3) device to room, at `rate_hz`.
-    starts
-        (S,) first step of every sequence; nothing is differenced across them.
-    strongest_m_s2
-        Longer accelerations are shortened to this.
+    The device is at (N, 3) places in metres with (N, 3, 3) rotations, device to room, at `rate_hz`; sequences begin at
+    (S,) `starts`, and nothing is differenced across them. Longer accelerations are shortened to the strongest.
     """
     acceleration = np.zeros_like(place)
     acceleration[1:-1] = (place[2:] - 2 * place[1:-1] + place[:-2]) * rate_hz**2
@@ -43,22 +36,6 @@ def specific_force(
     acceleration /= np.maximum(size / strongest_m_s2, 1)
     acceleration[:, 2] += STANDARD_GRAVITY_M_S2
     return rotated(np.swapaxes(rotation, 1, 2), acceleration)
-
-
-def see(track: Track, solids: Solids, floor_m: Floats, layout: Layout) -> View:
-    """What all pixels see in every row.
-
-    Parameters
-    ----------
-    track
-        Where the device is in N rows.
-    solids
-        What is around it in the same rows.
-    floor_m
-        (N,) height of the bed or seat.
-    """
-    forms = seen_from(track.place, track.rotation, solids)
-    return look(layout, forms, track.place[:, 2] - floor_m, track.rotation[:, 2, :])
 
 
 def measure_acc(force: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> Floats32:
@@ -77,18 +54,9 @@ def measure_acc(force: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Ge
 
 
 def measure_quaternion(rotation: Floats, heading_rad: Floats, tilt: Floats, gaps: Bools) -> Floats32:
-    """(N, 4) readings on the grid of 2^-14.
+    """(N, 4) readings on the grid of 2^-14, of (N, 3, 3) rotations, device to room; NaN in (N,) gaps.
 
-    Parameters
-    ----------
-    rotation
-        (N, 3, 3) device to room.
-    heading_rad
-        (N,) turn of the room against the world's compass, with drift.
-    tilt
-        (3, 3) constant error of the vertical.
-    gaps
-        (N,) rows without a reading.
+    The room is turned by (N,) headings against the world's compass; (3, 3) `tilt` is the error of the vertical.
     """
     world = about(2, heading_rad) @ tilt @ rotation
     quaternion = (np.rint(quaternion_of(world) * 2**14) / 2**14).astype(np.float32)
@@ -103,26 +71,18 @@ def measure_tof(view: View, spec: SensorSpec, rng: np.random.Generator) -> npt.N
     flat wall gives the same reading in all pixels. The sensor sees some metres far; what ends its view here is the
     largest reading that the device sends on.
     """
-    strength = _lookup(_REFLECTANCE, view.material)
     noise = 1 + spec.tof_noise * rng.standard_normal(view.distance.shape, dtype=np.float32)
     measured = view.distance * view.forward * noise
-    within = measured < spec.tof_range_m * np.sqrt(strength)
+    within = measured < spec.tof_range_m * np.sqrt(_REFLECTANCE[view.material])
     within &= rng.random(view.distance.shape, dtype=np.float32) >= spec.tof_loss_share
     steps = np.where(within, np.rint(measured * (_TOF_LARGEST / spec.tof_range_m)), -1)
     return np.clip(steps, -1, _TOF_LARGEST).astype(np.int16).reshape(-1, 5, 8, 8)
 
 
-def _lookup(table: dict[int, float], material: npt.NDArray[np.int8]) -> Floats32:
-    """Values of materials; AIR is the last entry."""
-    values = np.array([table[code] for code in range(max(table) + 1)] + [table[AIR]], dtype=np.float32)
-    return values[material]
-
-
 def warmth_seen(view: View) -> Floats:
     """(N, 5) mean warmth of what each sensor's field of view holds: 0 the room, 1 bare skin; far things count less."""
     nearness = 1 / (1 + (view.distance / 0.25) ** 2)
-    result: Floats = (_lookup(_WARMTH, view.material) * nearness).mean(axis=-1).astype(np.float64)
-    return result
+    return np.asarray((_WARMTH[view.material] * nearness).mean(axis=-1).astype(np.float64))
 
 
 def lagged(target: Floats, starts: Ints, share: float) -> Floats:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import version
+from typing import TypeVar
 
+import tomli_w
 from pydantic import Field, field_validator
 
 from bfrb.errors import ConfigError
 from bfrb.spec import Spec
 from bfrb.study.device import HELIOS
+
+SpecT = TypeVar("SpecT", bound=Spec)
+
+
+Triple = tuple[float, float, float]
+Quadruple = tuple[float, float, float, float]
 
 
 class PeopleSpec(Spec):
@@ -24,8 +33,7 @@ class PeopleSpec(Spec):
     )
     missing_sequences: tuple[int, ...] = Field(
         (0, 5, 0, 51, 48, 1, 6),
-        description="sequences that were lost in a complete block: of the subjects above, of those without proximity "
-        "sensors, of others",
+        description="lost in a complete block: of those above, without proximity sensors, of others",
     )
     child_share: float = Field(0.48, ge=0, le=1)
     female_share: float = Field(0.38, ge=0, le=1)
@@ -57,9 +65,7 @@ class BodySpec(Spec):
     landmark_within_m: float = Field(0.010, ge=0)
     palm_between: float = Field(0.22, ge=0, description="deviation of the palm's direction from the ideal")
     palm_within: float = Field(0.14, ge=0)
-    palm_down: tuple[float, float, float, float] = Field(
-        (0.03, 0.03, 0.15, 0.10), description="share of rests with the palm down, by posture"
-    )
+    palm_down: Quadruple = Field((0.03, 0.03, 0.15, 0.10), description="share of rests with the palm down, by posture")
     swivel_between_rad: float = Field(0.22, ge=0, description="of the elbow about the line from shoulder to wrist")
     swivel_within_rad: float = Field(0.12, ge=0)
     lying: tuple[float, float] = Field(
@@ -89,17 +95,11 @@ class BodySpec(Spec):
     @classmethod
     def spreads(cls) -> list[str]:
         """Names of the fields that are spreads."""
-        constants = (
-            "palm_down",
-            "lying",
-            "bare_arms",
-            "device_nod_rad",
-            "device_twist_rad",
-            "strongest_m_s2",
-            "rocking",
-            "recoil_m",
+        shares, means = (
+            ("palm_down", "lying", "bare_arms"),
+            ("device_nod_rad", "device_twist_rad", "rocking", "recoil_m"),
         )
-        return [name for name in cls.model_fields if name not in constants]
+        return [name for name in cls.model_fields if name not in (*shares, *means, "strongest_m_s2")]
 
 
 class SensorSpec(Spec):
@@ -107,10 +107,10 @@ class SensorSpec(Spec):
 
     acc_noise_m_s2: float = Field(0.012, ge=0)
     knock_share: float = Field(0.008, ge=0, le=1, description="sequences in which the device is knocked once")
-    knock_low_m_s2: tuple[float, float, float] = Field(
-        (-34.6, -24.4, -42.9), description="least reading of a knock on each axis: the least that was ever published"
+    knock_low_m_s2: Triple = Field(
+        (-34.6, -24.4, -42.9), description="least reading of a knock that was ever published"
     )
-    knock_high_m_s2: tuple[float, float, float] = Field((46.3, 27.2, 30.1), description="largest, likewise")
+    knock_high_m_s2: Triple = Field((46.3, 27.2, 30.1), description="largest, likewise")
     acc_bias_m_s2: float = Field(0.14, ge=0)
     acc_scale: float = Field(1.0045, gt=0, description="readings relative to the truth; at rest the device reads 9.85")
     heading_drift_rad: float = Field(0.03, ge=0, description="drift of the quaternion's heading in a minute")
@@ -160,29 +160,23 @@ class StudySpec(Spec):
 
     def widened(self) -> StudySpec:
         """The same study with every spread multiplied by `randomise`, which becomes 1."""
-        body = self.body.model_copy(update=_scaled(self.body, BodySpec.spreads(), self.randomise))
-        sensors = self.sensors.model_copy(update=_scaled(self.sensors, _SENSOR_SPREADS, self.randomise))
+        noise = ("acc_noise_m_s2", "acc_bias_m_s2", "heading_drift_rad", "tilt_error_rad", "room_spread_c", "tof_noise")
+        body, sensors = self._scaled(self.body, BodySpec.spreads()), self._scaled(self.sensors, noise)
         return self.model_copy(update={"randomise": 1.0, "body": body, "sensors": sensors})
 
-
-_SENSOR_SPREADS = (
-    "acc_noise_m_s2",
-    "acc_bias_m_s2",
-    "heading_drift_rad",
-    "tilt_error_rad",
-    "room_spread_c",
-    "tof_noise",
-)
+    def _scaled(self, spec: SpecT, names: Iterable[str]) -> SpecT:
+        return spec.model_copy(update={name: getattr(spec, name) * self.randomise for name in names})
 
 
-def _scaled(spec: Spec, names: Iterable[str], factor: float) -> dict[str, float]:
-    return {name: getattr(spec, name) * factor for name in names}
+def mark_of(spec: StudySpec, seed: int, test_subjects: int = 0) -> str:
+    """Text of the file that says how a study, and a test beside it, was made, enough to make it again."""
+    test = {"test_subjects": test_subjects} if test_subjects else {}
+    made = {"seed": seed, **test, "spec": spec.model_dump(mode="json", exclude_none=True)}
+    head = "# These recordings are simulated: no person was measured. Results on them must say so.\n"
+    return head + tomli_w.dumps({"simulated": True, "bfrb_version": version("bfrb"), **made})
 
 
-PRESETS: dict[str, StudySpec] = {
-    "study": StudySpec(),
-    "wide": StudySpec(randomise=1.8),
-}
+PRESETS = {"study": StudySpec(), "wide": StudySpec(randomise=1.8)}
 """`study` is the published study; `wide` widens every spread, for pre-training."""
 
 

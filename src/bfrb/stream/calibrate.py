@@ -5,16 +5,14 @@ Everything here is fitted on people that the networks which answered had not see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from bfrb.arrays import Bools, Floats
+from bfrb.arrays import Floats
 from bfrb.errors import DataError
 from bfrb.metrics import EventCounts, Overlap, count_events
-from bfrb.predict.bundle import Bundle, copying_bundle
-from bfrb.stream.events import EventRule, WindowProbabilities, decide_events
+from bfrb.stream.events import Event, EventDecider, EventRule, decide_events
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet
@@ -122,7 +120,7 @@ def fit_rule(
         subjects=len({one.subject for one in recordings}),
         simulated=any(one.simulated for one in recordings),
     )
-    totals = [EventCounts.total(parts) for parts in count_thresholds(recordings, rule, label_set)]
+    totals = count_thresholds(recordings, rule, label_set)
     kept = [
         (total.found, on)
         for total, on in zip(totals, THRESHOLDS, strict=True)
@@ -147,80 +145,24 @@ def with_threshold(rule: EventRule, on: float) -> EventRule:
 
 def count_thresholds(
     recordings: Sequence[AnnotatedRecording], rule: EventRule, label_set: LabelSet
-) -> list[list[EventCounts]]:
-    """For every one of `THRESHOLDS` what is found in every recording."""
-    smoothed = [smooth(one.windows, rule, label_set) for one in recordings]
-    specs = [with_threshold(rule, on).spec for on in THRESHOLDS]
-    return [
-        [_count(one, *find_spans(one.windows, trace, spec)) for one, trace in zip(recordings, smoothed, strict=True)]
-        for spec in specs
-    ]
+) -> list[EventCounts]:
+    """For every one of `THRESHOLDS` what is found in all recordings."""
+    smoothed = [EventDecider(rule, label_set).smooth(one.windows) for one in recordings]
+    totals = []
+    for on in THRESHOLDS:
+        deciders = [EventDecider(with_threshold(rule, on), label_set) for _ in recordings]
+        found = zip(deciders, recordings, smoothed, strict=True)
+        events = [decider.decide(one.windows, *trace) + decider.finish() for decider, one, trace in found]
+        totals.append(EventCounts.total([_count(*each) for each in zip(recordings, events, strict=True)]))
+    return totals
 
 
 def count_found(recording: AnnotatedRecording, rule: EventRule, label_set: LabelSet) -> EventCounts:
     """What a rule finds in one recording, decided as a stream decides."""
-    events = decide_events(recording.windows, rule, label_set)
+    return _count(recording, decide_events(recording.windows, rule, label_set))
+
+
+def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> EventCounts:
     spans = np.array([(event.start_s, event.end_s) for event in events], dtype=np.float64).reshape(-1, 2)
-    return _count(recording, spans, np.array([event.known_s for event in events], dtype=np.float64))
-
-
-def _count(recording: AnnotatedRecording, spans: Floats, known_s: Floats) -> EventCounts:
+    known_s = np.array([event.known_s for event in events], dtype=np.float64)
     return count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, overlap=HIT)
-
-
-def smooth(windows: WindowProbabilities, rule: EventRule, label_set: LabelSet) -> Floats:
-    """(W,) Calibrated and smoothed probability of any target, as `EventDecider` computes it."""
-    targets = rule.calibrate(windows.claimed(label_set))
-    if rule.spec.smoothing_s == 0:
-        return targets
-    weight = -np.expm1(-rule.spec.step_s / rule.spec.smoothing_s)
-    smoothed = np.empty(len(targets))
-    for number, (target, after_gap) in enumerate(zip(targets.tolist(), windows.after_gap.tolist(), strict=True)):
-        before = target if number == 0 or after_gap else smoothed[number - 1]
-        smoothed[number] = before + weight * (target - before)
-    return smoothed
-
-
-def find_spans(windows: WindowProbabilities, smoothed: Floats, spec: EventSpec) -> tuple[Floats, Floats]:
-    """(F, 2) begins and ends of the events in a whole recording, and (F,) when they were known.
-
-    The same as `EventDecider` finds, but for refractory times, which are not applied: to try many thresholds quickly.
-    """
-    half_s = spec.step_s / 2
-    spans: list[tuple[float, float]] = []
-    known_s: list[float] = []
-    segments, latest = np.cumsum(windows.after_gap), -1
-    for first, stop in _runs(smoothed >= spec.off, windows.after_gap):
-        peaks = np.maximum.accumulate(smoothed[first:stop]) >= spec.on
-        if not peaks[-1]:
-            continue
-        begin_s, ends_s = float(windows.middle_s[first] - half_s), windows.middle_s[first:stop] + half_s
-        if spans and segments[first] == latest and begin_s - spans[-1][1] <= spec.merge_s:
-            begin_s, known = spans.pop()[0], known_s.pop()
-        else:
-            known = np.inf
-        enough = peaks & (ends_s - begin_s >= spec.minimum_s)
-        known_s.append(min(known, float(windows.known_s[first + int(enough.argmax())])) if enough.any() else known)
-        spans.append((begin_s, float(ends_s[-1])))
-        latest = int(segments[first])
-    kept = np.isfinite(np.array(known_s, dtype=np.float64))
-    return np.array(spans, dtype=np.float64).reshape(-1, 2)[kept], np.array(known_s, dtype=np.float64)[kept]
-
-
-def _runs(above: Bools, after_gap: Bools) -> Iterator[tuple[int, int]]:
-    """First window of every run, and the one after its last; a gap in the data ends a run."""
-    begins = above & np.concatenate([[True], ~above[:-1] | after_gap[1:]])
-    ends = above & np.concatenate([~above[1:] | after_gap[1:], [True]])
-    yield from zip(np.flatnonzero(begins).tolist(), (np.flatnonzero(ends) + 1).tolist(), strict=True)
-
-
-def write_with_rule(bundle: Bundle, rule: EventRule, out: Path, *, overwrite: bool = False) -> None:
-    """Write a copy of a bundle that decides events by another rule.
-
-    Raises
-    ------
-    BundleError
-        If something is at `out` already.
-    """
-    with copying_bundle(bundle, out, overwrite=overwrite) as folder:
-        rule.write(folder)

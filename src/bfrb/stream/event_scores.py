@@ -95,16 +95,14 @@ def score_time(recordings: Annotated, label_set: LabelSet) -> dict[str, Any]:
     parts = [_moments(own, label_set) for own in by_subject(recordings).values()]
     scores: dict[str, Any] = {}
     for name, metric in {"auc": time_roc_auc, "average_precision": time_average_precision}.items():
-        each = [metric(*part) for part in parts]
+        each = np.array([metric(*part) for part in parts], dtype=np.float64)  # NaN where there is none
 
         def pooled(chosen: Ints, metric: Any = metric) -> float | None:
-            columns = zip(*[parts[number] for number in chosen], strict=True)
-            value: float | None = metric(*(np.concatenate(column) for column in columns))
+            value: float | None = metric(*map(np.concatenate, zip(*[parts[number] for number in chosen], strict=True)))
             return value
 
-        def mean(chosen: Ints, each: list[float | None] = each) -> float | None:
-            defined = [value for number in chosen if (value := each[number]) is not None]
-            return float(np.mean(defined)) if defined else None
+        def mean(chosen: Ints, each: Floats = each) -> float | None:
+            return float(np.nanmean(each[chosen])) if np.isfinite(each[chosen]).any() else None
 
         for kind, score in {name: pooled, f"{name}_mean_subject": mean}.items():
             value = score(np.arange(len(parts)))
@@ -128,11 +126,9 @@ def sensitivity_curve(
     Every subject keeps the calibration that comes from the others.
     """
     found = [count_thresholds(own, rules[name], label_set) for name, own in by_subject(recordings).items()]
-    points: list[dict[str, float | None]] = []
-    for number, on in enumerate(THRESHOLDS):
-        total = EventCounts.total([counts for subject in found for counts in subject[number]])
-        points.append({"on": on} | {name: getattr(total, name) for name in EVENT_SCORES})
-    return points
+    totals = [EventCounts.total(list(parts)) for parts in zip(*found, strict=True)]
+    points = zip(THRESHOLDS, totals, strict=True)
+    return [{"on": on} | {name: getattr(total, name) for name in EVENT_SCORES} for on, total in points]
 
 
 def reliability(recordings: Annotated, rules: Mapping[str, EventRule], label_set: LabelSet) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -211,10 +211,6 @@ class EventDecider:
         self._targets = np.flatnonzero(label_set.is_target)
         self._half_s = spec.step_s / 2
         self._weight = 1.0 if spec.smoothing_s == 0 else -math.expm1(-spec.step_s / spec.smoothing_s)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
         self._smooth: float | None = None
         self._run: _Span | None = None
         self._event: _Span | None = None
@@ -227,18 +223,7 @@ class EventDecider:
 
     def push(self, windows: WindowProbabilities) -> list[Event]:
         """The events that are complete with these windows."""
-        claimed = windows.claimed(self.label_set)
-        targets = self.rule.calibrate(claimed)
-        # What a window says for each target: its share of the calibrated sum.
-        scale = np.divide(targets, claimed, out=np.zeros_like(claimed), where=claimed > 0)
-        shares = windows.probabilities[:, self._targets] * scale[:, None]
-        events: list[Event] = []
-        rows = zip(windows.middle_s.tolist(), windows.known_s.tolist(), windows.after_gap.tolist(), strict=True)
-        for number, (middle_s, known_s, after_gap) in enumerate(rows):
-            if after_gap:
-                events += self.finish()
-            events += self._step(middle_s, known_s, float(targets[number]), shares[number])
-        return events
+        return self.decide(windows, *self.smooth(windows))
 
     def finish(self) -> list[Event]:
         """The event that was still going on, at a gap or at the end of the data."""
@@ -246,22 +231,50 @@ class EventDecider:
         self._smooth = None
         return list(self._close())
 
-    def _step(self, middle_s: float, known_s: float, target: float, shares: Floats) -> Iterator[Event]:
-        smooth = target if self._smooth is None else self._smooth + self._weight * (target - self._smooth)
-        self._smooth = smooth
-        start_s, end_s = middle_s - self._half_s, middle_s + self._half_s
-        if smooth < self.rule.spec.off:
-            self._end_run()
-            if self._event is not None and end_s - self._event.end_s > self.rule.spec.merge_s:
-                yield from self._close()
-            return
-        window = _Span(start_s, end_s, smooth, shares)
-        if self._run is None and self._event is not None and start_s - self._event.end_s > self.rule.spec.merge_s:
-            yield from self._close()
-        self._run = window if self._run is None else self._run.joined(window)
-        whole = self._in_the_making()
-        if whole is not None and whole.known_s is None and whole.end_s - whole.start_s >= self.rule.spec.minimum_s:
-            self._run = replace(self._run, known_s=known_s)
+    def smooth(self, windows: WindowProbabilities) -> tuple[Floats, Floats]:
+        """(W,) calibrated and smoothed probabilities of any target, and (W, T) how that of each target counts."""
+        claimed = windows.claimed(self.label_set)
+        targets = self.rule.calibrate(claimed)
+        # What a window says for each target: its share of the calibrated sum.
+        scale = np.divide(targets, claimed, out=np.zeros_like(claimed), where=claimed > 0)
+        smoothed, latest = np.empty(len(targets)), self._smooth
+        for number, (target, after_gap) in enumerate(zip(targets.tolist(), windows.after_gap.tolist(), strict=True)):
+            before = target if latest is None or after_gap else latest
+            smoothed[number] = latest = before + self._weight * (target - before)
+        self._smooth = latest
+        return smoothed, windows.probabilities[:, self._targets] * scale[:, None]
+
+    def decide(self, windows: WindowProbabilities, smoothed: Floats, shares: Floats) -> list[Event]:
+        """The events that are complete with these windows, given what `smooth` makes of them."""
+        events: list[Event] = []
+        if not len(windows):
+            return events
+        above = smoothed >= self.rule.spec.off
+        edges = np.flatnonzero((above[1:] != above[:-1]) | windows.after_gap[1:]) + 1
+        for first, stop in itertools.pairwise([0, *edges.tolist(), len(above)]):
+            starts_s, ends_s = (windows.middle_s[first:stop] + half_s for half_s in (-self._half_s, self._half_s))
+            if windows.after_gap[first] or not above[first]:
+                self._end_run()
+            if windows.after_gap[first]:
+                events += self._close()
+            if self._run is None:
+                events += self._close_before(float(starts_s[0] if above[first] else ends_s[-1]))
+            if above[first]:
+                run = self._run or _Span(float(starts_s[0]), 0.0, 0.0, np.zeros(len(self._targets)))
+                peaks = np.maximum(np.maximum.accumulate(smoothed[first:stop]), run.peak)
+                known_s = self._known_s(run, peaks, ends_s, windows.known_s[first:stop])
+                # One after the other: sums of floats depend on the order.
+                mass = np.cumsum(np.concatenate([[run.mass], shares[first:stop]]), axis=0)[-1]
+                self._run = _Span(run.start_s, float(ends_s[-1]), float(peaks[-1]), mass, known_s)
+        return events
+
+    def _known_s(self, run: _Span, peaks: Floats, ends_s: Floats, known_s: Floats) -> float | None:
+        """When it was known that a run, with its further windows, is an event of its own or a part of one."""
+        start_s = run.start_s if self._event is None else self._event.start_s
+        enough = (peaks >= self.rule.spec.on) & (ends_s - start_s >= self.rule.spec.minimum_s)
+        if run.known_s is not None or not enough.any():
+            return run.known_s
+        return float(known_s[enough.argmax()])
 
     def _in_the_making(self) -> _Span | None:
         """The event so far, with the run that is going on if that is one."""
@@ -272,6 +285,11 @@ class EventDecider:
     def _end_run(self) -> None:
         self._event = self._in_the_making()
         self._run = None
+
+    def _close_before(self, now_s: float) -> Iterator[Event]:
+        """The event, if it is too long ago for a run to be a part of it."""
+        if self._event is not None and now_s - self._event.end_s > self.rule.spec.merge_s:
+            yield from self._close()
 
     def _close(self) -> Iterator[Event]:
         event = self._reported(self._event)

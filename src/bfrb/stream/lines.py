@@ -151,7 +151,10 @@ class LineReader:
         except csv.Error:
             raise _unreadable("one row of CSV", text) from None
         if not self._readings.isdisjoint(fields):
-            self._keep_header(connection, fields)
+            self._check_header(fields)
+            if len(self._headers) >= _MOST_HEADERS:
+                del self._headers[next(iter(self._headers))]
+            self._headers[connection] = fields
             return []
         header = self._headers.get(connection)
         if header is None:
@@ -160,17 +163,14 @@ class LineReader:
             raise _unreadable(f"{len(header)} fields as in the header", text)
         return [{name: field or None for name, field in zip(header, fields, strict=True)}]
 
-    def _keep_header(self, connection: str, names: list[str]) -> None:
-        """Remember a header, but not half of one: its rows would be taken for others."""
+    def _check_header(self, names: list[str]) -> None:
+        """Refuse half a header: its rows would be taken for others."""
         for columns in self._layout.readings:
             lacking = columns.difference(names)
             if len(columns) <= _LONGEST_SET and 0 < len(lacking) < len(columns):
                 raise _unreadable(f"a header with all of {', '.join(sorted(columns))}", ", ".join(names))
         if len(set(names)) < len(names):
             raise _unreadable("a header with every name once", ", ".join(names))
-        if len(self._headers) >= _MOST_HEADERS:
-            del self._headers[next(iter(self._headers))]
-        self._headers[connection] = names
 
     def _message(self, connection: str, values: Any) -> Message:
         if not isinstance(values, dict):

@@ -1,13 +1,14 @@
 """Listening to whole recordings, by the same stream that listens to a device: in memory that does not grow with them.
 
-Whatever answers whole recordings does it here: `bfrb detect`, `calibrate`, `personalize`, `report` and the viewer.
+Whatever answers whole recordings does it here: `bfrb detect`, `calibrate`, `report` and the viewer.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,13 +17,11 @@ from bfrb.arrays import Array, Floats
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
+from bfrb.read.tables import Table, make_table
 from bfrb.stream.counts import StreamCounts
-from bfrb.stream.detections import Detections
 from bfrb.stream.events import Event, EventRule, WindowProbabilities
-from bfrb.stream.feed import Wearer
 from bfrb.stream.samples import TIME
-from bfrb.stream.stream import OnWindows, Stream
-from bfrb.stream.windowing import Windows
+from bfrb.stream.stream import Stream, Wearer
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import UNKNOWN, Annotation
 from bfrb.study.stretches import Stretch
@@ -85,12 +84,76 @@ class AnnotatedRecording:
         return np.round(share, 9)
 
 
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What was found with some more rows of one recording.
+
+    Parameters
+    ----------
+    stretch
+        The rows, the last of the recording where it ends.
+    windows
+        What was answered for the windows that were complete with these rows.
+    events
+        The events that were complete.
+    counts
+        What became of the recording's samples; None while it goes on.
+    """
+
+    stretch: Stretch
+    windows: WindowProbabilities
+    events: tuple[Event, ...]
+    counts: StreamCounts | None
+
+    def window_table(self, classes: tuple[str, ...]) -> Table:
+        """One row per window: `recording`, `middle_s`, `known_s`, a probability per class."""
+        names = np.full(len(self.windows), self.stretch.id)
+        columns = {"recording": names, "middle_s": self.windows.middle_s, "known_s": self.windows.known_s}
+        return make_table(columns | dict(zip(classes, self.windows.probabilities.T, strict=True)))
+
+
+@dataclass
+class Summary:
+    """What was found in all recordings.
+
+    Parameters
+    ----------
+    recordings
+        Their number.
+    events
+        (id of the recording, subject, event) in the order in which they were found.
+    counts
+        What became of the samples.
+    """
+
+    recordings: int = 0
+    events: list[tuple[str, str, Event]] = field(default_factory=list)
+    counts: StreamCounts = field(default_factory=StreamCounts)
+
+    def add(self, found: Detections) -> None:
+        """Count in what was found with some more rows."""
+        self.events += [(found.stretch.id, found.stretch.subject, event) for event in found.events]
+        if found.counts is not None:
+            self.recordings += 1
+            self.counts.add(found.counts)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Events by label, the most frequent first."""
+        return dict(Counter(event.label for _, _, event in self.events).most_common())
+
+    def event_table(self) -> Table:
+        """One row per event: `recording`, `subject`, then the fields of an `Event`."""
+        names = ("recording", "subject", *(one.name for one in fields(Event)))
+        rows = [(recording, subject, *asdict(event).values()) for recording, subject, event in self.events]
+        return make_table({name: [row[number] for row in rows] for number, name in enumerate(names)})
+
+
 def listen(
     predictor_of: Callable[[str], Predictor],
     stretches: Iterable[Stretch],
     rule: EventRule,
     wearer: Wearer | None = None,
-    on_windows: OnWindows | None = None,
 ) -> Iterator[Detections]:
     """What is found with one stretch of rows after the other, of one recording after the other.
 
@@ -104,64 +167,35 @@ def listen(
         How events are decided.
     wearer
         Units and clock, for all recordings; the hand is that of the recording where it is known.
-    on_windows
-        As for a `Stream`.
 
     Raises
     ------
     BundleError
         If a network fails.
     """
-    wearer = wearer or Wearer()
-    for own in split_recordings(stretches):
-        for number, stretch in enumerate(own):
-            if number == 0:
-                listener = _Listener(predictor_of(stretch.subject), rule, _with_hand(wearer, stretch), on_windows)
-            yield listener.push(stretch)
-        yield listener.finish(stretch)
+    answered: list[WindowProbabilities] = []
+    stream: Stream | None = None
+
+    def tell(stretch: Stretch, stream: Stream, events: list[Event], counts: StreamCounts | None) -> Detections:
+        windows = WindowProbabilities.concat(answered, len(stream.predictor.label_set))
+        answered.clear()
+        return Detections(stretch, windows, tuple(events), counts)
+
+    for before, stretch in itertools.pairwise(itertools.chain([None], stretches, [None])):
+        if before and stream and (stretch is None or stretch.begins):
+            yield tell(before, stream, stream.finish(), stream.counts)
+            stream = None
+        if stretch is not None:
+            stream = stream or Stream(
+                predictor_of(stretch.subject), rule, wearer=_worn(wearer, stretch), on_windows=answered.append
+            )
+            times = {} if stretch.time_s is None else {TIME: stretch.time_s}
+            yield tell(stretch, stream, stream.push({**stretch.sensors, **times}), None)
 
 
-def split_recordings(stretches: Iterable[Stretch]) -> Iterator[Iterator[Stretch]]:
-    """The stretches of one recording after the other."""
-    begun = 0
-
-    def count(stretch: Stretch) -> int:
-        nonlocal begun
-        begun += stretch.begins
-        return begun
-
-    return (own for _, own in itertools.groupby(stretches, count))
-
-
-def _with_hand(wearer: Wearer, stretch: Stretch) -> Wearer:
+def _worn(wearer: Wearer | None, stretch: Stretch) -> Wearer:
     hand = stretch.about.get("handedness")
-    return wearer if hand is None else replace(wearer, handedness=hand)
-
-
-class _Listener:
-    """The stream of one recording."""
-
-    def __init__(self, predictor: Predictor, rule: EventRule, wearer: Wearer, on_windows: OnWindows | None) -> None:
-        self._answered: list[WindowProbabilities] = []
-        self._on_windows = on_windows
-        self._stream = Stream(predictor, rule, wearer=wearer, on_windows=self._keep)
-
-    def _keep(self, windows: Windows, answered: WindowProbabilities) -> None:
-        self._answered.append(answered)
-        if self._on_windows is not None:
-            self._on_windows(windows, answered)
-
-    def push(self, stretch: Stretch) -> Detections:
-        times = {} if stretch.time_s is None else {TIME: stretch.time_s}
-        return self._found(stretch, self._stream.push({**stretch.sensors, **times}), None)
-
-    def finish(self, stretch: Stretch) -> Detections:
-        return self._found(stretch, self._stream.finish(), self._stream.counts)
-
-    def _found(self, stretch: Stretch, events: list[Event], counts: StreamCounts | None) -> Detections:
-        windows = WindowProbabilities.concat(self._answered, len(self._stream.predictor.label_set))
-        self._answered.clear()
-        return Detections(stretch.id, stretch.subject, windows, tuple(events), counts)
+    return replace(wearer or Wearer(), **({} if hand is None else {"handedness": hand}))
 
 
 def listen_held_out(bundle: Bundle, stretches: Iterable[Stretch], rule: EventRule) -> list[AnnotatedRecording]:
@@ -172,42 +206,34 @@ def listen_held_out(bundle: Bundle, stretches: Iterable[Stretch], rule: EventRul
     BundleError
         If a network fails, or no member held out a person.
     """
-    predictor = HeldOutPredictor(bundle)
-    found = (listen_annotated(predictor, own, rule) for own in split_recordings(stretches))
-    return [one for one in found if one is not None]
-
-
-def listen_annotated(
-    predictor: HeldOutPredictor, stretches: Iterable[Stretch], rule: EventRule, on_windows: OnWindows | None = None
-) -> AnnotatedRecording | None:
-    """One recording, None if its rows are not annotated; parameters and errors as of `listen` and `listen_held_out`."""
-    own, rate_hz = iter(stretches), predictor.bundle.device.row_rate_hz
-    first = next(own)
-    if LABEL not in first.annotations:
-        return None
+    annotated = (stretch for stretch in stretches if LABEL in stretch.annotations)
+    recordings = []
+    windows: list[WindowProbabilities] = []
     codes: list[Array] = []
     times: list[Floats] = []
-
-    def noted() -> Iterator[Stretch]:
-        done = 0
-        for stretch in itertools.chain([first], own):
-            codes.append(stretch.annotations[LABEL].codes)
-            rows = np.arange(done, done := done + len(codes[-1]))
-            times.append(rows / rate_hz if stretch.time_s is None else stretch.time_s)
-            yield stretch
-
-    answered = [part.windows for part in listen(predictor.of, noted(), rule, on_windows=on_windows)]
-    time_s = np.concatenate([*times, times[-1][-1:] + 1 / rate_hz])
-    label_set = predictor.bundle.label_set
-    return AnnotatedRecording(
-        first.id,
-        first.subject,
-        float(time_s[-1] - time_s[0]),
-        find_episodes(Annotation(np.concatenate(codes), first.annotations[LABEL].names), time_s, label_set),
-        WindowProbabilities.concat(answered, len(label_set)),
-        rule.spec.step_s,
-        first.simulated,
-    )
+    for found in listen(HeldOutPredictor(bundle).of, annotated, rule):
+        windows.append(found.windows)
+        if found.counts is None:
+            codes.append(found.stretch.annotations[LABEL].codes)
+            done = sum(map(len, times))
+            rows = np.arange(done, done + len(codes[-1])) / bundle.device.row_rate_hz
+            times.append(rows if found.stretch.time_s is None else found.stretch.time_s)
+            continue
+        time_s = np.concatenate([*times, times[-1][-1:] + 1 / bundle.device.row_rate_hz])
+        label = Annotation(np.concatenate(codes), found.stretch.annotations[LABEL].names)
+        recordings.append(
+            AnnotatedRecording(
+                found.stretch.id,
+                found.stretch.subject,
+                float(time_s[-1] - time_s[0]),
+                find_episodes(label, time_s, bundle.label_set),
+                WindowProbabilities.concat(windows, len(bundle.label_set)),
+                rule.spec.step_s,
+                found.stretch.simulated,
+            )
+        )
+        windows, codes, times = [], [], []
+    return recordings
 
 
 def find_episodes(annotation: Annotation, time_s: Floats, label_set: LabelSet) -> tuple[Episode, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.stream.events import Event
-from bfrb.stream.layouts import Layout, OwnLayout
+from bfrb.stream.layouts import Layout
 from bfrb.stream.lines import Line, LineReader
-from bfrb.stream.samples import TIME, RawSamples
-from bfrb.stream.stream import StreamHub
+from bfrb.stream.samples import TIME
+from bfrb.stream.stream import Ready, StreamHub
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Live:
         self.refused = 0
         self._stamp = stamp
         self._idle_s = idle_s
-        self._reader = LineReader(layout or OwnLayout(hub.predictor.device))
+        self._reader = LineReader(layout or Layout.of_device(hub.predictor.device))
         self._came_s: dict[str, float] = {}
         self._announced: dict[str, float] = {}
 
@@ -56,26 +56,22 @@ class Live:
         BundleError
             If a network fails.
         """
-        sent: dict[str, list[RawSamples]] = {}
+        ready: list[Ready] = []
         outputs: list[Output] = []
         for line in lines:
             for wearer, values in self._reader.read(line):
                 if values is not None:
-                    self._keep(line, wearer, values, sent)
+                    ready += self._take(line, wearer, values)
                     continue
-                outputs += self._push(sent) + self.end(wearer)
-                sent = {}
-        return outputs + self._push(sent)
+                outputs += self._answer(ready) + self.end(wearer)
+                ready = []
+        return outputs + self._answer(ready)
 
     def end(self, wearer: str) -> list[Output]:
         """What is known at the end of a wearer's stream."""
         self._came_s.pop(wearer, None)
-        if wearer not in self.hub.streams:
-            return []
-        events = self.hub.finish(wearer)[wearer]
-        outputs = [_output("ends", wearer, event) for event in events]
-        self._announced.pop(wearer, None)
-        return outputs
+        events = self.hub.finish(wearer)[wearer] if wearer in self.hub.streams else []
+        return self._ended(wearer, events)
 
     def end_idle(self, now_s: float) -> list[Output]:
         """End the streams of those who have been silent for too long."""
@@ -90,35 +86,30 @@ class Live:
         """How many wearers there are, lines that could not be read, and what became of all samples."""
         return {"wearers": len(self.hub.streams), "refused_lines": self.refused} | self.hub.counts.to_dict()
 
-    def _keep(
-        self, line: Line, wearer: str, values: Mapping[str, Any] | DataError, sent: dict[str, list[RawSamples]]
-    ) -> None:
-        """Keep samples for the next push; lines that cannot be used are counted."""
+    def _take(self, line: Line, wearer: str, values: Mapping[str, Any] | DataError) -> list[Ready]:
+        """The windows that are complete with some samples; lines that cannot be used are counted."""
         try:
             if isinstance(values, DataError):
                 raise values
-            stamped = {TIME: line.time_s} if self._stamp else {}
-            sent.setdefault(wearer, []).append(self.hub.take(wearer, {**values, **stamped}))
-            self._came_s[wearer] = line.time_s
+            ready = self.hub.take(wearer, {**values, **({TIME: line.time_s} if self._stamp else {})})
         except DataError as error:
             self.refused += 1
             if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8 ...: a broken source does not fill the screen
                 log.warning("refused lines: %d, the last from %s: %s", self.refused, line.connection, error.problem)
+            return []
+        self._came_s[wearer] = line.time_s
+        return ready
 
-    def _push(self, sent: dict[str, list[RawSamples]]) -> list[Output]:
-        events = self.hub.push_raw(sent)
-        return [output for name, found in events.items() for output in self._describe(name, found)]
-
-    def _describe(self, wearer: str, events: list[Event]) -> list[Output]:
-        outputs = [_output("ends", wearer, event) for event in events]
-        if events:
-            self._announced.pop(wearer, None)
-        ongoing = self.hub.streams[wearer].ongoing
-        if ongoing is not None and self._announced.get(wearer) != ongoing.start_s:
-            self._announced[wearer] = ongoing.start_s
-            outputs.append(_output("begins", wearer, ongoing))
+    def _answer(self, ready: list[Ready]) -> list[Output]:
+        outputs: list[Output] = []
+        for wearer, events in self.hub.answer(ready).items():
+            outputs += self._ended(wearer, events) if events else []
+            ongoing = self.hub.streams[wearer].ongoing
+            if ongoing is not None and self._announced.get(wearer) != ongoing.start_s:
+                self._announced[wearer] = ongoing.start_s
+                outputs.append({"event": "begins", "wearer": wearer, **asdict(ongoing)})
         return outputs
 
-
-def _output(kind: str, wearer: str, event: Event) -> Output:
-    return {"event": kind, "wearer": wearer, **asdict(event)}
+    def _ended(self, wearer: str, events: list[Event]) -> list[Output]:
+        self._announced.pop(wearer, None)
+        return [{"event": "ends", "wearer": wearer, **asdict(event)} for event in events]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bfrb.arrays import Array, Bools, Floats, Ints
+from bfrb.arrays import Array, Floats, Ints
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.samples import Samples
 from bfrb.stream.spec import StreamSpec
@@ -44,7 +44,8 @@ class SegmentRows:
     sensors
         For every sensor (n, *shape) readings, with its code where nothing was measured.
     interval_s
-        (n,) seconds from sample to sample of the accelerometer, as far as the row tells; NaN where it does not.
+        (n,) seconds from sample to sample of the accelerometer, NaN where a row has none: at most those of a row where
+        it holds several.
     """
 
     origin_s: float
@@ -72,15 +73,19 @@ class Resampler:
         self.device = device
         self.spec = spec
         self.counts = counts
+        self.latest_s = _NOWHERE
+        """The latest time of the clock so far."""
         self._how = how
-        self._latest_s = _NOWHERE
         self._strangers: list[Samples] = []
         self._begin()
 
     def _begin(self) -> None:
         """Begin a segment."""
         self._open = OpenRows(self.device, self._how)
-        self._intervals = _Intervals()
+        self._sensed_s = np.zeros(
+            (0, 2)
+        )  # of every open row the earliest time of a sensed sample, negated, and the latest
+        self._sensed_before_s = math.nan
         self._origin_s = math.nan
         self._done = 0
 
@@ -93,12 +98,7 @@ class Resampler:
         """The rows that were waiting for more samples; the next sample begins anew."""
         self._forget_strangers()
         yield from self._end()
-        self._latest_s = _NOWHERE
-
-    @property
-    def latest_s(self) -> float:
-        """The latest time of the clock so far."""
-        return self._latest_s
+        self.latest_s = _NOWHERE
 
     def due_s(self, rows: int) -> float:
         """The time at which so many more rows will be final."""
@@ -109,52 +109,62 @@ class Resampler:
     def _usable(self, samples: Samples) -> Samples:
         """Those with a time and a measurement."""
         timed = np.isfinite(samples.time_s)
-        measured = samples.measured.any(axis=1)
-        usable = timed & measured
+        usable = timed & samples.measured.any(axis=1)
         self.counts.samples += len(samples)
         self.counts.without_time += int((~timed).sum())
-        self.counts.without_reading += int((timed & ~measured).sum())
+        self.counts.without_reading += int((timed & ~usable).sum())
         self.counts.impossible += int(samples.impossible.sum())
         return samples if usable.all() else samples.take(usable)
 
     def _take(self, samples: Samples) -> Iterator[SegmentRows]:
         start = 0
         while start < len(samples):
-            stop = start + self._fitting(samples.time_s[start:])
+            stop = start + self._count_fitting(samples.time_s[start:])
             if stop > start:
-                self._accept(samples.take(slice(start, stop)))
-                yield from self._final_rows(self._row_of(self._latest_s - self.spec.reorder_s))
+                yield from self._accept(samples.take(slice(start, stop)))
             if stop < len(samples):
                 yield from self._take_misfit(samples.take(slice(stop, stop + 1)))
             start = stop + 1
 
-    def _fitting(self, time_s: Floats) -> int:
+    def _latest_before(self, time_s: Floats) -> Floats:
+        """(n + 1,) The latest time of the clock before each sample, and after all."""
+        return np.asarray(np.maximum.accumulate(np.concatenate([[self.latest_s], time_s])))
+
+    def _count_fitting(self, time_s: Floats) -> int:
         """How many samples, from the first on, fit the clock."""
-        if self._latest_s == _NOWHERE:
-            self._latest_s = float(time_s[0])
-        before = np.maximum.accumulate(np.concatenate([[self._latest_s], time_s]))[:-1]
+        if self.latest_s == _NOWHERE:
+            self.latest_s = float(time_s[0])
+        before = self._latest_before(time_s)[:-1]
         fits = (time_s >= before - self.spec.reorder_s) & (time_s <= before + self.spec.gap_s)
         return len(fits) if fits.all() else int(fits.argmin())
 
-    def _accept(self, samples: Samples) -> None:
+    def _accept(self, samples: Samples) -> Iterator[SegmentRows]:
+        """Take in samples that fit the clock."""
         self._forget_strangers()
-        before = np.maximum.accumulate(np.concatenate([[self._latest_s], samples.time_s]))
+        before = self._latest_before(samples.time_s)
         self.counts.out_of_order += int((samples.time_s < before[:-1]).sum())
-        self._latest_s = float(before[-1])
+        self.latest_s = float(before[-1])
         if math.isnan(self._origin_s):
             self._origin_s = float(samples.time_s[0])
+        self._add(samples)
+        yield from self._final_rows(self._row_of(self.latest_s - self.spec.reorder_s))
+
+    def _add(self, samples: Samples) -> None:
+        """Let samples fall into their rows."""
         rows, distance = self._place(samples.time_s)
-        kept = rows >= 0
+        kept = rows >= self._done
         self.counts.too_late += int((~kept).sum())
         sensors = {name: values[kept] for name, values in samples.sensors.items()}
         self._open.add(rows[kept] - self._done, distance[kept], sensors, samples.measured[kept])
         sensed = kept & samples.measured[:, self.device.sensor_names.index(SENSED)]
-        self._intervals.add(rows[sensed] - self._done, samples.time_s[sensed])
+        self._grow_sensed(len(self._open))
+        times = np.stack([-samples.time_s, samples.time_s], axis=1)[sensed]
+        np.maximum.at(self._sensed_s, rows[sensed] - self._done, times)
 
     def _take_misfit(self, sample: Samples) -> Iterator[SegmentRows]:
         """A sample that does not fit the clock: drop it, keep it in mind, or begin anew with it and those before."""
         time_s = float(sample.time_s[0])
-        if self._latest_s - self.spec.reset_s <= time_s < self._latest_s:
+        if self.latest_s - self.spec.reset_s <= time_s < self.latest_s:
             self.counts.too_late += 1
             return
         newest = max((float(known.time_s[0]) for known in self._strangers), default=math.nan)
@@ -162,27 +172,23 @@ class Resampler:
             self._forget_strangers()
         self._strangers.append(sample)
         if len(self._strangers) >= self.spec.patience:
-            yield from self._begin_anew()
+            strangers, self._strangers = Samples.concat(self._strangers), []
+            yield from self._end()
+            if strangers.time_s[0] > self.latest_s:
+                self.counts.gaps += 1
+            else:
+                self.counts.clock_resets += 1
+            self.latest_s = float(strangers.time_s[0])
+            yield from self._accept(strangers)
 
     def _forget_strangers(self) -> None:
         self.counts.wrong_time += len(self._strangers)
         self._strangers = []
 
-    def _begin_anew(self) -> Iterator[SegmentRows]:
-        strangers, self._strangers = Samples.concat(self._strangers), []
-        yield from self._end()
-        if strangers.time_s[0] > self._latest_s:
-            self.counts.gaps += 1
-        else:
-            self.counts.clock_resets += 1
-        self._latest_s = float(strangers.time_s[0])
-        self._accept(strangers)
-        yield from self._final_rows(self._row_of(self._latest_s - self.spec.reorder_s))
-
     def _end(self) -> Iterator[SegmentRows]:
         """The last rows of a segment."""
         if not math.isnan(self._origin_s):
-            yield from self._final_rows(self._row_of(self._latest_s) + 1)
+            yield from self._final_rows(self._row_of(self.latest_s) + 1)
         self._begin()
 
     def _final_rows(self, stop: int) -> Iterator[SegmentRows]:
@@ -191,8 +197,25 @@ class Resampler:
         if count > 0:
             self.counts.rows += count
             self.counts.unused += self._open.count_unused(count)
-            yield SegmentRows(self._origin_s, self._done, self._open.take(count), self._intervals.take(count))
+            yield SegmentRows(self._origin_s, self._done, self._open.take(count), self._take_intervals(count))
             self._done = stop
+
+    def _grow_sensed(self, count: int) -> None:
+        missing = max(0, count - len(self._sensed_s))
+        self._sensed_s = np.concatenate([self._sensed_s, np.full((missing, 2), _NOWHERE)])
+
+    def _take_intervals(self, count: int) -> Floats:
+        """From the latest sample of the row before to that of the row, or in it where it holds several times."""
+        self._grow_sensed(count)
+        earliest_s, latest_s = self._sensed_s[:count].T * [[-1], [1]]
+        self._sensed_s = self._sensed_s[count:]
+        known = np.isfinite(latest_s)
+        earliest_s, latest_s = earliest_s[known], latest_s[known]
+        before_s = np.concatenate([[self._sensed_before_s], latest_s])
+        interval_s = np.full(count, np.nan)
+        interval_s[known] = latest_s - np.where(earliest_s < latest_s, earliest_s, before_s[:-1])
+        self._sensed_before_s = float(before_s[-1])
+        return interval_s
 
     def _row_of(self, time_s: float) -> int:
         return int(self._place(np.array([time_s]))[0][0])
@@ -202,36 +225,3 @@ class Resampler:
         offset = (time_s - self._origin_s) * self.device.row_rate_hz
         rows = np.floor(offset + 0.5)
         return rows.astype(np.int64), np.abs(offset - rows)
-
-
-class _Intervals:
-    """How far apart the samples in open rows are: the latest time in each row, and how many times led up to it."""
-
-    def __init__(self) -> None:
-        self._latest_s, self._count, self._before_s = np.zeros(0), np.zeros(0), math.nan
-
-    def _grow(self, count: int) -> None:
-        missing = max(0, count - len(self._count))
-        self._latest_s = np.concatenate([self._latest_s, np.full(missing, _NOWHERE)])
-        self._count = np.concatenate([self._count, np.zeros(missing)])
-
-    def add(self, rows: Ints, time_s: Floats) -> None:
-        self._grow(int(rows.max(initial=-1)) + 1)
-        order = np.argsort(rows, kind="stable")
-        rows, time_s = rows[order], time_s[order]
-        # Later rows hold later times only, so the latest so far is the latest of the row or of one before it.
-        before = np.concatenate([[_NOWHERE], np.maximum.accumulate(time_s)[:-1]]) if len(rows) else time_s
-        is_new: Bools = time_s > np.maximum(before, self._latest_s[rows])
-        np.add.at(self._count, rows[is_new], 1)
-        np.maximum.at(self._latest_s, rows, time_s)
-
-    def take(self, count: int) -> Floats:
-        self._grow(count)
-        latest_s, counted = self._latest_s[:count], self._count[:count]
-        self._latest_s, self._count = self._latest_s[count:], self._count[count:]
-        known = counted > 0
-        interval_s = np.full(count, np.nan)
-        interval_s[known] = np.diff(latest_s[known], prepend=self._before_s) / counted[known]
-        if known.any():
-            self._before_s = float(latest_s[known][-1])
-        return interval_s

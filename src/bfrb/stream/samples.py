@@ -55,8 +55,6 @@ class Samples:
     @staticmethod
     def concat(parts: Sequence[Samples]) -> Samples:
         """Several, one after the other."""
-        if len(parts) == 1:
-            return parts[0]
         return Samples(
             np.concatenate([part.time_s for part in parts]),
             {name: np.concatenate([part.sensors[name] for part in parts]) for name in parts[0].sensors},
@@ -80,61 +78,47 @@ def check_units(units: Mapping[str, str], device: Device) -> dict[str, float]:
     return {sensor: UNITS[sensor][unit] for sensor, unit in units.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class RawSamples:
-    """Samples as a source sent them: in shape, but not yet checked, which costs far less for many together.
-
-    Parameters
-    ----------
-    time_s
-        (n,) times, NaN where none can be read; None if no times were sent.
-    given
-        (n, *shape) readings of the sensors that were sent, in the source's units.
-    rows
-        Their number, n.
-    """
-
-    time_s: Floats | None
-    given: dict[str, Array]
-    rows: int
-
-
-def parse_samples(values: Mapping[str, Any], device: Device) -> RawSamples:
-    """Samples from plain values: `time_s` and the device's sensors by name, one sample or `n` of them.
+def parse_samples(values: Mapping[str, Any], device: Device) -> dict[str, Array]:
+    """What a source sent, in shape but not yet checked, which costs far less for many samples together.
 
     Parameters
     ----------
     values
-        `time_s` of shape () or (n,), or no times at all; readings of shape `shape` or (n, *shape), flat or not, None or
-        NaN where nothing was measured. Sensors may be left out.
+        `time_s` and the device's sensors by name, one sample or `n` of them: times of shape () or (n,), or none at all;
+        readings of shape `shape` or (n, *shape), flat or not, None or NaN where nothing was measured.
+
+    Returns
+    -------
+    dict
+        (n,) times and (n, *shape) readings, in the source's units, of what was sent.
 
     Raises
     ------
     DataError
         If a name is no sensor, shapes do not fit together, or something is no number.
     """
-    given: dict[str, Array] = {}
-    time_s, rows = None, None
+    raw: dict[str, Array] = {}
     for name, value in values.items():
-        if name == TIME:
-            array = time_s = _times(value)
-        elif device.has(name):
-            array = given[name] = _readings(device.sensor(name), value)
-        else:
+        if name != TIME and not device.has(name):
             raise DataError(
                 f"the device {device.name!r} has no sensor {name}",
                 remedy=f"send {TIME} and any of {', '.join(device.sensor_names)}",
             )
-        if rows not in (None, len(array)):
+        raw[name] = _times(value) if name == TIME else _readings(device.sensor(name), value)
+        if len(raw[name]) != count_rows(raw):
             raise DataError(
-                f"expected as many readings as times, got {len(array)} of {name} and {rows} before",
+                f"expected as many readings as times, got {len(raw[name])} of {name} and {count_rows(raw)} before",
                 remedy="send one reading of every sensor for every time",
             )
-        rows = len(array)
-    return RawSamples(time_s, given, rows or 0)
+    return raw
 
 
-def check_samples(raw: Sequence[RawSamples], device: Device, factors: Mapping[str, float]) -> Samples:
+def count_rows(raw: Mapping[str, Array]) -> int:
+    """The number of samples in what `parse_samples` gave."""
+    return len(next(iter(raw.values()), ()))
+
+
+def check_samples(raw: Sequence[Mapping[str, Array]], device: Device, factors: Mapping[str, float]) -> Samples:
     """Samples that were sent one after the other; neighbours that hold the same sensors are checked together.
 
     What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
@@ -154,29 +138,26 @@ def check_samples(raw: Sequence[RawSamples], device: Device, factors: Mapping[st
     >>> samples.sensors["acc"].tolist(), samples.sensors["thm"].tolist(), samples.impossible.tolist()
     ([[0.0, 0.0, 8.0]], [[30.0, 31.0, nan, 29.0, nan]], [True])
     """
+    groups = itertools.groupby(raw, key=lambda part: [(name, values.dtype) for name, values in part.items()])
     parts = []
-    for _, alike in itertools.groupby(
-        raw, key=lambda part: [(name, found.dtype) for name, found in part.given.items()]
-    ):
+    for _, alike in groups:
         group = list(alike)
-        times = [np.full(part.rows, np.nan) if part.time_s is None else part.time_s for part in group]
-        given = {name: np.concatenate([part.given[name] for part in group]) for name in group[0].given}
-        parts.append(_checked(np.concatenate(times), given, device, factors))
+        given = {name: np.concatenate([part[name] for part in group]) for name in group[0]}
+        parts.append(_checked(given, device, factors))
     return Samples.concat(parts)
 
 
-def _checked(time_s: Floats, given: Mapping[str, Array], device: Device, factors: Mapping[str, float]) -> Samples:
-    sensors, measured = {}, np.zeros((len(time_s), len(device.sensors)), dtype=bool)
-    impossible = np.zeros(len(time_s), dtype=bool)
+def _checked(given: Mapping[str, Array], device: Device, factors: Mapping[str, float]) -> Samples:
+    rows = count_rows(given)
+    sensors, measured = {}, np.zeros((rows, len(device.sensors)), dtype=bool)
+    impossible = np.zeros(rows, dtype=bool)
     for number, sensor in enumerate(device.sensors):
-        if sensor.name not in given:
-            sensors[sensor.name] = sensor.empty(len(time_s))
-            continue
-        readings, wrong = _possible(sensor, given[sensor.name], factors.get(sensor.name, 1.0))
+        sent = given.get(sensor.name, sensor.empty(rows))
+        readings, wrong = _possible(sensor, sent, factors.get(sensor.name, 1.0))
         sensors[sensor.name] = readings
         impossible |= wrong
         measured[:, number] = measured_rows(sensor, readings).any(axis=1)
-    return Samples(time_s, sensors, measured, impossible)
+    return Samples(given.get(TIME, np.full(rows, np.nan)), sensors, measured, impossible)
 
 
 def _times(value: Any) -> Floats:
@@ -189,12 +170,10 @@ def _times(value: Any) -> Floats:
 def _readings(sensor: Sensor, value: Any) -> Array:
     """(n, *shape) readings as they were sent; flat lists of a sensor's channels will do."""
     array = _numbers(sensor.name, value)
-    if array.shape[1:] == sensor.shape:
-        return array
-    flat = (len(sensor.columns),)
-    if array.shape in (sensor.shape, flat):
-        return array.reshape(1, *sensor.shape)
-    if array.shape[1:] == flat:
+    shapes = (sensor.shape, (len(sensor.columns),))
+    if array.shape in shapes:
+        array = array[np.newaxis]
+    if array.shape[1:] in shapes:
         return array.reshape(-1, *sensor.shape)
     raise DataError(
         f"expected {sensor.name} of shape {sensor.shape}, or n of them, got {array.shape}",
@@ -216,25 +195,16 @@ def _numbers(name: str, value: Any) -> Array:
 def _possible(sensor: Sensor, values: Array, factor: float) -> tuple[Array, Bools]:
     """(n, *shape) readings in the sensor's dtype, impossible ones taken away, and (n,) whether there were any."""
     if values.dtype == sensor.dtype and factor == 1.0:
-        readings, missing = values, sensor.is_absent(values)
-        wrong: Bools = ~missing & ~((values >= sensor.low) & (values <= sensor.high))
+        missing = sensor.is_absent(values)
     else:
         with np.errstate(invalid="ignore", over="ignore"):
-            scaled = values.astype(np.float64) * factor
-        missing = np.isnan(scaled)
-        wrong = ~missing & ~((scaled >= sensor.low) & (scaled <= sensor.high))
-        readings = np.where(missing | wrong, sensor.absent, scaled).astype(sensor.dtype)
-    taken = wrong
+            values = values.astype(np.float64) * factor
+        missing = np.isnan(values)
+    wrong: Bools = ~missing & ~((values >= sensor.low) & (values <= sensor.high))
+    readings = np.where(missing | wrong, sensor.absent, values).astype(sensor.dtype)
     if sensor.unit_norm:
-        off = _is_off(np.where(wrong, np.nan, readings))[:, None]
-        wrong = wrong | (off & ~missing.any(axis=1, keepdims=True))
-        taken = wrong | off
-    if taken.any():
-        readings = np.where(taken, np.asarray(sensor.absent, dtype=sensor.dtype), readings)
+        norm = np.sqrt(np.square(readings.astype(np.float64)).sum(axis=1, keepdims=True))
+        off = ~(np.abs(norm - 1.0) <= NORM_TOLERANCE)  # also where a part is not known
+        wrong |= off & ~missing.any(axis=1, keepdims=True)
+        readings = np.where(off, sensor.absent, readings).astype(sensor.dtype)
     return readings, np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
-
-
-def _is_off(vectors: Array) -> Bools:
-    """(n,) Whether (n, C) vectors are not all known, or not of norm 1."""
-    norm = np.sqrt(np.square(vectors.astype(np.float64)).sum(axis=1))
-    return np.asarray(~(np.abs(norm - 1.0) <= NORM_TOLERANCE))

@@ -8,27 +8,55 @@ bit. Memory and work a second are bounded, whatever a source sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Floats
+from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
+from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
-from bfrb.stream.feed import Feed, Wearer
-from bfrb.stream.samples import RawSamples
+from bfrb.stream.resampling import SENSED, Resampler, SegmentRows
+from bfrb.stream.samples import TIME, check_samples, check_units, count_rows, parse_samples
 from bfrb.stream.spec import StreamSpec
-from bfrb.stream.windowing import Windowing, Windows, to_recordings
+from bfrb.stream.windowing import WindowBuffer, Windows
+from bfrb.study.recordings import Recordings
 
-OnWindows = Callable[[Windows, WindowProbabilities], None]
-"""Called with windows and what was answered for them."""
+OnWindows = Callable[[WindowProbabilities], None]
+"""Called with what was answered for windows."""
+
+_PATIENT_SAMPLES = 256
+"""So many samples may wait for a window to be complete."""
+
+_EARLY_S = 1e-6
+"""Rather look too early whether a window is complete than too late."""
 
 _MOST_WINDOWS = 256
 """Windows that are answered at once: more cost memory and save no time."""
+
+
+@dataclass(frozen=True)
+class Wearer:
+    """Who wears the device, and what its source sends.
+
+    Parameters
+    ----------
+    handedness
+        1 right, 0 left, None unknown; matters to bundles that mirror left hands.
+    units
+        Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
+    clock
+        What disorder is put up with.
+    """
+
+    handedness: int | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    clock: StreamSpec = field(default_factory=StreamSpec)
 
 
 class Stream:
@@ -43,7 +71,7 @@ class Stream:
     wearer
         Who wears the device, and what its source sends.
     on_windows
-        Called with windows and what was answered for them, before anything is decided.
+        Called with what was answered for windows, before anything is decided.
 
     Raises
     ------
@@ -62,19 +90,22 @@ class Stream:
         self.predictor = predictor
         self.rule = rule or EventRule.of(predictor.bundle)
         self.wearer = wearer or Wearer()
+        self._factors = check_units(self.wearer.units, predictor.device)
         self._on_windows = on_windows
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, the counts too."""
-        windowing = _windowing(self.predictor, self.rule, self.wearer.clock)
-        self.feed = Feed(self.predictor.device, windowing, self.wearer, self.predictor.bundle.manifest.rows)
-        self._decider = EventDecider(self.rule, self.predictor.label_set)
-
-    @property
-    def counts(self) -> StreamCounts:
+        bundle, device, clock = self.predictor.bundle, self.predictor.device, self.wearer.clock
+        self.counts = StreamCounts()
         """What became of the samples so far; some that complete no window yet may not have been looked at."""
-        return self.feed.counts
+        self._resampler = Resampler(device, clock, self.counts, bundle.manifest.rows)
+        self._buffer = WindowBuffer(device, bundle.windows, self.rule.spec, clock.reorder_s, self.counts)
+        self._decider = EventDecider(self.rule, self.predictor.label_set)
+        self._waiting: list[dict[str, Array]] = []
+        self._n_waiting = self._untimed = 0
+        self._due_s = -math.inf
+        self._timed: bool | None = None
 
     @property
     def ongoing(self) -> Event | None:
@@ -93,26 +124,67 @@ class Stream:
         Raises
         ------
         DataError
-            If a name is no sensor, or shapes do not fit together. Bad values are counted, not refused.
+            If a name is no sensor, shapes do not fit together, or times come with some samples only. Bad values are
+            counted, not refused.
         BundleError
             If a network fails.
         """
-        return self._answer(self.feed.push(self.feed.take(samples)))
+        return self._answer(self.cut(self.parse(samples)))
 
     def finish(self) -> list[Event]:
         """The events that were still going on; the next samples begin anew."""
-        return self._answer(self.feed.finish()) + self.close()
+        return self._answer(self.cut_last()) + self.close()
+
+    def parse(self, samples: Mapping[str, Any]) -> dict[str, Array]:
+        """Samples in shape, for `cut`; nothing is done with them yet. Errors as of `push`."""
+        if self._timed not in (None, TIME in samples):
+            raise DataError("expected times with all samples or with none", remedy=f"send {TIME} always, or never")
+        raw = parse_samples(samples, self.predictor.device)
+        self._timed = TIME in samples
+        return raw
+
+    def cut(self, raw: dict[str, Array]) -> Iterator[Windows]:
+        """The windows that are complete; samples wait until one can be, so that single ones cost little."""
+        rows = count_rows(raw)
+        if not rows:
+            return
+        time_s = raw.get(TIME)
+        if time_s is None:  # rows at the device's rate
+            time_s = (self._untimed + np.arange(rows)) / self.predictor.device.row_rate_hz
+            self._untimed += rows
+        self._waiting.append({**raw, TIME: time_s})
+        self._n_waiting += rows
+        # A window may be complete now, or the clock has been set back. fmax and fmin step over NaN.
+        earliest_s = self._resampler.latest_s - self.wearer.clock.reorder_s
+        is_due = np.fmax.reduce(time_s) >= self._due_s or np.fmin.reduce(time_s) < earliest_s
+        if is_due or self._n_waiting >= _PATIENT_SAMPLES:
+            yield from self._work_off()
+
+    def cut_last(self) -> Iterator[Windows]:
+        """The windows that were complete but for samples that might have come; what follows begins anew."""
+        yield from self._work_off()
+        yield from self._windows(self._resampler.finish())
+        self._due_s = -math.inf
+
+    def _work_off(self) -> Iterator[Windows]:
+        if self._waiting:
+            waiting, self._waiting, self._n_waiting = self._waiting, [], 0
+            samples = check_samples(waiting, self.predictor.device, self._factors)
+            yield from self._windows(self._resampler.push(samples))
+        self._due_s = self._resampler.due_s(self._buffer.missing_rows) - _EARLY_S
+
+    def _windows(self, rows: Iterator[SegmentRows]) -> Iterator[Windows]:
+        found = (self._buffer.push(some) for some in rows)
+        yield from (windows for windows in found if windows is not None)
 
     def _answer(self, windows: Iterable[Windows]) -> list[Event]:
         return [event for part in windows for event in answer_windows(self.predictor, [(self, part)])[0]]
 
     def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
-        if self.wearer.adapt is not None:
-            probabilities = self.wearer.adapt(windows, probabilities, self.predictor.label_set)
         answered = WindowProbabilities(windows.middle_s, windows.known_s, probabilities, windows.after_gap)
         if self._on_windows is not None:
-            self._on_windows(windows, answered)
+            self._on_windows(answered)
         return self._counted(self._decider.push(answered))
 
     def close(self) -> list[Event]:
@@ -124,7 +196,11 @@ class Stream:
         return events
 
 
-def answer_windows(predictor: Predictor, waiting: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
+Ready = tuple[str, Windows]
+"""Windows of a wearer that are complete, and not yet answered."""
+
+
+def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
     """The events that are complete with the given windows of streams, in their order.
 
     Raises
@@ -132,20 +208,17 @@ def answer_windows(predictor: Predictor, waiting: Sequence[tuple[Stream, Windows
     BundleError
         If a network fails.
     """
-    windows = [part for _, part in waiting]
-    hands = [stream.wearer.handedness for stream, _ in waiting]
-    probabilities = predictor.predict_each(to_recordings(windows, hands, predictor.device)).probabilities
-    stops = np.cumsum([len(part) for part in windows])
-    parts = np.split(probabilities, stops[:-1])
-    return [stream.decide(part, found) for (stream, part), found in zip(waiting, parts, strict=True)]
-
-
-def _windowing(predictor: Predictor, rule: EventRule, clock: StreamSpec) -> Windowing:
-    """How the rows of a stream are cut: in windows like those of training, as often as the rule says."""
-    rate_hz, windows = predictor.device.row_rate_hz, predictor.bundle.windows
-    length, context = round(windows.length_s * rate_hz), round(windows.context_s * rate_hz)
-    step = max(1, round(rule.spec.step_s * rate_hz))
-    return Windowing(length, step, rule.spec.min_measured, clock.reorder_s, context)
+    device, counts = predictor.device, [len(part) for _, part in ready]
+    total = sum(counts)
+    table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
+    hands = [stream.wearer.handedness for (stream, _), count in zip(ready, counts, strict=True) for _ in range(count)]
+    if any(hand is not None for hand in hands):
+        table["handedness"] = hands
+    sensors = {name: np.concatenate([part.sensors[name] for _, part in ready]) for name in device.sensor_names}
+    rows = len(sensors[SENSED]) // total
+    recordings = Recordings(device, sensors, np.arange(total + 1) * rows, make_table(table))
+    parts = np.split(predictor.predict_each(recordings).probabilities, np.cumsum(counts)[:-1])
+    return [stream.decide(part, found) for (stream, part), found in zip(ready, parts, strict=True)]
 
 
 class StreamHub:
@@ -179,31 +252,17 @@ class StreamHub:
         self.rule = rule or EventRule.of(predictor.bundle)
         self._wearer = wearer or (lambda _: Wearer())
         self._most = most
-        self._streams: dict[str, Stream] = {}
-        self._past = StreamCounts()
-
-    @property
-    def streams(self) -> Mapping[str, Stream]:
+        self.streams: dict[str, Stream] = {}
         """The streams by wearer."""
-        return MappingProxyType(self._streams)
+        self._past = StreamCounts()
 
     @property
     def counts(self) -> StreamCounts:
         """The counts of all streams together, those that have ended too."""
         total = StreamCounts()
-        for counts in (self._past, *(stream.counts for stream in self._streams.values())):
+        for counts in (self._past, *(stream.counts for stream in self.streams.values())):
             total.add(counts)
         return total
-
-    def take(self, name: str, values: Mapping[str, Any]) -> RawSamples:
-        """What a wearer's source sent, to be pushed later; a new name begins a stream.
-
-        Raises
-        ------
-        DataError
-            If there are too many wearers, or as `Stream.push` does.
-        """
-        return self._stream(name).feed.take(values)
 
     def push(self, samples: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Event]]:
         """The events that are complete with these samples, by wearer. A new name begins a stream.
@@ -215,49 +274,46 @@ class StreamHub:
         BundleError
             If a network fails.
         """
-        return self.push_raw({name: [self.take(name, values)] for name, values in samples.items()})
+        raw = {name: self._stream(name).parse(values) for name, values in samples.items()}
+        ready = [(name, windows) for name, part in raw.items() for windows in self.streams[name].cut(part)]
+        return {name: [] for name in samples} | self.answer(ready)
 
-    def push_raw(self, raw: Mapping[str, Sequence[RawSamples]]) -> dict[str, list[Event]]:
-        """The same for what `take` gave, any number of times for each wearer.
+    def take(self, name: str, samples: Mapping[str, Any]) -> list[Ready]:
+        """The windows that are complete with a wearer's samples, to be answered with others'; errors as of `push`."""
+        stream = self._stream(name)
+        return [(name, windows) for windows in stream.cut(stream.parse(samples))]
+
+    def answer(self, ready: Sequence[Ready]) -> dict[str, list[Event]]:
+        """The events that are complete with the given windows, by wearer.
 
         Raises
         ------
         BundleError
             If a network fails.
         """
-        ready = [
-            (name, windows)
-            for name, parts in raw.items()
-            for part in parts
-            for windows in self._stream(name).feed.push(part)
-        ]
-        return {name: [] for name in raw} | self._answer(ready)
+        events: dict[str, list[Event]] = {}
+        for start in range(0, len(ready), _MOST_WINDOWS):
+            some = ready[start : start + _MOST_WINDOWS]
+            found = answer_windows(self.predictor, [(self.streams[name], windows) for name, windows in some])
+            for (name, _), new in zip(some, found, strict=True):
+                events.setdefault(name, []).extend(new)
+        return events
 
     def finish(self, name: str | None = None) -> dict[str, list[Event]]:
         """The events that were still going on, of one wearer or of all; their streams end."""
-        names = list(self._streams) if name is None else [name]
-        ready = [(each, windows) for each in names for windows in self._streams[each].feed.finish()]
-        events: dict[str, list[Event]] = {each: [] for each in names}
-        events |= self._answer(ready)
+        names = list(self.streams) if name is None else [name]
+        ready = [(each, windows) for each in names for windows in self.streams[each].cut_last()]
+        events: dict[str, list[Event]] = {each: [] for each in names} | self.answer(ready)
         for each in names:
-            stream = self._streams.pop(each)
+            stream = self.streams.pop(each)
             events[each] += stream.close()
             self._past.add(stream.counts)
         return events
 
     def _stream(self, name: str) -> Stream:
-        if name not in self._streams:
-            if len(self._streams) >= self._most:
+        if name not in self.streams:
+            if len(self.streams) >= self._most:
                 problem = f"expected at most {self._most} wearers, got one more: {name!r}"
                 raise DataError(problem, remedy="end a stream that is no longer needed, or allow more")
-            self._streams[name] = Stream(self.predictor, self.rule, wearer=self._wearer(name))
-        return self._streams[name]
-
-    def _answer(self, ready: list[tuple[str, Windows]]) -> dict[str, list[Event]]:
-        events: dict[str, list[Event]] = {}
-        for start in range(0, len(ready), _MOST_WINDOWS):
-            some = ready[start : start + _MOST_WINDOWS]
-            found = answer_windows(self.predictor, [(self._streams[name], windows) for name, windows in some])
-            for (name, _), new in zip(some, found, strict=True):
-                events.setdefault(name, []).extend(new)
-        return events
+            self.streams[name] = Stream(self.predictor, self.rule, wearer=self._wearer(name))
+        return self.streams[name]

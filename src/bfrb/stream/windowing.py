@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
-from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.resampling import SENSED, SegmentRows
+from bfrb.stream.spec import EventSpec
 from bfrb.study.device import Device
-from bfrb.study.recordings import Recordings
+from bfrb.study.windows import WindowSpec
 
 PLAUSIBLE_M_S2 = (3.0, 30.0)
 """Where the median acceleration of a worn device lies, gravity included: g is 9.8 m/s^2, or 1 in another unit."""
@@ -24,42 +22,12 @@ SLOWEST = 0.9
 _INTERVAL = "seconds from sample to sample"
 
 
-@dataclass(frozen=True)
-class Windowing:
-    """How rows are cut into windows.
-
-    Parameters
-    ----------
-    length, step
-        In rows.
-    min_measured
-        A window is kept if more than this share of its rows was measured.
-    delay_s
-        How long after a window's end its last rows are final.
-    context
-        Rows before the `length` rows that a window is judged by; not measured before the first row and after a gap.
-    """
-
-    length: int
-    step: int
-    min_measured: float
-    delay_s: float
-    context: int = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows of a window, with its context."""
-        return self.context + self.length
-
-
 @dataclass(frozen=True, eq=False)
 class Windows:
     """W windows of one stream.
 
     Parameters
     ----------
-    windowing
-        How they were cut.
     sensors
         For every sensor (W * rows, *shape) readings.
     middle_s, known_s
@@ -68,7 +36,6 @@ class Windows:
         (W,) whether something is missing between the window and the one before.
     """
 
-    windowing: Windowing
     sensors: dict[str, Array]
     middle_s: Floats
     known_s: Floats
@@ -78,23 +45,6 @@ class Windows:
         return len(self.middle_s)
 
 
-def to_recordings(windows: Sequence[Windows], handedness: Sequence[int | None], device: Device) -> Recordings:
-    """The windows of several streams as recordings, numbered from 0.
-
-    Parameters
-    ----------
-    handedness
-        Of the wearer of each stream: 1 right, 0 left, None unknown.
-    """
-    counts = [len(part) for part in windows]
-    total = sum(counts)
-    table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
-    if any(hand is not None for hand in handedness):
-        table["handedness"] = [hand for hand, count in zip(handedness, counts, strict=True) for _ in range(count)]
-    sensors = {name: np.concatenate([part.sensors[name] for part in windows]) for name in device.sensor_names}
-    return Recordings(device, sensors, np.arange(total + 1) * windows[0].windowing.rows, make_table(table))
-
-
 class WindowBuffer:
     """Takes rows, gives windows; keeps no more rows than the next window needs.
 
@@ -102,84 +52,77 @@ class WindowBuffer:
     ----------
     device
         The device.
-    windowing
-        How.
+    windows
+        How long the windows are that the bundle was trained on.
+    spec
+        How far apart they begin, and how much of one has to be measured.
+    delay_s
+        How long after a window's end its last rows are final.
     counts
         Where it is counted which windows are not kept, and why.
     """
 
-    def __init__(self, device: Device, windowing: Windowing, counts: StreamCounts) -> None:
+    def __init__(
+        self, device: Device, windows: WindowSpec, spec: EventSpec, delay_s: float, counts: StreamCounts
+    ) -> None:
         self.device = device
-        self.windowing = windowing
         self.counts = counts
-        self._kept: dict[str, Array] = {}
-        self._first = self._next = 0
-        self._broken = True
+        self._length, step, self._context = windows.model_copy(update={"step_s": spec.step_s}).rows(device.row_rate_hz)
+        self._step, self._rows = max(1, step), self._context + self._length
+        self._min_measured, self._delay_s = spec.min_measured, delay_s
+        self._begin()
 
     @property
     def missing_rows(self) -> int:
         """How many more rows the next window needs."""
-        return self._next + self.windowing.rows - self._stop
+        return self._next + self._rows - self._stop
 
     @property
     def _stop(self) -> int:
-        return self._first + len(self._kept.get(SENSED, ()))
-
-    def push(self, rows: SegmentRows) -> Windows | None:
-        """The windows that are complete with these rows, if any is to be answered."""
-        arrays = rows.sensors | {_INTERVAL: rows.interval_s}
-        if rows.first == 0:
-            self._begin()
-        self._kept = {name: np.concatenate([self._kept[name], values]) for name, values in arrays.items()}
-        starts = np.arange(self._next, self._stop - self.windowing.rows + 1, self.windowing.step)
-        if not len(starts):
-            self._forget(self._next)
-            return None
-        places = (starts - self._first)[:, None] + np.arange(self.windowing.rows)
-        windows = self._windows(rows.origin_s, starts, places)
-        self._forget(int(starts[-1]) + self.windowing.step)
-        return windows
+        return self._first + len(self._kept[SENSED])
 
     def _begin(self) -> None:
         """Before the first row of a segment nothing was measured."""
-        context = self.windowing.context
-        self._kept = {sensor.name: sensor.empty(context) for sensor in self.device.sensors}
-        self._kept[_INTERVAL] = np.full(context, np.nan)
-        self._first = self._next = -context
+        self._kept: dict[str, Array] = {sensor.name: sensor.empty(self._context) for sensor in self.device.sensors}
+        self._kept[_INTERVAL] = np.full(self._context, np.nan)
+        self._first = self._next = -self._context
         self._broken = True
 
-    def _forget(self, first: int) -> None:
-        """Keep the rows from that one on; windows begin there next."""
-        self._next = first
-        dropped = min(first, self._stop) - self._first
+    def push(self, rows: SegmentRows) -> Windows | None:
+        """The windows that are complete with these rows, if any is to be answered."""
+        if rows.first == 0:
+            self._begin()
+        arrays = rows.sensors | {_INTERVAL: rows.interval_s}
+        self._kept = {name: np.concatenate([self._kept[name], values]) for name, values in arrays.items()}
+        starts = np.arange(self._next, self._stop - self._rows + 1, self._step)
+        windows = self._cut(rows.origin_s, starts) if len(starts) else None
+        self._next += len(starts) * self._step
+        dropped = min(self._next, self._stop) - self._first
         # Copies: a view would keep all rows that ever came.
         self._kept = {name: values[dropped:].copy() for name, values in self._kept.items()}
         self._first += dropped
+        return windows
 
-    def _windows(self, origin_s: float, starts: Ints, places: Ints) -> Windows | None:
-        windowing, rate_hz = self.windowing, self.device.row_rate_hz
-        kept = self._are_usable(places[:, windowing.context :])
+    def _cut(self, origin_s: float, starts: Ints) -> Windows | None:
+        places = (starts - self._first)[:, None] + np.arange(self._rows)
+        kept = self._are_usable(places[:, self._context :])
         after_gap = np.concatenate([[self._broken], ~kept[:-1]])[kept]
         self._broken = not kept[-1]
         if not kept.any():
             return None
         self.counts.windows += int(kept.sum())
-        first = (starts[kept] + windowing.context).astype(np.float64)
-        return Windows(
-            windowing,
-            {name: self._kept[name][places[kept].ravel()] for name in self.device.sensor_names},
-            origin_s + (first + windowing.length / 2) / rate_hz,
-            origin_s + (first + windowing.length) / rate_hz + windowing.delay_s,
-            after_gap,
-        )
+        sensors = {name: self._kept[name][places[kept].ravel()] for name in self.device.sensor_names}
+        first, rate_hz = (starts[kept] + self._context).astype(np.float64), self.device.row_rate_hz
+        middle_s = origin_s + (first + self._length / 2) / rate_hz
+        return Windows(sensors, middle_s, origin_s + (first + self._length) / rate_hz + self._delay_s, after_gap)
 
     def _are_usable(self, places: Ints) -> Bools:
         """(W,) Whether each window holds enough measurements, such as a worn device gives, as often as needed."""
         weight = np.sqrt(np.square(self._kept[SENSED].astype(np.float64)).sum(axis=1))[places]
-        median, low_high = _lower_median(weight), PLAUSIBLE_M_S2
+        median, (low, high) = _lower_median(weight), PLAUSIBLE_M_S2
         slow = _lower_median(self._kept[_INTERVAL][places]) * self.device.row_rate_hz * SLOWEST > 1.0 + 1e-9
-        complete = (~np.isnan(weight)).sum(axis=1) > self.windowing.min_measured * self.windowing.length
-        plausible = (median >= low_high[0]) & (median <= low_high[1])
+        complete = (~np.isnan(weight)).sum(axis=1) > self._min_measured * self._length
+        plausible = (median >= low) & (median <= high)
         self.counts.windows_too_slow += int(slow.sum())
         self.counts.windows_incomplete += int((~slow & ~complete).sum())
         self.counts.windows_implausible += int((~slow & complete & ~plausible).sum())

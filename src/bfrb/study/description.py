@@ -8,8 +8,9 @@ Both are one kind of file, a `Description`; this package comes with some, in `st
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -36,6 +37,25 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def expand_columns(columns: str | Sequence[str]) -> Texts:
+    """Names of columns, ranges written out.
+
+    Examples
+    --------
+    >>> expand_columns(("a_{1..2}_v{0..1}", "b"))
+    ('a_1_v0', 'a_1_v1', 'a_2_v0', 'a_2_v1', 'b')
+    """
+    names: list[str] = []
+    for column in [columns] if isinstance(columns, str) else columns:
+        found = re.search(r"\{(\d+)\.\.(\d+)\}", column)
+        if found is None:
+            names.append(column)
+        else:
+            numbers = range(int(found[1]), int(found[2]) + 1)
+            names += expand_columns([column.replace(found[0], str(number), 1) for number in numbers])
+    return tuple(names)
+
+
 class FileSpec(Spec):
     """Which files there are, and how they are laid out."""
 
@@ -43,6 +63,11 @@ class FileSpec(Spec):
     """`table`: CSV, TSV, Parquet; `actigraphy`: ActiGraph's gt3x, GENEActiv's bin, Axivity's cwa; `auto` looks."""
     match: Texts = ("*",)
     """Patterns of the names of the files that are read, in the folder and below it."""
+    first: bool = False
+    """Only one file is read, of the folder itself: the one that fits the first pattern that any fits."""
+    strict: bool = False
+    """Refuse what may be damage: a line that ends early, a last one without its line end, text that is not UTF-8,
+    a reading without some of its values, columns of a sensor that is not described, words that are no class."""
     columns: Texts = ()
     """Names of the columns, where the file has no line of names."""
     skip: int = Field(0, ge=0)
@@ -63,13 +88,20 @@ class TimeSpec(Spec):
     """Time zone of clocks that say none, such as `Europe/Berlin`."""
     rate_hz: Positive | None = None
     """Samples per second: it makes the times where there is no column, and is held against them where there is."""
+    steady: bool = False
+    """Every sample is a row of its own: the column only tells which samples of several files belong together."""
+    back_s: float = Field(0.0, ge=0.0)
+    """How far times may step back: the latest one so far is taken then, as the order of rows is the order of time."""
 
 
 class SensorSpec(Spec):
     """Where the readings of one sensor stand, and what they mean."""
 
     columns: Texts
-    """One for each channel; a sum such as `gravityX + accelerationX` is possible. A quaternion's are w, x, y, z."""
+    """One for each channel; a sum such as `gravityX + accelerationX` is possible, and so is `tof_{1..5}_v{0..63}`,
+    which stands for 320 of them. A quaternion's are w, x, y, z."""
+    optional: bool = False
+    """Whether a table may have none of its columns: nothing was measured then."""
     unit: str | float | None = None
     """Its name, or how many m/s^2 (deg/s) one is."""
     at_rest: Literal["up", "down"] = "up"
@@ -87,7 +119,8 @@ class SensorSpec(Spec):
     left_hand: dict[str, Any] = Field(default_factory=dict)
     upside_down: dict[str, Any] = Field(default_factory=dict)
 
-    _patterns = field_validator("match", "columns", mode="before")(_as_tuple)
+    _patterns = field_validator("match", mode="before")(_as_tuple)
+    _columns = field_validator("columns", mode="before")(expand_columns)
 
 
 class AxesSpec(Spec):
@@ -130,25 +163,38 @@ class RecordingsSpec(Spec):
     subject: str = "{folder}"
     path: str | None = None
     """A pattern of paths that gives more words, such as `sub-{subject}/ses-{session}_acc.csv`."""
+    order: str | None = None
+    """A column that counts the rows of every recording: 0, 1, 2, ..."""
 
 
-class LabelsSpec(Spec):
-    """What is known of what the wearer did."""
+class WordsSpec(Spec):
+    """A column of words that tell something about rows, or about whole recordings."""
 
     column: str | None = None
-    """Column of the table with a label in every row."""
+    per: Literal["row", "recording"] = "row"
+    """Whether a word is of a row, or the same in all rows of a recording."""
+    classes: Texts = ()
+    """All words that there are, in their order; those that are found, in the order of the alphabet, without it."""
+    merge: dict[str, str] = Field(default_factory=dict)
+    """Words (or codes, such as 2 for 2 and for 2.0) of the files, and the class that each becomes; an empty text stands
+    for unknown."""
+    optional: bool = False
+    """Whether a table may lack the column."""
+    others: Literal["refuse", "keep"] = "refuse"
+    """What becomes of words that are no class, in files that are read strictly; elsewhere they stand for unknown."""
+
+
+class LabelsSpec(WordsSpec):
+    """What is known of what the wearer did."""
+
     files: Texts = ()
     """Patterns of files with intervals: those of this package, BIDS, BORIS, ELAN, Label Studio, Sensor Logger."""
-    per: Literal["row", "recording"] = "row"
-    """Whether a label is what happens in a row, or one word for the whole recording."""
-    classes: Texts = ()
-    """All classes, in the order of the answers; those that are found, in the order of the alphabet, without it."""
     targets: Texts = ()
     """The behaviours looked for."""
-    merge: dict[str, str] = Field(default_factory=dict)
-    """Labels (or codes) of the files, and the class that each becomes; an empty text stands for unknown."""
     unlabelled: Literal["unknown", "none"] = "unknown"
     """What time without a label is: not known, or known to be nothing, where everything was coded."""
+    unlabelled_in: dict[str, str] = Field(default_factory=dict)
+    """The same for single recordings: by their ids the class that rows without a label are of."""
     offset_s: float = 0.0
     """Seconds that are added to the times of the labels to get those of the recordings."""
     lateness_s: float = Field(0.0, ge=0.0)
@@ -160,7 +206,9 @@ class LabelsSpec(Spec):
 class ParticipantsSpec(Spec):
     """A table with what is known of the wearers."""
 
-    file: str
+    file: str | None = None
+    """Its name; by default the one beside the recordings that is called like them, or like the beginning of their name:
+    `x_demographics.csv` (or `.parquet`) beside `x_1.csv`, or `demographics.csv`."""
     subject: str = "subject"
     """Its column of ids."""
 
@@ -194,7 +242,8 @@ class Description(Spec):
     name: str = Field(min_length=1)
     title: str = ""
     device: str | None = None
-    """A description to start from, by its name or its file; what stands here replaces what stands there."""
+    """A description to start from, by its name or its file; what stands here replaces what stands there. Once it is
+    read, the name of the device that stands below all."""
     tested: str = ""
     """On which real files it was tried."""
     note: str = ""
@@ -210,6 +259,8 @@ class Description(Spec):
     worn: WornSpec = WornSpec()
     recordings: RecordingsSpec = RecordingsSpec()
     labels: LabelsSpec = LabelsSpec()
+    columns: dict[str, WordsSpec] = Field(default_factory=dict)
+    """Other columns of words that are kept, by the names that they get."""
     participants: ParticipantsSpec | None = None
 
     @model_validator(mode="after")
@@ -225,6 +276,19 @@ class Description(Spec):
         if self.quaternion is not None and len(self.quaternion.columns) != 4:
             raise ValueError(f"expected columns w, x, y, z of the quaternion, got {', '.join(self.quaternion.columns)}")
         return self
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @field_validator("columns")
+    @classmethod
+    def _name_columns(cls, columns: dict[str, WordsSpec]) -> dict[str, WordsSpec]:
+        unsaid = [name for name, spec in columns.items() if spec.per == "row" and not spec.classes]
+        if unsaid:
+            raise ValueError(f"expected the classes of {unsaid[0]!r}, which is a word for every row")
+        return {
+            name: spec if spec.column else spec.model_copy(update={"column": name}) for name, spec in columns.items()
+        }
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -242,37 +306,22 @@ class Description(Spec):
         size = sensor.unit if isinstance(sensor.unit, float | int) else units.get(sensor.unit or "", 1.0)
         return -size if sensor.at_rest == "down" else size
 
-    def device_values(self, row_rate_hz: float | None = None) -> dict[str, Any]:
-        """The values of the `study.device.Device` that its recordings are of, at a rate or at its usual one.
-
-        Raises
-        ------
-        ConfigError
-            If there is no rate.
-        """
-        rate_hz = row_rate_hz or self.time.rate_hz
-        if rate_hz is None:
-            raise ConfigError(f"{self.name} names no rate", remedy="add rate_hz = ... to its [time]")
-        sensors = [self._sensor_values(name) for name in self.sensors]
-        return {"name": self.name, "row_rate_hz": rate_hz, "sensors": sensors}
-
-    def _sensor_values(self, name: str) -> dict[str, Any]:
-        sensor = self.sensor(name)
-        if name in ("thm", "tof"):
-            given = sensor.model_dump(exclude_none=True, exclude={"at_rest", "turns", "match", "range"})
-            return {"name": name, **given}
-        limit = None if sensor.range is None else sensor.range * abs(self.scale(name))
-        return {"name": name} if limit is None else {"name": name, "low": -limit, "high": limit}
+    @property
+    def words(self) -> dict[str, WordsSpec]:
+        """All columns of words, by the names that they get."""
+        labels: dict[str, WordsSpec] = {"gesture": self.labels} if self.labels.column is not None else {}
+        return labels | self.columns
 
 
-_FOLDERS = ("devices",)
+STUDIES = ("cmi", "searle2021")
+"""The studies among the descriptions that come with this package: a folder is looked at for each of them in turn."""
 
 
 @cache
 def known_descriptions() -> Mapping[str, str]:
-    """Texts of the descriptions that come with this package, by name."""
+    """Texts of the descriptions of devices and studies that come with this package, by name."""
     found = {}
-    for folder in _FOLDERS:
+    for folder in ("devices", "studies"):
         for path in files("bfrb.study").joinpath(folder).iterdir():
             if path.name.endswith(".toml"):
                 found[path.name.removesuffix(".toml")] = path.read_text(encoding="utf-8")
@@ -305,7 +354,8 @@ def _merged(wanted: str, folder: Path, above: tuple[str, ...]) -> dict[str, Any]
     base = values.get("device")
     if not isinstance(base, str):
         return values
-    return _overlaid(_merged(base, place, (*above, wanted)), values)
+    below = _merged(base, place, (*above, wanted))
+    return _overlaid(below, values) | {"device": below.get("device", below["name"])}
 
 
 def _text_of(wanted: str, folder: Path) -> tuple[str, Path]:
@@ -330,16 +380,11 @@ def _overlaid(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _refuse_questions(values: Mapping[str, Any], wanted: str) -> None:
-    for key, value in _leaves(values):
-        if isinstance(value, str) and value.strip().startswith("?"):
-            raise ConfigError(f"{wanted} has an open question at {key}: {value}", remedy=f"answer it: write {key}")
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _refuse_questions(values: Mapping[str, Any], wanted: str, prefix: str = "") -> None:
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            for one in value if isinstance(value, list) else [value]:
-                yield prefix + key, one
+            _refuse_questions(value, wanted, f"{prefix}{key}.")
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and one.strip().startswith("?"):
+                remedy = f"answer it: write {prefix}{key}"
+                raise ConfigError(f"{wanted} has an open question at {prefix}{key}: {one}", remedy=remedy)

@@ -6,9 +6,7 @@ How the files of a wearable are read, and brought to this form, is a `Descriptio
 
 from __future__ import annotations
 
-import re
-from functools import cached_property
-from itertools import product
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -17,7 +15,7 @@ from pydantic import BeforeValidator, field_validator, model_validator
 from bfrb.arrays import Array, Bools
 from bfrb.errors import ConfigError
 from bfrb.spec import Positive, Spec
-from bfrb.study.description import find_description
+from bfrb.study.description import Description, expand_columns, find_description
 
 STANDARD_GRAVITY_M_S2 = 9.80665
 
@@ -103,10 +101,7 @@ class Sensor(Spec):
         known = _MOTION.get(values.get("name"), {}) if isinstance(values, dict) else {}
         return {**known, **values}
 
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _expand_columns(cls, columns: Any) -> Any:
-        return expand_columns((columns,) if isinstance(columns, str) else columns)
+    _columns = field_validator("columns", mode="before")(expand_columns)
 
     @model_validator(mode="after")
     def _check_columns(self) -> Sensor:
@@ -138,26 +133,6 @@ class Sensor(Spec):
     def empty(self, rows: int) -> Array:
         """(rows, ...) array in which nothing was measured."""
         return np.full((rows, *self.shape), self.absent, dtype=self.dtype)
-
-
-def expand_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of columns, ranges written out.
-
-    Examples
-    --------
-    >>> expand_columns(("a_{1..2}_v{0..1}", "b"))
-    ('a_1_v0', 'a_1_v1', 'a_2_v0', 'a_2_v1', 'b')
-    """
-    return tuple(name for column in columns for name in _expand(column))
-
-
-def _expand(column: str) -> list[str]:
-    texts = re.split(r"\{\d+\.\.\d+\}", column)
-    ranges = [range(int(low), int(high) + 1) for low, high in re.findall(r"\{(\d+)\.\.(\d+)\}", column)]
-    return [
-        "".join(text + str(number) for text, number in zip(texts, [*numbers, ""], strict=True))
-        for numbers in product(*ranges)
-    ]
 
 
 class Device(Spec):
@@ -216,6 +191,30 @@ class Device(Spec):
         return hash((self.name, self.sensor_names, self.row_rate_hz))
 
 
+@lru_cache(maxsize=64)
+def device_of(description: Description, row_rate_hz: float | None = None) -> Device:
+    """The device that a description tells of, at a rate or at its usual one.
+
+    Raises
+    ------
+    ConfigError
+        If there is no rate.
+    """
+    rate_hz = row_rate_hz or description.time.rate_hz
+    if rate_hz is None:
+        raise ConfigError(f"{description.name} names no rate", remedy="add rate_hz = ... to its [time]")
+    sensors = [_sensor_values(description, name) for name in description.sensors]
+    return Device.parse({"name": description.device or description.name, "row_rate_hz": rate_hz, "sensors": sensors})
+
+
+def _sensor_values(description: Description, name: str) -> dict[str, Any]:
+    sensor = description.sensor(name)
+    if name not in _MOTION:
+        return {"name": name, **sensor.model_dump(include=set(Sensor.model_fields), exclude_none=True)}
+    limit = None if sensor.range is None else sensor.range * abs(description.scale(name))
+    return {"name": name} if limit is None else {"name": name, "low": -limit, "high": limit}
+
+
 def find_device(name: str) -> Device:
     """The device that a description of this package tells of, at its usual rate.
 
@@ -224,7 +223,7 @@ def find_device(name: str) -> Device:
     ConfigError
         If there is no such description, or it names no rate.
     """
-    return Device.parse(find_description(name).device_values())
+    return device_of(find_description(name))
 
 
 _MOTION: dict[Any, dict[str, Any]] = {

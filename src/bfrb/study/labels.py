@@ -1,7 +1,9 @@
-"""What can be recognised: label sets, and the vocabulary of the CMI study."""
+"""What can be recognised: label sets, and the vocabularies of the studies that come with this package."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -12,6 +14,9 @@ import numpy.typing as npt
 from bfrb.arrays import Bools, Ints, Names
 from bfrb.errors import ConfigError, DataError
 from bfrb.spec import Spec
+from bfrb.study.description import Description, find_description
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,68 +101,47 @@ class LabelSetSpec(Spec):
         return LabelSet(self.name, self.classes, frozenset(self.targets))
 
 
-TARGET_GESTURES = (
-    "Above ear - pull hair",
-    "Cheek - pinch skin",
-    "Eyebrow - pull hair",
-    "Eyelash - pull hair",
-    "Forehead - pull hairline",
-    "Forehead - scratch",
-    "Neck - pinch skin",
-    "Neck - scratch",
-)
+def label_set_of(description: Description, found: Iterable[str] = ()) -> LabelSet:
+    """The label set of a study: the classes of its description, or else those that were found in its files.
+
+    Raises
+    ------
+    ConfigError
+        If a target is none of them.
+    """
+    spec = description.labels
+    classes = spec.classes or tuple(sorted(set(found), key=lambda name: (name != "none", name)))
+    if not spec.targets:
+        log.warning("%s names no targets: every class but none is taken for one", description.name)
+    targets = spec.targets or tuple(name for name in classes if name != "none")
+    strange = sorted(set(targets) - set(classes))
+    if strange:
+        raise ConfigError(
+            f"{description.name} looks for {strange[0]!r}, which is no class",
+            remedy=f"choose the targets among {', '.join(classes)}",
+        )
+    return LabelSet(description.name, classes, frozenset(targets))
+
+
+CMI = find_description("cmi")
+"""How the CMI study is read."""
+
+CMI_GESTURES = label_set_of(CMI)
+"""The gestures of the CMI study: `studies/cmi.toml`."""
+
+TARGET_GESTURES = tuple(name for name in CMI_GESTURES.classes if name in CMI_GESTURES.targets)
 """The eight body-focused repetitive behaviours of the CMI study."""
 
-OTHER_GESTURES = (
-    "Drink from bottle/cup",
-    "Feel around in tray and pull out an object",
-    "Glasses on/off",
-    "Pinch knee/leg skin",
-    "Pull air toward your face",
-    "Scratch knee/leg skin",
-    "Text on phone",
-    "Wave hello",
-    "Write name in air",
-    "Write name on leg",
-)
+OTHER_GESTURES = tuple(name for name in CMI_GESTURES.classes if name not in CMI_GESTURES.targets)
 """The ten everyday gestures of the CMI study."""
 
-CMI_GESTURES = LabelSet("cmi", TARGET_GESTURES + OTHER_GESTURES, frozenset(TARGET_GESTURES))
+ORIENTATIONS, BEHAVIORS, PHASES = (CMI.columns[name].classes for name in ("orientation", "behavior", "phase"))
+"""Body postures of the CMI study; what the hand does, row by row; and the coarse form of it."""
 
-_BEHAVIORS = (
-    "face touching",
-    "skin picking",
-    "hand scratching",
-    "skin biting",
-    "fidgeting",
-    "nail biting",
-    "hair pulling",
-    "leg scratching",
-)
-
-SEARLE_BEHAVIORS = LabelSet("searle2021", ("none", *_BEHAVIORS), frozenset(_BEHAVIORS))
+SEARLE_BEHAVIORS = label_set_of(find_description("searle2021"))
 """Behaviours labelled by Searle et al. 2021 (arXiv 2106.10970), and `none` for the rest of the time."""
 
 DAY_GESTURES = LabelSet("cmi_day", ("none", *CMI_GESTURES.classes), CMI_GESTURES.targets)
 """The gestures of the CMI study in continuous recordings, and `none` for the rest of the day."""
 
 LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_BEHAVIORS, DAY_GESTURES)}
-
-ORIENTATIONS = (
-    "Seated Straight",
-    "Seated Lean Non Dom - FACE DOWN",
-    "Lie on Back",
-    "Lie on Side - Non Dominant",
-)
-"""Body postures of the CMI study."""
-
-BEHAVIORS = (
-    "Moves hand to target location",
-    "Relaxes and moves hand to target location",
-    "Hand at target location",
-    "Performs gesture",
-)
-"""What the hand does, row by row, in the order in which it happens (the first two exclude each other)."""
-
-PHASES = ("Transition", "Gesture")
-"""Coarse form of `BEHAVIORS`: everything before the gesture, and the gesture."""

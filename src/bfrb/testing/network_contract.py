@@ -15,7 +15,7 @@ from bfrb.networks.registry import build_network
 from bfrb.networks.specs import NetworkSpec, find_spec
 from bfrb.study.labels import PHASES
 from bfrb.testing.made_up import expect
-from bfrb.train.labels import AUXILIARY
+from bfrb.train.batches import AUXILIARY
 
 _CLASSES = 4
 _LENGTHS = ([7, 3], [1], [23, 1, 11], [5, 5], [2, 19, 8, 1])

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import platform
-from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Bools, Floats
 from bfrb.export.graphs import Templates, build_member, write_graphs
 from bfrb.features.pipeline import available, find_feature
 from bfrb.predict import bundle as files
-from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
-from bfrb.predict.evaluation import score_scenarios
-from bfrb.predict.routing import route
+from bfrb.predict.bundle import Bundle, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.evaluation import answer_scenarios, score_scenarios
+from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.tables import Table, make_table, write_table
-from bfrb.study.content import CONTENT, with_content
+from bfrb.study.content import CONTENT, hash_content
 from bfrb.study.labels import PHASES, LabelSetSpec
-from bfrb.train.member import WEIGHTS, read_answers, read_history, read_weights, split, without_proximity
+from bfrb.study.recordings import Recordings
+from bfrb.train.batches import read_labels
+from bfrb.train.member import WEIGHTS, read_history, read_weights, split
 from bfrb.train.workspace import MemberPlan, Workspace
 
 PARITY_RECORDINGS = 32
@@ -40,16 +42,20 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
     plan = workspace.plan
     with writing_bundle(out, overwrite=overwrite) as folder:
         (folder / "members").mkdir()
-        parity = {member.name: _export_member(workspace, member, folder) for member in plan.members}
+        parity = max(_export_member(workspace, member, folder) for member in plan.members)
+        history, statistics = _history(workspace), _statistics(workspace)
+        write_table(history, folder / files.HISTORY)
+        write_table(statistics, folder / files.STATISTICS)
         (folder / files.SPEC).write_text(plan.spec.to_toml(), encoding="utf-8")
         workspace.folds.write(folder / files.FOLDS)
-        predictions = out_of_fold(workspace)
+        seconds = round(sum(history["seconds"].to_list()), 1)
+        manifest = _manifest(workspace, {"training_seconds": seconds, "largest_difference_from_torch": parity})
+        manifest.write(folder)
+        bundle = Bundle(folder, manifest)
+        predictions = out_of_fold(bundle, workspace.recordings)
         write_table(predictions, folder / files.OUT_OF_FOLD)
-        write_table(_statistics(workspace), folder / files.STATISTICS)
-        write_table(_history(workspace), folder / files.HISTORY)
         scores = score_scenarios(predictions, plan.labels)
         (folder / files.SCORES).write_text(json.dumps(scores, indent=2), encoding="utf-8")
-        _manifest(workspace, parity).write(folder)
 
 
 def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> float:
@@ -58,8 +64,8 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
     trained = build_member(member.network, workspace.shape, workspace.plan.spec.network(member.network))
     trained.load_state_dict(read_weights(place))
     templates = Templates.load(workspace.template(member.network))
-    index = read_answers(place)["index"][:PARITY_RECORDINGS]
-    batch = workspace.sequences.batch(index, workspace.plan.max_length)
+    held_out = split(workspace, member)[2][:PARITY_RECORDINGS]
+    batch = workspace.sequences.batch(held_out, workspace.plan.max_length)
     path = folder / "members" / f"{member.name}.onnx"
     difference = write_graphs(path, trained, templates, batch, phases=was_taught_phases(workspace, member))
     path.with_suffix(".safetensors").write_bytes((place / WEIGHTS).read_bytes())
@@ -69,45 +75,29 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
 def was_taught_phases(workspace: Workspace, member: MemberPlan) -> bool:
     """Whether a member was trained to tell phases: they counted, and each of them was among the rows it learnt from."""
     plan = workspace.plan
-    if not plan.spec.training.auxiliary.phase or "phase" not in workspace.labels.row:
+    if not plan.spec.training.auxiliary.phase:
         return False
     learning, _, _ = split(workspace, member)
-    codes = workspace.labels.batch(learning, plan.max_length)["phase"]
+    codes = read_labels(workspace.recordings, learning, plan.max_length).get("phase", ())
     return set(range(len(PHASES))) <= set(np.unique(codes).tolist())
 
 
-def out_of_fold(workspace: Workspace) -> Table:
-    """For every scenario and recording the mean answer of the members that never saw its subject."""
-    classes = workspace.plan.labels.classes
-    sums: dict[str, Floats] = {}
-    asked = _who_was_asked(workspace)
-    for member in workspace.plan.members:
-        answers = read_answers(workspace.member_folder(member))
-        index = answers["index"]
-        for scenario in (name for name in answers if name != "index"):
-            total = sums.setdefault(scenario, np.zeros((workspace.recordings.height, len(classes))))
-            total[index] += (
-                answers[scenario] * asked[scenario][workspace.plan.spec.networks.index(member.network), index, None]
-            )
-    columns: dict[str, list[Any]] = {name: [] for name in ("scenario", "id", "subject", "fold", "gesture", CONTENT)}
-    table, count = with_content(workspace.raw).table, workspace.recordings.height
-    for scenario in sums:
-        columns["scenario"] += [scenario] * count
-        for name in ("id", "subject", "gesture", CONTENT):
-            columns[name] += table[name].to_list()
-        columns["fold"] += workspace.folds.numbers(table["subject"].to_list()).tolist()
-    counts = np.concatenate([asked[scenario].sum(axis=0) for scenario in sums]) * workspace.plan.spec.seeds
-    probabilities = np.concatenate(list(sums.values())) / counts[:, None]
-    return make_table(columns | dict(zip(classes, probabilities.T, strict=True)))
+def out_of_fold(bundle: Bundle, recordings: Recordings) -> Table:
+    """For every scenario and recording the answer of the members that never saw its subject, as in prediction.
 
-
-def _who_was_asked(workspace: Workspace) -> dict[str, Bools]:
-    """For every scenario (networks, R) whether a network's members are asked about a recording, as in prediction."""
-    requirements = [_required(workspace, network) for network in workspace.plan.spec.networks]
-    if not workspace.plan.device.names_of("proximity") or len(set(requirements)) == 1:
-        return defaultdict(lambda: np.ones((len(requirements), workspace.recordings.height), dtype=bool))
-    raw = workspace.raw
-    return {"all": route(raw, requirements), "imu": route(without_proximity(raw), requirements)}
+    One fold after the other, so that no more than its members are loaded.
+    """
+    folds = HeldOutPredictor(bundle).folds(recordings.subjects)
+    parts = [
+        answer_scenarios(HeldOutPredictor(bundle), [recordings[folds == fold]]) for fold in np.unique(folds).tolist()
+    ]
+    answers = reduce(Table.vstack, parts)
+    order = {name: number for number, name in enumerate(recordings.ids)}
+    numbers = [order[name] for name in answers["id"].to_list()]
+    hashes = np.array(hash_content(recordings), dtype=object)
+    further = make_table({"number": numbers, "fold": folds[numbers], CONTENT: hashes[numbers].tolist()})
+    names = ("scenario", "id", "subject", "fold", "gesture", CONTENT, *bundle.label_set.classes)
+    return answers.hstack(further).sort("scenario", "number").select(names)
 
 
 def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
@@ -126,21 +116,23 @@ def _statistics(workspace: Workspace) -> Table:
             for number, channel in enumerate(workspace.sequences.channels[branch]):
                 mean, sd = (float(weights[f"standardisers.{branch}.{kind}"][number]) for kind in ("mean", "sd"))
                 rows.append((member.name, branch, channel.name, channel.unit, mean, sd))
-    names = ("member", "branch", "channel", "unit", "mean", "sd")
-    return make_table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    return _table(("member", "branch", "channel", "unit", "mean", "sd"), rows)
 
 
 def _history(workspace: Workspace) -> Table:
-    rows = [
+    rows = (
         (member.name, epoch.epoch, epoch.loss, epoch.score, epoch.seconds)
         for member in workspace.plan.members
         for epoch in read_history(workspace.member_folder(member))
-    ]
-    names = ("member", "epoch", "loss", "score", "seconds")
+    )
+    return _table(("member", "epoch", "loss", "score", "seconds"), rows)
+
+
+def _table(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Table:
     return make_table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
+def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
     plan = workspace.plan
     members = tuple(
         MemberSpec(
@@ -152,6 +144,18 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
         )
         for found in plan.members
     )
+    provenance = {
+        "source": plan.source,
+        "fingerprint": plan.fingerprint,
+        "recordings": len(workspace.recordings),
+        "subjects": len(set(workspace.recordings.subjects)),
+        "recordings_simulated": plan.simulated,
+        "initial": None if plan.initial is None else plan.initial.model_dump(mode="json", exclude={"classes"}),
+        "seed": plan.spec.seed,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "polars")},
+    }
     return Manifest(
         version=version("bfrb"),
         device=plan.device,
@@ -164,22 +168,5 @@ def _manifest(workspace: Workspace, parity: dict[str, float]) -> Manifest:
         members=members,
         simulated=plan.simulated or (plan.initial is not None and plan.initial.simulated),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        provenance=_provenance(workspace) | {"largest_difference_from_torch": max(parity.values())},
+        provenance=provenance | measured,
     )
-
-
-def _provenance(workspace: Workspace) -> dict[str, Any]:
-    plan = workspace.plan
-    return {
-        "source": plan.source,
-        "fingerprint": plan.fingerprint,
-        "recordings": workspace.recordings.height,
-        "subjects": workspace.recordings["subject"].n_unique(),
-        "recordings_simulated": plan.simulated,
-        "initial": None if plan.initial is None else plan.initial.model_dump(mode="json", exclude={"classes"}),
-        "seed": plan.spec.seed,
-        "training_seconds": round(sum(_history(workspace)["seconds"].to_list()), 1),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "polars")},
-    }

@@ -17,13 +17,7 @@ from bfrb.train.spec import TrainingSpec
 
 
 def mix(batch: Examples, spec: TrainingSpec, rng: np.random.Generator, *, knows_missing: bool = False) -> Examples:
-    """MixUp or CutMix as the spec asks; where it asks for both, a coin decides.
-
-    Parameters
-    ----------
-    knows_missing
-        Whether the network tells what was not measured (`networks.specs.NetworkSpec.KNOWS_MISSING`).
-    """
+    """MixUp or CutMix as the spec asks; where it asks for both, a coin decides. `knows_missing` is the network's."""
     if spec.cutmix_alpha and (not spec.mixup_alpha or rng.random() < 0.5):
         return cut_mix(batch, spec.cutmix_alpha, rng)
     return mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at, lose=knows_missing)
@@ -58,8 +52,25 @@ def mix_up(
     if at == "gesture" and batch.onsets is not None and partner.onsets is not None:
         known = (batch.onsets >= 0) & (partner.onsets >= 0)
         partner = _moved(partner, torch.where(known, batch.onsets - partner.onsets, 0))
-    blended = _blend(batch, partner, share)
+    blended = replace(
+        batch,
+        inputs={name: torch.lerp(partner.inputs[name], values, share) for name, values in batch.inputs.items()},
+        lengths=torch.maximum(batch.lengths, partner.lengths),
+        targets=torch.lerp(partner.targets, batch.targets, share),
+        present={name: torch.lerp(partner.present[name], flags, share) for name, flags in batch.present.items()},
+        auxiliary={name: torch.lerp(partner.auxiliary[name], known, share) for name, known in batch.auxiliary.items()},
+    )
     return _without_missing(blended, batch, order) if lose else blended
+
+
+def _without_missing(blended: Examples, batch: Examples, order: Tensor) -> Examples:
+    """A blend without the channels that were not measured, 0 throughout, in one of the two."""
+    measured = {name: (values != 0).any(dim=1, keepdim=True) for name, values in batch.inputs.items()}
+    return replace(
+        blended,
+        inputs={name: values * (measured[name] & measured[name][order]) for name, values in blended.inputs.items()},
+        present={name: flags * flags[order] for name, flags in batch.present.items()},
+    )
 
 
 def cut_mix(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples:
@@ -80,41 +91,17 @@ def cut_mix(batch: Examples, alpha: float, rng: np.random.Generator) -> Examples
     steps = _steps(batch)
     cut = (steps >= start[:, None]) & (steps < (start + rows)[:, None]) & (steps >= by[:, None])
     kept = 1.0 - cut.sum(dim=1) / batch.lengths
+
+    def mixed(other: Tensor, own: Tensor) -> Tensor:
+        """Of rows the stretch, of what has none its share."""
+        return torch.where(cut[:, :, None], other, own) if own.ndim == 3 else _lerp(other, own, kept)
+
     return replace(
         batch,
-        inputs={
-            name: torch.where(cut[:, :, None], moved.inputs[name], values) for name, values in batch.inputs.items()
-        },
-        targets=_lerp(partner.targets, batch.targets, kept),
-        present={name: _lerp(partner.present[name], flags, kept) for name, flags in batch.present.items()},
-        auxiliary={
-            name: torch.where(cut[:, :, None], moved.auxiliary[name], known)
-            if known.ndim == 3
-            else _lerp(partner.auxiliary[name], known, kept)
-            for name, known in batch.auxiliary.items()
-        },
-    )
-
-
-def _blend(batch: Examples, partner: Examples, share: float) -> Examples:
-    """`share` of the first and the rest of the second."""
-    return replace(
-        batch,
-        inputs={name: torch.lerp(partner.inputs[name], values, share) for name, values in batch.inputs.items()},
-        lengths=torch.maximum(batch.lengths, partner.lengths),
-        targets=torch.lerp(partner.targets, batch.targets, share),
-        present={name: torch.lerp(partner.present[name], flags, share) for name, flags in batch.present.items()},
-        auxiliary={name: torch.lerp(partner.auxiliary[name], known, share) for name, known in batch.auxiliary.items()},
-    )
-
-
-def _without_missing(blended: Examples, batch: Examples, order: Tensor) -> Examples:
-    """A blend without the channels that were not measured, 0 throughout, in one of the two."""
-    measured = {name: (values != 0).any(dim=1, keepdim=True) for name, values in batch.inputs.items()}
-    return replace(
-        blended,
-        inputs={name: values * (measured[name] & measured[name][order]) for name, values in blended.inputs.items()},
-        present={name: flags * flags[order] for name, flags in batch.present.items()},
+        inputs={name: mixed(moved.inputs[name], values) for name, values in batch.inputs.items()},
+        targets=mixed(partner.targets, batch.targets),
+        present={name: mixed(partner.present[name], flags) for name, flags in batch.present.items()},
+        auxiliary={name: mixed(moved.auxiliary[name], known) for name, known in batch.auxiliary.items()},
     )
 
 
@@ -128,12 +115,7 @@ def _moved(batch: Examples, by: Tensor) -> Examples:
         where = source.clamp(0, values.shape[1] - 1)[:, :, None].expand(-1, -1, values.shape[2])
         return torch.gather(values, 1, where) * inside
 
-    return replace(
-        batch,
-        inputs={name: move(values) for name, values in batch.inputs.items()},
-        lengths=(batch.lengths + by).clamp(1, steps.shape[1]),
-        auxiliary={name: move(known) if known.ndim == 3 else known for name, known in batch.auxiliary.items()},
-    )
+    return replace(batch.rows_changed(move), lengths=(batch.lengths + by).clamp(1, steps.shape[1]))
 
 
 def _steps(batch: Examples) -> Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,8 +15,12 @@ from torch.nn import functional
 from bfrb.arrays import Floats32, Ints
 from bfrb.features.sequences import ChannelStatistics, Sequences
 from bfrb.networks.network import Inputs, Standardise
-from bfrb.study.labels import PHASES
-from bfrb.train.labels import AUXILIARY, Codes, Labels
+from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
+from bfrb.study.recordings import UNKNOWN, Recordings
+
+AUXILIARY: Mapping[str, tuple[str, ...]] = {"orientation": ORIENTATIONS, "phase": PHASES, "behavior": BEHAVIORS}
+"""What may be known beside the class, of recordings (columns of their table) and of rows (annotations), and its values
+in the order of a network's logits."""
 
 
 class ExampleSet(Protocol):
@@ -23,7 +28,7 @@ class ExampleSet(Protocol):
 
     @property
     def lengths(self) -> Tensor:
-        """(R,) rows of every example, before it is varied."""
+        """(R,) rows of every example."""
 
     @property
     def targets(self) -> Tensor:
@@ -35,114 +40,120 @@ class ExampleSet(Protocol):
 
 @dataclass(frozen=True)
 class Examples:
-    """Padded training examples on one compute device; a batch of them is again `Examples`.
-
-    Parameters
-    ----------
-    inputs
-        For every branch (B, T, C) standardised features, 0 where nothing is known and on padding.
-    lengths
-        (B,) rows of every sequence.
-    targets
-        (B, K) probabilities of the classes, one-hot unless mixed.
-    present
-        For every branch (B,) 1 where the sequence has any reading in it, else 0; between them when mixed.
-    auxiliary
-        For every further label (B, K) or, of rows, (B, T, K) probabilities of its values, all 0 where nothing is
-        known and on padding.
-    onsets
-        (B,) first row of the gesture, -1 where that is not known; None where it is known of none.
-    """
+    """Padded training examples on one compute device; a batch of them is again `Examples`."""
 
     inputs: Inputs
+    """For every branch (B, T, C) standardised features, 0 where nothing is known and on padding."""
     lengths: Tensor
+    """(B,) rows of every sequence."""
     targets: Tensor
+    """(B, K) probabilities of the classes, one-hot unless mixed."""
     present: Mapping[str, Tensor]
+    """For every branch (B,) 1 where the sequence has any reading in it, else 0; between them when mixed."""
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
+    """For every further label (B, K) or, of rows, (B, T, K) probabilities of its values, all 0 where nothing is
+    known and on padding."""
     onsets: Tensor | None = None
+    """(B,) first row of the gesture, -1 where that is not known; None where it is known of none."""
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def take(self, index: Ints, rng: np.random.Generator | None = None) -> Examples:  # noqa: ARG002  they do not vary
         """Some of the examples, in that order, without padding that none of them needs."""
-        where = torch.from_numpy(index).to(self.lengths.device)
-        chosen = self.reordered(where)
+        chosen = self.reordered(torch.from_numpy(index).to(self.lengths.device))
         longest = int(chosen.lengths.max())
-        return replace(
-            chosen,
-            inputs={name: values[:, :longest] for name, values in chosen.inputs.items()},
-            auxiliary={
-                name: known[:, :longest] if known.ndim == 3 else known for name, known in chosen.auxiliary.items()
-            },
-        )
+        return chosen.rows_changed(lambda values: values[:, :longest])
 
     def reordered(self, where: Tensor) -> Examples:
         """The examples of these numbers, in that order, with the padding they have."""
-        return Examples(
-            inputs={name: values[where] for name, values in self.inputs.items()},
-            lengths=self.lengths[where],
-            targets=self.targets[where],
-            present={name: flags[where] for name, flags in self.present.items()},
-            auxiliary={name: known[where] for name, known in self.auxiliary.items()},
-            onsets=None if self.onsets is None else self.onsets[where],
-        )
+        return self._changed(lambda values: values[where])
 
     def to(self, device: torch.device) -> Examples:
         """The examples on a compute device."""
-        if device == self.lengths.device:
-            return self
+        return self._changed(lambda values: values.to(device))
+
+    def rows_changed(self, change: Callable[[Tensor], Tensor]) -> Examples:
+        """The examples with another (B, T, ...) for all that has rows."""
+        return replace(
+            self,
+            inputs={name: change(values) for name, values in self.inputs.items()},
+            auxiliary={name: change(known) if known.ndim == 3 else known for name, known in self.auxiliary.items()},
+        )
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Examples:
+        """The examples with another (B, ...) for all that they are made of."""
         return Examples(
-            inputs={name: values.to(device) for name, values in self.inputs.items()},
-            lengths=self.lengths.to(device),
-            targets=self.targets.to(device),
-            present={name: flags.to(device) for name, flags in self.present.items()},
-            auxiliary={name: known.to(device) for name, known in self.auxiliary.items()},
-            onsets=None if self.onsets is None else self.onsets.to(device),
+            inputs={name: change(values) for name, values in self.inputs.items()},
+            lengths=change(self.lengths),
+            targets=change(self.targets),
+            present={name: change(flags) for name, flags in self.present.items()},
+            auxiliary={name: change(known) for name, known in self.auxiliary.items()},
+            onsets=None if self.onsets is None else change(self.onsets),
         )
 
 
 def load_examples(
     sequences: Sequences,
+    recordings: Recordings,
     index: Ints,
     targets: Floats32,
     standardisers: Mapping[str, Standardise],
     max_length: int,
 ) -> Examples:
-    """Pad and standardise some sequences.
+    """Pad and standardise some sequences, with what else is known of their recordings.
 
     Parameters
     ----------
+    sequences, recordings
+        Features, and the recordings they are of.
     index
-        Which sequences.
+        Which of them.
     targets
         (len(index), K) their class probabilities.
     standardisers
         What scales the branches; those without are left out.
+    max_length
+        Rows of a recording that are used.
     """
-    batch = sequences.batch(index, max_length)
+    used = Sequences({name: sequences.branches[name] for name in standardisers}, sequences.offsets)
+    batch, codes = used.batch(index, max_length), read_labels(recordings, index, max_length)
     lengths = torch.from_numpy(batch.lengths)
-    inputs, present = {}, {}
+    inputs, present, onsets = {}, {}, None
     for name, standardise in standardisers.items():
         rows = torch.from_numpy(batch.inputs[name])
         known = ~torch.isnan(rows) & (torch.arange(rows.shape[1])[None, :] < lengths[:, None])[:, :, None]
         present[name] = known.any(dim=2).any(dim=1).to(torch.float32)
         inputs[name] = standardise(rows, lengths)
-    return Examples(inputs, lengths, torch.from_numpy(targets), present)
-
-
-def with_labels(examples: Examples, labels: Labels, index: Ints, max_length: int) -> Examples:
-    """The examples of the numbered recordings with what else is known of them."""
-    codes = labels.batch(index, max_length)
     auxiliary = {name: _one_hot(found, len(AUXILIARY[name])) for name, found in codes.items()}
-    onsets = None
     if "phase" in codes:
         is_gesture = codes["phase"] == PHASES.index("Gesture")
         onsets = torch.from_numpy(np.where(is_gesture.any(axis=1), is_gesture.argmax(axis=1), -1))
-    return replace(examples, auxiliary=auxiliary, onsets=onsets)
+    return Examples(inputs, lengths, torch.from_numpy(targets), present, auxiliary, onsets)
 
 
-def _one_hot(codes: Codes, values: int) -> Tensor:
+def read_labels(recordings: Recordings, index: Ints, max_length: int) -> dict[str, npt.NDArray[np.int8]]:
+    """Codes into the values of `AUXILIARY` that the numbered recordings carry, `UNKNOWN` where nothing is known.
+
+    (B,) for labels of recordings, (B, T) for those of their last `max_length` rows and of padding. Annotations with
+    other values than those are left out.
+    """
+    starts, ends = recordings.offsets[index], recordings.offsets[index + 1]
+    lengths = np.minimum(ends - starts, max_length)
+    steps = np.arange(lengths.max())
+    padding = steps >= lengths[:, None]
+    rows = np.where(padding, 0, (ends - lengths)[:, None] + steps)
+    found = {}
+    for name, values in AUXILIARY.items():
+        if name in recordings.table.columns:
+            texts = recordings.table[name].gather(index).to_list()
+            found[name] = np.array([values.index(text) if text in values else UNKNOWN for text in texts], np.int8)
+        elif name in recordings.annotations and recordings.annotations[name].names == values:
+            found[name] = np.where(padding, np.int8(UNKNOWN), recordings.annotations[name].codes[rows])
+    return found
+
+
+def _one_hot(codes: npt.NDArray[np.int8], values: int) -> Tensor:
     """(..., K) one-hot codes, 0 where they are negative."""
     return functional.one_hot(torch.from_numpy(codes.astype(np.int64)) + 1, values + 1)[..., 1:].to(torch.float32)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +18,25 @@ from bfrb.predict.evaluation import Answers, answers_by_scenario
 from bfrb.read.sources import HeldSource, Source
 from bfrb.read.tables import read_table
 from bfrb.study.folds import Folds
+from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, fingerprint, labelled
 from bfrb.train.run import RunSpec, read_run_spec
 from bfrb.train.variants import CompareSpec
 
-logger = logging.getLogger(__name__)
-
 RESULTS = "comparison.json"
 
 
-@dataclass(frozen=True)
-class CompareOptions:
-    """How to compare, without effect on the result.
-
-    Parameters
-    ----------
-    run
-        How every variant is trained.
-    on_variant
-        Called with the name of every variant that begins.
-    """
-
-    run: RunOptions = field(default_factory=RunOptions)
-    on_variant: Callable[[str], None] = lambda _: None
-
-
 def compare(
-    source: Source, spec: CompareSpec, out: Path, *, folds: Folds | None = None, options: CompareOptions | None = None
+    source: Source,
+    spec: CompareSpec,
+    out: Path,
+    *,
+    folds: Folds | None = None,
+    options: RunOptions | None = None,
+    on_variant: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train all variants on the same folds; what is done already is not done again.
+    """Train all variants on the same folds, the reference first; what is done already is not done again.
 
     Parameters
     ----------
@@ -60,6 +48,10 @@ def compare(
         A folder: `folds.csv`, one bundle per variant, and the results in `comparison.json`.
     folds
         Folds to use instead of those the reference would draw.
+    options
+        How every variant is trained, without effect on the result.
+    on_variant
+        Called with the name of every variant that begins.
 
     Returns
     -------
@@ -72,57 +64,39 @@ def compare(
     ConfigError
         If the folder holds a comparison of other recordings or folds, or a variant of another spec.
     """
-    options = options or CompareOptions()
     recordings = source.read()
     folds = _settle(out, recordings, spec, folds)
-    answers: dict[str, dict[str, Answers]] = {}
+    run = replace(options or RunOptions(), templates=out / "templates")
+    reference: dict[str, Answers] = {}
     judged: dict[str, dict[str, Any]] = {}
-    for name, variant in spec.variants.items():
-        options.on_variant(name)
+    results: dict[str, Any] = {}
+    for name in sorted(spec.variants, key=lambda name: name != spec.compared_with):
+        on_variant(name)
+        variant = spec.variants[name]
         shown = HeldSource(recordings.without(*variant.without), source.describe())
-        run = replace(options.run, templates=out / "templates")
         bundle = _trained(shown, spec.run(name), out / name, folds, run)
-        answers[name] = answers_by_scenario(read_table(bundle.file(OUT_OF_FOLD)), bundle.label_set)
-        known = answers if name == spec.compared_with else {name: answers[name]}
-        judged |= {other: _judge_variant(other, answers, spec, bundle) for other in known}
-        results = _describe(recordings, judged, spec, bundle)
+        table = read_table(bundle.file(OUT_OF_FOLD))
+        answers = answers_by_scenario(table, bundle.label_set)
+        scores = {key: _judge(found, reference.get(key), bundle.label_set) for key, found in answers.items()}
+        judged[name] = {"changes": variant.model_dump(mode="json", exclude_defaults=True), "scenarios": scores}
+        reference = reference or answers
+        results = {
+            "simulated": recordings.simulated,
+            "source": str(bundle.manifest.provenance["source"]),
+            "recordings": table["id"].n_unique(),
+            "subjects": table["subject"].n_unique(),
+            "preset": spec.preset,
+            "changes": list(spec.changes),
+            "reference": spec.compared_with,
+            "variants": {name: judged[name] for name in spec.variants if name in judged},
+        }
         _write_json(out / RESULTS, results)
     return results
 
 
-def _judge_variant(
-    name: str, answers: dict[str, dict[str, Answers]], spec: CompareSpec, bundle: Bundle
-) -> dict[str, Any]:
-    """Scores of one variant; differences to the reference where that is known already."""
-    reference = answers.get(spec.compared_with)
-    base = None if name == spec.compared_with or reference is None else reference
-    scenarios = {
-        scenario: _judge(answer, None if base is None else base[scenario], bundle)
-        for scenario, answer in answers[name].items()
-    }
-    changes = spec.variants[name].model_dump(mode="json", exclude_defaults=True)
-    return {"changes": changes, "scenarios": scenarios}
-
-
-def _describe(
-    recordings: Recordings, variants: dict[str, dict[str, Any]], spec: CompareSpec, bundle: Bundle
-) -> dict[str, Any]:
-    """The results so far, as plain values for JSON."""
-    table = read_table(bundle.file(OUT_OF_FOLD))
-    return {
-        "simulated": recordings.simulated,
-        "source": str(bundle.manifest.provenance["source"]),
-        "recordings": table["id"].n_unique(),
-        "subjects": table["subject"].n_unique(),
-        "preset": spec.preset,
-        "changes": list(spec.changes),
-        "reference": spec.compared_with,
-        "variants": variants,
-    }
-
-
-def _judge(answers: Answers, reference: Answers | None, bundle: Bundle) -> dict[str, Any]:
-    subjects, labels = answers.subjects or (), bundle.label_set
+def _judge(answers: Answers, reference: Answers | None, labels: LabelSet) -> dict[str, Any]:
+    """The score of answers and, where there is a reference, how far it is above the reference's."""
+    subjects = answers.subjects or ()
     score = competition_score(answers.truth, answers.prediction, labels).score
     interval = score_interval(answers.truth, answers.prediction, subjects, labels)
     found: dict[str, Any] = {"score": score, "interval": interval and list(interval)}
@@ -150,7 +124,6 @@ def _trained(source: HeldSource, spec: RunSpec, place: Path, folds: Folds, optio
 
 def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds | None) -> Folds:
     """The folds of all variants, once it is sure that the folder is about these recordings and folds."""
-    out.mkdir(parents=True, exist_ok=True)
     run = spec.run(spec.compared_with)
     folds = folds or draw_folds(labelled(recordings, run), run)
     settled = {"recordings": fingerprint(recordings), "folds": dict(sorted(folds.fold_of.items()))}
@@ -164,5 +137,4 @@ def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds |
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    write_text(path, text)
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,8 @@ import torch
 
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.pipeline import available
+from bfrb.predict.bundle import check_target
+from bfrb.predict.evaluation import keep_labelled
 from bfrb.processes import available_memory, usable_processors
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
@@ -65,28 +66,19 @@ class Status:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, without effect on the result.
-
-    Parameters
-    ----------
-    workers
-        Members trained at a time, each in a process of its own; 0 means as many as there are processors and memory
-        for. On a graphics card they share it, which fills it: one of these small networks leaves most of it idle.
-    restart
-        Throw an unfinished run away rather than going on with it.
-    overwrite
-        Replace a bundle that is already there.
-    templates
-        A folder in which traced graphs are kept, for several runs of the same architectures.
-    on_status
-        Called a few times a second.
-    """
+    """How to run, without effect on the result."""
 
     workers: int = 0
+    """Members trained at a time, each in a process of its own; 0 means as many as there are processors and memory
+    for. On a graphics card they share it, which fills it: one of these small networks leaves most of it idle."""
     restart: bool = False
+    """Throw an unfinished run away rather than going on with it."""
     overwrite: bool = False
+    """Replace a bundle that is already there."""
     templates: Path | None = None
+    """A folder in which traced graphs are kept, for several runs of the same architectures."""
     on_status: Callable[[Status], None] = lambda _: None
+    """Called a few times a second."""
 
 
 def cross_validate(
@@ -125,6 +117,8 @@ def cross_validate(
     ------
     DataError
         If there are no labels, or too few subjects, recordings or gestures.
+    BundleError
+        If something is at `out` that may not be replaced.
     ConfigError
         If an unfinished run of another kind, or a damaged one, is in the way, or the bundle to begin from has seen who
         is judged.
@@ -132,12 +126,11 @@ def cross_validate(
         If a process is killed; the same call goes on.
     """
     options = options or RunOptions()
-    out = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link
-    check_free(out, options.overwrite)
+    out = check_target(out, overwrite=options.overwrite)  # before hours of training
     run = prepare(source, spec, folds, init)
     workspace = Workspace.beside(out)
     with workspace.locked():
-        check_free(out, options.overwrite)  # a run that was in the folder may just have ended
+        check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended
         if options.restart:
             workspace.clear()
         workspace.begin(run)
@@ -146,18 +139,6 @@ def cross_validate(
         assemble(workspace, out, overwrite=options.overwrite)
         workspace.discard()
     return out
-
-
-def check_free(out: Path, overwrite: bool) -> None:
-    """Refuse a place that a bundle could not be written to, before hours of training.
-
-    Raises
-    ------
-    ConfigError
-        If something is there.
-    """
-    if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is already there", remedy="choose another output, or add --overwrite")
 
 
 def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Path | None = None) -> Run:
@@ -170,7 +151,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     DataError
         If there are no labels, or too few subjects, recordings or gestures.
     """
-    check_motion(source.device, spec)
+    _check_motion(source.device, spec)
     for path in {path for name in spec.networks for path in spec.variation(name).own}:
         find_variation(path)
     recordings = labelled(source.read(), spec)
@@ -178,8 +159,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     label_set.encode(np.array(recordings.gestures, dtype=object))
     folds = folds or draw_folds(recordings, spec)
     folds.check_disjoint(recordings.subjects)
-    check_enough(recordings, folds, spec)
-    initial = None if init is None else read_initial(init, recordings, folds, spec.networks)
+    _check_enough(recordings, folds, spec)
     plan = Plan(
         spec=spec,
         fingerprint=fingerprint(recordings, folds),
@@ -190,19 +170,13 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
         n_folds=len(folds),
-        initial=None if initial is None else initial.spec,
+        initial=None if init is None else read_initial(init, recordings, folds, spec.networks),
     )
-    return Run(plan, folds, recordings, initial)
+    return Run(plan, folds, recordings, init)
 
 
-def check_motion(device: Device, spec: RunSpec) -> None:
-    """Refuse features that leave a network without motion.
-
-    Raises
-    ------
-    ConfigError
-        If a network does not exist, or has no channel of the motion sensors.
-    """
+def _check_motion(device: Device, spec: RunSpec) -> None:
+    """Refuse features that leave a network without motion."""
     for name in spec.networks:
         branches = spec.network(name).MOTION
         if not any(available(spec.branches[branch], device) for branch in branches):
@@ -213,18 +187,11 @@ def check_motion(device: Device, spec: RunSpec) -> None:
             )
 
 
-def check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
-    """Refuse recordings too few to learn from, before anything is trained.
-
-    Raises
-    ------
-    DataError
-        If the networks of a fold would learn from fewer than two recordings, or from a single gesture.
-    """
-    gestures = np.array(recordings.gestures, dtype=object)
+def _check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
+    """Refuse recordings too few to learn from, before anything is trained."""
     for fold in range(len(folds)):
         learning, _, _ = split_subjects(recordings.table, folds, fold, spec)
-        kinds = len(set(gestures[learning]))
+        kinds = recordings.table["gesture"][learning].n_unique()
         if len(learning) < MIN_RECORDINGS or kinds < MIN_GESTURES:
             raise DataError(
                 f"expected at least {MIN_RECORDINGS} recordings and {MIN_GESTURES} gestures to learn from in every "
@@ -242,14 +209,12 @@ def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
         If none does.
     """
     recordings = cut_continuous(recordings, spec.windows)
-    gestures = recordings.gestures
-    if gestures is None:
+    known = keep_labelled(recordings)
+    if not len(known):
         raise DataError("expected labelled recordings, found no gesture", remedy="train on data with a gesture column")
-    known = np.array([gesture is not None for gesture in gestures])
-    if known.all():
-        return recordings
-    logger.warning("%d of %d recordings have no gesture and are left out", (~known).sum(), len(known))
-    return recordings[known]
+    if unknown := len(recordings) - len(known):
+        logger.warning("%d of %d recordings have no gesture and are left out", unknown, len(recordings))
+    return known
 
 
 def find_label_set(recordings: Recordings) -> LabelSet:
@@ -278,10 +243,9 @@ def draw_folds(recordings: Recordings, spec: RunSpec) -> Folds:
     DataError
         If there are fewer subjects than folds.
     """
-    table = recordings.table
     if spec.folds == "subject":
-        return leave_one_subject_out(table)
-    return make_folds(table, spec.folds, seed=spec.seed)
+        return leave_one_subject_out(recordings.table)
+    return make_folds(recordings.table, spec.folds, seed=spec.seed)
 
 
 def fingerprint(recordings: Recordings, folds: Folds | None = None) -> str:
@@ -328,5 +292,5 @@ def default_workers() -> int:
 def status(workspace: Workspace) -> Status:
     """How far the run in a workspace is."""
     places = {member.name: workspace.member_folder(member) for member in workspace.plan.members}
-    histories = {name: read_history(place) for name, place in places.items()}
-    return Status(workspace.plan, histories, frozenset(name for name, place in places.items() if is_trained(place)))
+    finished = frozenset(name for name, place in places.items() if is_trained(place))
+    return Status(workspace.plan, {name: read_history(place) for name, place in places.items()}, finished)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bfrb.errors import ConfigError
-from bfrb.networks.registry import Shape, build_network
-from bfrb.networks.specs import NetworkSpec, short_name
+from bfrb.networks.specs import short_name
 from bfrb.predict.bundle import CHECKSUMS, FOLDS, Bundle
 from bfrb.spec import Spec
 from bfrb.study.folds import Folds
@@ -26,43 +23,20 @@ _PREFIX = "network."
 
 
 class InitialSpec(Spec):
-    """Which bundle a run begins from.
-
-    Parameters
-    ----------
-    bundle
-        Its name.
-    checksum
-        Hash of its contents.
-    simulated
-        Whether anything it was trained on came from a simulator.
-    classes
-        What it told apart: the last layers of another label set are drawn anew.
-    """
+    """Which bundle a run begins from."""
 
     bundle: str
+    """Its name."""
     checksum: str
+    """Hash of its contents."""
     simulated: bool
+    """Whether anything it was trained on came from a simulator."""
     classes: tuple[str, ...]
+    """What it told apart: the last layers of another label set are drawn anew."""
 
 
-@dataclass(frozen=True)
-class Initial:
-    """The bundle that a run begins from, and where its weights lie."""
-
-    spec: InitialSpec
-    weights: Mapping[str, Path]
-
-    def copy_to(self, folder: Path) -> None:
-        """Keep the weights, so that the run can go on when the bundle has gone."""
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name, path in self.weights.items():
-            shutil.copyfile(path, folder / f"{name}.safetensors")
-
-
-def read_initial(path: Path, recordings: Recordings, folds: Folds, networks: tuple[str, ...]) -> Initial:
-    """What a run on these recordings needs of a bundle.
+def read_initial(path: Path, recordings: Recordings, folds: Folds, networks: tuple[str, ...]) -> InitialSpec:
+    """What a run on these recordings needs to know of a bundle.
 
     Raises
     ------
@@ -72,28 +46,17 @@ def read_initial(path: Path, recordings: Recordings, folds: Folds, networks: tup
         If it has no weights for one of the networks, or knows subjects that are held out here.
     """
     bundle = Bundle.open(path)
-    members = bundle.manifest.members
-    weights = {member.name: bundle.file(f"members/{member.name}.safetensors") for member in members}
-    weights = {name: file for name, file in weights.items() if file.is_file()}
+    known = {
+        member.network
+        for member in bundle.manifest.members
+        if bundle.file(f"members/{member.name}.safetensors").is_file()
+    }
     for network in networks:
-        if not [member for member in members if member.network == network and member.name in weights]:
+        if network not in known:
             raise ConfigError(
                 f"the bundle {path} has no weights of {network!r}",
-                remedy=f"begin from a bundle with that network, or train {', '.join({m.network for m in members})}",
+                remedy=f"begin from a bundle with that network; this one has {', '.join(sorted(known)) or 'none'}",
             )
-    _check_subjects(bundle, recordings, folds)
-    checksum = hashlib.sha256(bundle.file(CHECKSUMS).read_bytes()).hexdigest()[:32]
-    spec = InitialSpec(
-        bundle=bundle.path.name,
-        checksum=checksum,
-        simulated=bundle.manifest.simulated,
-        classes=bundle.label_set.classes,
-    )
-    return Initial(spec, weights)
-
-
-def _check_subjects(bundle: Bundle, recordings: Recordings, folds: Folds) -> None:
-    """No network may begin from one that has seen the subjects it is judged on."""
     before = Folds.read(bundle.file(FOLDS)).fold_of
     shared = sorted(set(before) & set(recordings.subjects.tolist()))
     if shared and before != folds.fold_of:
@@ -102,6 +65,12 @@ def _check_subjects(bundle: Bundle, recordings: Recordings, folds: Folds) -> Non
             "other folds: a network would be judged on people it has seen",
             remedy="train on other people, or on the bundle's own folds.csv",
         )
+    return InitialSpec(
+        bundle=bundle.path.name,
+        checksum=hashlib.sha256(bundle.file(CHECKSUMS).read_bytes()).hexdigest()[:32],
+        simulated=bundle.manifest.simulated,
+        classes=bundle.label_set.classes,
+    )
 
 
 def choose_weights(folder: Path, name: str, network: str) -> Path:
@@ -110,38 +79,29 @@ def choose_weights(folder: Path, name: str, network: str) -> Path:
     return own if own.exists() else min(folder.glob(f"{short_name(network)}-*.safetensors"))
 
 
-def load_initial(network: nn.Module, path: Path, changed: frozenset[str]) -> int:
+def load_initial(network: nn.Module, path: Path, wider: Mapping[str, Tensor]) -> int:
     """Give a network the weights of a file that fit it by name and shape; how many did.
 
     Parameters
     ----------
-    changed
-        Names of the weights that are left as they were drawn.
+    wider
+        Weights of the same network for more classes: those that have another shape there are left as they were drawn.
+        Without any, all are taken.
 
     Raises
     ------
     ConfigError
         If none fits.
     """
-    before = {
-        name.removeprefix(_PREFIX): values for name, values in load_file(path).items() if name.startswith(_PREFIX)
-    }
+    before = {name.removeprefix(_PREFIX): values for name, values in load_file(path).items()}
     own = network.state_dict()
-    fitting: dict[str, Tensor] = {
+    fitting = {
         name: before[name]
         for name, values in own.items()
-        if name in before and name not in changed and before[name].shape == values.shape
+        if name in before and before[name].shape == values.shape == wider.get(name, values).shape
     }
     if not fitting:
         raise ConfigError(f"no weights in {path} fit the network", remedy="begin from a bundle with the same spec")
     network.load_state_dict({**own, **fitting})
     logger.info("%d of %d weights come from %s", len(fitting), len(own), path.name)
     return len(fitting)
-
-
-def class_weights_of(network: str, shape: Shape, spec: NetworkSpec) -> frozenset[str]:
-    """Names of the weights whose shape depends on the number of classes."""
-    one, other = (
-        build_network(network, replace(shape, classes=shape.classes + more), spec).state_dict() for more in (0, 1)
-    )
-    return frozenset(name for name, values in one.items() if values.shape != other[name].shape)

@@ -20,14 +20,7 @@ def compute_loss(
 ) -> Tensor:
     """Sum of the losses of the classes, of further heads, of auxiliary labels, and of which branches are there.
 
-    Parameters
-    ----------
-    output, batch
-        A network's answers, and what they should be.
-    training, network
-        Where the weights of the losses stand.
-    weights
-        (K,) class weights, or None.
+    The specs say how much each counts; `weights` (K,) are class weights, or None.
     """
     loss = class_loss(output.logits, batch.targets, training.label_smoothing, weights)
     for logits in output.heads.values():

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from bfrb.arrays import Array, Floats, Ints
+from bfrb.arrays import Ints
 from bfrb.errors import ConfigError
 from bfrb.export.graphs import OUTPUTS, Member, Templates, trace_templates
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
@@ -24,25 +24,23 @@ from bfrb.files import write_text, writing_file
 from bfrb.networks.registry import Standardise, build_network
 from bfrb.read.tables import Table
 from bfrb.study.folds import Folds, make_folds
-from bfrb.study.recordings import Recordings
-from bfrb.train.batches import Examples, load_examples, make_standardisers, with_labels
-from bfrb.train.initial_weights import choose_weights, class_weights_of, load_initial
-from bfrb.train.labels import read_labels
+from bfrb.train.batches import Examples, load_examples, make_standardisers
+from bfrb.train.initial_weights import choose_weights, load_initial
 from bfrb.train.run import RunSpec
 from bfrb.train.spec import VariationSpec
-from bfrb.train.trainer import Epoch, Task, member_seed, predict_examples, train
+from bfrb.train.trainer import Epoch, Fit, Task, train
 from bfrb.train.variation import vary
 from bfrb.train.workspace import MemberPlan, Workspace, explaining_damage
 
 WEIGHTS = "weights.safetensors"
-ANSWERS = "answers.npz"
 HISTORY = "history.json"
 
-Change = Callable[[Recordings, np.random.Generator | None], Recordings]
+FITS: Mapping[str, Fit] = {}
+"""What fits networks that are not trained step by step, by the network's name; `train` fits all others."""
 
 
 def train_member(folder: Path, member: MemberPlan) -> None:
-    """Train a member, or go on with it; its weights and its answers to the held-out fold are then in its folder.
+    """Train a member, or go on with it; its weights are then in its folder.
 
     One thread computes, so that the result does not depend on how many members are trained at a time.
 
@@ -64,60 +62,48 @@ def train_member(folder: Path, member: MemberPlan) -> None:
 
 def _train_member(workspace: Workspace, member: MemberPlan) -> None:
     plan, place = workspace.plan, workspace.member_folder(member)
-    spec, variation = plan.spec.network(member.network), plan.spec.variation(member.network)
-    learning, stopping, held_out = split(workspace, member)
+    spec = plan.spec.network(member.network)
+    learning, stopping, _ = split(workspace, member)
     examples = StudyExamples.scaled_by(workspace, spec.BRANCHES, learning)
-    seed = member_seed(plan.spec.seed, member.network, member.fold, member.repeat)
-    _make_deterministic(seed)
+    _make_deterministic(member.seed(plan.spec.seed))
     network = build_network(member.network, workspace.shape, spec)
     if plan.initial is not None:
-        is_other = plan.initial.classes != plan.labels.classes
-        redrawn = class_weights_of(member.network, workspace.shape, spec) if is_other else frozenset()
+        wider = replace(workspace.shape, classes=len(plan.labels) + 1)
+        other = plan.initial.classes != plan.labels.classes
+        redrawn = build_network(member.network, wider, spec).state_dict() if other else {}
         load_initial(network, choose_weights(workspace.initial, member.name, member.network), redrawn)
-    network.to(examples.device)
-    change = partial(_vary, spec=variation) if variation.changes_something else None
+    variation = plan.spec.variation(member.network)
     task = Task(
         training=plan.spec.training,
         network=spec,
-        learning=replace(examples, change=change),
-        stopping=examples.of(stopping) if len(stopping) else None,
+        learning=replace(examples, variation=variation if variation.changes_something else None),
+        stopping=replace(examples, index=stopping) if len(stopping) else None,
         label_set=plan.labels,
-        seed=seed,
+        seed=member.seed(plan.spec.seed),
     )
-    weights, history = train(network, task, place / "checkpoint.pt", lambda epochs: write_history(place, epochs))
+    fit = FITS.get(member.network, train)
+    network.to(examples.device)
+    weights, history = fit(network, task, place / "checkpoint.pt", lambda epochs: write_history(place, epochs))
     write_history(place, history)
     network.load_state_dict(weights)
-    answers = answer(network, examples.of(held_out)) | {"index": held_out}
-    with writing_file(place / ANSWERS) as unfinished:
-        _save_arrays(unfinished, answers)
-    state = Member(network.cpu(), examples.standardisers).state_dict()
     with writing_file(place / WEIGHTS) as unfinished:
-        save_file(state, unfinished)
+        save_file(Member(network.cpu(), examples.standardisers).state_dict(), unfinished)
 
 
 @dataclass(frozen=True)
 class StudyExamples:
-    """Some of a workspace's recordings as examples, made batch by batch from memory-mapped files.
-
-    Parameters
-    ----------
-    workspace
-        Where the recordings lie.
-    index
-        Which of them.
-    standardisers
-        What scales the features of every branch.
-    device
-        Where the batches are needed.
-    change
-        What is done to recordings before their features are computed; None takes the features that are there.
-    """
+    """Some of a workspace's recordings as examples, made batch by batch from memory-mapped files."""
 
     workspace: Workspace
+    """Where the recordings lie."""
     index: Ints
+    """Which of them."""
     standardisers: Mapping[str, Standardise]
+    """What scales the features of every branch."""
     device: torch.device
-    change: Change | None = None
+    """Where the batches are needed."""
+    variation: VariationSpec | None = None
+    """How recordings are varied before their features are computed; None takes them as they are."""
 
     @classmethod
     def scaled_by(cls, workspace: Workspace, branches: Sequence[str], learning: Ints) -> Self:
@@ -129,57 +115,28 @@ class StudyExamples:
     @cached_property
     def lengths(self) -> Tensor:
         """(R,) rows that are used of every recording."""
-        return torch.from_numpy(np.minimum(self.workspace.raw.lengths[self.index], self.workspace.plan.max_length))
+        lengths = self.workspace.recordings.lengths[self.index]
+        return torch.from_numpy(np.minimum(lengths, self.workspace.plan.max_length))
 
     @cached_property
     def targets(self) -> Tensor:
         """(R, K) one-hot classes."""
         return torch.from_numpy(self.workspace.targets[self.index]).to(self.device)
 
-    def of(self, index: Ints) -> Self:
-        """Other recordings of the workspace, scaled alike and as they are."""
-        return replace(self, index=index, change=None)
-
     def take(self, index: Ints, rng: np.random.Generator | None = None) -> Examples:
         """The numbered ones of them as a batch."""
-        which, workspace = self.index[index], self.workspace
-        if self.change is None:
-            numbers, sequences, labels = which, self._used(workspace.sequences), workspace.labels
-        else:
-            recordings = self.change(workspace.raw[which], rng)
-            features = workspace.plan.spec.features
-            branches = features.branches(self.standardisers)
+        numbers, workspace = self.index[index], self.workspace
+        targets, longest = workspace.targets[numbers], workspace.plan.max_length
+        recordings, sequences = workspace.recordings, workspace.sequences
+        if rng is not None and self.variation is not None:
+            recordings, features = vary(recordings[numbers], self.variation, rng), workspace.plan.spec.features
+            branches, numbers = features.branches(self.standardisers), np.arange(len(numbers))
             sequences = build_sequences(recordings, branches, mirror_left_hand=features.mirror_left_hand)
-            numbers, labels = np.arange(len(which)), read_labels(recordings)
-        longest = workspace.plan.max_length
-        examples = load_examples(sequences, numbers, workspace.targets[which], self.standardisers, longest)
-        return with_labels(examples, labels, numbers, longest).to(self.device)
-
-    def _used(self, sequences: Sequences) -> Sequences:
-        return Sequences({name: sequences.branches[name] for name in self.standardisers}, sequences.offsets)
-
-
-def _vary(recordings: Recordings, rng: np.random.Generator | None, *, spec: VariationSpec) -> Recordings:
-    return recordings if rng is None else vary(recordings, spec, rng)
-
-
-def without_proximity(recordings: Recordings, _: np.random.Generator | None = None) -> Recordings:
-    """The recordings as if their proximity sensors had measured nothing."""
-    return recordings.without(*recordings.device.names_of("proximity"))
+        return load_examples(sequences, recordings, numbers, targets, self.standardisers, longest).to(self.device)
 
 
 def write_template(folder: Path, network: str, kept: Path | None = None) -> None:
-    """Trace an architecture; its graphs are then among the workspace's templates.
-
-    Parameters
-    ----------
-    folder
-        The workspace.
-    network
-        Which architecture.
-    kept
-        A folder in which traced graphs are kept for other workspaces, if there is one.
-    """
+    """Trace an architecture; its graphs are then among the workspace's templates, and kept for others in `kept`."""
     workspace = Workspace(folder)
     spec, place = workspace.plan.spec.network(network), workspace.template(network)
     described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])
@@ -195,7 +152,7 @@ def write_template(folder: Path, network: str, kept: Path | None = None) -> None
 
 def split(workspace: Workspace, member: MemberPlan) -> tuple[Ints, Ints, Ints]:
     """Recordings that a member learns from, stops by (perhaps none) and is judged on (`split_subjects`)."""
-    return split_subjects(workspace.recordings, workspace.folds, member.fold, workspace.plan.spec)
+    return split_subjects(workspace.recordings.table, workspace.folds, member.fold, workspace.plan.spec)
 
 
 def split_subjects(recordings: Table, folds: Folds, fold: int, spec: RunSpec) -> tuple[Ints, Ints, Ints]:
@@ -216,18 +173,9 @@ def split_subjects(recordings: Table, folds: Folds, fold: int, spec: RunSpec) ->
     return training[learning], training[stopping], held_out
 
 
-def answer(network: nn.Module, examples: StudyExamples) -> dict[str, Floats]:
-    """(R, K) probabilities by scenario: with all sensors, and where there are others, with the inertial ones only."""
-    answers = {"all": predict_examples(network, examples)}
-    if examples.workspace.plan.device.names_of("proximity"):
-        answers["imu"] = predict_examples(network, replace(examples, change=without_proximity))
-    return answers
-
-
 def write_history(place: Path, history: Sequence[Epoch]) -> None:
     """Write what every epoch gave, for the progress display and the bundle."""
-    text = json.dumps([asdict(epoch) for epoch in history])
-    write_text(place / HISTORY, text)
+    write_text(place / HISTORY, json.dumps([asdict(epoch) for epoch in history]))
 
 
 def read_history(place: Path) -> list[Epoch]:
@@ -236,12 +184,6 @@ def read_history(place: Path) -> list[Epoch]:
         return []
     with explaining_damage(place / HISTORY):
         return [Epoch(**values) for values in json.loads((place / HISTORY).read_text(encoding="utf-8"))]
-
-
-def read_answers(place: Path) -> dict[str, Array]:
-    """The probabilities of a trained member by scenario, and in `index` which recordings they are of."""
-    with explaining_damage(place / ANSWERS), np.load(place / ANSWERS, allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def read_weights(place: Path) -> dict[str, Tensor]:
@@ -265,8 +207,3 @@ def _make_deterministic(seed: Sequence[int]) -> None:
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0] >> 2))
-
-
-def _save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)

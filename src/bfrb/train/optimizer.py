@@ -31,12 +31,6 @@ def make_optimizer(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimi
     return kind(groups, lr=spec.learning_rate, fused=True)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, spec: TrainingSpec, epochs: float) -> None:
-    """Give the optimiser the learning rate that is due when so many epochs are done."""
-    for group in optimizer.param_groups:
-        group["lr"] = spec.learning_rate * rate_factor(spec, epochs)
-
-
 def rate_factor(spec: TrainingSpec, epochs: float) -> float:
     """Share of the full learning rate after so many epochs: a straight rise, then constant or half a cosine.
 

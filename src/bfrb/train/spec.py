@@ -13,6 +13,15 @@ from bfrb.spec import Count, Positive, Share, Spec
 NotNegative = Annotated[float, Field(ge=0.0)]
 
 
+LOST_TOGETHER = {
+    "lose_thm": ("thm",),
+    "lose_tof": ("tof",),
+    "lose_proximity": ("thm", "tof"),
+    "lose_rotation": ("quaternion", "gyr"),
+}
+"""The variations that take sensors away altogether, and which."""
+
+
 class VariationSpec(Spec):
     """How training recordings are varied anew for every epoch, in physical units; 0 leaves them as they are.
 
@@ -25,14 +34,10 @@ class VariationSpec(Spec):
     {'mypackage.changes:blink': 0.1}
     """
 
-    stretch_time: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Natural logarithm of the largest factor by which a recording is slowed down or sped up."""
     tilt_device: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
     """Spread, in degrees, of the angle by which the device is turned on the wrist."""
     change_wrist: Share = 0.0
     """Chance that a recording is mirrored, as if made on the other wrist."""
-    turn_heading: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
-    """Largest change, in degrees, of the compass direction a recording is made in."""
     shake_acc: Annotated[float, Field(ge=0.0, le=20.0)] = 0.0
     """Standard deviation, in m/s^2, of noise on the accelerometer."""
     warm_skin: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
@@ -82,13 +87,7 @@ class VariationSpec(Spec):
     @property
     def lost(self) -> frozenset[str]:
         """Sensors that are taken away altogether at times, so that a network learns to do without them."""
-        chances = {
-            "thm": self.lose_thm + self.lose_proximity,
-            "tof": self.lose_tof + self.lose_proximity,
-            "quaternion": self.lose_rotation,
-            "gyr": self.lose_rotation,
-        }
-        return frozenset(sensor for sensor, chance in chances.items() if chance)
+        return frozenset(sensor for name, sensors in LOST_TOGETHER.items() if getattr(self, name) for sensor in sensors)
 
 
 class AuxiliarySpec(Spec):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bfrb.arrays import Floats
 from bfrb.files import writing_file
 from bfrb.metrics import competition_score
 from bfrb.networks.registry import Output
@@ -24,7 +22,7 @@ from bfrb.study.labels import LabelSet
 from bfrb.train.augment import mix
 from bfrb.train.batches import ExampleSet, draw_batches
 from bfrb.train.losses import class_weights, compute_loss
-from bfrb.train.optimizer import make_average, make_optimizer, set_learning_rate
+from bfrb.train.optimizer import make_average, make_optimizer, rate_factor
 from bfrb.train.spec import TrainingSpec
 from bfrb.train.workspace import explaining_damage
 
@@ -33,71 +31,55 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave.
-
-    Parameters
-    ----------
-    epoch
-        Its number, from 0.
-    loss
-        Mean training loss, weight decay not included.
-    score
-        Competition score on the stopping examples; None without them.
-    seconds
-        How long it took.
-    """
+    """What one epoch gave."""
 
     epoch: int
+    """Its number, from 0."""
     loss: float
+    """Mean training loss, weight decay not included."""
     score: float | None
+    """Competition score on the stopping examples; None without them."""
     seconds: float
+    """How long it took."""
 
 
-@dataclass
-class Progress:
-    """State of a training between two epochs: all that is needed to go on."""
+def best_epoch(history: list[Epoch]) -> int:
+    """Epoch with the highest score; the newest one where nothing is scored."""
+    scores = [-math.inf if epoch.score is None else epoch.score for epoch in history]
+    if not scores or max(scores) == -math.inf:
+        return len(scores) - 1
+    return scores.index(max(scores))
 
-    history: list[Epoch] = field(default_factory=list)
-    best: Weights | None = None
 
-    @property
-    def best_epoch(self) -> int:
-        """Epoch with the highest score; the newest one where nothing is scored."""
-        scores = [-math.inf if epoch.score is None else epoch.score for epoch in self.history]
-        if not scores or max(scores) == -math.inf:
-            return len(scores) - 1
-        return scores.index(max(scores))
-
-    def is_finished(self, spec: TrainingSpec) -> bool:
-        """Whether all epochs are done, or the score has not risen for the patience."""
-        waited = len(self.history) - 1 - self.best_epoch
-        return len(self.history) >= spec.epochs or waited >= spec.patience
+def is_finished(history: list[Epoch], spec: TrainingSpec) -> bool:
+    """Whether all epochs are done, or the score has not risen for the patience."""
+    return len(history) >= spec.epochs or len(history) - 1 - best_epoch(history) >= spec.patience
 
 
 @dataclass(frozen=True)
 class Task:
-    """One training: what to learn from, and what decides when to stop.
-
-    Parameters
-    ----------
-    training, network
-        Specs.
-    learning
-        What to learn from.
-    stopping
-        Whose score chooses the epoch; None takes the last.
-    label_set
-        The classes.
-    seed
-        Every random number of the training is drawn from this and the epoch's number.
-    """
+    """One training: what to learn from, and what decides when to stop."""
 
     training: TrainingSpec
     network: NetworkSpec
+    """Specs."""
     learning: ExampleSet
+    """What to learn from."""
     stopping: ExampleSet | None
+    """Whose score chooses the epoch; None takes the last."""
     label_set: LabelSet
+    """The classes."""
     seed: tuple[int, ...]
+    """Every random number of the training is drawn from this and the epoch's number."""
+
+
+class Fit(Protocol):
+    """What fits a network to a task: examples and specs in, weights and a history out. `train` is one."""
+
+    def __call__(
+        self, network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = ...
+    ) -> tuple[Weights, list[Epoch]]:
+        """Fit a network; what `checkpoint` holds of an earlier call that was stopped may be gone on with."""
 
 
 def train(
@@ -120,36 +102,27 @@ def train(
         State of the best epoch, and one record per epoch.
     """
     engine = Engine(network, task.training)
-    progress = engine.load(checkpoint) if checkpoint.exists() else Progress()
-    while not progress.is_finished(task.training):
-        number = len(progress.history)
-        epoch = _run_epoch(engine, task, number)
-        progress.history.append(epoch)
-        if progress.best_epoch == number:
-            progress.best = {
-                name: value.detach().cpu().clone() for name, value in engine.answering.state_dict().items()
-            }
-        engine.save(checkpoint, progress)
-        on_epoch(progress.history)
-    if progress.best is None:
-        raise RuntimeError(f"{checkpoint} holds no weights")
-    return progress.best, progress.history
+    if checkpoint.exists():
+        engine.load(checkpoint)
+    while not is_finished(engine.history, task.training):
+        number = len(engine.history)
+        engine.history.append(_run_epoch(engine, task, number))
+        if best_epoch(engine.history) == number:
+            state = engine.answering.state_dict()
+            engine.best = {name: value.detach().cpu().clone() for name, value in state.items()}
+        engine.save(checkpoint)
+        on_epoch(engine.history)
+    return engine.best, engine.history
 
 
 class Engine:
-    """A network with all that changes its weights.
-
-    Parameters
-    ----------
-    network
-        The network that is trained.
-    spec
-        How.
-    """
+    """A network with all that changes its weights, and what came of it so far."""
 
     def __init__(self, network: nn.Module, spec: TrainingSpec) -> None:
         self.network = network
         self.spec = spec
+        self.history: list[Epoch] = []
+        self.best: Weights = {}
         self.optimizer = make_optimizer(network, spec)
         self.average = make_average(network, spec.ema_decay) if spec.ema_decay else None
 
@@ -160,7 +133,8 @@ class Engine:
 
     def step(self, loss: Tensor, epochs: float) -> None:
         """Change the weights after so many epochs."""
-        set_learning_rate(self.optimizer, self.spec, epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.spec.learning_rate * rate_factor(self.spec, epochs)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.spec.clip_norm:
@@ -169,20 +143,20 @@ class Engine:
         if self.average is not None:
             self.average.update_parameters(self.network)
 
-    def save(self, path: Path, progress: Progress) -> None:
+    def save(self, path: Path) -> None:
         """Write all that is needed to go on, whole or not at all."""
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "history": [asdict(epoch) for epoch in progress.history],
-            "best": progress.best,
+            "history": [asdict(epoch) for epoch in self.history],
+            "best": self.best,
         }
         with writing_file(path) as unfinished:
             torch.save(state, unfinished)
 
-    def load(self, path: Path) -> Progress:
-        """Go on from what `save` wrote.
+    def load(self, path: Path) -> None:
+        """Go on from what `save` wrote, once its checksums are right: torch itself would take damaged numbers.
 
         Raises
         ------
@@ -190,21 +164,15 @@ class Engine:
             If the file is damaged, or of another version.
         """
         with explaining_damage(path):
-            state = _read_checkpoint(path)
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():
+                    raise ValueError(f"the checksum of {damaged} is wrong")
+            state = torch.load(path, map_location="cpu", weights_only=True)
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
-            return Progress([Epoch(**epoch) for epoch in state["history"]], state["best"])
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds, once its checksums are right: torch itself would take damaged numbers."""
-    with zipfile.ZipFile(path) as archive:
-        if damaged := archive.testzip():
-            raise ValueError(f"the checksum of {damaged} is wrong")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+            self.history, self.best = [Epoch(**epoch) for epoch in state["history"]], state["best"]
 
 
 def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
@@ -215,11 +183,12 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     device = learning.targets.device
     batches = list(draw_batches(learning.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
     weights = class_weights(learning.targets) if spec.class_weights else None
+    is_mixed = spec.mixed_precision and device.type == "cuda"
     engine.network.train()
     total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
         batch = mix(learning.take(index, rng), spec, rng, knows_missing=task.network.KNOWS_MISSING)
-        with _precision(device, spec):
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
             output: Output = engine.network(batch.inputs, batch.lengths)
         loss = compute_loss(output, batch, spec, task.network, weights)
         engine.step(loss, number + step / len(batches))
@@ -228,30 +197,15 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     return Epoch(number, float(total) / len(learning.lengths), score, perf_counter() - started)
 
 
-def _precision(device: torch.device, spec: TrainingSpec) -> torch.autocast:
-    """bfloat16 on a graphics card where the spec asks for it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=spec.mixed_precision and device.type == "cuda")
-
-
-def predict_examples(network: nn.Module, examples: ExampleSet, batch_size: int = 64) -> Floats:
-    """(R, K) class probabilities."""
-    network.eval()
-    parts, count = [], len(examples.lengths)
-    with torch.inference_mode():
-        for first in range(0, count, batch_size):
-            batch = examples.take(np.arange(first, min(first + batch_size, count)))
-            output: Output = network(batch.inputs, batch.lengths)
-            parts.append(torch.softmax(output.logits.to(torch.float64), dim=1).cpu().numpy())
-    return np.concatenate(parts)
-
-
-def score_examples(network: nn.Module, examples: ExampleSet, label_set: LabelSet) -> float:
+def score_examples(network: nn.Module, examples: ExampleSet, label_set: LabelSet, batch_size: int = 64) -> float:
     """Competition score of the most probable classes."""
+    network.eval()
+    index = np.arange(len(examples.lengths))
+    answers = []
+    with torch.inference_mode():
+        for some in np.split(index, index[batch_size::batch_size]):
+            batch = examples.take(some)
+            output: Output = network(batch.inputs, batch.lengths)
+            answers.append(output.logits.argmax(dim=1))
     truth = label_set.decode(examples.targets.argmax(dim=1).cpu().numpy())
-    prediction = label_set.decode(predict_examples(network, examples).argmax(axis=1))
-    return competition_score(truth, prediction, label_set).score
-
-
-def member_seed(seed: int, network: str, fold: int, repeat: int = 0) -> tuple[int, ...]:
-    """Numbers that tell the random streams of an ensemble's members apart, whatever order they are trained in."""
-    return seed, zlib.crc32(network.encode()), fold, *([repeat] if repeat else [])
+    return competition_score(truth, label_set.decode(torch.cat(answers).cpu().numpy()), label_set).score

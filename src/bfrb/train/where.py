@@ -1,4 +1,4 @@
-"""Where independent jobs run: in processes of this machine, or wherever else an `Executor` can start them.
+"""Where independent jobs run: in processes of this machine.
 
 A job is a picklable function of no arguments whose result lies in files, so that it does not matter where it ran and
 a job that was stopped can be run again.
@@ -10,31 +10,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import parent_process
-from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.queues import SimpleQueue
+from collections.abc import Callable, Mapping
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import Any, Protocol
 
 from bfrb.errors import BfrbError
 from bfrb.processes import children_without_interrupts
 
 Job = Callable[[], None]
-Tick = Callable[[], None]
-Begun = SimpleQueue[tuple[str, int]]
-"""Name and process of every job that has begun."""
 
 POLL_S = 0.25
-
-
-class Executor(Protocol):
-    """Something that runs jobs."""
-
-    def run(self, jobs: Mapping[str, Job], tick: Tick) -> None:
-        """Run all jobs, calling `tick` a few times a second; the error of a job that fails is raised."""
 
 
 class LocalProcesses:
@@ -52,123 +39,72 @@ class LocalProcesses:
     def __init__(self, workers: int) -> None:
         self.workers = max(1, workers)
 
-    def run(self, jobs: Mapping[str, Job], tick: Tick) -> None:
-        """Run the jobs, `workers` at a time.
+    def run(self, jobs: Mapping[str, Job], tick: Callable[[], None]) -> None:
+        """Run the jobs, `workers` at a time, calling `tick` a few times a second.
 
         Raises
         ------
         BfrbError
-            If a process is killed, as happens when memory runs out.
+            That of the first job that fails; or if a process is killed, as happens when memory runs out. The other
+            jobs are stopped.
         """
-        context = _Processes()
-        begun: Begun = context.SimpleQueue()
-        pool = ProcessPoolExecutor(self.workers, context, _begin, (begun,), max_tasks_per_child=1)
-        waiting: set[Future[None]] = set()
-        names: dict[int, str] = {}
+        waiting = list(reversed(list(jobs.items())))
+        running: dict[Connection, tuple[str, BaseProcess]] = {}
         try:
-            waiting |= {pool.submit(_run, name, job) for name, job in jobs.items()}
-            while waiting:
-                done, _ = wait(waiting, POLL_S, FIRST_COMPLETED)
-                names |= _received(begun)
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    name, job = waiting.pop()
+                    told, process = _start(job)
+                    running[told] = name, process
+                ended = wait(list(running), POLL_S)
                 tick()
-                context.break_if_one_failed()
-                for future in done:
-                    future.result()
-                waiting -= done
-        except BrokenProcessPool:
-            pool.shutdown()  # which waits until every process has its exit code
-            raise _explain(context.started, names | _received(begun), self.workers) from None
+                for told in [told for told in running if told in ended]:
+                    self._finish(told, *running[told])
+                    del running[told]
         finally:
-            _stop(waiting, context)
-            pool.shutdown()
+            for _, process in running.values():
+                process.kill()
+                process.join()
 
-
-def _received(begun: Begun) -> dict[int, str]:
-    """The jobs that have begun since, by process."""
-    names = {}
-    while not begun.empty():
-        name, process = begun.get()
-        names[process] = name
-    return names
-
-
-def _stop(futures: Iterable[Future[None]], context: _Processes) -> None:
-    """End what still runs; a process that is killed takes the pool with it, and all it would have begun."""
-    for future in futures:
-        future.cancel()
-    while not all(future.done() for future in futures):
-        for process in context.started:
-            process.kill()
-        wait(futures, POLL_S)
-
-
-class _Processes(SpawnContext):
-    """Starts processes that neither hear Ctrl-C nor import the caller's script, and remembers them."""
-
-    def __init__(self) -> None:
-        self._made: list[SpawnProcess] = []
-
-    @property
-    def started(self) -> list[SpawnProcess]:
-        """All that were started; the pool's own thread may be about to start another."""
-        return [process for process in self._made if process.pid is not None]
-
-    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
-        """A process that can be started."""
-        process = _Process(*args, **options)
-        self._made.append(process)
-        return process
-
-    def break_if_one_failed(self) -> None:
-        """End all if one ended without a word: a pool does so too, but may not watch the process it started last.
-
-        Python 3.11 wakes the pool's watcher before a process is started, not after; the end of another wakes it again.
-        """
-        if any(process.exitcode for process in self.started):
-            for process in self.started:
-                process.terminate()
-
-
-class _Process(SpawnProcess):
-    def start(self) -> None:
-        """Start; meanwhile a main module without a file stands in for the script, which would be imported."""
-        script = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
+    def _finish(self, told: Connection, name: str, process: BaseProcess) -> None:
+        """Wait for the end of a process that has told an error, or whose end of the pipe is closed."""
         try:
-            with children_without_interrupts():
-                super().start()
-        finally:
-            sys.modules["__main__"] = script
+            raise told.recv()
+        except EOFError:
+            process.join()
+        code, how, remedy = process.exitcode or 0, "", "repeat the same command, which goes on from here"
+        if code < 0:
+            how = f"was killed by signal {-code} ({signal.strsignal(-code)})"
+        if code == -signal.SIGKILL:
+            how += f"; most likely there is too little memory for {self.workers} at a time"
+            remedy += ", with fewer --workers"
+        if code:
+            raise BfrbError(f"{name} {how or f'ended with exit code {code}'}", remedy=remedy)
 
 
-def _explain(started: list[SpawnProcess], names: Mapping[int, str], workers: int) -> BfrbError:
-    """What happened when processes of a pool ended without a word; the pool itself ends the others with SIGTERM."""
-    ended = [(names.get(process.pid or 0, "a process"), process.exitcode) for process in started if process.exitcode]
-    name, code = max(ended, key=lambda found: found[1] != -signal.SIGTERM)
-    how = f"was killed by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
-    is_memory = code == -signal.SIGKILL
-    memory = f"; most likely there is too little memory for {workers} at a time" if is_memory else ""
-    return BfrbError(
-        f"{name} {how}{memory}",
-        remedy="repeat the same command, which goes on from here" + (", with fewer --workers" if is_memory else ""),
-    )
+def _start(job: Job) -> tuple[Connection, BaseProcess]:
+    """Start a process; meanwhile a main module without a file stands in for the script, which would be imported."""
+    context = get_context("spawn")
+    told, tell = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(job, tell))
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        with children_without_interrupts():
+            process.start()
+    finally:
+        sys.modules["__main__"] = script
+        tell.close()  # so that the pipe ends with the process
+    return told, process
 
 
-_begun: Begun | None = None
-
-
-def _begin(begun: Begun) -> None:
-    """Make a new process ready: it ends when its parent does."""
-    global _begun  # noqa: PLW0603  what a process is given when it starts has no other place
-    _begun = begun
+def _run(job: Job, tell: Connection) -> None:
+    """Do a job; errors that a user can mend are told, others show their traceback."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _run(name: str, job: Job) -> None:
-    if _begun is not None:
-        _begun.put((name, os.getpid()))
-    job()
-    sys.stdout.flush()
+    try:
+        job()
+    except (BfrbError, OSError) as error:
+        tell.send(error)
 
 
 def _end_with_parent() -> None:

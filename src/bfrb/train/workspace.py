@@ -6,7 +6,7 @@
     sequences/            their features
     initial/              weights of the bundle that the networks begin with, if there is one
     templates/            the traced graphs of every architecture
-    members/NAME/         checkpoint, history, weights and held-out answers of one network
+    members/NAME/         checkpoint, history and weights of one network
 
 Every file is written under another name and renamed, so that a file that is there is whole. Recordings and features are
 plain arrays that are memory-mapped, so that all members' processes share them.
@@ -14,60 +14,46 @@ plain arrays that are memory-mapped, so that all members' processes share them.
 
 from __future__ import annotations
 
+import json
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from bfrb.arrays import Floats32
+from bfrb.arrays import Array, Floats32
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.sequences import Sequences, save_sequences
-from bfrb.files import write_text
+from bfrb.files import write_text, writing_folder
 from bfrb.networks.registry import Shape
 from bfrb.networks.specs import short_name
-from bfrb.read.tables import Table
+from bfrb.read.tables import read_table, write_table
 from bfrb.spec import Spec
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet, LabelSetSpec
-from bfrb.study.recordings import Recordings
-from bfrb.train.initial_weights import Initial, InitialSpec
-from bfrb.train.labels import Labels, read_labels
-from bfrb.train.mapped_recordings import open_recordings, save_recordings
+from bfrb.study.recordings import Annotation, Recordings
+from bfrb.train.initial_weights import InitialSpec
 from bfrb.train.run import RunSpec
+
+_TABLE, _DESCRIPTION, _OFFSETS = "table.parquet", "recordings.json", "offsets"
+_OF_FILES = (DataError, BadZipFile, SafetensorError, FileNotFoundError, EOFError)
+_OF_VALUES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
 
 @contextmanager
 def explaining_damage(path: Path) -> Iterator[None]:
-    """What goes wrong when a file of an unfinished run is read becomes a message that names it.
-
-    Raises
-    ------
-    ConfigError
-        Instead.
-    """
+    """What goes wrong when a file of an unfinished run is read becomes a `ConfigError` that names it."""
     try:
         yield
-    except (
-        DataError,
-        ValueError,  # of JSON, specs and arrays
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        RuntimeError,  # of torch
-        BadZipFile,
-        SafetensorError,
-        FileNotFoundError,
-    ) as error:
+    except (*_OF_FILES, *_OF_VALUES) as error:
         why = getattr(error, "problem", None) or str(error).partition("\n")[0] or type(error).__name__
         raise ConfigError(
             f"{path}, of an unfinished training, is damaged or of another version of bfrb: {why}",
@@ -87,38 +73,31 @@ class MemberPlan(Spec):
         """Its name in the bundle, such as `two_branch-03`; further trainings are `two_branch-03-1` ..."""
         return f"{short_name(self.network)}-{self.fold:02d}" + (f"-{self.repeat}" if self.repeat else "")
 
+    def seed(self, seed: int) -> tuple[int, ...]:
+        """Numbers that tell the random streams of an ensemble's members apart, whatever order they are trained in."""
+        return seed, zlib.crc32(self.network.encode()), self.fold, *([self.repeat] if self.repeat else [])
+
 
 class Plan(Spec):
-    """What is being trained.
-
-    Parameters
-    ----------
-    spec
-        The whole run.
-    fingerprint
-        Hash of recordings, labels and folds: a run goes on only with the data it began with.
-    version
-        Of the package: a run goes on only with the code it began with.
-    device, label_set, simulated, source
-        What the recordings are, for the bundle.
-    max_length
-        Rows of a recording that are used.
-    n_folds
-        Number of folds.
-    initial
-        The bundle whose weights the networks begin with, if there is one.
-    """
+    """What is being trained."""
 
     spec: RunSpec
+    """The whole run."""
     fingerprint: str
+    """Hash of recordings, labels and folds: a run goes on only with the data it began with."""
     version: str
+    """Of the package: a run goes on only with the code it began with."""
     device: Device
     label_set: LabelSetSpec
     simulated: bool
     source: str
+    """What the recordings are, for the bundle."""
     max_length: int
+    """Rows of a recording that are used."""
     n_folds: int
+    """Number of folds."""
     initial: InitialSpec | None = None
+    """The bundle whose weights the networks begin with, if there is one."""
 
     @property
     def members(self) -> tuple[MemberPlan, ...]:
@@ -136,39 +115,21 @@ class Plan(Spec):
         return self.label_set.build()
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that is ready to begin.
-
-    Parameters
-    ----------
-    plan
-        What is being trained.
-    folds
-        Which subject is held out in which fold.
-    recordings
-        The labelled recordings.
-    initial
-        The weights that the networks begin with, if they come from a bundle.
-    """
+class Run(NamedTuple):
+    """A run that is ready to begin: what is trained, on which folds of which recordings, from which bundle."""
 
     plan: Plan
     folds: Folds
     recordings: Recordings
-    initial: Initial | None = None
+    init: Path | None = None
 
 
 class Workspace:
-    """An unfinished run, in a folder beside the bundle it will become.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    """
+    """An unfinished run, in a folder beside the bundle it will become."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.initial = folder / "initial"
 
     @classmethod
     def beside(cls, out: Path) -> Self:
@@ -184,7 +145,7 @@ class Workspace:
         ConfigError
             If another run is in it.
         """
-        lock = FileLock(self._file("lock"))
+        lock = FileLock(self.folder / "lock")
         while not lock.is_locked:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -208,18 +169,19 @@ class Workspace:
         ConfigError
             If the folder holds a run with another spec or other data, or a damaged one.
         """
-        if self._file("plan.json").exists():
+        if (self.folder / "plan.json").exists():
             _check_same(self.plan, run.plan, self.folder)
-            _ = self.folds, self.raw, self.sequences  # damaged ones are refused now
+            _ = self.folds, self.recordings, self.sequences  # damaged ones are refused now
             return
         spec = run.plan.spec
-        save_recordings(run.recordings, self._file("raw"))
+        save_recordings(run.recordings, self.folder / "raw")
         mirror = spec.features.mirror_left_hand
-        save_sequences(run.recordings, spec.branches, self._file("sequences"), mirror_left_hand=mirror)
-        if run.initial is not None:
-            run.initial.copy_to(self.initial)
-        run.folds.write(self._file("folds.csv"))
-        write_text(self._file("plan.json"), run.plan.model_dump_json(indent=2))
+        save_sequences(run.recordings, spec.branches, self.folder / "sequences", mirror_left_hand=mirror)
+        if run.init is not None:  # kept, so that the run can go on when the bundle has gone
+            no_graphs = shutil.ignore_patterns("*.onnx")
+            shutil.copytree(run.init / "members", self.initial, ignore=no_graphs, dirs_exist_ok=True)
+        run.folds.write(self.folder / "folds.csv")
+        write_text(self.folder / "plan.json", run.plan.model_dump_json(indent=2))
 
     def clear(self) -> None:
         """Throw the run away, but for the lock."""
@@ -233,53 +195,38 @@ class Workspace:
         """Throw everything away, the lock last: to be done while it is held, lest another run be in the folder."""
         self.clear()
         with suppress(OSError):  # where an open file cannot be removed, or somebody waits with a new one
-            self._file("lock").unlink()
+            (self.folder / "lock").unlink()
             self.folder.rmdir()
 
     @cached_property
     def plan(self) -> Plan:
         """What is being trained."""
-        with explaining_damage(path := self._file("plan.json")):
+        with explaining_damage(path := self.folder / "plan.json"):
             return Plan.model_validate_json(path.read_text(encoding="utf-8"))
 
     @cached_property
     def folds(self) -> Folds:
         """Which subject is held out in which fold."""
-        with explaining_damage(path := self._file("folds.csv")):
+        with explaining_damage(path := self.folder / "folds.csv"):
             return Folds.read(path)
 
     @cached_property
-    def raw(self) -> Recordings:
+    def recordings(self) -> Recordings:
         """The recordings, memory-mapped."""
-        with explaining_damage(path := self._file("raw")):
+        with explaining_damage(path := self.folder / "raw"):
             return open_recordings(path, self.plan.device)
 
     @cached_property
     def sequences(self) -> Sequences:
         """Features of all recordings, memory-mapped."""
-        with explaining_damage(path := self._file("sequences")):
+        with explaining_damage(path := self.folder / "sequences"):
             return Sequences.load(path)
-
-    @property
-    def recordings(self) -> Table:
-        """Id, subject, gesture and more of every recording, in the order of `sequences`."""
-        return self.raw.table
-
-    @cached_property
-    def labels(self) -> Labels:
-        """What is known of all recordings beside their gesture."""
-        return read_labels(self.raw)
 
     @cached_property
     def targets(self) -> Floats32:
         """(R, K) one-hot classes of all recordings."""
-        classes = self.plan.labels.encode(self.recordings["gesture"].to_list())
+        classes = self.plan.labels.encode(self.recordings.table["gesture"].to_list())
         return np.eye(len(self.plan.labels), dtype=np.float32)[classes]
-
-    @property
-    def initial(self) -> Path:
-        """Where the weights lie that the networks begin with, if they come from a bundle."""
-        return self._file("initial")
 
     @property
     def shape(self) -> Shape:
@@ -289,27 +236,22 @@ class Workspace:
 
     def member_folder(self, member: MemberPlan) -> Path:
         """Where a member's files lie."""
-        folder = self._file("members") / member.name
+        folder = self.folder / "members" / member.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def template(self, network: str) -> Path:
         """Where the traced graph of an architecture lies."""
-        return self._file("templates") / f"{short_name(network)}.onnx"
-
-    def _file(self, name: str) -> Path:
-        return self.folder / name
+        return self.folder / "templates" / f"{short_name(network)}.onnx"
 
 
 def _check_same(old: Plan, new: Plan, folder: Path) -> None:
-    if old == new:
-        return
     before, after = _flatten(old.model_dump(mode="json")), _flatten(new.model_dump(mode="json"))
-    changed = sorted(key for key in before | after if before.get(key) != after.get(key))
-    raise ConfigError(
-        f"{folder} holds an unfinished run that differs in {', '.join(changed)}",
-        remedy="repeat its command to finish it, or add --restart to throw it away",
-    )
+    if changed := sorted(key for key in before | after if before.get(key) != after.get(key)):
+        raise ConfigError(
+            f"{folder} holds an unfinished run that differs in {', '.join(changed)}",
+            remedy="repeat its command to finish it, or add --restart to throw it away",
+        )
 
 
 def _flatten(values: dict[str, object], prefix: str = "") -> dict[str, object]:
@@ -317,3 +259,38 @@ def _flatten(values: dict[str, object], prefix: str = "") -> dict[str, object]:
     for key, value in values.items():
         flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def save_recordings(recordings: Recordings, folder: Path) -> None:
+    """Write recordings, whole or not at all; each sensor's readings stay in its own type."""
+    arrays: dict[str, Array] = {_OFFSETS: recordings.offsets}
+    arrays |= {f"sensor.{name}": values for name, values in recordings.sensors.items()}
+    arrays |= {f"annotation.{name}": annotation.codes for name, annotation in recordings.annotations.items()}
+    annotations = {name: annotation.names for name, annotation in recordings.annotations.items()}
+    description = json.dumps({"simulated": recordings.simulated, "annotations": annotations})
+    with writing_folder(folder) as unfinished:
+        for name, values in arrays.items():
+            np.save(unfinished / f"{name}.npy", values)
+        write_table(recordings.table, unfinished / _TABLE)
+        (unfinished / _DESCRIPTION).write_text(description, encoding="utf-8")
+
+
+def open_recordings(folder: Path, device: Device) -> Recordings:
+    """What `save_recordings` wrote; readings are read from the files when they are used."""
+    description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+    return Recordings(
+        device=device,
+        sensors={name: _map(folder / f"sensor.{name}.npy") for name in device.sensor_names},
+        offsets=_map(folder / f"{_OFFSETS}.npy"),
+        table=read_table(folder / _TABLE),
+        annotations={
+            name: Annotation(_map(folder / f"annotation.{name}.npy"), tuple(names))
+            for name, names in description["annotations"].items()
+        },
+        simulated=description["simulated"],
+    )
+
+
+def _map(path: Path) -> Array:
+    # As a plain array: every slice of a memmap carries the file's bookkeeping, which is slow.
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

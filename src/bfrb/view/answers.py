@@ -28,10 +28,7 @@ CONTINUOUS_TIMES = 4
 def answer(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
     """Probabilities of all classes for one recording as a whole, and whether its person was in the training.
 
-    Raises
-    ------
-    DataError
-        If the bundle is for another device.
+    DataError here and below if the bundle is for another device.
     """
     predictions = predictor.predict(recording)
     classes, targets = predictions.label_set.classes, predictions.label_set.is_target
@@ -53,31 +50,24 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
 
     A continuous recording is answered like a stream, with windows further apart than the bundle's event rule says
     if there were too many; where they are not, the events of the rule are given too. A single gesture is answered from
-    its first rows, from more of them, and at last from all.
-
-    Raises
-    ------
-    DataError
-        If the bundle is for another device.
+    its first rows, from more of them, and at last from all, with the share of the networks' attention that a second
+    would get and the probability that it is of the gesture, by row, if a network can tell.
     """
     predictor.check_device(recording.device)
-    answer_parts = _answer_windows if is_continuous(predictor, recording) else _answer_prefixes
-    course = answer_parts(predictor, recording)
-    return course | {
-        "classes": list(predictor.label_set.classes),
-        "targets": predictor.label_set.is_target.tolist(),
-    }
-
-
-def _answer_prefixes(predictor: Predictor, recording: Recordings) -> dict[str, Any]:
-    parts = prefixes(recording)
-    return {
+    common = {"classes": list(predictor.label_set.classes), "targets": predictor.label_set.is_target.tolist()}
+    if is_continuous(predictor, recording):
+        return (
+            common | {"kind": "windows", "attention": None, "gesturing": None} | _answer_windows(predictor, recording)
+        )
+    parts, shares, phases = prefixes(recording), predictor.attention(recording), predictor.phases(recording)
+    gesturing = None if phases is None else phases[:, PHASES.index("Gesture")].round(4).tolist()
+    return common | {
         "kind": "prefixes",
         "window_rows": None,
         "end_rows": parts.lengths.tolist(),
         "probabilities": predictor.predict(parts).probabilities.T.round(4).tolist(),
-        "attention": _attention(predictor, recording),
-        "gesturing": _gesturing(predictor, recording),
+        "attention": None if shares is None else (shares * recording.device.row_rate_hz).round(4).tolist(),
+        "gesturing": gesturing and [None if np.isnan(value) else value for value in gesturing],
         "events": None,
     }
 
@@ -92,27 +82,13 @@ def _answer_windows(predictor: Predictor, recording: Recordings) -> dict[str, An
     length_s = predictor.bundle.windows.length_s
     return {
         "kind": "windows",
+        "attention": None,
+        "gesturing": None,
         "window_rows": round(length_s * rate_hz),
         "end_rows": [round((value + length_s / 2) * rate_hz) for value in windows.middle_s.tolist()],
         "probabilities": windows.probabilities.round(4).T.tolist(),
-        "attention": None,
-        "gesturing": None,
         "events": [asdict(event) for part in found for event in part.events] if step_s == rule.spec.step_s else None,
     }
-
-
-def _attention(predictor: Predictor, recording: Recordings) -> list[float] | None:
-    """Share of the networks' attention that a second would get, by row; None where no network can tell."""
-    shares = predictor.attention(recording)
-    return None if shares is None else (shares * recording.device.row_rate_hz).round(4).tolist()
-
-
-def _gesturing(predictor: Predictor, recording: Recordings) -> list[float | None] | None:
-    """Probability that a row is of the gesture, not of the way to it; None where no network can tell."""
-    phases = predictor.phases(recording)
-    if phases is None:
-        return None
-    return [None if np.isnan(value) else round(value, 4) for value in phases[:, PHASES.index("Gesture")].tolist()]
 
 
 def is_continuous(predictor: Predictor, recording: Recordings) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
 from bfrb.errors import BfrbError, DataError
@@ -16,12 +16,7 @@ Result = TypeVar("Result")
 class BackgroundTask(Generic[Result]):
     """Something that is made in a thread of its own, which does not keep the process alive.
 
-    Parameters
-    ----------
-    what
-        What it is, for messages.
-    make
-        Makes it; is given a function to report the share done, from 0 to 1.
+    `what` names it in messages; `make` is given a function to report the share done, from 0 to 1.
 
     Examples
     --------
@@ -46,7 +41,7 @@ class BackgroundTask(Generic[Result]):
         self._share = share
 
     def result(self, timeout_s: float = 0.0) -> Result:
-        """What was made; raises what the making raised, and DataError if it is not there yet."""
+        """What was made; raises what the making raised, and DataError if it is not there in time."""
         self.wait(timeout_s)
         if not self._future.done():
             raise DataError(f"{self.what} is still being read", remedy="wait a moment")
@@ -54,12 +49,8 @@ class BackgroundTask(Generic[Result]):
 
     def wait(self, timeout_s: float) -> None:
         """Wait a while for it; an error that has come up by then is raised."""
-        try:
-            error = self._future.exception(timeout_s)
-        except TimeoutError:
-            return
-        if error is not None:
-            raise error
+        if wait([self._future], timeout_s).done:
+            self._future.result()
 
     def describe(self) -> dict[str, Any]:
         """Its state for the page: `reading`, `ready` or `failed`, with the share done or the error."""

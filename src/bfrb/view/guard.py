@@ -34,17 +34,7 @@ SECURITY_HEADERS = {
 
 
 class Guard:
-    """Refuses what does not come from the page.
-
-    Parameters
-    ----------
-    app
-        What is guarded.
-    port
-        The port that is listened on.
-    token
-        The secret of this start.
-    """
+    """Refuses what does not come from the page; a token is the secret of one start."""
 
     def __init__(self, app: ASGIApp, port: int, token: str) -> None:
         self._app = app

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.lines import Message
 from bfrb.stream.samples import check_samples, parse_samples
 from bfrb.stream.stream import Stream
-from bfrb.stream.windowing import Windows
 from bfrb.study.device import Device
 from bfrb.view.background import describe_error
 from bfrb.view.recent import RecentRows
@@ -44,15 +43,7 @@ Snapshot = tuple[dict[str, Array], dict[str, Any]]
 
 
 class LiveWearer:
-    """What is shown of one wearer.
-
-    Parameters
-    ----------
-    predictor
-        Answers.
-    rule
-        Decides events.
-    """
+    """What is shown of one wearer: the bundle answers, the rule decides events."""
 
     def __init__(self, predictor: Predictor, rule: EventRule) -> None:
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
@@ -60,19 +51,11 @@ class LiveWearer:
         self.stream = Stream(predictor, rule, on_windows=self._keep)
         self._recent = RecentRows(predictor.device, KEPT_S, self.stream.wearer.clock)
 
-    def _keep(self, _: Windows, answered: WindowProbabilities) -> None:
+    def _keep(self, answered: WindowProbabilities) -> None:
         self.answers.extend(zip(answered.known_s.tolist(), answered.probabilities, strict=True))
 
     def push(self, values: Mapping[str, Any]) -> None:
-        """Take in samples.
-
-        Raises
-        ------
-        DataError
-            If they cannot be read.
-        BundleError
-            If a network fails.
-        """
+        """Take in samples; DataError if they cannot be read, BundleError if a network fails."""
         device = self.stream.predictor.device
         if self._recent.push(check_samples([parse_samples(values, device)], device, {})):
             self.events.clear()
@@ -99,17 +82,12 @@ class LiveWearer:
         recording, start_s = recent
         arrays, panels = draw(make_panels(recording), 0, recording.n_rows, width)
         arrays |= {f"last_{name}": readings[-1:] for name, readings in recording.sensors.items()}
-        arrays |= self._answers_since(start_s)
-        return arrays, values | {"panels": panels, "start_s": start_s, "rows": recording.n_rows}
-
-    def _answers_since(self, start_s: float) -> dict[str, Array]:
-        """(A,) seconds from a time to that at which each answer was known, and (K, A) probabilities."""
+        # (A,) seconds to the time at which each answer was known, and (K, A) probabilities
         answers = [(known_s - start_s, found) for known_s, found in self.answers if known_s >= start_s]
+        arrays["answered"] = np.array([since_s for since_s, _ in answers], np.float32)
         probabilities = np.array([found for _, found in answers], np.float32)
-        return {
-            "answered": np.array([since_s for since_s, _ in answers], np.float32),
-            "probabilities": probabilities.reshape(-1, len(self.stream.predictor.label_set)).T,
-        }
+        arrays["probabilities"] = probabilities.reshape(-1, len(self.stream.predictor.label_set)).T
+        return arrays, values | {"panels": panels, "start_s": start_s, "rows": recording.n_rows}
 
 
 class LiveFeed:
@@ -129,9 +107,14 @@ class LiveFeed:
         self._open, self._load = open_stream, load
         self._lock = threading.Lock()
         self._wearers: dict[str, LiveWearer] = {}
-        self._state: Literal["waiting", "receiving", "ended", "failed"] = "waiting"
-        self._about: dict[str, Any] = {"what": what, "problem": None, "last_refused": ""}
-        self._counts = {"messages": 0, "refused": 0}
+        self._about: dict[str, Any] = {
+            "what": what,
+            "state": "waiting",
+            "problem": None,
+            "messages": 0,
+            "refused": 0,
+            "last_refused": "",
+        }
         self._latest_s = time.monotonic()
         threading.Thread(target=self._run, name="bfrb-live", daemon=True).start()
 
@@ -145,10 +128,9 @@ class LiveFeed:
             with self._lock:
                 for wearer in self._wearers.values():
                     wearer.finish()
-                self._state = "ended"
+                self._about["state"] = "ended"
         except Exception as error:  # noqa: BLE001  told on the page: nobody waits for this thread
-            self._about["problem"] = describe_error(error)
-            self._state = "failed"
+            self._about |= {"state": "failed", "problem": describe_error(error)}
             log.warning("the live stream failed: %s", error)
 
     def _take(self, name: str, content: Any, make: Callable[[], LiveWearer]) -> None:
@@ -156,37 +138,29 @@ class LiveFeed:
             if name in self._wearers:
                 self._wearers[name].finish()
             return
-        self._counts["messages"] += 1
+        self._about |= {"state": "receiving", "messages": self._about["messages"] + 1}
         self._latest_s = time.monotonic()
-        self._state = "receiving"
         try:
             if isinstance(content, DataError):
                 raise content
-            self._wearer(name, make).push(content)
+            if name not in self._wearers:
+                if len(self._wearers) >= MOST_WEARERS:
+                    problem = f"only the first {MOST_WEARERS} wearers are shown, and {name!r:.40} is one more"
+                    raise DataError(problem, remedy="send those that are to be looked at")
+                self._wearers[name] = make()
+            self._wearers[name].push(content)
         except DataError as error:
-            self._counts["refused"] += 1
-            self._about["last_refused"] = error.problem
-
-    def _wearer(self, name: str, make: Callable[[], LiveWearer]) -> LiveWearer:
-        if name not in self._wearers:
-            if len(self._wearers) >= MOST_WEARERS:
-                problem = f"only the first {MOST_WEARERS} wearers are shown, and {name!r:.40} is one more"
-                raise DataError(problem, remedy="send those that are to be looked at")
-            self._wearers[name] = make()
-        return self._wearers[name]
+            self._about |= {"refused": self._about["refused"] + 1, "last_refused": error.problem}
 
     def describe(self) -> dict[str, Any]:
         """State, counts and wearers, for the page."""
         silent_s = round(time.monotonic() - self._latest_s, 1)
-        return self._about | self._counts | {"state": self._state, "silent_s": silent_s, "wearers": list(self._wearers)}
+        return self._about | {"silent_s": silent_s, "wearers": list(self._wearers)}
 
     def snapshot(self, name: str, span_s: float, width: int) -> Snapshot:
         """Arrays and values of one wearer, of the first if the name is empty; and how the feed is.
 
-        Raises
-        ------
-        DataError
-            If there is no such wearer, or no such span.
+        DataError if there is no such wearer, or no such span.
         """
         if not (math.isfinite(span_s) and 0 < span_s <= KEPT_S):
             raise DataError(f"expected 0 to {KEPT_S:g} seconds, got {span_s:g}", remedy="load the page again")

@@ -10,11 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from bfrb.arrays import Array
 
-MEDIA_TYPE = "application/octet-stream"
 _ALIGNMENT = 8
 
 
@@ -23,20 +20,16 @@ def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
 
     Examples
     --------
+    >>> import numpy as np
     >>> message = pack({"x": np.float32([1, 2])}, rows=2)
     >>> len(message), message[4:12]
     (88, b'{"rows":')
     """
-    placed, bodies, offset = [], [], 0
+    placed, body = [], b""
     for name, array in arrays.items():
-        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        placed.append({"name": name, "dtype": array.dtype.name, "shape": array.shape, "offset": offset})
-        bodies.append(_filled(little.tobytes()))
-        offset += len(bodies[-1])
+        placed.append({"name": name, "dtype": array.dtype.name, "shape": array.shape, "offset": len(body)})
+        data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        body += data + b"\0" * (-len(data) % _ALIGNMENT)
     header = json.dumps(values | {"arrays": placed}, allow_nan=False, separators=(",", ":")).encode()
     header += b" " * (-(4 + len(header)) % _ALIGNMENT)
-    return b"".join([len(header).to_bytes(4, "little"), header, *bodies])
-
-
-def _filled(data: bytes) -> bytes:
-    return data + b"\0" * (-len(data) % _ALIGNMENT)
+    return len(header).to_bytes(4, "little") + header + body

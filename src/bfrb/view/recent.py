@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bfrb.arrays import Array, Ints
+from bfrb.arrays import Array
 from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.resampling import Resampler, SegmentRows
@@ -56,28 +56,23 @@ class RecentRows:
 
     def _write(self, rows: SegmentRows) -> bool:
         """Write rows to the places of their times; whether their clock was set back."""
-        start = self._place(rows.origin_s) + rows.first
+        since_rows = np.nan_to_num((rows.origin_s - self._origin_s) * self.device.row_rate_hz)
+        start = round(float(np.clip(since_rows, -_FAR, _FAR))) + rows.first
         set_back = start < self._stop - self._reset_rows
         if set_back or start > self._stop + self.size or math.isnan(self._origin_s):
             self._origin_s, self._stop, start = rows.origin_s, rows.first, rows.first
-            self._blank(np.arange(self.size))
-        stop = start + len(next(iter(rows.sensors.values())))
-        self._blank(np.arange(max(self._stop, stop - self.size), stop))
+            self._blank(0, self.size)
+        stop = start + len(rows.interval_s)
+        self._blank(max(self._stop, stop - self.size), stop)
         for name, values in rows.sensors.items():
             kept = values[-self.size :]
             self._ring[name][np.arange(stop - len(kept), stop) % self.size] = kept
         self._stop = max(stop, self._stop)
         return set_back
 
-    def _place(self, time_s: float) -> int:
-        """The row of a time, counted from the first that is kept."""
-        if math.isnan(self._origin_s):
-            return 0
-        return round(min(max((time_s - self._origin_s) * self.device.row_rate_hz, -_FAR), _FAR))
-
-    def _blank(self, numbers: Ints) -> None:
+    def _blank(self, start: int, stop: int) -> None:
         for sensor in self.device.sensors:
-            self._ring[sensor.name][numbers % self.size] = sensor.absent
+            self._ring[sensor.name][np.arange(start, stop) % self.size] = sensor.absent
 
     def last(self, span_s: float) -> tuple[Recordings, float] | None:
         """The last seconds as a batch of one, and the time of its first row; None before the first sample."""

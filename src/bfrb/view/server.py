@@ -16,20 +16,7 @@ _LAST_ANSWERS_S = 2
 
 
 class Server:
-    """A page that is served on this machine.
-
-    Parameters
-    ----------
-    viewer
-        What it shows.
-    port
-        0 for any that is free.
-
-    Raises
-    ------
-    ConfigError
-        If the port is taken.
-    """
+    """A page that is served on this machine; port 0 is any that is free, ConfigError if it is taken."""
 
     def __init__(self, viewer: Viewer, port: int = 0) -> None:
         self._socket = listen(LOOPBACK, port)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,21 +21,8 @@ MAX_WIDTH = 4096
 MAX_SEGMENTS = 5000
 
 
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """Traces that share an axis.
-
-    Parameters
-    ----------
-    name
-        Name of the sensor.
-    title, unit
-        Of the axis.
-    channels
-        Names of the C traces.
-    values
-        (N, C) readings, NaN where there is none.
-    """
+class Panel(NamedTuple):
+    """Traces that share an axis: sensor, the axis' title and unit, names of the C traces, (N, C) readings or NaN."""
 
     name: str
     title: str
@@ -45,14 +31,7 @@ class Panel:
     values: Floats32
 
 
-def make_panels(recording: Recordings) -> tuple[Panel, ...]:
-    """The panels of one recording: a panel for each sensor that its device has."""
-    names = [name for name in recording.device.sensor_names if name in _TITLES]
-    return tuple(_make_panel(name, recording) for name in names)
-
-
-_XYZ = ("x", "y", "z")
-_SITES = ("1", "2", "3", "4", "5")
+_XYZ, _SITES = ("x", "y", "z"), ("1", "2", "3", "4", "5")
 _TITLES = {
     "acc": ("Acceleration", "m/s²", _XYZ),
     "gyr": ("Angular velocity", "°/s", _XYZ),
@@ -62,33 +41,33 @@ _TITLES = {
 }
 
 
-def _make_panel(name: str, recording: Recordings) -> Panel:
-    values = recording.sensors[name]
-    if name == "quaternion":
-        values = make_continuous(values.astype(np.float64), RaggedOrder(recording.offsets))
-    if name == "tof":
-        values = tof_statistics(*image_sums(values))[:, TOF_STATISTICS.index("mean") :: len(TOF_STATISTICS)]
-    title, unit, channels = _TITLES[name]
-    return Panel(name, title, unit, channels[: values.shape[1]], values.astype(np.float32))
+def make_panels(recording: Recordings) -> tuple[Panel, ...]:
+    """The panels of one recording: a panel for each sensor that its device has."""
+    panels = []
+    for name, (title, unit, channels) in _TITLES.items():
+        if recording.device.has(name):
+            values = recording.sensors[name]
+            if name == "quaternion":
+                values = make_continuous(values.astype(np.float64), RaggedOrder(recording.offsets))
+            if name == "tof":
+                values = tof_statistics(*image_sums(values))[:, TOF_STATISTICS.index("mean") :: len(TOF_STATISTICS)]
+            panels.append(Panel(name, title, unit, channels[: values.shape[1]], values.astype(np.float32)))
+    return tuple(panels)
 
 
 def draw(panels: Iterable[Panel], start: int, stop: int, width: int) -> tuple[dict[str, Array], list[dict[str, Any]]]:
     """The traces of some rows by panel, with their places as `rows`, as `reduce_rows` gives them; and the panels."""
-    arrays, described = {}, []
+    arrays = {}
     for panel in panels:
-        arrays["rows"], arrays[panel.name] = reduce_rows(panel.values, start, stop, width)
-        described.append({name: getattr(panel, name) for name in ("name", "title", "unit", "channels")})
+        arrays["rows"], arrays[panel.name] = reduce_rows(panel.values, start, stop, min(max(1, width), MAX_WIDTH))
+    described = [panel._asdict() for panel in panels]
+    for values in described:
+        del values["values"]
     return arrays, described
 
 
 def check_rows(start: int, stop: int, rows: int) -> tuple[int, int]:
-    """Rows asked for, cut to those there are.
-
-    Raises
-    ------
-    DataError
-        If none is left.
-    """
+    """Rows asked for, cut to those there are; DataError if none is left."""
     first, end = max(0, start), min(stop, rows)
     if first >= end:
         raise DataError(f"expected rows between 0 and {rows}, got {start} to {stop}", remedy="ask for rows there are")
@@ -140,14 +119,9 @@ def find_segments(recording: Recordings) -> dict[str, list[tuple[int, int, str]]
     found = {}
     for name, annotation in recording.annotations.items():
         codes = annotation.codes
-        edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
-        runs = [
-            (int(start), int(stop), annotation.names[codes[start]])
-            for start, stop in pairwise(edges)
-            if codes[start] != UNKNOWN
-        ]
-        longest = sorted(runs, key=lambda run: run[0] - run[1])[:MAX_SEGMENTS]
-        found[name] = sorted(longest)
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]]).tolist()
+        runs = [(*run, annotation.names[codes[run[0]]]) for run in pairwise(edges) if codes[run[0]] != UNKNOWN]
+        found[name] = sorted(sorted(runs, key=lambda run: run[0] - run[1])[:MAX_SEGMENTS])
     return found
 
 
@@ -160,16 +134,12 @@ def read_frames(recording: Recordings, start: int, stop: int) -> dict[str, Array
 def describe(recording: Recordings) -> dict[str, Any]:
     """What is known of a recording, without its readings."""
     table = recording.table
-    values = {name: table[name].to_list()[0] for name in table.columns if name != "id"}
-    known = {name: value for name, value in values.items() if isinstance(value, str | int) or _is_finite(value)}
+    values = {name: table[name][0] for name in table.columns if name != "id"}
+    known = {name: value for name, value in values.items() if isinstance(value, str | int | float)}
     return {
         "id": recording.ids[0],
-        "known": known,
+        "known": {name: value for name, value in known.items() if not isinstance(value, float) or np.isfinite(value)},
         "rows": recording.n_rows,
         "row_rate_hz": recording.device.row_rate_hz,
         "segments": find_segments(recording),
     }
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, float) and bool(np.isfinite(value))

@@ -9,19 +9,16 @@ from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.check import CheckReport, check
-from bfrb.read.csv_blocks import Progress
+from bfrb.read.check import check
 from bfrb.read.sources import open_source
-from bfrb.study.recordings import Recordings
 from bfrb.view.background import BackgroundTask
-from bfrb.view.collection import Collection, open_collection
+from bfrb.view.collection import MAX_PAGE, Collection, open_collection
 from bfrb.view.labels import LabelFile
-from bfrb.view.listing import Listing
 from bfrb.view.live import LiveFeed, OpenStream
 
 KEPT_UPLOADS = 8
-SHOWN_ANSWERS = 1000
-MAX_UPLOAD_BYTES = 64 << 20
+UPLOAD_SUFFIXES = (".csv", ".parquet")
+
 _PATIENCE_S = 600.0
 
 
@@ -44,21 +41,18 @@ class Viewer:
         self._temporary = tempfile.TemporaryDirectory(prefix="bfrb-view-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
         self.labels = None if recordings is None else LabelFile.beside(recordings)
-        self._listings: dict[int, BackgroundTask[Listing]] = {}
+        self._opened: dict[int, BackgroundTask[Collection]] = {}
         self._lock = threading.Lock()
         if recordings is not None:
-            self._listings[0] = BackgroundTask(
-                str(recordings), lambda progress: self._open(recordings, dataset, progress)
+            self._opened[0] = BackgroundTask(
+                str(recordings), lambda progress: open_collection(recordings, self.folder, dataset, progress)
             )
         self._predictor = None if bundle is None else BackgroundTask(str(bundle), lambda _: load(bundle))
         self._feed: LiveFeed | None = None
 
-    def _open(self, path: Path, dataset: str, progress: Progress) -> Listing:
-        return Listing(open_collection(path, self.folder, dataset, progress))
-
     def wait(self, timeout_s: float) -> None:
         """Wait a while for recordings and bundle; an error that has come up by then is raised."""
-        for task in (*self._listings.values(), self._predictor):
+        for task in (*self._opened.values(), self._predictor):
             if task is not None:
                 task.wait(timeout_s)
 
@@ -66,51 +60,36 @@ class Viewer:
         """Remove the temporary folder."""
         self._temporary.cleanup()
 
-    def listing(self, number: int) -> Listing:
-        """The collection of that number with its list.
-
-        Raises
-        ------
-        DataError
-            If there is none, or it is not read yet.
-        """
-        if number not in self._listings:
+    def collection(self, number: int) -> Collection:
+        """The collection of that number, 0 what was opened at the start; DataError if there is none or none yet."""
+        if number not in self._opened:
             raise DataError(f"there is no collection {number}", remedy="load the page again")
-        return self._listings[number].result()
+        return self._opened[number].result()
 
     def predictor(self, timeout_s: float = 0.0) -> Predictor:
-        """The loaded bundle.
-
-        Raises
-        ------
-        DataError
-            If there is none, or it is not loaded in time.
-        """
+        """The loaded bundle; DataError if there is none, or it is not loaded in time."""
         if self._predictor is None:
             raise DataError("no bundle is open", remedy="start with: bfrb view RECORDINGS --bundle BUNDLE")
         return self._predictor.result(timeout_s)
 
-    def show_stream(self, what: str, open_stream: OpenStream) -> None:
-        """Show a stream as it comes, from now on; the bundle answers. Parameters as for `LiveFeed`.
+    def label_file(self, recording: str | None = None) -> LabelFile:
+        """Where labels are saved; DataError if no data are open that have a place, or lack that recording."""
+        if self.labels is None:
+            problem = "labels are saved beside the opened data, and none is open"
+            raise DataError(problem, remedy="start with: bfrb view RECORDINGS")
+        if recording is not None and recording not in self.collection(0).ids:
+            raise DataError(f"there is no recording {recording!r} in the opened data", remedy="choose one of the list")
+        return self.labels
 
-        Raises
-        ------
-        DataError
-            If no bundle is open.
-        """
+    def show_stream(self, what: str, open_stream: OpenStream) -> None:
+        """Show a stream as it comes, from now on; parameters as for `LiveFeed`. DataError if no bundle is open."""
         if self._predictor is None:
             raise DataError("a live stream needs a bundle, which knows the device", remedy="name one: --bundle BUNDLE")
         self._feed = LiveFeed(what, open_stream, lambda: self.predictor(_PATIENCE_S))
 
     @property
     def feed(self) -> LiveFeed:
-        """The live stream.
-
-        Raises
-        ------
-        DataError
-            If there is none.
-        """
+        """The live stream; DataError if there is none."""
         if self._feed is None:
             raise DataError("no live stream is open", remedy="start with: bfrb view --bundle BUNDLE --live SOURCE")
         return self._feed
@@ -118,66 +97,56 @@ class Viewer:
     def describe(self) -> dict[str, Any]:
         """Everything that is open, for the page."""
         return {
-            "collections": [_describe_listing(*numbered) for numbered in sorted(self._listings.items())],
+            "collections": [_describe_collection(*numbered) for numbered in sorted(self._opened.items())],
             "bundle": None if self._predictor is None else _describe_bundle(self._predictor),
             "live": None if self._feed is None else self._feed.describe(),
             "labels": None if self.labels is None else self.labels.path.name,
-            "largest_upload": MAX_UPLOAD_BYTES,
         }
 
     def add_upload(self, content: bytes, name: str) -> dict[str, Any]:
         """Check a dropped file, read it, and predict it if there is a bundle; the last few are kept.
 
-        Parameters
-        ----------
-        content
-            What is in it.
-        name
-            What the user calls it.
-
-        Raises
-        ------
-        DataError
-            If it cannot be used.
+        `name` is what the user calls it. DataError if it cannot be used.
         """
+        suffix = Path(name).suffix.lower()
+        if suffix not in UPLOAD_SUFFIXES:
+            problem = f"expected a file that ends in {' or '.join(UPLOAD_SUFFIXES)}, got {name!r:.80}"
+            raise DataError(problem, remedy="drop the recordings as CSV or Parquet")
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            file = Path(folder) / f"dropped{Path(name).suffix.lower()}"
+            file = Path(folder) / f"dropped{suffix}"
             file.write_bytes(content)
             try:
-                report, recordings = _check_and_read(file)
+                report = check(file)
+                if report.exit_code == 2:
+                    raise DataError(report.findings[0].sentence, remedy=report.findings[0].remedy)
+                recordings = open_source(file).read()
             except DataError as error:
                 problem, remedy = (text.replace(str(file), name) for text in (error.problem, error.remedy))
                 raise DataError(problem, remedy=remedy) from None
-        answers = None if self._predictor is None else _predict(self.predictor(_PATIENCE_S), recordings)
-        collection = Collection(name, f"{name}, dropped on the page", recordings)
-        listing = Listing(collection, None if answers is None else [answer["gesture"] for answer in answers])
-        findings = [
-            {"severity": found.severity, "what": found.sentence, "remedy": found.remedy} for found in report.findings
-        ]
+        answers = None if self._predictor is None else self.predictor(_PATIENCE_S).predict(recordings)
+        collection = Collection(name, f"{name}, dropped on the page", recordings, answers)
         return {
-            "collection": self._keep(name, listing),
-            "verdict": report.verdict,
-            "findings": findings,
-            "answers": answers and answers[:SHOWN_ANSWERS],
+            "collection": self._keep(collection),
+            **{name: value for name, value in report.to_dict().items() if name in ("verdict", "findings")},
+            "answers": None if answers is None else collection.page({}, 0, MAX_PAGE)["rows"],
         }
 
-    def _keep(self, name: str, listing: Listing) -> int:
-        task = BackgroundTask(name, lambda _: listing)
-        task.wait(_PATIENCE_S)
+    def _keep(self, collection: Collection) -> int:
+        task = BackgroundTask(collection.name, lambda _: collection)
+        task.result(_PATIENCE_S)
         with self._lock:
-            number = max(self._listings, default=0) + 1
-            self._listings[number] = task
-            for old in sorted(self._listings.keys() - {0})[:-KEPT_UPLOADS]:
-                del self._listings[old]
+            number = max(self._opened, default=0) + 1
+            self._opened[number] = task
+            for old in sorted(self._opened.keys() - {0})[:-KEPT_UPLOADS]:
+                del self._opened[old]
         return number
 
 
-def _describe_listing(number: int, task: BackgroundTask[Listing]) -> dict[str, Any]:
+def _describe_collection(number: int, task: BackgroundTask[Collection]) -> dict[str, Any]:
     found = {"number": number, "name": Path(task.what).name, **task.describe()}
     if found["state"] != "ready":
         return found
-    listing = task.result()
-    collection = listing.collection
+    collection = task.result()
     return found | {
         "name": collection.name,
         "description": collection.description,
@@ -185,9 +154,9 @@ def _describe_listing(number: int, task: BackgroundTask[Listing]) -> dict[str, A
         "simulated": collection.held.simulated,
         "recordings": len(collection),
         "labelled": number == 0,
-        "complete": listing.complete,
-        "problem": listing.problem,
-        "facets": listing.facets(),
+        "complete": collection.complete,
+        "problem": collection.problem,
+        "facets": collection.facets(),
     }
 
 
@@ -204,16 +173,3 @@ def _describe_bundle(task: BackgroundTask[Predictor]) -> dict[str, Any]:
         "classes": list(predictor.label_set.classes),
         "targets": predictor.label_set.is_target.tolist(),
     }
-
-
-def _check_and_read(file: Path) -> tuple[CheckReport, Recordings]:
-    report = check(file)
-    if report.exit_code == 2:
-        raise DataError(report.findings[0].sentence, remedy=report.findings[0].remedy)
-    return report, open_source(file).read()
-
-
-def _predict(predictor: Predictor, recordings: Recordings) -> list[dict[str, Any]]:
-    predictions = predictor.predict(recordings)
-    answers = zip(recordings.ids, predictions.gestures.tolist(), predictions.confidence.tolist(), strict=True)
-    return [{"id": key, "gesture": gesture, "confidence": round(share, 4)} for key, gesture, share in answers]

@@ -9,22 +9,23 @@ Examples
 'answered'
 """
 
-from bfrb.report.figures.events import plot_delays, plot_detection, plot_timeline
-from bfrb.report.figures.scores import plot_ages, plot_classes, plot_confusion, plot_groups, plot_subjects
-from bfrb.report.figures.sensors import plot_ablation, plot_gain_by_class, plot_gain_by_subject
+from bfrb.report.figures.events import plot_detection, plot_timeline
+from bfrb.report.figures.scores import (
+    plot_ablation,
+    plot_classes,
+    plot_confusion,
+    plot_groups,
+    plot_subjects,
+)
 from bfrb.report.figures.signals import plot_signals
 from bfrb.report.figures.training import plot_calibration, plot_learning
 
 __all__ = [
     "plot_ablation",
-    "plot_ages",
     "plot_calibration",
     "plot_classes",
     "plot_confusion",
-    "plot_delays",
     "plot_detection",
-    "plot_gain_by_class",
-    "plot_gain_by_subject",
     "plot_groups",
     "plot_learning",
     "plot_signals",

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from bfrb.report.style import (
     BAND,
-    DASHES,
+    FAINT,
     GRID,
     MARKERS,
-    MUTED,
     SERIES,
     WIDTH_IN,
     Figure,
     label,
+    new_figure,
     score_axis,
     styled,
 )
@@ -41,36 +41,13 @@ def plot_detection(
     rules
         The same of rules that are or could be in use, by name.
     """
-    figure = Figure(figsize=(WIDTH_IN * 0.8, 3.6))
-    axes = figure.add_subplot()
+    figure, axes = new_figure(3.6, 0.8)
     axes.plot(false_alarms, sensitivity, color=SERIES[0], marker=".")
     for number, (name, point) in enumerate(rules.items(), start=1):
         axes.plot(*([value] for value in point), MARKERS[number], color=SERIES[number], markersize=8, label=label(name))
     axes.set(xlabel="false alarms per hour", xlim=(0, None))
     score_axis(axes, "y", "sensitivity (share found)")
     figure.legend(loc="outside upper right", ncols=2)
-    return figure
-
-
-@styled
-def plot_delays(delays_s: Sequence[float]) -> Figure:
-    """How long after the begin of an episode it was known, for all that were found; the dashed line is the median.
-
-    Parameters
-    ----------
-    delays_s
-        Seconds; below 0 if an event was known before.
-    """
-    figure = Figure(figsize=(WIDTH_IN * 0.8, 2.7))
-    axes = figure.add_subplot()
-    axes.hist(delays_s, bins=min(30, max(5, len(delays_s) // 2)), color=SERIES[0], alpha=0.65)
-    middle_s = float(np.median(delays_s))
-    axes.axvline(middle_s, color=MUTED, linestyle=DASHES[1], linewidth=1)
-    axes.annotate(f"median {middle_s:.0f} s", (middle_s, 1), (4, -10), xycoords=("data", "axes fraction"),
-                  textcoords="offset points", fontsize=8.5)  # fmt: skip
-    axes.set(xlabel="seconds from the begin of an episode until it was known", ylabel="episodes")
-    axes.locator_params(axis="y", integer=True, nbins=5)
-    axes.grid(axis="y")
     return figure
 
 
@@ -101,7 +78,7 @@ def plot_timeline(
     for start, end in episodes:
         line.axvspan(start / unit_s, end / unit_s, color=BAND, linewidth=0)
     line.plot(times_s / unit_s, np.asarray(probability), color=SERIES[0], linewidth=0.9)
-    line.axhline(threshold, color=MUTED, linestyle=DASHES[1], linewidth=1)
+    line.axhline(threshold, **FAINT)
     score_axis(line, "y", "probability")
     for row, (spans, colour) in enumerate(((episodes, SERIES[2]), (events, SERIES[1]))):
         lanes.axhline(row, color=GRID, linewidth=0.8, zorder=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bfrb.arrays import Array, Floats
-from bfrb.report.style import BAND, DASHES, MUTED, SERIES, Axes, Figure, mark_simulated, styled
+from bfrb.report.style import BAND, DASHES, MUTED, SERIES, Axes, Figure, FigureBase, mark_simulated, styled
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Recordings
 
@@ -18,8 +18,8 @@ TITLES = {
 }
 """Title, unit and names of the channels that a sensor's panel shows."""
 
-PHASE = "phase"
-GESTURE_PHASE = "Gesture"
+GESTURE = "Gesture"
+"""The phase that is shaded."""
 
 
 @styled
@@ -36,31 +36,28 @@ def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float 
         Width of the figure and height of a panel, in inches.
     """
     recording = recordings[0]
-    device = recording.device
-    figure = Figure(figsize=(width_in, 0.5 + panel_in * len(device.sensors)))
-    panels = figure.subplots(len(device.sensors), 1, sharex=True, squeeze=False)[:, 0]
-    time_s = np.arange(recording.n_rows + 1) / device.row_rate_hz
-    for axes, sensor in zip(panels, device.sensors, strict=True):
-        _draw_sensor(axes, sensor, time_s[:-1], traces(sensor, recording.sensors[sensor.name]))
-        for start, stop in _gesture_rows(recording):
-            axes.axvspan(time_s[start], time_s[stop], color=BAND, linewidth=0, zorder=0)
-    panels[-1].set_xlabel("seconds")
+    figure = Figure(figsize=(width_in, 0.5 + panel_in * len(recording.device.sensors)))
+    draw_signals(figure, recording)
     figure.align_ylabels()
     if recording.simulated:
         mark_simulated(figure)
     return figure
 
 
-def traces(sensor: Sensor, values: Array) -> Floats:
-    """(N, C) what a sensor's panel shows, NaN where nothing was measured.
+def draw_signals(figure: FigureBase, recording: Recordings) -> None:
+    """The panels of one recording's sensors in a figure or a part of one."""
+    sensors = recording.device.sensors
+    panels = figure.subplots(len(sensors), 1, sharex=True, squeeze=False)[:, 0]
+    time_s = np.arange(recording.n_rows + 1) / recording.device.row_rate_hz
+    for axes, sensor in zip(panels, sensors, strict=True):
+        _draw_sensor(axes, sensor, time_s[:-1], traces(sensor, recording.sensors[sensor.name]))
+        for start, stop in _gesture_rows(recording):
+            axes.axvspan(time_s[start], time_s[stop], color=BAND, linewidth=0, zorder=0)
+    panels[-1].set_xlabel("seconds")
 
-    Parameters
-    ----------
-    sensor
-        The sensor.
-    values
-        (N, *shape) its readings.
-    """
+
+def traces(sensor: Sensor, values: Array) -> Floats:
+    """(N, C) what a sensor's panel shows of (N, *shape) readings, NaN where nothing was measured."""
     absent = sensor.is_absent(values)
     if sensor.no_response_code is None:
         return np.where(absent, np.nan, values).reshape(len(values), -1).astype(np.float64)
@@ -83,18 +80,16 @@ def _draw_sensor(axes: Axes, sensor: Sensor, time_s: Floats, values: Floats) -> 
         name = channels[number : number + 1] or str(number + 1)
         style = {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number % len(DASHES)]}
         axes.plot(time_s, column, label=name, linewidth=1.1, marker="." if len(time_s) < 2 else "", **style)
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 0.94), ncols=len(values.T), fontsize=7.5, handlelength=1.6,
-        columnspacing=0.9, handletextpad=0.4, borderaxespad=0,
-    )  # fmt: skip
+    near = {"handlelength": 1.6, "columnspacing": 0.9, "handletextpad": 0.4, "borderaxespad": 0}
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.94), ncols=len(values.T), fontsize=7.5, **near)
 
 
 def _gesture_rows(recording: Recordings) -> list[list[int]]:
     """First row, and the row after the last, of every stretch that is labelled as the gesture."""
-    phases = recording.annotations.get(PHASE)
-    if phases is None or GESTURE_PHASE not in phases.names:
+    phases = recording.annotations.get("phase")
+    if phases is None or GESTURE not in phases.names:
         return []
-    inside = phases.codes == phases.names.index(GESTURE_PHASE)
+    inside = phases.codes == phases.names.index(GESTURE)
     edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     rows: list[list[int]] = edges.reshape(-1, 2).tolist()
     return rows

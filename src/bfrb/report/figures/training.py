@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bfrb.arrays import Floats
 from bfrb.metrics import Calibration
-from bfrb.report.style import DASHES, MARKERS, MUTED, SERIES, WIDTH_IN, Axes, Figure, label, score_axis, styled
+from bfrb.report.style import DASHES, FAINT, MARKERS, MUTED, SERIES, WIDTH_IN, Axes, Figure, label, score_axis, styled
 
 _Z_95 = 1.96
 
@@ -53,7 +54,7 @@ def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[Flo
 def _draw_curve(axes: Axes, curve: Calibration, number: int) -> None:
     used = curve.counts > 0
     claimed, right = curve.confidence[used], curve.accuracy[used]
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=DASHES[1])
+    axes.plot([0, 1], [0, 1], **FAINT)
     axes.text(0.03, 0.97, "too modest", fontsize=8, color=MUTED, va="top")
     axes.text(0.97, 0.03, "too sure", fontsize=8, color=MUTED, ha="right")
     low, high = wilson_interval(right, curve.counts[used])
@@ -96,16 +97,14 @@ def _draw_members(axes: Axes, curves: Mapping[str, Sequence[float | None]], netw
     named: set[str] = set()
     for member, values in curves.items():
         network = networks.get(member, kinds[0] if kinds else "")
-        kind = kinds.index(network) if kinds else 0
+        kind, members = kinds.index(network) if kinds else 0, list(networks.values()).count(network)
         numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-        members = list(networks.values()).count(network)
-        axes.plot(
-            np.arange(1, len(numbers) + 1), numbers, color=SERIES[kind % len(SERIES)],
-            linestyle=DASHES[kind % len(DASHES)], linewidth=1.1, alpha=0.8, markersize=4,
-            # A member that was stopped in its first epoch is a point, not a line.
-            marker="o" if np.isfinite(numbers).sum() < 2 else "",
-            label="_" if network in named else label(f"{network}, {members} member{'s' * (members != 1)}"),
-        )  # fmt: skip
+        look: dict[str, Any] = {"color": SERIES[kind % len(SERIES)], "linestyle": DASHES[kind % len(DASHES)]}
+        # A member that was stopped in its first epoch is a point, not a line.
+        look |= {"linewidth": 1.1, "alpha": 0.8, "markersize": 4}
+        look["marker"] = "o" if np.isfinite(numbers).sum() < 2 else ""
+        words = "_" if network in named else label(f"{network}, {members} member{'s' * (members != 1)}")
+        axes.plot(np.arange(1, len(numbers) + 1), numbers, label=words, **look)
         named.add(network)
     axes.set_xlabel("epoch")
     axes.locator_params(axis="x", nbins=8, integer=True)

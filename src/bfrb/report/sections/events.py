@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bfrb.metrics.events import EventCounts
+from bfrb.metrics import EventCounts, event_interval
 from bfrb.report import figures
-from bfrb.report.episodes import EventEvaluation, interval_of
+from bfrb.report.episodes import EventEvaluation
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
+from bfrb.stream.events import decide_events
 
 MOST_TIMELINES = 3
 """Recordings whose time line is drawn: those with the most episodes."""
@@ -19,16 +20,14 @@ MOST_TIMELINES = 3
 def show_events(listening: EventEvaluation, *, simulated: bool = False) -> Section:
     """What is found when the bundle listens to recordings, which may be simulated where the page is not."""
     shown = [_show_curve(listening)] if listening.curve else []
-    best = _best(listening)
-    if best.delays_s:
-        shown.append(_show_delays(best))
     ranked = sorted(range(len(listening.recordings)), key=lambda number: -len(listening.recordings[number].episodes))
     shown += [
         _show_timeline(listening, number) for number in ranked[:MOST_TIMELINES] if listening.recordings[number].episodes
     ]
     shown = [replace(figure, simulated=simulated) for figure in shown]
-    title = "What it finds when it listens"
-    return Section("events", title, "Events", _tell(listening), shown, _tables(listening))
+    best = _best(listening)
+    tables = [*_tables(listening), *([_delays(best)] if best.delays_s else [])]
+    return Section("events", "What it finds when it listens", "Events", _tell(listening), shown, tables)
 
 
 def _best(listening: EventEvaluation) -> EventCounts:
@@ -37,7 +36,7 @@ def _best(listening: EventEvaluation) -> EventCounts:
     return EventCounts.total(list(found.values())) if found else listening.total
 
 
-def _tell(listening: EventEvaluation) -> tuple[str, ...]:
+def _tell(listening: EventEvaluation) -> list[str]:
     total, subjects = listening.total, len(listening.by_subject)
     hours = f"{total.hours:.1f} hours of {count(subjects, 'person', 'people')}"
     told = [
@@ -51,17 +50,16 @@ def _tell(listening: EventEvaluation) -> tuple[str, ...]:
             f"With a threshold for each person that was chosen on the others, for at most {rate:g} false alarms an "
             f"hour: {_tell_counts(listening.by_others_rules)}"
         )
-    return tuple(told)
+    return told
 
 
 def _tell_counts(counts: Mapping[str, EventCounts]) -> str:
     total = EventCounts.total(list(counts.values()))
-    alarms = interval_of(counts, "false_alarms_per_hour")
-    told = (
-        f"{total.found} of {count(total.episodes, 'episode')} found ({_share(total.sensitivity)}"
-        f"{_limits(interval_of(counts, 'sensitivity'), percent)}), {total.false_alarms_per_hour:.1f} false alarms "
-        f"an hour{_limits(alarms, lambda value: f'{value:.1f}', ' (', ')')}"
-    )
+    share = "none" if total.sensitivity is None else percent(total.sensitivity)
+    found = ", ".join(filter(None, (share, _limits(counts, "sensitivity", percent))))
+    alarms = _limits(counts, "false_alarms_per_hour", "{:.1f}".format)
+    told = f"{total.found} of {count(total.episodes, 'episode')} found ({found})"
+    told += f", {total.false_alarms_per_hour:.1f} false alarms an hour{alarms and f' ({alarms})'}"
     if total.median_delay_s is None:
         return f"{told}."
     if total.median_delay_s < 0:
@@ -69,16 +67,9 @@ def _tell_counts(counts: Mapping[str, EventCounts]) -> str:
     return f"{told}; half of those found were known within {total.median_delay_s:.0f} s of their begin."
 
 
-def _share(value: float | None) -> str:
-    return "none" if value is None else percent(value)
-
-
-def _limits(
-    interval: tuple[float, float] | None, show: Callable[[float], str], before: str = ", ", after: str = ""
-) -> str:
-    if interval is None:
-        return ""
-    return f"{before}95 % interval {show(interval[0])} to {show(interval[1])}{after}"
+def _limits(counts: Mapping[str, EventCounts], name: str, show: Callable[[float], str]) -> str:
+    interval = event_interval(list(counts.values()), name)
+    return "" if interval is None else f"95 % interval {show(interval[0])} to {show(interval[1])}"
 
 
 def _who(listening: EventEvaluation) -> str:
@@ -100,28 +91,21 @@ def _tell_rule(listening: EventEvaluation) -> str:
     )
 
 
-def _tables(listening: EventEvaluation) -> tuple[DataTable, ...]:
+def _tables(listening: EventEvaluation) -> list[DataTable]:
     columns = ("person", "episodes", "found", "events", "right", "false alarms an hour", "median delay, s", "hours")
     shown = {"the bundle's rule": listening.by_subject, "rules chosen on the others": listening.by_others_rules}
     tables = []
-    for name, counts in shown.items():
-        if counts:
-            everybody = EventCounts.total(list(counts.values()))
-            rows = [(person, *_cells(found)) for person, found in (*sorted(counts.items()), ("everybody", everybody))]
-            tables.append(DataTable(f"Episodes and events by person, {name}", columns, rows))
-    return tuple(tables)
+    for name, counts in ((name, counts) for name, counts in shown.items() if counts):
+        everybody = {"everybody": EventCounts.total(list(counts.values()))}
+        rows = [(person, *_cells(found)) for person, found in (dict(sorted(counts.items())) | everybody).items()]
+        tables.append(DataTable(f"Episodes and events by person, {name}", columns, rows))
+    return tables
 
 
-def _cells(counts: EventCounts) -> tuple[Cell, ...]:
-    return (
-        counts.episodes,
-        counts.found,
-        counts.events,
-        counts.right,
-        round(counts.false_alarms_per_hour, 2),
-        None if counts.median_delay_s is None else round(counts.median_delay_s, 1),
-        round(counts.hours, 2),
-    )
+def _cells(one: EventCounts) -> tuple[Cell, ...]:
+    delay_s = None if one.median_delay_s is None else round(one.median_delay_s, 1)
+    alarms = round(one.false_alarms_per_hour, 2)
+    return (one.episodes, one.found, one.events, one.right, alarms, delay_s, round(one.hours, 2))
 
 
 def _show_curve(listening: EventEvaluation) -> PageFigure:
@@ -143,17 +127,17 @@ def _show_curve(listening: EventEvaluation) -> PageFigure:
     return PageFigure("detection", figure, caption, table, narrow=True)
 
 
-def _show_delays(counts: EventCounts) -> PageFigure:
-    delays_s = sorted(counts.delays_s)
-    rows = [(f"{100 * share:.0f} %", float(np.quantile(delays_s, share))) for share in (0.1, 0.25, 0.5, 0.75, 0.9)]
-    table = DataTable("Seconds until so many of the episodes found were known", ("share", "seconds"), rows)
-    caption = "From the begin of an episode until an event was known that covers it, for the episodes found."
-    return PageFigure("delays", figures.plot_delays(delays_s), caption, table, narrow=True)
+def _delays(counts: EventCounts) -> DataTable:
+    shares = (0.1, 0.25, 0.5, 0.75, 0.9)
+    rows = [(f"{100 * share:.0f} %", float(np.quantile(counts.delays_s, share))) for share in shares]
+    caption = "Seconds from their begin until so many of the episodes found were known"
+    return DataTable(caption, ("share", "seconds"), rows)
 
 
 def _show_timeline(listening: EventEvaluation, number: int) -> PageFigure:
     recording = listening.recordings[number]
-    rule, events = listening.rule_for(recording), listening.events_in(recording)
+    rule = listening.rules.get(recording.subject, listening.rule)
+    events = decide_events(recording.windows, rule, listening.label_set)
     figure = figures.plot_timeline(
         recording.windows.middle_s,
         rule.calibrate(recording.windows.claimed(listening.label_set)),

@@ -6,24 +6,28 @@ from bfrb.report import figures
 from bfrb.report.collect import Evaluation
 from bfrb.report.groups import QUESTIONS, Comparisons, name_hand
 from bfrb.report.matching import Matched
-from bfrb.report.section import Cell, DataTable, PageFigure, Section, count
+from bfrb.report.section import DataTable, PageFigure, Section, count
+
+_COLUMNS = {"score": "score", "binary_f1": "binary F1", "macro_f1": "macro F1", "recordings": "recordings"}
 
 
 def show_people(evaluation: Evaluation, comparisons: Comparisons) -> Section:
-    """The score of every person, by age, and of groups of people."""
-    scores = evaluation.scores[evaluation.main]
+    """The score of every person and of groups of people."""
+    scores, motion = (evaluation.scores.get(name, {}) for name in (evaluation.main, "imu"))
     subjects = scores.get("per_subject", {})
-    ranked = sorted(subjects.items(), key=lambda item: float(item[1]["score"]))
     facts = _facts_of_subjects(evaluation)
-    keys = ("score", "binary_f1", "macro_f1", "recordings")
-    names = ("person", "score", "binary F1", "macro F1", "recordings", "age", "hand")
-    columns = names if any({"age", "handedness"} & set(known) for known in facts.values()) else names[:5]
-    rows = [(name, *(found[key] for key in keys), *_age_and_hand(facts.get(name, {})))[: len(columns)]
-            for name, found in ranked]  # fmt: skip
-    table = DataTable("Scores by person, the lowest first", columns, rows)
+    columns = {name: [found[key] for found in subjects.values()] for key, name in _COLUMNS.items()}
+    if motion and evaluation.main != "imu":
+        columns["motion only"] = [motion["per_subject"][name]["score"] for name in subjects]
+    if any({"age", "handedness"} & set(known) for known in facts.values()):
+        known = [facts.get(name, {}) for name in subjects]
+        columns["age"] = [f"{age:g}" if isinstance(age := each.get("age"), int | float) else None for each in known]
+        columns["hand"] = [name_hand(each.get("handedness")) for each in known]
+    rows = sorted(zip(subjects, *columns.values(), strict=True), key=lambda row: float(row[1]))
+    table = DataTable("Scores by person, the lowest first", ("person", *columns), rows)
     caption = "Score of every person, the lowest first. The dashed line is the score of everybody together."
     shown = [PageFigure("people-scores", figures.plot_subjects(subjects, scores["score"]), caption, table)]
-    shown += _show_ages(subjects, facts) + _show_groups(comparisons, scores["score"])
+    shown += _show_groups(comparisons, scores["score"])
     words = _tell_matched(evaluation.matched, len(evaluation.ids))
     return Section("people", "On whom it works", "People", words, shown, notes=_tell_alike(comparisons))
 
@@ -47,36 +51,11 @@ def _facts_of_subjects(evaluation: Evaluation) -> dict[str, dict[str, object]]:
     return known
 
 
-def _age_and_hand(facts: dict[str, object]) -> tuple[Cell, Cell]:
-    age = facts.get("age")
-    return (f"{age:g}" if isinstance(age, int | float) else None, name_hand(facts.get("handedness")))
-
-
-def _show_ages(subjects: dict[str, dict[str, float]], facts: dict[str, dict[str, object]]) -> list[PageFigure]:
-    rows = sorted(
-        (
-            (name, float(age), float(subjects[name]["score"]), name_hand(known.get("handedness")) or "hand not known")
-            for name, known in facts.items()
-            if isinstance(age := known.get("age"), int | float)
-        ),
-        key=lambda row: row[1],
-    )
-    if len({age for _, age, _, _ in rows}) < 2:
-        return []
-    _, ages, scores, hands = zip(*rows, strict=True)
-    table = DataTable("Age and score", ("person", "age", "score", "hand"), rows)
-    caption = "Score of every person by age; the shape of a point tells the dominant hand."
-    return [PageFigure("people-ages", figures.plot_ages(ages, scores, hands), caption, table)]
-
-
 def _show_groups(comparisons: Comparisons, overall: float) -> list[PageFigure]:
     several = {question: groups for question, groups in comparisons.items() if len(groups) > 1}
     if not several:
         return []
-    drawn = {
-        question: [(group.name, group.score, group.interval) for group in groups]
-        for question, groups in several.items()
-    }
+    drawn = {question: [(one.name, one.score, one.interval) for one in groups] for question, groups in several.items()}
     rows = [
         (group.name, question, group.score, *(group.interval or (None, None)), group.subjects, group.recordings)
         for question, groups in several.items()

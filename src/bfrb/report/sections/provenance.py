@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
+from bfrb.predict.bundle import CHECKSUMS
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.report.collect import Evaluation
-from bfrb.report.section import Cell, DataTable, Section, count, duration
+from bfrb.report.section import Cell, DataTable, Section, count
 from bfrb.train.run import read_run_spec
 
 _NAMES = {
@@ -28,20 +31,19 @@ def show_provenance(evaluation: Evaluation) -> Section:
         folds.setdefault(fold, []).append(subject)
     held_out = [(f"fold {fold}", len(names), ", ".join(sorted(names))) for fold, names in sorted(folds.items())]
     versions = evaluation.bundle.manifest.provenance.get("versions") or {}
-    checksums = list(evaluation.checksums.items())
+    checksums = json.loads(evaluation.bundle.file(CHECKSUMS).read_text(encoding="utf-8"))
     tables = (
         DataTable("The bundle", ("what", "value"), _describe(evaluation)),
         DataTable("Who was held out together", ("fold", "people", "who"), held_out),
         DataTable("Versions it was trained with", ("package", "version"), list(versions.items())),
-        DataTable("Files and their SHA-256 checksums, all verified", ("file", "SHA-256"), checksums),
+        DataTable("Files and their SHA-256 checksums, all verified", ("file", "SHA-256"), list(checksums.items())),
     )
     return Section("provenance", "Where it comes from", "Provenance", tables=[table for table in tables if table.rows])
 
 
 def _describe(evaluation: Evaluation) -> list[tuple[Cell, ...]]:
     manifest, known = evaluation.bundle.manifest, evaluation.bundle.manifest.provenance
-    recordings, subjects = known.get("recordings"), known.get("subjects")
-    size = None
+    recordings, subjects, size = known.get("recordings"), known.get("subjects"), None
     if isinstance(recordings, int) and isinstance(subjects, int):
         size = f"{count(recordings, 'recording')} of {count(subjects, 'person', 'people')}"
     took_s = known.get("training_seconds")
@@ -55,7 +57,7 @@ def _describe(evaluation: Evaluation) -> list[tuple[Cell, ...]]:
         ("epochs, at most", read_run_spec(evaluation.bundle).training.epochs),
         ("rows of a recording that are used", manifest.max_length),
         # The members' own time; those trained side by side count each.
-        ("training took", None if took_s is None else f"{duration(took_s)} of computing"),
+        ("training took", None if took_s is None else f"{timedelta(seconds=round(took_s))} of computing, in hours"),
         ("written", manifest.created),
         ("written by", f"bfrb {manifest.version}"),
         ("this report by", f"bfrb {version('bfrb')}"),

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bfrb.metrics import calibration
-from bfrb.predict.decision import target_probability
+from bfrb.predict.bundle import HISTORY
+from bfrb.predict.predictions import target_probability
+from bfrb.read.tables import read_table
 from bfrb.report import figures
 from bfrb.report.collect import Evaluation
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, percent
@@ -31,11 +33,18 @@ def show_confusion(evaluation: Evaluation) -> Section:
 
 def show_classes(evaluation: Evaluation) -> Section:
     """How well every class is recognised."""
-    per_class = evaluation.scores[evaluation.main]["per_class"]
-    keys = ("precision", "recall", "f1", "support")
-    rows = [(name, "yes" if found["target"] else "no", *(found[key] for key in keys))
-            for name, found in per_class.items()]  # fmt: skip
-    columns = ("class", "looked for", "precision", "sensitivity", "F1", "recordings")
+    per_class, motion = (
+        evaluation.scores[evaluation.main]["per_class"],
+        evaluation.scores.get("imu", {}).get("per_class"),
+    )
+    columns = ["class", "looked for", "precision", "sensitivity", "F1", "recordings"]
+    rows = [
+        [name, "yes" if one["target"] else "no", one["precision"], one["recall"], one["f1"], one["support"]]
+        for name, one in per_class.items()
+    ]
+    if motion and evaluation.main != "imu":
+        columns.append("F1, motion only")
+        rows = [[*row, motion[row[0]]["f1"]] for row in rows]
     caption = "Precision, sensitivity and F1 of every class; the behaviours that are looked for stand above the line."
     table = DataTable("Scores by class", columns, rows)
     shown = PageFigure("class-scores", figures.plot_classes(per_class), caption, table)
@@ -72,15 +81,14 @@ def show_calibration(evaluation: Evaluation) -> Section | None:
 
 def show_learning(evaluation: Evaluation) -> Section | None:
     """How every member learnt; None where nothing was kept."""
-    history = evaluation.history
+    history = read_table(evaluation.bundle.file(HISTORY))
     if "member" not in history.columns or history.is_empty():
         return None
-    parts = {str(part["member"][0]): part.sort("epoch") for part in history.partition_by("member", maintain_order=True)}
+    parts = [(str(part["member"][0]), part) for part in history.sort("member", "epoch").partition_by("member")]
 
     def by_member(name: str) -> dict[str, list[float | None]]:
         return {
-            member: part[name].to_list() if name in part.columns else [None] * part.height
-            for member, part in sorted(parts.items())
+            member: part[name].to_list() if name in part.columns else [None] * part.height for member, part in parts
         }
 
     losses, scores, seconds = by_member("loss"), by_member("score"), by_member("seconds")
@@ -88,11 +96,10 @@ def show_learning(evaluation: Evaluation) -> Section | None:
     networks = {name: member.network for name, member in members.items()}
     rows: list[Sequence[Cell]] = []
     for name, values in losses.items():
-        best = max((score for score in scores[name] if score is not None), default=None)
-        took_s = [second for second in seconds[name] if second is not None]
+        best, took_s = ([value for value in found[name] if value is not None] for found in (scores, seconds))
         fold = members[name].fold if name in members else None
         total_s = round(sum(took_s), 1) if took_s else None
-        rows.append((name, networks.get(name), fold, len(values), values[-1], best, total_s))
+        rows.append((name, networks.get(name), fold, len(values), values[-1], max(best, default=None), total_s))
     columns = ("member", "network", "fold", "epochs", "last loss", "best score", "seconds")
     table = DataTable("Members of the ensemble", columns, rows)
     caption = "Training loss of every member by epoch; a member is a network that never saw the people of its fold."

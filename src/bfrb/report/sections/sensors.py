@@ -14,18 +14,15 @@ from bfrb.report.summary import SCENARIOS
 
 def show_sensors(evaluation: Evaluation) -> Section:
     """What the proximity sensors add to the motion sensors and, where it was tried, what every sensor adds."""
-    words, shown, tables = (
-        ["There are motion sensors only, so there is no score without the others to compare."],
-        [],
-        [],
-    )
+    words = ["There are motion sensors only, so there is no score without the others to compare."]
+    shown: list[PageFigure] = []
+    tables: list[DataTable] = []
     if {"all", "imu"} <= set(evaluation.answers):
         gains = {name: _gain(evaluation, name) for name in evaluation.answers if name != "imu"}
         words, tables = [_tell_gain(*gains["all"])], [_gain_table(evaluation, gains)]
-        shown = [_show_gain_by_class(evaluation), *_show_gain_by_subject(evaluation)]
     notes = ["What each sensor adds appears here when the recordings are given: --data DATA."]
     if evaluation.ablation is not None:
-        shown = [*_show_ablation(evaluation.ablation, evaluation.given_simulated), *shown]
+        shown = _show_ablation(evaluation.ablation, evaluation.given_simulated)
         words += _tell_ablation(evaluation.ablation.effects)
     if evaluation.ablation is not None or evaluation.matched is not None:
         notes = []
@@ -64,13 +61,10 @@ def _show_ablation(ablation: Ablation, simulated: bool) -> list[PageFigure]:
     effects = ablation.effects
     if not effects:
         return []
-    rows = [
-        (effect.name, effect.score, effect.cost, *(effect.interval or (None, None)), effect.concerned)
-        for effect in effects
-    ]
+    rows = [(one.name, one.score, one.cost, *(one.interval or (None, None)), one.concerned) for one in effects]
     columns = ("what is left", "score", "lost", "from", "to", "recordings that had it")
     table = DataTable("Score without each sensor; the interval is paired over people", columns, rows)
-    figure = figures.plot_ablation({effect.name: (effect.cost, effect.interval) for effect in effects})
+    figure = figures.plot_ablation({one.name: (one.cost, one.interval) for one in effects})
     strangers = ablation.recordings - ablation.known
     seen = f"{count(ablation.known, 'recording')} answered by the networks that never saw the person"
     new = f"{count(strangers, 'recording')} of new people by all networks"
@@ -93,27 +87,3 @@ def _tell_ablation(effects: Sequence[Effect]) -> list[str]:
     if not told and effects:
         told.append("Whether any single sensor adds to the score cannot be told from chance here.")
     return told
-
-
-def _show_gain_by_class(evaluation: Evaluation) -> PageFigure:
-    every, motion = (evaluation.scores[name]["per_class"] for name in ("all", "imu"))
-    rows = [(name, motion[name]["f1"], found["f1"], found["f1"] - motion[name]["f1"]) for name, found in every.items()]
-    table = DataTable("F1 by class and sensors", ("class", "motion only", "all sensors", "difference"), rows)
-    caption = "F1 of every class with the motion sensors only (square) and with all sensors (circle)."
-    return PageFigure("gain-classes", figures.plot_gain_by_class(motion, every), caption, table)
-
-
-def _show_gain_by_subject(evaluation: Evaluation) -> list[PageFigure]:
-    every, motion = (evaluation.scores[name].get("per_subject", {}) for name in ("all", "imu"))
-    if len(every) < 2:
-        return []
-    names = list(every)
-    before, after = ([float(found[name]["score"]) for name in names] for found in (motion, every))
-    rows = [(name, low, high, high - low) for name, low, high in zip(names, before, after, strict=True)]
-    better = sum(gain > 0 for *_, gain in rows)
-    table = DataTable("Score by person and sensors", ("person", "motion only", "all sensors", "difference"), rows)
-    caption = (
-        f"Each point is a person; {better} of {len(names)} are better recognised with all sensors (above the line)."
-    )
-    figure = figures.plot_gain_by_subject(names, before, after)
-    return [PageFigure("gain-people", figure, caption, table, narrow=True)]

@@ -3,8 +3,6 @@
 import { ask } from "./api.js";
 import { $, complain, make, present } from "./dom.js";
 
-const SHOWN = 1000;
-
 /**
  * Take files that are dropped or chosen: `opened` is told the number of the new collection, `choose` a row of it;
  * `limit()` is the largest size in bytes.
@@ -43,7 +41,7 @@ function report(name, { verdict, findings, answers }, choose) {
   const parts = [make("h2", { textContent: name }), make("p", { role: "status" }, "Checked: ", make("b", { textContent: verdict }), "."), list];
   if (!answers) return [...parts, make("p", { textContent: "No bundle is open, so nothing was predicted. Choose a recording on the left." })];
   const head = make("tr", {}, ...["recording", "answer", "confidence"].map((text) => make("th", { scope: "col", textContent: text })));
-  const rows = answers.slice(0, SHOWN).map((answer, index) =>
-    make("tr", {}, make("td", {}, make("button", { type: "button", class: "link", textContent: answer.id, on: { click: () => choose(index) } })), make("td", { textContent: answer.gesture }), make("td", { class: "number", textContent: `${(answer.confidence * 100).toFixed(0)} %` })));
+  const rows = answers.map((answer, index) =>
+    make("tr", {}, make("td", {}, make("button", { type: "button", class: "link", textContent: answer.id, on: { click: () => choose(index) } })), make("td", { textContent: answer.answer }), make("td", { class: "number", textContent: `${(answer.confidence * 100).toFixed(0)} %` })));
   return [...parts, make("table", { class: "answers" }, make("thead", {}, head), make("tbody", {}, ...rows))];
 }

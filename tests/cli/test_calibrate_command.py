@@ -1,4 +1,4 @@
-"""`bfrb calibrate` and `bfrb personalize`, as they are typed."""
+"""`bfrb calibrate`, as it is typed."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def test_thresholds_are_chosen_and_put_into_the_bundle(places: Places, tmp_path:
     assert (rule.false_alarms_per_hour, rule.subjects) == (30.0, 3)
     assert found.json["rule"] == rule.model_dump(mode="json")
     assert f"bfrb detect {ready} RECORDING" in found.err
+    again = bfrb("calibrate", *places, "--out", ready)
+    assert (again.code, "there is a bundle" in again.err) == (2, True)
 
 
 def test_the_rule_that_was_chosen_is_shown_and_what_to_do_next(places: Places, bfrb: Bfrb) -> None:
@@ -69,24 +71,7 @@ def test_calibrate_hears_what_detect_hears_as_late(places: Places, tmp_path: Pat
     assert known_s.tolist() == pl.read_parquet(windows)["known_s"].to_list()
 
 
-def test_a_bundle_learns_of_a_wearer_and_detects_with_it(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
-    bundle, store = places
-    out = tmp_path / "knows"
-    found = bfrb("personalize", bundle, store, "--wearer", "SUBJ_000001", "--out", out, "--json")
-    assert found.code == 0
-    assert found.json["episodes"] == 1
-    events = ["--out", tmp_path / "events.csv"]
-    assert bfrb("detect", out, store, "--wearer", "SUBJ_000001", *events).code == 0
-    other = bfrb("detect", out, store, "--wearer", "SUBJ_000002", *events)
-    assert other.code == 2
-    assert "learnt nothing of the wearer" in other.err
-
-
-def test_what_cannot_be_learnt_from_is_refused(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
-    bundle, store = places
-    nobody = bfrb("personalize", bundle, store, "--wearer", "nobody", "--out", tmp_path / "x")
-    assert (nobody.code, (tmp_path / "x").exists()) == (2, False)
-    assert "no recording of the wearer 'nobody', found SUBJ_000000" in nobody.err
-    helios = bfrb("calibrate", make_bundle(tmp_path / "helios"), store)
+def test_recordings_of_another_device_are_refused(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
+    helios = bfrb("calibrate", make_bundle(tmp_path / "helios"), places[1])
     assert helios.code == 2
     assert "expected recordings of the device" in helios.err

@@ -9,8 +9,7 @@ import pytest
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import ORIENTATIONS
 from bfrb.study.recordings import Recordings
-from bfrb.view.collection import Collection
-from bfrb.view.listing import MAX_PAGE, Listing, find_missing
+from bfrb.view.collection import MAX_PAGE, Collection, find_missing
 from bundles import make_recordings
 from made_up import random_recordings
 
@@ -27,8 +26,8 @@ def study() -> Recordings:
     return Recordings(HELIOS, sensors, recordings.offsets, table)
 
 
-def listing(recordings: Recordings | None = None) -> Listing:
-    made = Listing(Collection("made up", "made up", recordings or study()))
+def collection(recordings: Recordings | None = None) -> Collection:
+    made = Collection("made up", "made up", recordings or study())
     made._thread.join(10)
     assert made.complete
     return made
@@ -62,34 +61,29 @@ def test_what_measured_nothing_is_named() -> None:
     ],
 )
 def test_a_search_finds(search: dict[str, str], expected: list[int]) -> None:
-    assert listing().find(search) == expected
+    assert collection().find(search) == expected
 
 
 def test_facets_count_what_there_is() -> None:
-    facets = listing().facets()
+    facets = collection().facets()
     assert facets["subject"] == [("SUBJ_000000", 2), ("SUBJ_000001", 2), ("SUBJ_000002", 2)]
     assert [name for name, _ in facets["orientation"]] == sorted(ORIENTATIONS)
     assert facets["missing"] == [("thm", 1), ("tof", 1), ("tof 5", 1)]
 
 
-def test_pages_are_parts_of_what_was_found() -> None:
-    page = listing().page({"subject": "SUBJ_000000"}, 1, 5)
+def test_pages_are_parts_of_what_was_found_and_never_large() -> None:
+    page = collection().page({"subject": "SUBJ_000000"}, 1, 5)
     assert (page["found"], page["first"], [row["number"] for row in page["rows"]]) == (2, 1, [3])
-    assert listing().page({}, -3, 2)["first"] == 0
-
-
-def test_no_page_is_large() -> None:
+    assert collection().page({}, -3, 2)["first"] == 0
     recordings = random_recordings(HELIOS, [1] * (MAX_PAGE + 50), np.random.default_rng(0))
-    assert len(listing(recordings).page({}, 0, 10**9)["rows"]) == MAX_PAGE
+    assert len(collection(recordings).page({}, 0, 10**9)["rows"]) == MAX_PAGE
 
 
-def test_a_part_that_cannot_be_read_is_told_and_the_rest_is_listed() -> None:
-    def fail(_: int) -> Recordings:
+def test_a_part_that_cannot_be_read_is_told_and_the_rest_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Recordings:
         raise OSError("the disk is gone")
 
-    collection = Collection("made up", "made up", study())
-    object.__setattr__(collection, "load_part", fail)
-    made = Listing(collection)
-    made._thread.join(10)
+    monkeypatch.setattr(Collection, "_load_part", fail)
+    made = collection()
     assert "the disk is gone" in made.problem
     assert made.page({}, 0, 1)["rows"][0]["missing"] is None

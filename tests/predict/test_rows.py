@@ -1,4 +1,4 @@
-"""What networks tell of the phases of a recording."""
+"""What networks tell of the rows of a recording: how much they look at each, and of which phase it is."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attending import make_attending_bundle
 from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import build_sequences
 from bfrb.predict.phases import most_probable_course, phase_table
@@ -25,31 +25,72 @@ from telling import make_telling_bundle
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def attending(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return load(make_attending_bundle(tmp_path_factory.mktemp("attending") / "model"))
+
+
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     return load(make_telling_bundle(tmp_path_factory.mktemp("telling") / "model", tellers=2, members=3))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return load(make_bundle(tmp_path_factory.mktemp("plain") / "model", members=3))
+
+
+def squashed(recordings: Any) -> np.ndarray:
+    """(N,) The mean of the squashed motion features at every row, by which the made members tell."""
+    rows = build_sequences(recordings, BASELINE_FEATURES).branches["imu"].values
+    return np.tanh(np.nan_to_num(rows)).mean(axis=1)
 
 
 def of_gesture(recordings: Any, times: float) -> np.ndarray:
     """(N,) What a member of `make_telling_bundle` tells of all rows."""
-    rows = build_sequences(recordings, BASELINE_FEATURES).branches["imu"].values
-    return 1 / (1 + np.exp(-times * np.tanh(np.nan_to_num(rows)).mean(axis=1)))
+    return 1 / (1 + np.exp(-times * squashed(recordings)))
 
 
-def test_phases_are_the_mean_of_the_members_that_tell_them(predictor: Predictor) -> None:
+def test_attention_is_what_the_graph_says_and_none_on_rows_that_are_not_used(attending: Predictor) -> None:
+    short, long = make_recordings(1, lengths=[40]), make_recordings(1, lengths=[90])
+    expected = np.exp(squashed(short))
+    np.testing.assert_allclose(attending.attention(short), expected / expected.sum(), atol=1e-6)
+    found = attending.attention(long)
+    assert found is not None
+    assert found.shape == (90,)
+    assert (found[:26] == 0).all()
+    assert found[26:].sum() == pytest.approx(1.0)
+
+
+def test_answers_do_not_depend_on_further_outputs(
+    attending: Predictor, telling: Predictor, plain: Predictor, tmp_path: Path
+) -> None:
+    recordings, two = make_recordings(5), load(make_bundle(tmp_path / "model"))
+    for able, bare in ((attending, two), (telling, plain)):
+        np.testing.assert_array_equal(able.predict(recordings).probabilities, bare.predict(recordings).probabilities)
+
+
+def test_networks_that_cannot_tell_say_nothing(plain: Predictor) -> None:
+    assert plain.attention(make_recordings(1)) is None
+    assert not plain.gives_phases
+    assert plain.phases(make_recordings(2)) is None
+
+
+def test_recordings_of_another_device_are_refused(telling: Predictor) -> None:
+    watch = make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
+    for ask in (telling.phases, telling.attention):
+        with pytest.raises(DataError, match="galaxy_watch"):
+            ask(watch)
+
+
+def test_phases_are_the_mean_of_the_members_that_tell_them_in_any_company(telling: Predictor) -> None:
     recordings = make_recordings(7, lengths=[40, 3, 64, 1, 20, 33, 17])
-    found = predictor.phases(recordings)
+    found = telling.phases(recordings)
     assert found is not None
     assert found.shape == (recordings.n_rows, len(PHASES))
     np.testing.assert_allclose(found[:, 1], (of_gesture(recordings, 1) + of_gesture(recordings, 2)) / 2, atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
-
-
-def test_a_recording_is_told_alike_in_any_company(predictor: Predictor) -> None:
-    recordings = make_recordings(4, lengths=[40, 3, 90, 20])
-    together = predictor.phases(recordings)
-    alone = [predictor.phases(recordings[number]) for number in range(4)]
-    assert together is not None
-    np.testing.assert_allclose(together, np.concatenate([found for found in alone if found is not None]), atol=1e-6)
+    alone = [telling.phases(recordings[number]) for number in range(7)]
+    np.testing.assert_allclose(found, np.concatenate([told for told in alone if told is not None]), atol=1e-6)
 
 
 @pytest.mark.parametrize("keep", ["first", "last"])
@@ -62,22 +103,11 @@ def test_nothing_is_told_of_rows_that_are_not_used(tmp_path: Path, keep: str) ->
     np.testing.assert_allclose(found[used, 1], of_gesture(recording, 1)[used], atol=1e-6)
 
 
-def test_networks_that_were_not_trained_to_tell_phases_say_nothing(tmp_path: Path) -> None:
-    predictor = load(make_bundle(tmp_path / "model"))
-    assert not predictor.gives_phases
-    assert predictor.phases(make_recordings(2)) is None
-
-
 def test_only_members_that_are_asked_about_a_recording_tell_of_it(tmp_path: Path) -> None:
-    predictor = load(make_telling_bundle(tmp_path / "model", tellers=1, members=2))
-    teller, silent = predictor.bundle.manifest.members
-    needy = replace(
-        predictor.bundle,
-        manifest=predictor.bundle.manifest.model_copy(
-            update={"members": (teller.model_copy(update={"requires": ("thm",)}), silent)}
-        ),
-    )
-    predictor = Predictor(needy)
+    bundle = load(make_telling_bundle(tmp_path / "model", tellers=1, members=2)).bundle
+    teller, silent = bundle.manifest.members
+    needy = (teller.model_copy(update={"requires": ("thm",)}), silent)
+    predictor = Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"members": needy})))
     complete = make_recordings(2, lengths=[30, 20])
     assert predictor.gives_phases
     assert predictor.phases(complete.without("thm", "tof")) is None
@@ -88,28 +118,17 @@ def test_only_members_that_are_asked_about_a_recording_tell_of_it(tmp_path: Path
     assert np.isnan(found).all(axis=1).tolist() == [False] * 30 + [True] * 20
 
 
-def test_answers_do_not_depend_on_the_further_output(tmp_path: Path) -> None:
-    telling, plain = load(make_telling_bundle(tmp_path / "telling")), load(make_bundle(tmp_path / "plain"))
-    recordings = make_recordings(5)
-    np.testing.assert_array_equal(telling.predict(recordings).probabilities, plain.predict(recordings).probabilities)
-
-
-def test_recordings_of_another_device_are_refused(predictor: Predictor) -> None:
-    with pytest.raises(DataError, match="galaxy_watch"):
-        predictor.phases(make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
-
-
 @pytest.mark.parametrize("wrong", [np.full((1, 20, 2), np.nan), np.zeros((1, 10, 2)), np.zeros((1, 20, 3))])
 def test_a_graph_that_gives_no_phases_of_every_row_is_refused(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, wrong: np.ndarray
+    telling: Predictor, monkeypatch: pytest.MonkeyPatch, wrong: np.ndarray
 ) -> None:
     class Session:
         def run(self, outputs: list[str], feed: object) -> list[np.ndarray]:
             return [wrong]
 
-    monkeypatch.setattr(predictor, "_members", (replace(predictor._members[0], session=Session()),) * 3)
+    monkeypatch.setattr(telling, "_members", (replace(telling._members[0], session=Session()),) * 3)
     with pytest.raises(BundleError, match="no finite phases"):
-        predictor.phases(make_recordings(1, lengths=[20]))
+        telling.phases(make_recordings(1, lengths=[20]))
 
 
 @given(st.lists(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=9), min_size=1, max_size=4))
@@ -140,8 +159,3 @@ def test_a_table_has_a_line_for_every_row() -> None:
     assert table.columns == ["sequence_id", "row", "Transition", "Gesture"]
     assert table.rows()[1:3] == [("SEQ_000000", 1, 0.5, 0.5), ("SEQ_000001", 0, None, None)]
     assert phase_table(recordings, None)["Gesture"].null_count() == 5
-
-
-def test_the_graphs_of_the_tests_are_of_the_form_of_real_ones(predictor: Predictor) -> None:
-    graph = onnx.load(predictor.bundle.file(predictor.bundle.manifest.members[0].graph)).graph
-    assert [output.name for output in graph.output] == ["probabilities", "phases"]

@@ -1,0 +1,317 @@
+"""One graph from samples to probabilities: features, filling of gaps, mirroring, routing and all members inside.
+
+The features are the package's own formulas (`bfrb.features`), traced in torch over padded rows; behind them stand the
+members' graphs as the bundle holds them. What goes in are rows of the wrist frame at the bundle's rate, float32, NaN
+where nothing was measured; pixels of time-of-flight images that got no answer are negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import compose, helper
+from onnxscript import opset18
+from torch import Tensor, nn
+
+from bfrb.errors import BundleError, ConfigError
+from bfrb.export.graphs import quiet_exporter
+from bfrb.export.padded import PaddedRows
+from bfrb.features.pipeline import available, find_feature
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.member import LENGTHS, unpadded_name
+from bfrb.study.device import Device, Sensor, Symmetry
+
+LEFT = "left_handed"
+"""The input that says whose recordings are mirrored, (B,) bool; only of bundles that mirror."""
+
+PROBABILITIES = "probabilities"
+_ASKED = "asked"
+_op: Any = opset18
+
+
+class Front(nn.Module):
+    """Samples to what the members of a bundle take in, and which of them are asked.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+    rows
+        The number of rows of every recording, where it is fixed.
+    """
+
+    def __init__(self, bundle: Bundle, rows: int | None = None) -> None:
+        super().__init__()
+        manifest = bundle.manifest
+        self.device = bundle.device.model_copy(update={"row_rate_hz": manifest.row_rate_hz})
+        branches = {name: available(features, self.device) for name, features in manifest.branches.items()}
+        self.branches = {name: features for name, features in branches.items() if features}
+        self.rows, self.max_length, self.keep = rows, manifest.max_length, manifest.keep
+        self.requires = [member.requires for member in manifest.members]
+
+    def forward(self, sensors: dict[str, Tensor], lengths: Tensor, left: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(B, L, C) features by branch, 0 after a recording's end; (B,) rows of them; (B, M) who is asked.
+
+        L is the largest number of rows that the members take in, or the fixed one.
+        """
+        measured = {name: _any_measured(values, lengths) for name, values in sensors.items()}
+        if left is not None:
+            sensors = {name: _mirrored(self.device.sensor(name), values, left) for name, values in sensors.items()}
+        rows = PaddedRows(
+            {name: _exact(self.device.sensor(name), values) for name, values in sensors.items()}, lengths, self.device
+        )
+        used = torch.minimum(lengths, torch.full_like(lengths, self.max_length))
+        start = torch.zeros_like(lengths) if self.keep == "first" else lengths - used
+        steps = torch.arange(self.max_length, device=lengths.device)
+        source = torch.minimum(start[:, None] + steps, lengths[:, None] - 1)[:, :, None]
+        padding = (steps >= used[:, None])[:, :, None]
+        branches = []
+        for names in self.branches.values():
+            values = torch.cat([find_feature(name).compute(rows).to(torch.float32) for name in names], dim=-1)
+            values = rows.fill(values)
+            if self.rows is None:
+                values = torch.where(padding, 0.0, values.gather(1, source.expand(-1, -1, values.shape[-1])))
+            branches.append(values)
+        return *branches, used, self._ask(measured, lengths)
+
+    def _ask(self, measured: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+        """(B, M) Which members are asked, by the rule of `predict.routing`."""
+        everyone = torch.ones_like(lengths, dtype=torch.bool)
+        asked = [torch.stack([everyone, *(measured[name] for name in needs)]).all(dim=0) for needs in self.requires]
+        able = torch.stack(asked, dim=1)
+        return able | ~able.any(dim=1, keepdim=True)
+
+
+def build_graph(bundle: Bundle, *, rows: int | None = None) -> onnx.ModelProto:
+    """One graph: for every sensor (B, T, C) float32 samples, and `lengths` (B,) int64, in; `probabilities` (B, K) out.
+
+    Parameters
+    ----------
+    bundle
+        The bundle.
+    rows
+        Makes a graph for recordings of exactly so many rows, which takes no `lengths`.
+
+    Raises
+    ------
+    BundleError
+        If the members' graphs cannot be merged.
+    ConfigError
+        If more rows are asked for than the networks take in.
+    """
+    manifest = bundle.manifest
+    if rows is not None and rows > manifest.max_length:
+        raise ConfigError(
+            f"the networks take in at most {manifest.max_length} rows, got a window of {rows}",
+            remedy=f"ask for at most {manifest.max_length / manifest.row_rate_hz:g} s",
+        )
+    graphs = [_member_graph(bundle, member.graph, padded=rows is None) for member in manifest.members]
+    opsets = {(entry.domain, entry.version) for model in graphs for entry in model.opset_import}
+    if len(opsets) > 1 or any(model.functions for model in graphs):
+        raise BundleError("expected members in one version of ONNX", remedy="train them anew with this version")
+    [(_, opset)] = opsets
+    module = Front(bundle, rows)
+    front = _trace(module, mirror=manifest.mirror_left_hand, rows=rows, opset=opset)
+    return _assemble(front, graphs, list(module.branches), padded=rows is None)
+
+
+def sensor_inputs(device: Device) -> dict[str, int]:
+    """Channels of every sensor, in the order in which a graph takes them in."""
+    return {sensor.name: len(sensor.columns) for sensor in device.sensors}
+
+
+def _any_measured(values: Tensor, lengths: Tensor) -> Tensor:
+    inside = torch.arange(values.shape[1], device=values.device)[None, :, None] < lengths[:, None, None]
+    return (~torch.isnan(values) & inside).any(dim=2).any(dim=1)
+
+
+def _exact(sensor: Sensor, values: Tensor) -> Tensor:
+    """Samples in the precision the package computes with: whole numbers are exact in float32."""
+    return values if sensor.no_response_code is not None else values.to(torch.float64)
+
+
+def _mirrored(sensor: Sensor, values: Tensor, left: Tensor) -> Tensor:
+    """(B, T, C) Samples of left-handed people as if made on the other wrist."""
+    order, sign = flat_symmetry(sensor, sensor.left_hand)
+    return torch.where(left[:, None, None], values[..., torch.tensor(order)] * torch.tensor(sign), values)
+
+
+def flat_symmetry(sensor: Sensor, symmetry: Symmetry) -> tuple[list[int], list[float]]:
+    """For each flat channel under a symmetry the channel it is taken from, and its sign.
+
+    Examples
+    --------
+    >>> acc = Sensor(name="acc")
+    >>> flat_symmetry(acc, acc.left_hand)
+    ([0, 1, 2], [-1.0, 1.0, 1.0])
+    """
+    numbers = np.arange(1, len(sensor.columns) + 1).reshape(1, *sensor.shape)
+    changed = symmetry.apply(numbers).ravel()
+    return (np.abs(changed) - 1).tolist(), np.sign(changed).astype(float).tolist()
+
+
+def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.ModelProto:
+    batch, steps = 3, rows or 37
+    free = torch.export.Dim.AUTO
+    sensors = {name: torch.zeros(batch, steps, count) for name, count in sensor_inputs(front.device).items()}
+    named: dict[str, Any] = {"sensors": sensors, "lengths": torch.full((batch,), steps)}
+    shapes: dict[str, Any] = {
+        "sensors": {name: {0: free} if rows else {0: free, 1: free} for name in sensors},
+        "lengths": {0: free},
+    }
+    if mirror:
+        named["left"], shapes["left"] = torch.zeros(batch, dtype=torch.bool), {0: free}
+    with quiet_exporter(), torch.no_grad():
+        program = torch.onnx.export(
+            front.eval(),
+            kwargs=named,
+            dynamo=True,
+            verbose=False,
+            opset_version=opset,
+            dynamic_shapes=shapes,
+            input_names=[*sensors, LENGTHS, *([LEFT] if mirror else [])],
+            output_names=[*front.branches, "used", _ASKED],
+            custom_translation_table={torch.ops.aten.atan2.default: _atan2, torch.ops.aten.acos.default: _acos},
+        )
+    if program is None:
+        raise RuntimeError("the exporter gave no graph of the features")
+    model = program.model_proto
+    for value in model.graph.input:  # the exporter makes up a name for each
+        for axis, name in zip(value.type.tensor_type.shape.dim, ("batch", "time"), strict=False):
+            if not axis.dim_value:
+                axis.dim_param = name
+    del model.graph.value_info[:]
+    return model
+
+
+def _atan2(y: Any, x: Any) -> Any:
+    """(...) double. Runtimes know the arctangent of float32 only: that of a ratio loses nothing that matters."""
+    zero = _op.Constant(value=helper.make_tensor("zero", onnx.TensorProto.DOUBLE, [], [0.0]))
+    pi = _op.Constant(value=helper.make_tensor("pi", onnx.TensorProto.DOUBLE, [], [np.pi]))
+    angle = _op.Cast(_op.Atan(_op.Cast(_op.Div(y, x), to=onnx.TensorProto.FLOAT)), to=onnx.TensorProto.DOUBLE)
+    half_turn = _op.Where(_op.Less(y, zero), _op.Neg(pi), pi)
+    angle = _op.Where(_op.Less(x, zero), _op.Add(angle, half_turn), angle)
+    nowhere = _op.And(_op.Equal(x, zero), _op.Equal(y, zero))
+    return _op.Where(nowhere, zero, angle)
+
+
+def _acos(x: Any) -> Any:
+    one = _op.Constant(value=helper.make_tensor("one", onnx.TensorProto.DOUBLE, [], [1.0]))
+    return _atan2(_op.Sqrt(_op.Mul(_op.Sub(one, x), _op.Add(one, x))), x)
+
+
+def _member_graph(bundle: Bundle, name: str, *, padded: bool) -> onnx.ModelProto:
+    path = bundle.file(name)
+    unpadded = bundle.file(unpadded_name(name))
+    if not padded and not unpadded.is_file():
+        raise BundleError(
+            f"the bundle {bundle.path} has no graph without padding of {name}", remedy="export it without a window"
+        )
+    return onnx.load(path if padded else unpadded)
+
+
+def _assemble(
+    front: onnx.ModelProto, members: Sequence[onnx.ModelProto], branches: Sequence[str], *, padded: bool
+) -> onnx.ModelProto:
+    """The front, then every member, then their mean over those that are asked."""
+    begin = compose.add_prefix_graph(front.graph, "front_")
+    nodes, constants = list(begin.node), list(begin.initializer)
+    for value, original in zip(begin.input, front.graph.input, strict=True):
+        nodes.insert(0, helper.make_node("Identity", [original.name], [value.name]))
+    fed = {name: f"fed_{name}" for name in branches}
+    nodes += _cut_padding(branches, fed, constants) if padded else _as_they_are(branches, fed)
+    answers = []
+    for number, model in enumerate(members):
+        part = compose.add_prefix_graph(model.graph, f"m{number:02d}_")
+        given = {**fed, LENGTHS: "front_used"}
+        constant = {value.name for value in model.graph.initializer}
+        nodes += [
+            helper.make_node("Identity", [given[value.name]], [f"m{number:02d}_{value.name}"])
+            for value in model.graph.input
+            if value.name not in constant
+        ]
+        nodes += part.node
+        constants += part.initializer
+        answers.append(f"m{number:02d}_{PROBABILITIES}")
+    nodes += _mean_of_asked(answers, constants)
+    inputs = [value for value in front.graph.input if padded or value.name != LENGTHS]
+    if not padded:
+        nodes = [node for node in nodes if LENGTHS not in node.input]
+        nodes[:0] = _constant_lengths(front, constants)
+    output = helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, ["batch", _classes(members[0])])
+    graph = helper.make_graph(nodes, "samples_to_probabilities", inputs, [output], constants)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", front.opset_import[0].version)], ir_version=members[0].ir_version
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def _classes(member: onnx.ModelProto) -> int:
+    [value] = [output for output in member.graph.output if output.name == PROBABILITIES]
+    return int(value.type.tensor_type.shape.dim[1].dim_value)
+
+
+def _cut_padding(
+    branches: Sequence[str], fed: Mapping[str, str], constants: list[onnx.TensorProto]
+) -> list[onnx.NodeProto]:
+    """Rows beyond the longest recording of a batch cost time and mean nothing."""
+    constants += [
+        helper.make_tensor("cut_start", onnx.TensorProto.INT64, [1], [0]),
+        helper.make_tensor("cut_axis", onnx.TensorProto.INT64, [1], [1]),
+        helper.make_tensor("cut_shape", onnx.TensorProto.INT64, [1], [1]),
+    ]
+    nodes = [
+        helper.make_node("ReduceMax", ["front_used"], ["cut_longest"], keepdims=0),
+        helper.make_node("Reshape", ["cut_longest", "cut_shape"], ["cut_stop"]),
+    ]
+    ends = ["cut_start", "cut_stop", "cut_axis"]
+    return nodes + [helper.make_node("Slice", [f"front_{name}", *ends], [fed[name]]) for name in branches]
+
+
+def _as_they_are(branches: Sequence[str], fed: Mapping[str, str]) -> list[onnx.NodeProto]:
+    return [helper.make_node("Identity", [f"front_{name}"], [fed[name]]) for name in branches]
+
+
+def _mean_of_asked(answers: Sequence[str], constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
+    """(B, K) the mean of the answers of those that are asked, scaled so that each row sums to 1."""
+    constants += [
+        helper.make_tensor("by_class", onnx.TensorProto.INT64, [1], [2]),
+        helper.make_tensor("by_member", onnx.TensorProto.INT64, [1], [1]),
+    ]
+    stacked = [f"stacked_{name}" for name in answers]
+    return [
+        *(
+            helper.make_node("Unsqueeze", [name, "by_member"], [wide])
+            for name, wide in zip(answers, stacked, strict=True)
+        ),
+        helper.make_node("Concat", stacked, ["all_answers"], axis=1),
+        helper.make_node("Cast", [f"front_{_ASKED}"], ["asked_number"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["asked_number", "by_class"], ["asked_wide"]),
+        helper.make_node("Mul", ["all_answers", "asked_wide"], ["asked_answers"]),
+        helper.make_node("ReduceSum", ["asked_answers", "by_member"], ["summed"], keepdims=0),
+        helper.make_node("ReduceSum", ["summed", "by_member"], ["whole"], keepdims=1),
+        helper.make_node("Div", ["summed", "whole"], [PROBABILITIES]),
+    ]
+
+
+def _constant_lengths(front: onnx.ModelProto, constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
+    """The input that the front has and the whole has not: all recordings have the same number of rows."""
+    first = front.graph.input[0]
+    rows = first.type.tensor_type.shape.dim[1].dim_value
+    constants += [
+        helper.make_tensor("one_start", onnx.TensorProto.INT64, [1], [0]),
+        helper.make_tensor("one_stop", onnx.TensorProto.INT64, [1], [1]),
+    ]
+    return [
+        helper.make_node("Shape", [first.name], ["whole_shape"]),
+        helper.make_node("Slice", ["whole_shape", "one_start", "one_stop"], ["batch_shape"]),
+        helper.make_node(
+            "ConstantOfShape", ["batch_shape"], [f"front_{LENGTHS}"],
+            value=helper.make_tensor("rows", onnx.TensorProto.INT64, [1], [rows]),
+        ),
+    ]  # fmt: skip
