@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.read.annotations import Interval, label_samples, merged, read_intervals, write_bids_events
+from bfrb.read.annotations import Interval, label_samples, merged, read_intervals
 from bfrb.study.description import LabelsSpec
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
@@ -108,10 +108,11 @@ def test_old_labels_become_new_classes() -> None:
         )
     )
 )
-def test_what_is_written_for_bids_is_read_as_it_was(tmp_path_factory: pytest.TempPathFactory, events: list) -> None:
+def test_any_events_of_bids_are_read_as_they_are(tmp_path_factory: pytest.TempPathFactory, events: list) -> None:
     path = tmp_path_factory.mktemp("bids") / "events.tsv"
     intervals = sorted((Interval(start, start + lasts, label) for start, lasts, label in events), key=str)
-    path.write_text(write_bids_events(intervals))
+    lines = [f"{one.start_s}\t{one.end_s - one.start_s:.6f}\t{one.label}" for one in intervals]
+    path.write_text("\n".join(["onset\tduration\ttrial_type", *lines]) + "\n")
     found = sorted(read_intervals(path), key=str)
     for one, other in zip(found, intervals, strict=True):
         assert (one.start_s, one.label) == (other.start_s, other.label)

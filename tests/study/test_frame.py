@@ -14,12 +14,13 @@ from bfrb.errors import ConfigError
 from bfrb.study.frame import (
     ARM_WORDS,
     WATCH_WORDS,
-    WRISTS,
     device_to_wrist,
     orientations_to_wrist,
     turns_to_wrist,
     vectors_to_wrist,
 )
+
+WRISTS = ("left", "right")
 
 
 def right_handed(words: dict[str, tuple[int, int, int]], sign: int = 1) -> list[tuple[str, str, str]]:

@@ -240,7 +240,7 @@ def what_is_kept(page: Page) -> tuple[list[Path], int]:
         ("new.csv", lambda body: body[: len(body) * 2 // 3], "fields in every line"),
         ("new.csv", lambda _: b"", "empty"),
         ("new.csv", lambda _: b"\x00\x01\x02" * 999, ""),
-        ("new.csv", lambda _: b"a,b\n1,2\n", "columns of the CMI layout"),
+        ("new.csv", lambda _: b"a,b\n1,2\n", "expected the column 'sequence_id'"),
         ("new.parquet", lambda _: b"PAR1 not really", ""),
         ("new.txt", lambda body: body, "ends in .csv or .parquet"),
         ("", lambda body: body, "ends in .csv or .parquet"),

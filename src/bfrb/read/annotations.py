@@ -271,21 +271,6 @@ def merged(label: str | None, merge: Mapping[str, str]) -> str | None:
     return merge.get(label, merge.get(label.strip().removesuffix(".0"), label)) or None
 
 
-def write_bids_events(intervals: Iterable[Interval]) -> str:
-    r"""Intervals as the text of a BIDS `events.tsv`, in seconds since the recording began.
-
-    Examples
-    --------
-    >>> write_bids_events([Interval(1.5, 4.0, "hair pulling")]).splitlines()
-    ['onset\tduration\ttrial_type', '1.5\t2.5\thair pulling']
-    """
-    lines = ["onset\tduration\ttrial_type"]
-    for found in sorted(intervals, key=lambda one: one.start_s):
-        lasts = 0.0 if found.end_s is None else round(found.end_s - found.start_s, 6)
-        lines.append(f"{round(found.start_s, 6)}\t{lasts}\t{found.label}")
-    return "\n".join(lines) + "\n"
-
-
 def of_recording(intervals: Iterable[Interval], recording: str) -> list[Interval]:
     """Those that are of one recording, or of a file that names none."""
     return [replace(found, recording=recording) for found in intervals if found.recording in ("", recording)]

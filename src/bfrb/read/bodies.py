@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array, Floats, Ints
+from bfrb.arrays import Floats, Ints
 from bfrb.errors import DataError
+from bfrb.read.checks import Checker, run_starts
 from bfrb.read.cmi_write import COUNTER, ID
-from bfrb.read.columns import MISSING_WORDS
+from bfrb.read.columns import ROW, read_numbers
 from bfrb.read.demographics import SUBJECT
+from bfrb.read.findings import refuse
 from bfrb.read.stretches import TIMES
-from bfrb.study.device import Device, Sensor
+from bfrb.read.text_tables import check_wanted
+from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
 MAX_VALUES = 2_000_000
@@ -105,13 +107,21 @@ def recordings_from_columns(columns: Columns, device: Device, handedness: int | 
         named = ", ".join(device.sensors[0].columns)
         found = "no rows" if present else f"the columns {', '.join(columns)[:200] or 'none'}"
         raise _unreadable(f"rows of {device.name!r}, with columns such as {named}", found)
-    ids, subjects = _texts(columns, ID, ["recording"] * rows), _texts(columns, SUBJECT, ["unknown"] * rows)
-    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
-    _check_order(columns, starts)
-    _check_rate(columns, starts, device)
-    table = pl.DataFrame({"id": ids[starts].tolist(), SUBJECT: subjects[starts].tolist()})
-    table = table.with_columns(handedness=pl.lit(handedness, pl.Int8))
-    sensors = {sensor.name: _readings(columns, sensor) for sensor in present}
+    told = {ID: ["recording"] * rows, SUBJECT: ["unknown"] * rows, **columns}
+    used = [ID, SUBJECT, COUNTER, *TIMES, *(name for sensor in present for name in sensor.columns)]
+    series = [_series(name, told[name]) for name in used if name in told]
+    frame = pl.DataFrame(series).with_row_index(ROW, offset=1)
+    checker = Checker(refuse("the table"), strict=False)
+    frame = checker.with_texts(frame, [ID, SUBJECT], [ID, SUBJECT])
+    starts = run_starts(frame, [ID])
+    _check_order(frame, starts)
+    _check_rate(frame, starts, device)
+    table = frame[starts].select(pl.col(ID).alias("id"), SUBJECT, handedness=pl.lit(handedness, pl.Int8))
+    sensors = {}
+    for sensor in present:
+        check_wanted("the table", frame.columns, sensor.columns)
+        numbers = read_numbers(frame, sensor.columns, checker.report, dtype=pl.Float64)
+        sensors[sensor.name] = checker.readings(frame, sensor, sensor.columns, numbers).reshape(-1, *sensor.shape)
     return Recordings(device, sensors, np.append(starts, rows), table)
 
 
@@ -132,58 +142,38 @@ def _lines(reader: Any) -> Iterator[list[str]]:
         yield fields
 
 
-def _texts(columns: Columns, name: str, default: list[str]) -> Array:
-    """(rows,) texts of a column, as objects."""
-    values = columns.get(name, default)
-    if not all(isinstance(value, str | int) and value != "" for value in values):
-        raise _unreadable(f"a {name} in every row", "rows without one")
-    return np.array(list(map(str, values)), dtype=object)
-
-
-def _numbers(columns: Columns, name: str) -> Floats:
-    """(rows,) numbers of a column, NaN where nothing is given."""
-    values = columns[name]
+def _series(name: str, values: Sequence[Any]) -> pl.Series:
+    """A column as numbers, or as texts if some of it is text."""
+    kinds = set(map(type, values))
+    if not kinds <= {int, float, str, type(None)}:
+        raise _unreadable(f"numbers or texts in the column {name}", "other values")
     try:
-        if not set(map(type, values)) <= {int, float, str, type(None)}:
-            raise TypeError("other values")
-        with contextlib.suppress(TypeError, ValueError):
-            return np.array(values, dtype=np.float64)
-        return np.array([_number(value) for value in values])
-    except (TypeError, ValueError, OverflowError) as error:
+        if str in kinds or name in (ID, SUBJECT):
+            return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
+        return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)
+    except (ValueError, OverflowError) as error:
         raise _unreadable(f"numbers in the column {name}", str(error)[:100]) from None
 
 
-def _number(value: Any) -> float:
-    is_missing = value is None or (isinstance(value, str) and value.strip().lower() in MISSING_WORDS)
-    return np.nan if is_missing else float(value)
+def _numbers(frame: pl.DataFrame, name: str) -> Floats:
+    """(rows,) numbers of a column, NaN where nothing is given."""
+    numbers: Floats = read_numbers(frame, [name], refuse("the table"), dtype=pl.Float64)[:, 0]
+    return numbers
 
 
-def _readings(columns: Columns, sensor: Sensor) -> Array:
-    """(rows, *shape) readings of a sensor, in its dtype if they fit it; those that do not are refused later."""
-    missing = [name for name in sensor.columns if name not in columns]
-    if missing:
-        raise _unreadable(f"all columns of {sensor.name} or none", f"none called {', '.join(missing[:4])}")
-    values = np.column_stack([_numbers(columns, name) for name in sensor.columns]).reshape(-1, *sensor.shape)
-    if sensor.no_response_code is None:
-        return values
-    if not (np.isnan(values) | (values == np.round(values))).all():
-        raise _unreadable(f"whole numbers of {sensor.name}", "fractions")
-    return np.where(np.isnan(values), sensor.absent, values.clip(sensor.low - 1, sensor.high + 1)).astype(sensor.dtype)
-
-
-def _check_order(columns: Columns, starts: Ints) -> None:
+def _check_order(frame: pl.DataFrame, starts: Ints) -> None:
     """Refuse rows of a recording that do not follow one another; ids in several places are refused later."""
-    if COUNTER in columns:
-        follows = np.diff(_numbers(columns, COUNTER)) == 1
+    if COUNTER in frame.columns:
+        follows = np.diff(_numbers(frame, COUNTER)) == 1
         follows[starts[1:] - 1] = True
         if not follows.all():
             raise _unreadable(f"rows whose {COUNTER} rises by 1", f"another after row {np.argmin(follows) + 1}")
 
 
-def _check_rate(columns: Columns, starts: Ints, device: Device) -> None:
+def _check_rate(frame: pl.DataFrame, starts: Ints, device: Device) -> None:
     """Refuse times that show another rate than the device's: nothing is resampled here."""
-    for name in TIMES.keys() & columns.keys():
-        steps_s = np.delete(np.diff(_numbers(columns, name)) * TIMES[name], starts[1:] - 1)
+    for name in TIMES.keys() & set(frame.columns):
+        steps_s = np.delete(np.diff(_numbers(frame, name)) * TIMES[name], starts[1:] - 1)
         expected_s, found_s = 1 / device.row_rate_hz, np.median(steps_s) if len(steps_s) else np.nan
         if len(steps_s) and not abs(found_s - expected_s) <= _RATE_TOLERANCE * expected_s:
             raise DataError(

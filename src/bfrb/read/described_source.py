@@ -14,7 +14,6 @@ import polars as pl
 from bfrb.arrays import Array, Ints
 from bfrb.errors import DataError
 from bfrb.read.annotations import Interval, label_samples, merged, of_recording, read_intervals
-from bfrb.read.batches import ReadInBatches
 from bfrb.read.checks import Checker
 from bfrb.read.columns import ROW
 from bfrb.read.csv_blocks import Progress
@@ -31,6 +30,7 @@ from bfrb.study.device import Device, device_of
 from bfrb.study.labels import CMI, LabelSet, label_set_of
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation, OpenRows
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 RATE_TOLERANCE = 0.1
 """Share by which the rate of a recording may be below that of its study; slower ones would be invented."""
@@ -42,7 +42,7 @@ _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
-class DescribedSource(ReadInBatches):
+class DescribedSource:
     """Recordings that a description says how to read.
 
     Parameters
@@ -87,8 +87,7 @@ class DescribedSource(ReadInBatches):
         return device.model_copy(update={"sensors": tuple(map(device.sensor, self._first[1]))})
 
     def _as_wanted(self, wanted: Device) -> Device:
-        name = self.description.device or self.description.name
-        if self.description.axes is None and name != wanted.name:
+        if self.description.axes is None and wanted.name not in (self.description.name, self.description.device):
             raise DataError(
                 f"{self.description.name} does not say where the axes of its device point, and the bundle is of "
                 f"another device, {wanted.name!r}",
@@ -158,6 +157,20 @@ class DescribedSource(ReadInBatches):
             reader = Reader(self.description, Findings())  # what is damaged is told once, in reading
             labels = {*reader.find_words(self.path, "gesture"), *spec.unlabelled_in.values()}
         return label_set_of(self.description, found | {name for name in labels if name})
+
+    def read(self) -> Recordings:
+        """All recordings.
+
+        Raises
+        ------
+        DataError
+            If files are missing or damaged.
+        """
+        return Recordings.concat(list(self.batches()))
+
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """The rows of all recordings, a stretch at a time; one recording at least is in memory."""
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches; what stands in a block of a file, but one recording at least, is in memory."""

@@ -31,7 +31,6 @@ _AXES = {"acc": "xyz", "gyr": "xyz", "quaternion": "wxyz"}
 _ACC_SIZES = {"m/s^2": 9.81, "g": 1.0, "mg": 1000.0}
 _UNITS_IN_NAMES = ("m/s^2", "deg/s", "rad/s", "mg", "g")
 _ASK_AXES = "? Where does this axis point? 3h, 6h, 9h, 12h, out, in; or thumb, little, hand, elbow, palm, back"
-_ASK_SIGN = "? up, if the axis that points up reads +1 g at rest (Android); down, if it reads -1 g (Apple)"
 _ASK_WRIST = "? On which wrist was it worn: left or right"
 
 

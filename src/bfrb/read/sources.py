@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from bfrb.errors import DataError
-from bfrb.read.batches import ReadInBatches
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
@@ -21,7 +20,7 @@ from bfrb.study.description import STUDIES, Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, Recordings
-from bfrb.study.stretches import STRETCH_ROWS, Stretch
+from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 DESCRIPTION = "study.toml"
 """A description of this name in a folder says how the folder is read."""
@@ -60,7 +59,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class HeldSource(ReadInBatches):
+class HeldSource:
     """A source of recordings that are in memory already.
 
     Parameters
@@ -99,6 +98,10 @@ class HeldSource(ReadInBatches):
         yield from self.recordings.batches(max_rows)
         if progress is not None:
             progress(1.0)
+
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """Views of at most `max_rows` rows of one recording."""
+        return cut_stretches(self.batches(progress=progress), max_rows)
 
 
 def open_source(

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from bfrb.arrays import Array, Ints
 from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.tables import naming
+from bfrb.spec import Spec
 from bfrb.study.device import Device, KnownDevice, Sensor
 from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
@@ -37,11 +38,7 @@ _LABEL_PREFIX = "label:"
 """Marks the columns of row labels, so that they cannot be taken for channels."""
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StoredFile(_Closed):
+class StoredFile(Spec):
     """A file of a store."""
 
     name: str
@@ -51,7 +48,7 @@ class StoredFile(_Closed):
     crc32: int
 
 
-class Manifest(_Closed):
+class Manifest(Spec):
     """What `store.json` says."""
 
     format: int

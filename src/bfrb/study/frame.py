@@ -24,7 +24,6 @@ from bfrb.errors import ConfigError
 
 Wrist = Literal["left", "right"]
 Crown = Literal["as_read", "turned"]
-WRISTS: tuple[Wrist, ...] = ("left", "right")
 
 ARM_WORDS = {
     "thumb": (1, 0, 0),

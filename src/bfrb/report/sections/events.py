@@ -130,8 +130,7 @@ def _show_curve(listening: EventEvaluation) -> PageFigure:
 def _delays(counts: EventCounts) -> DataTable:
     shares = (0.1, 0.25, 0.5, 0.75, 0.9)
     rows = [(f"{100 * share:.0f} %", float(np.quantile(counts.delays_s, share))) for share in shares]
-    caption = "Seconds from their begin until so many of the episodes found were known"
-    return DataTable(caption, ("share", "seconds"), rows)
+    return DataTable("Delays of the episodes found", ("of the episodes", "known within, s"), rows)
 
 
 def _show_timeline(listening: EventEvaluation, number: int) -> PageFigure:
