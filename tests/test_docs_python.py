@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from bfrb.simulate.files import write_study
 
-from bfrb.simulate.spec import StudySpec
+from bfrb.read.cmi_write import write_cmi
+from bfrb.simulate.spec import StudySpec, mark_of
 from bfrb.simulate.study import simulate_study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +54,7 @@ def test_there_are_such_pages() -> None:
     "page", [page for page in PAGES if blocks_of(page.read_text(encoding="utf-8"))[0]], ids=lambda page: page.name
 )
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    write_study(simulate_study(StudySpec(subjects=4), seed=1)[::8], tmp_path / "study")
+    spec = StudySpec(subjects=4)
+    write_cmi([simulate_study(spec, seed=1)[::8]], tmp_path / "study", mark=mark_of(spec, 1))
     done = run_page(page.read_text(encoding="utf-8"), tmp_path)
     assert done.returncode == 0, done.stderr

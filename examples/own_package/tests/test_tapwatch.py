@@ -1,10 +1,10 @@
 """The parts hold what bfrb expects of networks, features and variations."""
 
 from bfrb.study.description import find_description
-from bfrb.study.device import Device
+from bfrb.study.device import device_of
 from bfrb.testing import FeatureContract, NetworkContract, VariationContract
 
-WATCH = Device.parse(find_description("tapwatch:watch.toml").device_values(50.0))
+WATCH = device_of(find_description("tapwatch:watch.toml"), 50.0)
 
 
 class TestWobble(FeatureContract):

@@ -14,6 +14,8 @@ from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
 from bfrb.read.frames import as_polars
+from bfrb.read.motion_bids import NAME as MOTION_BIDS
+from bfrb.read.motion_bids import describe_motion_bids, is_motion_bids
 from bfrb.read.store import MANIFEST, Store
 from bfrb.read.study_files import find_files, holds_files
 from bfrb.study.description import STUDIES, Description, find_description
@@ -140,6 +142,8 @@ def open_source(
     if (place / MANIFEST).is_file():
         return Store.open(place)
     description = _look(place) if dataset == "auto" else find_description(dataset)
+    if description.file.format == "bids":
+        description = describe_motion_bids(place, description)
     if place.is_dir() and description.file.first:
         place = find_files(place, description)[0].path
     if demographics is not None and not Path(demographics).is_file():
@@ -154,6 +158,8 @@ def _look(place: Path) -> Description:
         return find_description(STUDIES[0])
     if (place / DESCRIPTION).is_file():
         return find_description(place / DESCRIPTION)
+    if is_motion_bids(place):
+        return find_description(MOTION_BIDS)
     known = [find_description(name) for name in STUDIES]
     for description in known:
         if holds_files(place, description):

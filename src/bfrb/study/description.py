@@ -156,7 +156,8 @@ class RecordingsSpec(Spec):
     """What a recording is called and whose it is: texts with `{path}`, `{file}`, `{folder}`, and names of columns.
 
     `{path}` is the file's path in the folder without its ending, `{file}` its name, `{folder}` the folder it lies in,
-    and there is what `path` finds. Columns that are named split a file into recordings.
+    `{run}` what stands in a name such as `sub-07_run-2_acc.csv`, and there is what `path` finds. Columns that are named
+    split a file into recordings.
     """
 
     id: str = "{path}"
