@@ -18,8 +18,10 @@ ROOT_PACKAGE = "bfrb"
 
 RANKS = {
     "errors": 0,
+    "callable_package": 0,
     "arrays": 1,
     "files": 1,
+    "parts": 1,
     "spec": 1,
     "processes": 1,
     "study": 2,
@@ -35,6 +37,7 @@ RANKS = {
     "report": 10,
     "from_keras": 10,
     "serve": 10,
+    "testing": 10,
     "view": 11,
     "cli": 12,
     "__main__": 13,
@@ -42,14 +45,14 @@ RANKS = {
 """Height of every part; imports point to a lower one."""
 
 GUESTS = {
-    "torch": ("networks/", "train/", "export/", "from_keras/"),
+    "torch": ("networks/", "train/", "export/", "from_keras/", "testing/network_contract.py"),
     "keras": (),
     "tensorflow": (),
     "ray": ("train/where.py",),
     "polars": ("study/", "read/"),
     "pickle": ("from_keras/pickled.py",),
     "matplotlib": ("report/style.py",),
-    "sklearn": ("metrics/standard.py",),
+    "sklearn": ("metrics/standard.py", "train/estimator.py"),
 }
 """Where each framework may be imported; a folder ends in a slash."""
 

@@ -1,15 +1,23 @@
-"""A network of one's own, as a user of the package would write it."""
+"""Parts of one's own, as a user of the package would write them."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
 from bfrb.networks.specs import NetworkSpec
+from bfrb.study.recordings import Recordings
+
+
+def weaken(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    """Every recording with up to so much less acceleration."""
+    factors = np.repeat(rng.uniform(1.0 - strength, 1.0, len(recordings)), recordings.lengths)[:, None]
+    return recordings.with_sensors(acc=recordings.sensors["acc"] * factors)
 
 
 class MeanNetwork(nn.Module):
@@ -37,6 +45,16 @@ class MeanNetwork(nn.Module):
     def decayed(self) -> list[nn.Parameter]:
         """The kernels."""
         return [*blocks.kernels(self)]
+
+
+class Branched(MeanNetwork):
+    """Takes in a branch that nobody fills."""
+
+    class Spec(MeanNetwork.Spec):
+        """Its branches."""
+
+        MOTION: ClassVar[tuple[str, ...]] = ("breath",)
+        BRANCHES: ClassVar[tuple[str, ...]] = ("breath",)
 
 
 class NoSpec(nn.Module):

@@ -7,6 +7,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from bfrb.errors import BfrbError as BfrbError
+    from bfrb.features.table import features as features
     from bfrb.metrics import competition_score as competition_score
     from bfrb.predict.predictions import Predictions as Predictions
     from bfrb.predict.predictor import Predictor as Predictor
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     from bfrb.read.sources import read as read
     from bfrb.study.labels import CMI_GESTURES as CMI_GESTURES
     from bfrb.study.recordings import Recordings as Recordings
+    from bfrb.train.estimator import Classifier as Classifier
+    from bfrb.train.in_python import train as train
 
 __version__ = version("bfrb")
 
 # Each name is imported when it is first asked for.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["read"],  # a package that can be called
+    submodules=["features", "read", "train"],  # packages that can be called
     submod_attrs={
         "errors": ["BfrbError"],
         "metrics": ["competition_score"],
@@ -28,5 +31,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "predict.predictor": ["Predictor", "load"],
         "study.labels": ["CMI_GESTURES"],
         "study.recordings": ["Recordings"],
+        "train.estimator": ["Classifier"],
     },
 )

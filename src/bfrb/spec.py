@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -53,8 +54,14 @@ class Spec(BaseModel):
         """The spec as TOML text; keys that are None are left out."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
-    def updated(self, assignments: Iterable[str]) -> Self:
-        """A copy with changes such as `"training.epochs=30"`; values are written as in TOML, strings may be bare.
+    def updated(self, assignments: Iterable[str] | Mapping[str, Any]) -> Self:
+        """A copy with changes such as `"training.epochs=30"` or `{"training.epochs": 30}`.
+
+        Parameters
+        ----------
+        assignments
+            Values in text are written as in TOML, strings may be bare. A part of a key that has dots is quoted:
+            `training.variation."mypackage.changes:blink"=0.1`.
 
         Raises
         ------
@@ -62,17 +69,15 @@ class Spec(BaseModel):
             If an assignment has no `=`, its key is unknown or its value impossible.
         """
         values = self.model_dump(mode="json", exclude_none=True)
-        for assignment in assignments:
-            key, equals, text = assignment.partition("=")
-            if not equals or not key.strip():
-                raise ConfigError(f"expected key=value, got {assignment!r}", remedy="write, say, training.epochs=30")
-            *parents, last = key.strip().split(".")
+        pairs = assignments.items() if isinstance(assignments, Mapping) else map(_read_assignment, assignments)
+        for key, value in pairs:
+            *parents, last = (quoted or bare for quoted, bare in _KEY_PARTS.findall(key) or [("", key)])
             place = values
             for parent in parents:
                 place = place.setdefault(parent, {})
                 if not isinstance(place, dict):
                     raise ConfigError(f"{parent!r} in {key!r} has no keys of its own", remedy="name a key of the spec")
-            place[last] = _parse_value(text.strip())
+            place[last] = value
         return self.parse(values)
 
 
@@ -93,6 +98,17 @@ def read_toml(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"expected a TOML file at {path}, but {error}", remedy="name a readable TOML file") from None
+
+
+_KEY_PARTS = re.compile(r'"([^"]+)"|([^."]+)')
+
+
+def _read_assignment(assignment: str) -> tuple[str, Any]:
+    """Key and value of `key=value`."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"expected key=value, got {assignment!r}", remedy="write, say, training.epochs=30")
+    return key.strip(), _parse_value(text.strip())
 
 
 def _parse_value(text: str) -> Any:

@@ -1,40 +1,31 @@
-"""What every variation of recordings has to hold, and the physics of each."""
+"""Every variation holds its contract, and the physics of each."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from itertools import count, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+import own_networks
 from bfrb.features.pipeline import compute_features
 from bfrb.features.rotations import rotate
-from bfrb.study.device import DEVICES, GALAXY_WATCH, HELIOS, Device
+from bfrb.study.device import DEVICES, GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
+from bfrb.testing import VariationContract
 from bfrb.train.spec import LOST_TOGETHER, VariationSpec
-from bfrb.train.variation import VARIATIONS, vary
+from bfrb.train.variation import VARIATIONS, Variation, vary
 from bundles import make_recordings
 from made_up import random_recordings
 
 STRENGTHS = {"tilt_device": 15.0, "change_wrist": 0.5, "shake_acc": 0.5, "warm_skin": 1.0, "blur_tof": 5.0}
 STRENGTHS |= {"lose_pixels": 0.2, "lose_piece": 0.5, "lose_site": 0.5, **dict.fromkeys(LOST_TOGETHER, 0.5)}
-every_variation = pytest.mark.parametrize("name", VARIATIONS)
-every_device = pytest.mark.parametrize("device", DEVICES.values(), ids=list(DEVICES))
+OWN = [("own_networks:weaken", HELIOS)]
 
 
 def varied(recordings: Recordings, name: str, strength: float, seed: int = 1) -> Recordings:
     return vary(recordings, VariationSpec.parse({name: strength}), np.random.default_rng(seed))
-
-
-def some_recordings(device: Device = HELIOS, missing: float = 0.1, seed: int = 0) -> Recordings:
-    """Recordings as a device gives them: of an orientation and its negative, that with w >= 0."""
-    made = random_recordings(device, [2, 30, 7, 45, 12], np.random.default_rng(seed), missing)
-    if "quaternion" not in made.sensors:
-        return made
-    quaternion = made.sensors["quaternion"]
-    return replace(made, sensors={**made.sensors, "quaternion": np.where(quaternion[:, :1] < 0, -1, 1) * quaternion})
 
 
 def mostly_measured(recordings: int = 400) -> Recordings:
@@ -45,38 +36,50 @@ def feature(recordings: Recordings, name: str) -> np.ndarray:
     return compute_features(recordings, [name]).values
 
 
-@every_variation
-@every_device
-def test_recordings_stay_valid_keep_their_table_and_vary_repeatably(name: str, device: Device) -> None:
-    recordings = some_recordings(device)
-    first, second = (varied(recordings, name, STRENGTHS[name]) for _ in range(2))
-    assert first.table.equals(recordings.table)
-    assert first.offsets.tolist() == recordings.offsets.tolist()
-    assert set(first.annotations) == set(recordings.annotations)
-    for key, values in first.sensors.items():
-        assert np.array_equal(values, second.sensors[key], equal_nan=key != "tof")
+class TestVariations(VariationContract):
+    @pytest.fixture(autouse=True, params=[*product(VARIATIONS, DEVICES.values()), *OWN], ids=lambda case: str(case[0]))
+    def part(self, request: pytest.FixtureRequest) -> None:
+        self.variation, self.device = request.param
+        self.strength = STRENGTHS.get(self.variation, 0.5)
 
 
-@every_variation
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32), strength=st.floats(0.05, 1.0))
-def test_an_orientation_stays_the_one_that_the_device_gives(name: str, seed: int, strength: float) -> None:
-    quaternion = varied(some_recordings(seed=seed), name, strength * STRENGTHS[name], seed).sensors["quaternion"]
-    assert not (quaternion[:, 0] < 0).any()
-    known = ~np.isnan(quaternion).any(axis=1)
-    np.testing.assert_allclose(np.linalg.norm(quaternion[known], axis=1), 1.0, atol=1e-4)
+SEEDS = count()
 
 
-@every_variation
-def test_what_was_never_measured_is_not_made_up(name: str) -> None:
-    bare = varied(some_recordings().without("thm", "tof", "quaternion"), name, STRENGTHS[name])
-    assert not any(bare.measured(sensor).any() for sensor in ("thm", "tof", "quaternion"))
+def forgetful(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    return recordings.without("acc")[::-1]
+
+
+def stubborn(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    return varied(recordings, "shake_acc", strength, next(SEEDS))
+
+
+def inventive(recordings: Recordings, strength: float, rng: np.random.Generator) -> Recordings:
+    return recordings.with_sensors(thm=np.full((recordings.n_rows, 5), 25.0))
+
+
+@pytest.mark.parametrize(
+    ("broken", "test"),
+    [
+        (forgetful, VariationContract.test_recordings_stay_valid_and_keep_their_table),
+        (stubborn, VariationContract.test_the_generator_decides),
+        (inventive, VariationContract.test_what_was_never_measured_is_not_made_up),
+    ],
+)
+def test_a_variation_that_breaks_a_promise_is_found(
+    broken: Variation, test: Callable[[VariationContract], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_networks, "broken", broken, raising=False)
+    contract = VariationContract()
+    contract.variation = "own_networks:broken"
+    with pytest.raises(AssertionError):
+        test(contract)
 
 
 def test_a_spec_names_every_variation_and_strength_zero_changes_nothing() -> None:
-    assert list(VariationSpec.model_fields) == list(VARIATIONS) == list(STRENGTHS)
+    assert list(VariationSpec.model_fields) == [*VARIATIONS, "own"] == [*STRENGTHS, "own"]
     assert not VariationSpec().changes_something
-    recordings = some_recordings()
+    recordings = mostly_measured(5)
     assert vary(recordings, VariationSpec(), np.random.default_rng(0)) is recordings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tomli_w
 
@@ -14,6 +15,8 @@ from bfrb.predict.predictor import load
 from bfrb.train.crossval import cross_validate, prepare
 from bfrb.train.presets import PRESETS, read_preset
 from bfrb.train.run import RunSpec, read_run_spec
+from bfrb.train.spec import VariationSpec
+from bfrb.train.variation import vary
 from bundles import make_bundle, make_recordings
 from studies import TINY, make_study
 
@@ -34,6 +37,20 @@ def test_a_network_is_trained_on_its_own_variation_besides_that_of_all() -> None
     assert not PRESETS["baseline"].variation("two_branch").changes_something
 
 
+def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
+    text = '[training.variation]\ntilt_device = 5\n"own_networks:weaken" = 0.2\n[stems.variation]\n"a:b" = 0.0\n'
+    spec = RunSpec.from_toml(text)
+    assert spec == RunSpec.from_toml(spec.to_toml())
+    changes = {"training.variation.tilt_device": 5, 'training.variation."own_networks:weaken"': 0.2}
+    assert spec == RunSpec().updated(changes | {"stems.variation": {"a:b": 0.0}})
+    assert spec.variation("stems").own == {"own_networks:weaken": 0.2, "a:b": 0.0}
+    assert not VariationSpec.parse({"a:b": 0.0}).changes_something
+    recordings, rng = make_recordings(4), np.random.default_rng(0)
+    varied = vary(recordings, VariationSpec.parse({"own_networks:weaken": 0.2}), rng).sensors["acc"]
+    shares = varied / recordings.sensors["acc"]
+    assert 0.8 <= shares.min() < shares.max() <= 1.0
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -43,6 +60,10 @@ def test_a_network_is_trained_on_its_own_variation_besides_that_of_all() -> None
         (["networks=['a:B', 'c:B']"], "each named once, got B, B"),
         (["stems.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
         (["stems.variation.lose_thm=2"], "lose_thm: Input should be less than 1"),
+        (["training.variation.own.weaken=0.1"], "own: expected variations by import path .*, got 'weaken'"),
+        (['training.variation."own_networks:weaken"=-1'], "own.own_networks:weaken: Input should be greater"),
+        (["."], "expected key=value"),
+        ([".=1"], r"unknown key '\.'"),
     ],
 )
 def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
@@ -58,9 +79,13 @@ def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
         (["networks=['absent_module:Absent']"], "No module named 'absent_module'"),
         (["networks=['own_networks:NoSpec']"], "has no attribute Spec"),
         (["networks=['__main__:Mine']"], "lies in the script itself"),
+        (['training.variation."own_networks:absent"=1'], "expected a variation at own_networks:absent, but"),
+        (['training.variation."own_networks:__name__"=1'], "own_networks:__name__ is no variation, but str"),
+        (["features.acc=['own_networks:ABSENT']"], "expected a feature at own_networks:ABSENT, but"),
+        (["networks=['own_networks:Branched']"], "no features of the branch 'breath'\n.*features.own.breath"),
     ],
 )
-def test_impossible_networks_of_ones_own_are_refused_before_anything_is_read(changes: list[str], told: str) -> None:
+def test_impossible_parts_of_ones_own_are_refused_before_anything_is_read(changes: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         prepare(make_study(), OWN.updated(changes))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,12 +41,16 @@ def ingest(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
     dataset: Dataset = "auto",
     demographics: Demographics = None,
+    to: Annotated[Literal["store", "bids"], typer.Option(help="store, or bids: a Motion-BIDS data set.")] = "store",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings into a store: typed, compressed, opened at once."""
     from bfrb.read.ingest import ingest as ingest_source
 
+    if to == "bids":
+        _write_bids(source, out, dataset, demographics, as_json)
+        return
     with progress("ingesting") as show:
         store = ingest_source(
             source, out, dataset=dataset, demographics=demographics, overwrite=overwrite, progress=show
@@ -59,6 +63,18 @@ def ingest(
         print_json({"store": str(out)} | described | {"bytes": size})
     else:
         log.info("wrote %s: %d recordings, %d rows, %.1f MB", out, manifest.recordings, manifest.rows, size / 1e6)
+
+
+def _write_bids(source: Path, out: Path, dataset: str, demographics: Path | None, as_json: bool) -> None:
+    from bfrb.read.motion_bids_write import write_motion_bids
+    from bfrb.read.sources import open_source
+
+    with progress("writing") as show:
+        count = write_motion_bids(open_source(source, dataset, demographics), out, show)
+    if as_json:
+        print_json({"bids": str(out), "recordings": count})
+    else:
+        log.info("wrote %s: %d recordings in Motion-BIDS", out, count)
 
 
 def _report_tables(report: CheckReport) -> Iterator[ShownTable]:

@@ -13,6 +13,7 @@ import typer
 from bfrb.cli.options import Anyway, Dataset
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.presets import read_preset
+from bfrb.train.requirements import check_installed
 from bfrb.train.run import RunSpec
 
 if TYPE_CHECKING:
@@ -87,11 +88,7 @@ def check_training_installed() -> None:
     ConfigError
         If one is not installed.
     """
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "onnx", "onnxscript", "safetensors") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"training needs {', '.join(missing)}", remedy='install them with: pip install "bfrb[train]"')
+    check_installed()
     sys.path.append(os.getcwd())  # noqa: PTH109  as `python script.py` has its folder; processes that train get it too
 
 

@@ -16,6 +16,7 @@ from bfrb.features.notebook import NOTEBOOK_FEATURES
 from bfrb.features.proximity import PROXIMITY_FEATURES
 from bfrb.features.ragged import fill
 from bfrb.features.rows import RaggedRows
+from bfrb.parts import import_part, is_import_path
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
@@ -57,7 +58,7 @@ class Features:
 
 
 def find_feature(name: str) -> Feature:
-    """The feature of that name.
+    """The feature of that name, or at that import path `package.module:name`.
 
     Raises
     ------
@@ -66,9 +67,22 @@ def find_feature(name: str) -> Feature:
     """
     if name in FEATURES:
         return FEATURES[name]
+    if is_import_path(name):
+        return _import_feature(name)
     near = difflib.get_close_matches(name, FEATURES, n=1, cutoff=0.4)
-    remedy = f"did you mean {near[0]!r}?" if near else f"choose among {', '.join(FEATURES)}"
+    own = "or name your own as package.module:name"
+    remedy = f"did you mean {near[0]!r}?" if near else f"choose among {', '.join(FEATURES)}, {own}"
     raise ConfigError(f"no feature {name!r}", remedy=remedy)
+
+
+def _import_feature(path: str) -> Feature:
+    found = import_part(path, "feature")
+    if not isinstance(found, Feature):
+        raise ConfigError(
+            f"{path} is no feature, but {type(found).__name__}",
+            remedy="make it with bfrb.features.feature.Feature or vector_feature",
+        )
+    return found
 
 
 def available(names: Iterable[str], device: Device) -> tuple[str, ...]:
@@ -137,7 +151,7 @@ def _check_names(names: Sequence[str], device: Device) -> None:
     if lacking:
         raise ConfigError(
             f"the device {device.name!r} lacks a sensor for the feature {lacking[0]!r}, "
-            f"which needs {', '.join(FEATURES[lacking[0]].needs)}",
+            f"which needs {', '.join(find_feature(lacking[0]).needs)}",
             remedy="leave it out, or keep what `available` returns",
         )
     if len(set(names)) != len(names):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pydantic import Field
+
+from bfrb.errors import ConfigError
 from bfrb.spec import Spec
 
 DEPLOYABLE_ROTATION = (
@@ -22,7 +25,10 @@ BENCHMARK_ROTATION = (*DEPLOYABLE_ROTATION, "heading_direction", "linear_acc_wor
 
 
 class FeatureSpec(Spec):
-    """Which features enter which branch of a network; those a device cannot give are left out."""
+    """Which features enter which branch of a network; those a device cannot give are left out.
+
+    Features are called by their names, or by import path `package.module:name` where they are one's own.
+    """
 
     imu: tuple[str, ...] = (
         "acc",
@@ -47,6 +53,19 @@ class FeatureSpec(Spec):
     mirror_left_hand: bool = False
     """Whether recordings of left-handed subjects are mirrored to right hands before anything is computed."""
 
+    own: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Features of branches that only networks of one's own take in, by the names of the branches."""
+
     def branches(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Feature names of the named branches."""
-        return {name: getattr(self, name) for name in names}
+        """Feature names of the named branches.
+
+        Raises
+        ------
+        ConfigError
+            If a branch has no features.
+        """
+        known = {name: found for name, found in dict(self).items() if isinstance(found, tuple)} | self.own
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"no features of the branch {name!r}", remedy=f"name some in features.own.{name}")
+        return {name: known[name] for name in names}

@@ -8,9 +8,10 @@ from bfrb.networks.context import Context
 from bfrb.networks.gated_two_branch import GatedTwoBranch
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.networks.rocket import Rocket
-from bfrb.networks.specs import NetworkSpec, check_name, import_network
+from bfrb.networks.specs import NetworkSpec, check_name
 from bfrb.networks.stems import Stems
 from bfrb.networks.two_branch import TwoBranch
+from bfrb.parts import import_part
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "two_branch": TwoBranch,
@@ -36,7 +37,7 @@ def build_network(name: str, shape: Shape, spec: NetworkSpec) -> nn.Module:
         If there is no such network.
     """
     check_name(name)
-    network: nn.Module = (NETWORKS.get(name) or import_network(name))(shape, spec)
+    network: nn.Module = (NETWORKS.get(name) or import_part(name, "network"))(shape, spec)
     return network
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from bfrb.errors import ConfigError
+from bfrb.parts import import_part, is_import_path
 from bfrb.spec import Count, Share, Spec
 
 
@@ -154,7 +154,7 @@ def check_name(network: str) -> None:
     ConfigError
         If it is neither.
     """
-    if ":" in network or network in SPECS:
+    if is_import_path(network) or network in SPECS:
         return
     near = difflib.get_close_matches(network, SPECS, n=1, cutoff=0.4)
     names = f"{', '.join(SPECS)}, or name your own as package.module:Class"
@@ -172,30 +172,10 @@ def find_spec(network: str) -> type[NetworkSpec]:
         If there is no such network, or it has no spec.
     """
     check_name(network)
-    found = SPECS[network] if network in SPECS else getattr(import_network(network), "Spec", None)
+    found = SPECS[network] if network in SPECS else getattr(import_part(network, "network"), "Spec", None)
     if not (isinstance(found, type) and issubclass(found, NetworkSpec)):
         raise ConfigError(
             f"{network} has no attribute Spec that is a bfrb.networks.specs.NetworkSpec",
             remedy="give the class its spec, such as: class Spec(NetworkSpec): width: int = 8",
         )
     return found
-
-
-def import_network(path: str) -> Any:
-    """The class at an import path `package.module:Class`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    module, _, name = path.partition(":")
-    if module == "__main__":
-        raise ConfigError(f"{path} lies in the script itself", remedy="put it into a module that can be imported")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"expected a network at {path}, but {error}",
-            remedy="name it as package.module:Class, and have the package installed or on PYTHONPATH",
-        ) from None

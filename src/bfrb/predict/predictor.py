@@ -7,13 +7,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from itertools import compress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
-from bfrb.errors import DataError
+from bfrb.errors import BundleError, ConfigError, DataError
 from bfrb.features.pipeline import available, find_feature
 from bfrb.features.sequences import Batch, build_sequences
 from bfrb.predict.bundle import Bundle
@@ -23,6 +25,7 @@ from bfrb.predict.routing import find_able, route
 from bfrb.predict.workers import map_ahead, share_out
 from bfrb.read.orientation import with_gyroscope
 from bfrb.read.tables import make_table
+from bfrb.study.description import Description
 from bfrb.study.device import Device
 from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
@@ -67,33 +70,60 @@ class Predictor:
     Raises
     ------
     BundleError
-        If a graph cannot be loaded or does not fit the bundle.
+        If a graph cannot be loaded or does not fit the bundle, or a feature of one's own cannot be imported.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.label_set = bundle.label_set
         self.device = bundle.device
+        _check_features(bundle)
         self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (replace(self.bundle, path=self.bundle.path.absolute()),)
+
+    def __repr__(self) -> str:
+        members, device = len(self._members), self.device
+        simulated = ", SIMULATED" if self.simulated else ""
+        return (
+            f"<Predictor: {members} network{'' if members == 1 else 's'}, {len(self.label_set)} classes of "
+            f"{self.label_set.name}, {device.name} at {device.row_rate_hz:g} Hz{simulated}>"
+        )
+
+    def _repr_html_(self) -> str:
+        classes = make_table({"class": self.label_set.classes, "target": self.label_set.is_target})
+        return f"<p>{escape(repr(self)[1:-1])}</p>{classes._repr_html_()}"
 
     @property
     def simulated(self) -> bool:
         """Whether any recording it was trained on came from a simulator."""
         return self.bundle.manifest.simulated
 
-    def predict(self, recordings: Recordings) -> Predictions:
+    def predict(
+        self, recordings: Any, dataset: str | Path | Description = "auto", demographics: Any = None
+    ) -> Predictions:
         """Probabilities of every class for every recording, in the order of the recordings.
+
+        Parameters
+        ----------
+        recordings
+            `Recordings`; or what `bfrb.read` reads: a path or a frame, whose continuous recordings are cut into windows
+            like those of training.
+        dataset, demographics
+            How a path or a frame is read (`bfrb.read`).
 
         Raises
         ------
         DataError
-            If the recordings are of another device.
+            If the recordings are of another device, or cannot be read.
         BundleError
             If a member fails.
         """
+        if not isinstance(recordings, Recordings):
+            from bfrb.read.sources import read
+
+            recordings = self.cut(read(recordings, dataset, demographics, self.device))
         return self._predict(recordings, _find_alike)
 
     def predict_each(self, recordings: Recordings) -> Predictions:
@@ -315,6 +345,24 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     predictor = Predictor(Bundle.open(path))
     predictor.warm_up()
     return predictor
+
+
+def _check_features(bundle: Bundle) -> None:
+    """Refuse a bundle one of whose features is not there: one's own are imported.
+
+    Raises
+    ------
+    BundleError
+        If one is not.
+    """
+    for names in bundle.manifest.branches.values():
+        try:
+            available(names, bundle.device)
+        except ConfigError as error:
+            raise BundleError(
+                f"the bundle {bundle.path} needs a feature that is not here: {error.problem}",
+                remedy="install the package it was trained with, or have it on PYTHONPATH",
+            ) from None
 
 
 _Grouping = Callable[[Ints, Bools], Sequence[Ints]]

@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
+from bfrb.read.frames import as_polars
+from bfrb.read.motion_bids import NAME as MOTION_BIDS
+from bfrb.read.motion_bids import describe_motion_bids, is_motion_bids
 from bfrb.read.store import MANIFEST, Store
 from bfrb.read.study_files import find_files, holds_files
 from bfrb.study.description import STUDIES, Description, find_description
@@ -105,7 +109,7 @@ class HeldSource:
 
 def open_source(
     path: Path | str,
-    dataset: str = "auto",
+    dataset: str | Path | Description = "auto",
     demographics: Path | str | None = None,
     report: Report | None = None,
     device: Device | None = None,
@@ -118,7 +122,7 @@ def open_source(
     path
         A file or a folder.
     dataset
-        What to take it for: the name of a description (`bfrb devices`), such as `"cmi"`, or its `.toml` file, or
+        What to take it for: a description, its name (`bfrb devices`), such as `"cmi"`, or its `.toml` file; or
         `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
         A table of subjects; by default the one that the description speaks of.
@@ -142,6 +146,8 @@ def open_source(
     if (place / MANIFEST).is_file():
         return Store.open(place)
     description = _look(place) if dataset == "auto" else find_description(dataset)
+    if description.file.format == "bids":
+        description = describe_motion_bids(place, description)
     if place.is_dir() and description.file.first:
         place = find_files(place, description)[0].path
     if demographics is not None and not Path(demographics).is_file():
@@ -156,6 +162,8 @@ def _look(place: Path) -> Description:
         return find_description(STUDIES[0])
     if (place / DESCRIPTION).is_file():
         return find_description(place / DESCRIPTION)
+    if is_motion_bids(place):
+        return find_description(MOTION_BIDS)
     known = [find_description(name) for name in STUDIES]
     for description in known:
         if holds_files(place, description):
@@ -168,17 +176,21 @@ def _look(place: Path) -> Description:
     )
 
 
-def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Recordings:
+def read(
+    source: Any, dataset: str | Path | Description = "auto", demographics: Any = None, device: Device | None = None
+) -> Recordings:
     """All recordings at a path, or in a frame; also called as `bfrb.read`.
 
     Parameters
     ----------
     source
-        A path as for `open_source`, or a polars or pandas frame in the CMI layout.
+        A path as for `open_source`, or a polars or pandas frame: in the CMI layout, or as a description says.
     dataset
-        As for `open_source`.
+        As for `open_source`; or a `Description`.
     demographics
-        A table of subjects: a path, or beside a frame a frame.
+        A table of subjects: a path, or beside a frame in the CMI layout a frame.
+    device
+        As for `open_source`.
 
     Raises
     ------
@@ -191,10 +203,36 @@ def read(source: Any, dataset: str = "auto", demographics: Any = None) -> Record
     >>> rows = pl.DataFrame({"sequence_id": ["a", "a"], "sequence_counter": [0, 1], "subject": ["s", "s"]})
     >>> read(rows.with_columns(acc_x=pl.lit(0.0), acc_y=pl.lit(0.0), acc_z=pl.lit(9.8)))
     <Recordings: 1 of helios, 1 subject, 2 rows, acc>
+
+    Anything else has a description:
+
+    >>> watch = Description.parse(
+    ...     {
+    ...         "name": "my watch",
+    ...         "time": {"column": "ms", "unit": "ms"},
+    ...         "acc": {"columns": ["ax", "ay", "az"], "unit": "g"},
+    ...         "recordings": {"id": "{session}", "subject": "{who}"},
+    ...     }
+    ... )
+    >>> rows = pl.DataFrame({"session": ["a", "a", "b"], "who": ["s", "s", "t"], "ms": [0, 20, 0]})
+    >>> read(rows.with_columns(ax=pl.lit(0.0), ay=pl.lit(0.0), az=pl.lit(1.0)), watch)
+    <Recordings: 2 of my watch, 2 subjects, 3 rows, acc>
     """
     if isinstance(source, str | os.PathLike):
-        return open_source(Path(source), dataset, demographics).read()
-    return recordings_from_frame(source, demographics)
+        return open_source(Path(source), dataset, demographics, device=device).read()
+    if dataset in ("auto", "cmi"):
+        return recordings_from_frame(source, demographics)
+    return _read_described(source, find_description(dataset), device)
+
+
+def _read_described(source: Any, description: Description, device: Device | None) -> Recordings:
+    """Recordings of a frame by a description; `{file}`, `{folder}` and `{path}` are `frame`."""
+    frame = as_polars(source, "a path, or the rows")
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "frame", "frame.parquet")
+        path.parent.mkdir()
+        frame.write_parquet(path)
+        return DescribedSource(path, description, device).read()
 
 
 def size_bytes(source: Source) -> int:

@@ -376,12 +376,13 @@ def _to_frame(recordings: Recordings) -> pl.DataFrame:
     """Rows as they are stored: a column per channel of every sensor, and one per row label."""
     columns: list[pl.Series] = []
     for sensor in recordings.device.sensors:
-        columns += _to_columns(sensor, recordings.sensors[sensor.name])
+        columns += to_columns(sensor, recordings.sensors[sensor.name])
     columns += [pl.Series(_LABEL_PREFIX + name, label.codes) for name, label in recordings.annotations.items()]
     return pl.DataFrame(columns)
 
 
-def _to_columns(sensor: Sensor, values: Array) -> list[pl.Series]:
+def to_columns(sensor: Sensor, values: Array) -> list[pl.Series]:
+    """(N, *shape) readings of a sensor as a column for every channel, null where nothing was measured."""
     rows = len(values)
     # One series cut into columns: 320 made one by one, with their nulls, take several times as long.
     end_to_end = pl.Series(values.reshape(rows, -1).T.ravel())

@@ -11,6 +11,7 @@ from string import Formatter
 from typing import Any
 
 from bfrb.errors import DataError
+from bfrb.read.motion_bids import entities_of
 from bfrb.study.description import Description
 
 Words = Mapping[str, str]
@@ -81,6 +82,7 @@ def _natural(name: str) -> tuple[Any, ...]:
 def _words_of(name: str, description: Description) -> dict[str, str]:
     path = Path(name)
     words = {"path": path.with_suffix("").as_posix(), "file": path.stem, "folder": path.parent.name}
+    words |= entities_of(path)
     pattern = description.recordings.path
     if pattern is None:
         return words

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from bfrb import __version__
 from bfrb.errors import ConfigError, DataError
 from bfrb.predict.predictions import target_probability
 from bfrb.predict.predictor import Predictor
@@ -117,7 +117,7 @@ def make_server(predictor: Predictor) -> uvicorn.Server:
         status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in (408, 413, 415, 422, 503)
     }
     body = {"requestBody": {"required": True, "content": _contents(predictor.device)}}
-    app = FastAPI(title="bfrb", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="bfrb", version=version("bfrb"), docs_url=None, redoc_url=None, redirect_slashes=False)
     app.post("/predict", responses=refusals, openapi_extra=body)(service.predict)
     for path, give in (("/", service.index), ("/model", service.model), ("/health", service.health)):
         app.get(path)(give)
@@ -189,7 +189,7 @@ class _Service:
     async def index(self) -> dict[str, Any]:
         """What can be asked here."""
         notes = [SIMULATED] if self._predictor.simulated else []
-        return {"service": "bfrb", "version": __version__, "notes": notes, "paths": PATHS}
+        return {"service": "bfrb", "version": version("bfrb"), "notes": notes, "paths": PATHS}
 
     async def model(self) -> dict[str, Any]:
         """What the bundle is; nothing of the machine it was trained on."""

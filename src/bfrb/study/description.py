@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from bfrb.errors import ConfigError
+from bfrb.parts import locate_file
 from bfrb.spec import Positive, Spec, read_toml
 from bfrb.study.frame import ARM_WORDS, WATCH_WORDS, Crown, Wrist
 
@@ -155,7 +156,8 @@ class RecordingsSpec(Spec):
     """What a recording is called and whose it is: texts with `{path}`, `{file}`, `{folder}`, and names of columns.
 
     `{path}` is the file's path in the folder without its ending, `{file}` its name, `{folder}` the folder it lies in,
-    and there is what `path` finds. Columns that are named split a file into recordings.
+    `{run}` what stands in a name such as `sub-07_run-2_acc.csv`, and there is what `path` finds. Columns that are named
+    split a file into recordings.
     """
 
     id: str = "{path}"
@@ -329,14 +331,16 @@ def known_descriptions() -> Mapping[str, str]:
     return dict(sorted(found.items()))
 
 
-def find_description(wanted: str | Path) -> Description:
-    """A description, by its name in this package or by its file.
+def find_description(wanted: str | Path | Description) -> Description:
+    """A description, by its name in this package or by its file, which may lie in a package: `package:name.toml`.
 
     Raises
     ------
     ConfigError
         If there is none, or it has an unknown key or an impossible value.
     """
+    if isinstance(wanted, Description):
+        return wanted
     return Description.parse(_merged(str(wanted), Path(), ()))
 
 
@@ -362,7 +366,7 @@ def _text_of(wanted: str, folder: Path) -> tuple[str, Path]:
     if wanted in known:
         return known[wanted], folder
     if wanted.endswith(".toml"):
-        path = folder / wanted
+        path = locate_file(wanted, folder)
         return read_toml(path), path.parent
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
     raise ConfigError(

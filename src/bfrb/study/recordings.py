@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from types import MappingProxyType
 from typing import Any
@@ -221,6 +221,10 @@ class Recordings:
         removed = {name: self.device.sensor(name).empty(self.n_rows) for name in sensors}
         ordered = {name: (kept | removed)[name] for name in self.device.sensor_names}
         return _unchecked(self, sensors=ordered)
+
+    def with_sensors(self, **sensors: Array) -> Recordings:
+        """The same recordings with other readings of some sensors, (N, *shape) each; errors as of `Recordings`."""
+        return replace(self, sensors={**self.sensors, **sensors})
 
     def with_table(self, table: pl.DataFrame) -> Recordings:
         """The same rows with another table (same recordings, same order)."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.export.graphs import Templates, build_member, write_graphs
-from bfrb.features.pipeline import FEATURES, available
+from bfrb.features.pipeline import available, find_feature
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import Bundle, Manifest, MemberSpec, writing_bundle
 from bfrb.predict.evaluation import answer_scenarios, score_scenarios
@@ -104,7 +104,7 @@ def _required(workspace: Workspace, network: str) -> tuple[str, ...]:
     """Sensors that a network takes in and has not learnt to do without."""
     spec = workspace.plan.spec
     features = [name for branch in spec.network(network).BRANCHES for name in spec.branches[branch]]
-    needed = {sensor for name in available(features, workspace.plan.device) for sensor in FEATURES[name].needs}
+    needed = {sensor for name in available(features, workspace.plan.device) for sensor in find_feature(name).needs}
     return tuple(sorted(needed - spec.dispensable(network)))
 
 

@@ -29,6 +29,7 @@ from bfrb.train.initial_weights import read_initial
 from bfrb.train.member import compute_device, is_trained, read_history, split_subjects, train_member, write_template
 from bfrb.train.run import RunSpec
 from bfrb.train.trainer import Epoch
+from bfrb.train.variation import find_variation
 from bfrb.train.where import Job, LocalProcesses
 from bfrb.train.workspace import Plan, Run, Workspace
 
@@ -146,11 +147,13 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     Raises
     ------
     ConfigError
-        If a network does not exist or has nothing to answer from.
+        If a network, a feature or a variation does not exist, or a network has nothing to answer from.
     DataError
         If there are no labels, or too few subjects, recordings or gestures.
     """
     _check_motion(source.device, spec)
+    for path in {path for name in spec.networks for path in spec.variation(name).own}:
+        find_variation(path)
     recordings = labelled(source.read(), spec)
     label_set = source.label_set or find_label_set(recordings)
     label_set.encode(np.array(recordings.gestures, dtype=object))

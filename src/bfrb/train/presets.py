@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
-from pathlib import Path
 
 from bfrb.errors import ConfigError
+from bfrb.parts import locate_file
 from bfrb.spec import read_toml
 from bfrb.train.run import RunSpec
 
@@ -17,7 +17,7 @@ PRESETS = {name: RunSpec.parse(values) for name, values in _TABLES.items()}
 
 
 def read_preset(name: str) -> RunSpec:
-    """The run spec of a preset, or of a TOML file when the name ends in `.toml`.
+    """The run spec of a preset, or of a TOML file, perhaps in a package, when the name ends in `.toml`.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def read_preset(name: str) -> RunSpec:
     ('context',)
     """
     if name.endswith(".toml"):
-        return RunSpec.from_toml(read_toml(Path(name)))
+        return RunSpec.from_toml(read_toml(locate_file(name)))
     if name not in PRESETS:
         raise ConfigError(f"no preset {name!r}", remedy=f"choose {', '.join(PRESETS)}, or name a .toml file")
     return PRESETS[name]

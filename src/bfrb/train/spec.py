@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from bfrb.parts import is_import_path
 from bfrb.spec import Count, Positive, Share, Spec
 
 NotNegative = Annotated[float, Field(ge=0.0)]
@@ -23,7 +25,13 @@ LOST_TOGETHER = {
 class VariationSpec(Spec):
     """How training recordings are varied anew for every epoch, in physical units; 0 leaves them as they are.
 
-    The variations are applied in the order in which they stand here.
+    The variations are applied in the order in which they stand here. A key may also be the import path
+    `package.module:name` of a variation of one's own (`train.variation.Variation`).
+
+    Examples
+    --------
+    >>> VariationSpec.parse({"tilt_device": 5, "mypackage.changes:blink": 0.1}).own
+    {'mypackage.changes:blink': 0.1}
     """
 
     tilt_device: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
@@ -51,10 +59,30 @@ class VariationSpec(Spec):
     lose_rotation: Share = 0.0
     """Chance that neither an orientation nor a gyroscope tells how the device turns."""
 
+    own: dict[str, NotNegative] = Field(default_factory=dict)
+    """Strengths of variations of one's own, by import path; they come last."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_own(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        own = {key: strength for key, strength in values.items() if is_import_path(key)}
+        others = {key: strength for key, strength in values.items() if key not in own}
+        return {**others, "own": {**others.get("own", {}), **own}}
+
+    @field_validator("own")
+    @classmethod
+    def _check_paths(cls, own: dict[str, float]) -> dict[str, float]:
+        for name in own:
+            if not is_import_path(name):
+                raise ValueError(f"expected variations by import path package.module:name, got {name!r}")
+        return own
+
     @property
     def changes_something(self) -> bool:
         """Whether any strength is above 0."""
-        return any(self.model_dump().values())
+        return any({**self.model_dump(exclude={"own"}), **self.own}.values())
 
     @property
     def lost(self) -> frozenset[str]:

@@ -14,7 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from bfrb.arrays import Array, Bools
+from bfrb.errors import ConfigError
 from bfrb.features.rotations import canonical, conjugate, multiply, rotate
+from bfrb.parts import import_part
 from bfrb.study.device import Sensor
 from bfrb.study.mirror import mirror
 from bfrb.study.recordings import Recordings
@@ -24,11 +26,29 @@ Variation = Callable[[Recordings, float, np.random.Generator], Recordings]
 
 
 def vary(recordings: Recordings, spec: VariationSpec, rng: np.random.Generator) -> Recordings:
-    """All variations of a spec, one after the other; those of strength 0 are left out."""
-    for name, variation in VARIATIONS.items():
-        if strength := getattr(spec, name):
-            recordings = variation(recordings, strength, rng)
+    """All variations of a spec, one after the other, one's own last; those of strength 0 are left out."""
+    for name, strength in {**{name: getattr(spec, name) for name in VARIATIONS}, **spec.own}.items():
+        if strength:
+            recordings = find_variation(name)(recordings, strength, rng)
     return recordings
+
+
+def find_variation(name: str) -> Variation:
+    """The variation of that name, or at that import path `package.module:name`.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    found = VARIATIONS[name] if name in VARIATIONS else import_part(name, "variation")
+    if not callable(found):
+        raise ConfigError(
+            f"{name} is no variation, but {type(found).__name__}",
+            remedy="make it a function from recordings, a strength and a generator to recordings",
+        )
+    variation: Variation = found
+    return variation
 
 
 def tilt_device(recordings: Recordings, degrees: float, rng: np.random.Generator) -> Recordings:

@@ -1,0 +1,68 @@
+"""Parts of one's own: whatever lies at an import path `package.module:name`, in a script, a run spec or a bundle."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from bfrb.errors import ConfigError
+
+
+def is_import_path(name: str) -> bool:
+    """Whether a name is an import path, not the short name of a part of this package.
+
+    Examples
+    --------
+    >>> is_import_path("mypackage.nets:Mine"), is_import_path("two_branch")
+    (True, False)
+    """
+    return ":" in name
+
+
+def import_part(path: str, what: str) -> Any:
+    """What lies at an import path; its module is imported.
+
+    Parameters
+    ----------
+    path
+        Such as `package.module:name`.
+    what
+        What is expected there, for messages: a network, a feature ...
+
+    Raises
+    ------
+    ConfigError
+        If there is no such module, or nothing of that name in it.
+    """
+    module, _, name = path.partition(":")
+    if module == "__main__":
+        raise ConfigError(f"{path} lies in the script itself", remedy="put it into a module that can be imported")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"expected a {what} at {path}, but {error}",
+            remedy="name it as package.module:name, and have the package installed or on PYTHONPATH",
+        ) from None
+
+
+def locate_file(name: str, folder: Path = Path()) -> Path:
+    """Where a file lies: in a folder, or, named as `package:name.toml`, in a package, which is imported.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such package.
+    """
+    if not is_import_path(name) or (folder / name).is_file():
+        return folder / name
+    package, _, inside = name.rpartition(":")
+    try:
+        return Path(str(files(package).joinpath(inside)))
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"expected {inside} in the package {package!r}, but {error}",
+            remedy="have the package installed or on PYTHONPATH, or name a file",
+        ) from None

@@ -1,0 +1,147 @@
+"""`bfrb.train(...)`: from recordings to a predictor in one call."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bfrb.errors import DataError
+from bfrb.predict.predictor import Predictor, load
+from bfrb.read.sources import HeldSource, Source, open_source, read
+from bfrb.study.description import Description
+from bfrb.study.labels import LABEL_SETS, LabelSet
+from bfrb.study.recordings import Recordings
+from bfrb.train.presets import read_preset
+from bfrb.train.requirements import check_installed
+from bfrb.train.run import RunSpec
+
+log = logging.getLogger(__name__)
+
+Settings = Iterable[str] | Mapping[str, Any]
+"""Changes of a run spec: `{"training.epochs": 30}`, or `["training.epochs=30"]`."""
+
+
+def train(
+    recordings: Any,
+    out: str | os.PathLike[str],
+    preset: str | RunSpec = "quick",
+    *,
+    settings: Settings = (),
+    targets: Sequence[str] | None = None,
+    dataset: str | Path | Description = "auto",
+    **options: Any,
+) -> Predictor:
+    """Train an ensemble over folds that keep subjects apart; also called as `bfrb.train`.
+
+    A plain script may call this: the processes that train do not import it, so that it needs no
+    `if __name__ == "__main__"`. A run that was stopped goes on when the call is repeated.
+
+    Parameters
+    ----------
+    recordings
+        Labelled `Recordings`; or what `bfrb.read` reads: a path or a frame. Unlabelled ones are left out, continuous
+        ones are cut into labelled windows.
+    out
+        Where the bundle shall be, a folder that does not exist yet.
+    preset
+        Name of a preset, a `.toml` file with a run spec, or a `RunSpec`.
+    settings
+        Changes of it, such as `{"training.epochs": 30, "networks": ["mypackage.nets:Mine"]}`.
+    targets
+        The behaviours looked for. By default those that a path's description names, or those of the CMI or the Searle
+        study; else every class but `none`.
+    dataset
+        How a path or a frame is read (`bfrb.read`).
+    options
+        `workers`, `overwrite`, `restart` ...: those of `bfrb.train.crossval.RunOptions`.
+
+    Raises
+    ------
+    DataError
+        If there are no labels, or too few subjects, recordings or classes.
+    ConfigError
+        If there is no such preset or setting, a package that training needs is missing, or something is at `out`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from bfrb.simulate.spec import StudySpec
+    >>> from bfrb.simulate.study import simulate_study
+    >>> recordings = simulate_study(StudySpec(subjects=2), seed=1)[::6]
+    >>> settings = {"networks": ["context"], "folds": 2, "training.epochs": 1}
+    >>> with TemporaryDirectory() as folder:
+    ...     predictor = train(recordings, f"{folder}/model", settings=settings, workers=1)
+    >>> predictor
+    <Predictor: 2 networks, 18 classes of cmi, helios at 10 Hz, SIMULATED>
+    >>> len(predictor.predict(recordings).to_frame())
+    34
+    """
+    return train_source(_open(recordings, targets, dataset), out, preset, settings, **options)
+
+
+def train_source(
+    source: Source, out: str | os.PathLike[str], preset: str | RunSpec, settings: Settings = (), **options: Any
+) -> Predictor:
+    """`train`, of a source."""
+    check_installed()
+    from bfrb.train.crossval import RunOptions, cross_validate
+
+    spec = read_preset(preset) if isinstance(preset, str) else preset
+    return load(cross_validate(source, spec.updated(settings), Path(out), options=RunOptions(**options)))
+
+
+def _open(given: Any, targets: Sequence[str] | None, dataset: str | Path | Description) -> Source:
+    origin = "recordings in memory"
+    if isinstance(given, str | os.PathLike):
+        source = open_source(Path(given), dataset)
+        if targets is None:
+            return source
+        given, origin = source.read(), source.describe()
+    recordings = given if isinstance(given, Recordings) else read(given, dataset)
+    return HeldSource(recordings, origin, label_set=find_labels(recordings, targets))
+
+
+def find_labels(recordings: Recordings, targets: Sequence[str] | None = None) -> LabelSet:
+    """The classes of recordings in memory: those of a study in the package, or else in the order of the alphabet.
+
+    Parameters
+    ----------
+    targets
+        The behaviours looked for; by default those of that study, else every class but `none`.
+
+    Raises
+    ------
+    DataError
+        If there are no labels, or a target is none of the classes.
+
+    Examples
+    --------
+    >>> import numpy as np, polars as pl
+    >>> from bfrb.study.device import GALAXY_WATCH
+    >>> table = pl.DataFrame({"id": ["a", "b"], "subject": ["s", "s"], "gesture": ["rest", "knead"]})
+    >>> find_labels(Recordings(GALAXY_WATCH, {}, np.array([0, 2, 5]), table), targets=["knead"]).classes
+    ('knead', 'rest')
+    """
+    found = {name for name in recordings.gestures or _names_of_rows(recordings) if name is not None}
+    if not found:
+        raise DataError("expected labelled recordings, found no gesture", remedy="train on data with a gesture column")
+    if targets is None:
+        known = [label_set for label_set in LABEL_SETS.values() if found <= set(label_set.classes)]
+        if known:
+            return known[0]
+        log.warning("no targets are named: every class but none is taken for one")
+        targets = [name for name in found if name != "none"]
+    if strange := sorted(set(targets) - found):
+        raise DataError(
+            f"no recording is of the target {strange[0]!r}", remedy=f"choose among {', '.join(sorted(found))}"
+        )
+    return LabelSet("own", tuple(sorted(found, key=lambda name: (name != "none", name))), frozenset(targets))
+
+
+def _names_of_rows(recordings: Recordings) -> Sequence[str]:
+    """The labels that rows may have, of continuous recordings."""
+    annotation = recordings.annotations.get("gesture")
+    return () if annotation is None else annotation.names

@@ -1,0 +1,256 @@
+"""What `import bfrb` offers to scripts and notebooks: frames in, frames out, and an estimator."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GroupKFold, cross_val_predict, cross_val_score
+from sklearn.utils import estimator_checks
+
+import bfrb
+from bfrb.errors import BundleError, ConfigError, DataError
+from bfrb.predict.predictor import load
+from bfrb.read.sources import Source
+from bfrb.study.description import Description
+from bfrb.study.labels import CMI_GESTURES, LabelSet
+from bfrb.study.windows import WindowSpec, cut_continuous
+from bfrb.train import estimator
+from bfrb.train.in_python import find_labels
+from bundles import make_bundle, make_recordings
+
+WATCH = Description.parse(
+    {
+        "name": "my watch",
+        "time": {"column": "ms", "unit": "ms"},
+        "acc": {"columns": ["ax", "ay", "az"], "unit": "g"},
+        "recordings": {"id": "{session}", "subject": "{who}"},
+        "labels": {"column": "doing", "classes": ["rest", "knead"], "targets": ["knead"]},
+    }
+)
+FOUR = LabelSet("own", ("bite", "none", "pull", "rest"), frozenset({"bite", "pull"}))
+
+
+def watch_frame(rows: int = 40) -> pl.DataFrame:
+    half = rows // 2
+    names = {"session": ["a"] * half + ["b"] * half, "who": ["s"] * half + ["t"] * half}
+    readings = {"ax": [0.0] * rows, "ay": [0.0] * rows, "az": [1.0] * rows}
+    return pl.DataFrame(
+        names | {"ms": [20 * (row % half) for row in range(rows)], "doing": ["knead"] * rows} | readings
+    )
+
+
+@pytest.mark.parametrize("kind", ["polars", "pandas"])
+def test_a_frame_is_read_as_a_description_says(kind: str, tmp_path: Path) -> None:
+    frame: Any = watch_frame() if kind == "polars" else watch_frame().to_pandas()
+    (tmp_path / "watch.toml").write_text(WATCH.to_toml(), encoding="utf-8")
+    watch_frame().write_csv(tmp_path / "watch.csv")
+    for recordings in (bfrb.read(frame, WATCH), bfrb.read(frame, tmp_path / "watch.toml")):
+        assert recordings.ids == ["a", "b"]
+        assert recordings.subjects.tolist() == ["s", "t"]
+        assert recordings.device.row_rate_hz == 50
+        from_file = bfrb.read(tmp_path / "watch.csv", WATCH)
+        np.testing.assert_array_equal(recordings.sensors["acc"], from_file.sensors["acc"])
+        np.testing.assert_array_equal(recordings.annotations["gesture"].codes, from_file.annotations["gesture"].codes)
+
+
+def test_what_cannot_be_read_as_a_frame_is_refused() -> None:
+    with pytest.raises(DataError, match="expected a path, or the rows as a polars or pandas frame, got list"):
+        bfrb.read([1, 2], WATCH)
+    with pytest.raises(DataError, match="az"):
+        bfrb.read(watch_frame().drop("az"), WATCH)
+    with pytest.raises(ConfigError, match="No module named 'nowhere'"):
+        bfrb.read(watch_frame(), "nowhere:watch.toml")
+
+
+def test_a_predictor_takes_paths_and_frames(tmp_path: Path) -> None:
+    recordings = bfrb.read(watch_frame(), WATCH)
+    predictor = load(make_bundle(tmp_path / "model", device=recordings.device, label_set=FOUR))
+    windows = predictor.predict(watch_frame(1200), WATCH)
+    watch_frame(1200).write_csv(tmp_path / "watch.csv")
+    again = predictor.predict(tmp_path / "watch.csv", dataset=WATCH)
+    np.testing.assert_array_equal(windows.probabilities, again.probabilities)
+    assert len(windows) > 2
+    assert windows.to_frame().columns == ["sequence_id", "prediction", "confidence", *FOUR.classes]
+    expected = predictor.predict(predictor.cut(bfrb.read(watch_frame(1200), WATCH)))
+    np.testing.assert_array_equal(windows.probabilities, expected.probabilities)
+
+
+def test_recordings_predictors_and_predictions_show_themselves(tmp_path: Path) -> None:
+    recordings = make_recordings(3)
+    predictor = load(make_bundle(tmp_path / "model", simulated=True))
+    shown = {
+        "3 of helios, 3 subjects": recordings,
+        "2 networks, 18 classes of cmi, helios at 10 Hz, SIMULATED": predictor,
+        "3 recordings, 18 classes of cmi": predictor.predict(recordings),
+    }
+    for text, thing in shown.items():
+        assert text in repr(thing)
+        assert "\n" not in repr(thing)
+        html = thing._repr_html_()
+        assert text in html
+        assert "<table" in html
+
+
+def test_a_bundle_whose_feature_is_not_here_says_so_when_it_is_loaded(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "model", branches={"imu": ("acc", "not_here:SHAKE")})
+    with pytest.raises(BundleError, match=r"needs a feature that is not here: .*not_here:SHAKE, but No module") as told:
+        load(bundle)
+    assert "PYTHONPATH" in told.value.remedy
+
+
+def test_features_are_a_frame_per_row_with_gaps() -> None:
+    recordings = make_recordings(3).without("thm")
+    acc = recordings.sensors["acc"].copy()
+    acc[4] = np.nan
+    table = bfrb.features(recordings.with_sensors(acc=acc))
+    assert table.height == recordings.n_rows
+    assert table["id"].unique(maintain_order=True).to_list() == recordings.ids
+    assert table["time_s"].to_list()[:3] == [0.0, 0.1, 0.2]
+    assert table["row"].max() == recordings.lengths.max() - 1
+    assert table["acc_magnitude"].is_null().arg_true().to_list() == [4]
+    assert table["thm_1"].is_null().all()
+    np.testing.assert_allclose(table["acc_x"].to_numpy()[5:], acc[5:, 0], rtol=1e-6)
+
+
+def test_features_per_recording_are_statistics_of_what_was_measured() -> None:
+    recordings = make_recordings(4)
+    acc = recordings.sensors["acc"].copy()
+    acc[3:6] = np.nan
+    acc[recordings.offsets[1] : recordings.offsets[2]] = np.nan
+    table = bfrb.features(recordings.with_sensors(acc=acc), ["acc"], per="recording")
+    assert table.columns[:4] == [*recordings.table.columns, "acc_x_mean"]
+    for number in (0, 2, 3):
+        own = acc[recordings.offsets[number] : recordings.offsets[number + 1], 1].astype(np.float64)
+        expected = [np.nanmean(own), np.nanstd(own), np.nanmin(own), np.nanmax(own)]
+        found = table.select(f"acc_y_{kind}" for kind in ("mean", "sd", "min", "max")).row(number)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert set(table.drop(recordings.table.columns).row(1)) == {None}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["acc_magnitud"], "did you mean 'acc_magnitude'"),
+        (["own_networks:Absent"], "expected a feature at own_networks:Absent"),
+        (["own_networks:weaken"], "is no feature, but function"),
+        (["__main__:MINE"], "lies in the script itself"),
+    ],
+)
+def test_a_feature_that_is_none_is_refused(names: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        bfrb.features(make_recordings(1), names)
+
+
+def test_the_labels_of_recordings_in_memory() -> None:
+    assert find_labels(make_recordings(4)) is CMI_GESTURES
+    own = make_recordings(8, label_set=FOUR)
+    assert find_labels(own, ["pull"]) == LabelSet("own", ("none", "bite", "pull", "rest"), frozenset({"pull"}))
+    assert find_labels(own).targets == {"bite", "pull", "rest"}
+    assert find_labels(bfrb.read(watch_frame(), WATCH), ["knead"]).classes == ("knead", "rest")
+    with pytest.raises(DataError, match="no recording is of the target 'lick'"):
+        find_labels(own, ["lick"])
+    with pytest.raises(DataError, match="found no gesture"):
+        find_labels(own.with_table(own.table.drop("gesture")))
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
+    """Trainings give random networks at once; the sources they were asked to learn from."""
+    sources: list[Source] = []
+
+    def train_source(source: Source, out: Path, *_: object, **options: Any) -> bfrb.Predictor:
+        assert options == {"workers": 0, "overwrite": True, "templates": estimator._graphs()}
+        assert source.label_set is not None
+        sources.append(source)
+        return load(make_bundle(out, label_set=source.label_set))
+
+    monkeypatch.setattr(estimator, "train_source", train_source)
+    return sources
+
+
+def test_cross_validation_keeps_people_apart(quick: list[Source]) -> None:
+    recordings = make_recordings(24, label_set=FOUR, subjects=6)
+    classifier = bfrb.Classifier(targets=["bite", "pull"])
+    groups = classifier.groups(recordings)
+    scores = cross_val_score(classifier, recordings, groups=groups, cv=GroupKFold(3), error_score="raise")
+    assert len(scores) == 3
+    assert ((scores >= 0) & (scores <= 1)).all()
+    learnt = [set(source.read().subjects) for source in quick]
+    assert [len(people) for people in learnt] == [4, 4, 4]
+    assert set.intersection(*learnt) == set()
+    assert {source.label_set for source in quick if source.label_set} == {FOUR}
+
+
+def test_labels_of_any_kind_are_given_and_answered(quick: list[Source]) -> None:
+    recordings = make_recordings(12, subjects=4)
+    numbers = np.arange(12) % 3 + 8
+    found = cross_val_predict(bfrb.Classifier(), recordings, numbers, groups=recordings.subjects, cv=GroupKFold(2))
+    assert found.dtype == numbers.dtype
+    assert set(found.tolist()) <= {8, 9, 10}
+    fitted = bfrb.Classifier().fit(recordings, numbers)
+    assert fitted.classes_.tolist() == [8, 9, 10]
+    probabilities = fitted.predict_proba([recordings[0], recordings[5]])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    expected = fitted.predictor_.predict(recordings[[0, 5]])
+    order = [expected.label_set.classes.index(str(name)) for name in fitted.classes_]
+    np.testing.assert_allclose(probabilities, expected.probabilities[:, order])
+    assert fitted.score(recordings, np.where(numbers == 8, 11, numbers)) < 1
+
+
+def test_a_fitted_classifier_is_pickled_and_its_folder_goes_with_it(quick: list[Source], tmp_path: Path) -> None:
+    recordings = make_recordings(6)
+    fitted = bfrb.Classifier().fit(recordings)
+    folder = fitted.predictor_.bundle.path
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(recordings), fitted.predict_proba(recordings))
+    del fitted
+    assert not folder.exists()
+    kept = bfrb.Classifier(out=tmp_path / "kept").fit(recordings)
+    del kept
+    assert (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_valid_tag_types",
+        "check_mixin_order",
+    ],
+)
+def test_it_is_an_estimator_to_scikit_learn(check: str) -> None:
+    getattr(estimator_checks, check)("Classifier", bfrb.Classifier())
+
+
+def test_a_classifier_refuses_what_it_cannot_learn_from() -> None:
+    recordings = make_recordings(6)
+    classifier = clone(bfrb.Classifier(preset="watch", settings={"folds": 2}))
+    assert classifier.get_params() == {
+        "preset": "watch",
+        "settings": {"folds": 2},
+        "targets": None,
+        "out": None,
+        "workers": 0,
+    }
+    with pytest.raises(NotFittedError):
+        classifier.predict(recordings)
+    with pytest.raises(DataError, match="expected recordings, got float"):
+        classifier.fit([1.0, 2.0], ["a", "b"])
+    with pytest.raises(DataError, match="expected a label for each of 6 recordings, got 2"):
+        classifier.fit(recordings, ["a", "b"])
+    continuous = bfrb.read(watch_frame(1200), WATCH)
+    with pytest.raises(DataError, match="cut_continuous"):
+        classifier.fit(continuous)
+    assert set(cut_continuous(continuous, WindowSpec()).gestures or ()) == {"knead"}

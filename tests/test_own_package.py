@@ -1,0 +1,109 @@
+"""A package of a user's own brings a device, labels, a feature, a variation and a network, and this one knows none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bfrb.predict.bundle import Bundle
+from bfrb.train.run import read_run_spec
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "own_package"
+DATASET = ("--dataset", "tapwatch:watch.toml")
+RATE_HZ = 50
+
+
+def run(*command: object, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, with these folders and this package to import from."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT / "src"))), "NO_COLOR": "1"}
+    arguments = [sys.executable, "-m", *map(str, command)]
+    return subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the package is installed."""
+    place = tmp_path_factory.mktemp("own")
+    shutil.copytree(EXAMPLE, place / "package")
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target")
+    done = run("pip", "install", *options, place / "site", place / "package")
+    assert done.returncode == 0, done.stderr
+    return place / "site"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of four people who sit, stand and tap."""
+    folder, rng = tmp_path_factory.mktemp("tap") / "study", np.random.default_rng(0)
+    for person in "abcd":
+        (folder / person).mkdir(parents=True)
+        for session, doing in enumerate(("tap", "sit", "tap", "stand")):
+            rows = 150 + 10 * session
+            acc = rng.normal([0.0, 0.0, 1.0], 0.01, (rows, 3))
+            acc[:, 2] += 0.8 * (doing == "tap") * np.sin(2 * np.pi * 4 * np.arange(rows) / RATE_HZ)
+            frame = pl.DataFrame({"ms": np.arange(rows) * 1000 // RATE_HZ, "doing": [doing] * rows})
+            frame.hstack(pl.DataFrame(acc, schema=["ax", "ay", "az"])).write_csv(folder / person / f"{session}.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(site: Path, study: Path) -> Path:
+    out = study.parent / "model"
+    options = ("--preset", "tapwatch:run.toml", "--out", out, "--workers", 1, "--no-report")
+    done = run("bfrb", "train", study, *DATASET, *options, path=(site,))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_nothing_here_knows_the_package() -> None:
+    assert not [path for path in (ROOT / "src").rglob("*") if path.is_file() and b"tapwatch" in path.read_bytes()]
+
+
+def test_its_parts_are_trained_and_travel_in_the_bundle(model: Path) -> None:
+    bundle = Bundle.open(model)
+    assert bundle.device.name == "tapwatch"
+    assert bundle.label_set.classes == ("tapping", "rest")
+    assert bundle.manifest.branches["wobble"] == ("tapwatch.signals:WOBBLE",)
+    assert {member.network for member in bundle.manifest.members} == {"tapwatch.network:Spread"}
+    spec = read_run_spec(bundle)
+    assert spec.training.variation.own == {"tapwatch.signals:drift": 0.2}
+    channels = pl.read_parquet(bundle.file("statistics.parquet"))
+    assert "wobble" in channels["channel"].to_list()
+
+
+def test_another_process_predicts_with_it(model: Path, site: Path, study: Path) -> None:
+    out = model.parent / "predictions.csv"
+    done = run("bfrb", "predict", model, study, *DATASET, "--out", out, path=(site,))
+    assert done.returncode == 0, done.stderr
+    predictions = pl.read_csv(out).sort("sequence_id")
+    taps = predictions["sequence_id"].str.contains("/[02]$")
+    assert (predictions["prediction"] == pl.Series(["tapping" if tap else "rest" for tap in taps])).all()
+
+
+@pytest.mark.parametrize("command", ["predict", "train"])
+def test_without_the_package_it_says_what_is_missing(command: str, model: Path, study: Path) -> None:
+    description = study.parent / "here.toml"
+    shutil.copy(EXAMPLE / "tapwatch" / "watch.toml", description)
+    options = {
+        "predict": (model, study, "--out", study.parent / "none.csv"),
+        "train": (study, "--preset", EXAMPLE / "tapwatch" / "run.toml", "--out", study.parent / "none"),
+    }
+    done = run("bfrb", command, *options[command], "--dataset", description)
+    assert done.returncode == 2
+    assert "No module named 'tapwatch'" in done.stderr
+    assert "PYTHONPATH" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_its_parts_hold_the_contracts(site: Path, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLE / "tests" / "test_tapwatch.py", tmp_path)
+    done = run("pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path, path=(site,))
+    assert done.returncode == 0, done.stdout
