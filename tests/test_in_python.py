@@ -40,7 +40,9 @@ FOUR = LabelSet("own", ("bite", "none", "pull", "rest"), frozenset({"bite", "pul
 def watch_frame(rows: int = 40) -> pl.DataFrame:
     half = rows // 2
     names = {"session": ["a"] * half + ["b"] * half, "who": ["s"] * half + ["t"] * half}
-    readings = {"ax": [0.0] * rows, "ay": [0.0] * rows, "az": [1.0] * rows}
+    readings = {
+        name: [mean + 0.01 * (row % 7) for row in range(rows)] for name, mean in (("ax", 0), ("ay", 0), ("az", 1))
+    }
     return pl.DataFrame(
         names | {"ms": [20 * (row % half) for row in range(rows)], "doing": ["knead"] * rows} | readings
     )
@@ -80,6 +82,16 @@ def test_a_predictor_takes_paths_and_frames(tmp_path: Path) -> None:
     assert windows.to_frame().columns == ["sequence_id", "prediction", "confidence", *FOUR.classes]
     expected = predictor.predict(predictor.cut(bfrb.read(watch_frame(1200), WATCH)))
     np.testing.assert_array_equal(windows.probabilities, expected.probabilities)
+
+
+def test_what_physics_speaks_against_is_refused_or_gone_on_with_anyway(real_data: Path, tmp_path: Path) -> None:
+    frame = pl.read_csv(real_data / "cmi" / "test.csv").with_columns(pl.col("^acc_.$") / 9.80665)
+    predictor = load(make_bundle(tmp_path / "model"))
+    with pytest.raises(DataError, match=r"(?s)g.*anyway=True"):
+        predictor.predict(frame)
+    assert len(predictor.predict(frame, anyway=True).gestures) == 2
+    with pytest.raises(DataError, match="anyway=True"):
+        bfrb.train(frame.with_columns(gesture=pl.lit("Text on phone")), tmp_path / "new")
 
 
 def test_recordings_predictors_and_predictions_show_themselves(tmp_path: Path) -> None:

@@ -101,7 +101,12 @@ class Predictor:
         return self.bundle.manifest.simulated
 
     def predict(
-        self, recordings: Any, dataset: str | Path | Description = "auto", demographics: Any = None
+        self,
+        recordings: Any,
+        dataset: str | Path | Description = "auto",
+        demographics: Any = None,
+        *,
+        anyway: bool = False,
     ) -> Predictions:
         """Probabilities of every class for every recording, in the order of the recordings.
 
@@ -112,18 +117,22 @@ class Predictor:
             like those of training.
         dataset, demographics
             How a path or a frame is read (`bfrb.read`).
+        anyway
+            Whether to answer though physics speaks against what was read here (`bfrb.read.judging`).
 
         Raises
         ------
         DataError
-            If the recordings are of another device, or cannot be read.
+            If the recordings are of another device, or cannot be read; if physics speaks against what was read here.
         BundleError
             If a member fails.
         """
         if not isinstance(recordings, Recordings):
-            from bfrb.read.sources import read
+            from bfrb.read.judging import JudgedSource
+            from bfrb.read.sources import HeldSource, read
 
-            recordings = self.cut(read(recordings, dataset, demographics, self.device))
+            found = read(recordings, dataset, demographics, self.device, self.bundle.manifest.rows)
+            recordings = self.cut(JudgedSource(HeldSource(found, "recordings"), anyway).read())
         return self._predict(recordings, _find_alike)
 
     def predict_each(self, recordings: Recordings) -> Predictions:

@@ -18,7 +18,7 @@ from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 log = logging.getLogger(__name__)
 
-ANYWAY = "or go on all the same with --anyway"
+ANYWAY = "or go on all the same with --anyway (in Python: anyway=True)"
 """What to do about a refusal, beside mending what it is about."""
 
 

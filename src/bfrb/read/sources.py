@@ -177,7 +177,11 @@ def _look(place: Path) -> Description:
 
 
 def read(
-    source: Any, dataset: str | Path | Description = "auto", demographics: Any = None, device: Device | None = None
+    source: Any,
+    dataset: str | Path | Description = "auto",
+    demographics: Any = None,
+    device: Device | None = None,
+    how: Aggregation = "mean",
 ) -> Recordings:
     """All recordings at a path, or in a frame; also called as `bfrb.read`.
 
@@ -189,7 +193,7 @@ def read(
         As for `open_source`; or a `Description`.
     demographics
         A table of subjects: a path, or beside a frame in the CMI layout a frame.
-    device
+    device, how
         As for `open_source`.
 
     Raises
@@ -219,20 +223,20 @@ def read(
     <Recordings: 2 of my watch, 2 subjects, 3 rows, acc>
     """
     if isinstance(source, str | os.PathLike):
-        return open_source(Path(source), dataset, demographics, device=device).read()
+        return open_source(Path(source), dataset, demographics, device=device, how=how).read()
     if dataset in ("auto", "cmi"):
         return recordings_from_frame(source, demographics)
-    return _read_described(source, find_description(dataset), device)
+    return _read_described(source, find_description(dataset), device, how)
 
 
-def _read_described(source: Any, description: Description, device: Device | None) -> Recordings:
+def _read_described(source: Any, description: Description, device: Device | None, how: Aggregation) -> Recordings:
     """Recordings of a frame by a description; `{file}`, `{folder}` and `{path}` are `frame`."""
     frame = as_polars(source, "a path, or the rows")
     with TemporaryDirectory() as folder:
         path = Path(folder, "frame", "frame.parquet")
         path.parent.mkdir()
         frame.write_parquet(path)
-        return DescribedSource(path, description, device).read()
+        return DescribedSource(path, description, device, how).read()
 
 
 def size_bytes(source: Source) -> int:

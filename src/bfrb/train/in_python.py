@@ -10,6 +10,7 @@ from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor, load
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import HeldSource, Source, open_source, read
 from bfrb.study.description import Description
 from bfrb.study.labels import LABEL_SETS, LabelSet
@@ -24,7 +25,7 @@ Settings = Iterable[str] | Mapping[str, Any]
 """Changes of a run spec: `{"training.epochs": 30}`, or `["training.epochs=30"]`."""
 
 
-def train(
+def train(  # noqa: PLR0913  all but three by name
     recordings: Any,
     out: str | os.PathLike[str],
     preset: str | RunSpec = "quick",
@@ -32,6 +33,7 @@ def train(
     settings: Settings = (),
     targets: Sequence[str] | None = None,
     dataset: str | Path | Description = "auto",
+    anyway: bool = False,
     **options: Any,
 ) -> Predictor:
     """Train an ensemble over folds that keep subjects apart; also called as `bfrb.train`.
@@ -55,13 +57,15 @@ def train(
         study; else every class but `none`.
     dataset
         How a path or a frame is read (`bfrb.read`).
+    anyway
+        Whether to go on with recordings that physics speaks against.
     options
         `workers`, `overwrite`, `restart` ...: those of `bfrb.train.crossval.RunOptions`.
 
     Raises
     ------
     DataError
-        If there are no labels, or too few subjects, recordings or classes.
+        If there are no labels, or too few subjects, recordings or classes; if physics speaks against the recordings.
     ConfigError
         If there is no such preset or setting, a package that training needs is missing, or something is at `out`.
 
@@ -79,7 +83,7 @@ def train(
     >>> len(predictor.predict(recordings).to_frame())
     34
     """
-    return train_source(_open(recordings, targets, dataset), out, preset, settings, **options)
+    return train_source(JudgedSource(_open(recordings, targets, dataset), anyway), out, preset, settings, **options)
 
 
 def train_source(
