@@ -15,7 +15,7 @@ from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import RocketSpec
 from bfrb.study.labels import LabelSet
 from bfrb.train.batches import Examples
-from bfrb.train.solved import fit_solved
+from bfrb.train.solved import _batches, fit_solved
 from bfrb.train.spec import TrainingSpec
 from bfrb.train.trainer import Epoch, Task, Weights
 
@@ -106,6 +106,13 @@ def test_varied_copies_are_learnt_from_too() -> None:
     assert not torch.equal(plain.center, copied.center)
     both = (plain.features(loud.inputs, loud.lengths)[0] + plain.features(examples().inputs, loud.lengths)[0]) / 2
     torch.testing.assert_close(copied.center, both.mean(dim=0), atol=1e-5, rtol=1e-4)
+
+
+def test_of_many_examples_some_are_drawn() -> None:
+    few = SPEC.model_copy(update={"most_examples": 30})
+    rows = [index for index, _ in _batches(task(examples(), few))]
+    assert len(np.unique(np.concatenate(rows))) == 30
+    assert share_right(fitted(examples(), few)[0], examples()) > 0.8
 
 
 def test_nothing_to_learn_from_is_refused() -> None:

@@ -32,6 +32,8 @@ class NetworkSpec(Spec):
     """Weight of the loss for judging whether proximity readings are there."""
     copies: Annotated[int, Field(ge=0)] = 0
     """Networks that are solved for: so many varied copies of every recording are learnt from beside itself."""
+    most_examples: Annotated[int, Field(ge=2)] = 6000
+    """Networks that are solved for: of more recordings or windows so many are drawn; time grows with their cube."""
 
 
 class TwoBranchSpec(NetworkSpec):

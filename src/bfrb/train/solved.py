@@ -87,9 +87,13 @@ def place_thresholds(network: LinearAnswers, task: Task) -> None:
 
 
 def _batches(task: Task) -> Iterator[tuple[Ints, Examples]]:
-    """All examples as they are, and as often varied as the network's spec asks, those of like length together."""
+    """Examples as they are, and as often varied as the network's spec asks, those of like length together."""
     rng = np.random.default_rng([*task.seed, 1])
-    order = np.argsort(task.learning.lengths.cpu().numpy(), kind="stable")
+    lengths = task.learning.lengths.cpu().numpy()
+    order = np.argsort(lengths, kind="stable")
+    if len(order) > task.network.most_examples:
+        drawn = np.random.default_rng([*task.seed, 2]).permutation(len(order))[: task.network.most_examples]
+        order = order[np.isin(order, drawn)]
     for copy in range(1 + task.network.copies):
         for first in range(0, len(order), _BATCH):
             index = order[first : first + _BATCH]
