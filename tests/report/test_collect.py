@@ -22,7 +22,7 @@ from bfrb.report.summary import tell_failures, tell_how_good
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import Recordings
-from bundles import make_recordings
+from bundles import make_recordings, relabelled
 from sources import SourceOf
 
 THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))
@@ -135,9 +135,7 @@ def test_the_truth_is_always_among_the_alternatives() -> None:
 
 
 def evaluate(bundle: Bundle, truth: list[str], given: list[str]) -> Evaluation:
-    return Evaluation(
-        replace(bundle, label_set=THREE), tuple(map(str, range(len(truth)))), {"all": answers(truth, given)}
-    )
+    return Evaluation(relabelled(bundle, THREE), tuple(map(str, range(len(truth)))), {"all": answers(truth, given)})
 
 
 def test_words_tell_what_the_numbers_mean(bundle: Bundle) -> None:

@@ -7,15 +7,21 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
-folder = folder if folder.is_dir() else folder.parent
-session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-names = [value.name for value in session.get_inputs()]
-worst = 0.0
-for one in json.loads((folder / "golden.json").read_text())["recordings"]:
-    known = {name: np.array([values], dtype=np.float32) for name, values in one["sensors"].items()}  # null is NaN
-    known |= {"lengths": np.array([one["lengths"]]), "left_handed": np.array([one.get("left_handed", False)])}
-    [found] = session.run(["probabilities"], {name: known[name] for name in names})
-    worst = max(worst, float(np.abs(found[0] - one["probabilities"]).max()))
-sys.stdout.write(f"largest difference of a probability: {worst:.1e}\n")
-sys.exit(worst > 1e-5)
+
+def find_difference(folder: Path) -> float:
+    """The largest difference of a probability."""
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    worst = 0.0
+    for one in json.loads((folder / "golden.json").read_text())["recordings"]:
+        known = {name: np.array([values], dtype=np.float32) for name, values in one["sensors"].items()}  # null is NaN
+        known |= {"lengths": np.array([one["lengths"]]), "left_handed": np.array([one.get("left_handed", False)])}
+        [found] = session.run(["probabilities"], {name: known[name] for name in names})
+        worst = max(worst, float(np.abs(found[0] - one["probabilities"]).max()))
+    return worst
+
+
+if __name__ == "__main__":
+    difference = find_difference(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    sys.stdout.write(f"largest difference of a probability: {difference:.1e}\n")
+    sys.exit(difference > 1e-5)

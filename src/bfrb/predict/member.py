@@ -9,7 +9,8 @@ import numpy as np
 import onnxruntime
 
 from bfrb.arrays import Array, Floats, Floats32
-from bfrb.errors import BundleError
+from bfrb.errors import BundleError, ConfigError
+from bfrb.features.pipeline import available
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle, MemberSpec
 from bfrb.study.labels import PHASES
@@ -133,3 +134,21 @@ def _session_options() -> onnxruntime.SessionOptions:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+def check_features(bundle: Bundle) -> None:
+    """Refuse a bundle one of whose features is not there: one's own are imported.
+
+    Raises
+    ------
+    BundleError
+        If one is not.
+    """
+    for names in bundle.manifest.branches.values():
+        try:
+            available(names, bundle.device)
+        except ConfigError as error:
+            raise BundleError(
+                f"the bundle {bundle.path} needs a feature that is not here: {error.problem}",
+                remedy="install the package it was trained with, or have it on PYTHONPATH",
+            ) from None

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
-from bfrb.errors import BundleError, ConfigError, DataError
+from bfrb.errors import DataError
 from bfrb.features.pipeline import available, find_feature
 from bfrb.features.sequences import Batch, build_sequences
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.member import Member, load_member
+from bfrb.predict.member import Member, check_features, load_member
 from bfrb.predict.predictions import Predictions
 from bfrb.predict.routing import find_able, route
 from bfrb.predict.workers import map_ahead, share_out
@@ -77,7 +77,7 @@ class Predictor:
         self.bundle = bundle
         self.label_set = bundle.label_set
         self.device = bundle.device
-        _check_features(bundle)
+        check_features(bundle)
         self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -354,24 +354,6 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     predictor = Predictor(Bundle.open(path))
     predictor.warm_up()
     return predictor
-
-
-def _check_features(bundle: Bundle) -> None:
-    """Refuse a bundle one of whose features is not there: one's own are imported.
-
-    Raises
-    ------
-    BundleError
-        If one is not.
-    """
-    for names in bundle.manifest.branches.values():
-        try:
-            available(names, bundle.device)
-        except ConfigError as error:
-            raise BundleError(
-                f"the bundle {bundle.path} needs a feature that is not here: {error.problem}",
-                remedy="install the package it was trained with, or have it on PYTHONPATH",
-            ) from None
 
 
 _Grouping = Callable[[Ints, Bools], Sequence[Ints]]

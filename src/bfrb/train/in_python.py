@@ -25,7 +25,7 @@ Settings = Iterable[str] | Mapping[str, Any]
 """Changes of a run spec: `{"training.epochs": 30}`, or `["training.epochs=30"]`."""
 
 
-def train(  # noqa: PLR0913  all but three by name
+def train(
     recordings: Any,
     out: str | os.PathLike[str],
     preset: str | RunSpec = "quick",
@@ -33,7 +33,6 @@ def train(  # noqa: PLR0913  all but three by name
     settings: Settings = (),
     targets: Sequence[str] | None = None,
     dataset: str | Path | Description = "auto",
-    anyway: bool = False,
     **options: Any,
 ) -> Predictor:
     """Train an ensemble over folds that keep subjects apart; also called as `bfrb.train`.
@@ -57,10 +56,9 @@ def train(  # noqa: PLR0913  all but three by name
         study; else every class but `none`.
     dataset
         How a path or a frame is read (`bfrb.read`).
-    anyway
-        Whether to go on with recordings that physics speaks against.
     options
-        `workers`, `overwrite`, `restart` ...: those of `bfrb.train.crossval.RunOptions`.
+        `anyway`, to go on with recordings that physics speaks against; `workers`, `overwrite`, `restart` ...: those of
+        `bfrb.train.crossval.RunOptions`.
 
     Raises
     ------
@@ -83,7 +81,8 @@ def train(  # noqa: PLR0913  all but three by name
     >>> len(predictor.predict(recordings).to_frame())
     34
     """
-    return train_source(JudgedSource(_open(recordings, targets, dataset), anyway), out, preset, settings, **options)
+    source = JudgedSource(_open(recordings, targets, dataset), options.pop("anyway", False))
+    return train_source(source, out, preset, settings, **options)
 
 
 def train_source(
