@@ -1,13 +1,29 @@
-"""Parts of one's own: whatever lies at an import path `package.module:name`, in a script, a run spec or a bundle."""
+"""Parts of one's own, whatever lies at an import path `package.module:name`; and packages that only some parts need."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bfrb.errors import ConfigError
+
+
+def need(what: str, packages: tuple[str, ...], extra: str) -> None:
+    """Refuse to begin without packages that only this needs.
+
+    Raises
+    ------
+    ConfigError
+        If one is not installed.
+    """
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"{what} needs {', '.join(missing)}", remedy=f'install them with: pip install "bfrb[{extra}]"'
+        )
 
 
 def is_import_path(name: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from bfrb.cli.options import AsJson, BundleFolder, Dataset, Overwrite, need, tell_simulated
+from bfrb.cli.options import AsJson, BundleFolder, Dataset, Overwrite, tell_simulated
 from bfrb.cli.show import print_result
+from bfrb.parts import need
 
 log = logging.getLogger(__name__)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
@@ -33,21 +30,6 @@ RuleChanges = Annotated[list[str] | None, typer.Option("--set", help="key=value 
 AccUnit = Annotated[str, typer.Option(help="Unit of the accelerations: m/s^2, g or mg.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-def need(what: str, packages: tuple[str, ...], extra: str) -> None:
-    """Refuse to begin without packages that only this needs.
-
-    Raises
-    ------
-    ConfigError
-        If one is not installed.
-    """
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"{what} needs {', '.join(missing)}", remedy=f'install them with: pip install "bfrb[{extra}]"'
-        )
 
 
 def tell_simulated(bundle: Bundle) -> None:

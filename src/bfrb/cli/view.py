@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset, need
+from bfrb.cli.options import Dataset
 from bfrb.errors import ConfigError
+from bfrb.parts import need
 
 if TYPE_CHECKING:
     from bfrb.view.live import OpenStream
