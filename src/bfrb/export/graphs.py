@@ -41,7 +41,7 @@ OUTPUTS = ("probabilities", "attention", "phases")
 _PREFIX = "weights_"
 _FOLDED_BYTES = 2**26
 _SHARED_BYTES = 1024
-_PROBABILITIES, _ATTENTION, _PHASES = OUTPUTS
+PROBABILITIES, _ATTENTION, _PHASES = OUTPUTS
 
 
 class Member(nn.Module):
@@ -64,7 +64,7 @@ class Member(nn.Module):
         """
         inputs = {name: standardise(features[name], lengths) for name, standardise in self.standardisers.items()}
         output = self.network(inputs, lengths)
-        answers = {_PROBABILITIES: torch.softmax(output.logits, dim=1)}
+        answers = {PROBABILITIES: torch.softmax(output.logits, dim=1)}
         if output.attention is not None:
             answers[_ATTENTION] = output.attention
         if "phase" in output.auxiliary:

@@ -18,17 +18,16 @@ from onnxscript import opset18
 from torch import Tensor, nn
 
 from bfrb.errors import BundleError, ConfigError
-from bfrb.export.graphs import quiet_exporter
+from bfrb.export.graphs import PROBABILITIES, quiet_exporter
 from bfrb.export.padded import PaddedRows
 from bfrb.features.pipeline import available, find_feature
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import LENGTHS, unpadded_name
-from bfrb.study.device import Device, Sensor, Symmetry
+from bfrb.study.device import Sensor, Symmetry
 
 LEFT = "left_handed"
 """The input that says whose recordings are mirrored, (B,) bool; only of bundles that mirror."""
 
-PROBABILITIES = "probabilities"
 _ASKED = "asked"
 _op: Any = opset18
 
@@ -40,43 +39,48 @@ class Front(nn.Module):
     ----------
     bundle
         The bundle.
-    rows
-        The number of rows of every recording, where it is fixed.
     """
 
-    def __init__(self, bundle: Bundle, rows: int | None = None) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         super().__init__()
         manifest = bundle.manifest
-        self.device = bundle.device.model_copy(update={"row_rate_hz": manifest.row_rate_hz})
+        self.device = bundle.device
         branches = {name: available(features, self.device) for name, features in manifest.branches.items()}
         self.branches = {name: features for name, features in branches.items() if features}
-        self.rows, self.max_length, self.keep = rows, manifest.max_length, manifest.keep
+        self.max_length, self.keep = manifest.max_length, manifest.keep
         self.requires = [member.requires for member in manifest.members]
 
-    def forward(self, sensors: dict[str, Tensor], lengths: Tensor, left: Tensor | None = None) -> tuple[Tensor, ...]:
-        """(B, L, C) features by branch, 0 after a recording's end; (B,) rows of them; (B, M) who is asked.
+    def forward(
+        self, sensors: dict[str, Tensor], lengths: Tensor | None = None, left: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """(B, L, C) features by branch; with lengths (B,) rows of them that count; (B, M) who is asked.
 
-        L is the largest number of rows that the members take in, or the fixed one.
+        With lengths L is the largest number of rows that the members take in, and features are 0 after a recording's
+        end. Without, all rows of all recordings count, and the features are of as many rows.
         """
-        measured = {name: _any_measured(values, lengths) for name, values in sensors.items()}
+        first = next(iter(sensors.values()))
+        ends = torch.full((first.shape[0],), first.shape[1], device=first.device) if lengths is None else lengths
+        measured = {name: _any_measured(values, ends) for name, values in sensors.items()}
         if left is not None:
             sensors = {name: _mirrored(self.device.sensor(name), values, left) for name, values in sensors.items()}
-        rows = PaddedRows(
-            {name: _exact(self.device.sensor(name), values) for name, values in sensors.items()}, lengths, self.device
-        )
+        exact = {name: _exact(self.device.sensor(name), values) for name, values in sensors.items()}
+        rows = PaddedRows(exact, ends, self.device)
+        branches = [
+            rows.fill(torch.cat([find_feature(name).compute(rows).to(torch.float32) for name in names], dim=-1))
+            for names in self.branches.values()
+        ]
+        asked = self._ask(measured, ends)
+        return (*branches, asked) if lengths is None else (*self._cut(branches, lengths), asked)
+
+    def _cut(self, branches: Sequence[Tensor], lengths: Tensor) -> list[Tensor]:
+        """The rows of each branch that the members take in, 0 after a recording's end; and how many count."""
         used = torch.minimum(lengths, torch.full_like(lengths, self.max_length))
         start = torch.zeros_like(lengths) if self.keep == "first" else lengths - used
         steps = torch.arange(self.max_length, device=lengths.device)
         source = torch.minimum(start[:, None] + steps, lengths[:, None] - 1)[:, :, None]
         padding = (steps >= used[:, None])[:, :, None]
-        branches = []
-        for names in self.branches.values():
-            values = torch.cat([find_feature(name).compute(rows).to(torch.float32) for name in names], dim=-1)
-            values = rows.fill(values)
-            if self.rows is None:
-                values = torch.where(padding, 0.0, values.gather(1, source.expand(-1, -1, values.shape[-1])))
-            branches.append(values)
-        return *branches, used, self._ask(measured, lengths)
+        taken = [values.gather(1, source.expand(-1, -1, values.shape[-1])) for values in branches]
+        return [*(torch.where(padding, 0.0, values) for values in taken), used]
 
     def _ask(self, measured: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
         """(B, M) Which members are asked, by the rule of `predict.routing`."""
@@ -114,14 +118,9 @@ def build_graph(bundle: Bundle, *, rows: int | None = None) -> onnx.ModelProto:
     if len(opsets) > 1 or any(model.functions for model in graphs):
         raise BundleError("expected members in one version of ONNX", remedy="train them anew with this version")
     [(_, opset)] = opsets
-    module = Front(bundle, rows)
+    module = Front(bundle)
     front = _trace(module, mirror=manifest.mirror_left_hand, rows=rows, opset=opset)
     return _assemble(front, graphs, list(module.branches), padded=rows is None)
-
-
-def sensor_inputs(device: Device) -> dict[str, int]:
-    """Channels of every sensor, in the order in which a graph takes them in."""
-    return {sensor.name: len(sensor.columns) for sensor in device.sensors}
 
 
 def _any_measured(values: Tensor, lengths: Tensor) -> Tensor:
@@ -157,12 +156,11 @@ def flat_symmetry(sensor: Sensor, symmetry: Symmetry) -> tuple[list[int], list[f
 def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.ModelProto:
     batch, steps = 3, rows or 37
     free = torch.export.Dim.AUTO
-    sensors = {name: torch.zeros(batch, steps, count) for name, count in sensor_inputs(front.device).items()}
-    named: dict[str, Any] = {"sensors": sensors, "lengths": torch.full((batch,), steps)}
-    shapes: dict[str, Any] = {
-        "sensors": {name: {0: free} if rows else {0: free, 1: free} for name in sensors},
-        "lengths": {0: free},
-    }
+    sensors = {sensor.name: torch.zeros(batch, steps, len(sensor.columns)) for sensor in front.device.sensors}
+    named: dict[str, Any] = {"sensors": sensors}
+    shapes: dict[str, Any] = {"sensors": {name: {0: free} if rows else {0: free, 1: free} for name in sensors}}
+    if rows is None:
+        named["lengths"], shapes["lengths"] = torch.full((batch,), steps), {0: free}
     if mirror:
         named["left"], shapes["left"] = torch.zeros(batch, dtype=torch.bool), {0: free}
     with quiet_exporter(), torch.no_grad():
@@ -173,8 +171,8 @@ def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.
             verbose=False,
             opset_version=opset,
             dynamic_shapes=shapes,
-            input_names=[*sensors, LENGTHS, *([LEFT] if mirror else [])],
-            output_names=[*front.branches, "used", _ASKED],
+            input_names=[*sensors, *([LENGTHS] if rows is None else []), *([LEFT] if mirror else [])],
+            output_names=[*front.branches, *(["used"] if rows is None else []), _ASKED],
             custom_translation_table={torch.ops.aten.atan2.default: _atan2, torch.ops.aten.acos.default: _acos},
         )
     if program is None:
@@ -222,12 +220,13 @@ def _assemble(
     nodes, constants = list(begin.node), list(begin.initializer)
     for value, original in zip(begin.input, front.graph.input, strict=True):
         nodes.insert(0, helper.make_node("Identity", [original.name], [value.name]))
-    fed = {name: f"fed_{name}" for name in branches}
-    nodes += _cut_padding(branches, fed, constants) if padded else _as_they_are(branches, fed)
+    given = {name: f"front_{name}" for name in branches}
+    if padded:
+        given = {name: f"cut_{name}" for name in branches} | {LENGTHS: "front_used"}
+        nodes += _cut_padding(branches, constants)
     answers = []
     for number, model in enumerate(members):
         part = compose.add_prefix_graph(model.graph, f"m{number:02d}_")
-        given = {**fed, LENGTHS: "front_used"}
         constant = {value.name for value in model.graph.initializer}
         nodes += [
             helper.make_node("Identity", [given[value.name]], [f"m{number:02d}_{value.name}"])
@@ -238,12 +237,8 @@ def _assemble(
         constants += part.initializer
         answers.append(f"m{number:02d}_{PROBABILITIES}")
     nodes += _mean_of_asked(answers, constants)
-    inputs = [value for value in front.graph.input if padded or value.name != LENGTHS]
-    if not padded:
-        nodes = [node for node in nodes if LENGTHS not in node.input]
-        nodes[:0] = _constant_lengths(front, constants)
     output = helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, ["batch", _classes(members[0])])
-    graph = helper.make_graph(nodes, "samples_to_probabilities", inputs, [output], constants)
+    graph = helper.make_graph(nodes, "samples_to_probabilities", front.graph.input, [output], constants)
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", front.opset_import[0].version)], ir_version=members[0].ir_version
     )
@@ -256,9 +251,7 @@ def _classes(member: onnx.ModelProto) -> int:
     return int(value.type.tensor_type.shape.dim[1].dim_value)
 
 
-def _cut_padding(
-    branches: Sequence[str], fed: Mapping[str, str], constants: list[onnx.TensorProto]
-) -> list[onnx.NodeProto]:
+def _cut_padding(branches: Sequence[str], constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
     """Rows beyond the longest recording of a batch cost time and mean nothing."""
     constants += [
         helper.make_tensor("cut_start", onnx.TensorProto.INT64, [1], [0]),
@@ -270,11 +263,7 @@ def _cut_padding(
         helper.make_node("Reshape", ["cut_longest", "cut_shape"], ["cut_stop"]),
     ]
     ends = ["cut_start", "cut_stop", "cut_axis"]
-    return nodes + [helper.make_node("Slice", [f"front_{name}", *ends], [fed[name]]) for name in branches]
-
-
-def _as_they_are(branches: Sequence[str], fed: Mapping[str, str]) -> list[onnx.NodeProto]:
-    return [helper.make_node("Identity", [f"front_{name}"], [fed[name]]) for name in branches]
+    return nodes + [helper.make_node("Slice", [f"front_{name}", *ends], [f"cut_{name}"]) for name in branches]
 
 
 def _mean_of_asked(answers: Sequence[str], constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
@@ -297,21 +286,3 @@ def _mean_of_asked(answers: Sequence[str], constants: list[onnx.TensorProto]) ->
         helper.make_node("ReduceSum", ["summed", "by_member"], ["whole"], keepdims=1),
         helper.make_node("Div", ["summed", "whole"], [PROBABILITIES]),
     ]
-
-
-def _constant_lengths(front: onnx.ModelProto, constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
-    """The input that the front has and the whole has not: all recordings have the same number of rows."""
-    first = front.graph.input[0]
-    rows = first.type.tensor_type.shape.dim[1].dim_value
-    constants += [
-        helper.make_tensor("one_start", onnx.TensorProto.INT64, [1], [0]),
-        helper.make_tensor("one_stop", onnx.TensorProto.INT64, [1], [1]),
-    ]
-    return [
-        helper.make_node("Shape", [first.name], ["whole_shape"]),
-        helper.make_node("Slice", ["whole_shape", "one_start", "one_stop"], ["batch_shape"]),
-        helper.make_node(
-            "ConstantOfShape", ["batch_shape"], [f"front_{LENGTHS}"],
-            value=helper.make_tensor("rows", onnx.TensorProto.INT64, [1], [rows]),
-        ),
-    ]  # fmt: skip
