@@ -77,7 +77,7 @@ def train(
     logger.info("wrote %s", bundle)
     print_bundle_scores(bundle, as_json=as_json)
     if not no_report:
-        write_report_beside(bundle, opened)
+        write_report_beside(bundle, opened.source)
 
 
 def check_training_installed() -> None:

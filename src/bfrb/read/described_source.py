@@ -90,8 +90,7 @@ class DescribedSource:
             raise DataError(f"{self.path}: its times tell no rate", remedy="add rate_hz = ... to [time]")
         device = device_of(self.description, rate_hz)
         # A format of its own may hold fewer sensors than its devices can have.
-        sensors = tuple(map(device.sensor, self._first[1]))
-        return Device(name=device.name, sensors=sensors, row_rate_hz=device.row_rate_hz)
+        return device.with_sensors(map(device.sensor, self._first[1]))
 
     def _as_wanted(self, wanted: Device) -> Device:
         if self.description.axes is None and wanted.name not in (self.description.name, self.description.device):

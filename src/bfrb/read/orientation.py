@@ -41,15 +41,14 @@ def with_made_orientation(device: Device) -> Device:
     others = tuple(sensor for sensor in device.sensors if sensor.name != "quaternion")
     made = Sensor.parse({"name": "quaternion", "made": True})
     at = device.sensor_names.index("quaternion") if device.has("quaternion") else len(others)
-    return Device(name=device.name, sensors=(*others[:at], made, *others[at:]), row_rate_hz=device.row_rate_hz)
+    return device.with_sensors((*others[:at], made, *others[at:]))
 
 
 def with_gyroscope(device: Device) -> Device:
     """The device, and a gyroscope that an orientation can be made with."""
     if device.has("gyr"):
         return device
-    sensors = (*device.sensors, Sensor.parse({"name": "gyr"}))
-    return Device(name=device.name, sensors=sensors, row_rate_hz=device.row_rate_hz)
+    return device.with_sensors((*device.sensors, Sensor.parse({"name": "gyr"})))
 
 
 def add_orientation(samples: Samples, device: Device) -> Samples:

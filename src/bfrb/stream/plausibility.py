@@ -30,8 +30,7 @@ class Plausibility:
     """
 
     def __init__(self, device: Device, counts: StreamCounts) -> None:
-        motion = tuple(sensor for sensor in device.sensors if sensor.modality == "motion")
-        self._device = Device(name=device.name, sensors=motion, row_rate_hz=device.row_rate_hz)
+        self._device = device.with_sensors(sensor for sensor in device.sensors if sensor.modality == "motion")
         self._counts = counts
         self._kept: list[dict[str, Array]] = []
         self._since = 0

@@ -6,6 +6,7 @@ How the files of a wearable are read, and brought to this form, is a `Descriptio
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
@@ -166,6 +167,10 @@ class Device(Spec):
     def sensor_names(self) -> tuple[str, ...]:
         """Names of the sensors, in order."""
         return tuple(sensor.name for sensor in self.sensors)
+
+    def with_sensors(self, sensors: Iterable[Sensor]) -> Device:
+        """The same device with other sensors."""
+        return Device(name=self.name, sensors=tuple(sensors), row_rate_hz=self.row_rate_hz)
 
     def has(self, name: str) -> bool:
         """Whether the device carries the named sensor."""

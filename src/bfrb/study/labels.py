@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -145,3 +145,14 @@ DAY_GESTURES = LabelSet("cmi_day", ("none", *CMI_GESTURES.classes), CMI_GESTURES
 """The gestures of the CMI study in continuous recordings, and `none` for the rest of the day."""
 
 LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_BEHAVIORS, DAY_GESTURES)}
+
+
+def registered_label_set(found: Collection[str | None]) -> LabelSet | None:
+    """The first registered label set that has all the classes; None if none has.
+
+    Examples
+    --------
+    >>> registered_label_set({"Wave hello"}).name
+    'cmi'
+    """
+    return next((label_set for label_set in LABEL_SETS.values() if set(found) <= set(label_set.classes)), None)

@@ -21,7 +21,7 @@ from bfrb.processes import available_memory, usable_processors
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
-from bfrb.study.labels import LABEL_SETS, LabelSet, LabelSetSpec
+from bfrb.study.labels import LabelSet, LabelSetSpec, registered_label_set
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 from bfrb.train.assemble import assemble
@@ -226,9 +226,8 @@ def find_label_set(recordings: Recordings) -> LabelSet:
         If none has.
     """
     found = set(recordings.gestures or ())
-    for label_set in LABEL_SETS.values():
-        if found <= set(label_set.classes):
-            return label_set
+    if label_set := registered_label_set(found):
+        return label_set
     raise DataError(
         f"no label set has all of the gestures {', '.join(sorted(map(str, found))[:5])} ...",
         remedy="describe the study: its [labels] name the classes and the targets (docs/own-data.md)",

@@ -13,7 +13,7 @@ from bfrb.predict.predictor import Predictor, load
 from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import HeldSource, Source, open_source, read
 from bfrb.study.description import Description
-from bfrb.study.labels import LABEL_SETS, LabelSet
+from bfrb.study.labels import LabelSet, registered_label_set
 from bfrb.study.recordings import Recordings
 from bfrb.train.presets import read_preset
 from bfrb.train.requirements import check_installed
@@ -132,9 +132,8 @@ def find_labels(recordings: Recordings, targets: Sequence[str] | None = None) ->
     if not found:
         raise DataError("expected labelled recordings, found no gesture", remedy="train on data with a gesture column")
     if targets is None:
-        known = [label_set for label_set in LABEL_SETS.values() if found <= set(label_set.classes)]
-        if known:
-            return known[0]
+        if known := registered_label_set(found):
+            return known
         log.warning("no targets are named: every class but none is taken for one")
         targets = [name for name in found if name != "none"]
     if strange := sorted(set(targets) - found):

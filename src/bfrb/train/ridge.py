@@ -72,8 +72,7 @@ def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weig
     """
     counts = np.ones(len(features)) if row_weights is None else row_weights
     problem = _Problem.of(features, targets, counts, blocks_of(people))
-    chosen = problem.search(PENALTIES)
-    temperature, loss = fit_temperature(problem.left_out(chosen), targets, counts)
+    chosen, temperature, loss = problem.search(PENALTIES, targets, counts)
     *weights, constant = temperature * problem.weights(chosen)
     return Solution(np.array(weights), _CONSTANT * constant - problem.mean @ np.array(weights), chosen, loss)
 
@@ -155,22 +154,21 @@ class _Problem:
             answers[rows] = (self.targets[rows] - gone) / self.roots[rows, None]
         return answers
 
-    def search(self, penalties: Sequence[float]) -> float:
-        """The penalty with the least loss, walking downhill from the middle of them."""
-        losses: dict[int, float] = {}
+    def search(self, penalties: Sequence[float], targets: Floats32, counts: Floats) -> tuple[float, float, float]:
+        """The penalty with the least loss, walking downhill from the middle of them; its temperature and loss."""
+        fitted: dict[int, tuple[float, float]] = {}
 
         def loss(number: int) -> float:
-            if number not in losses:
-                truth = self.targets / self.roots[:, None]
-                losses[number] = fit_temperature(self.left_out(penalties[number]), truth, self.roots**2)[1]
-            return losses[number]
+            if number not in fitted:
+                fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
+            return fitted[number][1]
 
         best = min(_MIDDLE, len(penalties) - 1)
         while True:
             near = [number for number in (best - 1, best, best + 1) if 0 <= number < len(penalties)]
             lowest = min(near, key=loss)
             if lowest == best:
-                return penalties[best]
+                return penalties[best], *fitted[best]
             best = lowest
 
 
