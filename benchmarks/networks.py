@@ -34,7 +34,7 @@ from bfrb.features.pipeline import available, channels_of
 from bfrb.networks.registry import NETWORKS, Shape, build_network
 from bfrb.study.device import HELIOS
 from bfrb.train.run import RunSpec
-from bfrb.train.where import LocalProcesses
+from bfrb.jobs import LocalProcesses
 
 BATCH, ROWS = 32, 70
 LEARNING_BAR, ANSWERING_BAR = 0.5, 1.5

@@ -128,7 +128,7 @@ def test_a_tidy_tree_breaks_no_law(law: str) -> None:
         "errors.py": "",
         "study/device.py": "import polars\nfrom bfrb.errors import A\nNAME = 'rot_w'",
         "networks/net.py": "import torch\nfrom bfrb.study.device import NAME",
-        "train/where.py": "def f():\n    '''Run.'''\n    import ray",
+        "cluster/tasks.py": "def f():\n    '''Run.'''\n    import ray",
         "predict/predictor.py": "from bfrb.read import device\nimport numpy",
         "export/graphs.py": "def f():\n    '''Export.'''\n    import torch\n    from bfrb.networks import net",
         "cli/main.py": "def f(self, a, b, c, d, e, g):\n    '''Show.'''\n    print(a)",

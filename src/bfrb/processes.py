@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 
+PROCESSORS = "BFRB_PROCESSORS"
+"""The environment variable that says how many processors a process may keep busy."""
+
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")
 
@@ -18,8 +21,11 @@ _MEMINFO = Path("/proc/meminfo")
 def usable_processors(cgroup: Path = _CGROUP) -> int:
     """How many processors this process may keep busy: those of its affinity, and no more than a container's quota.
 
-    `taskset` restricts the affinity; `docker --cpus` and Kubernetes limits set a quota, which is rounded up.
+    `taskset` restricts the affinity; `docker --cpus` and Kubernetes limits set a quota, which is rounded up. A process
+    that shares a machine with others like it may be given a number (`PROCESSORS`).
     """
+    if given := os.environ.get(PROCESSORS):
+        return int(given)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     quota = _quota(cgroup)
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))

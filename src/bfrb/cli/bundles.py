@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.cluster import On, Result, Workers, ask_on, joined
 from bfrb.cli.options import AsJson, BundleFolder, Dataset, Overwrite, tell_simulated
 from bfrb.cli.show import print_result
 from bfrb.parts import need
+
+if TYPE_CHECKING:
+    from bfrb.cluster.tasks import RayTasks
+    from bfrb.read.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +32,8 @@ def report(
     sensors: Annotated[
         bool, typer.Option("--sensors/--no-sensors", help="Answer the recordings again without each sensor.")
     ] = True,
+    on: On = None,
+    workers: Workers = 0,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
     from bfrb.read.sources import open_source
@@ -32,8 +41,18 @@ def report(
 
     page = out or default_page(bundle)
     source = None if data is None else open_source(data, dataset)
-    write_report(bundle, page, source, without_sensors=sensors)
+    with joined(None if data is None else on, workers) as cluster:
+        each = None if cluster is None or data is None else partial(_ask_opened, cluster, bundle, data, dataset)
+        write_report(bundle, page, source, without_sensors=sensors, each=each)
     log.info("wrote %s", page)
+
+
+def _ask_opened(
+    cluster: RayTasks, bundle: Path, data: Path, dataset: str, ask: Callable[[Source], Result]
+) -> list[Result]:
+    from bfrb.cluster.asking import open_and_ask
+
+    return ask_on(cluster, bundle, data, dataset, partial(open_and_ask, dataset, ask))
 
 
 def export(

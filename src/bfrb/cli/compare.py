@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bfrb.cli.cluster import On, joined
 from bfrb.cli.options import Dataset
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
@@ -31,6 +32,7 @@ def compare(
     folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
     dataset: Dataset = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
+    on: On = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
 ) -> None:
     """Train variants on the same folds and print their differences, paired over subjects. Goes on when repeated."""
@@ -43,8 +45,8 @@ def compare(
 
     opened = open_source(source, dataset)
     fixed = None if folds is None else Folds.read(folds)
-    with TrainingProgress() as shown:
-        options = RunOptions(workers=workers, on_status=shown.update)
+    with joined(on, workers, [out]) as cluster, TrainingProgress() as shown:
+        options = RunOptions(workers, on=cluster, on_status=shown.update)
         try:
             results = library.compare(opened, spec, out, folds=fixed, options=options, on_variant=shown.name)
         except KeyboardInterrupt:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.cluster import On, Workers, answer_on, joined, sum_up
 from bfrb.cli.options import AccUnit, Anyway, AsJson, BundleFolder, Dataset, RuleChanges, load_predictor
 from bfrb.cli.show import print_result, progress
 from bfrb.errors import DataError
 
 if TYPE_CHECKING:
     from bfrb.predict.bundle import Bundle
+    from bfrb.predict.predictor import Predictor
+    from bfrb.read.csv_blocks import Progress
     from bfrb.read.tables import Table
     from bfrb.stream.counts import StreamCounts
     from bfrb.stream.events import EventRule
@@ -32,38 +36,66 @@ def detect(
     anyway: Anyway = False,
     set_: RuleChanges = None,
     acc_unit: AccUnit = "m/s^2",
+    on: On = None,
+    workers: Workers = 0,
     as_json: AsJson = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
-    from bfrb.read.stretches import iter_stretches
-    from bfrb.read.tables import check_table_path, write_table, write_tables
-    from bfrb.stream.listen import Summary, listen
-    from bfrb.stream.stream import Wearer
+    from bfrb.read.tables import check_table_path, write_table
 
-    for path in (out, *([probabilities] if probabilities else [])):
+    outs = (out, *([probabilities] if probabilities else []))
+    for path in outs if on is None else ():
         check_table_path(path)
     predictor = load_predictor(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
-    summary = Summary()
-    with progress("listening") as show:
-        rows = predictor.bundle.manifest.rows
-        stretches = iter_stretches(recording, predictor.source_device, dataset, show, rows)
-        found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}), anyway=anyway)
-        tables = _window_tables(found, summary, predictor.label_set.classes)
-        if probabilities is None:
-            for _ in tables:
-                pass
+    with joined(on, workers) as cluster, progress("listening") as show:
+        if cluster is not None:
+            from bfrb.cluster.work import Detecting
+
+            work = Detecting(rule, dataset, acc_unit, anyway, windows=len(outs) > 1)
+            summary, labels = sum_up(answer_on(cluster, bundle, recording, work, outs, show))
+            _check_speed(summary.counts)
         else:
-            write_tables(tables, probabilities)
-    write_table(summary.event_table(), out)
+            summary = _listen(predictor, recording, dataset, rule, acc_unit, anyway, probabilities, show)
+            labels = Counter(summary.labels)
+    if cluster is None or (out.suffix and not out.exists()):
+        write_table(summary.event_table(), out)
     warn_unanswered(summary.counts)
     about = {"rule": rule.model_dump(mode="json"), "simulated": predictor.simulated, "out": str(out)}
-    counts = {"recordings": summary.recordings, "events": summary.labels, "counts": summary.counts.to_dict()}
-    title = f"{len(summary.events)} events in {summary.recordings} recordings"
-    events = (title, ("behaviour", "events"), summary.labels.items())
+    counts = {"recordings": summary.recordings, "events": labels, "counts": summary.counts.to_dict()}
+    title = f"{sum(labels.values())} events in {summary.recordings} recordings"
+    events = (title, ("behaviour", "events"), labels.items())
     samples = ("Samples, and the windows made of them", ("", "number"), summary.counts.explained())
     print_result(counts | about, as_json, events, samples)
     log.info("wrote %s", out)
+
+
+def _listen(
+    predictor: Predictor,
+    recording: Path,
+    dataset: str,
+    rule: EventRule,
+    acc_unit: str,
+    anyway: bool,
+    probabilities: Path | None,
+    show: Progress,
+) -> Summary:
+    """Listen to recordings in this process."""
+    from bfrb.read.stretches import iter_stretches
+    from bfrb.read.tables import write_tables
+    from bfrb.stream.listen import Summary, listen
+    from bfrb.stream.stream import Wearer
+
+    summary = Summary()
+    stretches = iter_stretches(recording, predictor.source_device, dataset, show, predictor.bundle.manifest.rows)
+    found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}), anyway=anyway)
+    tables = _window_tables(found, summary, predictor.label_set.classes)
+    if probabilities is None:
+        for _ in tables:
+            pass
+    else:
+        write_tables(tables, probabilities)
+    return summary
 
 
 def _window_tables(found: Iterable[Detections], summary: Summary, classes: tuple[str, ...]) -> Iterator[Table]:
@@ -77,7 +109,11 @@ def _window_tables(found: Iterable[Detections], summary: Summary, classes: tuple
     for some in found:
         summary.add(some)
         yield some.window_table(classes)
-    if is_too_slow(summary.counts):
+    _check_speed(summary.counts)
+
+
+def _check_speed(counts: StreamCounts) -> None:
+    if is_too_slow(counts):
         raise DataError(
             "the samples come more slowly than the rows that the bundle was trained on, and none are made up",
             remedy="record at that rate or faster, or train on recordings of the slower rate",

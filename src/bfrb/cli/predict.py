@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Anyway, Dataset, Demographics
+from bfrb.cli.cluster import On, Workers, answer_on, ask_on, count_gestures, joined
+from bfrb.cli.options import Anyway, Dataset, Demographics, tell_simulated
 from bfrb.cli.outputs import check_outputs
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
+    from bfrb.predict.answering import Opening
     from bfrb.predict.bundle import Bundle
     from bfrb.predict.evaluation import Columns
     from bfrb.predict.predictor import Predictor
-    from bfrb.read.judging import JudgedSource
-    from bfrb.read.tables import Table
     from bfrb.study.labels import LabelSet
-    from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
@@ -40,27 +38,36 @@ def predict(
     dataset: Dataset = "auto",
     demographics: Demographics = None,
     anyway: Anyway = False,
+    on: On = None,
+    workers: Workers = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
+    from bfrb.predict.answering import Opening, answer_batches, open_for
     from bfrb.predict.predictor import load
     from bfrb.read.tables import check_table_paths, write_side_by_side
 
     outs = [out] if phases is None else [out, phases]
-    check_table_paths(outs)
+    if on is None:
+        check_table_paths(outs)
     check_outputs(outs, [bundle, data, demographics])
     predictor = load(bundle)
     if phases is not None:
         _check_phases(predictor, bundle)
-    if predictor.simulated:
-        log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    source = _open_for(predictor, data, dataset, demographics, anyway)
+    tell_simulated(predictor.bundle)
+    opening = Opening(dataset, demographics, anyway)
     counts: Counter[str] = Counter()
-    with progress("predicting") as show:
-        batches = predictor.answerable(map(predictor.cut, source.batches(progress=show)), anyway=anyway)
-        answers = (_tables(predictor, batch, counts) for batch in batches)
-        # From disk to disk: neither recordings nor answers pile up. Phases are told only if they are asked for.
-        write_side_by_side((tuple(itertools.islice(tables, len(outs))) for tables in answers), outs)
+    with joined(on, workers) as cluster, progress("predicting") as show:
+        if cluster is not None:
+            from bfrb.cluster.work import Predicting
+
+            work = Predicting(opening, phases=phases is not None)
+            counts = count_gestures(answer_on(cluster, bundle, data, work, outs, show))
+        else:
+            # From disk to disk: neither recordings nor answers pile up.
+            source = open_for(predictor, data, opening)
+            answers = answer_batches(predictor, source, counts, phases=phases is not None, progress=show)
+            write_side_by_side(answers, outs)
     summary = {"recordings": counts.total(), "gestures": dict(counts.most_common())}
     if as_json:
         written = {"out": str(out)} | ({} if phases is None else {"phases": str(phases)})
@@ -68,26 +75,6 @@ def predict(
     else:
         print_table(f"{counts.total()} recordings, predicted", ("gesture", "recordings"), counts.most_common())
         log.info("wrote %s", " and ".join(map(str, outs)))
-
-
-def _open_for(predictor: Predictor, data: Path, dataset: str, demographics: Path | None, anyway: bool) -> JudgedSource:
-    """Recordings that a predictor can be asked about."""
-    from bfrb.read.judging import JudgedSource
-    from bfrb.read.sources import open_source
-
-    source = open_source(data, dataset, demographics, device=predictor.device, how=predictor.bundle.manifest.rows)
-    predictor.check_device(source.device)
-    return JudgedSource(source, anyway)
-
-
-def _tables(predictor: Predictor, recordings: Recordings, counts: Counter[str]) -> Iterator[Table]:
-    """The predictions, whose gestures are added to the counts; then the phases."""
-    from bfrb.predict.phases import phase_table
-
-    predictions = predictor.predict(recordings)
-    counts.update(predictions.gestures.tolist())
-    yield predictions.to_frame()
-    yield phase_table(recordings, predictor.phases(recordings))
 
 
 def _check_phases(predictor: Predictor, bundle: Path) -> None:
@@ -115,6 +102,8 @@ def evaluate(
     dataset: Dataset = "auto",
     demographics: Demographics = None,
     anyway: Anyway = False,
+    on: On = None,
+    workers: Workers = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
@@ -135,7 +124,9 @@ def evaluate(
     elif data is None:
         print_bundle_scores(target, as_json=as_json)
     else:
-        _show_scores(_score_recordings(target, data, dataset, demographics, anyway), as_json)
+        from bfrb.predict.answering import Opening
+
+        _show_scores(_score_recordings(target, data, Opening(dataset, demographics, anyway), on, workers), as_json)
 
 
 def print_bundle_scores(path: Path, *, as_json: bool) -> None:
@@ -178,18 +169,20 @@ def _find_label_set(name: str) -> LabelSet:
     return LABEL_SETS[name]
 
 
-def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None, anyway: bool) -> dict[str, Any]:
-    from bfrb.predict.evaluation import answer_scenarios, score_scenarios
-    from bfrb.predict.identity import TrainingOverlap
+def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, workers: int) -> dict[str, Any]:
+    from bfrb.predict.answering import judge
+    from bfrb.predict.evaluation import join_answers, score_scenarios
     from bfrb.predict.predictor import load
 
     predictor = load(path)
-    source = _open_for(predictor, data, dataset, demographics, anyway)
-    overlap = TrainingOverlap.of(predictor.bundle)
-    with progress("predicting") as show:
-        batches = predictor.answerable(map(predictor.cut, source.batches(progress=show)), anyway=anyway)
-        batches = overlap.watch(batches)
-        predictions = answer_scenarios(predictor, batches)
+    with joined(on, workers) as cluster, progress("predicting") as show:
+        if cluster is None:
+            parts = [judge(predictor, opening, data, show)]
+        else:
+            parts = ask_on(cluster, path, data, opening.dataset, partial(judge, predictor, opening), show)
+    predictions, overlap = join_answers(part.answers for part in parts), parts[0].overlap
+    for part in parts[1:]:
+        overlap.add(part.overlap)
     known = overlap.seen
     if known:
         log.warning(
@@ -206,7 +199,7 @@ def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path |
             overlap.namesakes[0],
         )
     scores = score_scenarios(predictions, predictor.label_set)
-    described = _describe(predictor.bundle, str(data), simulated=source.simulated)
+    described = _describe(predictor.bundle, str(data), simulated=any(part.simulated for part in parts))
     return scores | described | {"subjects_in_training": known}
 
 

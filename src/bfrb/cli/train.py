@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bfrb.cli.cluster import On, joined
 from bfrb.cli.options import Anyway, Dataset
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.presets import read_preset
@@ -41,6 +42,7 @@ def train(
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
     anyway: Anyway = False,
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
+    on: On = None,
     restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run away.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no page about the bundle.")] = False,
@@ -67,8 +69,8 @@ def train(
 
     opened = JudgedSource(open_source(source, dataset, demographics), anyway)
     logger.info("reading %s", opened.describe())
-    with TrainingProgress() as shown:
-        options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
+    with joined(on, workers, [out.absolute().parent]) as cluster, TrainingProgress() as shown:
+        options = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown.update)
         try:
             bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
         except KeyboardInterrupt:
@@ -181,6 +183,7 @@ def describe(status: Status) -> str:
         if name not in status.finished and history:
             newest = history[-1]
             score = "" if newest.score is None else f" score {newest.score:.3f}"
-            epochs = f"{newest.epoch + 1}/{status.plan.spec.training.epochs}"
-            parts.append(f"{name} epoch {epochs} loss {newest.loss:.2f}{score}")
+            place = f" on {status.places[name]}" if name in status.places else ""
+            epochs = f"{newest.epoch + 1}/{status.epochs[name]}"
+            parts.append(f"{name}{place} epoch {epochs} loss {newest.loss:.2f}{score}")
     return " | ".join(parts)

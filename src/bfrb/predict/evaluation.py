@@ -154,6 +154,11 @@ def answer_scenarios(predictor: Predictor | HeldOutPredictor, batches: Iterable[
     DataError
         If no recording has a gesture, one is not among the bundle's, or the device is another.
     """
+    return join_answers([answer_labelled(predictor, batches)])
+
+
+def answer_labelled(predictor: Predictor | HeldOutPredictor, batches: Iterable[Recordings]) -> tuple[Table, int]:
+    """The table of `answer_scenarios`, empty if no recording has a gesture, and the number of those that have none."""
     proximity = predictor.bundle.device.names_of("proximity")
     scenarios = {"all": (), "imu": proximity} if proximity else {"all": ()}
     parts, unlabelled = [], 0
@@ -166,7 +171,18 @@ def answer_scenarios(predictor: Predictor | HeldOutPredictor, batches: Iterable[
                 _scenario_table(name, labelled, predictor.predict(labelled.without(*lost)))
                 for name, lost in scenarios.items()
             ]
-    table = reduce(Table.vstack, parts) if parts else make_table({})
+    return _stacked(parts), unlabelled
+
+
+def _stacked(parts: Sequence[Table]) -> Table:
+    return reduce(Table.vstack, parts) if parts else make_table({})
+
+
+def join_answers(parts: Iterable[tuple[Table, int]]) -> Table:
+    """What `answer_labelled` gave for parts of a source, as one; errors as of `answer_scenarios`."""
+    tables, numbers = zip(*parts, strict=True)
+    table = _stacked([part for part in tables if part.height])
+    unlabelled = sum(numbers)
     if table.is_empty():
         raise DataError(
             "expected recordings with a gesture, found none", remedy="evaluate on labelled recordings, or use `predict`"

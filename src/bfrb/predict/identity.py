@@ -68,6 +68,11 @@ class TrainingOverlap:
             self.match(batch)
             yield batch
 
+    def add(self, other: TrainingOverlap) -> None:
+        """Note what was met elsewhere, in other recordings."""
+        self._met |= other._met
+        self._seen |= other._seen
+
     @property
     def seen(self) -> list[str]:
         """People of whom a recording was met that the bundle was trained on, under whatever id."""

@@ -145,15 +145,19 @@ def open_source(
         raise DataError(f"{place}: no such file or folder", remedy="check the path")
     if (place / MANIFEST).is_file():
         return Store.open(place)
-    description = _look(place) if dataset == "auto" else find_description(dataset)
-    if description.file.format == "bids":
-        description = describe_motion_bids(place, description)
+    description = describe_source(place, dataset)
     if place.is_dir() and description.file.first:
         place = find_files(place, description)[0].path
     if demographics is not None and not Path(demographics).is_file():
         raise DataError(f"{demographics}: no such file", remedy="check the path of the demographics")
     beside = None if demographics is None else Path(demographics)
     return DescribedSource(place, description, device, how, demographics=beside, report=report)
+
+
+def describe_source(place: Path, dataset: str | Path | Description = "auto") -> Description:
+    """How what lies at a path, and is no store, is read; parameters and errors as of `open_source`."""
+    description = _look(place) if dataset == "auto" else find_description(dataset)
+    return describe_motion_bids(place, description) if description.file.format == "bids" else description
 
 
 def _look(place: Path) -> Description:

@@ -75,14 +75,17 @@ class Store:
         Its folder.
     manifest
         What it says of itself.
+    skipped
+        Recordings before the first, where only some of its parts are opened.
     """
 
     path: Path
     manifest: Manifest
+    skipped: int = 0
 
     @classmethod
-    def open(cls, path: Path | str) -> Store:
-        """Open a store; only its manifest is read.
+    def open(cls, path: Path | str, parts: slice = slice(None)) -> Store:
+        """Open a store, or some of its parts as if they were all; only its manifest is read.
 
         Raises
         ------
@@ -90,13 +93,16 @@ class Store:
             If it is no store, was written by a newer version, or files are missing or have another size.
         """
         folder = Path(path)
-        manifest = _read_manifest(folder)
+        whole = read_manifest(folder)
+        chosen, before = whole.parts[parts], whole.parts[: parts.start or 0]
+        rows, recordings = (sum(getattr(part, what) for part in chosen) for what in ("rows", "recordings"))
+        manifest = whole.model_copy(update={"parts": chosen, "rows": rows, "recordings": recordings})
         for file in (manifest.table, *manifest.parts):
             place = folder / file.name
             size = place.stat().st_size if place.is_file() else 0
             if size != file.size:
                 raise _damaged(folder, f"{file.name} has {size} bytes instead of {file.size}")
-        return cls(folder, manifest)
+        return cls(folder, manifest, sum(part.recordings for part in before))
 
     @property
     def device(self) -> Device:
@@ -125,7 +131,7 @@ class Store:
 
     @cached_property
     def _table(self) -> pl.DataFrame:
-        table = self._load(self.manifest.table)
+        table = self._load(self.manifest.table).slice(self.skipped, self.manifest.recordings)
         if table.height != self.manifest.recordings or table[ROW_COUNT].sum() != self.manifest.rows:
             raise _damaged(self.path, "its table and its manifest do not agree")
         return table
@@ -231,7 +237,8 @@ def _crc32(path: Path) -> int:
     return crc
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """What the store in a folder says of itself; errors as of `Store.open`, but its files are not looked at."""
     place = folder / MANIFEST
     if not place.is_file():
         raise DataError(f"{folder}: expected a store, but it has no {MANIFEST}", remedy="make it with: bfrb ingest")

@@ -29,6 +29,11 @@ def make_table(columns: Mapping[str, Any]) -> Table:
     return pl.DataFrame(dict(columns))
 
 
+def stack_tables(tables: Sequence[Table]) -> Table:
+    """Tables of the same columns one below the other."""
+    return pl.concat(tables, how="vertical_relaxed")
+
+
 def check_table_path(path: Path) -> None:
     """Refuse a place where no table can be written, before any work is done for it.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -96,8 +96,46 @@ class Ablation:
     known: int  # recordings of people of the training, which were answered by the members that never saw them
 
 
-def ablate(bundle: Bundle, source: Source) -> Ablation | None:
-    """Answer all labelled recordings of a source with every sensor, and again without each; None if there are none.
+@dataclass
+class Told:
+    """Answers to labelled recordings, with every sensor and without each."""
+
+    truth: list[str] = field(default_factory=list)
+    subjects: list[str] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
+    without: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    concerned: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Told) -> None:
+        """Put those to other recordings after these."""
+        self.truth += other.truth
+        self.subjects += other.subjects
+        self.whole += other.whole
+        self.concerned += other.concerned
+        for name, answers in other.without.items():
+            self.without[name] += answers
+
+
+def ablate(bundle: Bundle, parts: Iterable[Told]) -> Ablation | None:
+    """What each sensor adds, by the answers to all parts of a source; None if no recording is labelled."""
+    told = Told()
+    for part in parts:
+        told.add(part)
+    if not told.truth:
+        return None
+    best = competition_score(told.truth, told.whole, bundle.label_set).score
+    effects = []
+    for name in filter(told.concerned.get, told.without):
+        score = competition_score(told.truth, told.without[name], bundle.label_set).score
+        pair = (told.whole, told.without[name])
+        interval = difference_interval(told.truth, pair, told.subjects, bundle.label_set)
+        effects.append(Effect(name, score, best - score, interval, told.concerned[name]))
+    known = HeldOutPredictor(bundle).fold_of
+    return Ablation(tuple(effects), len(told.truth), sum(name in known for name in told.subjects))
+
+
+def answer_without(bundle: Bundle, source: Source) -> Told:
+    """Answer all labelled recordings of a source with every sensor, and again without each.
 
     Raises
     ------
@@ -106,32 +144,19 @@ def ablate(bundle: Bundle, source: Source) -> Ablation | None:
     BundleError
         If a member fails.
     """
-    predictor = HeldOutPredictor(bundle)
-    truth: list[str] = []
-    subjects: list[str] = []
-    whole: list[str] = []
-    without: dict[str, list[str]] = defaultdict(list)
-    concerned: Counter[str] = Counter()
+    predictor, told = HeldOutPredictor(bundle), Told()
     for batch in _labelled(source, bundle):
         given = predictor.predict(batch).gestures
-        truth += map(str, batch.gestures or ())
-        subjects += [str(name) for name in batch.subjects]
-        whole += given.tolist()
+        told.truth += map(str, batch.gestures or ())
+        told.subjects += [str(name) for name in batch.subjects]
+        told.whole += given.tolist()
         for removal in list_removals(batch.device):
             had, answers = removal.concerns(batch), given.copy()
             if had.any():
                 answers[had] = predictor.predict(removal.apply(batch[had])).gestures
-            without[removal.name] += answers.tolist()
-            concerned[removal.name] += int(had.sum())
-    if not truth:
-        return None
-    best = competition_score(truth, whole, bundle.label_set).score
-    effects = []
-    for name in filter(concerned.get, without):
-        score = competition_score(truth, without[name], bundle.label_set).score
-        interval = difference_interval(truth, (whole, without[name]), subjects, bundle.label_set)
-        effects.append(Effect(name, score, best - score, interval, concerned[name]))
-    return Ablation(tuple(effects), len(truth), sum(name in predictor.fold_of for name in subjects))
+            told.without[removal.name] += answers.tolist()
+            told.concerned[removal.name] += int(had.sum())
+    return told
 
 
 def _labelled(source: Source, bundle: Bundle) -> Iterator[Recordings]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -14,18 +15,28 @@ from bfrb.arrays import Ints
 from bfrb.errors import DataError
 from bfrb.metrics import confusion_matrix, scores_of
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
-from bfrb.predict.evaluation import Answers, answer_scenarios, answers_by_scenario, score_answers, score_scenarios
+from bfrb.predict.evaluation import (
+    Answers,
+    answer_labelled,
+    answers_by_scenario,
+    join_answers,
+    score_answers,
+    score_scenarios,
+)
 from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table
-from bfrb.report.ablation import Ablation, ablate
-from bfrb.report.episodes import EventEvaluation, evaluate_events
+from bfrb.report.ablation import Ablation, ablate, answer_without
+from bfrb.report.episodes import EventEvaluation, evaluate_events, hear
 from bfrb.report.matching import Matched, match_recordings
 from bfrb.report.mistakes import Mistake, find_mistakes
 from bfrb.study.labels import LabelSet
 
 log = logging.getLogger(__name__)
+
+Each = Callable[[Callable[[Source], Any]], Sequence[Any]]
+"""Gives what a function gives for every part of the recordings, in their order."""
 
 MAIN_SCENARIOS = ("all", "imu", "half")
 """Scenarios in the order in which they are shown; the first that a bundle has is the one that is explained."""
@@ -88,7 +99,9 @@ class Evaluation:
         return find_mistakes(self.ids, self.answers[self.main], self.label_set)
 
 
-def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bool = False) -> Evaluation:
+def collect(
+    bundle: Bundle, source: Source | None = None, *, without_sensors: bool = False, each: Each | None = None
+) -> Evaluation:
     """Everything a report tells about a bundle.
 
     Parameters
@@ -100,6 +113,8 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
         people it is then scored on, or both.
     without_sensors
         Whether they are answered again without each sensor, to see what it adds.
+    each
+        What gives a function's results for every part of the recordings, such as a cluster; by default one part is all.
 
     Raises
     ------
@@ -111,8 +126,9 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
             f"expected recordings of the device {bundle.device.name!r}, got {source.device.name!r}",
             remedy="name the recordings that the bundle was trained on, or others of the same device",
         )
+    each = each or (lambda ask: [] if source is None else [ask(source)])
     kept = read_table(bundle.file(OUT_OF_FOLD))
-    judged = kept if kept.height or source is None else _answer(bundle, source, frozenset())
+    judged = kept if kept.height or source is None else _answer(bundle, each, frozenset())
     if judged is None or not judged.height:
         raise DataError(
             f"the bundle {bundle.path} keeps no out-of-fold predictions, so there is nothing to report on",
@@ -126,15 +142,18 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     evaluation = Evaluation(bundle, tuple(ids), ordered, out_of_fold=bool(kept.height))
     if source is None:
         return evaluation
-    evaluation = replace(_with_recordings(evaluation, judged, source), events=evaluate_events(bundle, source))
-    return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
+    heard = [one for part in each(partial(hear, bundle)) for one in part]
+    evaluation = replace(_with_recordings(evaluation, judged, source, each), events=evaluate_events(bundle, heard))
+    if not without_sensors:
+        return evaluation
+    return replace(evaluation, ablation=ablate(bundle, each(partial(answer_without, bundle))))
 
 
-def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> Evaluation:
+def _with_recordings(evaluation: Evaluation, judged: Table, source: Source, each: Each) -> Evaluation:
     bundle = evaluation.bundle
     wanted = {mistake.id for mistake in evaluation.mistakes}
     matched = match_recordings(source, bundle.windows, TrainingOverlap(judged), wanted)
-    new = _answer(bundle, source, matched.people) if matched.strangers else None
+    new = _answer(bundle, each, matched.people) if matched.strangers else None
     if not matched.facts and new is None:
         log.warning("%s holds none of the recordings that %s was judged on", matched.description, bundle.path)
     for doubt in matched.doubts:
@@ -143,8 +162,13 @@ def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> E
     return replace(evaluation, matched=matched, new_people=scores)
 
 
-def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | None:
+def _answer(bundle: Bundle, each: Each, known: frozenset[str]) -> Table | None:
     """Answers of the bundle, given now, to labelled recordings of people who are not known; None if there are none."""
+    told = each(partial(_answer_part, bundle, known))
+    return join_answers(part for part in told if part is not None) if any(told) else None
+
+
+def _answer_part(bundle: Bundle, known: frozenset[str], source: Source) -> tuple[Table, int] | None:
     from bfrb.predict.predictor import Predictor
 
     batches = iter_judged(source, bundle.windows)
@@ -152,4 +176,4 @@ def _answer(bundle: Bundle, source: Source, known: frozenset[str]) -> Table | No
     strangers = (batch[new] for batch, new in people if new.any())
     labelled = (batch for batch in strangers if batch.gestures is not None)
     first = next(labelled, None)
-    return None if first is None else answer_scenarios(Predictor(bundle), chain([first], labelled))
+    return None if first is None else answer_labelled(Predictor(bundle), chain([first], labelled))

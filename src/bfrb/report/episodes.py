@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,8 +61,8 @@ class EventEvaluation:
         return sensitivity_curve(self.recordings, self.rules, self.label_set) if self.rules else []
 
 
-def evaluate_events(bundle: Bundle, source: Source) -> EventEvaluation | None:
-    """Listen to all continuous recordings of a source that are annotated; None if nothing in them is.
+def hear(bundle: Bundle, source: Source) -> list[AnnotatedRecording]:
+    """Listen to all continuous recordings of a source that are annotated.
 
     People of the training are answered by the members that never saw them.
 
@@ -70,8 +71,12 @@ def evaluate_events(bundle: Bundle, source: Source) -> EventEvaluation | None:
     BundleError
         If a member fails, or the bundle's event rule is damaged.
     """
+    return listen_held_out(bundle, source.stretches(), EventRule.of(bundle))
+
+
+def evaluate_events(bundle: Bundle, recordings: Sequence[AnnotatedRecording]) -> EventEvaluation | None:
+    """What was found in annotated recordings; None if nothing in them is annotated. Errors are those of `hear`."""
     rule, fold_of = EventRule.of(bundle), read_fold_of(bundle)
-    recordings = listen_held_out(bundle, source.stretches(), rule)
     if not any(one.episodes for one in recordings):
         return None
     known = sum(one.subject in fold_of for one in recordings)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bfrb.errors import ConfigError
 from bfrb.files import writing_file
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import Source
 
+if TYPE_CHECKING:
+    from bfrb.report.collect import Each
+
 SUFFIXES = (".html", ".htm")
 NEEDS = {"matplotlib": "matplotlib", "jinja2": "jinja2", "sklearn": "scikit-learn"}
 """Modules that reports need, and the packages they come in."""
 
 
-def write_report(bundle: Path, out: Path, source: Source | None = None, *, without_sensors: bool = True) -> None:
+def write_report(
+    bundle: Path, out: Path, source: Source | None = None, *, without_sensors: bool = True, each: Each | None = None
+) -> None:
     """Write a report on a bundle: whole or not at all; a file that is there is replaced.
 
     Parameters
@@ -25,8 +31,8 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, witho
         The bundle.
     out
         The page, a `.html` file.
-    source
-        Recordings, as for `collect`.
+    source, each
+        Recordings, and how their parts are answered, as for `collect`.
     without_sensors
         Whether the recordings are answered again without each sensor, to see what it adds.
 
@@ -42,7 +48,7 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, witho
     from bfrb.report import page
     from bfrb.report.collect import collect
 
-    text = page.render(collect(Bundle.open(bundle), source, without_sensors=without_sensors))
+    text = page.render(collect(Bundle.open(bundle.absolute()), source, without_sensors=without_sensors, each=each))
     with writing_file(out) as unfinished:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
 

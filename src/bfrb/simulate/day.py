@@ -77,8 +77,8 @@ class DaySpec(Spec):
     spread: float = Field(0.6, ge=0, description="spread of the logarithm of durations")
 
 
-def simulate_days(study: StudySpec, day: DaySpec, seed: int) -> Iterator[Recordings]:
-    """One continuous recording of every subject, one after the other.
+def simulate_days(study: StudySpec, day: DaySpec, seed: int, chosen: slice = slice(None)) -> Iterator[Recordings]:
+    """One continuous recording of every subject, or of some of them, one after the other.
 
     Rows are annotated with `gesture` (the classes of `DAY_GESTURES`) and `activity` (`ACTIVITIES`).
 
@@ -99,7 +99,7 @@ def simulate_days(study: StudySpec, day: DaySpec, seed: int) -> Iterator[Recordi
     """
     study = study.widened()
     first, *seeds = np.random.SeedSequence([seed, _DAYS]).spawn(study.subjects + 1)
-    for person, own in zip(draw_people(study, first, seed), seeds, strict=True):
+    for person, own in list(zip(draw_people(study, first, seed), seeds, strict=True))[chosen]:
         # A day without proximity sensors, or with a lost fifth, is made by taking them away (`Recordings.without`).
         whole = replace(person, no_fifth=0.0, no_proximity=False)
         yield _simulate_day(whole, study, day, np.random.default_rng(own))

@@ -66,20 +66,24 @@ def simulate_study(spec: StudySpec, seed: int, processes: int = 1) -> Recordings
     return Recordings.concat(list(simulate_subjects(spec, seed, processes)))
 
 
-def simulate_subjects(spec: StudySpec, seed: int, processes: int = 1) -> Iterator[Recordings]:
-    """The recordings of one subject after the other, so that a study of any size fits in memory."""
-    yield from _simulate(_jobs(spec, np.random.SeedSequence(seed), seed), processes)
+def simulate_subjects(
+    spec: StudySpec, seed: int, processes: int = 1, chosen: slice = slice(None)
+) -> Iterator[Recordings]:
+    """The recordings of one subject after the other, or of some of them: a study of any size fits in memory."""
+    yield from _simulate(_jobs(spec, np.random.SeedSequence(seed), seed)[chosen], processes)
 
 
-def simulate_test(spec: StudySpec, seed: int, subjects: int, processes: int = 1) -> Iterator[Recordings]:
+def simulate_test(
+    spec: StudySpec, seed: int, subjects: int, processes: int = 1, chosen: slice = slice(None)
+) -> Iterator[Recordings]:
     """The recordings of so many subjects who are not in the study, one after the other, as a hidden test has them.
 
     Every second sequence of a subject, at random, has neither thermopiles nor time of flight. The labels are there;
     `bfrb.read.cmi_write.write_cmi` leaves them out.
     """
     root = np.random.SeedSequence([seed, _TEST])
-    jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, seed, before=spec.subjects)
-    for recordings, own in zip(_simulate(jobs, processes), root.spawn(subjects), strict=True):
+    jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, seed, before=spec.subjects)[chosen]
+    for recordings, own in zip(_simulate(jobs, processes), root.spawn(subjects)[chosen], strict=True):
         blind = np.random.default_rng(own).permutation(len(recordings)) < len(recordings) // 2
         rows = np.repeat(blind, recordings.lengths)
         sensors = {name: recordings.sensors[name].copy() for name in ("thm", "tof")}

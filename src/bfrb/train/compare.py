@@ -20,7 +20,7 @@ from bfrb.read.tables import read_table
 from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
-from bfrb.train.crossval import RunOptions, cross_validate, draw_folds, fingerprint, labelled
+from bfrb.train.crossval import RunOptions, cross_validate_all, draw_folds, fingerprint, labelled
 from bfrb.train.run import RunSpec, read_run_spec
 from bfrb.train.variants import CompareSpec
 
@@ -67,14 +67,24 @@ def compare(
     recordings = source.read()
     folds = _settle(out, recordings, spec, folds)
     run = replace(options or RunOptions(), templates=out / "templates")
+    order = sorted(spec.variants, key=lambda name: name != spec.compared_with)
+    shown = {
+        name: HeldSource(recordings.without(*spec.variants[name].without), source.describe())
+        for name in order
+        if not (out / name).exists()
+    }
+    if run.on is not None and shown:
+        on_variant(", ".join(shown))
+        _train({name: (held, spec.run(name)) for name, held in shown.items()}, out, folds, run)
     reference: dict[str, Answers] = {}
     judged: dict[str, dict[str, Any]] = {}
     results: dict[str, Any] = {}
-    for name in sorted(spec.variants, key=lambda name: name != spec.compared_with):
+    for name in order:
         on_variant(name)
         variant = spec.variants[name]
-        shown = HeldSource(recordings.without(*variant.without), source.describe())
-        bundle = _trained(shown, spec.run(name), out / name, folds, run)
+        if not (out / name).exists():
+            _train({name: (shown[name], spec.run(name))}, out, folds, run)
+        bundle = _open(out / name, spec.run(name), folds)
         table = read_table(bundle.file(OUT_OF_FOLD))
         answers = answers_by_scenario(table, bundle.label_set)
         scores = {key: _judge(found, reference.get(key), bundle.label_set) for key, found in answers.items()}
@@ -112,10 +122,12 @@ def _judge(answers: Answers, reference: Answers | None, labels: LabelSet) -> dic
     return found
 
 
-def _trained(source: HeldSource, spec: RunSpec, place: Path, folds: Folds, options: RunOptions) -> Bundle:
-    """The bundle of a variant, trained now or earlier."""
-    if not place.exists():
-        cross_validate(source, spec, place, folds=folds, options=options)
+def _train(wanted: dict[str, tuple[Source, RunSpec]], out: Path, folds: Folds, options: RunOptions) -> None:
+    cross_validate_all({out / name: run for name, run in wanted.items()}, folds=folds, options=options)
+
+
+def _open(place: Path, spec: RunSpec, folds: Folds) -> Bundle:
+    """The bundle of a variant."""
     bundle = Bundle.open(place)
     if read_run_spec(bundle) != spec or Folds.read(bundle.file(FOLDS)).fold_of != folds.fold_of:
         raise ConfigError(f"{place} was trained with another spec or other folds", remedy="choose another output")

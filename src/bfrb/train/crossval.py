@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from bfrb.errors import ConfigError, DataError
 from bfrb.features.pipeline import available
+from bfrb.jobs import Job, LocalProcesses, Need, Runner
 from bfrb.predict.bundle import check_target
 from bfrb.predict.evaluation import keep_labelled
 from bfrb.processes import available_memory, usable_processors
@@ -30,8 +33,7 @@ from bfrb.train.member import compute_device, is_trained, read_history, split_su
 from bfrb.train.run import RunSpec
 from bfrb.train.trainer import Epoch
 from bfrb.train.variation import find_variation
-from bfrb.train.where import Job, LocalProcesses
-from bfrb.train.workspace import Plan, Run, Workspace
+from bfrb.train.workspace import MemberPlan, Plan, Run, Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -50,18 +52,20 @@ GPU_MEMORY_PER_MEMBER = 4 * 2**30
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is: the epochs of every member so far, and which members are finished."""
+    """How far runs are: the epochs of every member so far, and which members are finished."""
 
-    plan: Plan
     histories: dict[str, list[Epoch]]
     finished: frozenset[str]
+    epochs: dict[str, int]
+    """How many each member is trained for, if it does not stop early."""
+    places: Mapping[str, str]
+    """On which machine of a cluster each member is trained."""
 
     @property
     def share(self) -> float:
         """Share of the work done, as if no training stopped early."""
-        epochs = self.plan.spec.training.epochs
-        done = [1.0 if name in self.finished else len(found) / epochs for name, found in self.histories.items()]
-        return sum(done) / len(done)
+        left = {name: 1 - len(found) / self.epochs[name] for name, found in self.histories.items()}
+        return 1 - sum(left[name] for name in left if name not in self.finished) / len(left)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class RunOptions:
     """Throw an unfinished run away rather than going on with it."""
     overwrite: bool = False
     """Replace a bundle that is already there."""
+    on: Runner | None = None
+    """What trains the members, such as a cluster (`bfrb.cluster.connect`); None for processes of this machine."""
     templates: Path | None = None
     """A folder in which traced graphs are kept, for several runs of the same architectures."""
     on_status: Callable[[Status], None] = lambda _: None
@@ -125,20 +131,39 @@ def cross_validate(
     BfrbError
         If a process is killed; the same call goes on.
     """
+    (bundle,) = cross_validate_all({out: (source, spec)}, folds=folds, init=init, options=options)
+    return bundle
+
+
+def cross_validate_all(
+    runs: Mapping[Path, tuple[Source, RunSpec]],
+    *,
+    folds: Folds | None = None,
+    init: Path | None = None,
+    options: RunOptions | None = None,
+) -> list[Path]:
+    """Several runs side by side, so that a cluster always has work: all members are trained, then all bundles written.
+
+    Parameters and errors are those of `cross_validate`, with the recordings and the spec of every bundle to be.
+    """
     options = options or RunOptions()
-    out = check_target(out, overwrite=options.overwrite)  # before hours of training
-    run = prepare(source, spec, folds, init)
-    workspace = Workspace.beside(out)
-    with workspace.locked():
-        check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended
-        if options.restart:
-            workspace.clear()
-        workspace.begin(run)
-        del run  # the recordings are in the workspace now
-        _train_members(workspace, options)
-        assemble(workspace, out, overwrite=options.overwrite)
-        workspace.discard()
-    return out
+    outs = [check_target(out, overwrite=options.overwrite) for out in runs]  # before hours of training
+    prepared = (prepare(source, spec, folds, init) for source, spec in runs.values())
+    with ExitStack() as stack:
+        workspaces = {}
+        for out, run in zip(outs, prepared, strict=True):
+            workspaces[out] = Workspace.beside(out)
+            stack.enter_context(workspaces[out].locked())
+            check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended
+            if options.restart:
+                workspaces[out].clear()
+            workspaces[out].begin(run)
+            del run  # the recordings are in the workspace now
+        _train_members(list(workspaces.values()), options)
+        for out, workspace in workspaces.items():
+            assemble(workspace, out, overwrite=options.overwrite)
+            workspace.discard()
+    return outs
 
 
 def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Path | None = None) -> Run:
@@ -261,23 +286,34 @@ def fingerprint(recordings: Recordings, folds: Folds | None = None) -> str:
     return digest.hexdigest()
 
 
-def _train_members(workspace: Workspace, options: RunOptions) -> None:
+def _train_members(workspaces: Sequence[Workspace], options: RunOptions) -> None:
     """Trace the templates and train the members that are not there yet."""
-    plan = workspace.plan
     templates: dict[str, Job] = {
-        f"graph of {network}": partial(write_template, workspace.folder, network, options.templates)
-        for network in plan.spec.networks
+        f"graph of {network}, {workspace.title}": partial(write_template, workspace.folder, network, options.templates)
+        for workspace in workspaces
+        for network in workspace.plan.spec.networks
         if not workspace.template(network).exists()
     }
     members: dict[str, Job] = {
-        member.name: partial(train_member, workspace.folder, member)
-        for member in plan.members
+        name: partial(train_member, workspace.folder, member)
+        for name, (workspace, member) in _members(workspaces).items()
         if not is_trained(workspace.member_folder(member))
     }
-    options.on_status(status(workspace))
-    processes = LocalProcesses(options.workers or default_workers())
-    processes.run(templates, tick=lambda: None)
-    processes.run(members, tick=lambda: options.on_status(status(workspace)))
+    runner = options.on or LocalProcesses(options.workers or default_workers())
+    options.on_status(status(workspaces, runner.places))
+    runner.run(templates, tick=lambda: None)
+    need = Need(MEMORY_PER_MEMBER, GPU_MEMORY_PER_MEMBER)
+    runner.run(members, tick=lambda: options.on_status(status(workspaces, runner.places)), need=need)
+
+
+def _members(workspaces: Sequence[Workspace]) -> dict[str, tuple[Workspace, MemberPlan]]:
+    """The members of all runs; those of several bear the names of their bundles."""
+    several = len(workspaces) > 1
+    return {
+        f"{workspace.title}/{member.name}" if several else member.name: (workspace, member)
+        for workspace in workspaces
+        for member in workspace.plan.members
+    }
 
 
 def default_workers() -> int:
@@ -288,8 +324,13 @@ def default_workers() -> int:
     return max(1, min(limits))
 
 
-def status(workspace: Workspace) -> Status:
-    """How far the run in a workspace is."""
-    places = {member.name: workspace.member_folder(member) for member in workspace.plan.members}
-    finished = frozenset(name for name, place in places.items() if is_trained(place))
-    return Status(workspace.plan, {name: read_history(place) for name, place in places.items()}, finished)
+def status(workspaces: Sequence[Workspace], places: Mapping[str, str] = MappingProxyType({})) -> Status:
+    """How far the runs in workspaces are."""
+    members = _members(workspaces)
+    folders = {name: workspace.member_folder(member) for name, (workspace, member) in members.items()}
+    return Status(
+        histories={name: read_history(place) for name, place in folders.items()},
+        finished=frozenset(name for name, place in folders.items() if is_trained(place)),
+        epochs={name: workspace.plan.spec.training.epochs for name, (workspace, _) in members.items()},
+        places=places,
+    )

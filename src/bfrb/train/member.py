@@ -61,6 +61,8 @@ def train_member(folder: Path, member: MemberPlan) -> None:
 
 def _train_member(workspace: Workspace, member: MemberPlan) -> None:
     plan, place = workspace.plan, workspace.member_folder(member)
+    if is_trained(place):  # on a cluster, by another machine that was thought to be lost
+        return
     spec = plan.spec.network(member.network)
     learning, stopping, _ = split(workspace, member)
     examples = StudyExamples.scaled_by(workspace, spec.BRANCHES, learning)

@@ -136,6 +136,11 @@ class Workspace:
         """The workspace that belongs to a bundle."""
         return cls(out.with_name(f"{out.name}.partial"))
 
+    @property
+    def title(self) -> str:
+        """The name of the bundle it will become."""
+        return self.folder.name.removesuffix(".partial")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other runs out of the folder.

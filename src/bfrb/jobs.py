@@ -1,7 +1,7 @@
-"""Where independent jobs run: in processes of this machine.
+"""Jobs whose results lie in files, and where they run: in processes of this machine, or on a cluster (`bfrb.cluster`).
 
-A job is a picklable function of no arguments whose result lies in files, so that it does not matter where it ran and
-a job that was stopped can be run again.
+A job is a picklable function of no arguments. As its result lies in files, it does not matter where it ran, and one
+that was stopped can be run again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import ModuleType
+from types import MappingProxyType, ModuleType
+from typing import NamedTuple, Protocol
 
 from bfrb.errors import BfrbError
 from bfrb.processes import children_without_interrupts
@@ -22,6 +23,29 @@ from bfrb.processes import children_without_interrupts
 Job = Callable[[], None]
 
 POLL_S = 0.25
+
+
+class Need(NamedTuple):
+    """What a job needs while it runs."""
+
+    memory: int = 2**29
+    """Bytes; beside one core."""
+    card_memory: int = 0
+    """Bytes of a graphics card's memory, where there are cards."""
+
+
+LITTLE = Need()
+
+
+class Runner(Protocol):
+    """What runs jobs."""
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """On which machine each job runs or ran, where that is told."""
+
+    def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:
+        """Run the jobs, calling `tick` a few times a second; the first error of a job is raised."""
 
 
 class LocalProcesses:
@@ -36,10 +60,12 @@ class LocalProcesses:
         How many jobs run at a time.
     """
 
+    places: Mapping[str, str] = MappingProxyType({})
+
     def __init__(self, workers: int) -> None:
         self.workers = max(1, workers)
 
-    def run(self, jobs: Mapping[str, Job], tick: Callable[[], None]) -> None:
+    def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:  # noqa: ARG002
         """Run the jobs, `workers` at a time, calling `tick` a few times a second.
 
         Raises

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bfrb.errors import BfrbError, ConfigError
-from bfrb.train.where import LocalProcesses
+from bfrb.jobs import LocalProcesses
 
 TICKS_FOR_EVER = "import time\nwhile True:\n    open({path!r}, 'w').write(str(time.time()))\n    time.sleep(0.02)"
 
@@ -19,7 +19,7 @@ SCRIPT = """
 import sys
 from functools import partial
 from runpy import run_path
-from bfrb.train.where import LocalProcesses
+from bfrb.jobs import LocalProcesses
 LocalProcesses(1).run({"ticks": partial(run_path, sys.argv[1])}, tick=lambda: None)
 """
 

@@ -1,0 +1,201 @@
+"""Parts of what is to be answered: some parts of a store, or some files of a folder, each small enough for one machine.
+
+Parts follow each other in the order of the whole, so that their answers one below the other are those of the whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from bfrb.cluster.places import Place
+from bfrb.errors import DataError
+from bfrb.read.sources import describe_source
+from bfrb.read.store import MANIFEST, TABLE, Store, read_manifest
+from bfrb.read.study_files import DescribedFile, find_files
+from bfrb.spec import Spec
+
+PART_BYTES = 16 * 2**20
+"""Bytes of a part, if its smallest piece has not more: seconds of work, and little to do again."""
+
+MOST_PARTS = 2000
+"""A larger source has larger parts, for each costs a little."""
+
+_DESCRIBING = (".toml", ".json", ".tsv")
+"""Endings of files that may say how others are read."""
+
+_BESIDE = (*_DESCRIBING, ".csv")
+"""Endings of files that may lie beside a single file and belong to it: who wore the device."""
+
+_SMALL = 2**26
+
+
+class Part(Spec):
+    """Some parts of one store, or some files."""
+
+    store: str | None = None
+    """The folder of the store, as seen from the source."""
+    first: int = 0
+    stop: int = 0
+    """Which of its parts."""
+    files: tuple[str, ...] = ()
+    size: int
+
+
+class Parts(Spec):
+    """A source in parts; this is all that a machine has to know of it."""
+
+    source: str
+    beside: tuple[str, ...] = ()
+    """Files that belong to all parts: descriptions, wearers, labels."""
+    is_file: bool = False
+    parts: tuple[Part, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where the source lies."""
+        return Place(self.source)
+
+    @property
+    def largest_first(self) -> list[int]:
+        """The numbers of the parts; begun with the largest, so that no machine is left with it at the end."""
+        return sorted(range(len(self.parts)), key=lambda number: -self.parts[number].size)
+
+    def samples(self) -> list[Path]:
+        """Files of it by which it can be told whether another machine sees it; none of an object store."""
+        part, path = self.parts[0], self.place.path
+        if not self.place.is_local:
+            return []
+        return [path if self.is_file else path / part.store / MANIFEST if part.store else path / part.files[0]]
+
+    @contextmanager
+    def opened(self, number: int) -> Iterator[Path | Store]:
+        """One part, as a store or as the path of files that lie here, for as long as the context lasts.
+
+        Raises
+        ------
+        DataError
+            If it is out of reach or damaged.
+        """
+        part, place = self.parts[number], self.place
+        if place.is_local and part.store is not None:
+            yield Store.open(place.path / part.store, slice(part.first, part.stop))
+            return
+        if place.is_local and (self.is_file or len(self.parts) == 1):
+            yield place.path
+            return
+        root = place.parent if self.is_file else place
+        with TemporaryDirectory(prefix="bfrb-") as folder:
+            copy = Path(folder, root.base or "files")  # descriptions may ask what a folder is called
+            if part.store is not None:
+                yield _fetch_store(root / part.store, part, copy)
+                return
+            kept = Path(_bring_beside(root, self.beside).name)
+            for name in self.beside:
+                _bring(Place(str(kept / name)), copy / name)
+            for name in part.files:
+                _bring(root / name, copy / name)
+            yield copy / place.base if self.is_file else copy
+
+
+def plan_parts(place: Place, dataset: str = "auto") -> Parts:
+    """The parts of what lies at a place: a store, a folder with stores, or recordings that a description tells of.
+
+    Raises
+    ------
+    DataError
+        If there is nothing that can be read.
+    ConfigError
+        If there is no such dataset.
+    """
+    kind = place.kind
+    if kind == "nothing":
+        raise DataError(f"{place.name}: no such file or folder", remedy="check the path")
+    source = str(place.path) if place.is_local else place.name
+    if kind == "file":
+        beside = {} if place.is_local else place.parent.files(deep=False)
+        small = (name for name, size in beside.items() if PurePosixPath(name).suffix in _BESIDE and size < _SMALL)
+        part = Part(files=(place.base,), size=1)
+        return Parts(source=source, is_file=True, parts=(part,), beside=tuple(set(small) - {place.base}))
+    files = place.files()
+    stores = {str(PurePosixPath(name).parent) for name in files if PurePosixPath(name).name == MANIFEST}
+    if stores:
+        pieces = [piece for store in sorted(stores, key=_natural) for piece in _pieces_of_store(place, store)]
+        return Parts(source=source, parts=_joined(pieces))
+    recordings = _find_recordings(place, files, dataset)
+    pieces = [Part(files=(name,), size=files[name]) for name in recordings]
+    return Parts(source=source, parts=_joined(pieces), beside=tuple(set(files) - set(recordings)))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _pieces_of_store(place: Place, store: str) -> list[Part]:
+    with TemporaryDirectory(prefix="bfrb-") as folder:
+        copy = Path(folder)
+        _bring(place / store / MANIFEST, copy / MANIFEST)
+        manifest = read_manifest(copy)
+    return [Part(store=store, first=n, stop=n + 1, size=part.size) for n, part in enumerate(manifest.parts)]
+
+
+def _joined(pieces: Sequence[Part]) -> tuple[Part, ...]:
+    """Neighbours joined until they are large enough."""
+    wanted = max(PART_BYTES, sum(piece.size for piece in pieces) // MOST_PARTS)
+    parts: list[Part] = []
+    for piece in pieces:
+        last = parts[-1] if parts else None
+        if last is None or last.store != piece.store or last.size + piece.size > wanted:
+            parts.append(piece)
+            continue
+        joined = {"stop": piece.stop, "files": last.files + piece.files, "size": last.size + piece.size}
+        parts[-1] = last.model_copy(update=joined)
+    return tuple(parts)
+
+
+def _find_recordings(place: Place, files: Mapping[str, int], dataset: str) -> list[str]:
+    """Which files of a folder hold recordings, in order."""
+    if place.is_local:
+        return [path.path.relative_to(place.path).as_posix() for path in _described(place.path, dataset)]
+    with TemporaryDirectory(prefix="bfrb-") as folder:  # the same folder, with nothing in its large files
+        copy = Path(folder, place.base or "files")
+        for name, size in files.items():
+            describes = PurePosixPath(name).suffix in _DESCRIBING and size < _SMALL
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((place / name).read() if describes else b"")
+        return [path.path.relative_to(copy).as_posix() for path in _described(copy, dataset)]
+
+
+def _described(folder: Path, dataset: str) -> list[DescribedFile]:
+    return find_files(folder, describe_source(folder, dataset))
+
+
+def _bring(place: Place, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_local:
+        copy.symlink_to(place.path)
+    else:
+        place.fetch(copy)
+
+
+def _fetch_store(place: Place, part: Part, copy: Path) -> Store:
+    """Some parts of a store in an object store, in a folder here."""
+    wanted = slice(part.first, part.stop)
+    for name in (MANIFEST, TABLE):
+        _bring(place / name, copy / name)
+    for file in read_manifest(copy).parts[wanted]:
+        _bring(place / file.name, copy / file.name)
+    return Store.open(copy, wanted)
+
+
+@lru_cache(maxsize=1)
+def _bring_beside(root: Place, names: tuple[str, ...]) -> TemporaryDirectory[str]:
+    """Files that belong to all parts; they stay here as long as this process."""
+    folder = TemporaryDirectory(prefix="bfrb-")
+    for name in names:
+        _bring(root / name, Path(folder.name, name))
+    return folder

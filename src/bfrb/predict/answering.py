@@ -1,0 +1,88 @@
+"""Recordings that a predictor is asked about, opened as it needs them; and its answers as tables, batch by batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from bfrb.predict.evaluation import answer_labelled
+from bfrb.predict.identity import TrainingOverlap
+from bfrb.predict.phases import phase_table
+from bfrb.predict.predictor import Predictor
+from bfrb.read.csv_blocks import Progress
+from bfrb.read.judging import JudgedSource
+from bfrb.read.sources import Source, open_source
+from bfrb.read.tables import Table
+
+
+class Opening(NamedTuple):
+    """How recordings are opened: `bfrb.read.sources.open_source`, and whether physics may speak against them."""
+
+    dataset: str = "auto"
+    demographics: Path | None = None
+    anyway: bool = False
+
+
+def open_for(predictor: Predictor, data: Path | Source, opening: Opening) -> JudgedSource:
+    """Recordings that a predictor can be asked about; errors as of `open_source`.
+
+    Raises
+    ------
+    DataError
+        If they are of another device.
+    """
+    if isinstance(data, Path):
+        rows = predictor.bundle.manifest.rows
+        data = open_source(data, opening.dataset, opening.demographics, device=predictor.device, how=rows)
+    predictor.check_device(data.device)
+    return JudgedSource(data, opening.anyway)
+
+
+def answer_batches(
+    predictor: Predictor,
+    source: JudgedSource,
+    counts: Counter[str],
+    *,
+    phases: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[tuple[Table, ...]]:
+    """The predictions for each batch, and the phases if they are asked for; gestures are added to the counts.
+
+    Raises
+    ------
+    DataError
+        If physics speaks against the recordings, or no network can do without what most of them lack.
+    """
+    batches = map(predictor.cut, source.batches(progress=progress))
+    for recordings in predictor.answerable(batches, anyway=source.anyway):
+        predictions = predictor.predict(recordings)
+        counts.update(predictions.gestures.tolist())
+        told = (predictions.to_frame(),)
+        yield (*told, phase_table(recordings, predictor.phases(recordings))) if phases else told
+
+
+class Judged(NamedTuple):
+    """A predictor's answers to labelled recordings."""
+
+    answers: tuple[Table, int]
+    """As of `answer_labelled`."""
+    overlap: TrainingOverlap
+    """What the recordings have in common with those of the training."""
+    simulated: bool
+    """Whether any comes from a simulator."""
+
+
+def judge(predictor: Predictor, opening: Opening, data: Path | Source, progress: Progress | None = None) -> Judged:
+    """Answer labelled recordings, of a whole source or a part of it.
+
+    Raises
+    ------
+    DataError
+        If they cannot be read or answered, or a gesture is not among the bundle's.
+    """
+    source = open_for(predictor, data, opening)
+    overlap = TrainingOverlap.of(predictor.bundle)
+    batches = predictor.answerable(map(predictor.cut, source.batches(progress=progress)), anyway=opening.anyway)
+    return Judged(answer_labelled(predictor, overlap.watch(batches)), overlap, source.simulated)
