@@ -31,10 +31,10 @@ import torch
 
 from bfrb.export.graphs import build_member, fill_template, trace_template
 from bfrb.features.pipeline import available, channels_of
+from bfrb.jobs import LocalProcesses
 from bfrb.networks.registry import NETWORKS, Shape, build_network
 from bfrb.study.device import HELIOS
 from bfrb.train.run import RunSpec
-from bfrb.jobs import LocalProcesses
 
 BATCH, ROWS = 32, 70
 LEARNING_BAR, ANSWERING_BAR = 0.5, 1.5

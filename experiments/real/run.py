@@ -1,12 +1,13 @@
 """Real studies, ours against what anyone would use instead, on the same folds.
 
-    python experiments/real/run.py DATA --out RESULTS [--tasks utd_mhad,ha24] [--methods rocket,MiniRocket]
+    python experiments/real/run.py DATA --out RESULTS [--tasks utd_mhad,ha24] [--methods rocket,MiniRocket] [--on ray]
 
 DATA holds the folders that `tasks.toml` names; those that are missing are left out, and said so. A method is a peer
 (`peers.py`), or a preset of this package or a file with one in this folder. The answers of every method to the people
 that it did not see are kept in RESULTS, and only what is not there is computed. Then `results.csv` says for each task
 and metric what each method has, with a 95 % interval over people, and how far it is above each peer, paired over
-people. Seconds are of processor time (all folds, reading not included), for a machine that does other things too.
+people. Seconds are of processor time (all folds, reading not included), for a machine that does other things too. With
+`--on ray` a cluster computes, every study and method at once (docs/cluster.md); seconds are of the job alone then.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ import numpy as np
 import polars as pl
 from peers import INSTALL, PEERS
 
+from bfrb.files import writing_file
 from bfrb.metrics import DIFFERENCE, average_precision, interval_over_people, roc_auc
 from bfrb.predict.bundle import OUT_OF_FOLD
 from bfrb.read.sources import HeldSource, open_source
@@ -133,13 +136,19 @@ def padded(recordings: Recordings) -> np.ndarray:
 
 def answer(method: str, task: Task, out: Path) -> tuple[np.ndarray, float]:
     """A method's answers to a task and the seconds of processor time it took, computed or as kept in a folder."""
-    path = out / f"{task.name}.{method.replace(' ', '_')}.npz"
+    path = kept_in(out, task.name, method)
     if not path.exists():
         begun = time.process_time() + children_s()
         scores = answer_peer(method, task) if method in PEERS else answer_preset(method, task, out)
-        np.savez(path, scores=scores, seconds=time.process_time() + children_s() - begun)
+        with writing_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, scores=scores, seconds=time.process_time() + children_s() - begun)
     with np.load(path) as kept:
         return kept["scores"], float(kept["seconds"])
+
+
+def kept_in(out: Path, task: str, method: str) -> Path:
+    """Where the answers of a method to a study are kept."""
+    return out / f"{task}.{method.replace(' ', '_')}.npz"
 
 
 def children_s() -> float:
@@ -237,6 +246,29 @@ def show(lines: list[dict[str, Any]]) -> None:
         print(f"{told}  ({line['cpu_s']:.0f} s)")
 
 
+def answer_job(method: str, name: str, data: Path, out: Path) -> None:
+    """Answer one study by one method, as a job whose result lies in the folder of answers."""
+    task = read_task(name, data)
+    if task is not None:
+        answer(method, task, out)
+
+
+def answer_on(on: str, tasks: list[str], methods: list[str], data: Path, out: Path) -> None:
+    """Have a cluster compute the answers that are not there yet."""
+    from bfrb.cluster import connect
+    from bfrb.jobs import Need
+
+    jobs = {
+        f"{name}: {method}": partial(answer_job, method, name, data.resolve(), out.resolve())
+        for name in tasks
+        for method in methods
+        if not kept_in(out, name, method).exists() and read_task(name, data) is not None
+    }
+    with connect(on, folders=[out.resolve()]) as cluster:
+        for number, (job, _) in enumerate(cluster.results(jobs, need=Need(memory=2**31)), start=1):
+            print(f"{job} answered on {cluster.places.get(job)}, {number} of {len(jobs)}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Answer, compare, write."""
     tasks = list(tomllib.loads((HERE / "tasks.toml").read_text(encoding="utf-8")))
@@ -245,11 +277,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", default=",".join(tasks))
     parser.add_argument("--methods", default=",".join(["rocket", *PEERS]))
+    parser.add_argument("--on", help="a cluster: ray, or ray://HOST:10001")
     options = parser.parse_args()
     methods = options.methods.split(",")
     if any("Rocket" in method for method in methods) and find_spec("aeon") is None:
         parser.error(f"the peers need another package: {INSTALL}")
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.on:
+        answer_on(options.on, options.tasks.split(","), methods, options.data, options.out)
     lines: list[dict[str, Any]] = []
     for name in options.tasks.split(","):
         task = read_task(name, options.data)

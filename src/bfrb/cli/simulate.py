@@ -17,7 +17,6 @@ from bfrb.errors import DataError
 from bfrb.processes import usable_processors
 
 if TYPE_CHECKING:
-    from bfrb.jobs import Job
     from bfrb.simulate.spec import StudySpec
     from bfrb.study.recordings import Recordings
 

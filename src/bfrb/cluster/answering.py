@@ -189,21 +189,20 @@ def _answer(
     """Have parts answered. Ray Data runs in a task, for it does not run behind an address of `ray://`."""
     actors = cluster.workers or min(len(todo), cluster.cores)
     remote = ray.remote(_run_data).options(num_cpus=0, max_retries=RETRIES)
-    running = remote.remote(task, [ray.put(files)], list(todo), actors)
+    running = remote.remote(task, [ray.put(files)], list(todo), actors, cluster.memory(ACTOR_MEMORY))
     whole, poll_s = len(task.parts.parts), 0.5 if task.outputs.folder.is_local else 2.0
     try:
         while not ray.wait([running], timeout=poll_s)[0]:
             progress(len(task.outputs.done()) / whole)
-    except BaseException:
-        ray.cancel(running, force=True)
-        raise
-    failed = take("answering", running)
+        failed = take("answering", running)
+    finally:
+        ray.cancel(running, force=True)  # which is nothing where it has ended
     if failed is not None:
         raise failed
     progress(1.0)
 
 
-def _run_data(task: Task, files: list[Any], todo: list[int], actors: int) -> BfrbError | None:
+def _run_data(task: Task, files: list[Any], todo: list[int], actors: int, memory: int) -> BfrbError | None:
     """Hand parts to actors, one by one; the first error that a user can mend."""
     import ray.data
 
@@ -220,7 +219,7 @@ def _run_data(task: Task, files: list[Any], todo: list[int], actors: int) -> Bfr
         batch_size=None,
         compute=ray.data.ActorPoolStrategy(min_size=actors, max_size=actors, max_tasks_in_flight_per_actor=2),
         num_cpus=1,
-        memory=ACTOR_MEMORY,
+        memory=memory,
     )
     for row in answered.iter_rows():
         if row["error"]:

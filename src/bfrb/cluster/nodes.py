@@ -25,6 +25,8 @@ class Node(NamedTuple):
     name: str
     """Its host, and as much of its id as tells it apart."""
     cores: float
+    memory: float
+    """Bytes that jobs may need together."""
     cards: float
     card_memory: int
     """Bytes of the smallest of its cards."""
@@ -69,7 +71,8 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
 def _node(node: Mapping[str, Any], host: str, versions: Mapping[str, str], lacks: Sequence[str], memory: int) -> Node:
     has = node["Resources"]
     name = f"{host}/{node['NodeID'][:4]}"
-    return Node(node["NodeID"], name, has.get("CPU", 0.0), has.get("GPU", 0.0), memory, versions, tuple(lacks))
+    parts = (has.get(what, 0.0) for what in ("CPU", "memory", "GPU"))
+    return Node(node["NodeID"], name, *parts, memory, versions, tuple(lacks))
 
 
 def _make_look() -> Any:

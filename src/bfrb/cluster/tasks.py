@@ -49,6 +49,10 @@ class RayTasks:
         """Cores of all machines."""
         return max(1, int(sum(node.cores for node in self.nodes)))
 
+    def memory(self, wanted: int) -> int:
+        """Bytes to ask for; no more than the largest machine has, or Ray would wait for a larger one."""
+        return min([wanted, int(max((node.memory for node in self.nodes), default=0)) or wanted])
+
     def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:
         """Run the jobs, calling `tick` a few times a second.
 
@@ -65,7 +69,7 @@ class RayTasks:
     ) -> Iterator[tuple[str, Result]]:
         """What jobs give that give something small, as they end; errors as of `run`."""
         board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
-        needs = {"num_cpus": 1, "memory": need.memory, "num_gpus": self._share(need)}
+        needs = {"num_cpus": 1, "memory": self.memory(need.memory), "num_gpus": self._share(need)}
         remote = ray.remote(_do).options(max_retries=RETRIES, **needs)
         waiting, running = deque(jobs.items()), dict[Any, str]()
         most = self.workers or _WAITING * self.cores

@@ -1,0 +1,311 @@
+"""A cluster of three nodes on this machine: the same answers as without it, whatever happens to nodes and drivers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import polars.testing
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'bfrb[cluster]'")
+
+import ray
+from typer.testing import CliRunner
+
+from bfrb.cli import app
+from bfrb.cluster import connect, parts
+from bfrb.cluster.places import Place
+from bfrb.errors import BfrbError, ConfigError
+from bfrb.predict.bundle import OUT_OF_FOLD
+from bfrb.read.sources import open_source
+from bfrb.read.store import write_store
+from bfrb.simulate import parts as simulated_parts
+from bfrb.simulate.day import DaySpec, simulate_days
+from bfrb.simulate.spec import StudySpec
+from bfrb.train.crossval import RunOptions, Status, cross_validate
+from bundles import make_bundle, make_recordings
+from clusters import NODE, PATH, SPEC, started
+from studies import make_study
+
+pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
+
+TRAIN = """
+import sys
+from pathlib import Path
+from bfrb.cluster import connect
+from bfrb.train.crossval import RunOptions, cross_validate
+from clusters import SPEC
+from studies import make_study
+with connect() as cluster:
+    cross_validate(make_study(), SPEC, Path(sys.argv[1]), options=RunOptions(on=cluster))
+"""
+
+PREDICT = """
+import sys
+from bfrb.cluster import parts
+from bfrb.cli import app
+parts.PART_BYTES = 1
+app(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def addressed() -> Iterator[tuple[Any, str]]:
+    with started(3) as (cluster, address):
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        yield cluster, address
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster(addressed: tuple[Any, str]) -> Any:
+    return addressed[0]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "model")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recordings = make_recordings(120, subjects=12)
+    some = (recordings[start : start + 20] for start in range(0, 120, 20))
+    return write_store(some, tmp_path_factory.mktemp("store") / "store", source="made up").path
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    done = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done.stdout
+
+
+def run_until(code: str, arguments: list[object], reached: Callable[[], object]) -> None:
+    """Run a driver of its own, and kill it once something is reached."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    driver = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": PATH}, stderr=subprocess.PIPE, text=True)
+    while not reached():
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+
+
+def times(folder: Path, pattern: str) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.glob(pattern)}
+
+
+def test_training_survives_a_killed_driver_and_a_lost_node(cluster: Any, tmp_path: Path) -> None:
+    out, weights = tmp_path / "there", "members/*/weights.safetensors"
+    partial = tmp_path / "there.partial"
+    run_until(TRAIN, [out], lambda: times(partial, weights))
+    first, places = times(partial, weights), dict[str, str]()
+    assert 0 < len(first) < 6
+    doomed = cluster.add_node(num_cpus=1, **NODE)
+
+    def watch(status: Status) -> None:
+        for path, written in times(partial, weights).items():
+            assert first.setdefault(path, written) == written, f"{path} was trained twice"
+        places.update(status.places)
+        running = {places.get(name, "").rpartition("/")[2] for name in set(status.histories) - status.finished}
+        if doomed in cluster.worker_nodes and doomed.node_id[:4] in running:
+            cluster.remove_node(doomed, allow_graceful=False)
+
+    with connect() as tasks:
+        cross_validate(make_study(), SPEC, out, options=RunOptions(on=tasks, on_status=watch))
+    assert doomed not in cluster.worker_nodes
+    assert len(first) == 6
+    here = cross_validate(make_study(), SPEC, tmp_path / "here")
+    assert pl.read_parquet(out / OUT_OF_FOLD).equals(pl.read_parquet(here / OUT_OF_FOLD))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_variants_are_trained_side_by_side(tmp_path: Path) -> None:
+    data = write_store([make_recordings(24, subjects=6)], tmp_path / "data", source="made up").path
+    preset, variants = tmp_path / "preset.toml", tmp_path / "variants.toml"
+    preset.write_text(SPEC.updated(["seeds=1", "folds=2", "training.epochs=1"]).to_toml())
+    variants.write_text(f'preset = "{preset}"\n[variants.all]\n[variants.still]\nwithout = ["quaternion"]\n')
+    told = [
+        json.loads(run("compare", data, "--out", tmp_path / name, "--variants", variants, "--json", *on))
+        for name, on in (("here", ()), ("there", ("--on", "ray")))
+    ]
+    assert told[0] == told[1]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_predictions_are_those_of_one_machine(
+    addressed: tuple[Any, str], bundle: Path, store: Path, tmp_path: Path
+) -> None:
+    here, there, folder = tmp_path / "here.csv", tmp_path / "there.csv", tmp_path / "folder"
+    run("predict", bundle, store, "--out", here)
+    command = ["predict", bundle, store, "--out", folder, "--on"]
+    run_until(PREDICT, [*command, addressed[1]], lambda: times(folder, "_parts/*.json"))
+    before = times(folder, "part-*.parquet")
+    assert before
+    told = json.loads(run(*command, "ray", "--json"))
+    assert told["recordings"] == 120
+    after = times(folder, "part-*.parquet")
+    assert len(after) == 6
+    assert {path: after[path] for path in before} == before
+    assert pl.read_parquet(sorted(folder.glob("*.parquet"))).equals(pl.read_csv(here))
+    run("predict", bundle, store, "--out", there, "--on", "ray")
+    assert there.read_bytes() == here.read_bytes()
+    assert not there.with_name("there.csv.partial").exists()
+    other = make_bundle(tmp_path / "other", seed=1)
+    with pytest.raises(ConfigError, match="holds answers that differ in bundle"):
+        run("predict", other, store, "--out", folder, "--on", "ray")
+
+
+@pytest.mark.usefixtures("cluster", "small_parts")
+def test_scores_are_those_of_one_machine(bundle: Path, store: Path) -> None:
+    told = [json.loads(run("evaluate", bundle, store, "--json", *on)) for on in ((), ("--on", "ray"))]
+    assert told[0] == told[1]
+
+
+@pytest.mark.usefixtures("cluster", "small_parts")
+def test_a_report_is_that_of_one_machine(bundle: Path, store: Path, tmp_path: Path) -> None:
+    pages = [tmp_path / name for name in ("here.html", "there.html")]
+    for page, on in zip(pages, ((), ("--on", "ray")), strict=True):
+        run("report", bundle, "--data", store, "--out", page, *on)
+    assert pages[0].read_text() == pages[1].read_text()
+
+
+@pytest.mark.usefixtures("cluster", "small_parts")
+def test_events_are_those_of_one_machine(bundle: Path, tmp_path: Path) -> None:
+    days = simulate_days(StudySpec(subjects=3), DaySpec(hours=0.05), seed=0)
+    data = write_store(days, tmp_path / "days", source="made up").path
+    answers = {}
+    for name, on in (("here", ()), ("there", ("--on", "ray"))):
+        out, windows = tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet"
+        told = json.loads(run("detect", bundle, data, "--out", out, "--probabilities", windows, "--json", *on))
+        answers[name] = told["counts"], told["events"], out.read_bytes(), pl.read_parquet(windows).to_dicts()
+    assert answers["here"] == answers["there"]
+    assert answers["here"][0]["windows"]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_simulated_study_is_that_of_one_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(simulated_parts, "PEOPLE", 1)
+    for name, on in (("here", ()), ("there", ("--on", "ray"))):
+        run("simulate", tmp_path / name, "--subjects", 2, "--processes", 2, *on)
+    names = sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "there").iterdir())
+    assert all((tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes() for name in names)
+    assert not (tmp_path / "there.partial").exists()
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """An object store that speaks S3, and how addresses in it end."""
+    server = pytest.importorskip("moto.server", reason="moto is not installed").ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    from pyarrow.fs import S3FileSystem
+
+    files = S3FileSystem(endpoint_override=f"{host}:{port}", scheme="http", allow_bucket_creation=True)
+    files.create_dir("lab")
+    yield f"?endpoint_override={host}:{port}&scheme=http"
+    server.stop()
+
+
+@pytest.mark.usefixtures("cluster", "small_parts")
+def test_an_object_store_is_source_and_destination(bundle: Path, store: Path, bucket: str, tmp_path: Path) -> None:
+    for path in (path for path in store.rglob("*") if path.is_file()):
+        (Place(f"s3://lab/data{bucket}") / path.relative_to(store).as_posix()).write(path.read_bytes())
+    run("predict", bundle, store, "--out", tmp_path / "here.csv")
+    command = ["predict", bundle, f"s3://lab/data{bucket}", "--out", f"s3://lab/answers{bucket}", "--on", "ray"]
+    run(*command)
+    out = Place(f"s3://lab/answers{bucket}")
+    names = sorted(name for name in out.files() if name.startswith("part-"))
+    assert len(names) == 6
+    table = pl.concat([pl.read_parquet((out / name).read()) for name in names])
+    assert table.equals(pl.read_csv(tmp_path / "here.csv"))
+    written = out.files()
+    run(*command)
+    assert out.files() == written
+
+
+WATCH = """
+name = "my watch"
+[time]
+column = "ms"
+unit = "ms"
+[acc]
+columns = ["ax", "ay", "az"]
+unit = "g"
+[recordings]
+subject = "{folder}"
+"""
+
+
+@pytest.mark.usefixtures("cluster", "small_parts")
+def test_described_files_are_answered_file_by_file(bucket: str, tmp_path: Path) -> None:
+    study, rng = tmp_path / "study", np.random.default_rng(0)
+    for number, rows in enumerate((900, 90, 200)):
+        path = study / f"p{number}" / "walk.csv"
+        path.parent.mkdir(parents=True)
+        acc = rng.normal([0, 0, 1], 0.1, (rows, 3))
+        pl.DataFrame({"ms": np.arange(rows) * 20} | dict(zip(("ax", "ay", "az"), acc.T, strict=True))).write_csv(path)
+    (study / "study.toml").write_text(WATCH)
+    for path in (path for path in study.rglob("*") if path.is_file()):
+        (Place(f"s3://lab/study{bucket}") / path.relative_to(study).as_posix()).write(path.read_bytes())
+    model = make_bundle(tmp_path / "model", device=open_source(study).device)
+    here, there, bought = (tmp_path / f"{name}.parquet" for name in ("here", "there", "bought"))
+    run("predict", model, study, "--out", here)
+    run("predict", model, study, "--out", there, "--on", "ray")
+    run("predict", model, f"s3://lab/study{bucket}", "--out", bought, "--on", "ray")
+    assert pl.read_parquet(here).height == 3
+    for other in (there, bought):
+        polars.testing.assert_frame_equal(pl.read_parquet(other), pl.read_parquet(here))
+
+
+def write_where_the_disk_is_full() -> None:
+    Path("/dev/full").write_text("no room", encoding="ascii")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_errors_of_a_job_say_on_which_machine() -> None:
+    told = r"on the machine .*No space left on device: /dev/full\n.*rights and space there"
+    with connect() as tasks, pytest.raises(BfrbError, match=told):
+        tasks.run({"writes": write_where_the_disk_is_full}, tick=lambda: None)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_folder_that_is_not_shared_is_found_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # other processes see another folder at the same path
+    told = r"does not see /proc/self/cwd of this machine\n.*mount at the same path"
+    with pytest.raises(ConfigError, match=told), connect(folders=[Path("/proc/self/cwd")]):
+        pass
+
+
+def test_a_machine_with_another_version_is_found_out(cluster: Any, tmp_path: Path) -> None:
+    about = tmp_path / "bfrb-9.9.dist-info" / "METADATA"
+    about.parent.mkdir()
+    about.write_text("Metadata-Version: 2.1\nName: bfrb\nVersion: 9.9\n")
+    strange = cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": f"{tmp_path}{os.pathsep}{PATH}"}, **NODE)
+    told = rf"{strange.node_id[:4]} of the cluster has bfrb 9\.9 instead of"
+    with pytest.raises(ConfigError, match=told), connect():
+        pass
+    cluster.remove_node(strange)
+
+
+def test_an_address_where_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    told = r"no Ray cluster answers at ray://127\.0\.0\.1:9"
+    with pytest.raises(ConfigError, match=told), connect("ray://127.0.0.1:9"):
+        pass

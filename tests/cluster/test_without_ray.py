@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bfrb import parts
+from bfrb.cluster import connect
+from bfrb.cluster.nodes import Node, check_versions, own_versions
+from bfrb.cluster.places import Place
+from bfrb.errors import ConfigError
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+
+
+def test_without_ray_a_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "find_spec", lambda name: None if name == "ray" else object())
+    with pytest.raises(ConfigError, match=r"--on ray needs ray\n.*pip install \"bfrb\[cluster\]\""), connect():
+        pass
+
+
+@pytest.mark.parametrize("on", ["spark", "ray://head", ":10001", "head:port"])
+def test_what_is_no_address_is_refused(on: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected --on ray or an address such as ray://head:10001"), connect(on):
+        pass
+
+
+def test_machines_of_other_versions_are_refused() -> None:
+    own = own_versions()
+    check_versions([Node("a", "a", 1, 0, 0, 0, own, ())])
+    with pytest.raises(ConfigError, match=r"machine b of the cluster has python 2\.7 instead of"):
+        check_versions([Node("b", "b", 1, 0, 0, 0, own | {"python": "2.7"}, ())])
+
+
+def test_addresses_survive_being_paths() -> None:
+    place = Place.at(Path("s3://lab/data?scheme=http"))
+    assert place.name == "s3://lab/data?scheme=http"
+    assert (place / "part.parquet").name == "s3://lab/data/part.parquet?scheme=http"
+    assert (place / "part.parquet").parent == place
+    assert (place.base, place.is_local) == ("data", False)
+
+
+def test_a_file_of_a_place_is_whole_and_listed(tmp_path: Path) -> None:
+    place = Place.at(tmp_path / "new" / "folder")
+    assert (place.kind, place.files()) == ("nothing", {})
+    (place / "a/b.txt").write(b"held")
+    (place / "a/.hidden").write(b"")
+    assert (place.kind, place.files(), (place / "a/b.txt").read()) == ("folder", {"a/b.txt": 4}, b"held")
+    place.remove()
+    assert place.kind == "nothing"
+
+
+def test_an_unknown_kind_of_address_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere://x: .*\n.*an address like s3://bucket"):
+        _ = Place.at("nowhere://x").kind
