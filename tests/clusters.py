@@ -12,7 +12,7 @@ from typing import Any
 from studies import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
-PATH = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+PATH = os.pathsep.join([*(str(ROOT / name) for name in ("src", "tests", "examples")), os.environ.get("PYTHONPATH", "")])
 
 NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 

@@ -25,6 +25,16 @@ def test_what_is_no_address_is_refused(on: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:9", "127.0.0.1:9"])
+@pytest.mark.parametrize("given", ["option", "RAY_ADDRESS"])
+def test_an_address_where_nothing_answers(address: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    told = rf"no Ray cluster answers at {address}: .*refused\n.*ray start --head"
+    with pytest.raises(ConfigError, match=told), connect(address if given == "option" else "ray"):
+        pass
+
+
 def test_machines_of_other_versions_are_refused() -> None:
     own = own_versions()
     check_versions([Node("a", "a", 1, 0, 0, 0, own, ())])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bfrb.cluster.tasks import RayTasks
 
 ENGINE = "ray"
+
+_PATIENCE_S = 10.0
 
 
 @contextmanager
@@ -85,6 +88,11 @@ def _join(address: str | None) -> None:
     import ray
 
     named = address or os.environ.get("RAY_ADDRESS")
+    try:
+        if named and (host := named.removeprefix("ray://").rpartition(":"))[0]:
+            socket.create_connection((host[0], int(host[2])), _PATIENCE_S).close()  # Ray itself tries for half a minute
+    except (OSError, ValueError) as error:
+        raise _no_answer(named, str(error)) from None
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         ray.init(address=address, **quiet, **({} if named else {"include_dashboard": False}))
@@ -94,8 +102,12 @@ def _join(address: str | None) -> None:
             raise ConfigError(
                 f"this machine and the cluster at {named} differ: {why}", remedy="install the same versions on both"
             ) from None
-        raise ConfigError(
-            f"no Ray cluster answers at {named or 'this machine'}: {why}",
-            remedy="begin one with `ray start --head`, name it with --on ray://HOST:10001 or RAY_ADDRESS, or leave "
-            "RAY_ADDRESS out to use this machine's cores",
-        ) from None
+        raise _no_answer(named, why) from None
+
+
+def _no_answer(named: str | None, why: str) -> ConfigError:
+    return ConfigError(
+        f"no Ray cluster answers at {named or 'this machine'}: {why}",
+        remedy="begin one with `ray start --head`, name it with --on ray://HOST:10001 or RAY_ADDRESS, or leave "
+        "RAY_ADDRESS out to use this machine's cores",
+    )
