@@ -84,7 +84,8 @@ def predict(bundle: Path, store: Path, out: Path, *options: str, kill_at: int = 
     mark = secrets.token_hex(8)
     watch, begun = Watch(mark), time.perf_counter()
     watch.start()
-    command = [sys.executable, "-m", "bfrb", "predict", str(bundle), str(store), "--out", str(out), *options]
+    files = [str(bundle), str(store), "--out", str(out)]
+    command = [sys.executable, "-m", "bfrb", "predict", *files, "--anyway", *options]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, env=os.environ | {MARK: mark}, stdout=said, stderr=said)
         while process.poll() is None:

@@ -26,15 +26,15 @@ DAY_S = 86_400.0
 class Rates:
     """What was measured, or is assumed of a cluster."""
 
-    per_core: float = 1000.0
-    """Recordings that a core answers in a second."""
+    per_core: float = 75.0
+    """Recordings of 7 s that a core answers in a second, by 20 networks of the published size (`docs/speed.md`)."""
     start_s: float = 15.0
     """Until the first part is begun: Ray, actors, loading the bundle."""
     hand_out_s: float = 0.004
     """Of the driver for each part; it does one at a time."""
     part_recordings: int = 1000
     """Recordings of a part in the mean."""
-    most_parts: int = 2000
+    most_parts: int = 10_000
     """Parts of a source at most; a larger source has larger ones."""
     recording_bytes: float = 8e3
     """Bytes of a recording."""

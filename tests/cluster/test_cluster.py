@@ -30,6 +30,7 @@ from bfrb.errors import BfrbError, ConfigError
 from bfrb.predict.bundle import OUT_OF_FOLD
 from bfrb.read.sources import open_source
 from bfrb.read.store import write_store
+from bfrb.report import page
 from bfrb.simulate import parts as simulated_parts
 from bfrb.simulate.day import DaySpec, simulate_days
 from bfrb.simulate.spec import StudySpec
@@ -179,10 +180,14 @@ def test_scores_are_those_of_one_machine(bundle: Path, store: Path) -> None:
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
-def test_a_report_is_that_of_one_machine(bundle: Path, store: Path, tmp_path: Path) -> None:
+def test_a_report_is_that_of_one_machine(
+    bundle: Path, store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(page, "render", lambda found: repr((found.scores, found.new_people, found.ablation)))
     pages = [tmp_path / name for name in ("here.html", "there.html")]
-    for page, on in zip(pages, ((), ("--on", "ray")), strict=True):
-        run("report", bundle, "--data", store, "--out", page, *on)
+    for out, on in zip(pages, ((), ("--on", "ray")), strict=True):
+        run("report", bundle, "--data", store, "--out", out, *on)
+    assert "thermopiles" in pages[0].read_text()
     assert pages[0].read_text() == pages[1].read_text()
 
 

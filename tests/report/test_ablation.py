@@ -11,11 +11,15 @@ import pytest
 from bfrb.metrics import competition_score
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
-from bfrb.read.sources import open_source
-from bfrb.report.ablation import Removal, ablate, list_removals
+from bfrb.read.sources import Source, open_source
+from bfrb.report.ablation import Ablation, Removal, ablate, answer_without, list_removals
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bundles import make_recordings
 from sources import SourceOf
+
+
+def ablated(bundle: Bundle, source: Source) -> Ablation | None:
+    return ablate(bundle, [answer_without(bundle, source)])
 
 
 def test_every_sensor_and_every_image_is_lost_once() -> None:
@@ -47,7 +51,7 @@ def test_what_is_lost_is_gone_and_nothing_else(lost: Removal) -> None:
 
 def test_what_a_loss_costs_is_what_the_held_out_members_score_less_without_the_sensor(bundle: Bundle) -> None:
     recordings = make_recordings(36, subjects=5)
-    found = ablate(bundle, SourceOf(recordings))
+    found = ablated(bundle, SourceOf(recordings))
     assert found is not None
     predictor = HeldOutPredictor(bundle)
     whole, without = (predictor.predict(shown).gestures for shown in (recordings, recordings.without("thm")))
@@ -62,7 +66,7 @@ def test_what_a_loss_costs_is_what_the_held_out_members_score_less_without_the_s
 
 
 def test_recordings_that_never_had_a_sensor_do_not_count_as_having_lost_it(bundle: Bundle) -> None:
-    found = ablate(bundle, SourceOf(make_recordings(6, subjects=1).without("thm")))
+    found = ablated(bundle, SourceOf(make_recordings(6, subjects=1).without("thm")))
     assert found is not None
     concerned = {effect.name: effect.concerned for effect in found.effects}
     assert "without thermopiles" not in concerned
@@ -73,13 +77,13 @@ def test_recordings_that_never_had_a_sensor_do_not_count_as_having_lost_it(bundl
 def test_unlabelled_recordings_are_left_out(bundle: Bundle) -> None:
     made = make_recordings(4)
     gestures = pl.Series("gesture", [made.table["gesture"][0], None, None, made.table["gesture"][3]])
-    found = ablate(bundle, SourceOf(made.with_table(made.table.with_columns(gestures))))
+    found = ablated(bundle, SourceOf(made.with_table(made.table.with_columns(gestures))))
     assert found is not None
     assert found.recordings == 2
-    assert ablate(bundle, SourceOf(made.with_table(made.table.drop("gesture")))) is None
+    assert ablated(bundle, SourceOf(made.with_table(made.table.drop("gesture")))) is None
 
 
 def test_real_recordings_can_be_asked(bundle: Bundle, real_data: Path) -> None:
-    found = ablate(bundle, open_source(real_data / "cmi" / "train_sample.csv"))
+    found = ablated(bundle, open_source(real_data / "cmi" / "train_sample.csv"))
     assert found is not None
     assert (found.recordings, found.known) == (15, 0)

@@ -12,7 +12,7 @@ from bfrb.metrics.events import EventCounts
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.report.collect import collect
-from bfrb.report.episodes import EventEvaluation, evaluate_events
+from bfrb.report.episodes import EventEvaluation, evaluate_events, hear
 from bfrb.report.page import render
 from bfrb.report.sections.events import show_events
 from bfrb.stream.events import EventRule
@@ -80,7 +80,7 @@ def test_everybody_is_judged_by_rules_from_the_others() -> None:
 
 
 def test_people_of_the_training_are_counted_as_known(watch_bundle: Bundle, continuous: Recordings) -> None:
-    found = evaluate_events(watch_bundle, SourceOf(continuous))
+    found = evaluate_events(watch_bundle, hear(watch_bundle, SourceOf(continuous)))
     assert found is not None
     assert found.known == sum(name in read_fold_of(watch_bundle) for name in continuous.subjects)
     assert [len(one.episodes) for one in found.recordings] == [2, 1, 0]
@@ -88,7 +88,7 @@ def test_people_of_the_training_are_counted_as_known(watch_bundle: Bundle, conti
 
 def test_recordings_without_labelled_rows_are_not_listened_to(watch_bundle: Bundle) -> None:
     made = make_recordings(3, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, lengths=[100] * 3)
-    assert evaluate_events(watch_bundle, SourceOf(made)) is None
+    assert evaluate_events(watch_bundle, hear(watch_bundle, SourceOf(made))) is None
 
 
 def test_the_page_tells_what_is_found(watch_bundle: Bundle, continuous: Recordings) -> None:
@@ -119,7 +119,7 @@ def test_real_recordings_can_be_listened_to(watch_bundle: Bundle, real_data: Pat
     from bfrb.read.sources import open_source
 
     recordings = open_source(real_data / "searle2021").read()
-    found = evaluate_events(watch_bundle, SourceOf(recordings[:1]))
+    found = evaluate_events(watch_bundle, hear(watch_bundle, SourceOf(recordings[:1])))
     assert found is not None
     assert found.total.episodes > 5
     assert found.total.hours == pytest.approx(0.55, abs=0.05)

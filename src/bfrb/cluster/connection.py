@@ -93,6 +93,7 @@ def _join(address: str | None) -> None:
             socket.create_connection((host[0], int(host[2])), _PATIENCE_S).close()  # Ray itself tries for half a minute
     except (OSError, ValueError) as error:
         raise _no_answer(named, str(error)) from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         ray.init(address=address, **quiet, **({} if named else {"include_dashboard": False}))

@@ -22,7 +22,7 @@ from bfrb.spec import Spec
 PART_BYTES = 16 * 2**20
 """Bytes of a part, if its smallest piece has not more: seconds of work, and little to do again."""
 
-MOST_PARTS = 2000
+MOST_PARTS = 10_000
 """A larger source has larger parts, for each costs a little."""
 
 _DESCRIBING = (".toml", ".json", ".tsv")
