@@ -71,8 +71,8 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
 def _node(node: Mapping[str, Any], host: str, versions: Mapping[str, str], lacks: Sequence[str], memory: int) -> Node:
     has = node["Resources"]
     name = f"{host}/{node['NodeID'][:4]}"
-    parts = (has.get(what, 0.0) for what in ("CPU", "memory", "GPU"))
-    return Node(node["NodeID"], name, *parts, memory, versions, tuple(lacks))
+    cores, bytes_, cards = (has.get(what, 0.0) for what in ("CPU", "memory", "GPU"))
+    return Node(node["NodeID"], name, cores, bytes_, cards, memory, versions, tuple(lacks))
 
 
 def _make_look() -> Any:
