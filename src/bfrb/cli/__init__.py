@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from bfrb import __version__
-from bfrb.cli.benchmark import benchmark
 from bfrb.cli.bundles import export, import_keras, report
 from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
@@ -53,7 +52,6 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
         predict: "bfrb predict model recordings.csv --out predictions.csv",
         evaluate: "bfrb evaluate model",
         report: "bfrb report model",
-        benchmark: "bfrb benchmark model",
     },
     "Events in continuous recordings": {
         detect: "bfrb detect model week.csv --out events.csv",

@@ -22,9 +22,6 @@ def report(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page, a .html file; by default beside the bundle.")] = None,
     dataset: Dataset = "auto",
-    sensors: Annotated[
-        bool, typer.Option("--sensors/--no-sensors", help="Answer the recordings again without each sensor.")
-    ] = True,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
     from bfrb.read.sources import open_source
@@ -32,7 +29,7 @@ def report(
 
     page = out or default_page(bundle)
     source = None if data is None else open_source(data, dataset)
-    write_report(bundle, page, source, without_sensors=sensors)
+    write_report(bundle, page, source)
     log.info("wrote %s", page)
 
 

@@ -102,12 +102,8 @@ def write_report_beside(bundle: Path, source: Source) -> None:
     source
         What it was trained on.
     """
-    from bfrb.report.html import default_page, missing_packages, write_report
+    from bfrb.report.html import default_page, write_report
 
-    missing = missing_packages()
-    if missing:
-        logger.info("no report, for %s is not installed: pip install 'bfrb[report]'", " and ".join(missing))
-        return
     page = default_page(bundle)
     try:
         write_report(bundle, page, source)
