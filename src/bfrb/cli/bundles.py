@@ -27,11 +27,12 @@ def report(
     ] = True,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
+    from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
     from bfrb.report.html import default_page, write_report
 
     page = out or default_page(bundle)
-    source = None if data is None else open_source(data, dataset)
+    source = None if data is None else JudgedSource(open_source(data, dataset), anyway=True)
     write_report(bundle, page, source, without_sensors=sensors)
     log.info("wrote %s", page)
 

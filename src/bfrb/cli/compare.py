@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import Anyway, Dataset
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
 from bfrb.errors import ConfigError
@@ -30,6 +30,7 @@ def compare(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a change to all variants.")] = None,
     folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
     dataset: Dataset = "auto",
+    anyway: Anyway = False,
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
 ) -> None:
@@ -44,7 +45,7 @@ def compare(
     opened = open_source(source, dataset)
     fixed = None if folds is None else Folds.read(folds)
     with TrainingProgress() as shown:
-        options = RunOptions(workers=workers, on_status=shown.update)
+        options = RunOptions(workers=workers, on_status=shown.update, anyway=anyway)
         try:
             results = library.compare(opened, spec, out, folds=fixed, options=options, on_variant=shown.name)
         except KeyboardInterrupt:

@@ -61,14 +61,13 @@ def train(
         )
     check_training_installed()
     from bfrb.cli.predict import print_bundle_scores
-    from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions, cross_validate
 
-    opened = JudgedSource(open_source(source, dataset, demographics), anyway)
+    opened = open_source(source, dataset, demographics)
     logger.info("reading %s", opened.describe())
     with TrainingProgress() as shown:
-        options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
+        options = RunOptions(workers, restart, overwrite, on_status=shown.update, anyway=anyway)
         try:
             bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
         except KeyboardInterrupt:
@@ -77,7 +76,7 @@ def train(
     logger.info("wrote %s", bundle)
     print_bundle_scores(bundle, as_json=as_json)
     if not no_report:
-        write_report_beside(bundle, opened.source)
+        write_report_beside(bundle, opened)
 
 
 def check_training_installed() -> None:

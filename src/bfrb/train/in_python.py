@@ -10,7 +10,6 @@ from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import HeldSource, Source, open_source, read
 from bfrb.study.description import Description
 from bfrb.study.labels import LabelSet, registered_label_set
@@ -81,8 +80,7 @@ def train(
     >>> len(predictor.predict(recordings).to_frame())
     34
     """
-    source = JudgedSource(_open(recordings, targets, dataset), options.pop("anyway", False))
-    return train_source(source, out, preset, settings, **options)
+    return train_source(_open(recordings, targets, dataset), out, preset, settings, **options)
 
 
 def train_source(

@@ -16,6 +16,7 @@ from bfrb.errors import DataError
 from bfrb.predict.predictions import Predictions
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store
 from bfrb.study.recordings import Recordings
@@ -163,7 +164,7 @@ def open_collection(path: Path, temporary: Path, dataset: str = "auto", progress
     elif size_bytes(source) > READ_WHOLE_BYTES:
         held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", dataset=dataset, progress=progress)
     else:
-        held = source.read()
+        held = JudgedSource(source, anyway=True).read()
     return Collection(path.resolve().name, source.describe(), held)
 
 
