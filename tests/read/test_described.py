@@ -15,7 +15,7 @@ from bfrb.read.described import Reader
 from bfrb.read.described_source import DescribedSource, make_rows
 from bfrb.read.describing import describe_file
 from bfrb.read.findings import Findings
-from bfrb.read.series import Samples
+from bfrb.read.series import RecordedSamples
 from bfrb.read.sources import open_source
 from bfrb.study.description import Description, find_description, known_descriptions
 from bfrb.study.device import Device, Sensor
@@ -173,7 +173,9 @@ def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, seed: in
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.choice([0.02, 0.021, 0.3], count, p=[0.6, 0.3, 0.1]))
     values = rng.normal(size=(count, 3)).astype(np.float32)
-    samples = Samples(pl.DataFrame({"id": ["a"], "subject": ["s"]}), np.array([0, count]), times, {"acc": values})
+    samples = RecordedSamples(
+        pl.DataFrame({"id": ["a"], "subject": ["s"]}), np.array([0, count]), times, {"acc": values}
+    )
     device = Device(name="watch", sensors=(Sensor(name="acc"),), row_rate_hz=25)
     sensors, rows, offsets = make_rows(samples, device, how)
     made = sensors["acc"]

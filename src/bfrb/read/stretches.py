@@ -18,6 +18,7 @@ import polars as pl
 from bfrb.errors import DataError
 from bfrb.read.columns import read_numbers
 from bfrb.read.csv_blocks import Progress, iter_frames
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Findings
 from bfrb.read.sources import Source, open_source
 from bfrb.read.text_tables import TextTable, open_table
@@ -41,7 +42,7 @@ def iter_stretches(
     progress: Progress | None = None,
     how: Aggregation = "mean",
 ) -> Iterator[Stretch]:
-    """All rows at a path, recording after recording.
+    """All samples or rows at a path, recording after recording.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ def iter_stretches(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",
             remedy="use a bundle that was trained on recordings of this device",
         )
+    if isinstance(source, DescribedSource):
+        return source.sample_stretches(progress=progress)
     return source.stretches(progress=progress)
 
 
