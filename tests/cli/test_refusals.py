@@ -33,6 +33,7 @@ FAULTS: dict[str, tuple[Callable[[Sensors], Sensors], str]] = {
     "axes swapped": (lambda s: {"acc": s["acc"][:, [1, 0, 2]]}, "would fit"),
     "x, y, z, w": (lambda s: {"quaternion": s["quaternion"][:, [1, 2, 3, 0]]}, "in the order w, x, y, z"),
     "world to device": (lambda s: {"quaternion": s["quaternion"] * np.float32([1, -1, -1, -1])}, "world_to_device"),
+    "one axis turned round": (lambda s: {"acc": s["acc"] * np.float32([1, 1, -1])}, "would fit"),
     "in g": (lambda s: {"acc": s["acc"] / np.float32(9.80665)}, 'unit = "g"'),
     "a dead axis": (lambda s: {"acc": s["acc"] * np.float32([1, 0, 1])}, "an axis is dead"),
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import DescriptionName
 from bfrb.cli.show import print_json, print_table
 from bfrb.errors import ConfigError
 
@@ -39,7 +39,7 @@ def benchmark(
     data: Annotated[Path | None, typer.Argument(help="Recordings to predict; simulated ones by default.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Recordings that are asked for one by one.")] = 200,
     seconds: Annotated[float, typer.Option(min=0.0, help="How long to predict many at once.")] = 3.0,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
 ) -> None:
     """Measure how soon and how fast a bundle answers on this machine, and in how much memory."""
@@ -49,7 +49,7 @@ def benchmark(
     start = time.perf_counter()
     predictor = load(bundle)
     figures: dict[str, Any] = {"load_s": time.perf_counter() - start}
-    recordings = _simulate(predictor) if data is None else _read(predictor, data, dataset)
+    recordings = _simulate(predictor) if data is None else _read(predictor, data, description)
     figures |= {"members": len(predictor.bundle.manifest.members), "cores": usable_processors()}
     figures |= {"recordings": len(recordings), "mean_rows": float(recordings.lengths.mean())}
     figures |= _time_singles(predictor, recordings, runs)
@@ -92,11 +92,11 @@ def _peak_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def _read(predictor: Predictor, data: Path, dataset: str) -> Recordings:
+def _read(predictor: Predictor, data: Path, description: str) -> Recordings:
     from bfrb.read.sources import open_source
     from bfrb.study.recordings import Recordings
 
-    source = open_source(data, dataset, device=predictor.device, how=predictor.bundle.manifest.rows)
+    source = open_source(data, description, device=predictor.device, how=predictor.bundle.manifest.rows)
     predictor.check_device(source.device)
     parts: list[Recordings] = []
     for batch in source.batches(MAX_ROWS):

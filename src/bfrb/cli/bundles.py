@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bfrb.cli.options import AsJson, BundleFolder, Dataset, Overwrite, tell_simulated
+from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, Overwrite, tell_simulated
 from bfrb.cli.show import print_result
 from bfrb.parts import need
 
@@ -21,7 +21,7 @@ def report(
         Path | None, typer.Option(help="Its recordings, for people and signals; or new ones, to score it on.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page, a .html file; by default beside the bundle.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     sensors: Annotated[
         bool, typer.Option("--sensors/--no-sensors", help="Answer the recordings again without each sensor.")
     ] = True,
@@ -32,7 +32,7 @@ def report(
     from bfrb.report.html import default_page, write_report
 
     page = out or default_page(bundle)
-    source = None if data is None else JudgedSource(open_source(data, dataset), anyway=True)
+    source = None if data is None else JudgedSource(open_source(data, description), anyway=True)
     write_report(bundle, page, source, without_sensors=sensors)
     log.info("wrote %s", page)
 

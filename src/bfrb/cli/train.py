@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bfrb.cli.options import Anyway, Dataset
+from bfrb.cli.options import Anyway, DescriptionName
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.presets import read_preset
 from bfrb.train.requirements import check_installed
@@ -37,7 +37,7 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
     anyway: Anyway = False,
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
@@ -64,7 +64,7 @@ def train(
     from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions, cross_validate
 
-    opened = open_source(source, dataset, demographics)
+    opened = open_source(source, description, demographics)
     logger.info("reading %s", opened.describe())
     with TrainingProgress() as shown:
         options = RunOptions(workers, restart, overwrite, on_status=shown.update, anyway=anyway)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import DescriptionName
 from bfrb.errors import ConfigError
 from bfrb.parts import need
 
@@ -34,7 +34,7 @@ def view(
         typer.Option(help="Show a stream as it comes: -, tcp://, ws:// or http://HOST:PORT, or serial:DEVICE."),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
@@ -46,7 +46,7 @@ def view(
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder", remedy="check the path")
     stream = None if live is None else _parse_live(live, bundle)
-    viewer = Viewer(recordings, bundle, dataset)
+    viewer = Viewer(recordings, bundle, description)
     signal.signal(signal.SIGTERM, _stop)
     try:
         if stream is not None:

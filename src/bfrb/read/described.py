@@ -336,7 +336,7 @@ def read_seconds(frame: pl.DataFrame, spec: TimeSpec, report: Report) -> Floats:
         times = read_numbers(frame, [column], report, dtype=pl.Float64)[:, 0] * TIME_UNITS_S[spec.unit]
     else:
         texts = frame[column]
-        stamps = texts if texts.dtype.is_temporal() else _stamps(texts.str.strip_chars(), spec.zone)
+        stamps = texts if texts.dtype.is_temporal() else _stamps(texts.cast(pl.String).str.strip_chars(), spec.zone)
         times = (stamps.dt.epoch("us").cast(pl.Float64) * 1e-6).to_numpy().copy()
     lost = np.isnan(times)
     if lost.any():

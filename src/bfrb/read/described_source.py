@@ -26,7 +26,7 @@ from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
 from bfrb.read.orientation import GAP_S, add_orientation, makes_orientation, with_made_orientation
 from bfrb.read.series import RecordedSamples
-from bfrb.read.study_files import Blanks, find_files
+from bfrb.read.study_files import Blanks, find_label_files
 from bfrb.study.description import Description, LabelsSpec
 from bfrb.study.device import Device, Sensor, device_of
 from bfrb.study.labels import CMI, LabelSet, label_set_of
@@ -157,7 +157,7 @@ class DescribedSource:
             If a target is none of them.
         """
         spec = self.description.labels
-        if spec.column is None and not spec.files:
+        if spec.column is None and not (spec.files and self._intervals):
             return None
         if spec.classes:
             return label_set_of(self.description)
@@ -267,9 +267,8 @@ class DescribedSource:
     @cached_property
     def _intervals(self) -> list[Interval]:
         """Intervals of all label files; a file that names no recording is of the recording that it is called like."""
-        folder = self.path if self.path.is_dir() else self.path.parent
         found: list[Interval] = []
-        for file in find_files(folder, self.description, self.description.labels.files):
+        for file in find_label_files(self.path, self.description):
             for interval in read_intervals(file.path):
                 named = interval.recording or self.description.recordings.id.format_map(Blanks(file.words))
                 found.append(replace(interval, recording=named))
@@ -361,7 +360,7 @@ def make_rows(samples: RecordedSamples, device: Device, how: Aggregation) -> tup
     measured = np.stack([_measured(sensor, samples.sensors[sensor.name]) for sensor in device.sensors], axis=1)
     places, offsets = [], [0]
     for part in samples.rows:
-        rows, distance = _place(samples.time_s[part], measured[part].any(axis=1), device.row_rate_hz)
+        rows, distance = _place(samples.time_s[part], np.asarray(measured[part].any(axis=1)), device.row_rate_hz)
         places.append((rows + offsets[-1], distance))
         offsets.append(offsets[-1] + int(rows[-1]) + 1)
     rows, distance = (np.concatenate(each) for each in zip(*places, strict=True))

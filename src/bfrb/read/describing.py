@@ -41,6 +41,8 @@ _ASK_WRIST = "? On which wrist was it worn: left or right"
 _ASK_REST = "? up, if the axis that points up reads +1 g at rest (Android); down, if -1 g (Apple)"
 _GENERAL = ("helios", "galaxy_watch", *STUDIES)
 """Descriptions that any table of accelerations would fit."""
+_TELLING = ("gravity", "sign", "axes", "order", "angular velocity")
+"""Suspicions that another description would dispel."""
 
 Values = dict[str, Any]
 """Tables of a description."""
@@ -127,14 +129,17 @@ def _speaks_against(frame: pl.DataFrame, values: Mapping[str, Any], rate_hz: flo
     """Whether rows, read by a description, are none of a wrist; its axes do not matter here."""
     told = {**values, "name": "x", "recordings": {"id": "x", "subject": "x"}, "labels": {}, "columns": {}, "axes": None}
     description = Description.parse({**told, "device": None, "time": {**values["time"], "rate_hz": rate_hz}})
-    recordings = recordings_from_frame(frame.drop(ROW, strict=False), description=description, report=Findings())
-    return any(suspicion.fatal for suspicion in find_suspicions(recordings))
+    findings = Findings()
+    recordings = recordings_from_frame(frame.drop(ROW, strict=False), description=description, report=findings)
+    if any(finding.kind == "impossible value" for finding in findings):
+        return True
+    return any(found.fatal and found.kind in _TELLING for found in find_suspicions(recordings))
 
 
 def _describe_table(path: Path, found: list[str]) -> Values:
-    spec, file = FileSpec(), {"match": f"*{path.suffix}"}
+    file: Values = {"match": f"*{path.suffix}"}
     try:
-        table = open_table(path, spec, [])
+        table = open_table(path, FileSpec(), [])
     except DataError:  # no line of names
         table = open_table(path, FileSpec(columns=("column_1",)), [])
         file["columns"] = list(table.names)

@@ -104,7 +104,7 @@ def ways_to_wrist(description: Description, wrist: Wrist | None = None) -> dict[
     matrix = np.eye(3, dtype=np.int64)
     if description.axes is not None:
         matrix = device_to_wrist(description.axes.words, known_wrist(description, wrist), crown=description.worn.crown)
-    ways = {}
+    ways: dict[str, Callable[[Array], Array]] = {}
     for name in description.sensors:
         if name in _CHANGES:
             back = description.sensor(name).turns == "world_to_device" and name == "quaternion"

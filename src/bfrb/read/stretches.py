@@ -38,7 +38,7 @@ TIMES: Mapping[str, float] = MappingProxyType({"time_s": 1.0, "time_ms": 1e-3, "
 def iter_stretches(
     path: Path,
     device: Device,
-    dataset: str = "auto",
+    description: str = "auto",
     progress: Progress | None = None,
     how: Aggregation = "mean",
 ) -> Iterator[Stretch]:
@@ -50,7 +50,7 @@ def iter_stretches(
         A sample table, or what `open_source` reads.
     device
         The device that the rows have to be of.
-    dataset
+    description
         As for `open_source`.
     progress
         Told the share that has been read.
@@ -62,10 +62,10 @@ def iter_stretches(
     DataError
         If there is nothing that can be read, it is of another device, or damaged.
     """
-    samples = find_sample_table(path) if dataset == "auto" else None
+    samples = find_sample_table(path) if description == "auto" else None
     if samples is not None:
         return _table_stretches(*samples, device, progress)
-    source = open_source(path, dataset, device=device, how=how)
+    source = open_source(path, description, device=device, how=how)
     if source.device.name != device.name:
         raise DataError(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",

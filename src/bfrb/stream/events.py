@@ -58,8 +58,8 @@ class Event:
 
     def since(self, begin_s: float) -> Event:
         """The same by a clock that begins at that time."""
-        times = {"start_s": self.start_s - begin_s, "end_s": self.end_s - begin_s, "known_s": self.known_s - begin_s}
-        return replace(self, **times)
+        start_s, end_s, known_s = (time_s - begin_s for time_s in (self.start_s, self.end_s, self.known_s))
+        return replace(self, start_s=start_s, end_s=end_s, known_s=known_s)
 
 
 class EventRule(Spec):

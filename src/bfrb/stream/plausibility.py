@@ -70,8 +70,8 @@ class Plausibility:
         Raises
         ------
         DataError
-            If physics speaks against most of them, accelerations are not as large as an arm's, or most windows lack what
-            every network needs.
+            If physics speaks against most of them, accelerations have another size than an arm's, or most windows lack
+            what every network needs.
         """
         counts = self._counts
         impossible = not counts.windows and 2 * counts.impossible > counts.samples

@@ -140,12 +140,14 @@ class Collection:
         return {"number": number, **described, "rows": rows, "seconds": seconds, "missing": self._missing[number]}
 
 
-def open_collection(path: Path, temporary: Path, dataset: str = "auto", progress: Progress | None = None) -> Collection:
+def open_collection(
+    path: Path, temporary: Path, description: str = "auto", progress: Progress | None = None
+) -> Collection:
     """Open recordings to look at.
 
     Parameters
     ----------
-    path, dataset
+    path, description
         As for `open_source`.
     temporary
         A folder that is ours: large sources are ingested to a store in it.
@@ -157,12 +159,12 @@ def open_collection(path: Path, temporary: Path, dataset: str = "auto", progress
     DataError
         If they cannot be read.
     """
-    source = open_source(path, dataset)
+    source = open_source(path, description)
     held: Recordings | Store
     if isinstance(source, Store):
         held = source
     elif size_bytes(source) > READ_WHOLE_BYTES:
-        held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", dataset=dataset, progress=progress)
+        held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", description=description, progress=progress)
     else:
         held = JudgedSource(source, anyway=True).read()
     return Collection(path.resolve().name, source.describe(), held)

@@ -33,11 +33,11 @@ class Viewer:
         What to open; None for a page that only takes dropped files.
     bundle
         The bundle that answers, if any.
-    dataset
+    description
         As for `open_source`.
     """
 
-    def __init__(self, recordings: Path | None = None, bundle: Path | None = None, dataset: str = "auto") -> None:
+    def __init__(self, recordings: Path | None = None, bundle: Path | None = None, description: str = "auto") -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="bfrb-view-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
         self.labels = None if recordings is None else LabelFile.beside(recordings)
@@ -45,7 +45,7 @@ class Viewer:
         self._lock = threading.Lock()
         if recordings is not None:
             self._opened[0] = BackgroundTask(
-                str(recordings), lambda progress: open_collection(recordings, self.folder, dataset, progress)
+                str(recordings), lambda progress: open_collection(recordings, self.folder, description, progress)
             )
         self._predictor = None if bundle is None else BackgroundTask(str(bundle), lambda _: load(bundle))
         self._feed: LiveFeed | None = None
