@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bfrb.cli.options import AsJson, BundleFolder, Dataset, Overwrite, tell_simulated
+from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, Overwrite, tell_simulated
 from bfrb.cli.show import print_result
 from bfrb.parts import need
 
@@ -21,14 +21,15 @@ def report(
         Path | None, typer.Option(help="Its recordings, for people and signals; or new ones, to score it on.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page, a .html file; by default beside the bundle.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
+    from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
     from bfrb.report.html import default_page, write_report
 
     page = out or default_page(bundle)
-    source = None if data is None else open_source(data, dataset)
+    source = None if data is None else JudgedSource(open_source(data, description), anyway=True)
     write_report(bundle, page, source)
     log.info("wrote %s", page)
 

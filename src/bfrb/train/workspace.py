@@ -232,7 +232,7 @@ class Workspace:
     def shape(self) -> Shape:
         """What the networks have to fit."""
         channels = {branch: len(found) for branch, found in self.sequences.channels.items()}
-        return Shape(channels, len(self.plan.labels))
+        return Shape(channels, len(self.plan.labels), self.plan.device.row_rate_hz)
 
     def member_folder(self, member: MemberPlan) -> Path:
         """Where a member's files lie."""
