@@ -127,7 +127,11 @@ def cross_validate(
     """
     options = options or RunOptions()
     out = check_target(out, overwrite=options.overwrite)  # before hours of training
-    run = prepare(source, spec, folds, init)
+    return train_run(prepare(source, spec, folds, init), out, options)
+
+
+def train_run(run: Run, out: Path, options: RunOptions) -> Path:
+    """Train all members of a run and write the bundle; errors as of `cross_validate`."""
     workspace = Workspace.beside(out)
     with workspace.locked():
         check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended
