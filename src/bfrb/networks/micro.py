@@ -53,6 +53,8 @@ class Micro(nn.Module):
 
     def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`networks.network.Network`)."""
+        if self.training and lengths is not None and (lengths == inputs["samples"].shape[1]).all():
+            lengths = None  # there is no padding, and images are sooner learnt from
         x = blocks.as_images(inputs["samples"].transpose(1, 2), lengths)
         for number, layer in enumerate(self.layers):
             x = layer(x, blocks.padding_mask(lengths, x.shape[-1]))
