@@ -51,7 +51,7 @@ _WRIST_FRAME = "wrist: x to the thumb of a right hand, y to the fingers, z out o
 
 
 class Conversion(NamedTuple):
-    """For which runtime (`bfrb.export.targets`) a graph is converted; with recordings in eight bits, by their ranges."""
+    """For which runtime (`bfrb.export.targets`) a graph is converted; with recordings in 8 bits, by their ranges."""
 
     target: str
     calibrate_on: Recordings | None = None
@@ -135,13 +135,17 @@ def _convert(
     if rows is None:
         raise ConfigError(f"{conversion.target} knows no free sizes", remedy="add --window with a length in seconds")
     module, made_up = Whole(bundle, worn), make_up_recordings(bundle, rows)
-    examples = arrange(module, made_up)
+    examples = arrange(module, made_up, rows)
     seen = conversion.calibrate_on
-    ranges = [] if seen is None else arrange(module, seen[seen.lengths == rows][:CALIBRATED_ON])
+    ranges = [] if seen is None else arrange(module, seen[seen.lengths >= rows], rows)
     if seen is not None and not ranges:
-        raise ConfigError(f"no recording for int8 is of {rows} rows", remedy="choose another --window, or recordings")
+        raise ConfigError(f"no recording for int8 has {rows} rows", remedy="choose a shorter --window, or others")
+    ranges = ranges[:: -(-len(ranges) // CALIBRATED_ON) or 1]
     path = targets.convert(conversion.target, module, ranges or examples, folder, int8=seen is not None)
-    expected, told = Predictor(bundle).predict(made_up).probabilities, targets.ask(conversion.target, path, examples)
+    expected, told = (
+        Predictor(bundle).predict(made_up).probabilities,
+        targets.ask(conversion.target, path, module.inputs, examples),
+    )
     facts: dict[str, Any] = {"runtime": conversion.target, "inputs": module.inputs, "int8": seen is not None}
     if told is not None:
         facts["largest_difference"] = float(np.abs(told - expected).max())
@@ -150,13 +154,15 @@ def _convert(
     return path.name, facts | {"bytes": size}
 
 
-def arrange(module: Whole, recordings: Recordings) -> list[list[Array]]:
-    """What a module takes in, of each recording of the bundle's device, all of one length."""
+def arrange(module: Whole, recordings: Recordings, rows: int) -> list[list[Array]]:
+    """What a module takes in, of each recording of the bundle's device: its last rows."""
     left = is_left_handed(recordings).astype(np.float32)
     arranged = []
     for number in range(len(recordings)):
         samples = pad_samples(recordings[number : number + 1], module.front.worn) | {LEFT: left[number : number + 1]}
-        arranged.append([samples[name] for name in module.inputs])
+        arranged.append(
+            [samples[name][:, -rows:] if samples[name].ndim > 1 else samples[name] for name in module.inputs]
+        )
     return arranged
 
 

@@ -8,7 +8,6 @@ coreml       model.mlpackage   Apple's; it is converted and read back, for it ru
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,22 +19,13 @@ from torch import nn
 from bfrb.arrays import Array, Floats32
 from bfrb.errors import BundleError
 from bfrb.export.graphs import quiet_exporter
+from bfrb.export.whole import Whole
 from bfrb.parts import need
 
 Example = Sequence[Array]
 """What a module takes in: an array for each of its inputs, of one recording."""
 
-_IN_EIGHT_BITS = (
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
-    "FULLY_CONNECTED",
-    "BATCH_MATMUL",
-    "MAX_POOL_2D",
-    "MEAN",
-    "CONCATENATION",
-    "RESHAPE",
-    "TRANSPOSE",
-)
+_IN_EIGHT_BITS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "MAX_POOL_2D", "MEAN")
 """Operators of LiteRT that are computed in eight bits; those that features are made of are not among them."""
 
 
@@ -44,11 +34,11 @@ class Target(NamedTuple):
 
     file: str
     packages: tuple[str, ...]
-    convert: Callable[[nn.Module, Sequence[Example], Path, bool], None]
-    ask: Callable[[Path, Sequence[Example]], Floats32] | None
+    convert: Callable[[Whole, Sequence[Example], Path, bool], None]
+    ask: Callable[[Path, Sequence[str], Sequence[Example]], Floats32] | None
 
 
-def convert(target: str, module: nn.Module, examples: Sequence[Example], folder: Path, *, int8: bool = False) -> Path:
+def convert(target: str, module: Whole, examples: Sequence[Example], folder: Path, *, int8: bool = False) -> Path:
     """Convert a module for a runtime; the path of what was written.
 
     Parameters
@@ -84,10 +74,10 @@ def convert(target: str, module: nn.Module, examples: Sequence[Example], folder:
     return path
 
 
-def ask(target: str, path: Path, examples: Sequence[Example]) -> Floats32 | None:
-    """(R, K) what the runtime says of each example; None where it does not run on this machine."""
+def ask(target: str, path: Path, inputs: Sequence[str], examples: Sequence[Example]) -> Floats32 | None:
+    """(R, K) what the runtime says of each example, an array for each input; None where it runs on no such machine."""
     asked = TARGETS[target].ask
-    return None if asked is None else asked(path, examples)
+    return None if asked is None else asked(path, inputs, examples)
 
 
 def _tensors(example: Example) -> tuple[torch.Tensor, ...]:
@@ -99,12 +89,17 @@ def _exported(module: nn.Module, example: Example) -> Any:
         return torch.export.export(module, _tensors(example), strict=False)
 
 
-def _to_litert(module: nn.Module, examples: Sequence[Example], path: Path, int8: bool) -> None:
+def _to_litert(module: Whole, examples: Sequence[Example], path: Path, int8: bool) -> None:
     import litert_torch
 
     litert_torch.convert(module, _tensors(examples[0])).export(str(path))
-    if not int8:
-        return
+    if int8:
+        _quantize_litert(path, examples)
+    path.write_bytes(_tidied(path.read_bytes(), module.inputs))
+
+
+def _quantize_litert(path: Path, examples: Sequence[Example]) -> None:
+    """Weights, and what comes between layers, in eight bits, by ranges found in examples."""
     from ai_edge_quantizer.qtyping import TFLOperationName
     from ai_edge_quantizer.quantizer import Quantizer
 
@@ -114,18 +109,43 @@ def _to_litert(module: nn.Module, examples: Sequence[Example], path: Path, int8:
     ranges = quantizer.calibrate(
         {"serving_default": [{f"args_{n}": value for n, value in enumerate(one)} for one in examples]}
     )
-    path.write_bytes(quantizer.quantize(ranges).quantized_model)
+    path.write_bytes(quantizer.quantize(ranges, enable_progress_bar=False).quantized_model)
 
 
-def _ask_litert(path: Path, examples: Sequence[Example]) -> Floats32:
+def _tidied(model: bytes, inputs: Sequence[str]) -> bytes:
+    """The same model, its inputs called by their names and other tensors by none, without an operator that is lacking
+    on microcontrollers: SELECT is SELECT_V2 for equal shapes."""  # noqa: D205, D209
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    found = schema.ModelT.InitFromPackedBuf(model, 0)
+    [graph], [signature] = found.subgraphs, found.signatureDefs
+    for tensor in graph.tensors:
+        tensor.name = b""
+    for taken in signature.inputs:
+        name = inputs[int(taken.name.decode().rpartition("_")[2])].encode()
+        taken.name = graph.tensors[taken.tensorIndex].name = name
+    for code in found.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.SELECT:
+            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SELECT_V2
+    for operator in graph.operators:
+        if operator.builtinOptionsType == schema.BuiltinOptions.SelectOptions:
+            operator.builtinOptionsType = schema.BuiltinOptions.SelectV2Options
+            operator.builtinOptions = schema.SelectV2OptionsT()
+    builder = flatbuffers.Builder(2 * len(model))
+    builder.Finish(found.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _ask_litert(path: Path, inputs: Sequence[str], examples: Sequence[Example]) -> Floats32:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_path=str(path)).get_signature_runner()
-    answers = [runner(**{f"args_{number}": value for number, value in enumerate(one)}) for one in examples]
+    answers = [runner(**dict(zip(inputs, one, strict=True))) for one in examples]
     return np.concatenate([next(iter(answer.values())) for answer in answers])
 
 
-def _to_executorch(module: nn.Module, examples: Sequence[Example], path: Path, int8: bool) -> None:
+def _to_executorch(module: Whole, examples: Sequence[Example], path: Path, int8: bool) -> None:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
@@ -153,19 +173,20 @@ def _quantized(module: Any, examples: Sequence[Example]) -> nn.Module:
     return converted
 
 
-def _ask_executorch(path: Path, examples: Sequence[Example]) -> Floats32:
+def _ask_executorch(path: Path, _: Sequence[str], examples: Sequence[Example]) -> Floats32:
     from executorch.runtime import Runtime
 
     method = Runtime.get().load_program(str(path)).load_method("forward")
     return np.concatenate([method.execute(list(_tensors(one)))[0].numpy().copy() for one in examples])
 
 
-def _to_coreml(module: nn.Module, examples: Sequence[Example], path: Path, int8: bool) -> None:
+def _to_coreml(module: Whole, examples: Sequence[Example], path: Path, int8: bool) -> None:
     import coremltools
 
     program = _exported(module, examples[0]).run_decompositions({})
-    names = getattr(module, "inputs", [f"input_{number}" for number in range(len(examples[0]))])
-    inputs = [coremltools.TensorType(name, shape=one.shape) for name, one in zip(names, examples[0], strict=True)]
+    inputs = [
+        coremltools.TensorType(name, shape=one.shape) for name, one in zip(module.inputs, examples[0], strict=True)
+    ]
     model = coremltools.convert(
         program,
         inputs=inputs,
@@ -181,9 +202,8 @@ def _to_coreml(module: nn.Module, examples: Sequence[Example], path: Path, int8:
         model = coreml.linear_quantize_weights(model, config)
     model.save(str(path))
     read_back = [value.name for value in coremltools.utils.load_spec(str(path)).description.input]
-    if read_back != list(names):
-        shutil.rmtree(path)
-        raise ValueError(f"expected the inputs {list(names)}, read {read_back} back")
+    if read_back != module.inputs:
+        raise ValueError(f"expected the inputs {module.inputs}, read {read_back} back")
 
 
 TARGETS: dict[str, Target] = {

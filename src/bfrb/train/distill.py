@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bfrb.arrays import Floats32
-from bfrb.errors import BundleError
+from bfrb.errors import BundleError, DataError
 from bfrb.predict.bundle import Bundle, check_target
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import HeldSource, Source
@@ -58,6 +58,12 @@ def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, option
         }
     )
     recordings = labelled(source.read(), spec)
+    if recordings.device.sensor_names != teacher.device.sensor_names:
+        raise DataError(
+            f"expected recordings with {', '.join(teacher.device.sensor_names)}, "
+            f"got {', '.join(recordings.device.sensor_names)}",
+            remedy="read them with the ensemble's device: open_source(..., device=bundle.device)",
+        )
     held = HeldSource(recordings, source.describe(), label_set=teacher.label_set)
     run = prepare(held, spec, _folds(judge, recordings))
     taught = f"{len(teacher.manifest.members)} members made {teacher.manifest.created}"
