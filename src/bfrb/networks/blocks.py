@@ -114,7 +114,8 @@ class Convolution(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) to (B, `channels`, T)."""
         if x.dim() == 4:
-            convolved = functional.conv2d(x, self.weight[:, :, None], padding=(0, self.kernel_size[0] // 2))
+            padding = (0, self.kernel_size[0] // 2)
+            convolved = functional.conv2d(x, self.weight[:, :, None], padding=padding, groups=self.groups)
         else:
             convolved = super().forward(x)
         return convolved if self.kernel_size[0] % 2 else convolved[..., 1:]

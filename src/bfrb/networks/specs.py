@@ -136,6 +136,21 @@ class RocketSpec(NetworkSpec):
     as published, and then the last digits of a sum may change the answer."""
 
 
+class MicroSpec(NetworkSpec):
+    """Sizes of `micro`."""
+
+    BRANCHES: ClassVar[tuple[str, ...]] = ("samples",)
+    MOTION: ClassVar[tuple[str, ...]] = ("samples",)
+
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (32, 64, 96, 128, 128)
+    """Channels after each layer; the first layer is an ordinary convolution."""
+    kernel: Count = 7
+    """Rows that every layer sees."""
+    pooled: Annotated[int, Field(ge=0)] = 3
+    """After so many of the first layers two rows become one."""
+    dropout: Share = 0.3
+
+
 class GatedTwoBranchSpec(TwoBranchSpec):
     """Sizes of `gated_two_branch`: `two_branch` with a learned gate on the proximity branch."""
 
@@ -150,6 +165,7 @@ SPECS: dict[str, type[NetworkSpec]] = {
     "stems": StemsSpec,
     "context": ContextSpec,
     "rocket": RocketSpec,
+    "micro": MicroSpec,
 }
 """The spec of every network of the package, by its short name."""
 
