@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,14 +43,26 @@ def export(
         float | None, typer.Option(min=0.1, help="Seconds of every recording: a graph of fixed length, without masks.")
     ] = None,
     member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
+    to: Annotated[Literal["onnx", "web"], typer.Option(help="A graph, or a page that answers in a browser.")] = "onnx",
+    device: Annotated[
+        str | None, typer.Option(help="With --to web: a description of your device, whose files it shall read too.")
+    ] = None,
+    runtime: Annotated[
+        Path | None, typer.Option(help="With --to web: an unpacked onnxruntime-web, or an earlier page; else npm is asked.")
+    ] = None,
 ) -> None:
-    """Write one ONNX graph from samples to probabilities, with golden vectors and the event rule in C."""
+    """Write one ONNX graph from samples to probabilities, with golden vectors and the event rule in C; or a page."""
     need("exporting", ("onnx", "onnxscript", "torch"), "train")
     from bfrb.export.portable import CHECKER, export_bundle
     from bfrb.predict.bundle import Bundle
 
     opened = Bundle.open(bundle)
     tell_simulated(opened)
+    if to == "web":
+        from bfrb.export.web import export_site
+
+        log.info("wrote %s: open it in a browser", export_site(opened, out, member=member, runtime=runtime, device=device))
+        return
     graph = export_bundle(opened, out, window_s=window, member=member)
     log.info(
         "wrote %s, %.1f MB; hold it against golden.json: python %s", graph, graph.stat().st_size / 1e6, out / CHECKER

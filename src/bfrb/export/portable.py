@@ -64,8 +64,7 @@ def export_bundle(bundle: Bundle, out: Path, *, window_s: float | None = None, m
     BundleError
         If the graph does not say what the package says, or members cannot be merged.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already", remedy="choose another folder")
+    check_free(out)
     names = [spec.name for spec in bundle.manifest.members]
     if member is not None and member not in names:
         raise ConfigError(f"the bundle has no member {member!r}", remedy=f"choose among {', '.join(names)}")
@@ -80,6 +79,18 @@ def export_bundle(bundle: Bundle, out: Path, *, window_s: float | None = None, m
         for name in (CHECKER, EVENT_RULE):
             (folder / name).write_bytes(files("bfrb.export").joinpath(name).read_bytes())
     return out / GRAPH
+
+
+def check_free(out: Path) -> None:
+    """Refuse a place where something is.
+
+    Raises
+    ------
+    ConfigError
+        If it is no empty folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is there already", remedy="choose another folder")
 
 
 def describe(bundle: Bundle, graph: onnx.ModelProto, rows: int | None) -> dict[str, Any]:
