@@ -80,7 +80,8 @@ def test_it_does_so_for_real_recordings(bundle: Path, exported: Path, real_data:
 
 
 def test_a_watch_is_exported_without_what_it_has_not(tmp_path: Path) -> None:
-    model = make_bundle(tmp_path / "model", device=GALAXY_WATCH, keep="first")
+    features = {"acc": ("acc", "acc_magnitude"), "rotation": ("gyr", "gyr_magnitude")}  # a branch is called like a sensor
+    model = make_bundle(tmp_path / "model", device=GALAXY_WATCH, keep="first", features=features)
     graph = export_bundle(Bundle.open(model), tmp_path / "out")
     recordings = hard_recordings(GALAXY_WATCH)
     expected = bfrb.load(model).predict(recordings).probabilities
