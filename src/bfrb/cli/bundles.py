@@ -48,7 +48,8 @@ def export(
         str | None, typer.Option(help="With --to web: a description of your device, whose files it shall read too.")
     ] = None,
     runtime: Annotated[
-        Path | None, typer.Option(help="With --to web: an unpacked onnxruntime-web, or an earlier page; else npm is asked.")
+        Path | None,
+        typer.Option(help="With --to web: an unpacked onnxruntime-web, or an earlier page; else npm is asked."),
     ] = None,
 ) -> None:
     """Write one ONNX graph from samples to probabilities, with golden vectors and the event rule in C; or a page."""
@@ -59,9 +60,11 @@ def export(
     opened = Bundle.open(bundle)
     tell_simulated(opened)
     if to == "web":
-        from bfrb.export.web import export_site
+        from bfrb.export.web import write_site
 
-        log.info("wrote %s: open it in a browser", export_site(opened, out, member=member, runtime=runtime, device=device))
+        log.info(
+            "wrote %s: open it in a browser", write_site(opened, out, member=member, runtime=runtime, device=device)
+        )
         return
     graph = export_bundle(opened, out, window_s=window, member=member)
     log.info(

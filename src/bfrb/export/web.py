@@ -6,8 +6,8 @@
     runtime.js                 onnxruntime-web, as its package has it
     licences.txt
 
-Browsers let a page from a disk load scripts and nothing else, so graph and runtime are texts in scripts. The page forbids
-itself every connection (its content security policy): it is the browser that holds it to that.
+Browsers let a page from a disk load scripts and nothing else, so graph and runtime are texts in scripts. The page
+forbids itself every connection (its content security policy): it is the browser that holds it to that.
 """
 
 from __future__ import annotations
@@ -51,14 +51,24 @@ HASHES = {
 """SHA-256 of the two files of the runtime that the page runs: a script and a binary."""
 
 _VIEWER = "view/assets"
-_PAGE = (*(f"{_VIEWER}/{name}.js" for name in ("palette", "dom", "plots")), "export/page/show.js", "export/page/main.js")
+_PAGE = (
+    *(f"{_VIEWER}/{name}.js" for name in ("palette", "dom", "plots")),
+    "export/page/show.js",
+    "export/page/main.js",
+)
 _WORKER = tuple(f"export/page/{name}.js" for name in ("table", "rows", "orientation", "stream", "events", "worker"))
 _REMEDY = f"where there is a network: npm pack {RUNTIME}@{VERSION}; unpack it, and name its folder with --runtime"
 _STYLES = (f"{_VIEWER}/vendor/uPlot.min.css", f"{_VIEWER}/style.css", "export/page/page.css")
 
 
-def export_site(
-    bundle: Bundle, out: Path, *, member: str | None = None, device: str | None = None, runtime: Path | None = None
+def write_site(
+    bundle: Bundle,
+    out: Path,
+    *,
+    member: str | None = None,
+    device: str | None = None,
+    runtime: Path | None = None,
+    exported: Path | None = None,
 ) -> Path:
     """Write the folder of a page, whole or not at all; the path of the page.
 
@@ -69,108 +79,91 @@ def export_site(
     device
         A description of one's own device or study, whose files the page reads beside those that the package knows.
     runtime
-        An unpacked package of the runtime, or an earlier site; None: what was fetched before, or else npm fetches it.
+        An unpacked package of the runtime, or an earlier page; None: what was fetched before, or else npm fetches it.
+    exported
+        What `export_bundle` wrote of the bundle, if it did before.
 
     Raises
     ------
-    ConfigError
-        If the runtime is another one, or is not there and cannot be fetched; if the page cannot read what `device`
-        describes; as `export_bundle`, and BundleError as well.
+    ConfigError, BundleError
+        As `export_bundle`; if the runtime is another one, or cannot be fetched; if the page cannot read what `device`
+        describes.
     """
     check_free(out)
-    find_runtime(runtime)
-    with TemporaryDirectory() as place:
-        graph = export_bundle(bundle, Path(place, "exported"), member=member)
-        return write_site(bundle, graph.parent, out, device=device, runtime=runtime)
-
-
-def write_site(
-    bundle: Bundle, exported: Path, out: Path, *, device: str | None = None, runtime: Path | None = None
-) -> Path:
-    """As `export_site`, of a folder that `export_bundle` wrote of the bundle."""
-    layouts = [_samples_layout(Predictor(bundle).source_device), *_find_layouts(bundle.device, device)]
-    about = json.loads((exported / DESCRIPTION).read_text(encoding="utf-8")) | _describe(bundle) | {"layouts": layouts}
     script, binary = find_runtime(runtime)
+    layouts = list(_find_layouts(bundle.device, device))
+    with TemporaryDirectory() as place:
+        folder = exported or export_bundle(bundle, Path(place, "graph"), member=member).parent
+        told, graph = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")), (folder / GRAPH).read_bytes()
     texts = {
         "runtime.js": _constant("RUNTIME", {"script": script.decode(), "wasm": _packed(binary)}),
-        "model.js": _constant("MODEL", {"about": about, "graph": _packed((exported / GRAPH).read_bytes())}),
+        "model.js": _constant("MODEL", {"about": told | _describe(bundle, layouts), "graph": _packed(graph)}),
         "page.js": _page_code(),
         "page.css": "".join(map(_asset, _STYLES)),
         "licences.txt": _asset("export/page/licences.txt") + _asset(f"{_VIEWER}/vendor/uPlot.LICENSE.txt"),
     }
     size = f"{sum(map(len, texts.values())) / 1e6:.1f} MB"
-    with writing_folder(out) as folder:
+    with writing_folder(out) as unfinished:
         for name, text in (texts | {"index.html": _asset("export/page/index.html").replace("{size}", size)}).items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+            (unfinished / name).write_text(text, encoding="utf-8", newline="\n")
     return out / "index.html"
 
 
-def _describe(bundle: Bundle) -> dict[str, Any]:
-    """What the page needs beside `input.json` to cut and judge a stream as the package does."""
-    predictor = Predictor(bundle)
-    sensors = predictor.source_device.sensors
+def _describe(bundle: Bundle, layouts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the page needs beside `input.json` to read files, and to cut and judge a stream, as the package does."""
+    predictor, manifest = Predictor(bundle), bundle.manifest
     windows = bundle.windows.model_copy(update={"step_s": EventRule.of(bundle).spec.step_s})
-    length, step, context = windows.rows(bundle.device.row_rate_hz)
+    length, step, context = windows.rows(manifest.row_rate_hz)
+    sensors = {
+        one.name: one.model_dump(mode="json") | {"pieces": one.pieces} for one in predictor.source_device.sensors
+    }
+    # What `bfrb detect` takes without a description: the device's own columns and units.
+    title = f"Samples: {' or '.join(TIMES)}, and the columns of {bundle.device.name}"
+    samples = {"name": "samples", "title": title, "times": dict(TIMES), "sensors": sensors}
     return {
-        "how": bundle.manifest.rows,
-        "max_rows": bundle.manifest.max_length,
-        "keep": bundle.manifest.keep,
-        "sensors": {one.name: one.model_dump(mode="json") | {"pieces": one.pieces} for one in sensors},
+        **manifest.model_dump(mode="json", include={"max_length", "keep"}),
+        "how": manifest.rows,
+        "sensors": sensors,
         "cut": {"length": length, "step": max(1, step), "context": context},
         "clock": StreamSpec().model_dump(mode="json"),
-        "requires": [one.requires for one in bundle.manifest.members],
+        "requires": [one.requires for one in manifest.members],
         "makes": bundle.device.has("quaternion") and (predictor.is_heading_free or not bundle.device.knows_heading),
         "orients": predictor.orients,
+        "layouts": [samples, *layouts],
     }
-
-
-def _samples_layout(device: Device) -> dict[str, Any]:
-    """Samples in the device's own columns and units, with their times: what `bfrb detect` takes without a description."""
-    sensors = {
-        one.name: {"columns": one.columns, "low": one.low, "high": one.high, "optional": True} for one in device.sensors
-    }
-    title = f"Samples: {' or '.join(TIMES)}, and the columns of {device.name}"
-    return {"name": "samples", "title": title, "times": dict(TIMES), "sensors": sensors}
 
 
 def _find_layouts(device: Device, own: str | None) -> Iterator[dict[str, Any]]:
     """How text files of one's own description, and of those that come with the package, are read for a device."""
     for name in dict.fromkeys([*([own] if own else []), "cmi", *known_descriptions()]):
-        description = find_description(name)
-        one_file = not any(description.sensor(sensor).match for sensor in description.sensors)
-        same = device.name in (description.name, description.device)
-        alike = (same or description.axes) and any(map(device.has, description.sensors))
-        if one_file and alike and description.file.format in ("auto", "table"):
-            yield _layout_of(description)
+        told = find_description(name)
+        apart = any(told.sensor(sensor).match for sensor in told.sensors)
+        alike = told.axes is not None or device.name in (told.name, told.device)
+        if told.file.format in ("auto", "table") and alike and not apart and any(map(device.has, told.sensors)):
+            yield _layout_of(told)
         elif name == own:
             problem = f"the page cannot read what {own} describes for a detector of the device {device.name!r}"
             raise ConfigError(problem, remedy="describe text files with all sensors in each, and [axes]")
 
 
-def _layout_of(description: Description) -> dict[str, Any]:
-    time, recordings = description.time, description.recordings
-    asks = description.axes is not None and description.worn.wrist is None
+def _layout_of(told: Description) -> dict[str, Any]:
+    asks, time = told.axes is not None and told.worn.wrist is None, told.time
+    wrists: tuple[Wrist | None, ...] = ("left", "right") if asks else (None,)
     sensors = {}
-    for name in description.sensors:
-        spec, limits = description.sensor(name), find_limits(description, name)
+    for name in told.sensors:
+        spec, limits = told.sensor(name), find_limits(told, name)
         unit = {name: np.eye(len(spec.columns))}
-        wrists: tuple[Wrist | None, ...] = (("left", "right") if asks else (None,)) if limits.modality == "motion" else ()
-        sensors[name] = {
-            "columns": spec.columns,
-            "optional": spec.optional,
-            "low": limits.low,
-            "high": limits.high,
-            "matrix": {wrist or "any": bring_to_wrist(unit, description, wrist)[name].tolist() for wrist in wrists},
-        }
+        # Bringing to the wrist is linear: what it makes of unit readings says what it makes of all.
+        matrix = {wrist or "any": bring_to_wrist(unit, told, wrist)[name].tolist() for wrist in wrists}
+        motion = {"matrix": matrix} if limits.modality == "motion" else {}
+        sensors[name] = {"columns": spec.columns, "low": limits.low, "high": limits.high, **motion}
     return {
-        "name": description.name,
-        "title": description.title or description.name,
+        **told.model_dump(mode="json", include={"name", "file", "time", "recordings"}),
+        "title": told.title or told.name,
         "asks": asks,
-        "file": description.file.model_dump(mode="json", include={"columns", "skip", "separator", "decimal", "strict"}),
         "times": {time.column: TIME_UNITS_S.get(time.unit)} if time.column else {},
-        "time": time.model_dump(mode="json", include={"rate_hz", "steady", "back_s"}),
-        "recordings": recordings.model_dump(mode="json") | {"ids": fields_of(recordings.id)},
-        "needed": needed_columns(description, ("path", "file", "folder")),
+        "ids": fields_of(told.recordings.id),
+        "needed": needed_columns(told, ("path", "file", "folder")),
         "sensors": sensors,
     }
 
@@ -182,12 +175,12 @@ def find_runtime(folder: Path | None) -> tuple[bytes, bytes]:
         _fetch_runtime(kept)
     place = folder or kept
     earlier = place / "runtime.js"
-    if earlier.is_file():
-        parts = json.loads(earlier.read_text(encoding="utf-8").partition("=")[2].rstrip(";\n"))
+    text = earlier.read_text(encoding="utf-8") if earlier.is_file() else ""
+    if told := re.fullmatch(r"globalThis\.RUNTIME=(\{.*\});\n", text):
+        parts = json.loads(told[1])
         found = [parts["script"].encode(), gzip.decompress(base64.b64decode(parts["wasm"]))]
     else:
-        paths = [next((path for path in place.rglob(name)), place / name) for name in HASHES]
-        found = [path.read_bytes() if path.is_file() else b"" for path in paths]
+        found = [next((path.read_bytes() for path in place.rglob(name)), b"") for name in HASHES]
     if [sha256(part).hexdigest() for part in found] != [*HASHES.values()]:
         problem = f"expected the files {' and '.join(HASHES)} of {RUNTIME} {VERSION} in {place}, and they are not there"
         raise ConfigError(problem, remedy=_REMEDY if folder else f"delete {place}, and it is fetched again")
@@ -214,7 +207,8 @@ def _fetch_runtime(kept: Path) -> None:
 def _page_code() -> str:
     """The modules of page and worker as one script: a page on a disk may load no modules."""
     page, worker = ("".join(map(_plain, names)) for names in (_PAGE, _WORKER))
-    return f'{_asset(f"{_VIEWER}/vendor/uPlot.iife.min.js")}\n(() => {{\nconst WORKER = {json.dumps(worker)};\n{page}}})();\n'
+    plots = _asset(f"{_VIEWER}/vendor/uPlot.iife.min.js")
+    return f"{plots}\n(() => {{\nconst WORKER = {json.dumps(worker)};\n{page}}})();\n"
 
 
 def _plain(name: str) -> str:

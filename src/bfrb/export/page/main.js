@@ -144,7 +144,7 @@ async function openBluetooth(send, over) {
 }
 
 const option = (value, textContent) => make("option", { value, textContent });
-about.seconds = about.max_rows / about.row_rate_hz;
+about.seconds = about.max_length / about.row_rate_hz;
 $("layout").append(...about.layouts.map(({ name, title }) => option(name, title)));
 $("hand-box").hidden = !about.inputs.left_handed;
 $("simulated").hidden = !about.simulated;

@@ -80,7 +80,7 @@ export class Results {
   }
 
   build(one) {
-    const course = one.windows.length ? [{ name: "answer", title: "Probability", unit: "of any behaviour looked for", channels: ["smoothed", "window by window"], colours: [1, 5] }] : [];
+    const course = one.windows.length ? [{ name: "answer", title: "Probability", unit: "of any behaviour looked for", channels: ["window by window", "smoothed"], colours: [5, 1] }] : [];
     const panels = [...course, ...one.panels.map(({ name, unit, channels }) => ({ name, unit, channels, title: TITLES[name] ?? name }))];
     const key = JSON.stringify(panels.map(({ name, channels }) => [name, channels]));
     if (key !== this.built) this.plots.build(panels);
@@ -101,7 +101,7 @@ export class Results {
     const times = parted(one.times, (at) => one.times[at] - 1e-3).map((time) => time - origin);
     for (const { name, data } of one.panels) this.plots.show(name, [times, ...data.map((values) => blank(parted(values, () => NaN)))]);
     const raw = one.windows.map(({ probabilities }) => probabilities.reduce((sum, value, index) => sum + (this.isTarget[index] ? value : 0), 0));
-    if (one.windows.length) this.plots.show("answer", [one.windows.map(({ middle_s: time }) => time - origin), one.windows.map(({ smooth }) => smooth), raw]);
+    if (one.windows.length) this.plots.show("answer", [one.windows.map(({ middle_s: time }) => time - origin), raw, one.windows.map(({ smooth }) => smooth)]);
   }
 
   /** The answer in words, bars and rows. */

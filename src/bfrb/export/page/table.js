@@ -179,7 +179,7 @@ export class TableReader {
     this.skipped = 0;
     this.seen = new Set();
     const { recordings } = table.layout, at = (name) => table.names.indexOf(name);
-    this.ids = (recordings?.ids ?? []).map(at).filter((place) => place >= 0);
+    this.ids = (table.layout.ids ?? []).map(at).filter((place) => place >= 0);
     this.counter = recordings?.order ? at(recordings.order) : -1;
     this.name = null;
     this.unit = table.layout.file && !table.layout.file.strict ? 5 : 0;
