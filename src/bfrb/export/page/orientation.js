@@ -20,18 +20,22 @@ class LowPass {
   }
 
   push(values) {
-    const { b, a } = this;
-    if (this.state) {
-      return values.map((x, at) => {
-        const y = b * x + this.state[at][0];
-        this.state[at] = [2 * b * x - a[0] * y + this.state[at][1], b * x - a[1] * y];
-        return y;
-      });
+    const { b, a, state } = this, found = new Array(values.length);
+    if (!state) return this.mean(values);
+    for (let at = 0; at < found.length; at += 1) {
+      const x = values[at], y = b * x + state[2 * at];
+      state[2 * at] = 2 * b * x - a[0] * y + state[2 * at + 1];
+      state[2 * at + 1] = b * x - a[1] * y;
+      found[at] = y;
     }
+    return found;
+  }
+
+  mean(values) {
     this.count += 1;
     this.sums = this.sums.map((sum, at) => sum + values[at]);
     const mean = this.sums.map((sum) => sum / this.count);
-    if (this.count * STEP_S >= this.least) this.state = mean.map((value) => [value * (1 - b), value * (b - a[1])]);
+    if (this.count * STEP_S >= this.least) this.state = Float64Array.from(mean.flatMap((value) => [value * (1 - this.b), value * (this.b - this.a[1])]));
     return mean;
   }
 }
@@ -128,13 +132,20 @@ const squares = (vector) => inner(vector, vector);
 const minus = (one, other) => one.map((value, at) => value - other[at]);
 const clipped = (value) => Math.min(CLIP, Math.max(-CLIP, value));
 const transposed = (matrix) => matrix[0].map((_, at) => matrix.map((row) => row[at]));
-const product = (one, other) => one.map((row) => transposed(other).map((column) => inner(row, column)));
+const product = (one, other) => one.map((row) => [0, 1, 2].map((at) => row[0] * other[0][at] + row[1] * other[1][at] + row[2] * other[2][at]));
 const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-const inverse = ([a, b, c]) => transposed([cross(b, c), cross(c, a), cross(a, b)].map((row) => row.map((value) => value / inner(a, cross(b, c)))));
+const inverse = ([a, b, c]) => {
+  const whole = inner(a, cross(b, c));
+  return transposed([cross(b, c), cross(c, a), cross(a, b)].map((row) => row.map((value) => value / whole)));
+};
 const unit = (vector) => vector.map((value) => value / Math.sqrt(vector.reduce((sum, part) => sum + part * part, 0)));
 const times = ([a, b, c, d], [w, x, y, z]) => [a * w - b * x - c * y - d * z, a * x + b * w + c * z - d * y, a * y - b * z + c * w + d * x, a * z + b * y - c * x + d * w];
-const turn = (q, vector) => times(times(q, [0, ...vector]), [q[0], -q[1], -q[2], -q[3]]).slice(1);
-const matrixOf = (q) => transposed([[1, 0, 0], [0, 1, 0], [0, 0, 1]].map((axis) => turn(q, axis)));
+const turn = (q, vector) => matrixOf(q).map((row) => inner(row, vector));
+const matrixOf = ([w, x, y, z]) => [
+  [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+  [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+  [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+];
 
 function roundEven(value) {
   const low = Math.floor(value);
