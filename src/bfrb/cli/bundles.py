@@ -47,20 +47,28 @@ def export(
     ] = None,
     member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
     to: Annotated[
-        Literal["onnx", "litert", "executorch", "coreml"], typer.Option(help="The runtime; others need a window.")
+        Literal["onnx", "litert", "executorch", "coreml", "web"],
+        typer.Option(
+            help="The runtime, or web: a page that answers in a browser. litert, executorch, coreml need a window."
+        ),
     ] = "onnx",
     int8: Annotated[
         Path | None, typer.Option(help="Recordings by whose ranges other runtimes compute in eight bits.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="A description (bfrb devices): its units, axes and sign are put into the graph.")
+        str | None,
+        typer.Option(help="A description (bfrb devices): its units, axes and sign are put into the graph or the page."),
     ] = None,
     wrist: Annotated[
         Literal["left", "right"] | None, typer.Option(help="Where that device is worn, if it does not say.")
     ] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(help="With --to web: an unpacked onnxruntime-web, or an earlier page; else npm is asked."),
+    ] = None,
     description: DescriptionName = "auto",
 ) -> None:
-    """Write one graph from samples to probabilities, with golden vectors and the event rule in C."""
+    """Write one graph from samples to probabilities, with golden vectors and the event rule in C; or a page."""
     need("exporting", ("onnx", "onnxscript", "torch"), "train")
     from bfrb.export.portable import CHECKER, Conversion, export_bundle
     from bfrb.export.worn import Worn
@@ -69,8 +77,16 @@ def export(
 
     opened = Bundle.open(bundle)
     tell_simulated(opened)
-    if int8 is not None and to == "onnx":
-        raise ConfigError("onnx is written in 32 bits only", remedy="leave --int8 out, or choose another runtime")
+    if int8 is not None and to in ("onnx", "web"):
+        raise ConfigError(f"{to} is written in 32 bits only", remedy="leave --int8 out, or choose another runtime")
+    if to == "web":
+        if window is not None or wrist is not None:
+            raise ConfigError("a page takes no --window and no --wrist", remedy="leave them out: it asks for the wrist")
+        from bfrb.export.web import write_site
+
+        page = write_site(opened, out, member=member, runtime=runtime, device=device)
+        log.info("wrote %s: open it in a browser", page)
+        return
     worn = None if device is None else Worn.of(opened.device, find_description(device), wrist)
     conversion = None if to == "onnx" else Conversion(to, None if int8 is None else _windows(opened, int8, description))
     graph = export_bundle(opened, out, window_s=window, member=member, worn=worn, conversion=conversion)

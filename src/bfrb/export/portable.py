@@ -98,8 +98,7 @@ def export_bundle(
     BundleError
         If the graph does not say what the package says, or members cannot be merged.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already", remedy="choose another folder")
+    check_free(out)
     names = [spec.name for spec in bundle.manifest.members]
     if member is not None and member not in names:
         raise ConfigError(f"the bundle has no member {member!r}", remedy=f"choose among {', '.join(names)}")
@@ -122,6 +121,18 @@ def export_bundle(
         for name in (EVENT_RULE,) if conversion else (CHECKER, EVENT_RULE):
             (folder / name).write_bytes(files("bfrb.export").joinpath(name).read_bytes())
     return out / written
+
+
+def check_free(out: Path) -> None:
+    """Refuse a place where something is.
+
+    Raises
+    ------
+    ConfigError
+        If it is no empty folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is there already", remedy="choose another folder")
 
 
 def _convert(

@@ -194,7 +194,7 @@ def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.
             opset_version=opset,
             dynamic_shapes=shapes,
             input_names=[*sensors, *([LENGTHS] if rows is None else []), *([LEFT] if mirror else [])],
-            output_names=[*front.branches, *(["used"] if rows is None else []), _ASKED],
+            output_names=[*map(_features_of, front.branches), *(["used"] if rows is None else []), _ASKED],
             custom_translation_table={torch.ops.aten.atan2.default: _atan2, torch.ops.aten.acos.default: _acos},
         )
     if program is None:
@@ -206,6 +206,11 @@ def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.
                 axis.dim_param = name
     del model.graph.value_info[:]
     return model
+
+
+def _features_of(branch: str) -> str:
+    """What the front gives for a branch, which may be called like a sensor."""
+    return f"{branch}_features"
 
 
 def _atan2(y: Any, x: Any) -> Any:
@@ -242,7 +247,7 @@ def _assemble(
     nodes, constants = list(begin.node), list(begin.initializer)
     for value, original in zip(begin.input, front.graph.input, strict=True):
         nodes.insert(0, helper.make_node("Identity", [original.name], [value.name]))
-    given = {name: f"front_{name}" for name in branches}
+    given = {name: f"front_{_features_of(name)}" for name in branches}
     if padded:
         given = {name: f"cut_{name}" for name in branches} | {LENGTHS: "front_used"}
         nodes += _cut_padding(branches, constants)
@@ -285,7 +290,9 @@ def _cut_padding(branches: Sequence[str], constants: list[onnx.TensorProto]) -> 
         helper.make_node("Reshape", ["cut_longest", "cut_shape"], ["cut_stop"]),
     ]
     ends = ["cut_start", "cut_stop", "cut_axis"]
-    return nodes + [helper.make_node("Slice", [f"front_{name}", *ends], [f"cut_{name}"]) for name in branches]
+    return nodes + [
+        helper.make_node("Slice", [f"front_{_features_of(name)}", *ends], [f"cut_{name}"]) for name in branches
+    ]
 
 
 def _mean_of_asked(answers: Sequence[str], constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
