@@ -59,7 +59,7 @@ class Micro(nn.Module):
         for number, layer in enumerate(self.layers):
             x = layer(x, blocks.padding_mask(lengths, x.shape[-1]))
             if number < self.pooled:
-                x, lengths = blocks.pool(x), blocks.pooled_lengths(lengths)
+                x, lengths = blocks.pool(x, 2), blocks.pooled_lengths(lengths, 2)
         mean = blocks.masked_mean(x, blocks.padding_mask(lengths, x.shape[-1]))
         return Output(self.head(self.dropout(torch.cat([mean, x.flatten(2).amax(dim=2)], dim=1))))
 

@@ -132,7 +132,8 @@ class _Problem:
     def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
         penalised = self.products.to(kind, copy=True)
         penalised.diagonal().add_(penalty)
-        return torch.linalg.cholesky(penalised)
+        factor: torch.Tensor = torch.linalg.cholesky(penalised)
+        return factor
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
@@ -151,7 +152,7 @@ class _Problem:
             if number not in fitted:
                 try:
                     fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
-                except torch.linalg.LinAlgError:  # too weak a penalty for the digits of the products
+                except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # too weak a penalty for the digits of the products
                     fitted[number] = 1.0, np.inf
             return fitted[number][1]
 
