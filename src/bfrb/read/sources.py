@@ -109,7 +109,7 @@ class HeldSource:
 
 def open_source(
     path: Path | str,
-    dataset: str | Path | Description = "auto",
+    description: str | Path | Description = "auto",
     demographics: Path | str | None = None,
     report: Report | None = None,
     device: Device | None = None,
@@ -121,7 +121,7 @@ def open_source(
     ----------
     path
         A file or a folder.
-    dataset
+    description
         What to take it for: a description, its name (`bfrb devices`), such as `"cmi"`, or its `.toml` file; or
         `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
@@ -138,14 +138,14 @@ def open_source(
     DataError
         If there is nothing that can be read.
     ConfigError
-        If there is no such dataset or description.
+        If there is no such description.
     """
     place = Path(path)
     if not place.exists():
         raise DataError(f"{place}: no such file or folder", remedy="check the path")
     if (place / MANIFEST).is_file():
         return Store.open(place)
-    description = _look(place) if dataset == "auto" else find_description(dataset)
+    description = _look(place) if description == "auto" else find_description(description)
     if description.file.format == "bids":
         description = describe_motion_bids(place, description)
     if place.is_dir() and description.file.first:
@@ -178,7 +178,7 @@ def _look(place: Path) -> Description:
 
 def read(
     source: Any,
-    dataset: str | Path | Description = "auto",
+    description: str | Path | Description = "auto",
     demographics: Any = None,
     device: Device | None = None,
     how: Aggregation = "mean",
@@ -189,7 +189,7 @@ def read(
     ----------
     source
         A path as for `open_source`, or a polars or pandas frame: in the CMI layout, or as a description says.
-    dataset
+    description
         As for `open_source`; or a `Description`.
     demographics
         A table of subjects: a path, or beside a frame in the CMI layout a frame.
@@ -223,10 +223,10 @@ def read(
     <Recordings: 2 of my watch, 2 subjects, 3 rows, acc>
     """
     if isinstance(source, str | os.PathLike):
-        return open_source(Path(source), dataset, demographics, device=device, how=how).read()
-    if dataset in ("auto", "cmi"):
+        return open_source(Path(source), description, demographics, device=device, how=how).read()
+    if description in ("auto", "cmi"):
         return recordings_from_frame(source, demographics)
-    return _read_described(source, find_description(dataset), device, how)
+    return _read_described(source, find_description(description), device, how)
 
 
 def _read_described(source: Any, description: Description, device: Device | None, how: Aggregation) -> Recordings:
