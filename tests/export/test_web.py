@@ -77,11 +77,15 @@ class Opened(Browser):
         self.element("#file").send_keys("\n".join(map(str, files)))
         return self.said()
 
+    def wait(self, code: str, *arguments: Any) -> Any:
+        """As for any page, but longer: an hour of a watch takes its time on a busy machine."""
+        for _ in range(9):
+            with contextlib.suppress(AssertionError):
+                return super().wait(code, *arguments)
+        return super().wait(code, *arguments)
+
     def said(self) -> str:
         """What is said at the end of the work."""
-        for _ in range(9):
-            with contextlib.suppress(AssertionError):  # an hour of a watch takes long on a busy machine
-                return str(self.wait("whatIsSaid()"))
         return str(self.wait("whatIsSaid()"))
 
     def saved(self, button: str) -> pl.DataFrame:
@@ -103,6 +107,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
             pytest.skip("no chromium with chromedriver (apt-get install chromium chromium-driver)")
         opened.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FAKES})
         opened.driver.execute_cdp_cmd("Network.enable", {})
+        opened.driver.set_page_load_timeout(300)
         offline = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         opened.driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
         yield Opened(opened.driver)

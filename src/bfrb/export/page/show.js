@@ -100,8 +100,12 @@ export class Results {
     };
     const times = parted(one.times, (at) => one.times[at] - 1e-3).map((time) => time - origin);
     for (const { name, data } of one.panels) this.plots.show(name, [times, ...data.map((values) => blank(parted(values, () => NaN)))]);
-    const raw = one.windows.map(({ probabilities }) => probabilities.reduce((sum, value, index) => sum + (this.isTarget[index] ? value : 0), 0));
-    if (one.windows.length) this.plots.show("answer", [one.windows.map(({ middle_s: time }) => time - origin), raw, one.windows.map(({ smooth }) => smooth)]);
+    const any = ({ probabilities }) => probabilities.reduce((sum, value, index) => sum + (this.isTarget[index] ? value : 0), 0);
+    const points = one.windows.flatMap((window, at) => {
+      const time = window.middle_s - origin;
+      return [...(window.after_gap && at ? [[time - 1e-3, null, null]] : []), [time, any(window), window.smooth]];
+    });
+    if (points.length) this.plots.show("answer", [0, 1, 2].map((part) => points.map((point) => point[part])));
   }
 
   /** The answer in words, bars and rows. */
