@@ -358,9 +358,12 @@ def make_rows(samples: RecordedSamples, device: Device, how: Aggregation) -> tup
     the (N,) samples falls into; and the rows' (R + 1,) offsets.
     """
     measured = np.stack([_measured(sensor, samples.sensors[sensor.name]) for sensor in device.sensors], axis=1)
+    known = measured.any(axis=1)
+    if device.has("quaternion") and "gyr" in samples.sensors:  # an orientation is made of it: it counts as a sample
+        known |= ~np.isnan(samples.sensors["gyr"]).all(axis=1)
     places, offsets = [], [0]
     for part in samples.rows:
-        rows, distance = _place(samples.time_s[part], np.asarray(measured[part].any(axis=1)), device.row_rate_hz)
+        rows, distance = _place(samples.time_s[part], known[part], device.row_rate_hz)
         places.append((rows + offsets[-1], distance))
         offsets.append(offsets[-1] + int(rows[-1]) + 1)
     rows, distance = (np.concatenate(each) for each in zip(*places, strict=True))
