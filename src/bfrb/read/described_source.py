@@ -358,7 +358,7 @@ def make_rows(samples: RecordedSamples, device: Device, how: Aggregation) -> tup
     the (N,) samples falls into; and the rows' (R + 1,) offsets.
     """
     measured = np.stack([_measured(sensor, samples.sensors[sensor.name]) for sensor in device.sensors], axis=1)
-    known = measured.any(axis=1)
+    known = np.asarray(measured.any(axis=1))
     if device.has("quaternion") and "gyr" in samples.sensors:  # an orientation is made of it: it counts as a sample
         known |= ~np.isnan(samples.sensors["gyr"]).all(axis=1)
     places, offsets = [], [0]
