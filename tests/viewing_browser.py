@@ -79,6 +79,3 @@ class Browser:
         left, width = -over.size["width"] / 2, over.size["width"]
         chain = ActionChains(self.driver).move_to_element_with_offset(over, int(left + start * width), 0)
         chain.click_and_hold().move_by_offset(int((end - start) * width), 0).release().perform()
-
-    def drop(self, file: Path) -> None:
-        self.element("#file").send_keys(str(file))

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,16 +23,11 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from attending import make_attending_bundle
-from bfrb.predict.bundle import writing_bundle
 from bfrb.read.store import write_store
-from bfrb.stream.events import EventRule
-from bfrb.stream.spec import EventSpec
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
-from bfrb.study.windows import WindowSpec
-from bfrb.train.run import RunSpec
-from bundles import make_bundle, make_recordings
+from bundles import make_recordings
 from cmi_files import labelled_study, write_study
 from telling import make_telling_bundle
 from viewing_browser import Browser, open_browser
@@ -95,19 +85,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     write_study(folder, labelled_study(lengths=(40, 30, 12, 14, 30), missing=0.0))
     return folder
-
-
-@pytest.fixture(scope="module")
-def eager(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle whose windows are short and whose rule takes everything for an event."""
-    place = tmp_path_factory.mktemp("eager")
-    made = make_bundle(place / "made")
-    with writing_bundle(place / "model") as folder:
-        shutil.copytree(made, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checksums.json"))
-        windows = WindowSpec(length_s=1.0, step_s=1.0)
-        (folder / "spec.toml").write_text(RunSpec(windows=windows).to_toml(), encoding="utf-8")
-        EventRule(spec=EventSpec(step_s=0.5, on=0.05, off=0.0, minimum_s=0.0, merge_s=0.0)).write(folder)
-    return place / "model"
 
 
 @pytest.fixture(scope="module")
@@ -197,35 +174,6 @@ def test_the_word_simulated_is_never_cut(browser: Browser, url: str) -> None:
             assert not browser.js(cut)
     finally:
         browser.driver.set_window_size(1400, 1000)
-
-
-def test_dropped_files_are_predicted_and_a_broken_one_explained(
-    browser: Browser, url: str, real_data: Path, tmp_path: Path
-) -> None:
-    browser.open(url)
-    browser.wait("document.querySelectorAll('.row b').length === 5")
-    answers = "[...document.querySelectorAll('.answers tbody tr')].map(row => row.innerText)"
-    whole = real_data / "cmi" / "test.csv"
-    browser.drop(whole)
-    rows = browser.wait(answers)
-    assert [row.split()[0] for row in rows] == ["SEQ_000001", "SEQ_000011"]
-    assert all(row.rstrip().endswith("%") for row in rows)
-    broken = tmp_path / "broken.csv"
-    broken.write_bytes(whole.read_bytes()[:150_000])
-    browser.drop(broken)
-    message = browser.wait("document.querySelector('.message')?.innerText")
-    for told in ("broken.csv", "fields in every line", "To do: "):
-        assert told in message
-    browser.js(
-        "(() => { const data = new DataTransfer(); data.items.add(new File([arguments[0]], 'one.csv'));"
-        " for (const kind of ['dragenter', 'dragover', 'drop'])"
-        " document.body.dispatchEvent(new DragEvent(kind,"
-        " {dataTransfer: data, bubbles: true, cancelable: true})); })()",
-        write_study(tmp_path, labelled_study(lengths=(12,)), "one.csv").read_text(),
-    )
-    browser.wait(f"{answers}.length === 1")
-    browser.element(".row").click()
-    browser.wait("document.querySelectorAll('.panel').length === 5")
 
 
 def test_a_label_is_there_after_the_server_was_killed_and_what_is_not_saved_is_told(
@@ -318,78 +266,6 @@ def test_no_request_leaves_the_machine_and_nothing_is_logged_as_wrong(browser: B
     assert any(address.startswith(own + "api/") for address in addresses)
     assert [address for address in addresses if not address.startswith((own, "about:", "data:"))] == []
     assert [entry for entry in browser.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-class Wrist:
-    """A device that sends ten samples a second to a port, until it is told to be quiet."""
-
-    def __init__(self, port: int, shake: float) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._shake = shake
-        self._quiet = threading.Event()
-        self._thread = threading.Thread(target=self._send)
-        self._thread.start()
-
-    def _send(self) -> None:
-        rng = np.random.default_rng(0)
-        while not self._quiet.wait(0.1):
-            acc = rng.normal([0, 0, 9.8], self._shake).tolist()
-            sample = {"wearer": MARKUP, "time_s": time.time(), "acc": acc, "quaternion": [1, 0, 0, 0]}
-            with contextlib.suppress(OSError):  # the server is killed when a test fails
-                self._socket.sendall(json.dumps(sample).encode() + b"\n")
-
-    def stop(self) -> None:
-        self._quiet.set()
-        self._thread.join()
-        self._socket.close()
-
-
-def test_a_stream_scrolls_by_with_its_events_and_goes_on_after_a_break(
-    browser: Browser, start: Callable[..., Started], eager: Path, study: Path
-) -> None:
-    port = free_port()
-    started = start(study, "--bundle", eager, "--live", f"tcp://127.0.0.1:{port}")
-    browser.open(started.url)
-    browser.wait("document.querySelector('#live-state').innerText === 'waiting for the first samples'")
-    wrist = Wrist(port, 1.0)
-    browser.wait("document.querySelectorAll('#live-panels .panel').length === 5")
-    assert browser.text("#live-state") == "receiving"
-    traces = "document.querySelector('#live-panels canvas').toDataURL()"
-    before = browser.js(traces)
-    browser.wait(f"{traces} !== arguments[0]", before)
-    browser.wait("document.querySelector('#live-answer .bar') !== null")
-    assert browser.js("document.querySelector('main img')") is None
-    assert MARKUP in browser.text("#live-facts")
-    browser.wait("document.querySelector('#live-now').innerText.startsWith('Going on: ')")
-    assert browser.js("document.querySelectorAll('#live-lanes .segment').length") == 1
-
-    browser.element("#live-pause").click()
-    browser.wait("document.querySelector('#live-state').innerText.startsWith('held')")
-    held = browser.js(traces)
-    time.sleep(0.6)
-    assert browser.js(traces) == held
-    browser.keys(" ")
-    browser.wait(f"{traces} !== arguments[0]", held)
-
-    wrist.stop()
-    browser.wait("document.querySelector('#live-state').innerText.startsWith('nothing has come for')")
-    browser.wait("document.querySelectorAll('#live-events tbody tr').length === 1")
-    browser.wait("document.querySelector('#live-now').innerText.startsWith('Nothing')")
-    wrist = Wrist(port, 1.0)
-    browser.wait("document.querySelector('#live-state').innerText === 'receiving'")
-    wrist.stop()
-    browser.element(".row").click()
-    browser.wait("document.querySelector('#live').hidden && document.querySelectorAll('#panels .panel').length === 5")
-    browser.element("#live-open").click()
-    browser.wait("!document.querySelector('#live').hidden && document.querySelector('#stage').hidden")
-    started.kill()
-    browser.wait("document.querySelector('#live-state').innerText.includes('does not answer')")
 
 
 @pytest.mark.parametrize(("make", "title"), [(make_attending_bundle, "Attention"), (make_telling_bundle, "Phase")])

@@ -28,7 +28,7 @@ def train(
     source: Annotated[Path | None, typer.Argument(help="A store, a folder or a file with labelled recordings.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the bundle shall be.")] = None,
     preset: Annotated[
-        str, typer.Option(help="quick, baseline, benchmark, deployable, watch, or a .toml file with a run spec.")
+        str, typer.Option(help="quick, baseline, benchmark, deployable, watch, wrist, or a .toml file with a run spec.")
     ] = "quick",
     folds: Annotated[str | None, typer.Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
     networks: Annotated[
@@ -101,12 +101,8 @@ def write_report_beside(bundle: Path, source: Source) -> None:
     source
         What it was trained on.
     """
-    from bfrb.report.html import default_page, missing_packages, write_report
+    from bfrb.report.html import default_page, write_report
 
-    missing = missing_packages()
-    if missing:
-        logger.info("no report, for %s is not installed: pip install 'bfrb[report]'", " and ".join(missing))
-        return
     page = default_page(bundle)
     try:
         write_report(bundle, page, source)

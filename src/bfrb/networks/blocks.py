@@ -43,7 +43,7 @@ def both(mask: Tensor | None, other: Tensor) -> Tensor:
 
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
     """(B, C) mean over the real rows of (B, C, T), which is zero on padding."""
-    return x.flatten(2).mean(dim=2) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
+    return x.mean(dim=tuple(range(2, x.dim()))) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
 
 
 def reverse_rows(x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -114,7 +114,8 @@ class Convolution(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) to (B, `channels`, T)."""
         if x.dim() == 4:
-            convolved = functional.conv2d(x, self.weight[:, :, None], padding=(0, self.kernel_size[0] // 2))
+            padding = (0, self.kernel_size[0] // 2)
+            convolved = functional.conv2d(x, self.weight[:, :, None], padding=padding, groups=self.groups)
         else:
             convolved = super().forward(x)
         return convolved if self.kernel_size[0] % 2 else convolved[..., 1:]
@@ -242,7 +243,9 @@ class Bidirectional(nn.Module):
             inputs.append(lengths.to(torch.int32))
         shape = (x.shape[1], 2, x.shape[0], self.forwards.hidden_size)
         rows = torch.onnx.ops.symbolic(kind, inputs, attributes, dtype=x.dtype, shape=shape)
-        return rows.permute(2, 0, 1, 3).flatten(2)
+        by_way = rows.permute(2, 0, 1, 3)
+        side_by_side = [by_way, torch.tensor([0, 0, shape[1] * shape[3]])]  # 0 stands for the size there is
+        return torch.onnx.ops.symbolic("Reshape", side_by_side, dtype=x.dtype, shape=by_way.flatten(2).shape)
 
 
 def _reorder(weights: Tensor, order: tuple[int, ...]) -> Tensor:
@@ -273,11 +276,11 @@ class TemporalAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, C) to (B, C), and the weights."""
         weights = self.weights(x, mask)
-        return torch.matmul(weights[:, None], x)[:, 0], weights
+        return torch.matmul(weights.unsqueeze(1), x).squeeze(1), weights
 
     def weights(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T) attention weights, zero on padding, summing to 1."""
-        return softmax_of_rows(torch.tanh(self.score(x))[:, :, 0], None if mask is None else mask[:, 0])
+        return softmax_of_rows(torch.tanh(self.score(x)).squeeze(2), None if mask is None else mask[:, 0])
 
 
 def softmax_of_rows(scores: Tensor, mask: Tensor | None) -> Tensor:

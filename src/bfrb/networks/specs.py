@@ -131,9 +131,26 @@ class RocketSpec(NetworkSpec):
     """Thresholds above which the answers of each kernel are counted."""
     contrast: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of how these counts differ between the halves of a recording; 0 leaves that out."""
+    statistics: Annotated[float, Field(ge=0.0)] = 3.0
+    """Weight of plain statistics and of spectra, of which there are far fewer than of counts."""
     edge: Annotated[float, Field(ge=0.0)] = 0.2
     """Around a threshold an answer counts by a part, over so many standard deviations; 0 counts wholly or not at all,
     as published, and then the last digits of a sum may change the answer."""
+
+
+class MicroSpec(NetworkSpec):
+    """Sizes of `micro`."""
+
+    BRANCHES: ClassVar[tuple[str, ...]] = ("samples",)
+    MOTION: ClassVar[tuple[str, ...]] = ("samples",)
+
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (32, 64, 96, 128, 128)
+    """Channels after each layer; the first layer is an ordinary convolution."""
+    kernel: Count = 7
+    """Rows that every layer sees."""
+    pooled: Annotated[int, Field(ge=0)] = 3
+    """After so many of the first layers two rows become one."""
+    dropout: Share = 0.3
 
 
 class GatedTwoBranchSpec(TwoBranchSpec):
@@ -150,6 +167,7 @@ SPECS: dict[str, type[NetworkSpec]] = {
     "stems": StemsSpec,
     "context": ContextSpec,
     "rocket": RocketSpec,
+    "micro": MicroSpec,
 }
 """The spec of every network of the package, by its short name."""
 

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from itertools import compress, islice
 from pathlib import Path
@@ -80,7 +80,7 @@ class Predictor:
         self.label_set = bundle.label_set
         self.device = bundle.device
         check_features(bundle)
-        self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
+        self._members = tuple(share_out(partial(load_member, bundle), bundle.manifest.members))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (replace(self.bundle, path=self.bundle.path.absolute()),)

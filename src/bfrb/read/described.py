@@ -107,7 +107,7 @@ class Reader:
 
     def refuse_unread(self, names: Sequence[str], report: Report) -> None:
         """Report columns of a sensor that is not described: they would be left out in silence."""
-        unread = find_unread_sensors(names, self.description) if self.description.file.strict else []
+        unread = find_unread_sensors(tuple(names), self.description) if self.description.file.strict else ()
         if unread:
             more = f" and {len(unread) - 6} more" if len(unread) > 6 else ""
             expected = f"columns of the sensors of {self.description.name!r} only"
@@ -296,11 +296,10 @@ def _share_of(progress: Progress | None, number: int, count: int) -> Progress | 
     return None if progress is None else lambda share: progress((number + share) / count)
 
 
-def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> Iterator[tuple[str, ...]]:
+def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> list[tuple[str, ...]]:
     """The values of some columns in some rows; an empty text where there is none."""
-    if not columns:
-        return iter([()] * len(rows))
-    return zip(*([text or "" for text in frame[name].gather(rows).to_list()] for name in columns), strict=True)
+    series = [frame[name] for name in columns]
+    return [tuple(one[row] or "" for one in series) for row in rows.tolist()]
 
 
 def _labelled(labels: pl.Series, spec: LabelsSpec, ids: pl.Series, offsets: Ints) -> pl.Series:

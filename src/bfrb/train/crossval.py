@@ -130,7 +130,11 @@ def cross_validate(
     """
     options = options or RunOptions()
     out = check_target(out, overwrite=options.overwrite)  # before hours of training
-    run = prepare(JudgedSource(source, options.anyway), spec, folds, init)
+    return train_run(prepare(JudgedSource(source, options.anyway), spec, folds, init), out, options)
+
+
+def train_run(run: Run, out: Path, options: RunOptions) -> Path:
+    """Train all members of a run and write the bundle; errors as of `cross_validate`."""
     workspace = Workspace.beside(out)
     with workspace.locked():
         check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended

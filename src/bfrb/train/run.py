@@ -14,6 +14,7 @@ from bfrb.networks.specs import (
     SPECS,
     ContextSpec,
     GatedTwoBranchSpec,
+    MicroSpec,
     NetworkSpec,
     RocketSpec,
     StemsSpec,
@@ -54,6 +55,7 @@ class RunSpec(Spec):
     stems: StemsSpec = StemsSpec()
     context: ContextSpec = ContextSpec()
     rocket: RocketSpec = RocketSpec()
+    micro: MicroSpec = MicroSpec()
     sizes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Specs of networks that are not the package's, by the names of their classes."""
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from bfrb.errors import DataError
-from bfrb.predict.predictions import Predictions
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
 from bfrb.read.judging import JudgedSource
@@ -42,20 +41,13 @@ class Collection:
         Its name on the page, and where it comes from, in one line.
     held
         Recordings in memory, which are one part, or a store.
-    answers
-        What a bundle answered for them, if it was asked for all.
     """
 
-    def __init__(
-        self, name: str, description: str, held: Recordings | Store, answers: Predictions | None = None
-    ) -> None:
+    def __init__(self, name: str, description: str, held: Recordings | Store) -> None:
         self.name, self.description, self.held = name, description, held
         table = held.table
         texts = {each: table[each].to_list() for each in ("id", *FILTERS) if each in table.columns}
         self._columns = {each: ["" if value is None else str(value) for value in texts[each]] for each in texts}
-        if answers is not None:
-            self._columns["answer"] = answers.gestures.tolist()
-        self._confidence = None if answers is None else answers.confidence.round(4).tolist()
         self._searched = ["\n".join(values).lower() for values in zip(*self._columns.values(), strict=True)]
         parts = [len(self)] if isinstance(held, Recordings) else [part.recordings for part in held.manifest.parts]
         self._starts = np.cumsum([0, *parts])
@@ -134,8 +126,6 @@ class Collection:
         """What the list shows of a recording."""
         rows = int(self.held.lengths[number])
         described: dict[str, Any] = {name: values[number] or None for name, values in self._columns.items()}
-        if self._confidence is not None:
-            described["confidence"] = self._confidence[number]
         seconds = round(rows / self.held.device.row_rate_hz, 2)
         return {"number": number, **described, "rows": rows, "seconds": seconds, "missing": self._missing[number]}
 
