@@ -17,7 +17,7 @@ from bfrb.report.figures.scores import (
     plot_subjects,
 )
 from bfrb.report.figures.signals import plot_signals
-from bfrb.report.figures.training import plot_calibration, plot_learning
+from bfrb.report.figures.training import plot_calibration
 
 __all__ = [
     "plot_calibration",
@@ -25,7 +25,6 @@ __all__ = [
     "plot_confusion",
     "plot_detection",
     "plot_groups",
-    "plot_learning",
     "plot_signals",
     "plot_subjects",
     "plot_timeline",

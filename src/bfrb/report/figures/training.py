@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from bfrb.arrays import Floats
 from bfrb.metrics import Calibration
-from bfrb.report.style import DASHES, FAINT, MARKERS, MUTED, SERIES, WIDTH_IN, Axes, Figure, label, score_axis, styled
+from bfrb.report.style import FAINT, MARKERS, MUTED, SERIES, WIDTH_IN, Axes, Figure, label, score_axis, styled
 
 _Z_95 = 1.96
 
@@ -62,49 +61,3 @@ def _draw_curve(axes: Axes, curve: Calibration, number: int) -> None:
     axes.plot(claimed, right, marker=MARKERS[number], color=SERIES[number], markersize=5.5)
     score_axis(axes, "x", "")
     score_axis(axes, "y", "share that is right")
-
-
-@styled
-def plot_learning(
-    losses: Mapping[str, Sequence[float | None]],
-    scores: Mapping[str, Sequence[float | None]],
-    networks: Mapping[str, str],
-) -> Figure:
-    """Training loss of every member by epoch and, where it was watched, the score on people left out of training.
-
-    Parameters
-    ----------
-    losses, scores
-        By member, one value per epoch; None where there is none.
-    networks
-        Architecture of every member; it settles colour and pattern.
-    """
-    watched = any(value is not None for values in scores.values() for value in values)
-    figure = Figure(figsize=(WIDTH_IN, 3.0))
-    panels = figure.subplots(1, 2 if watched else 1, squeeze=False)[0]
-    _draw_members(panels[0], losses, networks)
-    panels[0].set(ylabel="training loss", ylim=(0, None))
-    panels[0].grid(axis="y")
-    if watched:
-        _draw_members(panels[1], scores, networks)
-        score_axis(panels[1], "y", "score while training")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-    return figure
-
-
-def _draw_members(axes: Axes, curves: Mapping[str, Sequence[float | None]], networks: Mapping[str, str]) -> None:
-    kinds = list(dict.fromkeys(networks.values()))
-    named: set[str] = set()
-    for member, values in curves.items():
-        network = networks.get(member, kinds[0] if kinds else "")
-        kind, members = kinds.index(network) if kinds else 0, list(networks.values()).count(network)
-        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-        look: dict[str, Any] = {"color": SERIES[kind % len(SERIES)], "linestyle": DASHES[kind % len(DASHES)]}
-        # A member that was stopped in its first epoch is a point, not a line.
-        look |= {"linewidth": 1.1, "alpha": 0.8, "markersize": 4}
-        look["marker"] = "o" if np.isfinite(numbers).sum() < 2 else ""
-        words = "_" if network in named else label(f"{network}, {members} member{'s' * (members != 1)}")
-        axes.plot(np.arange(1, len(numbers) + 1), numbers, label=words, **look)
-        named.add(network)
-    axes.set_xlabel("epoch")
-    axes.locator_params(axis="x", nbins=8, integer=True)
