@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -124,14 +123,6 @@ def test_time_of_flight_is_the_share_of_pixels_that_saw_something() -> None:
     assert shown[0].tolist() == [50, 0, 0, 0, 0]
     assert np.isnan(shown[1]).all()
     assert shown[2].tolist() == [0] * 5
-
-
-def test_members_of_one_network_look_alike_and_those_of_another_do_not() -> None:
-    values: dict[str, Any] = {"a": [1.0, 0.5], "b": [1.0, 0.6], "c": [1.0, 0.7]}
-    networks = {"a": "two_branch", "b": "gated", "c": "two_branch"}
-    lines = figures.plot_learning(values, {}, networks).axes[0].lines
-    looks = [(line.get_color(), line.get_linestyle()) for line in lines]
-    assert looks[0] == looks[2] != looks[1]
 
 
 def svg_of(names: list[str], name: str = "people", description: str = "Scores") -> str:
