@@ -328,3 +328,71 @@ def test_another_origin_can_neither_read_nor_label(
     browser.open(started.url, 1)
     browser.wait("document.querySelector('#label-hint').innerText")
     assert "forged" not in "".join(path.read_text() for path in study.parent.glob("*.labels.csv"))
+
+
+HABIT = """
+name = "habit"
+[file]
+match = "*.csv"
+[recordings]
+subject = "{file}"
+[time]
+column = "t"
+[acc]
+columns = ["x", "y", "z"]
+unit = "m/s^2"
+[labels]
+files = "*.labels.csv"
+targets = ["hair pulling"]
+unlabelled = "none"
+"""
+PULLS_S = ((8.0, 16.0), (24.0, 34.0))
+LENGTH_S = 40.0
+
+
+def write_person(folder: Path, name: str, seed: int) -> None:
+    """A hand that lies still and pulls twice, at 20 Hz."""
+    rng, time_s = np.random.default_rng(seed), np.arange(0.0, LENGTH_S, 0.05)
+    pulls = np.any([(time_s >= start) & (time_s < end) for start, end in PULLS_S], axis=0)
+    acc = rng.normal((0.0, 0.0, 9.81), 0.1, (len(time_s), 3))
+    acc[:, 0] += 4.0 * pulls * np.sin(2 * np.pi * 1.5 * time_s + seed)
+    frame = pl.DataFrame({"t": time_s} | dict(zip("xyz", acc.T, strict=True)))
+    frame.write_csv(folder / f"{name}.csv")
+
+
+def run_bfrb(*arguments: object) -> None:
+    command = [sys.executable, "-m", "bfrb", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_labelled_on_the_page_is_learnt_and_found_in_another_recording(
+    browser: Browser, start: Callable[..., Started], tmp_path: Path
+) -> None:
+    people, other = tmp_path / "people", tmp_path / "other"
+    for folder, names in ((people, ("ann", "bob", "cem")), (other, ("dee",))):
+        folder.mkdir()
+        (folder / "study.toml").write_text(HABIT)
+        for seed, name in enumerate(names):
+            write_person(folder, name, seed)
+    page = start(people)
+    for number in range(3):
+        browser.open(page.url, number, panels=1)
+        for count, (begin, end) in enumerate(PULLS_S, 1):
+            browser.drag_over_traces(begin / LENGTH_S, end / LENGTH_S)
+            browser.wait("!document.querySelector('#label-add').disabled")
+            browser.element("#label-text").send_keys("hair pulling", Keys.ENTER)
+            browser.wait(f"document.querySelectorAll('#label-table tbody tr').length === {count}")
+            browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in people.labels.csv')")
+    page.kill()
+    sizes = ("windows.length_s=2", "windows.step_s=1", "rocket.rows=24", "rocket.biases=1", "folds=2")
+    settings = [text for size in sizes for text in ("--set", size)]
+    run_bfrb(
+        "train", people, "--out", tmp_path / "model", "--preset", "quick", *settings, "--no-report", "--workers", 1
+    )
+    run_bfrb("detect", tmp_path / "model", other, "--out", tmp_path / "events.csv", "--set", "smoothing_s=0")
+    events = pl.read_csv(tmp_path / "events.csv")
+    assert set(events["label"]) == {"hair pulling"}
+    found = [(row["start_s"], row["end_s"]) for row in events.iter_rows(named=True)]
+    for begin, end in PULLS_S:
+        assert any(min(end, until) - max(begin, since) > 0.6 * (end - begin) for since, until in found)

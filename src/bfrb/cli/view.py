@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import DescriptionName
 from bfrb.errors import ConfigError
 from bfrb.parts import need
 
@@ -26,7 +26,7 @@ def view(
         Path | None, typer.Option(help="A folder that `bfrb train` wrote: its answers are shown.")
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
@@ -37,7 +37,7 @@ def view(
     for path in filter(None, (recordings, bundle)):
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder", remedy="check the path")
-    viewer = Viewer(recordings, bundle, dataset)
+    viewer = Viewer(recordings, bundle, description)
     signal.signal(signal.SIGTERM, _stop)
     try:
         viewer.wait(FIRST_WAIT_S)

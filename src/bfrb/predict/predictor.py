@@ -103,7 +103,7 @@ class Predictor:
     def predict(
         self,
         recordings: Any,
-        dataset: str | Path | Description = "auto",
+        description: str | Path | Description = "auto",
         demographics: Any = None,
         *,
         anyway: bool = False,
@@ -115,7 +115,7 @@ class Predictor:
         recordings
             `Recordings`; or what `bfrb.read` reads: a path or a frame, whose continuous recordings are cut into windows
             like those of training.
-        dataset, demographics
+        description, demographics
             How a path or a frame is read (`bfrb.read`).
         anyway
             Whether to answer though physics speaks against what was read here (`bfrb.read.judging`).
@@ -131,7 +131,7 @@ class Predictor:
             from bfrb.read.judging import JudgedSource
             from bfrb.read.sources import HeldSource, read
 
-            found = read(recordings, dataset, demographics, self.device, self.bundle.manifest.rows)
+            found = read(recordings, description, demographics, self.device, self.bundle.manifest.rows)
             recordings = self.cut(JudgedSource(HeldSource(found, "recordings"), anyway).read())
         return self._predict(recordings, _find_alike)
 

@@ -15,6 +15,7 @@ import numpy as np
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store
 from bfrb.study.recordings import Recordings
@@ -129,12 +130,14 @@ class Collection:
         return {"number": number, **described, "rows": rows, "seconds": seconds, "missing": self._missing[number]}
 
 
-def open_collection(path: Path, temporary: Path, dataset: str = "auto", progress: Progress | None = None) -> Collection:
+def open_collection(
+    path: Path, temporary: Path, description: str = "auto", progress: Progress | None = None
+) -> Collection:
     """Open recordings to look at.
 
     Parameters
     ----------
-    path, dataset
+    path, description
         As for `open_source`.
     temporary
         A folder that is ours: large sources are ingested to a store in it.
@@ -146,14 +149,14 @@ def open_collection(path: Path, temporary: Path, dataset: str = "auto", progress
     DataError
         If they cannot be read.
     """
-    source = open_source(path, dataset)
+    source = open_source(path, description)
     held: Recordings | Store
     if isinstance(source, Store):
         held = source
     elif size_bytes(source) > READ_WHOLE_BYTES:
-        held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", dataset=dataset, progress=progress)
+        held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", description=description, progress=progress)
     else:
-        held = source.read()
+        held = JudgedSource(source, anyway=True).read()
     return Collection(path.resolve().name, source.describe(), held)
 
 

@@ -24,16 +24,16 @@ class Viewer:
         What to open.
     bundle
         The bundle that answers, if any.
-    dataset
+    description
         As for `open_source`.
     """
 
-    def __init__(self, recordings: Path, bundle: Path | None = None, dataset: str = "auto") -> None:
+    def __init__(self, recordings: Path, bundle: Path | None = None, description: str = "auto") -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="bfrb-view-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
         self.labels = LabelFile.beside(recordings)
         self._recordings = BackgroundTask(
-            str(recordings), lambda progress: open_collection(recordings, self.folder, dataset, progress)
+            str(recordings), lambda progress: open_collection(recordings, self.folder, description, progress)
         )
         self._predictor = None if bundle is None else BackgroundTask(str(bundle), lambda _: load(bundle))
 
