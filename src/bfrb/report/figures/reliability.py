@@ -1,17 +1,14 @@
-"""How the members of an ensemble learnt, and whether their probabilities mean what they say."""
+"""Whether probabilities mean what they say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
+from scipy.stats import binomtest
 
-from bfrb.arrays import Floats
 from bfrb.metrics import Calibration
 from bfrb.report.style import FAINT, MARKERS, MUTED, SERIES, WIDTH_IN, Axes, Figure, label, score_axis, styled
-
-_Z_95 = 1.96
 
 
 @styled
@@ -36,28 +33,15 @@ def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
     return figure
 
 
-def wilson_interval(accuracy: npt.ArrayLike, counts: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Lower and upper 95 % limits of shares that were seen in so many cases.
-
-    Examples
-    --------
-    >>> [round(float(limit), 2) for limit in wilson_interval(0.5, 10)]
-    [0.24, 0.76]
-    """
-    share, count = np.asarray(accuracy, dtype=np.float64), np.asarray(counts, dtype=np.float64)
-    centre = (share + _Z_95**2 / (2 * count)) / (1 + _Z_95**2 / count)
-    spread = np.sqrt(share * (1 - share) / count + (_Z_95 / (2 * count)) ** 2) * _Z_95 / (1 + _Z_95**2 / count)
-    return centre - spread, centre + spread
-
-
 def _draw_curve(axes: Axes, curve: Calibration, number: int) -> None:
     used = curve.counts > 0
     claimed, right = curve.confidence[used], curve.accuracy[used]
     axes.plot([0, 1], [0, 1], **FAINT)
     axes.text(0.03, 0.97, "too modest", fontsize=8, color=MUTED, va="top")
     axes.text(0.97, 0.03, "too sure", fontsize=8, color=MUTED, ha="right")
-    low, high = wilson_interval(right, curve.counts[used])
-    axes.vlines(claimed, low, high, color=SERIES[number], linewidth=2, alpha=0.45)
+    counts = zip(right.tolist(), curve.counts[used].tolist(), strict=True)
+    limits = [binomtest(round(share * count), count).proportion_ci(method="wilson") for share, count in counts]
+    axes.vlines(claimed, *zip(*limits, strict=True), color=SERIES[number], linewidth=2, alpha=0.45)
     axes.plot(claimed, right, marker=MARKERS[number], color=SERIES[number], markersize=5.5)
     score_axis(axes, "x", "")
     score_axis(axes, "y", "share that is right")
