@@ -7,7 +7,8 @@ activities, are added to the other people's; area under the curve in the second 
 the first episodes of a wearer, in the second half of the recording. UTD-MHAD: the first 1, 2 or 3 of the four times
 that a wearer does each of 21 actions; accuracy in the fourth. How much an example counts is chosen on other wearers.
 The first way solves for the whole answer again, with the windows of others; the second begins from its weights and
-knows the wearer's examples alone, as from a bundle. `wearer.csv` has the means over wearers and of the differences to 0 examples, with 95 % intervals over people.
+knows the wearer's examples alone, as from a bundle. `wearer.csv` has the means over wearers and of the differences to 0
+examples, with 95 % intervals over people.
 """
 
 from __future__ import annotations
