@@ -1,4 +1,4 @@
-"""Ridge regression of classes, solved once: penalty and temperature are chosen by leaving out one person at a time.
+"""Ridge regression of classes, solved at once: what is to be chosen is chosen by leaving out one person at a time.
 
 The answer to a person who is left out follows from the fit to all without solving again: in the dual form, the weights
 of one person's rows are divided by that person's part of the inverse (Cook and Weisberg 1982, of groups of rows).
@@ -13,14 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bfrb.arrays import Floats, Floats32, Ints
+from bfrb.arrays import Bools, Floats, Floats32, Ints
 
-PENALTIES = tuple(float(value) for value in np.logspace(0.0, 5.0, 11))
+PENALTIES = tuple(float(value) for value in np.logspace(1.0, 5.0, 9))
 """Penalties that are tried, for features of unit variance."""
+
+WEIGHTS = (1.0, 3.0)
+"""How much plain features may weigh, of which there are few, against all others."""
 
 _CONSTANT = 100.0
 """A feature that is always this stands for the bias: hardly any penalty, and left out of nobody's fit."""
-_MIDDLE = 6
+_MIDDLE = 4
 _BLOCKS = 10
 """Parts of the recordings that are left out in turn where all are of one person."""
 _TEMPERATURES = (1e-2, 1e3)
@@ -34,19 +37,26 @@ class Solution:
     ----------
     weights, bias
         (D, K) and (K,).
-    penalty
-        The penalty that was chosen.
+    penalty, weight
+        The penalty that was chosen, and the weight of plain features.
     loss
-        Mean log loss of the probabilities of people left out, by that penalty.
+        Mean log loss of the probabilities of people left out, by these two.
     """
 
     weights: Floats
     bias: Floats
     penalty: float
+    weight: float
     loss: float
 
 
-def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weights: Floats | None = None) -> Solution:
+def solve(
+    features: Floats32,
+    targets: Floats32,
+    people: npt.ArrayLike,
+    row_weights: Floats | None = None,
+    plain: Bools | None = None,
+) -> Solution:
     """Ridge regression of one-hot classes on features, scaled to logits.
 
     Parameters
@@ -59,6 +69,8 @@ def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weig
         (R,) whose recording each is.
     row_weights
         (R,) how much each recording counts; 1 each by default.
+    plain
+        (D,) which features may weigh more than the others; none by default.
 
     Examples
     --------
@@ -71,10 +83,17 @@ def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weig
     True
     """
     counts = np.ones(len(features)) if row_weights is None else row_weights
-    problem = _Problem.of(features, targets, counts, blocks_of(people))
-    chosen, temperature, loss = problem.search(PENALTIES, targets, counts)
-    *weights, constant = temperature * problem.weights(chosen)
-    return Solution(np.array(weights), _CONSTANT * constant - problem.mean @ np.array(weights), chosen, loss)
+    several = plain is not None and bool(plain.any()) and not bool(plain.all())
+    found, start = [], PENALTIES[_MIDDLE]
+    for weight in WEIGHTS if several else WEIGHTS[:1]:
+        weighing = np.where(plain, weight, 1.0) if several else np.ones(features.shape[1])
+        problem = _Problem.of(features, targets, counts, blocks_of(people), weighing)
+        start, temperature, loss = problem.search(PENALTIES, targets, counts, start)
+        if not found or loss < found[-1].loss:
+            *weights, constant = temperature * problem.weights(start)
+            slopes = np.array(weights) * weighing[:, None]
+            found.append(Solution(slopes, _CONSTANT * constant - problem.mean @ slopes, start, weight, loss))
+    return found[-1]
 
 
 def blocks_of(people: npt.ArrayLike) -> list[Ints]:
@@ -113,12 +132,15 @@ class _Problem:
     blocks: Sequence[Ints]
 
     @classmethod
-    def of(cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints]) -> _Problem:
-        """Weigh, centre, multiply."""
+    def of(
+        cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints], weighing: Floats
+    ) -> _Problem:
+        """Centre, weigh, multiply."""
         roots = np.sqrt(counts)
         mean: Floats = (counts / counts.sum()) @ features
         centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
         np.subtract(features, mean.astype(np.float32), out=centred[:, :-1])
+        centred[:, :-1] *= weighing.astype(np.float32)
         centred[:, -1] = _CONSTANT
         centred *= roots[:, None].astype(np.float32)
         products = torch.from_numpy(centred @ centred.T)
@@ -143,8 +165,10 @@ class _Problem:
             answers[rows] = (self.targets[rows] - gone).numpy() / self.roots[rows, None]
         return answers
 
-    def search(self, penalties: Sequence[float], targets: Floats32, counts: Floats) -> tuple[float, float, float]:
-        """The penalty with the least loss, walking downhill from the middle of them; its temperature and loss."""
+    def search(
+        self, penalties: Sequence[float], targets: Floats32, counts: Floats, start: float
+    ) -> tuple[float, float, float]:
+        """The penalty with the least loss, walking downhill from one of them; its temperature and loss."""
         fitted: dict[int, tuple[float, float]] = {}
 
         def loss(number: int) -> float:
@@ -155,7 +179,7 @@ class _Problem:
                     fitted[number] = 1.0, np.inf
             return fitted[number][1]
 
-        best = min(_MIDDLE, len(penalties) - 1)
+        best = penalties.index(start)
         while True:
             near = [number for number in (best - 1, best, best + 1) if 0 <= number < len(penalties)]
             lowest = min(near, key=loss)
