@@ -86,12 +86,12 @@ def read_task(name: str, data: Path) -> Task | None:
     if not folder.exists():
         print(f"{name}: no folder {folder}, left out", file=sys.stderr)
         return None
-    dataset = spec["dataset"]
-    dataset = str(ROOT / dataset) if dataset.endswith(".toml") else dataset
-    source = open_source(folder, dataset)
+    description = spec["description"]
+    description = str(ROOT / description) if description.endswith(".toml") else description
+    source = open_source(folder, description)
     if "rate_hz" in spec:
         device = source.device.model_copy(update={"row_rate_hz": spec["rate_hz"]})
-        source = open_source(folder, dataset, device=device)
+        source = open_source(folder, description, device=device)
     recordings = cut_continuous(source.read(), WindowSpec(step_s=spec.get("step_s", 5.0)))
     recordings = recordings[np.array([gesture is not None for gesture in recordings.gestures])]
     return Task(name, spec["title"], recordings, source.label_set, read_folds(name, recordings), spec.get("find"))

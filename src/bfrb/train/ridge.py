@@ -1,7 +1,8 @@
 """Ridge regression of classes, solved at once: what is to be chosen is chosen by leaving out one person at a time.
 
-The answer to a person who is left out follows from the fit to all without solving again: in the dual form, the weights
-of one person's rows are divided by that person's part of the inverse (Cook and Weisberg 1982, of groups of rows).
+The answer to a person who is left out follows from the fit to all without solving again (Cook and Weisberg 1982, of
+groups of rows): with fewer rows than features, the weights of one person's rows are divided by that person's part of
+the inverse; with more, their residuals by what these rows took no part in.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class _Problem:
     features
         (R, D + 1) the features, the constant last.
     products
-        (R, R) their products.
+        (R, R) their products, or (D + 1, D + 1) those of the features where there are more rows.
     targets
         (R, K) targets, weighted as the features are.
     roots
@@ -143,27 +144,48 @@ class _Problem:
         centred[:, :-1] *= weighing.astype(np.float32)
         centred[:, -1] = _CONSTANT
         centred *= roots[:, None].astype(np.float32)
-        products = torch.from_numpy(centred @ centred.T)
+        wide = len(centred) <= centred.shape[1]
+        products = torch.from_numpy(centred @ centred.T if wide else centred.T @ centred)
         return cls(centred, products, torch.from_numpy(targets * roots[:, None]), roots, mean, blocks)
+
+    @property
+    def wide(self) -> bool:
+        """Whether there are as many features as rows, or more."""
+        return len(self.features) <= self.features.shape[1]
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features and of the constant."""
-        solved = torch.cholesky_solve(self.targets, self._factor(penalty, torch.float64)).numpy()
-        return np.asarray(self.features.T @ solved.astype(np.float32), dtype=np.float64)
+        factor = self._factor(penalty, torch.float64)
+        if self.wide:
+            solved = torch.cholesky_solve(self.targets, factor).numpy()
+            return np.asarray(self.features.T @ solved.astype(np.float32), dtype=np.float64)
+        found: Floats = torch.cholesky_solve(torch.from_numpy(self.features.T @ self.targets.numpy()), factor).numpy()
+        return found
 
     def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
         penalised = self.products.to(kind, copy=True)
         penalised.diagonal().add_(penalty)
-        return torch.linalg.cholesky(penalised)
+        factor: torch.Tensor = torch.linalg.cholesky(penalised)
+        return factor
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
-        inverse = torch.cholesky_inverse(self._factor(penalty, torch.float32)).double()
-        solved, answers = inverse @ self.targets, np.empty(self.targets.shape)
-        for rows in self.blocks:
-            gone = torch.linalg.solve(inverse[rows][:, rows], solved[rows])
-            answers[rows] = (self.targets[rows] - gone).numpy() / self.roots[rows, None]
-        return answers
+        answers = np.empty(self.targets.shape)
+        if self.wide:
+            inverse = torch.cholesky_inverse(self._factor(penalty, torch.float32)).double()
+            solved = inverse @ self.targets
+            for rows in self.blocks:
+                answers[rows] = self.targets[rows] - torch.linalg.solve(inverse[rows][:, rows], solved[rows])
+        else:
+            factor = self._factor(penalty, torch.float64)
+            residuals = self.targets - torch.from_numpy(self.features @ self.weights(penalty).astype(np.float32))
+            for rows in self.blocks:
+                half = torch.linalg.solve_triangular(
+                    factor, torch.from_numpy(self.features[rows].T).double(), upper=False
+                )
+                rest = torch.eye(len(rows), dtype=torch.float64) - half.T @ half
+                answers[rows] = self.targets[rows] - torch.linalg.solve(rest, residuals[rows])
+        return answers / self.roots[:, None]
 
     def search(
         self, penalties: Sequence[float], targets: Floats32, counts: Floats, start: float
@@ -175,7 +197,7 @@ class _Problem:
             if number not in fitted:
                 try:
                     fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
-                except torch.linalg.LinAlgError:  # too weak a penalty for the digits of the products
+                except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # too weak a penalty for the digits of the products
                     fitted[number] = 1.0, np.inf
             return fitted[number][1]
 
