@@ -84,10 +84,11 @@ def solve(
     True
     """
     counts = np.ones(len(features)) if row_weights is None else row_weights
-    several = plain is not None and bool(plain.any()) and not bool(plain.all())
-    found, start = [], PENALTIES[_MIDDLE]
-    for weight in WEIGHTS if several else WEIGHTS[:1]:
-        weighing = np.where(plain, weight, 1.0) if several else np.ones(features.shape[1])
+    plain = np.zeros(features.shape[1], dtype=bool) if plain is None else plain
+    start = PENALTIES[_MIDDLE]
+    found: list[Solution] = []
+    for weight in WEIGHTS if plain.any() and not plain.all() else WEIGHTS[:1]:
+        weighing = np.where(plain, weight, 1.0)
         problem = _Problem.of(features, targets, counts, blocks_of(people), weighing)
         start, temperature, loss = problem.search(PENALTIES, targets, counts, start)
         if not found or loss < found[-1].loss:
@@ -151,7 +152,8 @@ class _Problem:
     @property
     def wide(self) -> bool:
         """Whether there are as many features as rows, or more."""
-        return len(self.features) <= self.features.shape[1]
+        rows, width = self.features.shape
+        return bool(rows <= width)
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features and of the constant."""
@@ -159,7 +161,8 @@ class _Problem:
         if self.wide:
             solved = torch.cholesky_solve(self.targets, factor).numpy()
             return np.asarray(self.features.T @ solved.astype(np.float32), dtype=np.float64)
-        found: Floats = torch.cholesky_solve(torch.from_numpy(self.features.T @ self.targets.numpy()), factor).numpy()
+        answers = torch.from_numpy(self.features.T @ self.targets.float().numpy()).double()
+        found: Floats = torch.cholesky_solve(answers, factor).numpy()
         return found
 
     def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
