@@ -66,7 +66,7 @@ def ask_on(
     cluster: RayTasks,
     bundle: Path,
     data: Path,
-    dataset: str,
+    description: str,
     ask: Callable[[Any], Result],
     show: Callable[[float], None] = lambda _: None,
 ) -> list[Result]:
@@ -79,7 +79,7 @@ def ask_on(
     from bfrb.cluster.places import Place
     from bfrb.predict.bundle import MANIFEST
 
-    parts = plan_parts(Place.at(data), dataset)
+    parts = plan_parts(Place.at(data), description)
     return ask_parts(cluster, parts, ask, [bundle.absolute() / MANIFEST], show)
 
 

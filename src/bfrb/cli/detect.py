@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bfrb.cli.cluster import On, Workers, answer_on, joined, sum_up
-from bfrb.cli.options import AccUnit, Anyway, AsJson, BundleFolder, Dataset, RuleChanges, load_predictor
+from bfrb.cli.options import AccUnit, Anyway, AsJson, BundleFolder, DescriptionName, RuleChanges, load_predictor
 from bfrb.cli.show import print_result, progress
 from bfrb.errors import DataError
 
@@ -32,7 +32,7 @@ def detect(
     recording: Annotated[Path, typer.Argument(help="A table of samples with times, a store, a file or a folder.")],
     out: Annotated[Path, typer.Option(help="Where the events shall be: a .csv or .parquet file.")],
     probabilities: Annotated[Path | None, typer.Option(help="A file for the answers for all windows.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     anyway: Anyway = False,
     set_: RuleChanges = None,
     acc_unit: AccUnit = "m/s^2",
@@ -52,11 +52,11 @@ def detect(
         if cluster is not None:
             from bfrb.cluster.work import Detecting
 
-            work = Detecting(rule, dataset, acc_unit, anyway, windows=len(outs) > 1)
+            work = Detecting(rule, description, acc_unit, anyway, windows=len(outs) > 1)
             summary, labels = sum_up(answer_on(cluster, bundle, recording, work, outs, show))
             _check_speed(summary.counts)
         else:
-            summary = _listen(predictor, recording, dataset, rule, acc_unit, anyway, probabilities, show)
+            summary = _listen(predictor, recording, description, rule, acc_unit, anyway, probabilities, show)
             labels = Counter(summary.labels)
     if cluster is None or (out.suffix and not out.exists()):
         write_table(summary.event_table(), out)
@@ -73,7 +73,7 @@ def detect(
 def _listen(
     predictor: Predictor,
     recording: Path,
-    dataset: str,
+    description: str,
     rule: EventRule,
     acc_unit: str,
     anyway: bool,
@@ -87,7 +87,7 @@ def _listen(
     from bfrb.stream.stream import Wearer
 
     summary = Summary()
-    stretches = iter_stretches(recording, predictor.source_device, dataset, show, predictor.bundle.manifest.rows)
+    stretches = iter_stretches(recording, predictor.source_device, description, show, predictor.bundle.manifest.rows)
     found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}), anyway=anyway)
     tables = _window_tables(found, summary, predictor.label_set.classes)
     if probabilities is None:

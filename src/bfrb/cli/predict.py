@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bfrb.cli.cluster import On, Workers, answer_on, ask_on, count_gestures, joined
-from bfrb.cli.options import Anyway, Dataset, Demographics, tell_simulated
+from bfrb.cli.options import Anyway, Demographics, DescriptionName, tell_simulated
 from bfrb.cli.outputs import check_outputs
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
@@ -35,7 +35,7 @@ def predict(
     phases: Annotated[
         Path | None, typer.Option(help="A file for the phases row by row: when in a recording the gesture is.")
     ] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     demographics: Demographics = None,
     anyway: Anyway = False,
     on: On = None,
@@ -55,7 +55,7 @@ def predict(
     if phases is not None:
         _check_phases(predictor, bundle)
     tell_simulated(predictor.bundle)
-    opening = Opening(dataset, demographics, anyway)
+    opening = Opening(description, demographics, anyway)
     counts: Counter[str] = Counter()
     with joined(on, workers) as cluster, progress("predicting") as show:
         if cluster is not None:
@@ -99,7 +99,7 @@ def evaluate(
     ] = "sequence_id",
     subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
     label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     demographics: Demographics = None,
     anyway: Anyway = False,
     on: On = None,
@@ -126,7 +126,7 @@ def evaluate(
     else:
         from bfrb.predict.answering import Opening
 
-        _show_scores(_score_recordings(target, data, Opening(dataset, demographics, anyway), on, workers), as_json)
+        _show_scores(_score_recordings(target, data, Opening(description, demographics, anyway), on, workers), as_json)
 
 
 def print_bundle_scores(path: Path, *, as_json: bool) -> None:
@@ -179,7 +179,7 @@ def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, 
         if cluster is None:
             parts = [judge(predictor, opening, data, show)]
         else:
-            parts = ask_on(cluster, path, data, opening.dataset, partial(judge, predictor, opening), show)
+            parts = ask_on(cluster, path, data, opening.description, partial(judge, predictor, opening), show)
     predictions, overlap = join_answers(part.answers for part in parts), parts[0].overlap
     for part in parts[1:]:
         overlap.add(part.overlap)

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="The folder to make, or with --show the picture.")],
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
     subjects: Annotated[int | None, typer.Option(min=1, help="Number of subjects; 81 are the real study.")] = None,
     test: Annotated[int, typer.Option(min=0, help="Also so many other subjects as a test without labels.")] = 0,
     hours: Annotated[
@@ -40,9 +40,6 @@ def simulate(
         str, typer.Option("--format", help="csv or parquet; on a cluster also stores, one for some people each.")
     ] = "csv",
     processes: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
-    show: Annotated[
-        str | None, typer.Option(help="Only draw this sequence, such as SEQ_0_000012; OUT is a PNG.")
-    ] = None,
     overwrite: Overwrite = False,
     on: On = None,
 ) -> None:
@@ -53,11 +50,6 @@ def simulate(
     from bfrb.simulate.spec import mark_of
 
     spec = read_study_spec(preset, subjects, set_ or [])
-    if show is not None:
-        from bfrb.report.wearer import draw_wearer
-
-        logger.info("wrote %s", draw_wearer(spec, seed, show, out))
-        return
     kind = None if file_format == STORES and on is not None else check_format(file_format)
     if kind is None and out.exists():
         raise DataError(f"{out}: there is something already", remedy="choose another place")

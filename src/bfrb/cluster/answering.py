@@ -133,7 +133,7 @@ def answer_source(
         If the folder of the output holds answers to something else.
     """
     outputs.check()
-    parts = plan_parts(source, work.dataset)
+    parts = plan_parts(source, work.description)
     files = {name: (Place.at(bundle) / name).read() for name in Place.at(bundle).files()}
     _settle(outputs.folder, parts, files, work)
     shared = [place.path for place in (outputs.folder, *outputs.places.values()) if place.is_local]

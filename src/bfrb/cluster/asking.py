@@ -48,9 +48,9 @@ def ask_parts(
     return [told[f"part {number} of {len(order)}"] for number in range(len(order))]
 
 
-def open_and_ask(dataset: str, ask: Callable[[Source], Told], part: Path | Store) -> Told:
+def open_and_ask(description: str, ask: Callable[[Source], Told], part: Path | Store) -> Told:
     """What a function of a source tells of a part; errors are its own, and those of `open_source`."""
-    return ask(open_source(part, dataset) if isinstance(part, Path) else part)
+    return ask(open_source(part, description) if isinstance(part, Path) else part)
 
 
 def _ask_part(parts: Parts, number: int, ask: Ask[Told]) -> Told:

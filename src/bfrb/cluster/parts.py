@@ -102,7 +102,7 @@ class Parts(Spec):
             yield copy / place.base if self.is_file else copy
 
 
-def plan_parts(place: Place, dataset: str = "auto") -> Parts:
+def plan_parts(place: Place, description: str = "auto") -> Parts:
     """The parts of what lies at a place: a store, a folder with stores, or recordings that a description tells of.
 
     Raises
@@ -110,7 +110,7 @@ def plan_parts(place: Place, dataset: str = "auto") -> Parts:
     DataError
         If there is nothing that can be read.
     ConfigError
-        If there is no such dataset.
+        If there is no such description.
     """
     kind = place.kind
     if kind == "nothing":
@@ -126,7 +126,7 @@ def plan_parts(place: Place, dataset: str = "auto") -> Parts:
     if stores:
         pieces = [piece for store in sorted(stores, key=_natural) for piece in _pieces_of_store(place, store)]
         return Parts(source=source, parts=_joined(pieces))
-    recordings = _find_recordings(place, files, dataset)
+    recordings = _find_recordings(place, files, description)
     pieces = [Part(files=(name,), size=files[name]) for name in recordings]
     return Parts(source=source, parts=_joined(pieces), beside=tuple(set(files) - set(recordings)))
 
@@ -157,21 +157,21 @@ def _joined(pieces: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _find_recordings(place: Place, files: Mapping[str, int], dataset: str) -> list[str]:
+def _find_recordings(place: Place, files: Mapping[str, int], description: str) -> list[str]:
     """Which files of a folder hold recordings, in order."""
     if place.is_local:
-        return [path.path.relative_to(place.path).as_posix() for path in _described(place.path, dataset)]
+        return [path.path.relative_to(place.path).as_posix() for path in _described(place.path, description)]
     with TemporaryDirectory(prefix="bfrb-") as folder:  # the same folder, with nothing in its large files
         copy = Path(folder, place.base or "files")
         for name, size in files.items():
             describes = PurePosixPath(name).suffix in _DESCRIBING and size < _SMALL
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes((place / name).read() if describes else b"")
-        return [path.path.relative_to(copy).as_posix() for path in _described(copy, dataset)]
+        return [path.path.relative_to(copy).as_posix() for path in _described(copy, description)]
 
 
-def _described(folder: Path, dataset: str) -> list[DescribedFile]:
-    return find_files(folder, describe_source(folder, dataset))
+def _described(folder: Path, description: str) -> list[DescribedFile]:
+    return find_files(folder, describe_source(folder, description))
 
 
 def _bring(place: Place, copy: Path) -> None:

@@ -34,7 +34,7 @@ class Work(Protocol):
     """What is done with every part."""
 
     @property
-    def dataset(self) -> str:
+    def description(self) -> str:
         """How the source is read."""
 
     @property
@@ -53,9 +53,9 @@ class Predicting:
     phases: bool = False
 
     @property
-    def dataset(self) -> str:
+    def description(self) -> str:
         """How the source is read."""
-        return self.opening.dataset
+        return self.opening.description
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class Detecting:
     """`bfrb detect`, with its options."""
 
     rule: EventRule
-    dataset: str = "auto"
+    description: str = "auto"
     acc_unit: str = "m/s^2"
     anyway: bool = False
     windows: bool = False
@@ -102,7 +102,7 @@ class Detecting:
                 stretches = part.stretches()
             else:
                 rows = predictor.bundle.manifest.rows
-                stretches = iter_stretches(part, predictor.source_device, self.dataset, how=rows)
+                stretches = iter_stretches(part, predictor.source_device, self.description, how=rows)
             summary, windows = Summary(), []
             for found in listen(lambda _: predictor, stretches, self.rule, wearer, anyway=self.anyway):
                 summary.add(found)

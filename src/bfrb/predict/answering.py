@@ -20,7 +20,7 @@ from bfrb.read.tables import Table
 class Opening(NamedTuple):
     """How recordings are opened: `bfrb.read.sources.open_source`, and whether physics may speak against them."""
 
-    dataset: str = "auto"
+    description: str = "auto"
     demographics: Path | None = None
     anyway: bool = False
 
@@ -35,7 +35,7 @@ def open_for(predictor: Predictor, data: Path | Source, opening: Opening) -> Jud
     """
     if isinstance(data, Path):
         rows = predictor.bundle.manifest.rows
-        data = open_source(data, opening.dataset, opening.demographics, device=predictor.device, how=rows)
+        data = open_source(data, opening.description, opening.demographics, device=predictor.device, how=rows)
     predictor.check_device(data.device)
     return JudgedSource(data, opening.anyway)
 

@@ -27,7 +27,6 @@ from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table
-from bfrb.report.ablation import Ablation, ablate, answer_without
 from bfrb.report.episodes import EventEvaluation, evaluate_events, hear
 from bfrb.report.matching import Matched, match_recordings
 from bfrb.report.mistakes import Mistake, find_mistakes
@@ -52,7 +51,6 @@ class Evaluation:
     out_of_fold: bool = True  # answers that the bundle keeps, of networks that never saw the person, or those given now
     matched: Matched | None = None  # what the recordings tell about people and sensors, where some of these were given
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)  # scores by scenario on people not in training
-    ablation: Ablation | None = None  # answers to the given recordings without each sensor, if asked for
     events: EventEvaluation | None = None  # what was found in the given recordings, if continuous and labelled
 
     @property
@@ -99,9 +97,7 @@ class Evaluation:
         return find_mistakes(self.ids, self.answers[self.main], self.label_set)
 
 
-def collect(
-    bundle: Bundle, source: Source | None = None, *, without_sensors: bool = False, each: Each | None = None
-) -> Evaluation:
+def collect(bundle: Bundle, source: Source | None = None, *, each: Each | None = None) -> Evaluation:
     """Everything a report tells about a bundle.
 
     Parameters
@@ -111,10 +107,9 @@ def collect(
     source
         Recordings: those it was trained on, for what they tell about people and for their signals, or new ones, whose
         people it is then scored on, or both.
-    without_sensors
-        Whether they are answered again without each sensor, to see what it adds.
     each
         What gives a function's results for every part of the recordings, such as a cluster; by default one part is all.
+
 
     Raises
     ------
@@ -143,10 +138,7 @@ def collect(
     if source is None:
         return evaluation
     heard = [one for part in each(partial(hear, bundle)) for one in part]
-    evaluation = replace(_with_recordings(evaluation, judged, source, each), events=evaluate_events(bundle, heard))
-    if not without_sensors:
-        return evaluation
-    return replace(evaluation, ablation=ablate(bundle, each(partial(answer_without, bundle))))
+    return replace(_with_recordings(evaluation, judged, source, each), events=evaluate_events(bundle, heard))
 
 
 def _with_recordings(evaluation: Evaluation, judged: Table, source: Source, each: Each) -> Evaluation:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bfrb.errors import ConfigError
 from bfrb.files import writing_file
+from bfrb.parts import need
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import Source
 
@@ -16,13 +16,9 @@ if TYPE_CHECKING:
     from bfrb.report.collect import Each
 
 SUFFIXES = (".html", ".htm")
-NEEDS = {"matplotlib": "matplotlib", "jinja2": "jinja2", "sklearn": "scikit-learn"}
-"""Modules that reports need, and the packages they come in."""
 
 
-def write_report(
-    bundle: Path, out: Path, source: Source | None = None, *, without_sensors: bool = True, each: Each | None = None
-) -> None:
+def write_report(bundle: Path, out: Path, source: Source | None = None, *, each: Each | None = None) -> None:
     """Write a report on a bundle: whole or not at all; a file that is there is replaced.
 
     Parameters
@@ -33,8 +29,6 @@ def write_report(
         The page, a `.html` file.
     source, each
         Recordings, and how their parts are answered, as for `collect`.
-    without_sensors
-        Whether the recordings are answered again without each sensor, to see what it adds.
 
     Raises
     ------
@@ -43,27 +37,14 @@ def write_report(
     BundleError, DataError
         If the bundle is damaged, or cannot be reported on.
     """
-    check_report_installed()
+    need("a report", ("matplotlib", "jinja2", "sklearn"), "report")
     check_page_path(out)
     from bfrb.report import page
     from bfrb.report.collect import collect
 
-    text = page.render(collect(Bundle.open(bundle.absolute()), source, without_sensors=without_sensors, each=each))
+    text = page.render(collect(Bundle.open(bundle.absolute()), source, each=each))
     with writing_file(out) as unfinished:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
-
-
-def missing_packages() -> list[str]:
-    """Packages that reports need and that are not installed."""
-    return [package for module, package in NEEDS.items() if find_spec(module) is None]
-
-
-def check_report_installed() -> None:
-    """Refuse, by a ConfigError, to draw without the packages that only reports need."""
-    if missing := ", ".join(missing_packages()):
-        raise ConfigError(
-            f"reports and pictures need {missing}", remedy='install them with: pip install "bfrb[report]"'
-        )
 
 
 def check_page_path(path: Path) -> None:

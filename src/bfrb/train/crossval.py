@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from bfrb.jobs import Job, LocalProcesses, Need, Runner
 from bfrb.predict.bundle import check_target
 from bfrb.predict.evaluation import keep_labelled
 from bfrb.processes import available_memory, usable_processors
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
@@ -85,6 +86,8 @@ class RunOptions:
     """A folder in which traced graphs are kept, for several runs of the same architectures."""
     on_status: Callable[[Status], None] = lambda _: None
     """Called a few times a second."""
+    anyway: bool = False
+    """Train on recordings that physics speaks against, too."""
 
 
 def cross_validate(
@@ -122,7 +125,7 @@ def cross_validate(
     Raises
     ------
     DataError
-        If there are no labels, or too few subjects, recordings or gestures.
+        If there are no labels, or too few subjects, recordings or gestures; if physics speaks against the recordings.
     BundleError
         If something is at `out` that may not be replaced.
     ConfigError
@@ -148,10 +151,15 @@ def cross_validate_all(
     """
     options = options or RunOptions()
     outs = [check_target(out, overwrite=options.overwrite) for out in runs]  # before hours of training
-    prepared = (prepare(source, spec, folds, init) for source, spec in runs.values())
+    sources = ((JudgedSource(source, options.anyway), spec) for source, spec in runs.values())
+    return train_runs(zip(outs, (prepare(*each, folds, init) for each in sources), strict=True), options)
+
+
+def train_runs(runs: Iterable[tuple[Path, Run]], options: RunOptions) -> list[Path]:
+    """Train all members of runs and write their bundles; errors as of `cross_validate`."""
     with ExitStack() as stack:
         workspaces = {}
-        for out, run in zip(outs, prepared, strict=True):
+        for out, run in runs:
             workspaces[out] = Workspace.beside(out)
             stack.enter_context(workspaces[out].locked())
             check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended
@@ -163,7 +171,7 @@ def cross_validate_all(
         for out, workspace in workspaces.items():
             assemble(workspace, out, overwrite=options.overwrite)
             workspace.discard()
-    return outs
+    return list(workspaces)
 
 
 def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Path | None = None) -> Run:
@@ -183,7 +191,6 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     label_set = source.label_set or find_label_set(recordings)
     label_set.encode(np.array(recordings.gestures, dtype=object))
     folds = folds or draw_folds(recordings, spec)
-    folds.check_disjoint(recordings.subjects)
     _check_enough(recordings, folds, spec)
     plan = Plan(
         spec=spec,
