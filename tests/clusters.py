@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from bfrb.jobs import LITTLE, Job, LocalProcesses, Need
 from studies import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +20,21 @@ PATH = os.pathsep.join([*(str(ROOT / name) for name in ("src", "tests", "example
 NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 
 SPEC = TINY.updated(["folds=3", "seeds=2", "training.epochs=20"])
+
+
+class OneProcess:
+    """Runs all jobs one after the other in one other process of this machine."""
+
+    places: Mapping[str, str] = MappingProxyType({})
+
+    def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:
+        if jobs:
+            LocalProcesses(1).run({"all": partial(do_all, list(jobs.values()))}, tick)
+
+
+def do_all(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job()
 
 
 @contextmanager

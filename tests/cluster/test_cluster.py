@@ -36,7 +36,7 @@ from bfrb.simulate.day import DaySpec, simulate_days
 from bfrb.simulate.spec import StudySpec
 from bfrb.train.crossval import RunOptions, Status, cross_validate
 from bundles import make_bundle, make_recordings
-from clusters import NODE, PATH, ROOT, SPEC, started
+from clusters import NODE, PATH, ROOT, SPEC, OneProcess, started
 from studies import TINY, make_study
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
@@ -132,7 +132,7 @@ def test_training_survives_a_killed_driver_and_a_lost_node(cluster: Any, tmp_pat
         cross_validate(make_study(), SPEC, out, options=RunOptions(on=tasks, on_status=watch))
     assert doomed not in cluster.worker_nodes
     assert len(first) == 6
-    here = cross_validate(make_study(), SPEC, tmp_path / "here")
+    here = cross_validate(make_study(), SPEC, tmp_path / "here", options=RunOptions(on=OneProcess()))
     assert pl.read_parquet(out / OUT_OF_FOLD).equals(pl.read_parquet(here / OUT_OF_FOLD))
 
 

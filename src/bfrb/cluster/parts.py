@@ -14,9 +14,8 @@ from tempfile import TemporaryDirectory
 
 from bfrb.cluster.places import Place
 from bfrb.errors import DataError
-from bfrb.read.sources import describe_source
 from bfrb.read.store import MANIFEST, TABLE, Store, read_manifest
-from bfrb.read.study_files import DescribedFile, find_files
+from bfrb.read.study_files import DescribedFile, describe_source, find_files
 from bfrb.spec import Spec
 
 PART_BYTES = 16 * 2**20

@@ -19,20 +19,15 @@ from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
 from bfrb.read.frames import as_polars
-from bfrb.read.motion_bids import NAME as MOTION_BIDS
-from bfrb.read.motion_bids import describe_motion_bids, is_motion_bids
 from bfrb.read.store import MANIFEST, Store
-from bfrb.read.study_files import find_files, holds_files
+from bfrb.read.study_files import describe_source, find_files
 from bfrb.spec import Positive, Spec, read_toml
-from bfrb.study.description import STUDIES, Description, find_description
+from bfrb.study.description import Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
-
-DESCRIPTION = "study.toml"
-"""A description of this name in a folder says how the folder is read."""
 
 
 class Source(Protocol):
@@ -307,32 +302,6 @@ def open_source(
         raise DataError(f"{demographics}: no such file", remedy="check the path of the demographics")
     beside = None if demographics is None else Path(demographics)
     return DescribedSource(place, description, device, how, demographics=beside, report=report)
-
-
-def describe_source(place: Path, wanted: str | Path | Description = "auto") -> Description:
-    """How what lies at a path, and is no store, is read; parameters and errors as of `open_source`."""
-    description = _look(place) if wanted == "auto" else find_description(wanted)
-    return describe_motion_bids(place, description) if description.file.format == "bids" else description
-
-
-def _look(place: Path) -> Description:
-    """The description of what lies at a path: in the folder, or of a study that this package knows."""
-    if place.is_file():
-        return find_description(STUDIES[0])
-    if (place / DESCRIPTION).is_file():
-        return find_description(place / DESCRIPTION)
-    if is_motion_bids(place):
-        return find_description(MOTION_BIDS)
-    known = [find_description(name) for name in STUDIES]
-    for description in known:
-        if holds_files(place, description):
-            return description
-    expected = "; ".join(f"{', '.join(one.file.match)} ({one.name})" for one in known)
-    some = ", ".join(sorted(path.name for path in place.iterdir())[:6]) or "nothing"
-    raise DataError(
-        f"{place}: expected a store ({MANIFEST}), a description ({DESCRIPTION}), or {expected}, found {some}",
-        remedy="name the folder or the file the recordings are in, or describe them: bfrb devices describe FILE",
-    )
 
 
 def read(

@@ -11,8 +11,12 @@ from string import Formatter
 from typing import Any
 
 from bfrb.errors import DataError
-from bfrb.read.motion_bids import entities_of
-from bfrb.study.description import Description
+from bfrb.read.motion_bids import NAME, describe_motion_bids, entities_of, is_motion_bids
+from bfrb.read.store import MANIFEST
+from bfrb.study.description import STUDIES, Description, find_description
+
+DESCRIPTION = "study.toml"
+"""A description of this name in a folder says how the folder is read."""
 
 Words = Mapping[str, str]
 """What is known of a file by its path: `path`, `file`, `folder`, and what the pattern of paths finds."""
@@ -24,6 +28,32 @@ class DescribedFile:
 
     path: Path
     words: Words
+
+
+def describe_source(place: Path, wanted: str | Path | Description = "auto") -> Description:
+    """How what lies at a path, and is no store, is read; parameters and errors as of `open_source`."""
+    description = _look(place) if wanted == "auto" else find_description(wanted)
+    return describe_motion_bids(place, description) if description.file.format == "bids" else description
+
+
+def _look(place: Path) -> Description:
+    """The description of what lies at a path: in the folder, or of a study that this package knows."""
+    if place.is_file():
+        return find_description(STUDIES[0])
+    if (place / DESCRIPTION).is_file():
+        return find_description(place / DESCRIPTION)
+    if is_motion_bids(place):
+        return find_description(NAME)
+    known = [find_description(name) for name in STUDIES]
+    for description in known:
+        if holds_files(place, description):
+            return description
+    expected = "; ".join(f"{', '.join(one.file.match)} ({one.name})" for one in known)
+    some = ", ".join(sorted(path.name for path in place.iterdir())[:6]) or "nothing"
+    raise DataError(
+        f"{place}: expected a store ({MANIFEST}), a description ({DESCRIPTION}), or {expected}, found {some}",
+        remedy="name the folder or the file the recordings are in, or describe them: bfrb devices describe FILE",
+    )
 
 
 def find_files(folder: Path, description: Description, patterns: Sequence[str] = ()) -> list[DescribedFile]:
