@@ -87,7 +87,9 @@ def predict(bundle: Path, store: Path, out: Path, *options: str, kill_at: int = 
     files = [str(bundle), str(store), "--out", str(out)]
     command = [sys.executable, "-m", "bfrb", "predict", *files, "--anyway", *options]
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, env=os.environ | {MARK: mark, "RAY_ADDRESS": "local"}, stdout=said, stderr=said)
+        process = subprocess.Popen(
+            command, env=os.environ | {MARK: mark, "RAY_ADDRESS": "local"}, stdout=said, stderr=said
+        )
         while process.poll() is None:
             time.sleep(0.05)
             if kill_at and len(list(out.glob("_parts/*.json"))) >= kill_at:
