@@ -83,7 +83,7 @@ class Layout:
         >>> still = dict.fromkeys(["gravityX", "gravityY", "accelerationX", "accelerationY", "accelerationZ"], 0)
         >>> apple = Layout.of_description(find_description("apple_watch_sensorlogger"), GALAXY_WATCH, "right")
         >>> sample = apple.samples({"time": "1500000000", "gravityZ": -1, **still})
-        >>> float(sample["time_s"]), sample["acc"].round(2).tolist()
+        >>> float(sample["time_s"]), [round(value, 2) for value in sample["acc"].tolist()]
         (1.5, [0.0, 0.0, -9.81])
         """
         described = [name for name in description.sensors if device.has(name)]
