@@ -131,8 +131,6 @@ class RocketSpec(NetworkSpec):
     """Thresholds above which the answers of each kernel are counted."""
     contrast: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of how these counts differ between the halves of a recording; 0 leaves that out."""
-    statistics: Annotated[float, Field(ge=0.0)] = 3.0
-    """Weight of plain statistics and of spectra, of which there are far fewer than of counts."""
     edge: Annotated[float, Field(ge=0.0)] = 0.2
     """Around a threshold an answer counts by a part, over so many standard deviations; 0 counts wholly or not at all,
     as published, and then the last digits of a sum may change the answer."""

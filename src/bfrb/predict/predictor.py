@@ -158,20 +158,6 @@ class Predictor:
                     probabilities[group.index] = answer
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
-    def attention(self, recording: Recordings) -> Floats | None:
-        """(N,) How much the members look at each row of one recording, on average over those that are asked.
-
-        Shares that sum to 1, 0 on unused rows; None if no member that is asked can tell. Errors are those of `predict`.
-        """
-        recording = self._usable(recording)
-        (group,) = self._groups(recording, _find_alike)
-        able = [member for member in group.members if "attention" in member.outputs]
-        if not able:
-            return None
-        shares = np.zeros(recording.n_rows)
-        shares[self._used_rows(recording, group)] = np.mean([member.attention(group.batch) for member in able], axis=0)
-        return shares
-
     @property
     def gives_phases(self) -> bool:
         """Whether any member was trained to tell phases."""
