@@ -128,8 +128,6 @@ class TrainingSpec(Spec):
     mixup_alpha: NotNegative = 0.4
     mixup_at: Literal["start", "gesture"] = "start"
     """What MixUp lays upon each other: the first rows, or the first rows of the gestures where they are known."""
-    cutmix_alpha: NotNegative = 0.0
-    """With MixUp too, a coin decides for every batch which of the two is done."""
     label_smoothing: Share = 0.1
     heads_loss: NotNegative = 0.5
     """Weight of the class loss of every further head that a network has."""
