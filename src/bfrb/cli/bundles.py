@@ -77,14 +77,16 @@ def export(
 
     opened = Bundle.open(bundle)
     tell_simulated(opened)
+    if int8 is not None and to in ("onnx", "web"):
+        raise ConfigError(f"{to} is written in 32 bits only", remedy="leave --int8 out, or choose another runtime")
     if to == "web":
+        if window is not None or wrist is not None:
+            raise ConfigError("a page takes no --window and no --wrist", remedy="leave them out: it asks for the wrist")
         from bfrb.export.web import write_site
 
         page = write_site(opened, out, member=member, runtime=runtime, device=device)
         log.info("wrote %s: open it in a browser", page)
         return
-    if int8 is not None and to == "onnx":
-        raise ConfigError("onnx is written in 32 bits only", remedy="leave --int8 out, or choose another runtime")
     worn = None if device is None else Worn.of(opened.device, find_description(device), wrist)
     conversion = None if to == "onnx" else Conversion(to, None if int8 is None else _windows(opened, int8, description))
     graph = export_bundle(opened, out, window_s=window, member=member, worn=worn, conversion=conversion)

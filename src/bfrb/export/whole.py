@@ -65,11 +65,11 @@ class Whole(nn.Module):
         left = given.pop(LEFT) > 0.5 if self.mirrors else None
         *branches, asked = self.front(given, None, left)
         named = dict(zip(self.front.branches, branches, strict=True))
-        answers = [member.answers(named)[PROBABILITIES] for member in _members(self.members)]
+        answers: list[Tensor] = [member.answers(named)[PROBABILITIES] for member in _members(self.members)]
         if len(answers) == 1:
             return answers[0]
         weights = asked.to(answers[0].dtype)[:, :, None]
-        summed = (torch.stack(answers, dim=1) * weights).sum(dim=1)
+        summed: Tensor = (torch.stack(answers, dim=1) * weights).sum(dim=1)
         return summed / summed.sum(dim=1, keepdim=True)
 
 

@@ -144,10 +144,12 @@ class MicroSpec(NetworkSpec):
 
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (32, 64, 96, 128, 128)
     """Channels after each layer; the first layer is an ordinary convolution."""
-    kernel: Count = 7
-    """Rows that every layer sees."""
+    kernel_s: Positive = 0.7
+    """Seconds that the first layer sees; a layer after pooling twice as many as the one before."""
     pooled: Annotated[int, Field(ge=0)] = 3
-    """After so many of the first layers two rows become one."""
+    """After so many of the first layers rows are pooled."""
+    pooled_s: Positive = 0.2
+    """Seconds from row to row after the first of these, and twice as many after each further one."""
     dropout: Share = 0.3
 
 
