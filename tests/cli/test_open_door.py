@@ -71,7 +71,7 @@ def test_a_study_of_others_goes_through_every_command(study: str, real_data: Pat
     scores = bfrb("evaluate", model, data, *how, "--json")
     assert scores.code == 0, scores.err
     page = tmp_path / "page.html"
-    written = bfrb("report", model, "--data", data, *how, "--out", page, "--no-sensors")
+    written = bfrb("report", model, "--data", data, *how, "--out", page)
     assert written.code == 0, written.err
     assert page.stat().st_size > 20_000
     shown = open_collection(data, tmp_path, str(how[1]))

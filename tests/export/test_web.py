@@ -41,12 +41,11 @@ FAKES = Path(__file__).with_name("test_web.js").read_text()
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Path | None:
+def runtime() -> None:
     try:
         find_runtime(None)
     except ConfigError as error:
         pytest.skip(str(error))
-    return None
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +142,8 @@ def test_the_real_test_file_is_answered_as_in_python(
     browser: Opened, page: Path, bundle: Path, real_data: Path
 ) -> None:
     browser.show(page)
-    begun = time.monotonic()
     said = browser.give(real_data / "cmi" / "test.csv", real_data / "cmi" / "test_demographics.csv")
     assert said.startswith("2 recordings, in "), said
-    assert time.monotonic() - begun < 30  # 0.3 s on a machine that does nothing else
     check_answers(browser.saved("save-answers"), bfrb.load(bundle), real_data / "cmi" / "test.csv")
     assert browser.requests() == set()
 

@@ -134,7 +134,7 @@ def test_keys_step_zoom_move_and_play_and_the_address_brings_back_what_was_shown
     browser.keys("z")
     zoomed = browser.wait(f"{SHOWN} !== '0.0 s to 4.0 s of 4.0 s' && {SHOWN}")
     start, stop = (part.split()[0] for part in zoomed.split(" to "))
-    assert (float(start), float(stop)) == (pytest.approx(1.0, abs=0.1), pytest.approx(3.0, abs=0.1))
+    assert (float(start), float(stop)) == (pytest.approx(1.0, abs=0.15), pytest.approx(3.0, abs=0.15))
     browser.element("#help-open").click()
     assert browser.js("document.querySelector('#help').open")
     browser.keys(Keys.ESCAPE)

@@ -120,8 +120,6 @@ class TrainingSpec(Spec):
     ema_decay: Share = 0.0
     """Weights are averaged over steps, each step keeping this share of the average; the average is what is scored and
     exported. 0 takes the weights as they are."""
-    mixed_precision: bool = False
-    """Whether a graphics card computes in bfloat16 where that is safe; the processor always computes in float32."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     bucket_batches: Count = 8
     """Recordings are sorted by length within random groups of this many batches, so that less is padding."""

@@ -186,14 +186,12 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     device = learning.targets.device
     batches = list(draw_batches(learning.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
     weights = class_weights(learning.targets) if spec.class_weights else None
-    is_mixed = spec.mixed_precision and device.type == "cuda"
     engine.network.train()
     total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
         batch = learning.take(index, rng)
         batch = mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at, lose=task.network.KNOWS_MISSING)
-        with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
-            output: Output = engine.network(batch.inputs, batch.lengths)
+        output: Output = engine.network(batch.inputs, batch.lengths)
         loss = compute_loss(output, batch, spec, task.network, weights)
         engine.step(loss, number + step / len(batches))
         total += loss.detach() * len(index)

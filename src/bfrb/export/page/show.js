@@ -19,6 +19,8 @@ export class Results {
     this.isTarget = this.classes.map((name) => about.output.targets.includes(name));
     const nothing = () => {};
     this.plots = new Plots($("panels"), { seek: nothing, select: (from, to) => this.range(from, to), zoom: (factor, around) => this.zoom(factor, around), pan: (seconds) => this.pan(seconds) });
+    // The wheel scrolls the page; with Ctrl it zooms.
+    $("panels").addEventListener("wheel", (event) => event.ctrlKey || event.stopPropagation(), { capture: true, passive: true });
     $("zoom-in").addEventListener("click", () => this.zoom(0.5));
     $("zoom-out").addEventListener("click", () => this.zoom(2));
     $("zoom-all").addEventListener("click", () => this.zoom(Infinity));
