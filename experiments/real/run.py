@@ -2,11 +2,12 @@
 
     python experiments/real/run.py DATA --out RESULTS [--tasks utd_mhad,ha24] [--methods rocket,MiniRocket] [--on ray]
 
-DATA holds the folders that `tasks.toml` names; those that are missing are left out, and said so. A method is a peer
-(`peers.py`), or a preset of this package or a file with one in this folder. The answers of every method to the people
-that it did not see are kept in RESULTS, and only what is not there is computed. Then `results.csv` says for each task
-and metric what each method has, with a 95 % interval over people, and how far it is above each peer, paired over
-people. Seconds are of processor time (all folds, reading not included), for a machine that does other things too. With
+DATA holds the folders that `tasks.toml` names; those that are missing are left out, and said so. A method is `rocket`,
+a peer (`peers.py`; LITE, which takes hours, only if it is named) or a preset of this package. The answers of every
+method to the people that it did not see are kept in RESULTS, and only what is not there is computed. Then
+`results.csv` says for each task and metric what each method has, with a 95 % interval over people, and how far it is
+above each peer, paired over people. Seconds are of processor time (all folds, reading not included), for a machine that
+does other things too. With
 `--on ray` a cluster computes, every study and method at once (docs/cluster.md); seconds are of the job alone then.
 """
 
@@ -331,7 +332,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", default=",".join(tasks))
-    parser.add_argument("--methods", default=",".join(["rocket", *PEERS]))
+    parser.add_argument("--methods", default=",".join(["rocket", *(name for name in PEERS if name != "LITE")]))
     parser.add_argument("--on", help="a cluster: ray, or ray://HOST:10001")
     options = parser.parse_args()
     methods = options.methods.split(",")

@@ -16,7 +16,7 @@ import torch
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
 
-PENALTIES = tuple(float(value) for value in np.logspace(1.0, 5.0, 9))
+PENALTIES = tuple(float(value) for value in np.logspace(1.0, 6.0, 11))
 """Penalties that are tried, for features of unit variance."""
 
 WEIGHTS = (1.0, 3.0)
