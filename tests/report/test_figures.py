@@ -48,7 +48,6 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "calibration": lambda: figures.plot_calibration({"gesture": CURVE, "any": CURVE}),
     "learning": lambda: figures.plot_learning({"a": [2.0, 1.0]}, {"a": [0.1, None]}, {"a": "two_branch"}),
     "learning, one epoch": lambda: figures.plot_learning({"a": [2.0]}, {"a": [None]}, {"a": "two_branch"}),
-    "ablation": lambda: figures.plot_ablation({"without thm": (0.1, (0.05, 0.2)), "without tof": (0.0, None)}),
     "detection": lambda: figures.plot_detection([3.0, 1.0], [0.9, 0.4], {"in use": (1.0, 0.4)}),
     "timeline": lambda: figures.plot_timeline([1.0, 2.0], [0.2, 0.8], 0.5, [(0.5, 2.0)], [(1.5, 2.5)]),
     "timeline of a day": lambda: figures.plot_timeline([1.0, 80_000.0], [0.2, 0.8], 0.5, [], []),

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bfrb import parts
 from bfrb.errors import ConfigError
 from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
 from bfrb.read.tables import read_table
-from bfrb.report import html
 from bfrb.report.collect import Evaluation, collect
 from bfrb.report.html import write_report
 from bfrb.report.matching import Matched
@@ -23,7 +23,6 @@ from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
 from bundles import make_recordings, relabelled
 from page_checks import Page, check_self_contained, check_well_made
-from sources import SourceOf
 
 HOSTILE = (
     '<script>alert("1")</script>',
@@ -130,16 +129,6 @@ def test_signals_of_mistakes_are_drawn_when_the_recordings_are_there(hostile_pag
     assert "--data DATA" not in hostile_page.visible
 
 
-def test_what_each_sensor_adds_is_told_when_the_recordings_are_there(bundle: Bundle, page: Page) -> None:
-    found = Page(render(collect(bundle, SourceOf(make_recordings(72, subjects=4)), without_sensors=True)))
-    check_well_made(found)
-    check_self_contained(found)
-    assert "without time of flight 5" in found.visible
-    assert "answered by the networks that never saw the person" in found.visible
-    assert "without time of flight 5" not in page.visible
-    assert "What each sensor adds appears here" in page.visible
-
-
 def test_provenance_is_told_in_words_and_checksums(page: Page, bundle: Bundle) -> None:
     checksums = bundle.file(CHECKSUMS).read_text(encoding="utf-8")
     assert checksums.count(":") > 8
@@ -180,6 +169,6 @@ def test_impossible_places_are_refused_before_any_work(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"matplotlib, jinja2, scikit-learn(.|\n)*bfrb\[report\]"):
+    monkeypatch.setattr(parts, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"matplotlib, jinja2, sklearn(.|\n)*bfrb\[report\]"):
         write_report(tmp_path, tmp_path / "a.html")

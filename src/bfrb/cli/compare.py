@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import Anyway, DescriptionName
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
 from bfrb.errors import ConfigError
@@ -29,7 +29,8 @@ def compare(
     preset: Annotated[str | None, typer.Option(help="Preset of all variants, instead of the file's.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a change to all variants.")] = None,
     folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
+    anyway: Anyway = False,
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
 ) -> None:
@@ -41,10 +42,10 @@ def compare(
     from bfrb.train import compare as library
     from bfrb.train.crossval import RunOptions
 
-    opened = open_source(source, dataset)
+    opened = open_source(source, description)
     fixed = None if folds is None else Folds.read(folds)
     with TrainingProgress() as shown:
-        options = RunOptions(workers=workers, on_status=shown.update)
+        options = RunOptions(workers=workers, on_status=shown.update, anyway=anyway)
         try:
             results = library.compare(opened, spec, out, folds=fixed, options=options, on_variant=shown.name)
         except KeyboardInterrupt:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from itertools import compress
 from pathlib import Path
@@ -78,7 +78,7 @@ class Predictor:
         self.label_set = bundle.label_set
         self.device = bundle.device
         check_features(bundle)
-        self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
+        self._members = tuple(share_out(partial(load_member, bundle), bundle.manifest.members))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (replace(self.bundle, path=self.bundle.path.absolute()),)
@@ -103,7 +103,7 @@ class Predictor:
     def predict(
         self,
         recordings: Any,
-        dataset: str | Path | Description = "auto",
+        description: str | Path | Description = "auto",
         demographics: Any = None,
         *,
         anyway: bool = False,
@@ -115,7 +115,7 @@ class Predictor:
         recordings
             `Recordings`; or what `bfrb.read` reads: a path or a frame, whose continuous recordings are cut into windows
             like those of training.
-        dataset, demographics
+        description, demographics
             How a path or a frame is read (`bfrb.read`).
         anyway
             Whether to answer though physics speaks against what was read here (`bfrb.read.judging`).
@@ -131,7 +131,7 @@ class Predictor:
             from bfrb.read.judging import JudgedSource
             from bfrb.read.sources import HeldSource, read
 
-            found = read(recordings, dataset, demographics, self.device, self.bundle.manifest.rows)
+            found = read(recordings, description, demographics, self.device, self.bundle.manifest.rows)
             recordings = self.cut(JudgedSource(HeldSource(found, "recordings"), anyway).read())
         return self._predict(recordings, _find_alike)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from bfrb.errors import DataError
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from bfrb.errors import ConfigError, DataError
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
@@ -18,10 +23,11 @@ from bfrb.read.motion_bids import NAME as MOTION_BIDS
 from bfrb.read.motion_bids import describe_motion_bids, is_motion_bids
 from bfrb.read.store import MANIFEST, Store
 from bfrb.read.study_files import find_files, holds_files
+from bfrb.spec import Positive, Spec, read_toml
 from bfrb.study.description import STUDIES, Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
-from bfrb.study.recordings import BATCH_ROWS, Recordings
+from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
@@ -107,9 +113,156 @@ class HeldSource:
         return cut_stretches(self.batches(progress=progress), max_rows)
 
 
+class StudySpec(Spec):
+    """One of several studies that are read as one."""
+
+    name: str
+    """Comes before the names of its people and recordings."""
+    data: str
+    """Where its recordings are, seen from the file that lists it."""
+    dataset: str = "auto"
+    """How they are read, as for `open_source`; files are looked for beside the list."""
+    merge: dict[str, str] = Field(default_factory=dict)
+    """Its labels and the class that each becomes; `*` stands for all others, an empty text for unknown."""
+
+    def meaning(self, label: str) -> str | None:
+        """The class that a label becomes; None where it stands for unknown."""
+        return self.merge.get(label, self.merge.get("*", label)) or None
+
+
+class StudiesSpec(Spec):
+    """Several studies that are read as one: a TOML file that lists them.
+
+    Examples
+    --------
+    >>> listed = StudiesSpec.from_toml('''
+    ... name = "wrist"
+    ... rate_hz = 20
+    ... sensors = ["acc"]
+    ... targets = ["scratching"]
+    ... [[studies]]
+    ... name = "ha24"
+    ... data = "ha24_watch"
+    ... dataset = "ha24.toml"
+    ... merge = { "*" = "other", scratching = "scratching" }
+    ... ''')
+    >>> listed.studies[0].meaning("typing"), listed.studies[0].meaning("scratching")
+    ('other', 'scratching')
+    """
+
+    name: str = Field(min_length=1)
+    """Of the label set and of the device that all were worn as."""
+    rate_hz: Positive | None = None
+    """Rows a second of all; by default as of the first study."""
+    sensors: tuple[str, ...] = ()
+    """What is kept of the first study's device; what another study lacks of it was not measured there."""
+    targets: tuple[str, ...] = Field(min_length=1)
+    """The classes looked for."""
+    studies: tuple[StudySpec, ...] = Field(min_length=1)
+
+    def device(self, first: Device) -> Device:
+        """The device of all, given that of the first study."""
+        if strange := sorted(set(self.sensors) - set(first.sensor_names)):
+            raise ConfigError(f"{self.name} asks for {strange[0]}", remedy=f"choose {', '.join(first.sensor_names)}")
+        kept = first.with_sensors(map(first.sensor, self.sensors)) if self.sensors else first
+        return kept.model_copy(update={"name": self.name, "row_rate_hz": self.rate_hz or first.row_rate_hz})
+
+
+@dataclass(frozen=True)
+class JoinedSource:
+    """Several studies, read as one.
+
+    Parameters
+    ----------
+    path
+        The file that lists them.
+    spec
+        What it says.
+    device
+        The device that all were worn as.
+    sources
+        The studies by name, brought to that device.
+    """
+
+    path: Path
+    spec: StudiesSpec
+    device: Device
+    sources: Mapping[str, Source]
+
+    @cached_property
+    def label_set(self) -> LabelSet:
+        """The classes of all studies, in the order in which they come."""
+        sets = [(study, self.sources[study.name].label_set) for study in self.spec.studies]
+        found = [study.meaning(name) for study, labels in sets if labels is not None for name in labels.classes]
+        classes = tuple(dict.fromkeys(name for name in found if name is not None))
+        return LabelSet(self.spec.name, classes, frozenset(self.spec.targets))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any comes from a simulator."""
+        return any(source.simulated for source in self.sources.values())
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The list, and what it lists."""
+        return (self.path, *(path for source in self.sources.values() for path in source.paths))
+
+    def describe(self) -> str:
+        """What is read, in one line."""
+        return "; ".join(source.describe() for source in self.sources.values())
+
+    def read(self) -> Recordings:
+        """All recordings."""
+        return Recordings.concat(list(self.batches()))
+
+    def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
+        """The recordings in batches, study by study."""
+        for number, study in enumerate(self.spec.studies):
+            for batch in self.sources[study.name].batches(max_rows):
+                yield self._joined(study, batch)
+            if progress is not None:
+                progress((number + 1) / len(self.sources))
+
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """The rows of all recordings, a stretch at a time."""
+        return cut_stretches(self.batches(progress=progress), max_rows)
+
+    def _joined(self, study: StudySpec, batch: Recordings) -> Recordings:
+        """A study's recordings with the names, the classes and the device of all."""
+        renamed = [(pl.lit(f"{study.name}/") + pl.col(column)).alias(column) for column in ("id", "subject")]
+        table, classes = batch.table.with_columns(renamed), self.label_set.classes
+        if batch.gestures is not None:
+            known = [None if label is None else study.meaning(label) for label in batch.gestures]
+            table = table.with_columns(pl.Series("gesture", known, dtype=pl.String))
+        annotations = {}
+        if (labels := batch.annotations.get("gesture")) is not None:
+            meanings = [study.meaning(label) for label in labels.names]
+            codes = [UNKNOWN if meaning is None else classes.index(meaning) for meaning in meanings]
+            annotations["gesture"] = Annotation(np.array([*codes, UNKNOWN], dtype=np.int8)[labels.codes], classes)
+        return replace(batch, device=self.device, table=table, annotations=annotations)
+
+
+def _open_studies(path: Path, wanted: Device | None, how: Aggregation) -> JoinedSource:
+    spec = StudiesSpec.from_toml(read_toml(path))
+    named = {one.name: (path.parent / one.data, _beside(one.dataset, path.parent)) for one in spec.studies}
+    device = wanted or spec.device(open_source(*next(iter(named.values()))).device)
+    sources = {name: open_source(*told, device=device, how=how) for name, told in named.items()}
+    for name, source in sources.items():
+        if source.device != device:
+            raise DataError(
+                f"{name}: its recordings stay rows of {source.device.name!r} at {source.device.row_rate_hz:g} Hz",
+                remedy="say steady = false in [time] of its description, so that its samples become rows of all",
+            )
+    return JoinedSource(path, spec, device, sources)
+
+
+def _beside(dataset: str, folder: Path) -> str:
+    return str(folder / dataset) if (folder / dataset).is_file() else dataset
+
+
 def open_source(
     path: Path | str,
-    dataset: str | Path | Description = "auto",
+    description: str | Path | Description = "auto",
     demographics: Path | str | None = None,
     report: Report | None = None,
     device: Device | None = None,
@@ -120,8 +273,8 @@ def open_source(
     Parameters
     ----------
     path
-        A file or a folder.
-    dataset
+        A file or a folder; a `.toml` file lists several studies that are read as one (`StudiesSpec`).
+    description
         What to take it for: a description, its name (`bfrb devices`), such as `"cmi"`, or its `.toml` file; or
         `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
@@ -138,14 +291,16 @@ def open_source(
     DataError
         If there is nothing that can be read.
     ConfigError
-        If there is no such dataset or description.
+        If there is no such description.
     """
     place = Path(path)
     if not place.exists():
         raise DataError(f"{place}: no such file or folder", remedy="check the path")
     if (place / MANIFEST).is_file():
         return Store.open(place)
-    description = _look(place) if dataset == "auto" else find_description(dataset)
+    if place.suffix == ".toml":
+        return _open_studies(place, device, how)
+    description = _look(place) if description == "auto" else find_description(description)
     if description.file.format == "bids":
         description = describe_motion_bids(place, description)
     if place.is_dir() and description.file.first:
@@ -178,7 +333,7 @@ def _look(place: Path) -> Description:
 
 def read(
     source: Any,
-    dataset: str | Path | Description = "auto",
+    description: str | Path | Description = "auto",
     demographics: Any = None,
     device: Device | None = None,
     how: Aggregation = "mean",
@@ -189,7 +344,7 @@ def read(
     ----------
     source
         A path as for `open_source`, or a polars or pandas frame: in the CMI layout, or as a description says.
-    dataset
+    description
         As for `open_source`; or a `Description`.
     demographics
         A table of subjects: a path, or beside a frame in the CMI layout a frame.
@@ -223,10 +378,10 @@ def read(
     <Recordings: 2 of my watch, 2 subjects, 3 rows, acc>
     """
     if isinstance(source, str | os.PathLike):
-        return open_source(Path(source), dataset, demographics, device=device, how=how).read()
-    if dataset in ("auto", "cmi"):
+        return open_source(Path(source), description, demographics, device=device, how=how).read()
+    if description in ("auto", "cmi"):
         return recordings_from_frame(source, demographics)
-    return _read_described(source, find_description(dataset), device, how)
+    return _read_described(source, find_description(description), device, how)
 
 
 def _read_described(source: Any, description: Description, device: Device | None, how: Aggregation) -> Recordings:

@@ -1,8 +1,7 @@
 """Ridge regression of classes, solved once: penalty and temperature are chosen by leaving out one person at a time.
 
-Every penalty needs the same eigenvectors, and the answer to a person who is left out follows from them without solving
-again: with all people's fit, the residuals of one person's rows are divided by what that person's own rows took part
-in it (Cook and Weisberg 1982, of groups of rows).
+The answer to a person who is left out follows from the fit to all without solving again: in the dual form, the weights
+of one person's rows are divided by that person's part of the inverse (Cook and Weisberg 1982, of groups of rows).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from bfrb.arrays import Floats, Floats32, Ints
 
@@ -87,16 +87,14 @@ def blocks_of(people: npt.ArrayLike) -> list[Ints]:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Centred and weighted features and a constant, as the eigenvectors of the smaller of their two products.
+    """Centred and weighted features and a constant, with what the rows have in common.
 
     Parameters
     ----------
-    basis
-        (R, M) the features of each row in the directions of the eigenvectors; orthogonal columns.
-    energies
-        (M,) sums of squares of these columns.
-    back
-        (D + 1, M) what turns weights of these directions into weights of features.
+    features
+        (R, D + 1) the features, the constant last.
+    products
+        (R, R) their products.
     targets
         (R, K) targets, weighted as the features are.
     roots
@@ -107,51 +105,43 @@ class _Problem:
         The rows of each person.
     """
 
-    basis: Floats
-    energies: Floats
-    back: Floats
-    targets: Floats
+    features: Floats32
+    products: torch.Tensor
+    targets: torch.Tensor
     roots: Floats
     mean: Floats
     blocks: Sequence[Ints]
 
     @classmethod
     def of(cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints]) -> _Problem:
-        """Weigh, centre, decompose."""
+        """Weigh, centre, multiply."""
         roots = np.sqrt(counts)
-        mean: Floats = (counts / counts.sum()) @ features.astype(np.float64)
+        mean: Floats = (counts / counts.sum()) @ features
         centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
-        centred[:, :-1], centred[:, -1] = features - mean.astype(np.float32), _CONSTANT
+        np.subtract(features, mean.astype(np.float32), out=centred[:, :-1])
+        centred[:, -1] = _CONSTANT
         centred *= roots[:, None].astype(np.float32)
-        wide = len(centred) <= centred.shape[1]
-        product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
-        energies, vectors = np.linalg.eigh(product)
-        kept = energies > 1e-7 * energies[-1]
-        energies, vectors = energies[kept], vectors[:, kept]
-        if wide:
-            basis, back = vectors * np.sqrt(energies), centred.T @ (vectors / np.sqrt(energies))
-        else:
-            basis, back = centred @ vectors, vectors
-        weighted: Floats = targets.astype(np.float64) * roots[:, None]
-        return cls(basis, energies, back.astype(np.float64), weighted, roots, mean, blocks)
+        products = torch.from_numpy(centred @ centred.T)
+        return cls(centred, products, torch.from_numpy(targets * roots[:, None]), roots, mean, blocks)
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features and of the constant."""
-        return self.back @ self._in_basis(penalty)
+        solved = torch.cholesky_solve(self.targets, self._factor(penalty, torch.float64)).numpy()
+        return np.asarray(self.features.T @ solved.astype(np.float32), dtype=np.float64)
 
-    def _in_basis(self, penalty: float) -> Floats:
-        solved: Floats = (self.basis.T @ self.targets) / (self.energies + penalty)[:, None]
-        return solved
+    def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
+        penalised = self.products.to(kind, copy=True)
+        penalised.diagonal().add_(penalty)
+        factor: torch.Tensor = torch.linalg.cholesky(penalised)
+        return factor
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
-        residuals = self.targets - self.basis @ self._in_basis(penalty)
-        answers = np.empty_like(residuals)
+        inverse = torch.cholesky_inverse(self._factor(penalty, torch.float32)).double()
+        solved, answers = inverse @ self.targets, np.empty(self.targets.shape)
         for rows in self.blocks:
-            own = self.basis[rows]
-            taken = (own / (self.energies + penalty)) @ own.T
-            gone = np.linalg.solve(np.eye(len(rows)) - taken, residuals[rows])
-            answers[rows] = (self.targets[rows] - gone) / self.roots[rows, None]
+            gone = torch.linalg.solve(inverse[rows][:, rows], solved[rows])
+            answers[rows] = (self.targets[rows] - gone).numpy() / self.roots[rows, None]
         return answers
 
     def search(self, penalties: Sequence[float], targets: Floats32, counts: Floats) -> tuple[float, float, float]:
@@ -160,7 +150,10 @@ class _Problem:
 
         def loss(number: int) -> float:
             if number not in fitted:
-                fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
+                try:
+                    fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
+                except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # too weak a penalty for the digits of the products
+                    fitted[number] = 1.0, np.inf
             return fitted[number][1]
 
         best = min(_MIDDLE, len(penalties) - 1)

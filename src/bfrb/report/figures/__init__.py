@@ -11,7 +11,6 @@ Examples
 
 from bfrb.report.figures.events import plot_detection, plot_timeline
 from bfrb.report.figures.scores import (
-    plot_ablation,
     plot_classes,
     plot_confusion,
     plot_groups,
@@ -21,7 +20,6 @@ from bfrb.report.figures.signals import plot_signals
 from bfrb.report.figures.training import plot_calibration, plot_learning
 
 __all__ = [
-    "plot_ablation",
     "plot_calibration",
     "plot_classes",
     "plot_confusion",
