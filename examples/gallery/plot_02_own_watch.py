@@ -106,5 +106,5 @@ run("bfrb evaluate ../watch-model")
 # %%
 # A new recording of a whole day would be read the same way; here it is one of the four again.
 
-run("bfrb detect ../watch-model ann.csv --dataset study.toml --out ../events.csv")
+run("bfrb detect ../watch-model ann.csv --description study.toml --out ../events.csv")
 pl.read_csv(folder.parent / "events.csv").head()

@@ -109,7 +109,7 @@ run("bfrb train watch --out model --folds 2 --no-report")
 # ------
 # In the recordings of people who were not labelled yet:
 
-run("bfrb detect model waiting/cleo.csv --dataset watch/study.toml --out cleo.csv")
+run("bfrb detect model waiting/cleo.csv --description watch/study.toml --out cleo.csv")
 events = pl.read_csv(folder.parent / "cleo.csv")
 events.select("start_s", "end_s", "label", "confidence")
 

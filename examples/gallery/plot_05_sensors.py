@@ -36,18 +36,3 @@ run("bfrb compare study --out compared --sensors --set folds=2")
 # An interval that does not hold zero says that the sensor surely helped, on people like these. With fewer
 # than ten people the command calls nothing sure, whatever the interval says: four simulated people are an
 # example, not a finding.
-#
-# Lose what was learnt
-# --------------------
-# What a broken sensor costs is another question: the same networks, and readings taken away that they have
-# learnt to use. A report asks it for every sensor of a bundle; people are answered by the networks that had
-# not seen them.
-
-from bfrb.predict.bundle import Bundle
-from bfrb.read.sources import open_source
-from bfrb.report.ablation import ablate
-from bfrb.report.figures import plot_ablation
-
-names = sorted(path.parent.name for path in (folder / "compared").glob("*/bundle.json"))
-lost = ablate(Bundle.open(folder / "compared" / names[0]), open_source(folder / "study"))
-plot_ablation(lost.losses)
