@@ -6,7 +6,9 @@ HA24: windows of scratching of a wearer's first recording of it, and thrice as m
 activities, are added to the other people's; area under the curve in the second recordings. Searle 2021: the same with
 the first episodes of a wearer, in the second half of the recording. UTD-MHAD: the first 1, 2 or 3 of the four times
 that a wearer does each of 21 actions; accuracy in the fourth. How much an example counts is chosen on other wearers.
-`wearer.csv` has the means over wearers and of the differences to 0 examples, with 95 % intervals over people.
+The first way solves for the whole answer again, with the windows of others; the second begins from its weights and
+knows the wearer's examples alone, as from a bundle. `wearer.csv` has the means over wearers and of the differences to 0
+examples, with 95 % intervals over people.
 """
 
 from __future__ import annotations
@@ -18,15 +20,18 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from run import OTHER, SCRATCHING, weights_of, windows_of, without_copies
+from run import OTHER, SCRATCHING, interval, weights_of, windows_of, without_copies
 from watch_windows import describe, read_windows
 
-from bfrb.metrics import DIFFERENCE, interval_over_people, roc_auc
+from bfrb.metrics import roc_auc
 from bfrb.read.sources import open_source
 
 EXAMPLES = (0, 1, 3, 5, 10)
-COUNTS = (3.0, 10.0, 30.0, 100.0)
+COUNTS = (3.0, 10.0, 30.0, 100.0, 300.0)
 """So many times a wearer's example may count as much as a window of others."""
+HOLDS = (1e2, 1e3, 1e4, 1e5)
+"""How fast a bundle's answer holds on to its weights, where the other people's windows are not at hand."""
+WAYS = ("solved again with the others", "from the weights alone")
 PENALTY = 300.0
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -118,8 +123,8 @@ def utd(data: Path, out: Path) -> Study:
     return Study("UTD-MHAD", described.features, truth, np.ones(len(truth)), wearers, "accuracy")
 
 
-def scores_of(study: Study) -> Iterator[dict[tuple[int, float], float]]:
-    """For every wearer the score with so many examples that count so much."""
+def scores_of(study: Study) -> Iterator[dict[tuple[str, int, float], float]]:
+    """For every wearer the score by the way it is learnt, with so many examples, of such weight."""
     columns = np.concatenate([study.features.astype(np.float32), np.ones((len(study.features), 1), np.float32)], axis=1)
     roots = np.sqrt(study.weights)[:, None].astype(np.float32)
     weighted, aims = columns * roots, study.truth.astype(np.float32) * roots
@@ -131,20 +136,20 @@ def scores_of(study: Study) -> Iterator[dict[tuple[int, float], float]]:
         product = total - weighted[own].T @ weighted[own]
         product[np.diag_indices_from(product)] += penalty
         side = sides - weighted[own].T @ aims[own]
-        most = max(wearer.examples)
-        every = np.unique(np.concatenate([*wearer.examples.values(), np.zeros(0, dtype=int)]))
+        every = np.unique(np.concatenate(list(wearer.examples.values())))
         solved = np.linalg.solve(product, np.concatenate([side, columns[every].T], axis=1))
         plain, moved = solved[:, : side.shape[1]], solved[:, side.shape[1] :]
-        found = {(0, count): score(study, columns, plain, wearer) for count in COUNTS}
+        first = score(study, columns, plain, wearer)
+        found = {(WAYS[0], 0, count): first for count in COUNTS} | {(WAYS[1], 0, hold): first for hold in HOLDS}
         for n, places in wearer.examples.items():
-            at = np.searchsorted(every, places)
-            rows = columns[places]
-            for count in COUNTS:
-                sizes = np.diag(1.0 / (count * study.weights[places]))
-                gone = study.truth[places] - rows @ plain
-                changed = plain + moved[:, at] @ np.linalg.solve(sizes + rows @ moved[:, at], gone)
-                found[n, count] = score(study, columns, changed, wearer)
-        yield {key: value for key, value in found.items() if key[0] <= most}
+            at, rows, weights = np.searchsorted(every, places), columns[places], study.weights[places]
+            gone = study.truth[places] - rows @ plain
+            for way, reach, strengths in ((WAYS[0], moved[:, at], COUNTS), (WAYS[1], rows.T, HOLDS)):
+                for strength in strengths:
+                    sizes = 1.0 / (strength * weights) if way == WAYS[0] else strength / weights
+                    changed = plain + reach @ np.linalg.solve(np.diag(sizes) + rows @ reach, gone)
+                    found[way, n, strength] = score(study, columns, changed, wearer)
+        yield found
 
 
 def score(study: Study, columns: np.ndarray, solved: np.ndarray, wearer: Wearer) -> float:
@@ -156,31 +161,37 @@ def score(study: Study, columns: np.ndarray, solved: np.ndarray, wearer: Wearer)
 
 
 def lines_of(study: Study) -> Iterator[dict[str, object]]:
-    """A line for every number of examples."""
+    """A line for every way and number of examples."""
     found = list(scores_of(study))
-    amounts = sorted({n for n, _ in found[0]})
     table = {key: np.array([one[key] for one in found]) for key in found[0]}
-    for n in amounts:
-        own, counts = [], []
-        for person in range(len(found)):
-            others = np.arange(len(found)) != person
-            best = max(COUNTS, key=lambda count, n=n, others=others: float(table[n, count][others].mean()))
-            own.append(table[n, best][person])
-            counts.append(best)
-        values, gain = np.array(own), np.array(own) - table[0, COUNTS[0]]
-        low, high = interval_over_people(lambda chosen, v=values: float(v[chosen].mean()), len(values), (0.0, 1.0)) or (
-            None,
-            None,
-        )
-        less, more = interval_over_people(lambda chosen, v=gain: float(v[chosen].mean()), len(gain), DIFFERENCE) or (
-            None,
-            None,
-        )
-        yield {
-            "study": study.name, "score": study.metric, "examples": n, "people": len(values), "mean": values.mean(),
-            "low": low, "high": high, "gain": gain.mean(), "gain low": less, "gain high": more,
-            "worse for": int((gain < 0).sum()), "counts": float(np.median(counts)),
-        }  # fmt: skip
+    for way, strengths in zip(WAYS, (COUNTS, HOLDS), strict=True):
+        for n in sorted({amount for _, amount, _ in table}):
+            own, chosen_strengths = [], []
+            for person in range(len(found)):
+                others = np.arange(len(found)) != person
+                means = {strength: float(table[way, n, strength][others].mean()) for strength in strengths}
+                best = max(means, key=lambda strength, means=means: means[strength])
+                own.append(np.array([table[way, n, best][person]]))
+                chosen_strengths.append(best)
+            before = [np.array([value]) for value in table[way, 0, strengths[0]]]
+            gain = np.concatenate(own) - np.concatenate(before)
+            low, high = interval(own)
+            less, more = interval(own, before)
+            yield {
+                "study": study.name,
+                "score": study.metric,
+                "way": way,
+                "examples": n,
+                "people": len(found),
+                "mean": float(np.concatenate(own).mean()),
+                "low": low,
+                "high": high,
+                "gain": float(gain.mean()),
+                "gain low": less,
+                "gain high": more,
+                "worse for": int((gain < 0).sum()),
+                "strength": float(np.median(chosen_strengths)),
+            }
 
 
 def main() -> None:

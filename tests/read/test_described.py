@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.read.described import Reader
-from bfrb.read.described_source import DescribedSource, make_rows
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.describing import describe_file
 from bfrb.read.findings import Findings
+from bfrb.read.rows import make_rows
 from bfrb.read.series import RecordedSamples
 from bfrb.read.sources import open_source
 from bfrb.study.description import Description, find_description, known_descriptions

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bfrb.arrays import Array, Floats
 from bfrb.features.pipeline import FEATURES, available, compute_features
 from bfrb.features.rotations import magnitude, multiply, relative, rotation_vector, up_in_wrist
-from bfrb.read.described_source import DescribedSource, make_rows
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.orientation import OrientationFilter, add_orientation, with_gyroscope, with_made_orientation
+from bfrb.read.rows import make_rows
 from bfrb.read.series import RecordedSamples
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.orienting import Orienting

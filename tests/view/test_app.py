@@ -62,7 +62,6 @@ def test_the_state_says_what_is_open(page: Page) -> None:
     assert (found["name"], found["state"], found["recordings"], found["device"]) == ("study", "ready", 5, "helios")
     assert found["simulated"] is False
     assert state["bundle"]["members"] == 2
-    assert state["labels"] == "study.labels.csv"
 
 
 def test_recordings_are_listed_page_by_page_and_described(page: Page) -> None:
@@ -138,7 +137,6 @@ def test_phases_come_with_the_course_where_networks_tell_them(open_page: OpenPag
     write_study(tmp_path, labelled_study())
     page = open_page(tmp_path, make_telling_bundle(tmp_path.with_name(f"{tmp_path.name}-model")))
     course = page.ask(f"{LIST}/3/answers").json
-    assert course["attention"] is None
     assert len(course["gesturing"]) == course["end_rows"][-1] == 14
     assert all(0 < value < 1 for value in course["gesturing"])
 

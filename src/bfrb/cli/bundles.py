@@ -48,25 +48,25 @@ def export(
     member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
     to: Annotated[
         Literal["onnx", "litert", "executorch", "coreml", "web"],
-        typer.Option(
-            help="The runtime, or web: a page that answers in a browser. litert, executorch, coreml need a window."
-        ),
+        typer.Option(help="The runtime; others than onnx need a window. Or web: a page that answers in a browser."),
     ] = "onnx",
     int8: Annotated[
         Path | None, typer.Option(help="Recordings by whose ranges other runtimes compute in eight bits.")
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="A description (bfrb devices): its units, axes and sign are put into the graph or the page."),
+        typer.Option(
+            help="A description (bfrb devices): its units, axes and sign go into the graph, or its files into the page."
+        ),
     ] = None,
     wrist: Annotated[
         Literal["left", "right"] | None, typer.Option(help="Where that device is worn, if it does not say.")
     ] = None,
+    description: DescriptionName = "auto",
     runtime: Annotated[
         Path | None,
         typer.Option(help="With --to web: an unpacked onnxruntime-web, or an earlier page; else npm is asked."),
     ] = None,
-    description: DescriptionName = "auto",
 ) -> None:
     """Write one graph from samples to probabilities, with golden vectors and the event rule in C; or a page."""
     need("exporting", ("onnx", "onnxscript", "torch"), "train")

@@ -17,9 +17,6 @@ from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
 
 logger = logging.getLogger(__name__)
 
-MIN_PEOPLE = 10
-"""Intervals over fewer people are too rough to call a difference sure."""
-
 
 def compare(
     source: Annotated[Path, typer.Argument(help="A store, a folder or a file with labelled recordings.")],
@@ -86,10 +83,12 @@ def show_comparison(results: dict[str, Any]) -> None:
 
 
 def _cells(found: dict[str, Any], people: int) -> tuple[object, ...]:
+    from bfrb.metrics import ENOUGH_PEOPLE, excludes_zero
+
     shown = "{:.3f} to {:.3f}".format(*found["interval"])
     if "difference" not in found:
         return found["score"], shown, None, None, ""
-    low, high = found["difference_interval"]
-    is_sure = "yes" if low > 0 or high < 0 else "no"
-    sure = is_sure if people >= MIN_PEOPLE else "too few people to be sure"
-    return found["score"], shown, f"{found['difference']:+.3f}", f"{low:+.3f} to {high:+.3f}", sure
+    between = found["difference_interval"]
+    few = people < ENOUGH_PEOPLE
+    sure = "too few people to be sure" if few else "yes" if excludes_zero(between) else "no"
+    return found["score"], shown, f"{found['difference']:+.3f}", "{:+.3f} to {:+.3f}".format(*between), sure

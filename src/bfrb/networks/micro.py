@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -43,9 +44,15 @@ class Micro(nn.Module):
 
     def __init__(self, shape: Shape, spec: MicroSpec) -> None:
         super().__init__()
-        self.pooled = spec.pooled
-        first = blocks.ConvNormRelu(shape.channels["samples"], spec.widths[0], spec.kernel)
-        others = [Separable(inputs, channels, spec.kernel) for inputs, channels in pairwise(spec.widths)]
+        self.pools: list[int] = []
+        kernels = []
+        for number in range(len(spec.widths)):
+            spread, times = math.prod(self.pools), 2 ** len(self.pools)
+            kernels.append(shape.rows(spec.kernel_s * times, spread))
+            if number < spec.pooled:
+                self.pools.append(shape.rows(spec.pooled_s * times, spread))
+        first = blocks.ConvNormRelu(shape.channels["samples"], spec.widths[0], kernels[0])
+        others = [Separable(*widths, kernel) for widths, kernel in zip(pairwise(spec.widths), kernels[1:], strict=True)]
         self.layers = nn.ModuleList([first, *others])
         self.dropout = nn.Dropout(spec.dropout)
         self.head = blocks.DenseHead(2 * spec.widths[-1], shape.classes, ())
@@ -58,8 +65,8 @@ class Micro(nn.Module):
         x = blocks.as_images(inputs["samples"].transpose(1, 2), lengths)
         for number, layer in enumerate(self.layers):
             x = layer(x, blocks.padding_mask(lengths, x.shape[-1]))
-            if number < self.pooled:
-                x, lengths = blocks.pool(x, 2), blocks.pooled_lengths(lengths, 2)
+            if number < len(self.pools):
+                x, lengths = blocks.pool(x, self.pools[number]), blocks.pooled_lengths(lengths, self.pools[number])
         mean = blocks.masked_mean(x, blocks.padding_mask(lengths, x.shape[-1]))
         return Output(self.head(self.dropout(torch.cat([mean, x.flatten(2).amax(dim=2)], dim=1))))
 

@@ -79,11 +79,13 @@ class Network(Protocol):
 class LinearAnswers(Network, Protocol):
     """A network whose answers are linear in features that do not learn, so that they can be solved for.
 
-    `center` and `scale`, (D,) each, standardise the features.
+    `center` and `scale`, (D,) each, standardise the features; `plain`, (D,), tells those that are few and may weigh
+    more than the others.
     """
 
     center: Tensor
     scale: Tensor
+    plain: Tensor
 
     def place(self, inputs: Inputs, lengths: Tensor) -> None:
         """Fit what the features themselves depend on, such as thresholds, to some recordings."""

@@ -84,6 +84,7 @@ class Kernels(nn.Module):
     orders: Tensor
     order: Tensor
     importance: Tensor
+    plain: Tensor
     biases: Tensor
     spread: Tensor
 
@@ -120,9 +121,10 @@ class Kernels(nn.Module):
         ]
         self.widths = [len(each) for each in ordered]
         self.register_buffer("order", torch.cat(ordered), persistent=False)
-        plain = torch.full((statistics.numel() + spectra.numel(),), spec.statistics)
+        plain = torch.ones(statistics.numel() + spectra.numel())
         importance = torch.cat([shares.repeat(len(torch.cat(places)) // len(parts)), plain])
         self.register_buffer("importance", importance[self.order], persistent=False)
+        self.register_buffer("plain", self.order > places[-1][-1], persistent=False)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, D) features of (B, T, C), and 1 where all channels that a feature looks at measured something."""
@@ -228,6 +230,7 @@ class Rocket(nn.Module):
     Spec = RocketSpec
     center: Tensor
     scale: Tensor
+    plain: Tensor
 
     def __init__(self, shape: Shape, spec: RocketSpec) -> None:
         super().__init__()
@@ -243,6 +246,7 @@ class Rocket(nn.Module):
         self.stages = {name: tuple(branch for branch in added if branch in sizes) for name, added in _STAGES.items()}
         self.stages = {name: added for name, added in self.stages.items() if added}
         width = self.kernels.order.numel()
+        self.plain = self.kernels.plain
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         *partial, _ = self.stages

@@ -131,8 +131,6 @@ class RocketSpec(NetworkSpec):
     """Thresholds above which the answers of each kernel are counted."""
     contrast: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of how these counts differ between the halves of a recording; 0 leaves that out."""
-    statistics: Annotated[float, Field(ge=0.0)] = 3.0
-    """Weight of plain statistics and of spectra, of which there are far fewer than of counts."""
     edge: Annotated[float, Field(ge=0.0)] = 0.2
     """Around a threshold an answer counts by a part, over so many standard deviations; 0 counts wholly or not at all,
     as published, and then the last digits of a sum may change the answer."""
@@ -146,10 +144,12 @@ class MicroSpec(NetworkSpec):
 
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (32, 64, 96, 128, 128)
     """Channels after each layer; the first layer is an ordinary convolution."""
-    kernel: Count = 7
-    """Rows that every layer sees."""
+    kernel_s: Positive = 0.7
+    """Seconds that the first layer sees; a layer after pooling twice as many as the one before."""
     pooled: Annotated[int, Field(ge=0)] = 3
-    """After so many of the first layers two rows become one."""
+    """After so many of the first layers rows are pooled."""
+    pooled_s: Positive = 0.2
+    """Seconds from row to row after the first of these, and twice as many after each further one."""
     dropout: Share = 0.3
 
 

@@ -120,7 +120,7 @@ class StudySpec(Spec):
     """Comes before the names of its people and recordings."""
     data: str
     """Where its recordings are, seen from the file that lists it."""
-    dataset: str = "auto"
+    description: str = "auto"
     """How they are read, as for `open_source`; files are looked for beside the list."""
     merge: dict[str, str] = Field(default_factory=dict)
     """Its labels and the class that each becomes; `*` stands for all others, an empty text for unknown."""
@@ -143,7 +143,7 @@ class StudiesSpec(Spec):
     ... [[studies]]
     ... name = "ha24"
     ... data = "ha24_watch"
-    ... dataset = "ha24.toml"
+    ... description = "ha24.toml"
     ... merge = { "*" = "other", scratching = "scratching" }
     ... ''')
     >>> listed.studies[0].meaning("typing"), listed.studies[0].meaning("scratching")
@@ -244,7 +244,7 @@ class JoinedSource:
 
 def _open_studies(path: Path, wanted: Device | None, how: Aggregation) -> JoinedSource:
     spec = StudiesSpec.from_toml(read_toml(path))
-    named = {one.name: (path.parent / one.data, _beside(one.dataset, path.parent)) for one in spec.studies}
+    named = {one.name: (path.parent / one.data, _beside(one.description, path.parent)) for one in spec.studies}
     device = wanted or spec.device(open_source(*next(iter(named.values()))).device)
     sources = {name: open_source(*told, device=device, how=how) for name, told in named.items()}
     for name, source in sources.items():
@@ -256,8 +256,8 @@ def _open_studies(path: Path, wanted: Device | None, how: Aggregation) -> Joined
     return JoinedSource(path, spec, device, sources)
 
 
-def _beside(dataset: str, folder: Path) -> str:
-    return str(folder / dataset) if (folder / dataset).is_file() else dataset
+def _beside(description: str, folder: Path) -> str:
+    return str(folder / description) if (folder / description).is_file() else description
 
 
 def open_source(

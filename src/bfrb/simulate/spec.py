@@ -177,7 +177,7 @@ def mark_of(spec: StudySpec, seed: int, test_subjects: int = 0) -> str:
 
 
 PRESETS = {"study": StudySpec(), "wide": StudySpec(randomise=1.8)}
-"""`study` is the published study; `wide` widens every spread, for pre-training."""
+"""`study` is the published study; `wide` widens every spread."""
 
 
 def named_spec(name: str) -> StudySpec:

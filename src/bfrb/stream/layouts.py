@@ -83,7 +83,7 @@ class Layout:
         >>> still = dict.fromkeys(["gravityX", "gravityY", "accelerationX", "accelerationY", "accelerationZ"], 0)
         >>> apple = Layout.of_description(find_description("apple_watch_sensorlogger"), GALAXY_WATCH, "right")
         >>> sample = apple.samples({"time": "1500000000", "gravityZ": -1, **still})
-        >>> float(sample["time_s"]), sample["acc"][0].round(2).tolist()
+        >>> float(sample["time_s"]), [round(value, 2) for value in sample["acc"].tolist()]
         (1.5, [0.0, 0.0, -9.81])
         """
         described = [name for name in description.sensors if device.has(name)]
@@ -111,7 +111,7 @@ class Layout:
                 found[name] = values[name]
             elif columns <= values.keys() if way is not None else not columns.isdisjoint(values):
                 reading = [sum((sign * _number(values.get(part)) for sign, part in terms), -0.0) for terms in sensor]
-                found[name] = reading if way is None else way(np.array([reading]))
+                found[name] = reading if way is None else way(np.array([reading]))[0]
         for name, unit_s in self._times.items():
             if name in values:
                 found[TIME] = _seconds(values[name], unit_s, self._zone)

@@ -165,7 +165,6 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     label_set = source.label_set or find_label_set(recordings)
     label_set.encode(np.array(recordings.gestures, dtype=object))
     folds = folds or draw_folds(recordings, spec)
-    folds.check_disjoint(recordings.subjects)
     _check_enough(recordings, folds, spec)
     plan = Plan(
         spec=spec,

@@ -22,6 +22,7 @@ worker.addEventListener("message", ({ data }) => ACTIONS[data.kind](data));
 const ACTIONS = {
   ready() {
     ready = true;
+    $("serial").disabled = $("bluetooth").disabled = false;
     say(`Ready after ${(performance.now() / 1000).toFixed(1)} s.`);
     if (waiting) waiting();
   },
@@ -89,6 +90,7 @@ function read(files, anyway = false) {
   if (!files.length || $("file").disabled) return;
   given = [...files];
   busy(true);
+  $("results").hidden = true;
   ACTIONS.progress({ share: 0, text: given.map(({ name }) => name).join(", ") });
   whenReady(() => {
     waiting = null;
@@ -100,6 +102,9 @@ function read(files, anyway = false) {
 /** Follow a device: `open` gives what ends it, and hands bytes over as they come. */
 async function connect(open) {
   if (disconnect) return;
+  const layout = about.layouts.find(({ name }) => name === ($("layout").value || "samples"));
+  if (layout.asks && !$("wrist").value) { refuse({ problem: `${layout.title}: on which wrist it is worn is not known`, remedy: "say so above, and connect again" }); return; }
+  $("results").hidden = true;
   try {
     const send = (bytes) => worker.postMessage({ do: "bytes", bytes });
     let end = () => {};

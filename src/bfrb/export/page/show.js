@@ -5,7 +5,7 @@ import { colour } from "./palette.js";
 import { blank, Plots } from "./plots.js";
 
 const TITLES = { acc: "Acceleration", gyr: "Angular velocity", quaternion: "Orientation", thm: "Temperature", tof: "Time of flight" };
-const LIVE_S = 60, A_CLOCK_S = 1e8, SHOWN_ROWS = 500;
+const LIVE_S = 60, A_CLOCK_S = 1e8, SHOWN_ROWS = 500, SHOWN_BARS = 9;
 
 export const percent = (share) => `${(share * 100).toFixed(share > 0 && share < 0.095 ? 1 : 0)} %`;
 
@@ -19,6 +19,8 @@ export class Results {
     this.isTarget = this.classes.map((name) => about.output.targets.includes(name));
     const nothing = () => {};
     this.plots = new Plots($("panels"), { seek: nothing, select: (from, to) => this.range(from, to), zoom: (factor, around) => this.zoom(factor, around), pan: (seconds) => this.pan(seconds) });
+    // The wheel scrolls the page; with Ctrl it zooms.
+    $("panels").addEventListener("wheel", (event) => event.ctrlKey || event.stopPropagation(), { capture: true, passive: true });
     $("zoom-in").addEventListener("click", () => this.zoom(0.5));
     $("zoom-out").addEventListener("click", () => this.zoom(2));
     $("zoom-all").addEventListener("click", () => this.zoom(Infinity));
@@ -100,15 +102,19 @@ export class Results {
     };
     const times = parted(one.times, (at) => one.times[at] - 1e-3).map((time) => time - origin);
     for (const { name, data } of one.panels) this.plots.show(name, [times, ...data.map((values) => blank(parted(values, () => NaN)))]);
-    const raw = one.windows.map(({ probabilities }) => probabilities.reduce((sum, value, index) => sum + (this.isTarget[index] ? value : 0), 0));
-    if (one.windows.length) this.plots.show("answer", [one.windows.map(({ middle_s: time }) => time - origin), raw, one.windows.map(({ smooth }) => smooth)]);
+    const any = ({ probabilities }) => probabilities.reduce((sum, value, index) => sum + (this.isTarget[index] ? value : 0), 0);
+    const points = one.windows.flatMap((window, at) => {
+      const time = window.middle_s - origin;
+      return [...(window.after_gap && at ? [[time - 1e-3, null, null]] : []), [time, any(window), window.smooth]];
+    });
+    if (points.length) this.plots.show("answer", [0, 1, 2].map((part) => points.map((point) => point[part])));
   }
 
   /** The answer in words, bars and rows. */
   tell(one) {
     $("chosen").textContent = one.id;
     $("doubt").textContent = one.lacking ? `Doubtful: no network of the detector can do without ${one.lacking}, which it lacks.` : "";
-    $("bars").hidden = one.long || !one.probabilities;
+    $("all-bars").hidden = one.long || !one.probabilities;
     $("events-box").hidden = !one.long;
     if (one.long) this.tellEvents(one);
     else if (one.probabilities) this.tellBars(one);
@@ -121,16 +127,21 @@ export class Results {
     const any = probabilities.reduce((sum, value, index) => sum + (this.isTarget[index] ? value : 0), 0);
     const seen = this.about.seconds < seconds ? ` Its ${this.about.keep} ${clock(this.about.seconds)} were looked at.` : "";
     $("verdict").replaceChildren(make("b", { textContent: this.classes[order[0]] }), ` ${percent(probabilities[order[0]])}`, make("br"), make("span", { class: "hint", textContent: `Any behaviour that is looked for: ${percent(any)}.${seen}` }));
-    $("bars").replaceChildren(...order.map((index) => {
+    const bars = order.map((index) => {
       const share = percent(probabilities[index]), target = this.isTarget[index];
       const what = make("span", { class: "name", textContent: this.classes[index] }, target ? make("span", { class: "unseen", textContent: " (looked for)" }) : null);
       return make("li", { class: target ? "bar target" : "bar" }, make("i", { class: "fill", style: { width: share.replace(" ", "") } }), what, make("span", { class: "percent", textContent: share }));
-    }));
+    });
+    $("bars").replaceChildren(...bars.slice(0, SHOWN_BARS));
+    $("more-bars").replaceChildren(...bars.slice(SHOWN_BARS));
+    $("more").hidden = bars.length <= SHOWN_BARS;
+    $("more-count").textContent = `${bars.length - SHOWN_BARS} more`;
   }
 
   tellEvents({ events, times, windows }) {
-    const kinds = Map.groupBy ? Map.groupBy(events, ({ target }) => target) : new Map();
-    $("verdict").replaceChildren(make("b", { textContent: events.length ? `${events.length} event${events.length === 1 ? "" : "s"}` : "No event" }), make("br"), make("span", { class: "hint", textContent: `${[...kinds].map(([target, some]) => `${this.classes[target]} ${some.length} ×`).join(", ")}${events.length ? "; " : ""}${windows.length.toLocaleString("en")} windows answered` }));
+    const kinds = new Map();
+    for (const { target } of events) kinds.set(target, (kinds.get(target) ?? 0) + 1);
+    $("verdict").replaceChildren(make("b", { textContent: events.length ? `${events.length} event${events.length === 1 ? "" : "s"}` : "No event" }), make("br"), make("span", { class: "hint", textContent: `${[...kinds].map(([target, count]) => `${this.classes[target]} ${count} ×`).join(", ")}${events.length ? "; " : ""}${windows.length.toLocaleString("en")} windows answered` }));
     $("events-table").hidden = !events.length;
     $("events-table").tBodies[0].replaceChildren(...events.slice(-SHOWN_ROWS).map((event) => {
       const look = make("button", { type: "button", class: "link", textContent: when(event.start_s), title: "show it", on: { click: () => this.range(event.start_s - times[0] - 10, event.end_s - times[0] + 10) } });

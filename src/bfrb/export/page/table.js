@@ -76,7 +76,7 @@ export function findTable(lines, layouts) {
   const lacking = wanted.filter((name) => !header.includes(name)).slice(0, 4);
   const shown = header.slice(0, 8).join(", ").slice(0, 200) || "nothing";
   const expected = layouts.length === 1 ? `the columns ${(lacking.length ? lacking : wanted.slice(0, 4)).join(", ")}` : `a table that this page knows, such as one with ${wanted.slice(0, 4).join(", ")}`;
-  throw new Refusal(`expected ${expected}, found ${shown}${header.length > 8 ? " ..." : ""}`, "choose a file of this device, or say below what wrote it; other devices are described when the page is exported (--device)");
+  throw new Refusal(`expected ${expected}, found ${shown}${header.length > 8 ? " ..." : ""}`, "choose a file of this device, or say above what wrote it; other devices are described when the page is exported (--device)");
 }
 
 /** Makes samples of named values: from the cells of a file, or from what a device sends. */
@@ -87,7 +87,7 @@ export class Samples {
     this.sensors = Object.entries(layout.sensors).filter(([name]) => sensors[name]).map(([name, told]) => {
       const matrix = told.matrix?.[wrist] ?? told.matrix?.any;
       const columns = matrix ? Array.from(matrix[0], (_, to) => matrix.flatMap((row, from) => (row[to] ? [[from, row[to]]] : []))) : null;
-      return { name, ...told, columns: told.columns, mix: columns, whole: sensors[name].no_response_code !== null, norm: sensors[name].unit_norm, unit: sensors[name].unit };
+      return { name, ...told, columns: told.columns, mix: columns, whole: sensors[name].no_response_code !== null, norm: sensors[name].unit_norm, pieces: sensors[name].pieces };
     });
   }
 
@@ -130,9 +130,19 @@ export class Samples {
         }
         raw[channel] = sum;
       }
+      if (this.layout.file?.strict) this.refuseParts(sensor, raw, refuse);
       found[sensor.name] = this.mixed(sensor, raw, refuse);
     }
     return found;
+  }
+
+  /** Half a reading is damage. */
+  refuseParts({ terms, name, pieces }, raw, refuse) {
+    const size = raw.length / pieces;
+    for (let piece = 0; piece < pieces; piece += 1) {
+      const known = raw.subarray(piece * size, (piece + 1) * size).reduce((count, value) => count + (Number.isNaN(value) ? 0 : 1), 0);
+      if (known && known < size) refuse(terms[piece * size][0][2], `${known}`, `all ${size} values of a reading of ${name}, or none`);
+    }
   }
 
   mixed(sensor, raw, refuse) {
@@ -201,7 +211,7 @@ export class TableReader {
     }
     this.turn(cells);
     const readings = this.samples.readingsOf(cells, this.decimal, (column, found, expected) => {
-      if (!this.lenient) this.refuse(`column ${column}: expected ${expected}, found ${found}`, "repair the value or leave it empty; or say below what wrote the file: units differ");
+      if (!this.lenient) this.refuse(`column ${column}: expected ${expected}, found ${found}`, "repair the value or leave it empty; or say above what wrote the file: units differ");
     });
     this.sink.sample(this.time(cells), readings);
     this.count += 1;

@@ -177,7 +177,7 @@ async function read(file, options, people, base, total) {
   const begin = () => {
     const layouts = options.layout ? about.layouts.filter(({ name }) => name === options.layout) : about.layouts;
     const found = findTable(head, layouts);
-    if (found.layout.asks && !options.wrist) throw new Refusal(`${found.layout.title}: on which wrist it was worn is not known`, "say so below, and choose the file again");
+    if (found.layout.asks && !options.wrist) throw new Refusal(`${found.layout.title}: on which wrist it was worn is not known`, "say so above, and choose the file again");
     const samples = new Samples(found.layout, options.wrist, about.sensors);
     const sink = {
       begin: (facts) => begun.push({ recording: new Recording({ ...facts, left: options.left ?? facts.left }, options, samples), samples: [] }),
@@ -322,7 +322,6 @@ class LineReader {
 class Live {
   constructor({ layout: name, wrist, left, stamp }) {
     const layout = about.layouts.find((one) => one.name === (name || "samples"));
-    if (layout.asks && !wrist) throw new Refusal(`${layout.title}: on which wrist it is worn is not known`, "say so below, and connect again");
     Object.assign(this, { stamp, lines: new Lines(), reader: new LineReader(layout, wrist), untimed: 0, refused: 0, last: "", busy: Promise.resolve() });
     const plain = about.layouts.find((one) => one.name === "samples");
     this.recording = new Recording({ id: "live", subject: "wearer", left }, { along: "along" }, { layout: plain });
@@ -351,7 +350,9 @@ class Live {
     const { recording } = this, most = LIVE_ROWS_S * about.row_rate_hz;
     await recording.work(true, 1);
     if (over) recording.events.push(...recording.decider.finish());
-    if (recording.rows.length > 2 * most) for (const list of [recording.rows, recording.times]) list.splice(0, list.length - most);
+    const old = recording.rows.length > 2 * most ? recording.rows.length - most : 0;
+    for (const list of [recording.rows, recording.times]) list.splice(0, old);
+    recording.begins = recording.begins.map((at) => at - old).filter((at) => at >= 0);
     if (recording.windows.length > 2 * LIVE_ROWS_S) recording.windows.splice(0, recording.windows.length - LIVE_ROWS_S);
     const now = performance.now();
     if (!over && now - (this.told ?? 0) < 250) return;
@@ -364,7 +365,7 @@ const HANDLERS = {
   load,
   read: readAll,
   stop: () => { stopped = true; },
-  live: (options) => { stopped = false; live = new Live(options); },
+  live: (options) => { stopped = false; live = null; live = new Live(options); },
   bytes: ({ bytes, over }) => live?.push(bytes, over),
 };
 

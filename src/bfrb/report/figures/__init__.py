@@ -10,6 +10,7 @@ Examples
 """
 
 from bfrb.report.figures.events import plot_detection, plot_timeline
+from bfrb.report.figures.reliability import plot_calibration
 from bfrb.report.figures.scores import (
     plot_classes,
     plot_confusion,
@@ -17,7 +18,6 @@ from bfrb.report.figures.scores import (
     plot_subjects,
 )
 from bfrb.report.figures.signals import plot_signals
-from bfrb.report.figures.training import plot_calibration, plot_learning
 
 __all__ = [
     "plot_calibration",
@@ -25,7 +25,6 @@ __all__ = [
     "plot_confusion",
     "plot_detection",
     "plot_groups",
-    "plot_learning",
     "plot_signals",
     "plot_subjects",
     "plot_timeline",
