@@ -122,7 +122,7 @@ events.select("start_s", "end_s", "label", "confidence")
 for name in ["cleo.csv", "dev.csv"]:
     (waiting / name).rename(folder / name)
 save(["ann", "ben", "cleo", "dev"])
-run("bfrb train watch --out better --folds 4 --no-report")
+run("bfrb train watch --out better --folds 2 --no-report")
 
 # %%
 # How good is it on people it has not seen, as alarms?

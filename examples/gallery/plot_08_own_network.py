@@ -85,4 +85,4 @@ predictor
 #
 # The bundle predicts without PyTorch, and without the module:
 
-predictor.predict(recordings[:3]).to_frame().select("sequence_id", "gesture")
+predictor.predict(recordings[:3]).to_frame().select("sequence_id", "prediction")

@@ -54,7 +54,7 @@ from bfrb.simulate.study import simulate_study
 
 recordings = simulate_study(StudySpec(subjects=1), seed=3)[:5]
 predictor = bfrb.load(folder / "model")
-predictor.predict(recordings).to_frame().select("sequence_id", "gesture")
+predictor.predict(recordings).to_frame().select("sequence_id", "prediction")
 
 # %%
 # The weights are random, and so are the answers; that they are those of Keras to 1e-5 is tested with every

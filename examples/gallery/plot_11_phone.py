@@ -19,7 +19,12 @@ from bfrb.simulate.study import simulate_study
 
 folder = Path(tempfile.mkdtemp())
 recordings = simulate_study(StudySpec(subjects=2), seed=2)[::3]
-predictor = bfrb.train(recordings, out=folder / "model", preset="quick", settings={"folds": 2})
+predictor = bfrb.train(
+    recordings,
+    out=folder / "model",
+    preset="quick",
+    settings={"folds": 2, "networks": ["context"], "training.epochs": 3},
+)
 
 # %%
 # ``bfrb export`` writes one graph with everything inside: filling of gaps, features, scaling, mirroring of

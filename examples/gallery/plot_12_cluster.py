@@ -44,7 +44,7 @@ run("bfrb train study --out model --on ray --set folds=2 --no-report")
 
 run("bfrb ingest study --out store")
 run("bfrb predict model store --out answers --on ray")
-pl.read_parquet(folder / "answers" / "part-*.parquet").select("sequence_id", "gesture").head(3)
+pl.read_parquet(folder / "answers" / "part-*.parquet").select("sequence_id", "prediction").head(3)
 
 # %%
 # ``docs/cluster.md`` goes from a laptop to three desktops, to SLURM and Kubernetes, and on paper to a million
