@@ -74,6 +74,6 @@ $(VENV)/.installed-dev: $(PINNED) | $(VENV)/.created
 	@touch $@ $(VENV)/.installed-train
 
 $(VENV)/.installed-docs: $(PINNED) | $(VENV)/.created
-	@echo "Installing bfrb[train,report,view,http,kaggle,stream,devices,docs] into $(VENV), a minute or two ..."
-	@$(INSTALL) '.[train,report,view,http,kaggle,stream,devices,docs]'
+	@echo "Installing bfrb[train,report,view,http,kaggle,stream,keras,devices,cluster,docs] into $(VENV), a minute or two ..."
+	@$(INSTALL) '.[train,report,view,http,kaggle,stream,keras,devices,cluster,docs]'
 	@touch $@ $(VENV)/.installed-train

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "gallery"))
 
 import joblib
 import numpy as np
@@ -41,7 +42,7 @@ from notebook_reference import notebook_features, pad_after
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import keras_nets
+    import keras_notebook
 
 RATIO_BAR = 100.0
 PARITY = 1e-5
@@ -92,21 +93,21 @@ def write_ensemble(folder: Path, rows: pd.DataFrame, members: int) -> tuple[Path
     """A folder as the notebook leaves it, and the models in it: both architectures in turn."""
     gated = [bool(number % 2) for number in range(members)]
     models = {
-        f"{'v0629' if is_gated else 'D-111'}_{number}.h5": keras_nets.build(
+        f"{'v0629' if is_gated else 'D-111'}_{number}.h5": keras_notebook.build(
             ROWS, gated=is_gated, units=128, seed=number
         )
         for number, is_gated in enumerate(gated)
     }
-    features = notebook_features(rows, keras_nets.COLUMNS)
+    features = notebook_features(rows, keras_notebook.COLUMNS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        keras_nets.make_folder(folder, models, features, rows=ROWS)
+        keras_notebook.make_folder(folder, models, features, rows=ROWS)
     return folder, list(models.values())
 
 
 def published_answer(rows: pd.DataFrame, scaler: Any, models: list[Any]) -> np.ndarray:
     """(K,) Probabilities, the published way."""
-    padded = pad_after(scaler.transform(notebook_features(rows, keras_nets.COLUMNS)), ROWS)[None]
+    padded = pad_after(scaler.transform(notebook_features(rows, keras_notebook.COLUMNS)), ROWS)[None]
     answers = [model.predict(padded, verbose=0) for model in models]
     return np.mean([answer[0] if isinstance(answer, list) else answer for answer in answers], axis=0)[0]
 

@@ -69,12 +69,11 @@ def make_data(sequences: int, full: bool) -> tuple[np.ndarray, np.ndarray, np.nd
 def train_keras(sequences: int, full: bool) -> None:
     """Train an epoch for every line on stdin, and print its seconds."""
     import keras
-
-    import keras_nets
+    import keras_notebook
 
     values, _, labels = make_data(sequences, full)
     targets = np.eye(CLASSES, dtype=np.float32)[labels]
-    model = keras_nets.build(ROWS, MOTION, PROXIMITY, units=128)
+    model = keras_notebook.build(ROWS, MOTION, PROXIMITY, units=128)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     model.compile(optimizer=keras.optimizers.Adam(5e-4), loss=loss, jit_compile=False)
     print("ready", flush=True)
@@ -125,7 +124,7 @@ def train_ours(sequences: int, full: bool) -> None:
 def start(python: str, side: str, options: argparse.Namespace) -> subprocess.Popen[str]:
     """One side, in a process of its own."""
     command = [python, __file__, "--as", side, "--sequences", str(options.sequences)]
-    paths = os.pathsep.join(str(ROOT / name) for name in ("src", "tests"))
+    paths = os.pathsep.join(str(ROOT / name) for name in ("src", "tests", "examples/gallery"))
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": paths}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     return subprocess.Popen([*command, *(["--full"] if options.full else [])], text=True, env=environment, **pipes)

@@ -1,5 +1,6 @@
 """Sphinx configuration."""
 
+import os
 import re
 import sys
 import tomllib
@@ -22,6 +23,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
@@ -39,6 +41,23 @@ autodoc_typehints_format = "short"
 autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
 highlight_language = "none"
 copybutton_prompt_text = "$ "
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "_generated/gallery",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"keras_notebook\.py",
+    "image_scrapers": ("gallery_hooks.scrape_figure",),
+    "reset_modules": ("gallery_hooks.prepare_page",),
+    "ignore_repr_types": r"Figure",
+    "copyfile_regex": r".*notebook\.py",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 1,
+    "plot_gallery": os.environ.get("BFRB_GALLERY", "1") != "0",
+}
 
 
 def _escape_shapes(_app, _what, _name, _object, _options, lines):

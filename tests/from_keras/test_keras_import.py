@@ -42,12 +42,12 @@ if find_spec("keras") is None:
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
 
-    import keras_nets
+    import keras_notebook
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:keras")
 
 TOLERANCE = 1e-5
-layers = keras_nets.layers
+layers = keras_notebook.layers
 
 
 def with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +76,7 @@ def frames(real_data: Path) -> dict[str, pd.DataFrame]:
     return {"sample": with_gaps(sample.copy()), "test": test, "made up": made_up(sample[test.columns])}
 
 
-def features_of(frame: pd.DataFrame, columns: tuple[str, ...] = keras_nets.COLUMNS) -> list[Any]:
+def features_of(frame: pd.DataFrame, columns: tuple[str, ...] = keras_notebook.COLUMNS) -> list[Any]:
     return [notebook_features(rows, columns) for _, rows in frame.groupby("sequence_id", sort=False)]
 
 
@@ -103,12 +103,12 @@ class Imported:
 def imported(frames: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Imported:
     place = tmp_path_factory.mktemp("twenty")
     features = {name: features_of(frame) for name, frame in frames.items()}
-    folder = keras_nets.make_folder(place / "notebook", {}, np.concatenate(features["test"]), rows=127)
+    folder = keras_notebook.make_folder(place / "notebook", {}, np.concatenate(features["test"]), rows=127)
     sums = dict.fromkeys(frames, 0.0)
     for gated, name in ((False, "D-111"), (True, "v0629")):
-        model = keras_nets.build(rows=127, gated=gated, units=128)
+        model = keras_notebook.build(rows=127, gated=gated, units=128)
         for fold in range(10):
-            keras_nets.randomise(model, np.random.default_rng(fold + 10 * gated))
+            keras_notebook.randomise(model, np.random.default_rng(fold + 10 * gated))
             model.save(folder / f"{name}_{fold}{'.h5' if fold % 2 else '.keras'}")
             for kind, found in features.items():
                 sums[kind] = sums[kind] + answers_of_keras(folder, model, found, 127)
@@ -160,10 +160,12 @@ print(bfrb.load({str(imported.predictor.bundle.path)!r}).predict(recordings).ges
 
 
 def test_a_selection_of_columns_in_another_order_is_followed(tmp_path: Path, frames: Any) -> None:
-    columns = tuple(keras_nets.COLUMNS[place] for place in [7, 2, 0, 16, 12, 44, 20, 31])
-    model = keras_nets.build(imu_dim=5, tof_dim=3, units=16, gated=True)
+    columns = tuple(keras_notebook.COLUMNS[place] for place in [7, 2, 0, 16, 12, 44, 20, 31])
+    model = keras_notebook.build(imu_dim=5, tof_dim=3, units=16, gated=True)
     features = features_of(frames["sample"], columns)
-    path = keras_nets.make_folder(tmp_path / "notebook", {"a.keras": model}, np.concatenate(features), columns=columns)
+    path = keras_notebook.make_folder(
+        tmp_path / "notebook", {"a.keras": model}, np.concatenate(features), columns=columns
+    )
     folder = read_folder(path)
     member = fill_member(recognise(path / "a.keras", 40, 5, 8), folder)
     recordings = recordings_from_frame(frames["sample"])
@@ -177,10 +179,10 @@ def test_a_selection_of_columns_in_another_order_is_followed(tmp_path: Path, fra
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one small network of each kind."""
-    models = {"D-111_0.h5": keras_nets.build(units=16), "v0629_0.keras": keras_nets.build(units=16, gated=True)}
+    models = {"D-111_0.h5": keras_notebook.build(units=16), "v0629_0.keras": keras_notebook.build(units=16, gated=True)}
     rng = np.random.default_rng(0)
-    return keras_nets.make_folder(
-        tmp_path_factory.mktemp("keras") / "notebook", models, rng.normal(size=(50, len(keras_nets.COLUMNS)))
+    return keras_notebook.make_folder(
+        tmp_path_factory.mktemp("keras") / "notebook", models, rng.normal(size=(50, len(keras_notebook.COLUMNS)))
     )
 
 
@@ -252,7 +254,7 @@ TWISTS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("twist", TWISTS)
 def test_a_network_with_an_operation_more_is_refused_by_its_name(folder: Path, twist: str) -> None:
-    model = keras_nets.build(twist=TWISTS[twist])
+    model = keras_notebook.build(twist=TWISTS[twist])
     concatenate = next(layer for layer in model.layers if layer.name.startswith("concatenate"))
     odd = concatenate._outbound_nodes[0].operation.name
     for suffix in (".h5", ".keras"):
@@ -271,7 +273,7 @@ class Dropout(layers.Layer):
 
 
 def test_a_layer_of_ones_own_that_is_called_like_another_is_refused(folder: Path) -> None:
-    model = keras_nets.build(dropout=Dropout)
+    model = keras_notebook.build(dropout=Dropout)
     odd = next(layer.name for layer in model.layers if isinstance(layer, Dropout))
     for suffix in (".h5", ".keras"):
         assert f"the layer {odd!r}" in refused(only(folder, model, suffix))
@@ -395,10 +397,10 @@ def test_the_slices_are_known_from_other_pythons_too(folder: Path, version: str,
 @pytest.mark.parametrize(
     ("name", "values", "complaint"),
     [
-        ("feature_cols.npy", np.array([*keras_nets.COLUMNS[:-1], "tof_5_median"]), "'tof_5_median'"),
-        ("feature_cols.npy", np.array([*keras_nets.COLUMNS[:-1], "acc_x"]), "each once, got 'acc_x'"),
-        ("feature_cols.npy", np.array(keras_nets.COLUMNS[::-1]), "columns of motion, then columns of proximity"),
-        ("feature_cols.npy", np.array(keras_nets.COLUMNS[:-1]), "44 columns"),
+        ("feature_cols.npy", np.array([*keras_notebook.COLUMNS[:-1], "tof_5_median"]), "'tof_5_median'"),
+        ("feature_cols.npy", np.array([*keras_notebook.COLUMNS[:-1], "acc_x"]), "each once, got 'acc_x'"),
+        ("feature_cols.npy", np.array(keras_notebook.COLUMNS[::-1]), "columns of motion, then columns of proximity"),
+        ("feature_cols.npy", np.array(keras_notebook.COLUMNS[:-1]), "44 columns"),
         ("feature_cols.npy", np.zeros(45), "expected names"),
         ("feature_cols.npy", np.array([1, "x"], dtype=object), "expected names"),
         ("sequence_maxlen.npy", np.array([1, 2]), "a number of rows"),

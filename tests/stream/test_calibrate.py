@@ -83,6 +83,18 @@ def test_the_threshold_keeps_the_stated_rate() -> None:
     assert "at most 2 false alarms an hour" in strict.note
 
 
+def test_of_thresholds_that_find_as_much_the_one_that_tells_soonest_is_taken() -> None:
+    truth = np.arange(600) % 60 >= 30
+    claimed = np.where(truth, np.minimum(1.0, 0.1 + (np.arange(600) % 60 - 30) / 20), 0.0)  # surer from second to second
+    rule = fit_rule([second_by_second("s", claimed, truth)], TWO, 1.0, EventSpec(smoothing_s=5.0))
+    found = count_found(second_by_second("s", claimed, truth), rule, TWO)
+    assert (found.found, found.false_alarms_per_hour) == (10, 0.0)
+    later = rule.model_copy(update={"spec": rule.spec.model_copy(update={"on": 0.97, "off": 0.58})})
+    late = count_found(second_by_second("s", claimed, truth), later, TWO)
+    assert late.found == 10
+    assert found.median_delay_s + 3.0 < late.median_delay_s
+
+
 def test_where_no_threshold_keeps_the_rate_the_given_settings_stay_and_nothing_is_promised() -> None:
     truth = np.arange(4000) >= 400
     claimed = np.where(truth | (np.arange(4000) % 40 < 8), 1.0, 0.0)  # ten false alarms, as sure as what is true

@@ -90,6 +90,8 @@ def fit_rule(
 ) -> EventRule:
     """A rule with calibrated probabilities, and what finds most episodes with no more false alarms than stated.
 
+    Of thresholds that find as many, the one with the fewest false alarms is taken, and then the one that tells soonest.
+
     Parameters
     ----------
     recordings
@@ -122,7 +124,7 @@ def fit_rule(
     )
     totals = count_thresholds(recordings, rule, label_set)
     kept = [
-        (total.found, on)
+        (total.found, -total.false_alarms_per_hour, -(total.median_delay_s or 0.0), on)
         for total, on in zip(totals, THRESHOLDS, strict=True)
         if total.false_alarms_per_hour <= false_alarms_per_hour
     ]
@@ -134,7 +136,7 @@ def fit_rule(
         "false_alarms_per_hour": false_alarms_per_hour,
         "note": f"finds most episodes of held-out subjects with {rate}",
     }
-    return with_threshold(rule.model_copy(update=chosen), max(kept)[1])
+    return with_threshold(rule.model_copy(update=chosen), max(kept)[-1])
 
 
 def with_threshold(rule: EventRule, on: float) -> EventRule:
