@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import IO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -32,11 +31,9 @@ import polars as pl
 from bfrb.read.store import write_store
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
-from bundles import make_bundle
 from made_up import random_recordings
 
 START_BAR_S, ZOOM_BAR_MS, ZOOM_BAR_KB, LIST_BAR_MS, PLOT_BAR_S = 2.0, 50.0, 250.0, 50.0, 3.0
-LIVE_BAR_MS = 50.0
 WIDTH = 1000
 SPANS_S = (None, 3600, 600, 60, 10, 1)
 LISTS = {
@@ -64,13 +61,9 @@ class Client:
             raise SystemExit(f"{path}: {answer.status} {body[:200]!r}")
         return body
 
-    def live(self) -> dict:
-        """What is said of the live stream."""
-        return json.loads(self.ask("/api/state"))["live"]
-
     def state(self) -> dict:
         """What is said of the opened recordings."""
-        return json.loads(self.ask("/api/state"))["collections"][0]
+        return json.loads(self.ask("/api/state"))["recordings"]
 
 
 def main() -> int:
@@ -84,8 +77,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         long = write_long(Path(folder) / "long", round(options.hours * 3600 * HELIOS.row_rate_hz))
         many = write_many(Path(folder) / "many", options.recordings)
-        live = measure_live(Path(folder), options)
-        return int(not all([*measure_long(long, options), *measure_many(many, options), *live]))
+        return int(not all([*measure_long(long, options), *measure_many(many, options)]))
 
 
 def write_long(place: Path, rows: int) -> Path:
@@ -140,7 +132,7 @@ def measure_long(data: Path, options: argparse.Namespace) -> list[bool]:
         client = Client(url)
         wait_until_ready(client)
         kept = [report(f"{options.hours:g} h: process start to page", start_s, "s", START_BAR_S)]
-        base = "/api/collections/0/recordings/0"
+        base = "/api/recordings/0"
         first_s = timed(lambda: client.ask(f"{base}/traces?width={WIDTH}"))
         kept.append(report("first traces (read, all sensors)", first_s, "s", PLOT_BAR_S))
         rows = json.loads(client.ask(base))["rows"]
@@ -177,42 +169,10 @@ def measure_many(data: Path, options: argparse.Namespace) -> list[bool]:
             time.sleep(0.2)
         report("until it is known which sensors are missing", start_s + time.perf_counter() - begin, "s", None)
         for name, query in LISTS.items():
-            path = f"/api/collections/0/recordings?{query}&size=100"
+            path = f"/api/recordings?{query}&size=100"
             taken_ms = 1e3 * median(timed(lambda asked=path: client.ask(asked)) for _ in range(options.repeats))  # type: ignore[misc]
             kept.append(report(f"list, {name}", taken_ms, "ms", LIST_BAR_MS))
         return kept + measure_browser(url, "long list")
-
-
-def measure_live(folder: Path, options: argparse.Namespace) -> list[bool]:
-    """A stream of ten minutes of all sensors: what the page asks five times a second."""
-    bundle = make_bundle(folder / "model")
-    command = [sys.executable, "-m", "bfrb", "view", "--bundle", str(bundle), "--live", "-", "--no-browser"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        client = Client(process.stdout.readline().decode().strip())  # type: ignore[union-attr]
-        send_rows(process.stdin, 6000)
-        while client.live()["messages"] < 6000:
-            time.sleep(0.1)
-        kept = []
-        for span_s in (60, 600):
-            path = f"/api/live?span={span_s}&width={WIDTH}"
-            sizes = [len(client.ask(path))]
-            taken_ms = 1e3 * median(timed(lambda asked=path: client.ask(asked)) for _ in range(options.repeats))  # type: ignore[misc]
-            kept.append(report(f"live, the last {span_s} s", taken_ms, "ms", LIVE_BAR_MS))
-            kept.append(report("  sent", max(sizes) / 1e3, "kB", ZOOM_BAR_KB))
-        return kept
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def send_rows(stdin: IO[bytes], rows: int) -> None:
-    """Rows of all sensors as lines of JSON."""
-    block = random_recordings(HELIOS, [rows], np.random.default_rng(0), missing=0.0)
-    for row in range(rows):
-        sample = {name: values[row].tolist() for name, values in block.sensors.items()}
-        stdin.write(json.dumps({"time_s": row / HELIOS.row_rate_hz, **sample}).encode() + b"\n")
-    stdin.flush()
 
 
 def measure_browser(url: str, name: str) -> list[bool]:

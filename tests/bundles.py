@@ -16,7 +16,7 @@ from bfrb.features.pipeline import available, channels_of
 from bfrb.features.rotations import up_in_wrist
 from bfrb.predict import bundle as layout
 from bfrb.predict.bundle import Bundle, LabelSetSpec, Manifest, MemberSpec, writing_bundle
-from bfrb.study.content import CONTENT, with_content
+from bfrb.study.content import CONTENT, hash_content
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
@@ -119,7 +119,8 @@ def _channels(device: Device, features: Mapping[str, tuple[str, ...]]) -> dict[s
 
 def _write_tables(folder: Path, device: Device, label_set: LabelSet, folds: int, rng: np.random.Generator) -> None:
     recordings = make_recordings(4 * len(label_set), label_set=label_set, device=device, subjects=2 * folds)
-    table = with_content(recordings).table.with_columns(fold=pl.col("subject").rank("dense").cast(pl.Int64) % folds)
+    hashes = pl.Series(CONTENT, hash_content(recordings))
+    table = recordings.table.with_columns(hashes, fold=pl.col("subject").rank("dense").cast(pl.Int64) % folds)
     table.select("subject", "fold").unique(maintain_order=True).write_csv(folder / layout.FOLDS)
     scenarios = ["all", "imu"] if device.names_of("proximity") else ["all"]
     truth = np.eye(len(label_set))[label_set.encode(recordings.gestures)]

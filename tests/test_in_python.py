@@ -76,7 +76,7 @@ def test_a_predictor_takes_paths_and_frames(tmp_path: Path) -> None:
     predictor = load(make_bundle(tmp_path / "model", device=recordings.device, label_set=FOUR))
     windows = predictor.predict(watch_frame(1200), WATCH)
     watch_frame(1200).write_csv(tmp_path / "watch.csv")
-    again = predictor.predict(tmp_path / "watch.csv", dataset=WATCH)
+    again = predictor.predict(tmp_path / "watch.csv", description=WATCH)
     np.testing.assert_array_equal(windows.probabilities, again.probabilities)
     assert len(windows) > 2
     assert windows.to_frame().columns == ["sequence_id", "prediction", "confidence", *FOUR.classes]

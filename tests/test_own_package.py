@@ -17,7 +17,7 @@ from bfrb.train.run import read_run_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "own_package"
-DATASET = ("--dataset", "tapwatch:watch.toml")
+DATASET = ("--description", "tapwatch:watch.toml")
 RATE_HZ = 50
 
 
@@ -97,7 +97,7 @@ def test_without_the_package_it_says_what_is_missing(command: str, model: Path, 
         "predict": (model, study, "--out", study.parent / "none.csv"),
         "train": (study, "--preset", EXAMPLE / "tapwatch" / "run.toml", "--out", study.parent / "none"),
     }
-    done = run("bfrb", command, *options[command], "--dataset", description)
+    done = run("bfrb", command, *options[command], "--description", description)
     assert done.returncode == 2
     assert "No module named 'tapwatch'" in done.stderr
     assert "PYTHONPATH" in done.stderr

@@ -58,11 +58,11 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError(f"never came true: {code}; on the page: {self.js('document.body.innerText')[:2000]}")
 
-    def open(self, url: str, recording: int | None = None) -> None:
+    def open(self, url: str, recording: int | None = None, panels: int = 2) -> None:
         self.driver.get("about:blank")
         self.driver.get(url if recording is None else f"{url}&c=0&r={recording}")
         if recording is not None:
-            self.wait("document.querySelectorAll('.panel').length > 1")
+            self.wait(f"document.querySelectorAll('.panel').length >= {panels}")
 
     def element(self, css: str) -> Any:
         return self.driver.find_element("css selector", css)
@@ -79,6 +79,3 @@ class Browser:
         left, width = -over.size["width"] / 2, over.size["width"]
         chain = ActionChains(self.driver).move_to_element_with_offset(over, int(left + start * width), 0)
         chain.click_and_hold().move_by_offset(int((end - start) * width), 0).release().perform()
-
-    def drop(self, file: Path) -> None:
-        self.element("#file").send_keys(str(file))

@@ -62,7 +62,7 @@ class Page:
         """One request; a header of None is left out, a body that is no bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         given = {"Host": f"127.0.0.1:{self.server.port}", "X-Bfrb-Token": self.server.token} | (headers or {})
-        given |= {"Content-Type": "application/octet-stream" if path.startswith("/api/uploads") else "application/json"}
+        given |= {"Content-Type": "application/json"}
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -78,13 +78,13 @@ class Page:
 
     def first(self, path: str = "") -> Any:
         """JSON about the first recording."""
-        answer = self.ask(f"/api/collections/0/recordings/0{path}")
+        answer = self.ask(f"/api/recordings/0{path}")
         assert answer.status == 200, answer.body
         return answer.json
 
 
 @contextmanager
-def serving(recordings: Path | None = None, bundle: Path | None = None) -> Iterator[Page]:
+def serving(recordings: Path, bundle: Path | None = None) -> Iterator[Page]:
     viewer = Viewer(recordings, bundle)
     try:
         viewer.wait(30)

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.metrics import competition_score, phase_scores
+from bfrb.metrics import competition_score
 from bfrb.predict.phases import most_probable_course
 from bfrb.predict.predictor import Predictor, load
 from bfrb.read.sources import open_source
-from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.labels import CMI_GESTURES, PHASES
 from bfrb.study.recordings import Recordings
 
 HERE = Path(__file__).parent
@@ -78,15 +78,27 @@ def score_phases(predictor: Predictor, recordings: Recordings, rng: np.random.Ge
     if told is None or "phase" not in recordings.annotations:
         return {}
     truth, course = recordings.annotations["phase"].codes, most_probable_course(told, recordings.offsets)
-    found = phase_scores(truth, course, recordings.offsets, recordings.device.row_rate_hz)
-    drawn = rng.integers(0, len(found.rows), (RESAMPLES, len(found.rows)))
-    low, high = np.percentile(found.right[drawn].sum(axis=1) / found.rows[drawn].sum(axis=1), [2.5, 97.5])
-    scores = {"phase of rows": f"{found.share_right:.2f} ({low:.2f} to {high:.2f})"}
-    if found.start_distance_s and found.start_error_s:
-        near, median, far = found.start_distance_s
+    known = (truth >= 0) & (course >= 0)
+    marks = (known, known & (truth == course))
+    rows, right = (np.add.reduceat(marked, recordings.offsets[:-1], dtype=int) for marked in marks)
+    drawn = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
+    low, high = np.percentile(right[drawn].sum(axis=1) / rows[drawn].sum(axis=1), [2.5, 97.5])
+    scores = {"phase of rows": f"{right.sum() / rows.sum():.2f} ({low:.2f} to {high:.2f})"}
+    parts = (np.split(phases, recordings.offsets[1:-1]) for phases in (truth, course))
+    begun = [(first_gesture(true), first_gesture(told)) for true, told in zip(*parts, strict=True)]
+    late_s = np.array([told - true for true, told in begun if None not in (true, told)]) / recordings.device.row_rate_hz
+    if len(late_s):
+        near, median, far = np.quantile(np.abs(late_s), [0.25, 0.5, 0.75])
+        never = sum(true is not None and told is None for true, told in begun)
         scores["start of the gesture, median error"] = f"{median:.1f} s (quartiles {near:.1f} to {far:.1f})"
-        scores["start of the gesture, median delay"] = f"{found.start_error_s[1]:+.1f} s; {found.missed} never told"
+        scores["start of the gesture, median delay"] = f"{np.median(late_s):+.1f} s; {never} never told"
     return scores
+
+
+def first_gesture(phases: np.ndarray) -> int | None:
+    """The first row of a recording that is of the gesture; None without any."""
+    rows = np.flatnonzero(phases == PHASES.index("Gesture"))
+    return int(rows[0]) if len(rows) else None
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ from bfrb.predict.evaluation import answers_by_scenario, choose_half
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.sources import HeldSource, read
 from bfrb.read.tables import read_table
-from bfrb.report.ablation import Removal
 from bfrb.study.folds import Folds, make_folds
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.mirror import is_left_handed, turn_over
@@ -34,7 +33,10 @@ Probabilities = npt.NDArray[np.float64]
 
 def without_site(recordings: Recordings) -> Recordings:
     """The recordings without the thermopile and the images of one place on the wrist."""
-    return Removal("", ("thm",), SITE).apply(Removal("", ("tof",), SITE).apply(recordings))
+    sensors = {name: recordings.sensors[name].copy() for name in ("thm", "tof")}
+    for name, values in sensors.items():
+        values[:, SITE] = recordings.device.sensor(name).absent
+    return recordings.with_sensors(**sensors)
 
 
 CHANGED: dict[str, Callable[[Recordings], Recordings]] = {

@@ -46,7 +46,7 @@ def read_windows(name: str, data: Path, out: Path, step_s: float = WINDOW_S) -> 
     """Labelled windows of the studies that a file in this folder lists."""
     text = (HERE / name).read_text(encoding="utf-8")
     text = re.sub(r'^data = "', f'data = "{data.resolve()}/', text, flags=re.MULTILINE)
-    text = re.sub(r'^dataset = "(.*\.toml)"', rf'dataset = "{HERE.resolve()}/\1"', text, flags=re.MULTILINE)
+    text = re.sub(r'^description = "(.*\.toml)"', rf'description = "{HERE.resolve()}/\1"', text, flags=re.MULTILINE)
     listed = out / name
     listed.write_text(text, encoding="utf-8")
     windows = cut_continuous(open_source(listed).read(), WindowSpec(length_s=WINDOW_S, step_s=step_s))

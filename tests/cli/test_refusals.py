@@ -33,6 +33,7 @@ FAULTS: dict[str, tuple[Callable[[Sensors], Sensors], str]] = {
     "axes swapped": (lambda s: {"acc": s["acc"][:, [1, 0, 2]]}, "would fit"),
     "x, y, z, w": (lambda s: {"quaternion": s["quaternion"][:, [1, 2, 3, 0]]}, "in the order w, x, y, z"),
     "world to device": (lambda s: {"quaternion": s["quaternion"] * np.float32([1, -1, -1, -1])}, "world_to_device"),
+    "one axis turned round": (lambda s: {"acc": s["acc"] * np.float32([1, 1, -1])}, "would fit"),
     "in g": (lambda s: {"acc": s["acc"] / np.float32(9.80665)}, 'unit = "g"'),
     "a dead axis": (lambda s: {"acc": s["acc"] * np.float32([1, 0, 1])}, "an axis is dead"),
 }
@@ -86,14 +87,15 @@ def test_every_command_refuses_it_unless_it_is_told_to_go_on(
 ) -> None:
     change, remedy = FAULTS[fault]
     data, out = stored(tmp_path, simulated, **change(dict(simulated.sensors))), tmp_path / "answers.csv"
-    predict = ("predict", bundle, data, "--out", out)
-    for command in (predict, ("evaluate", bundle, data), ("train", data, "--out", tmp_path / "model")):
+    predict, model = ("predict", bundle, data, "--out", out), tmp_path / "model"
+    train = (("train", data, "--out", model), ("compare", data, "--out", model, "--sensors"))
+    for command in (predict, ("evaluate", bundle, data), *train):
         refused = bfrb(*command)
         assert refused.code == 2, command
         assert remedy in " ".join(refused.err.split())
         assert "--anyway" in refused.err
     assert not out.exists()
-    assert not (tmp_path / "model").exists()
+    assert not model.exists()
     went_on = bfrb(*predict, "--anyway")
     assert went_on.code == 0
     assert remedy in " ".join(went_on.err.split())
@@ -178,6 +180,25 @@ def test_a_stream_counts_what_physics_speaks_against_and_detect_refuses_it(
     assert counts["windows"] > 100
     assert counts["windows_contradictory"] == (counts["windows"] if fault else 0)
     assert counts["windows_doubtful"] == 0
+
+
+@pytest.mark.parametrize("size", [1 / 9.80665, 1000 / 9.80665])
+def test_detect_refuses_accelerations_of_another_unit(
+    size: float, day: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
+) -> None:
+    data = sample_table(tmp_path, day)
+    pl.read_csv(data).with_columns(pl.col("^acc_.$") * size).write_csv(data)
+    command = ("detect", bundle, data, "--out", tmp_path / "events.csv")
+    refused = bfrb(*command)
+    assert refused.code == 2
+    assert "expected accelerations of 3 to 30 m/s^2" in refused.err
+    assert "--acc-unit" in refused.err
+    assert not (tmp_path / "events.csv").exists()
+    went_on = bfrb(*command, "--anyway")
+    assert went_on.code == 0
+    assert "nothing was answered" in went_on.err
+    unit = "g" if size < 1 else "mg"
+    assert bfrb(*command, "--acc-unit", unit).code == 0
 
 
 def test_a_stream_counts_windows_that_no_network_can_answer_well(day: Recordings, bfrb: Bfrb, tmp_path: Path) -> None:

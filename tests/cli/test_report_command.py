@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bfrb import parts
 from bfrb.cli.train import write_report_beside
 from bfrb.read.sources import open_source
-from bfrb.report import html, page
+from bfrb.report import page
 from bundles import make_bundle
 from page_checks import Page, check_self_contained, check_well_made
 from typed_commands import Bfrb
@@ -43,7 +44,7 @@ def test_training_goes_on_without_a_report(
 ) -> None:
     source = open_source(real_data / "cmi" / "train_sample.csv")
     with caplog.at_level(logging.INFO), monkeypatch.context() as missing:
-        missing.setattr(html, "find_spec", lambda _: None)
+        missing.setattr(parts, "find_spec", lambda _: None)
         write_report_beside(bundle, source)
     assert "bfrb[report]" in caplog.text
     write_report_beside(tmp_path / "nothing", source)

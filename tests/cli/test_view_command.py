@@ -81,9 +81,6 @@ def test_paths_that_lead_nowhere_and_taken_ports_are_refused(tmp_path: Path) -> 
             ([data, "--bundle", tmp_path / "absent"], "no such file"),
             ([data, "--bundle", tmp_path], "bundle.json"),
             ([data, "--port", port], "cannot listen on"),
-            (["--live", data], "needs a bundle"),
-            (["--bundle", data, "--live", "tcp://0.0.0.0:9000"], "others than this machine"),
-            (["--bundle", data, "--live", "nowhere"], "no source 'nowhere'"),
         ):
             with viewing(*arguments, folder=tmp_path) as process:
                 _, err = process.communicate(timeout=30)

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from bfrb.train.augment import cut_mix, mix, mix_up
+from bfrb.train.augment import mix_up
 from bfrb.train.batches import Examples
-from bfrb.train.spec import TrainingSpec
 from learnable import make_examples
 
 Mixing = Callable[[Examples, float, np.random.Generator], Examples]
@@ -21,7 +20,6 @@ MIXINGS: dict[str, Mixing] = {
     "mix_up": mix_up,
     "mix_up at gestures": partial(mix_up, at="gesture"),
     "mix_up that loses": partial(mix_up, at="gesture", lose=True),
-    "cut_mix": cut_mix,
 }
 every_mixing = pytest.mark.parametrize("mixing", MIXINGS.values(), ids=MIXINGS)
 
@@ -98,36 +96,3 @@ def test_a_mixture_has_its_share_of_what_one_lacks_or_lacks_it_too() -> None:
         assert (mixed.inputs["proximity"][:, :, 0] != 0).any(dim=1).all()
     assert either_lacks.sum() > both_lack.sum()
     assert torch.equal(shared.inputs["imu"], lacking.inputs["imu"])
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_cut_examples_have_the_labels_of_their_rows(seed: int) -> None:
-    batch = one_per_class()
-    rows = (torch.arange(12)[None, :] < batch.lengths[:, None]).float()
-    owner = torch.arange(1.0, 25.0)[:, None] * rows
-    batch = replace(batch, inputs={"imu": owner[:, :, None].repeat(1, 1, 3), "proximity": batch.inputs["proximity"]})
-    result = cut_mix(batch, 1.0, np.random.default_rng(seed))
-    assert torch.equal(result.lengths, batch.lengths)
-    found = result.inputs["imu"][:, :, 0]
-    for example in range(24):
-        length = int(batch.lengths[example])
-        counts = torch.bincount(found[example, :length].long() - 1, minlength=24)[:24] / length
-        torch.testing.assert_close(counts, result.targets[example])
-
-
-def test_cut_examples_are_aligned_at_their_ends() -> None:
-    batch = one_per_class()
-    back = (batch.lengths[:, None] - torch.arange(12)[None, :]).clamp(min=0).float()
-    batch = replace(batch, inputs={"imu": back[:, :, None].repeat(1, 1, 3), "proximity": batch.inputs["proximity"]})
-    result = cut_mix(batch, 1.0, np.random.default_rng(2))
-    assert not torch.equal(result.targets, batch.targets)
-    assert torch.equal(result.inputs["imu"], batch.inputs["imu"])
-
-
-def test_a_coin_decides_between_mixing_and_cutting() -> None:
-    batch = one_per_class()
-    spec = TrainingSpec(mixup_alpha=0.5, cutmix_alpha=0.5)
-    results = [mix(batch, spec, np.random.default_rng(seed)) for seed in range(20)]
-    same_lengths = [torch.equal(result.lengths, batch.lengths) for result in results]
-    assert 3 < sum(same_lengths) < 17
-    assert mix(batch, TrainingSpec(mixup_alpha=0.0), np.random.default_rng(0)) is batch

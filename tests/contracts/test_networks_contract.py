@@ -23,7 +23,7 @@ SIZES = {
     "two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "gated_two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "stems": {"motion_width": 8, "tof_width": 8, "trunk_widths": (32, 16)},
-    "context": {"near_rows": 4},
+    "context": {"near_s": 0.4},
     "rocket": {"rows": 17, "biases": 1},
 }
 SHAPE = Shape({"imu": 6, "proximity": 5}, 4)

@@ -23,25 +23,13 @@ from bfrb.errors import BundleError, ConfigError
 from bfrb.export.portable import export_bundle, pad_samples
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import unpadded_name
-from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
+from bfrb.study.device import HELIOS, Device
 from bfrb.study.recordings import Recordings
 from bundles import make_bundle
 from made_up import random_recordings
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 LENGTHS = [1, 40, 64, 65, 90, 7, 12, 30]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "model"
-    requires = (("acc", "quaternion", "tof"), ("acc",))
-    return make_bundle(folder, simulated=True, mirror_left_hand=True, requires=requires)
-
-
-@pytest.fixture(scope="module")
-def exported(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_bundle(Bundle.open(bundle), tmp_path_factory.mktemp("out") / "phone").parent
 
 
 def hard_recordings(device: Device) -> Recordings:
@@ -79,13 +67,13 @@ def test_it_does_so_for_real_recordings(bundle: Path, exported: Path, real_data:
     np.testing.assert_allclose(answers(exported / "model.onnx", recordings), expected, atol=1e-5)
 
 
-def test_a_watch_is_exported_without_what_it_has_not(tmp_path: Path) -> None:
-    model = make_bundle(tmp_path / "model", device=GALAXY_WATCH, keep="first")
-    graph = export_bundle(Bundle.open(model), tmp_path / "out")
-    recordings = hard_recordings(GALAXY_WATCH)
-    expected = bfrb.load(model).predict(recordings).probabilities
-    np.testing.assert_allclose(answers(graph, recordings), expected, atol=1e-5)
-    assert set(json.loads((graph.parent / "input.json").read_text())["inputs"]) == {"acc", "gyr", "lengths"}
+def test_a_watch_is_exported_without_what_it_has_not(watch: Path, exported_watch: Path) -> None:
+    predictor = bfrb.load(watch)
+    recordings = hard_recordings(predictor.device)
+    expected = predictor.predict(recordings).probabilities
+    np.testing.assert_allclose(answers(exported_watch / "model.onnx", recordings), expected, atol=1e-5)
+    described = json.loads((exported_watch / "input.json").read_text())
+    assert set(described["inputs"]) == {"acc", "gyr", "quaternion", "lengths"}
 
 
 def write_unpadded(bundle: Path) -> None:

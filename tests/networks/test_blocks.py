@@ -56,12 +56,21 @@ def test_more_padding_changes_no_batch_statistics() -> None:
     torch.testing.assert_close(first.running_var, second.running_var)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5])
 @pytest.mark.parametrize("steps", [1, 2, 5, 8])
-def test_pooling_halves_the_time_and_keeps_a_last_single_row(steps: int) -> None:
+def test_pooling_keeps_fewer_last_rows(steps: int, rows: int) -> None:
     x = torch.arange(1.0, steps + 1)[None, None, :]
-    pooled = blocks.pool(x)
-    assert pooled[0, 0].tolist() == [min(2 * k + 2, steps) for k in range((steps + 1) // 2)]
-    assert blocks.pooled_lengths(torch.tensor([steps])).item() == pooled.shape[2]
+    pooled = blocks.pool(x, rows)
+    assert pooled[0, 0].tolist() == [min(rows * (k + 1), steps) for k in range(-(-steps // rows))]
+    lengths = blocks.pooled_lengths(torch.tensor([steps]), rows)
+    assert lengths is not None
+    assert lengths.item() == pooled.shape[2]
+
+
+def test_weights_of_pooled_rows_are_shared_out_to_the_rows() -> None:
+    mask = blocks.padding_mask(torch.tensor([5, 3]), 5)
+    weights = blocks.unpooled_weights(torch.tensor([[0.5, 0.5, 0.0], [0.75, 0.25, 0.0]]), 2, mask, 5)
+    torch.testing.assert_close(weights, torch.tensor([[0.25] * 4 + [0.0], [3 / 7, 3 / 7, 1 / 7, 0.0, 0.0]]))
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])

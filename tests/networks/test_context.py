@@ -14,7 +14,7 @@ COUNT = 4 * 6
 
 
 def describe(acc: torch.Tensor) -> torch.Tensor:
-    network = Context(SHAPE, ContextSpec(near_rows=20))
+    network = Context(SHAPE, ContextSpec(near_s=2.0))
     inputs = {"acc": acc[None], "rotation": torch.ones(1, len(acc), 3)}
     return network.describe(inputs, torch.tensor([len(acc)]))[0]
 
@@ -35,7 +35,7 @@ def test_movement_in_the_last_rows_is_the_presents_and_hardly_the_contexts() -> 
 
 def test_rows_that_were_not_measured_count_nothing() -> None:
     _, signal = signals()
-    network = Context(SHAPE, ContextSpec(near_rows=20))
+    network = Context(SHAPE, ContextSpec(near_s=2.0))
     rotation = torch.ones(100, 3)
     longer = [torch.cat([torch.zeros(50, 3), rows]) for rows in (signal, rotation)]
     shown = network.describe({"acc": longer[0][None], "rotation": longer[1][None]}, torch.tensor([150]))

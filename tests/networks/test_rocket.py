@@ -43,10 +43,20 @@ def test_features_are_shares_of_answers_above_their_thresholds() -> None:
     found = features[:, : expected.shape[1]].numpy()
     np.testing.assert_allclose(found, expected, atol=1 / 8)  # one row may fall either way
     assert np.abs(found - expected).mean() < 1e-3
-    plain = features[:, expected.shape[1] :].reshape(2, 6, 4)
+    plain = features[:, expected.shape[1] :][:, :24].reshape(2, 6, 4)
     view = torch.from_numpy(signals)
     statistics = [view.mean(1), view.std(1, correction=0), view.amin(1), view.amax(1)]
     torch.testing.assert_close(plain, torch.stack(statistics, dim=2), atol=1e-5, rtol=1e-5)
+
+
+def test_a_swing_has_its_power_in_its_band_of_frequency() -> None:
+    bank = Kernels([range(2)], [range(2)], SPEC)
+    times = torch.arange(33) / 33
+    swings = torch.stack([torch.sin(2 * torch.pi * 5 * times), 3.0 + torch.sin(2 * torch.pi * 12 * times)], dim=1)
+    spectra = bank(swings[None], None)[0][0, -2 * 16 :].reshape(2, 16)
+    assert spectra.argmax(dim=1).tolist() == [4, 11]
+    assert (spectra.median(dim=1).values < spectra.max(dim=1).values - 4.0).all()
+    assert bank.plain.nonzero().flatten().tolist() == list(range(len(bank.plain) - 2 * (2 * 4 + 16), len(bank.plain)))
 
 
 def test_the_kernels_are_those_of_the_paper() -> None:
@@ -86,7 +96,7 @@ def test_thresholds_are_placed_at_quantiles_of_the_answers() -> None:
     bank = Kernels([range(3)], [range(3)], RocketSpec(rows=33, biases=2, edge=0.0, contrast=0.0))
     rows, lengths = 50.0 * torch.randn(40, 33, 3) + 7.0, torch.full((40,), 33)
     bank.place(rows, lengths)
-    shares = bank(rows, lengths)[0].mean(dim=0)[: -2 * 4 * 3].reshape(168, -1, 2)
+    shares = bank(rows, lengths)[0].mean(dim=0)[: 168 * 3 * 2].reshape(168, -1, 2)
     torch.testing.assert_close(1.0 - shares, bank.orders[:, None].expand_as(shares), atol=0.02, rtol=0)
 
 

@@ -1,4 +1,4 @@
-"""What networks tell of the rows of a recording: how much they look at each, and of which phase it is."""
+"""What networks tell of the rows of a recording: of which phase each is."""
 
 from __future__ import annotations
 
@@ -50,17 +50,6 @@ def of_gesture(recordings: Any, times: float) -> np.ndarray:
     return 1 / (1 + np.exp(-times * squashed(recordings)))
 
 
-def test_attention_is_what_the_graph_says_and_none_on_rows_that_are_not_used(attending: Predictor) -> None:
-    short, long = make_recordings(1, lengths=[40]), make_recordings(1, lengths=[90])
-    expected = np.exp(squashed(short))
-    np.testing.assert_allclose(attending.attention(short), expected / expected.sum(), atol=1e-6)
-    found = attending.attention(long)
-    assert found is not None
-    assert found.shape == (90,)
-    assert (found[:26] == 0).all()
-    assert found[26:].sum() == pytest.approx(1.0)
-
-
 def test_answers_do_not_depend_on_further_outputs(
     attending: Predictor, telling: Predictor, plain: Predictor, tmp_path: Path
 ) -> None:
@@ -70,16 +59,14 @@ def test_answers_do_not_depend_on_further_outputs(
 
 
 def test_networks_that_cannot_tell_say_nothing(plain: Predictor) -> None:
-    assert plain.attention(make_recordings(1)) is None
     assert not plain.gives_phases
     assert plain.phases(make_recordings(2)) is None
 
 
 def test_recordings_of_another_device_are_refused(telling: Predictor) -> None:
     watch = make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    for ask in (telling.phases, telling.attention):
-        with pytest.raises(DataError, match="galaxy_watch"):
-            ask(watch)
+    with pytest.raises(DataError, match="galaxy_watch"):
+        telling.phases(watch)
 
 
 def test_phases_are_the_mean_of_the_members_that_tell_them_in_any_company(telling: Predictor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,11 @@ from hypothesis import strategies as st
 
 from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.read.described import Reader
-from bfrb.read.described_source import DescribedSource, make_rows
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.describing import describe_file
 from bfrb.read.findings import Findings
-from bfrb.read.series import Samples
+from bfrb.read.rows import make_rows
+from bfrb.read.series import RecordedSamples
 from bfrb.read.sources import open_source
 from bfrb.study.description import Description, find_description, known_descriptions
 from bfrb.study.device import Device, Sensor
@@ -173,7 +176,9 @@ def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, seed: in
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.choice([0.02, 0.021, 0.3], count, p=[0.6, 0.3, 0.1]))
     values = rng.normal(size=(count, 3)).astype(np.float32)
-    samples = Samples(pl.DataFrame({"id": ["a"], "subject": ["s"]}), np.array([0, count]), times, {"acc": values})
+    samples = RecordedSamples(
+        pl.DataFrame({"id": ["a"], "subject": ["s"]}), np.array([0, count]), times, {"acc": values}
+    )
     device = Device(name="watch", sensors=(Sensor(name="acc"),), row_rate_hz=25)
     sensors, rows, offsets = make_rows(samples, device, how)
     made = sensors["acc"]
@@ -205,6 +210,72 @@ def test_a_wrong_description_says_what_is_expected(text: str, complaint: str) ->
     with pytest.raises(ConfigError) as refused:
         Description.from_toml(f"name = 'x'\n{text}")
     assert complaint in str(refused.value)
+
+
+def turned_arm(rate_hz: float = 50.0) -> dict[str, np.ndarray]:
+    """Eight seconds of an arm that turns about its x axis, in SI units: gravity goes as the gyroscope says."""
+    time_s = np.arange(0, 8, 1 / rate_hz)
+    angle = np.sin(2.0 * time_s)
+    zero = np.zeros_like(time_s)
+    acc = {"ax": zero, "ay": 9.80665 * np.sin(angle), "az": 9.80665 * np.cos(angle)}
+    turn = {"qw": np.cos(angle / 2), "qx": np.sin(angle / 2), "qy": zero, "qz": zero}
+    return {"time": time_s, **acc, "gx": np.rad2deg(2.0 * np.cos(2.0 * time_s)), "gy": zero, "gz": zero, **turn}
+
+
+Change = Callable[[dict[str, np.ndarray]], dict[str, object]]
+FILES: dict[str, tuple[Change, str]] = {
+    "semicolons, decimal commas": (lambda c: c, ";,"),
+    "a line of units, lines before": (lambda c: c, "Device: 17\nmade by hand, twice, today\n,"),
+    "no names": (lambda c: {name: c[name] for name in ("time", "ax", "ay", "az")}, "-"),
+    "microseconds since 1970": (lambda c: c | {"time": np.round(c["time"] * 1e6) + 1.7e15}, ","),
+    "a clock with its zone": (
+        lambda c: c | {"time": [f"2026-05-01T10:00:{second:09.6f}+02:00" for second in c["time"]]},
+        ",",
+    ),
+    "radians, g, gravity down": (
+        lambda c: (
+            c
+            | {name: np.deg2rad(c[name]) for name in ("gx", "gy", "gz")}
+            | {name: -c[name] / 9.80665 for name in ("ax", "ay", "az")}
+        ),
+        ",",
+    ),
+    "world to device": (lambda c: c | {"qx": -c["qx"]}, ","),
+    "parquet": (lambda c: c, "parquet"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_is_found_out_about_a_file_reads_it(kind: str, tmp_path: Path) -> None:
+    right = turned_arm()
+    change, layout = FILES[kind]
+    frame = pl.DataFrame(change(dict(right)))
+    path = tmp_path / ("arm.parquet" if layout == "parquet" else "arm.csv")
+    if layout == "parquet":
+        frame.write_parquet(path)
+    else:
+        text = frame.write_csv(
+            separator=";" if layout == ";," else ",", include_header=layout != "-", float_precision=9
+        )
+        head, _, body = text.partition("\n")
+        if layout == ";,":
+            body = body.replace(".", ",")
+        units = "s" + ",m/s^2" * 3 + ",deg/s" * 3 + ",1" * 4
+        path.write_text(f"{layout[:-1]}{head}\n{units}\n{body}" if len(layout) > 2 else f"{head}\n{body}")
+    text = describe_file(path)
+    for question, answer in {"x": "thumb", "y": "hand", "z": "palm", "wrist": "right", "at_rest": "up"}.items():
+        text = re.sub(rf'^{question} = "\?.*"$', f'{question} = "{answer}"', text, flags=re.MULTILINE)
+    assert '"?' not in text, text
+    (tmp_path / "study.toml").write_text(text)
+    (found,) = Reader(find_description(tmp_path / "study.toml")).iter_samples(tmp_path)
+    np.testing.assert_allclose(
+        found.sensors["acc"], np.stack([right[n] for n in ("ax", "ay", "az")], axis=1), atol=1e-4
+    )
+    np.testing.assert_allclose(found.time_s - found.time_s[0], right["time"], atol=1e-6)
+    if "gyr" in found.sensors:
+        np.testing.assert_allclose(found.sensors["gyr"][:, 0], right["gx"], atol=1e-3)
+        np.testing.assert_allclose(found.sensors["quaternion"][:, 1], right["qx"], atol=1e-6)
+    assert ("gyr" in found.sensors) == (kind != "no names")
 
 
 def test_questions_that_are_not_answered_are_refused(tmp_path: Path) -> None:

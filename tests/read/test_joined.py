@@ -37,11 +37,11 @@ targets = ["scratching"]
 [[studies]]
 name = "one"
 data = "one"
-dataset = "one.toml"
+description = "one.toml"
 [[studies]]
 name = "two"
 data = "two"
-dataset = "two.toml"
+description = "two.toml"
 merge = { itching = "scratching", unclear = "", "*" = "other" }
 """
 
@@ -87,7 +87,7 @@ def test_frames_units_rates_and_labels_become_one(listed: Path) -> None:
         (('targets = ["scratching"]', 'targets = ["picking"]'), "picking"),
         (("rate_hz = 10", "rate_hz = 40"), "samples a second"),
         (("rate_hz = 10", 'sensors = ["gyr"]'), "gyr"),
-        (('dataset = "two.toml"', 'datasets = "two.toml"'), "datasets"),
+        (('description = "two.toml"', 'descriptions = "two.toml"'), "descriptions"),
     ],
 )
 def test_what_does_not_fit_is_refused(listed: Path, change: tuple[str, str], message: str) -> None:

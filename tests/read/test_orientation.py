@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from bfrb.arrays import Array, Floats
 from bfrb.features.pipeline import FEATURES, available, compute_features
 from bfrb.features.rotations import magnitude, multiply, relative, rotation_vector, up_in_wrist
-from bfrb.read.described_source import DescribedSource, make_rows
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.orientation import OrientationFilter, add_orientation, with_gyroscope, with_made_orientation
-from bfrb.read.series import Samples as SamplesOfFile
+from bfrb.read.rows import make_rows
+from bfrb.read.series import RecordedSamples
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.orienting import Orienting
 from bfrb.stream.resampling import Resampler
@@ -122,7 +123,7 @@ def test_an_orientation_does_not_depend_on_how_the_samples_were_cut(cuts: list[i
 @pytest.mark.parametrize("rate_hz", [20, 50, 100])
 def test_a_stream_in_disorder_makes_the_rows_that_a_file_makes(rate_hz: float) -> None:
     time_s, acc, gyr = moved(int(8 * rate_hz), rate_hz, seed=3)
-    whole = SamplesOfFile(plain_table(1), np.array([0, len(time_s)]), time_s, {"acc": acc, "gyr": gyr})
+    whole = RecordedSamples(plain_table(1), np.array([0, len(time_s)]), time_s, {"acc": acc, "gyr": gyr})
     device = with_made_orientation(HELIOS)
     motion = device.model_copy(update={"sensors": device.sensors[:2]})
     expected, _, _ = make_rows(add_orientation(whole, HELIOS), motion, "mean")

@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_refused_with_what_was_looked_for(tmp_path: Path)
         open_source(tmp_path, "mnist")
 
 
-def test_a_dataset_that_is_named_is_not_guessed(tmp_path: Path) -> None:
+def test_a_description_that_is_named_is_not_guessed(tmp_path: Path) -> None:
     write_study(tmp_path, labelled_study())
     with pytest.raises(DataError, match="exp-"):
         open_source(tmp_path, "searle2021").read()

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bfrb import parts
 from bfrb.errors import ConfigError
 from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
 from bfrb.read.tables import read_table
-from bfrb.report import html
 from bfrb.report.collect import Evaluation, collect
 from bfrb.report.html import write_report
 from bfrb.report.matching import Matched
@@ -23,7 +23,6 @@ from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
 from bundles import make_recordings, relabelled
 from page_checks import Page, check_self_contained, check_well_made
-from sources import SourceOf
 
 HOSTILE = (
     '<script>alert("1")</script>',
@@ -103,7 +102,7 @@ def test_every_section_is_there_and_in_the_contents(page: Page) -> None:
 def test_behind_every_figure_are_its_numbers(page: Page) -> None:
     tags = [tag for tag, _ in page.elements]
     starts = [place for place, tag in enumerate(tags) if tag == "figure"]
-    assert len(starts) == 5
+    assert len(starts) == 4
     for start, stop in zip(starts, [*starts[1:], len(tags)], strict=True):
         assert {"svg", "figcaption", "details", "table"} <= set(tags[start:stop])
 
@@ -128,16 +127,6 @@ def test_signals_of_mistakes_are_drawn_when_the_recordings_are_there(hostile_pag
     assert len(drawn) == 4  # every second pair of the eight is taken for a target
     assert "--data DATA" in page.visible
     assert "--data DATA" not in hostile_page.visible
-
-
-def test_what_each_sensor_adds_is_told_when_the_recordings_are_there(bundle: Bundle, page: Page) -> None:
-    found = Page(render(collect(bundle, SourceOf(make_recordings(72, subjects=4)), without_sensors=True)))
-    check_well_made(found)
-    check_self_contained(found)
-    assert "without time of flight 5" in found.visible
-    assert "answered by the networks that never saw the person" in found.visible
-    assert "without time of flight 5" not in page.visible
-    assert "What each sensor adds appears here" in page.visible
 
 
 def test_provenance_is_told_in_words_and_checksums(page: Page, bundle: Bundle) -> None:
@@ -180,6 +169,6 @@ def test_impossible_places_are_refused_before_any_work(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"matplotlib, jinja2, scikit-learn(.|\n)*bfrb\[report\]"):
+    monkeypatch.setattr(parts, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"matplotlib, jinja2, sklearn(.|\n)*bfrb\[report\]"):
         write_report(tmp_path, tmp_path / "a.html")

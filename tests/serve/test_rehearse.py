@@ -113,16 +113,6 @@ def test_a_share_of_the_sequences_lacks_readings(requests: Requests, share: floa
     assert {sequence["thm_1"].dtype for sequence, _ in watcher.asked} == {pl.Float64}
 
 
-def test_repeated_calls_ask_for_the_same_sequence_and_are_served_once(requests: Requests) -> None:
-    watcher = Watcher()
-    rehearsal = ask_all(watcher, requests, repeat_calls=True)
-    assert len(rehearsal.seconds) == len(watcher.asked) == 2 * SEQUENCES
-    assert watcher.ids[::2] == watcher.ids[1::2] == list(rehearsal.answers)
-    assert not rehearsal.changed
-    answers = iter(CMI_GESTURES.classes * 9)
-    assert len(ask_all(lambda *_: next(answers), requests, repeat_calls=True).changed) == SEQUENCES
-
-
 def test_the_first_answer_that_is_an_error_or_no_gesture_ends_the_evaluation(requests: Requests) -> None:
     answers = iter(["Wave hello"])
     with pytest.raises(DataError, match="UNKNOWN: Exception calling application: StopIteration"):
@@ -133,7 +123,7 @@ def test_the_first_answer_that_is_an_error_or_no_gesture_ends_the_evaluation(req
             ask(lambda *_, response=response, **__: response, [])
 
 
-@pytest.mark.parametrize("unusual", [{"imu_share": 1.5}, {"imu_share": -0.1}, {"slow_client_s": -1.0}])
+@pytest.mark.parametrize("unusual", [{"imu_share": 1.5}, {"imu_share": -0.1}])
 def test_impossible_scenarios_are_refused(unusual: Any) -> None:
     with pytest.raises(ConfigError, match="expected a"):
         Scenario(**unusual)
@@ -187,8 +177,8 @@ def test_a_bundle_comes_through_every_scenario_with_texts_as_with_numbers(
     options = {
         "plain": [],
         "texts": ["--string-columns"],
-        "imu": ["--all-null", "--slow-client", "0.01"],
-        "all": ["--string-columns", "--imu-share", "0.5", "--repeat-calls", "--empty-demographics"],
+        "imu": ["--all-null"],
+        "all": ["--string-columns", "--imu-share", "0.5", "--empty-demographics"],
     }
     paths = ("--test", test_set[0], "--demographics", test_set[1])
     submissions = {}
@@ -197,9 +187,7 @@ def test_a_bundle_comes_through_every_scenario_with_texts_as_with_numbers(
         code, printed, _ = run("rehearse", bundle, *paths, "--out", out, "--strict", "--json", *unusual)
         assert code == 0
         summary = json.loads(printed)
-        assert (summary["sequences"], summary["calls"]) == (SEQUENCES, SEQUENCES * (2 if name == "all" else 1))
-        assert summary["failures"] == summary["changed"] == 0
-        assert summary["total_s"] > 0.01 * SEQUENCES * (name == "imu")
+        assert (summary["sequences"], summary["failures"]) == (SEQUENCES, 0)
         assert 0 < summary["median_ms"] <= summary["p95_ms"] <= summary["max_ms"]
         submissions[name] = pl.read_parquet(out)
         assert sorted(submissions[name]["sequence_id"]) == [f"SEQ_{number:06d}" for number in range(SEQUENCES)]

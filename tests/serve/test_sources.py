@@ -22,7 +22,7 @@ import pytest
 
 from bfrb.errors import ConfigError, DataError
 from bfrb.serve import sources
-from bfrb.serve.sources import Address, Source, read_messages
+from bfrb.serve.sources import Address, Source
 from bfrb.stream.lines import LONGEST_LINE, Line
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS
@@ -49,7 +49,7 @@ def take(source: Source, count: int) -> list[Line]:
     return found
 
 
-NO_ADDRESSES = """dev udp://127.0.0.1:1 tcp://x tcp://127.0.0.1: tcp://127.0.0.1:70000 tcp://127.0.0.1:1/path
+NO_ADDRESSES = """dev udp://127.0.0.1:1 ws://127.0.0.1:1 tcp://x tcp://127.0.0.1: tcp://127.0.0.1:70000 tcp://127.0.0.1:1/path
     tcp://me@127.0.0.1:1 serial: serial:COM3@ serial:COM3@fast serial:/dev/ttyUSB0@9600x serial:COM3@0 serial:COM3@-1"""
 
 
@@ -57,7 +57,7 @@ def test_addresses_that_are_none_or_that_others_could_reach_are_refused() -> Non
     for text in NO_ADDRESSES.split():
         with pytest.raises(ConfigError, match="no source"):
             Address.parse(text, public=True)
-    for text in ("tcp://0.0.0.0:9000", "ws://192.168.0.2:9000", "http://example.org:9000"):
+    for text in ("tcp://0.0.0.0:9000", "tcp://192.168.0.2:9000", "http://example.org:9000"):
         with pytest.raises(ConfigError, match="--public"):
             Address.parse(text)
         assert Address.parse(text, public=True).number == 9000
@@ -65,25 +65,9 @@ def test_addresses_that_are_none_or_that_others_could_reach_are_refused() -> Non
     assert Address.parse("tcp://[::1]:0") == Address("tcp", "::1", 0)
 
 
-def test_standard_input_is_read_line_by_line_to_its_end() -> None:
-    stdin = io.BufferedReader(io.BytesIO(SAMPLE + b"nonsense\n" + b'{"wearer": "anna", "acc": [1, 2, 3]}'))
-    first, broken, third, *ends = read_messages(Address("stdin", "stdin"), GALAXY_WATCH, stdin)
-    assert first == ("stdin", {"acc": [0, 0, 9.8], "time_s": 1.0})
-    assert isinstance(broken[1], DataError)
-    assert third == ("anna", {"acc": [1, 2, 3]})
-    assert ends == [("anna", None), ("stdin", None)]
-
-
 def send_tcp(port: int, data: bytes) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(data)
-
-
-def send_ws(port: int, data: bytes, **options: Any) -> None:
-    connect = pytest.importorskip("websockets.sync.client").connect
-    with connect(f"ws://127.0.0.1:{port}", **options) as client:
-        for line in data.removesuffix(b"\n").split(b"\n"):
-            client.send(line)
 
 
 def post(port: int, data: bytes, **headers: str) -> int:
@@ -99,7 +83,7 @@ def talk(port: int, data: bytes) -> bytes:
         return connection.recv(65536)
 
 
-SENDERS = {"tcp": send_tcp, "ws": send_ws, "http": post}
+SENDERS = {"tcp": send_tcp, "http": post}
 
 
 @pytest.mark.parametrize(("kind", "send"), SENDERS.items())
@@ -130,14 +114,6 @@ def test_a_pushed_body_may_be_a_document_of_many_lines_and_is_refused_from_other
         assert b" 411 " in talk(source.port, b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
         assert b" 501 " in talk(source.port, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert post(source.port, SAMPLE) == 200
-
-
-def test_pages_of_other_sites_get_no_websocket() -> None:
-    with opened("ws://127.0.0.1:0") as source:
-        send_ws(source.port, SAMPLE, origin="http://localhost:3000")
-        with pytest.raises(Exception, match="403"):
-            send_ws(source.port, SAMPLE, origin="http://elsewhere.example")
-        assert len(take(source, 2)) == 2
 
 
 def test_connections_beyond_those_that_are_taken_on_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:

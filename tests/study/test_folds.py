@@ -33,7 +33,6 @@ def test_no_subject_is_ever_on_both_sides(table: pl.DataFrame, data: st.DataObje
     n_subjects = table["subject"].n_unique()
     folds = make_folds(table, data.draw(st.integers(2, n_subjects)), seed)
     subjects = table["subject"].to_numpy()
-    folds.check_disjoint(subjects)
     held_out = []
     for fold in range(len(folds)):
         training, validation = folds.split(fold, subjects)
@@ -108,7 +107,6 @@ def test_a_handful_of_real_recordings_can_be_divided(real_data: Path, n_folds: i
     table = read(real_data / "cmi").table
     folds = make_folds(table, n_folds, 0)
     assert len(folds) == n_folds
-    folds.check_disjoint(table["subject"].to_list())
 
 
 @pytest.mark.parametrize("n_folds", [1, 0, 4])

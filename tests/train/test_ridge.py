@@ -32,7 +32,7 @@ def plain_ridge(features: np.ndarray, targets: np.ndarray, counts: np.ndarray, p
 def test_people_left_out_are_answered_as_if_they_had_never_been_there(width: int) -> None:
     features, targets = study(width)
     counts = np.linspace(0.5, 2.0, 60)
-    left_out = ridge._Problem.of(features, targets, counts, blocks_of(PEOPLE)).left_out(10.0)
+    left_out = ridge._Problem.of(features, targets, counts, blocks_of(PEOPLE), np.ones(width)).left_out(10.0)
     for person in range(6):
         others, own = person != PEOPLE, person == PEOPLE
         *weights, bias = plain_ridge(features[others], targets[others], counts[others], 10.0)
@@ -53,12 +53,24 @@ def test_the_answer_is_that_of_the_normal_equations_times_a_temperature(width: i
 @pytest.mark.parametrize("noise", [0.1, 1.0, 4.0])
 def test_the_penalty_is_a_best_one_among_its_neighbours(noise: float) -> None:
     features, targets = study(30, noise=noise)
-    problem = ridge._Problem.of(features, targets, np.ones(60), blocks_of(PEOPLE))
+    problem = ridge._Problem.of(features, targets, np.ones(60), blocks_of(PEOPLE), np.ones(30))
     losses = [fit_temperature(problem.left_out(penalty), targets, np.ones(60))[1] for penalty in ridge.PENALTIES]
     found = solve(features, targets, PEOPLE)
     chosen = ridge.PENALTIES.index(found.penalty)
     assert found.loss == pytest.approx(losses[chosen], abs=1e-6)
     assert found.loss <= min(losses[max(chosen - 1, 0) : chosen + 2]) + 1e-6
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_plain_features_weigh_more_where_that_helps_people_left_out(helps: bool) -> None:
+    features, targets = study(200, noise=1.0)
+    plain = (np.arange(200) < 3) if helps else (np.arange(200) >= 100)
+    found = solve(features, targets, PEOPLE, plain=plain)
+    assert found.weight == (3.0 if helps else 1.0)
+    assert found.loss <= solve(features, targets, PEOPLE).loss
+    weighed = np.where(plain, found.weight, 1.0).astype(np.float32)
+    again = solve(features * weighed, targets, PEOPLE)
+    np.testing.assert_allclose(features @ found.weights, (features * weighed) @ again.weights, atol=0.05)
 
 
 def test_noise_makes_answers_softer() -> None:

@@ -15,7 +15,7 @@ from learnable import SMALL, cut, empty, make_examples, new_network
 
 FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
 TRAINING = TrainingSpec(epochs=4, batch_size=16, learning_rate=1e-2)
-MIXING = {"mixup_alpha": 0.4, "mixup_at": "gesture", "cutmix_alpha": 0.4}
+MIXING = {"mixup_alpha": 0.4, "mixup_at": "gesture"}
 STEPS = {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 1.5, "ema_decay": 0.9, "clip_norm": 1.0}
 EVERYTHING = TRAINING.model_copy(update=MIXING | STEPS)
 

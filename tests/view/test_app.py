@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,9 +26,9 @@ from bfrb.view.viewer import Viewer
 from bundles import make_bundle, make_recordings
 from cmi_files import labelled_study, write_study
 from telling import make_telling_bundle
-from viewing_page import Answer, OpenPage, Page, serving, unpack
+from viewing_page import OpenPage, Page, serving, unpack
 
-LIST = "/api/collections/0/recordings"
+LIST = "/api/recordings"
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +58,10 @@ def test_the_page_and_its_files_are_served_and_name_no_other_host(page: Page) ->
 
 def test_the_state_says_what_is_open(page: Page) -> None:
     state = page.ask("/api/state").json
-    found = state["collections"][0]
+    found = state["recordings"]
     assert (found["name"], found["state"], found["recordings"], found["device"]) == ("study", "ready", 5, "helios")
     assert found["simulated"] is False
     assert state["bundle"]["members"] == 2
-    assert state["labels"] == "study.labels.csv"
-
-
-def test_a_page_without_recordings_is_open_for_dropped_files(open_page: OpenPage) -> None:
-    page = open_page()
-    assert page.ask("/api/state").json["collections"] == []
-    assert page.ask(LIST).status == 422
-    assert page.ask("/api/labels").status == 422
 
 
 def test_recordings_are_listed_page_by_page_and_described(page: Page) -> None:
@@ -107,8 +99,7 @@ def test_traces_and_frames_are_the_readings(page: Page) -> None:
 @pytest.mark.parametrize(
     ("path", "complaint"),
     [(f"{LIST}/0/traces?{query}", "valid integer") for query in ("start=x", "width=1e3", "stop=", "start=0x1")]
-    + [(f"{LIST}/{path}", "there is no") for path in ("5", "99999/traces", "5/answer")]
-    + [("/api/collections/7/recordings", "there is no")],
+    + [(f"{LIST}/{path}", "there is no") for path in ("5", "99999/traces", "5/answer")],
 )
 def test_what_is_senseless_or_not_there_is_refused(page: Page, path: str, complaint: str) -> None:
     answer = page.ask(path)
@@ -119,7 +110,7 @@ def test_what_is_senseless_or_not_there_is_refused(page: Page, path: str, compla
 
 def test_the_answer_is_the_predictors_and_ends_its_course(page: Page) -> None:
     found = page.ask(f"{LIST}/3/answer").json
-    predictions = page.viewer.predictor().predict(labelled_study()[3])
+    predictions = page.viewer.predictor.predict(labelled_study()[3])
     assert found["gesture"] == predictions.gestures[0]
     whole = [entry["probability"] for entry in found["classes"]]
     assert whole == pytest.approx(predictions.probabilities[0], abs=1e-4)
@@ -146,7 +137,6 @@ def test_phases_come_with_the_course_where_networks_tell_them(open_page: OpenPag
     write_study(tmp_path, labelled_study())
     page = open_page(tmp_path, make_telling_bundle(tmp_path.with_name(f"{tmp_path.name}-model")))
     course = page.ask(f"{LIST}/3/answers").json
-    assert course["attention"] is None
     assert len(course["gesturing"]) == course["end_rows"][-1] == 14
     assert all(0 < value < 1 for value in course["gesturing"])
 
@@ -170,9 +160,9 @@ def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stre
     course = page.first("/answers")
     assert (course["kind"], course["window_rows"]) == ("windows", 50)
     windows = recording.windows(50, course["end_rows"][1] - course["end_rows"][0])
-    expected = page.viewer.predictor().predict(windows).probabilities
+    expected = page.viewer.predictor.predict(windows).probabilities
     np.testing.assert_allclose(np.array(course["probabilities"]).T, expected, atol=1e-4)
-    stream = Stream(page.viewer.predictor())
+    stream = Stream(page.viewer.predictor)
     events = stream.push(dict(recording.sensors)) + stream.finish()
     assert events
     assert course["events"] == [asdict(event) for event in events]
@@ -191,7 +181,7 @@ def test_of_a_long_recording_fewer_windows_and_no_events_are_given(
 def test_without_a_bundle_for_the_device_there_is_no_answer(
     open_page: OpenPage, study: Path, watch: tuple[Page, Recordings]
 ) -> None:
-    answer = open_page(study, watch[0].viewer.predictor().bundle.path).ask(f"{LIST}/0/answer")
+    answer = open_page(study, watch[0].viewer.predictor.bundle.path).ask(f"{LIST}/0/answer")
     assert (answer.status, "galaxy_watch" in answer.json["problem"]) == (422, True)
     answer = open_page(study).ask(f"{LIST}/0/answer")
     assert (answer.status, "--bundle" in answer.json["remedy"]) == (422, True)
@@ -206,78 +196,6 @@ def test_names_with_markup_come_back_as_they_are(open_page: OpenPage, tmp_path: 
     label = {"recording": name, "start_s": 0, "end_s": 1, "label": name}
     assert page.ask("/api/labels", "POST", label).status == 201
     assert page.ask("/api/labels").json["labels"][0]["label"] == name
-
-
-def upload(page: Page, body: bytes, name: str = "new.csv") -> Answer:
-    return page.ask(f"/api/uploads?name={name}", "POST", body)
-
-
-@pytest.mark.parametrize("name", ["new.csv", "new.PARQUET"])
-def test_a_dropped_file_is_checked_predicted_and_listed(page: Page, tmp_path: Path, name: str) -> None:
-    recordings = labelled_study(seed=3)
-    answer = upload(page, write_study(tmp_path, recordings, name.lower()).read_bytes(), name)
-    assert answer.status == 201
-    found = answer.json
-    # The demographics lay beside the file that was dropped, and stayed there.
-    bare = recordings.with_table(recordings.table.select("id", "subject"))
-    expected = page.viewer.predictor().predict(bare)
-    assert [row["answer"] for row in found["answers"]] == expected.gestures.tolist()
-    assert [row["confidence"] for row in found["answers"]] == pytest.approx(expected.confidence, abs=1e-4)
-    assert found["verdict"] == "usable with warnings"
-    assert found["findings"][0].keys() >= {"severity", "what", "remedy"}
-    assert page.ask(f"/api/collections/{found['collection']}/recordings").json["rows"] == found["answers"]
-    assert page.ask(f"/api/collections/{found['collection']}/recordings/0/frames").status == 200
-
-
-def what_is_kept(page: Page) -> tuple[list[Path], int]:
-    """Files in the temporary folder, and the number of open collections."""
-    return sorted(page.viewer.folder.rglob("*")), len(page.ask("/api/state").json["collections"])
-
-
-@pytest.mark.parametrize(
-    ("name", "spoil", "complaint"),
-    [
-        ("new.csv", lambda body: body[: len(body) * 2 // 3], "fields in every line"),
-        ("new.csv", lambda _: b"", "empty"),
-        ("new.csv", lambda _: b"\x00\x01\x02" * 999, ""),
-        ("new.csv", lambda _: b"a,b\n1,2\n", "expected the column 'sequence_id'"),
-        ("new.parquet", lambda _: b"PAR1 not really", ""),
-        ("new.txt", lambda body: body, "ends in .csv or .parquet"),
-        ("", lambda body: body, "ends in .csv or .parquet"),
-    ],
-)
-def test_a_broken_file_gets_a_clear_message(
-    page: Page, tmp_path: Path, name: str, spoil: Callable[[bytes], bytes], complaint: str
-) -> None:
-    before = what_is_kept(page)
-    body = write_study(tmp_path, labelled_study(), "whole.csv").read_bytes()
-    answer = upload(page, spoil(body), name)
-    assert answer.status == 422
-    assert complaint in answer.json["problem"]
-    assert answer.json["remedy"]
-    assert str(page.viewer.folder) not in answer.body.decode()
-    assert "dropped" not in answer.json["problem"]
-    assert what_is_kept(page) == before
-
-
-def test_a_file_that_is_too_large_is_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bfrb.view.app.MAX_UPLOAD_BYTES", 1000)
-    before = what_is_kept(page)
-    answer = upload(page, b"x" * 1001)
-    assert answer.status == 422
-    assert "at most" in answer.json["problem"]
-    assert what_is_kept(page) == before
-
-
-def test_only_the_last_dropped_files_are_kept(
-    open_page: OpenPage, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = open_page(study)
-    monkeypatch.setattr(viewer_module, "KEPT_UPLOADS", 2)
-    body = write_study(tmp_path, labelled_study()[:1], "new.csv").read_bytes()
-    numbers = [upload(page, body).json["collection"] for _ in range(3)]
-    open_numbers = [found["number"] for found in page.ask("/api/state").json["collections"]]
-    assert open_numbers == [0, *numbers[1:]]
 
 
 def test_a_large_source_is_read_from_a_temporary_store(
@@ -298,7 +216,7 @@ def test_a_source_that_cannot_be_read_is_told_at_the_start(study: Path) -> None:
     try:
         with pytest.raises(DataError, match="empty"):
             viewer.wait(30)
-        (found,) = viewer.describe()["collections"]
+        found = viewer.describe()["recordings"]
         assert found["state"] == "failed"
         assert "empty" in found["problem"]
     finally:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,17 +22,11 @@ pytest.importorskip("selenium", reason="selenium is not installed: pip install s
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from attending import make_attending_bundle
-from bfrb.predict.bundle import writing_bundle
 from bfrb.read.store import write_store
-from bfrb.stream.events import EventRule
-from bfrb.stream.spec import EventSpec
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
-from bfrb.study.windows import WindowSpec
-from bfrb.train.run import RunSpec
-from bundles import make_bundle, make_recordings
+from bundles import make_recordings
 from cmi_files import labelled_study, write_study
 from telling import make_telling_bundle
 from viewing_browser import Browser, open_browser
@@ -98,19 +87,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def eager(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle whose windows are short and whose rule takes everything for an event."""
-    place = tmp_path_factory.mktemp("eager")
-    made = make_bundle(place / "made")
-    with writing_bundle(place / "model") as folder:
-        shutil.copytree(made, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checksums.json"))
-        windows = WindowSpec(length_s=1.0, step_s=1.0)
-        (folder / "spec.toml").write_text(RunSpec(windows=windows).to_toml(), encoding="utf-8")
-        EventRule(spec=EventSpec(step_s=0.5, on=0.05, off=0.0, minimum_s=0.0, merge_s=0.0)).write(folder)
-    return place / "model"
-
-
-@pytest.fixture(scope="module")
 def url(start: Callable[..., Started], study: Path, bundle: Path) -> str:
     return start(study, "--bundle", bundle).url
 
@@ -158,7 +134,7 @@ def test_keys_step_zoom_move_and_play_and_the_address_brings_back_what_was_shown
     browser.keys("z")
     zoomed = browser.wait(f"{SHOWN} !== '0.0 s to 4.0 s of 4.0 s' && {SHOWN}")
     start, stop = (part.split()[0] for part in zoomed.split(" to "))
-    assert (float(start), float(stop)) == (pytest.approx(1.0, abs=0.1), pytest.approx(3.0, abs=0.1))
+    assert (float(start), float(stop)) == (pytest.approx(1.0, abs=0.15), pytest.approx(3.0, abs=0.15))
     browser.element("#help-open").click()
     assert browser.js("document.querySelector('#help').open")
     browser.keys(Keys.ESCAPE)
@@ -197,35 +173,6 @@ def test_the_word_simulated_is_never_cut(browser: Browser, url: str) -> None:
             assert not browser.js(cut)
     finally:
         browser.driver.set_window_size(1400, 1000)
-
-
-def test_dropped_files_are_predicted_and_a_broken_one_explained(
-    browser: Browser, url: str, real_data: Path, tmp_path: Path
-) -> None:
-    browser.open(url)
-    browser.wait("document.querySelectorAll('.row b').length === 5")
-    answers = "[...document.querySelectorAll('.answers tbody tr')].map(row => row.innerText)"
-    whole = real_data / "cmi" / "test.csv"
-    browser.drop(whole)
-    rows = browser.wait(answers)
-    assert [row.split()[0] for row in rows] == ["SEQ_000001", "SEQ_000011"]
-    assert all(row.rstrip().endswith("%") for row in rows)
-    broken = tmp_path / "broken.csv"
-    broken.write_bytes(whole.read_bytes()[:150_000])
-    browser.drop(broken)
-    message = browser.wait("document.querySelector('.message')?.innerText")
-    for told in ("broken.csv", "fields in every line", "To do: "):
-        assert told in message
-    browser.js(
-        "(() => { const data = new DataTransfer(); data.items.add(new File([arguments[0]], 'one.csv'));"
-        " for (const kind of ['dragenter', 'dragover', 'drop'])"
-        " document.body.dispatchEvent(new DragEvent(kind,"
-        " {dataTransfer: data, bubbles: true, cancelable: true})); })()",
-        write_study(tmp_path, labelled_study(lengths=(12,)), "one.csv").read_text(),
-    )
-    browser.wait(f"{answers}.length === 1")
-    browser.element(".row").click()
-    browser.wait("document.querySelectorAll('.panel').length === 5")
 
 
 def test_a_label_is_there_after_the_server_was_killed_and_what_is_not_saved_is_told(
@@ -320,89 +267,16 @@ def test_no_request_leaves_the_machine_and_nothing_is_logged_as_wrong(browser: B
     assert [entry for entry in browser.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-class Wrist:
-    """A device that sends ten samples a second to a port, until it is told to be quiet."""
-
-    def __init__(self, port: int, shake: float) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._shake = shake
-        self._quiet = threading.Event()
-        self._thread = threading.Thread(target=self._send)
-        self._thread.start()
-
-    def _send(self) -> None:
-        rng = np.random.default_rng(0)
-        while not self._quiet.wait(0.1):
-            acc = rng.normal([0, 0, 9.8], self._shake).tolist()
-            sample = {"wearer": MARKUP, "time_s": time.time(), "acc": acc, "quaternion": [1, 0, 0, 0]}
-            with contextlib.suppress(OSError):  # the server is killed when a test fails
-                self._socket.sendall(json.dumps(sample).encode() + b"\n")
-
-    def stop(self) -> None:
-        self._quiet.set()
-        self._thread.join()
-        self._socket.close()
-
-
-def test_a_stream_scrolls_by_with_its_events_and_goes_on_after_a_break(
-    browser: Browser, start: Callable[..., Started], eager: Path, study: Path
+def test_phases_are_drawn_beside_the_probabilities(
+    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
 ) -> None:
-    port = free_port()
-    started = start(study, "--bundle", eager, "--live", f"tcp://127.0.0.1:{port}")
-    browser.open(started.url)
-    browser.wait("document.querySelector('#live-state').innerText === 'waiting for the first samples'")
-    wrist = Wrist(port, 1.0)
-    browser.wait("document.querySelectorAll('#live-panels .panel').length === 5")
-    assert browser.text("#live-state") == "receiving"
-    traces = "document.querySelector('#live-panels canvas').toDataURL()"
-    before = browser.js(traces)
-    browser.wait(f"{traces} !== arguments[0]", before)
-    browser.wait("document.querySelector('#live-answer .bar') !== null")
-    assert browser.js("document.querySelector('main img')") is None
-    assert MARKUP in browser.text("#live-facts")
-    browser.wait("document.querySelector('#live-now').innerText.startsWith('Going on: ')")
-    assert browser.js("document.querySelectorAll('#live-lanes .segment').length") == 1
-
-    browser.element("#live-pause").click()
-    browser.wait("document.querySelector('#live-state').innerText.startsWith('held')")
-    held = browser.js(traces)
-    time.sleep(0.6)
-    assert browser.js(traces) == held
-    browser.keys(" ")
-    browser.wait(f"{traces} !== arguments[0]", held)
-
-    wrist.stop()
-    browser.wait("document.querySelector('#live-state').innerText.startsWith('nothing has come for')")
-    browser.wait("document.querySelectorAll('#live-events tbody tr').length === 1")
-    browser.wait("document.querySelector('#live-now').innerText.startsWith('Nothing')")
-    wrist = Wrist(port, 1.0)
-    browser.wait("document.querySelector('#live-state').innerText === 'receiving'")
-    wrist.stop()
-    browser.element(".row").click()
-    browser.wait("document.querySelector('#live').hidden && document.querySelectorAll('#panels .panel').length === 5")
-    browser.element("#live-open").click()
-    browser.wait("!document.querySelector('#live').hidden && document.querySelector('#stage').hidden")
-    started.kill()
-    browser.wait("document.querySelector('#live-state').innerText.includes('does not answer')")
-
-
-@pytest.mark.parametrize(("make", "title"), [(make_attending_bundle, "Attention"), (make_telling_bundle, "Phase")])
-def test_what_networks_say_of_rows_is_drawn_beside_the_probabilities(
-    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path, make: Any, title: str
-) -> None:
-    browser.open(start(study, "--bundle", make(tmp_path / "model")).url, 0)
+    browser.open(start(study, "--bundle", make_telling_bundle(tmp_path / "model")).url, 0)
     browser.wait("document.querySelectorAll('#panels .panel').length === 6")
     titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
-    assert titles[-2:] == ["Probability", title]
+    assert titles[-2:] == ["Probability", "Phase"]
     browser.keys(*[Keys.ARROW_RIGHT] * 20)
     shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
-    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < {"Attention": 10, "Phase": 1}[title]
+    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 1
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -454,3 +328,71 @@ def test_another_origin_can_neither_read_nor_label(
     browser.open(started.url, 1)
     browser.wait("document.querySelector('#label-hint').innerText")
     assert "forged" not in "".join(path.read_text() for path in study.parent.glob("*.labels.csv"))
+
+
+HABIT = """
+name = "habit"
+[file]
+match = "*.csv"
+[recordings]
+subject = "{file}"
+[time]
+column = "t"
+[acc]
+columns = ["x", "y", "z"]
+unit = "m/s^2"
+[labels]
+files = "*.labels.csv"
+targets = ["hair pulling"]
+unlabelled = "none"
+"""
+PULLS_S = ((8.0, 16.0), (24.0, 34.0))
+LENGTH_S = 40.0
+
+
+def write_person(folder: Path, name: str, seed: int) -> None:
+    """A hand that lies still and pulls twice, at 20 Hz."""
+    rng, time_s = np.random.default_rng(seed), np.arange(0.0, LENGTH_S, 0.05)
+    pulls = np.any([(time_s >= start) & (time_s < end) for start, end in PULLS_S], axis=0)
+    acc = rng.normal((0.0, 0.0, 9.81), 0.1, (len(time_s), 3))
+    acc[:, 0] += 4.0 * pulls * np.sin(2 * np.pi * 1.5 * time_s + seed)
+    frame = pl.DataFrame({"t": time_s} | dict(zip("xyz", acc.T, strict=True)))
+    frame.write_csv(folder / f"{name}.csv")
+
+
+def run_bfrb(*arguments: object) -> None:
+    command = [sys.executable, "-m", "bfrb", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_labelled_on_the_page_is_learnt_and_found_in_another_recording(
+    browser: Browser, start: Callable[..., Started], tmp_path: Path
+) -> None:
+    people, other = tmp_path / "people", tmp_path / "other"
+    for folder, names in ((people, ("ann", "bob", "cem")), (other, ("dee",))):
+        folder.mkdir()
+        (folder / "study.toml").write_text(HABIT)
+        for seed, name in enumerate(names):
+            write_person(folder, name, seed)
+    page = start(people)
+    for number in range(3):
+        browser.open(page.url, number, panels=1)
+        for count, (begin, end) in enumerate(PULLS_S, 1):
+            browser.drag_over_traces(begin / LENGTH_S, end / LENGTH_S)
+            browser.wait("!document.querySelector('#label-add').disabled")
+            browser.element("#label-text").send_keys("hair pulling", Keys.ENTER)
+            browser.wait(f"document.querySelectorAll('#label-table tbody tr').length === {count}")
+            browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in people.labels.csv')")
+    page.kill()
+    sizes = ("windows.length_s=2", "windows.step_s=1", "rocket.rows=24", "rocket.biases=1", "folds=2")
+    settings = [text for size in sizes for text in ("--set", size)]
+    run_bfrb(
+        "train", people, "--out", tmp_path / "model", "--preset", "quick", *settings, "--no-report", "--workers", 1
+    )
+    run_bfrb("detect", tmp_path / "model", other, "--out", tmp_path / "events.csv", "--set", "smoothing_s=0")
+    events = pl.read_csv(tmp_path / "events.csv")
+    assert set(events["label"]) == {"hair pulling"}
+    found = [(row["start_s"], row["end_s"]) for row in events.iter_rows(named=True)]
+    for begin, end in PULLS_S:
+        assert any(min(end, until) - max(begin, since) > 0.6 * (end - begin) for since, until in found)

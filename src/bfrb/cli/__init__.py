@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 
 from bfrb import __version__
-from bfrb.cli.benchmark import benchmark
 from bfrb.cli.bundles import export, import_keras, report
 from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
 from bfrb.cli.data import check, devices, ingest
 from bfrb.cli.detect import detect
+from bfrb.cli.distill import distill
 from bfrb.cli.predict import evaluate, predict
 from bfrb.cli.serve import rehearse, serve
 from bfrb.cli.show import give_up_stdout
@@ -46,6 +46,7 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
     "Networks": {
         train: "bfrb train recordings.csv --out model --preset quick",
         compare: "bfrb compare recordings.csv --out folder --sensors",
+        distill: "bfrb distill model recordings.csv --out small",
         import_keras: "bfrb import-keras folder --out model",
         export: "bfrb export model --out phone --window 5",
     },
@@ -53,7 +54,6 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
         predict: "bfrb predict model recordings.csv --out predictions.csv",
         evaluate: "bfrb evaluate model",
         report: "bfrb report model",
-        benchmark: "bfrb benchmark model",
     },
     "Events in continuous recordings": {
         detect: "bfrb detect model week.csv --out events.csv",

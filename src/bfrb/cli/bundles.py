@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bfrb.cli.options import AsJson, BundleFolder, Dataset, Overwrite, tell_simulated
+from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, Overwrite, tell_simulated
 from bfrb.cli.show import print_result
+from bfrb.errors import ConfigError
 from bfrb.parts import need
+
+if TYPE_CHECKING:
+    from bfrb.predict.bundle import Bundle
+    from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +26,16 @@ def report(
         Path | None, typer.Option(help="Its recordings, for people and signals; or new ones, to score it on.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page, a .html file; by default beside the bundle.")] = None,
-    dataset: Dataset = "auto",
-    sensors: Annotated[
-        bool, typer.Option("--sensors/--no-sensors", help="Answer the recordings again without each sensor.")
-    ] = True,
+    description: DescriptionName = "auto",
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
+    from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
     from bfrb.report.html import default_page, write_report
 
     page = out or default_page(bundle)
-    source = None if data is None else open_source(data, dataset)
-    write_report(bundle, page, source, without_sensors=sensors)
+    source = None if data is None else JudgedSource(open_source(data, description), anyway=True)
+    write_report(bundle, page, source)
     log.info("wrote %s", page)
 
 
@@ -43,18 +46,62 @@ def export(
         float | None, typer.Option(min=0.1, help="Seconds of every recording: a graph of fixed length, without masks.")
     ] = None,
     member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
+    to: Annotated[
+        Literal["onnx", "litert", "executorch", "coreml", "web"],
+        typer.Option(help="The runtime; others than onnx need a window. Or web: a page that answers in a browser."),
+    ] = "onnx",
+    int8: Annotated[
+        Path | None, typer.Option(help="Recordings by whose ranges other runtimes compute in eight bits.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="A description (bfrb devices): its units, axes and sign go into the graph, or its files into the page."
+        ),
+    ] = None,
+    wrist: Annotated[
+        Literal["left", "right"] | None, typer.Option(help="Where that device is worn, if it does not say.")
+    ] = None,
+    description: DescriptionName = "auto",
+    runtime: Annotated[
+        Path | None,
+        typer.Option(help="With --to web: an unpacked onnxruntime-web, or an earlier page; else npm is asked."),
+    ] = None,
 ) -> None:
-    """Write one ONNX graph from samples to probabilities, with golden vectors and the event rule in C."""
+    """Write one graph from samples to probabilities, with golden vectors and the event rule in C; or a page."""
     need("exporting", ("onnx", "onnxscript", "torch"), "train")
-    from bfrb.export.portable import CHECKER, export_bundle
+    from bfrb.export.portable import CHECKER, Conversion, export_bundle
+    from bfrb.export.worn import Worn
     from bfrb.predict.bundle import Bundle
+    from bfrb.study.description import find_description
 
     opened = Bundle.open(bundle)
     tell_simulated(opened)
-    graph = export_bundle(opened, out, window_s=window, member=member)
-    log.info(
-        "wrote %s, %.1f MB; hold it against golden.json: python %s", graph, graph.stat().st_size / 1e6, out / CHECKER
-    )
+    if int8 is not None and to in ("onnx", "web"):
+        raise ConfigError(f"{to} is written in 32 bits only", remedy="leave --int8 out, or choose another runtime")
+    if to == "web":
+        if window is not None or wrist is not None:
+            raise ConfigError("a page takes no --window and no --wrist", remedy="leave them out: it asks for the wrist")
+        from bfrb.export.web import write_site
+
+        page = write_site(opened, out, member=member, runtime=runtime, device=device)
+        log.info("wrote %s: open it in a browser", page)
+        return
+    worn = None if device is None else Worn.of(opened.device, find_description(device), wrist)
+    conversion = None if to == "onnx" else Conversion(to, None if int8 is None else _windows(opened, int8, description))
+    graph = export_bundle(opened, out, window_s=window, member=member, worn=worn, conversion=conversion)
+    check = f"; hold it against golden.json: python {out / CHECKER}" if conversion is None else ""
+    size = sum(one.stat().st_size for one in (graph, *graph.rglob("*")) if one.is_file())
+    log.info("wrote %s, %.2f MB%s", graph, size / 1e6, check)
+
+
+def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:
+    """Recordings as a bundle is asked about them."""
+    from bfrb.read.sources import open_source
+    from bfrb.study.windows import cut_continuous
+
+    source = open_source(data, description, device=bundle.device, how=bundle.manifest.rows)
+    return cut_continuous(source.read(), bundle.windows)
 
 
 def import_keras(

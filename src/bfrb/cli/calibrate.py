@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Anyway, AsJson, Dataset, Overwrite, RuleChanges
+from bfrb.cli.options import Anyway, AsJson, DescriptionName, Overwrite, RuleChanges
 from bfrb.cli.show import ShownTable, print_result, progress
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def calibrate(
     ] = None,
     false_alarms: Annotated[float, typer.Option(min=0.0, help="False alarms per hour that are put up with.")] = 6.0,
     set_: RuleChanges = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     anyway: Anyway = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -46,7 +46,7 @@ def calibrate(
 
     opened, spec = Bundle.open(bundle), SPEC.updated(set_ or [])
     with progress("listening") as show:
-        stretches = iter_stretches(data, opened.device, dataset, show, opened.manifest.rows)
+        stretches = iter_stretches(data, opened.device, description, show, opened.manifest.rows)
         recordings = listen_held_out(opened, stretches, EventRule(spec=spec), anyway=anyway)
     rule = fit_rule(recordings, opened.label_set, false_alarms, spec)
     rule = rule.model_copy(update={"simulated": rule.simulated or opened.manifest.simulated})

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Dataset
+from bfrb.cli.options import Anyway, DescriptionName
 from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
 from bfrb.errors import ConfigError
@@ -16,9 +16,6 @@ from bfrb.spec import read_toml
 from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
 
 logger = logging.getLogger(__name__)
-
-MIN_PEOPLE = 10
-"""Intervals over fewer people are too rough to call a difference sure."""
 
 
 def compare(
@@ -29,7 +26,8 @@ def compare(
     preset: Annotated[str | None, typer.Option(help="Preset of all variants, instead of the file's.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a change to all variants.")] = None,
     folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
+    anyway: Anyway = False,
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as one JSON object.")] = False,
 ) -> None:
@@ -41,10 +39,10 @@ def compare(
     from bfrb.train import compare as library
     from bfrb.train.crossval import RunOptions
 
-    opened = open_source(source, dataset)
+    opened = open_source(source, description)
     fixed = None if folds is None else Folds.read(folds)
     with TrainingProgress() as shown:
-        options = RunOptions(workers=workers, on_status=shown.update)
+        options = RunOptions(workers=workers, on_status=shown.update, anyway=anyway)
         try:
             results = library.compare(opened, spec, out, folds=fixed, options=options, on_variant=shown.name)
         except KeyboardInterrupt:
@@ -85,10 +83,12 @@ def show_comparison(results: dict[str, Any]) -> None:
 
 
 def _cells(found: dict[str, Any], people: int) -> tuple[object, ...]:
+    from bfrb.metrics import ENOUGH_PEOPLE, excludes_zero
+
     shown = "{:.3f} to {:.3f}".format(*found["interval"])
     if "difference" not in found:
         return found["score"], shown, None, None, ""
-    low, high = found["difference_interval"]
-    is_sure = "yes" if low > 0 or high < 0 else "no"
-    sure = is_sure if people >= MIN_PEOPLE else "too few people to be sure"
-    return found["score"], shown, f"{found['difference']:+.3f}", f"{low:+.3f} to {high:+.3f}", sure
+    between = found["difference_interval"]
+    few = people < ENOUGH_PEOPLE
+    sure = "too few people to be sure" if few else "yes" if excludes_zero(between) else "no"
+    return found["score"], shown, f"{found['difference']:+.3f}", "{:+.3f} to {:+.3f}".format(*between), sure

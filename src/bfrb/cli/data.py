@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bfrb.cli.options import AsJson, Dataset, Demographics, Overwrite
+from bfrb.cli.options import AsJson, Demographics, DescriptionName, Overwrite
 from bfrb.cli.show import ShownTable, print_json, print_result, print_table, progress
 from bfrb.errors import ConfigError
 
@@ -22,13 +22,13 @@ Source = Annotated[Path, typer.Argument(metavar="SRC", help="A store, or a folde
 
 
 def check(
-    source: Source, dataset: Dataset = "auto", demographics: Demographics = None, as_json: AsJson = False
+    source: Source, description: DescriptionName = "auto", demographics: Demographics = None, as_json: AsJson = False
 ) -> None:
     """Show what is in recordings and what is wrong with them. Exit code 0: fine, 1: warnings, 2: unusable."""
     from bfrb.read.check import check as check_source
 
     with progress("checking") as show:
-        report = check_source(source, dataset=dataset, demographics=demographics, progress=show)
+        report = check_source(source, description=description, demographics=demographics, progress=show)
     print_result(report.to_dict(), as_json, *_report_tables(report))
     if report.exit_code:
         first = report.findings[0]
@@ -39,7 +39,7 @@ def check(
 def ingest(
     source: Source,
     out: Annotated[Path, typer.Option(help="The folder to make.")],
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     demographics: Demographics = None,
     to: Annotated[Literal["store", "bids"], typer.Option(help="store, or bids: a Motion-BIDS data set.")] = "store",
     overwrite: Overwrite = False,
@@ -49,11 +49,11 @@ def ingest(
     from bfrb.read.ingest import ingest as ingest_source
 
     if to == "bids":
-        _write_bids(source, out, dataset, demographics, as_json)
+        _write_bids(source, out, description, demographics, as_json)
         return
     with progress("ingesting") as show:
         store = ingest_source(
-            source, out, dataset=dataset, demographics=demographics, overwrite=overwrite, progress=show
+            source, out, description=description, demographics=demographics, overwrite=overwrite, progress=show
         )
     manifest = store.manifest
     size = sum(file.size for file in (manifest.table, *manifest.parts))
@@ -65,12 +65,12 @@ def ingest(
         log.info("wrote %s: %d recordings, %d rows, %.1f MB", out, manifest.recordings, manifest.rows, size / 1e6)
 
 
-def _write_bids(source: Path, out: Path, dataset: str, demographics: Path | None, as_json: bool) -> None:
+def _write_bids(source: Path, out: Path, description: str, demographics: Path | None, as_json: bool) -> None:
     from bfrb.read.motion_bids_write import write_motion_bids
     from bfrb.read.sources import open_source
 
     with progress("writing") as show:
-        count = write_motion_bids(open_source(source, dataset, demographics), out, show)
+        count = write_motion_bids(open_source(source, description, demographics), out, show)
     if as_json:
         print_json({"bids": str(out), "recordings": count})
     else:
@@ -86,11 +86,12 @@ def _report_tables(report: CheckReport) -> Iterator[ShownTable]:
         ("recordings", found["recordings"]),
         ("rows", f"{found['rows']}, {found['shortest_rows']} to {found['longest_rows']} in a recording"),
         ("subjects", found["subjects"]),
-        ("without demographics", len(found["subjects_without_demographics"])),
         ("quaternion norm", None if norm is None else f"{norm[0]:.5f} to {norm[1]:.5f}"),
         ("posture", report.posture),
         ("verdict", report.verdict),
     ]
+    if 0 < len(found["subjects_without_demographics"]) < found["subjects"]:  # where all are, the source says so
+        rows.insert(5, ("without demographics", len(found["subjects_without_demographics"])))
     yield "Recordings", ("", "found"), rows
     keys = ("recordings_without", "low", "high", "glitches")
     sensors = [
@@ -112,7 +113,7 @@ devices = typer.Typer(help="Whose files are read; `bfrb devices describe FILE` b
 
 @devices.callback(invoke_without_command=True)
 def list_devices(context: typer.Context) -> None:
-    """List the descriptions that come with this package: names for --dataset and --device."""
+    """List the descriptions that come with this package: names for --description and --device."""
     if context.invoked_subcommand is not None:
         return
     from bfrb.study.description import find_description, known_descriptions
@@ -138,4 +139,4 @@ def describe(
     if out.exists():
         raise ConfigError(f"{out} is there already", remedy="choose another place for the description")
     write_text(out, text)
-    print(f"wrote {out}: answer what begins with ? in it, then try `bfrb check {file.parent} --dataset {out}`")
+    print(f"wrote {out}: answer what begins with ? in it, then try `bfrb check {file.parent} --description {out}`")

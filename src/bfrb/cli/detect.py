@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bfrb.cli.options import AccUnit, Anyway, AsJson, BundleFolder, Dataset, RuleChanges, load_predictor
+from bfrb.cli.options import AccUnit, Anyway, AsJson, BundleFolder, DescriptionName, RuleChanges, load_predictor
 from bfrb.cli.show import print_result, progress
 from bfrb.errors import DataError
 
@@ -28,7 +28,7 @@ def detect(
     recording: Annotated[Path, typer.Argument(help="A table of samples with times, a store, a file or a folder.")],
     out: Annotated[Path, typer.Option(help="Where the events shall be: a .csv or .parquet file.")],
     probabilities: Annotated[Path | None, typer.Option(help="A file for the answers for all windows.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     anyway: Anyway = False,
     set_: RuleChanges = None,
     acc_unit: AccUnit = "m/s^2",
@@ -47,7 +47,7 @@ def detect(
     summary = Summary()
     with progress("listening") as show:
         rows = predictor.bundle.manifest.rows
-        stretches = iter_stretches(recording, predictor.source_device, dataset, show, rows)
+        stretches = iter_stretches(recording, predictor.source_device, description, show, rows)
         found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}), anyway=anyway)
         tables = _window_tables(found, summary, predictor.label_set.classes)
         if probabilities is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BundleFolder = Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")]
-Dataset = Annotated[
+DescriptionName = Annotated[
     str, typer.Option(help="How they are read: auto, cmi, searle2021, a name of `bfrb devices`, or a .toml file.")
 ]
 Anyway = Annotated[

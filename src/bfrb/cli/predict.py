@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.options import Anyway, Dataset, Demographics
+from bfrb.cli.options import Anyway, Demographics, DescriptionName
 from bfrb.cli.outputs import check_outputs
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
@@ -37,7 +37,7 @@ def predict(
     phases: Annotated[
         Path | None, typer.Option(help="A file for the phases row by row: when in a recording the gesture is.")
     ] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     demographics: Demographics = None,
     anyway: Anyway = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
@@ -54,7 +54,7 @@ def predict(
         _check_phases(predictor, bundle)
     if predictor.simulated:
         log.warning("note: %s was trained on simulated recordings; its answers are for trying things out", bundle)
-    source = _open_for(predictor, data, dataset, demographics, anyway)
+    source = _open_for(predictor, data, description, demographics, anyway)
     counts: Counter[str] = Counter()
     with progress("predicting") as show:
         batches = predictor.answerable(map(predictor.cut, source.batches(progress=show)), anyway=anyway)
@@ -70,12 +70,14 @@ def predict(
         log.info("wrote %s", " and ".join(map(str, outs)))
 
 
-def _open_for(predictor: Predictor, data: Path, dataset: str, demographics: Path | None, anyway: bool) -> JudgedSource:
+def _open_for(
+    predictor: Predictor, data: Path, description: str, demographics: Path | None, anyway: bool
+) -> JudgedSource:
     """Recordings that a predictor can be asked about."""
     from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
 
-    source = open_source(data, dataset, demographics, device=predictor.device, how=predictor.bundle.manifest.rows)
+    source = open_source(data, description, demographics, device=predictor.device, how=predictor.bundle.manifest.rows)
     predictor.check_device(source.device)
     return JudgedSource(source, anyway)
 
@@ -112,7 +114,7 @@ def evaluate(
     ] = "sequence_id",
     subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
     label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     demographics: Demographics = None,
     anyway: Anyway = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
@@ -135,7 +137,7 @@ def evaluate(
     elif data is None:
         print_bundle_scores(target, as_json=as_json)
     else:
-        _show_scores(_score_recordings(target, data, dataset, demographics, anyway), as_json)
+        _show_scores(_score_recordings(target, data, description, demographics, anyway), as_json)
 
 
 def print_bundle_scores(path: Path, *, as_json: bool) -> None:
@@ -178,13 +180,15 @@ def _find_label_set(name: str) -> LabelSet:
     return LABEL_SETS[name]
 
 
-def _score_recordings(path: Path, data: Path, dataset: str, demographics: Path | None, anyway: bool) -> dict[str, Any]:
+def _score_recordings(
+    path: Path, data: Path, description: str, demographics: Path | None, anyway: bool
+) -> dict[str, Any]:
     from bfrb.predict.evaluation import answer_scenarios, score_scenarios
     from bfrb.predict.identity import TrainingOverlap
     from bfrb.predict.predictor import load
 
     predictor = load(path)
-    source = _open_for(predictor, data, dataset, demographics, anyway)
+    source = _open_for(predictor, data, description, demographics, anyway)
     overlap = TrainingOverlap.of(predictor.bundle)
     with progress("predicting") as show:
         batches = predictor.answerable(map(predictor.cut, source.batches(progress=show)), anyway=anyway)

@@ -68,9 +68,7 @@ def rehearse(
     seed: Annotated[int, typer.Option(help="Of the order of the sequences.")] = 0,
     string_columns: Annotated[bool, typer.Option("--string-columns", help="Send thm and tof as texts.")] = False,
     all_null: Annotated[bool, typer.Option("--all-null", help="Send no thm and tof readings.")] = False,
-    repeat_calls: Annotated[bool, typer.Option("--repeat-calls", help="Ask for every sequence twice.")] = False,
     empty_demographics: Annotated[bool, typer.Option("--empty-demographics", help="Send no demographics.")] = False,
-    slow_client: Annotated[float, typer.Option(help="Seconds to wait before every call.")] = 0.0,
     imu_share: Annotated[float, typer.Option(help="Share of the sequences without thm and tof readings.")] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
     as_json: AsJson = False,
@@ -84,7 +82,7 @@ def rehearse(
     from bfrb.serve.sockets import LOOPBACK
 
     check_table_path(out)
-    scenario = Scenario(string_columns, all_null, repeat_calls, empty_demographics, slow_client, imu_share)
+    scenario = Scenario(string_columns, all_null, empty_demographics, imu_share)
     requests = read_requests(test, demographics)
     start = time.perf_counter()
     server = bundle_server(load_predictor(bundle), strict=strict, host=LOOPBACK, port=0)
@@ -97,15 +95,13 @@ def rehearse(
     print_result(found, as_json, ("Rehearsal of Kaggle's evaluation", ("", "found"), found.items()))
     if server.failures:
         log.warning("warning: %d requests could not be predicted, and got the fallback gesture", server.failures)
-    if rehearsal.changed:
-        log.warning("warning: %d sequences were answered differently when asked again", len(rehearsal.changed))
 
 
 def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
     """Counts, and times of the calls in milliseconds."""
     import numpy as np
 
-    counts = {"sequences": len(rehearsal.answers), "calls": len(rehearsal.seconds), "changed": len(rehearsal.changed)}
+    counts = {"sequences": len(rehearsal.answers)}
     shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(rehearsal.seconds) else {}
     times = {name: float(np.quantile(rehearsal.seconds, share)) * 1000 for name, share in shares.items()}
     return counts | times

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="The folder to make, or with --show the picture.")],
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
     subjects: Annotated[int | None, typer.Option(min=1, help="Number of subjects; 81 are the real study.")] = None,
     test: Annotated[int, typer.Option(min=0, help="Also so many other subjects as a test without labels.")] = 0,
     hours: Annotated[
@@ -31,9 +31,6 @@ def simulate(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
     file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
     processes: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
-    show: Annotated[
-        str | None, typer.Option(help="Only draw this sequence, such as SEQ_0_000012; OUT is a PNG.")
-    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
@@ -42,11 +39,6 @@ def simulate(
     from bfrb.simulate.study import simulate_subjects, simulate_test
 
     spec = read_study_spec(preset, subjects, set_ or [])
-    if show is not None:
-        from bfrb.report.wearer import draw_wearer
-
-        logger.info("wrote %s", draw_wearer(spec, seed, show, out))
-        return
     if hours:
         _simulate_days(spec, hours, seed, out, overwrite=overwrite)
         return

@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 
 def stream(
     bundle: BundleFolder,
-    source: Annotated[
-        str, typer.Option(help="-, tcp://HOST:PORT, ws://HOST:PORT, http://HOST:PORT or serial:DEVICE@BAUD.")
-    ] = "-",
+    source: Annotated[str, typer.Option(help="-, tcp://HOST:PORT, http://HOST:PORT or serial:DEVICE@BAUD.")] = "-",
     public: Annotated[bool, typer.Option("--public", help="Listen to other machines; nothing checks who.")] = False,
     set_: RuleChanges = None,
     device: Annotated[

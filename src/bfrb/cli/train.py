@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bfrb.cli.options import Anyway, Dataset
+from bfrb.cli.options import Anyway, DescriptionName
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.train.presets import read_preset
 from bfrb.train.requirements import check_installed
@@ -37,7 +37,7 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
-    dataset: Dataset = "auto",
+    description: DescriptionName = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
     anyway: Anyway = False,
     workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
@@ -61,14 +61,13 @@ def train(
         )
     check_training_installed()
     from bfrb.cli.predict import print_bundle_scores
-    from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions, cross_validate
 
-    opened = JudgedSource(open_source(source, dataset, demographics), anyway)
+    opened = open_source(source, description, demographics)
     logger.info("reading %s", opened.describe())
     with TrainingProgress() as shown:
-        options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)
+        options = RunOptions(workers, restart, overwrite, on_status=shown.update, anyway=anyway)
         try:
             bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
         except KeyboardInterrupt:
@@ -77,7 +76,7 @@ def train(
     logger.info("wrote %s", bundle)
     print_bundle_scores(bundle, as_json=as_json)
     if not no_report:
-        write_report_beside(bundle, opened.source)
+        write_report_beside(bundle, opened)
 
 
 def check_training_installed() -> None:
@@ -102,12 +101,8 @@ def write_report_beside(bundle: Path, source: Source) -> None:
     source
         What it was trained on.
     """
-    from bfrb.report.html import default_page, missing_packages, write_report
+    from bfrb.report.html import default_page, write_report
 
-    missing = missing_packages()
-    if missing:
-        logger.info("no report, for %s is not installed: pip install 'bfrb[report]'", " and ".join(missing))
-        return
     page = default_page(bundle)
     try:
         write_report(bundle, page, source)

@@ -119,7 +119,7 @@ def trace_templates(name: str, shape: Shape, spec: NetworkSpec) -> Templates:
 def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool = True) -> onnx.ModelProto:
     """One of the graphs of an architecture: with the input `lengths`, or without padding and so without it."""
     member = build_member(name, shape, spec)
-    batch, steps = 3, 37  # sizes that no kernel, pooling or channel count equals
+    batch, steps = 3, round(3.7 * shape.row_rate_hz)  # sizes that no kernel, pooling or channel count equals
     free = torch.export.Dim.AUTO
     features = {branch: torch.zeros(batch, steps, shape.channels[branch]) for branch in member.standardisers}
     inputs: dict[str, Any] = {"features": features}

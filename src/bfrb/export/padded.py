@@ -22,6 +22,9 @@ class PaddedRows(Memo):
         The device that was worn.
     """
 
+    dtype = torch.float64
+    """What readings are computed with, which the package does too."""
+
     def __init__(self, sensors: dict[str, Tensor], lengths: Tensor, device: Device) -> None:
         self.device = device
         self._sensors = sensors
@@ -68,3 +71,25 @@ class PaddedRows(Memo):
     def _numbers(self, values: Tensor) -> Tensor:
         """(1, T, 1) Numbers of the rows."""
         return torch.arange(values.shape[1], device=values.device)[None, :, None]
+
+
+class WindowRows(PaddedRows):
+    """Rows of recordings of one length, in float32 and by plain steps only, which runtimes on phones know."""
+
+    dtype = torch.float32
+
+    def after(self, values: Tensor) -> Tensor:
+        """(B, T, C) The values of the row after each."""
+        return torch.cat([values[:, 1:], values[:, -1:]], dim=1)
+
+    def fill(self, values: Tensor) -> Tensor:
+        """(B, T, C) NaN replaced by the last value before it in its recording, or else the first one after it."""
+        rows, step = values.shape[1], 1
+        while step < rows:  # what is filled from 1, 2, 4 ... rows before is filled from the last known one
+            earlier = torch.cat([values[:, :step], values[:, :-step]], dim=1)
+            values, step = torch.where(values == values, values, earlier), 2 * step  # noqa: PLR0124  NaN is not itself
+        step = 1
+        while step < rows:
+            later = torch.cat([values[:, step:], values[:, -step:]], dim=1)
+            values, step = torch.where(values == values, values, later), 2 * step  # noqa: PLR0124
+        return values

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -15,7 +15,8 @@ from bfrb.arrays import Array, Floats
 from bfrb.errors import BundleError, ConfigError
 from bfrb.export.check_golden import find_difference
 from bfrb.export.graphs import PROBABILITIES
-from bfrb.export.samples import LEFT, build_graph
+from bfrb.export.samples import LEFT, build_graph, check_rows
+from bfrb.export.worn import Worn
 from bfrb.features.rows import RaggedRows
 from bfrb.files import writing_folder
 from bfrb.predict.bundle import Bundle
@@ -27,6 +28,9 @@ from bfrb.study.device import STANDARD_GRAVITY_M_S2, Sensor
 from bfrb.study.mirror import LEFT_HANDED, is_left_handed
 from bfrb.study.recordings import Recordings
 
+if TYPE_CHECKING:
+    from bfrb.export.whole import Whole
+
 GRAPH = "model.onnx"
 DESCRIPTION = "input.json"
 GOLDEN = "golden.json"
@@ -37,7 +41,31 @@ PARITY = 1e-5
 """Largest difference between a probability of an exported graph and the package's own."""
 
 
-def export_bundle(bundle: Bundle, out: Path, *, window_s: float | None = None, member: str | None = None) -> Path:
+TARGET_PARITY = 1e-4
+"""The same for other runtimes, whose features are computed in float32."""
+
+CALIBRATED_ON = 100
+"""Recordings by which the ranges of numbers in eight bits are found."""
+
+_WRIST_FRAME = "wrist: x to the thumb of a right hand, y to the fingers, z out of the palm; acc at rest: +g upwards"
+
+
+class Conversion(NamedTuple):
+    """For which runtime (`bfrb.export.targets`) a graph is converted; with recordings in 8 bits, by their ranges."""
+
+    target: str
+    calibrate_on: Recordings | None = None
+
+
+def export_bundle(
+    bundle: Bundle,
+    out: Path,
+    *,
+    window_s: float | None = None,
+    member: str | None = None,
+    worn: Worn | None = None,
+    conversion: Conversion | None = None,
+) -> Path:
     """Write a folder for other runtimes, whole or not at all; the path of the graph in it.
 
         model.onnx        samples in the wrist frame to probabilities, everything inside
@@ -45,6 +73,8 @@ def export_bundle(bundle: Bundle, out: Path, *, window_s: float | None = None, m
         golden.json       made-up samples, and what the package says of them
         check_golden.py   compares a graph with them: 20 lines, onnxruntime and NumPy
         event_rule.c      the rule that makes events of probabilities, in C99
+
+    For another runtime than ONNX Runtime its own file comes instead of graph and checker.
 
     Parameters
     ----------
@@ -56,6 +86,10 @@ def export_bundle(bundle: Bundle, out: Path, *, window_s: float | None = None, m
         Makes a graph for recordings of exactly this length, without masks; None: for any length.
     member
         The name of the only member to export; None: the whole ensemble.
+    worn
+        The device whose readings go in; None: the bundle's own, in the wrist frame.
+    conversion
+        For which other runtime; a window is needed.
 
     Raises
     ------
@@ -64,26 +98,87 @@ def export_bundle(bundle: Bundle, out: Path, *, window_s: float | None = None, m
     BundleError
         If the graph does not say what the package says, or members cannot be merged.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already", remedy="choose another folder")
+    check_free(out)
     names = [spec.name for spec in bundle.manifest.members]
     if member is not None and member not in names:
         raise ConfigError(f"the bundle has no member {member!r}", remedy=f"choose among {', '.join(names)}")
     rows = None if window_s is None else max(1, round(window_s * bundle.manifest.row_rate_hz))
     bundle = bundle if member is None else bundle.only(names.index(member))
-    graph, golden = build_graph(bundle, rows=rows), make_golden(bundle, rows)
+    about, golden = describe(bundle, rows, worn), make_golden(bundle, rows, worn)
     with writing_folder(out) as folder:
-        onnx.save(graph, folder / GRAPH)
-        (folder / DESCRIPTION).write_text(json.dumps(describe(bundle, graph, rows), indent=1) + "\n", encoding="utf-8")
         (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
-        _check(folder)
-        for name in (CHECKER, EVENT_RULE):
+        if conversion is None:
+            graph = build_graph(bundle, rows=rows, worn=worn)
+            onnx.save(graph, folder / GRAPH)
+            about["graph"] = _about_graph(graph)
+            _check(find_difference(folder), PARITY)
+            written = GRAPH
+        else:
+            written, about["graph"] = _convert(bundle, rows, worn, conversion, folder)
+            for name in {*about["inputs"]} - {*about["graph"]["inputs"]}:
+                del about["inputs"][name]
+        (folder / DESCRIPTION).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        for name in (EVENT_RULE,) if conversion else (CHECKER, EVENT_RULE):
             (folder / name).write_bytes(files("bfrb.export").joinpath(name).read_bytes())
-    return out / GRAPH
+    return out / written
 
 
-def describe(bundle: Bundle, graph: onnx.ModelProto, rows: int | None) -> dict[str, Any]:
-    """What the graph takes in and gives, in words and units."""
+def check_free(out: Path) -> None:
+    """Refuse a place where something is.
+
+    Raises
+    ------
+    ConfigError
+        If it is no empty folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is there already", remedy="choose another folder")
+
+
+def _convert(
+    bundle: Bundle, rows: int | None, worn: Worn | None, conversion: Conversion, folder: Path
+) -> tuple[str, dict[str, Any]]:
+    """Convert for a runtime and ask it, where it runs here, what the golden vectors hold; name of the file, facts."""
+    from bfrb.export import targets
+    from bfrb.export.whole import Whole
+
+    check_rows(bundle, rows)
+    if rows is None:
+        raise ConfigError(f"{conversion.target} knows no free sizes", remedy="add --window with a length in seconds")
+    module, made_up = Whole(bundle, worn), make_up_recordings(bundle, rows)
+    examples = arrange(module, made_up, rows)
+    seen = conversion.calibrate_on
+    ranges = [] if seen is None else arrange(module, seen[seen.lengths >= rows], rows)
+    if seen is not None and not ranges:
+        raise ConfigError(f"no recording for int8 has {rows} rows", remedy="choose a shorter --window, or others")
+    ranges = ranges[:: -(-len(ranges) // CALIBRATED_ON) or 1]
+    path = targets.convert(conversion.target, module, ranges or examples, folder, int8=seen is not None)
+    expected, told = (
+        Predictor(bundle).predict(made_up).probabilities,
+        targets.ask(conversion.target, path, module.inputs, examples),
+    )
+    facts: dict[str, Any] = {"runtime": conversion.target, "inputs": module.inputs, "int8": seen is not None}
+    if told is not None:
+        facts["largest_difference"] = float(np.abs(told - expected).max())
+        _check(facts["largest_difference"], 1.0 if seen is not None else TARGET_PARITY)
+    size = sum(one.stat().st_size for one in [path, *path.rglob("*")] if one.is_file())
+    return path.name, facts | {"bytes": size}
+
+
+def arrange(module: Whole, recordings: Recordings, rows: int) -> list[list[Array]]:
+    """What a module takes in, of each recording of the bundle's device: its last rows."""
+    left = is_left_handed(recordings).astype(np.float32)
+    arranged = []
+    for number in range(len(recordings)):
+        samples = pad_samples(recordings[number : number + 1], module.front.worn) | {LEFT: left[number : number + 1]}
+        arranged.append(
+            [samples[name][:, -rows:] if samples[name].ndim > 1 else samples[name] for name in module.inputs]
+        )
+    return arranged
+
+
+def describe(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> dict[str, Any]:
+    """What a graph takes in and gives, in words and units."""
     manifest = bundle.manifest
     time = "time" if rows is None else rows
     inputs: dict[str, Any] = {
@@ -92,9 +187,11 @@ def describe(bundle: Bundle, graph: onnx.ModelProto, rows: int | None) -> dict[s
             "shape": ["batch", time, len(sensor.columns)],
             "unit": sensor.unit,
             "channels": list(sensor.columns),
+            **({} if worn is None else worn.describe(sensor.name)),
             **({"no_answer": "any negative number"} if sensor.no_response_code is not None else {}),
         }
         for sensor in bundle.device.sensors
+        if worn is None or sensor.name in worn.inputs
     }
     if rows is None:
         inputs[LENGTHS] = {
@@ -105,10 +202,12 @@ def describe(bundle: Bundle, graph: onnx.ModelProto, rows: int | None) -> dict[s
     if manifest.mirror_left_hand:
         inputs[LEFT] = {"type": "bool", "shape": ["batch"], "meaning": "made on the left wrist of a left-handed person"}
     return {
-        "device": bundle.device.name,
+        "device": bundle.device.name if worn is None else worn.description.name,
         "row_rate_hz": manifest.row_rate_hz,
         "rows": f"the {'mean' if manifest.rows == 'mean' else 'nearest'} of the samples of each 1/row_rate_hz",
-        "frame": "wrist: x to the thumb of a right hand, y to the fingers, z out of the palm; acc at rest: +g upwards",
+        "frame": _WRIST_FRAME
+        if worn is None
+        else "the device's own axes; an orientation made of others in the wrist's",
         "missing": "NaN",
         "length": f"at most {manifest.max_length} rows count, the {manifest.keep} ones",
         "inputs": inputs,
@@ -121,24 +220,24 @@ def describe(bundle: Bundle, graph: onnx.ModelProto, rows: int | None) -> dict[s
         },
         "windows": bundle.windows.model_dump(mode="json"),
         "events": EventRule.of(bundle).model_dump(mode="json"),
-        "graph": {
-            "bytes": graph.ByteSize(),
-            "opset": graph.opset_import[0].version,
-            "operators": dict(sorted(Counter(node.op_type for node in graph.graph.node).items())),
-        },
         "simulated": manifest.simulated,
         "version": manifest.version,
     }
 
 
-def make_golden(bundle: Bundle, rows: int | None) -> dict[str, Any]:
+def _about_graph(graph: onnx.ModelProto) -> dict[str, Any]:
+    operators = dict(sorted(Counter(node.op_type for node in graph.graph.node).items()))
+    return {"bytes": graph.ByteSize(), "opset": graph.opset_import[0].version, "operators": operators}
+
+
+def make_golden(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> dict[str, Any]:
     """Made-up samples and what the package answers; made-up answers and the events in them."""
     made_up = make_up_recordings(bundle, rows)
     answers = Predictor(bundle).predict(made_up).probabilities
     left = is_left_handed(made_up)
     recordings = [
         {
-            "sensors": {name: _plain(values[0]) for name, values in pad_samples(one).items() if name != LENGTHS},
+            "sensors": {name: _plain(values[0]) for name, values in pad_samples(one, worn).items() if name != LENGTHS},
             LENGTHS: int(one.lengths[0]),
             **({LEFT: bool(left[number])} if bundle.manifest.mirror_left_hand else {}),
             PROBABILITIES: answers[number].tolist(),
@@ -174,15 +273,17 @@ def make_up_recordings(bundle: Bundle, rows: int | None) -> Recordings:
     return Recordings(device, sensors, offsets, table.with_columns(handedness=np.array(handedness)))
 
 
-def pad_samples(recordings: Recordings) -> dict[str, Array]:
-    """What a graph takes in, of recordings of its device: (B, T, C) float32 by sensor, and (B,) lengths."""
+def pad_samples(recordings: Recordings, worn: Worn | None = None) -> dict[str, Array]:
+    """What a graph takes in, of recordings of the bundle's device: (B, T, C) float32 by sensor, and (B,) lengths."""
     rows, lengths = RaggedRows(recordings), recordings.lengths
     inside = np.arange(lengths.max()) < lengths[:, None]
     padded: dict[str, Array] = {LENGTHS: lengths.astype(np.int64)}
     for sensor in recordings.device.sensors:
         padded[sensor.name] = np.full((*inside.shape, len(sensor.columns)), np.nan, dtype=np.float32)
         padded[sensor.name][inside] = rows.sensor(sensor.name)
-    return padded
+        if worn is not None:
+            padded[sensor.name] = worn.from_wrist(sensor.name, padded[sensor.name])
+    return padded if worn is None else {name: padded[name] for name in (LENGTHS, *worn.inputs)}
 
 
 def _make_up(sensor: Sensor, rows: int, rng: np.random.Generator) -> Array:
@@ -225,17 +326,16 @@ def _plain(values: Array) -> list[Any]:
     return [[None if np.isnan(value) else float(value) for value in row] for row in values]
 
 
-def _check(folder: Path) -> None:
-    """Hold the graph in a folder against the golden vectors beside it.
+def _check(difference: float, parity: float) -> None:
+    """Refuse a graph that says something else than the package.
 
     Raises
     ------
     BundleError
-        If a probability is off by more than `PARITY`.
+        If a probability of the golden vectors is off by more than `parity`.
     """
-    difference = find_difference(folder)
-    if not difference <= PARITY:
+    if not difference <= parity:
         raise BundleError(
-            f"expected the exported graph to agree with the bundle to {PARITY:g}, but it is off by {difference:g}",
-            remedy="report this with the versions of torch, onnx and onnxruntime",
+            f"expected the exported graph to agree with the bundle to {parity:g}, but it is off by {difference:g}",
+            remedy="report this with the versions of torch, onnx and of the runtime",
         )

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bfrb.errors import BundleError, ConfigError
 from bfrb.export.graphs import PROBABILITIES, quiet_exporter
 from bfrb.export.padded import PaddedRows
+from bfrb.export.worn import Worn
 from bfrb.features.pipeline import available, find_feature
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import LENGTHS, unpadded_name
@@ -39,16 +40,22 @@ class Front(nn.Module):
     ----------
     bundle
         The bundle.
+    worn
+        The device that is worn, if it is not the bundle's.
+    kind
+        How rows are computed.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, worn: Worn | None = None, kind: type[PaddedRows] = PaddedRows) -> None:
         super().__init__()
+        self.worn, self.kind = worn, kind
         manifest = bundle.manifest
         self.device = bundle.device
         branches = {name: available(features, self.device) for name, features in manifest.branches.items()}
         self.branches = {name: features for name, features in branches.items() if features}
         self.max_length, self.keep = manifest.max_length, manifest.keep
         self.requires = [member.requires for member in manifest.members]
+        self.inputs = self.device.sensor_names if worn is None else worn.inputs
 
     def forward(
         self, sensors: dict[str, Tensor], lengths: Tensor | None = None, left: Tensor | None = None
@@ -59,12 +66,19 @@ class Front(nn.Module):
         end. Without, all rows of all recordings count, and the features are of as many rows.
         """
         first = next(iter(sensors.values()))
+        if self.worn is not None:
+            sensors = {name: self.worn.to_wrist(name, values) for name, values in sensors.items()}
+        sensors |= {
+            sensor.name: first.new_full((*first.shape[:2], len(sensor.columns)), torch.nan)
+            for sensor in self.device.sensors
+            if sensor.name not in sensors
+        }
         ends = torch.full((first.shape[0],), first.shape[1], device=first.device) if lengths is None else lengths
         measured = {name: _any_measured(values, ends) for name, values in sensors.items()}
         if left is not None:
             sensors = {name: _mirrored(self.device.sensor(name), values, left) for name, values in sensors.items()}
-        exact = {name: _exact(self.device.sensor(name), values) for name, values in sensors.items()}
-        rows = PaddedRows(exact, ends, self.device)
+        exact = {name: _exact(self.device.sensor(name), values, self.kind.dtype) for name, values in sensors.items()}
+        rows = self.kind(exact, ends, self.device)
         branches = [
             rows.fill(torch.cat([find_feature(name).compute(rows).to(torch.float32) for name in names], dim=-1))
             for names in self.branches.values()
@@ -90,7 +104,7 @@ class Front(nn.Module):
         return able | ~able.any(dim=1, keepdim=True)
 
 
-def build_graph(bundle: Bundle, *, rows: int | None = None) -> onnx.ModelProto:
+def build_graph(bundle: Bundle, *, rows: int | None = None, worn: Worn | None = None) -> onnx.ModelProto:
     """One graph: for every sensor (B, T, C) float32 samples, and `lengths` (B,) int64, in; `probabilities` (B, K) out.
 
     Parameters
@@ -99,6 +113,8 @@ def build_graph(bundle: Bundle, *, rows: int | None = None) -> onnx.ModelProto:
         The bundle.
     rows
         Makes a graph for recordings of exactly so many rows, which takes no `lengths`.
+    worn
+        Makes a graph for what this device reads.
 
     Raises
     ------
@@ -108,19 +124,25 @@ def build_graph(bundle: Bundle, *, rows: int | None = None) -> onnx.ModelProto:
         If more rows are asked for than the networks take in.
     """
     manifest = bundle.manifest
-    if rows is not None and rows > manifest.max_length:
-        raise ConfigError(
-            f"the networks take in at most {manifest.max_length} rows, got a window of {rows}",
-            remedy=f"ask for at most {manifest.max_length / manifest.row_rate_hz:g} s",
-        )
+    check_rows(bundle, rows)
     graphs = [_member_graph(bundle, member.graph, padded=rows is None) for member in manifest.members]
     opsets = {(entry.domain, entry.version) for model in graphs for entry in model.opset_import}
     if len(opsets) > 1 or any(model.functions for model in graphs):
         raise BundleError("expected members in one version of ONNX", remedy="train them anew with this version")
     [(_, opset)] = opsets
-    module = Front(bundle)
+    module = Front(bundle, worn)
     front = _trace(module, mirror=manifest.mirror_left_hand, rows=rows, opset=opset)
     return _assemble(front, graphs, list(module.branches), padded=rows is None)
+
+
+def check_rows(bundle: Bundle, rows: int | None) -> None:
+    """Refuse windows of more rows than networks take in."""
+    manifest = bundle.manifest
+    if rows is not None and rows > manifest.max_length:
+        raise ConfigError(
+            f"the networks take in at most {manifest.max_length} rows, got a window of {rows}",
+            remedy=f"ask for at most {manifest.max_length / manifest.row_rate_hz:g} s",
+        )
 
 
 def _any_measured(values: Tensor, lengths: Tensor) -> Tensor:
@@ -128,9 +150,9 @@ def _any_measured(values: Tensor, lengths: Tensor) -> Tensor:
     return (~torch.isnan(values) & inside).any(dim=2).any(dim=1)
 
 
-def _exact(sensor: Sensor, values: Tensor) -> Tensor:
-    """Samples in the precision the package computes with: whole numbers are exact in float32."""
-    return values if sensor.no_response_code is not None else values.to(torch.float64)
+def _exact(sensor: Sensor, values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Samples in the precision that features are computed with: whole numbers are exact in float32."""
+    return values if sensor.no_response_code is not None else values.to(dtype)
 
 
 def _mirrored(sensor: Sensor, values: Tensor, left: Tensor) -> Tensor:
@@ -156,7 +178,7 @@ def flat_symmetry(sensor: Sensor, symmetry: Symmetry) -> tuple[list[int], list[f
 def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.ModelProto:
     batch, steps = 3, rows or 37
     free = torch.export.Dim.AUTO
-    sensors = {sensor.name: torch.zeros(batch, steps, len(sensor.columns)) for sensor in front.device.sensors}
+    sensors = {name: torch.zeros(batch, steps, len(front.device.sensor(name).columns)) for name in front.inputs}
     named: dict[str, Any] = {"sensors": sensors}
     shapes: dict[str, Any] = {"sensors": {name: {0: free} if rows else {0: free, 1: free} for name in sensors}}
     if rows is None:
@@ -172,7 +194,7 @@ def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.
             opset_version=opset,
             dynamic_shapes=shapes,
             input_names=[*sensors, *([LENGTHS] if rows is None else []), *([LEFT] if mirror else [])],
-            output_names=[*front.branches, *(["used"] if rows is None else []), _ASKED],
+            output_names=[*map(_features_of, front.branches), *(["used"] if rows is None else []), _ASKED],
             custom_translation_table={torch.ops.aten.atan2.default: _atan2, torch.ops.aten.acos.default: _acos},
         )
     if program is None:
@@ -184,6 +206,11 @@ def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.
                 axis.dim_param = name
     del model.graph.value_info[:]
     return model
+
+
+def _features_of(branch: str) -> str:
+    """What the front gives for a branch, which may be called like a sensor."""
+    return f"{branch}_features"
 
 
 def _atan2(y: Any, x: Any) -> Any:
@@ -220,7 +247,7 @@ def _assemble(
     nodes, constants = list(begin.node), list(begin.initializer)
     for value, original in zip(begin.input, front.graph.input, strict=True):
         nodes.insert(0, helper.make_node("Identity", [original.name], [value.name]))
-    given = {name: f"front_{name}" for name in branches}
+    given = {name: f"front_{_features_of(name)}" for name in branches}
     if padded:
         given = {name: f"cut_{name}" for name in branches} | {LENGTHS: "front_used"}
         nodes += _cut_padding(branches, constants)
@@ -263,7 +290,9 @@ def _cut_padding(branches: Sequence[str], constants: list[onnx.TensorProto]) -> 
         helper.make_node("Reshape", ["cut_longest", "cut_shape"], ["cut_stop"]),
     ]
     ends = ["cut_start", "cut_stop", "cut_axis"]
-    return nodes + [helper.make_node("Slice", [f"front_{name}", *ends], [f"cut_{name}"]) for name in branches]
+    return nodes + [
+        helper.make_node("Slice", [f"front_{_features_of(name)}", *ends], [f"cut_{name}"]) for name in branches
+    ]
 
 
 def _mean_of_asked(answers: Sequence[str], constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:

@@ -64,9 +64,15 @@ def up_in_wrist(quaternion: Values) -> Values:
 def canonical(quaternion: Values) -> Values:
     """(..., 4) Of each quaternion and its negative the one whose first component that is not 0 is positive."""
     xp = namespace_of(quaternion)
-    w, x, y, z = (xp.sign(component) for component in _components(quaternion))
+
+    def sign(values: Values) -> Values:
+        """1, -1 or 0, as plain steps that every runtime knows."""
+        one = xp.ones_like(values)
+        return xp.where(values > 0, one, xp.where(values < 0, -one, values))
+
+    w, x, y, z = map(sign, _components(quaternion))
     # Each weight outweighs all that follow.
-    return quaternion * xp.sign(8.0 * w + 4.0 * x + 2.0 * y + z)[..., None]
+    return quaternion * sign(8.0 * w + 4.0 * x + 2.0 * y + z)[..., None]
 
 
 def rotation_vector(quaternion: Values) -> Values:

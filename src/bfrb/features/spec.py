@@ -50,6 +50,8 @@ class FeatureSpec(Spec):
     rotation: tuple[str, ...] = DEPLOYABLE_ROTATION
     thm: tuple[str, ...] = ("thm_clean", "thm_clean_difference")
     tof: tuple[str, ...] = ("tof_nearness",)
+    samples: tuple[str, ...] = ("acc", "gyr")
+    """What the motion sensors read, as it is: for networks on microcontrollers."""
     mirror_left_hand: bool = False
     """Whether recordings of left-handed subjects are mirrored to right hands before anything is computed."""
 

@@ -1,4 +1,4 @@
-"""Scores of predictions: of recordings, of phases in them, and of events in continuous recordings."""
+"""Scores of predictions: of recordings, and of events in continuous recordings."""
 
 from bfrb.metrics.competition import (
     Scores,
@@ -26,7 +26,6 @@ from bfrb.metrics.intervals import (
     interval_over_people,
     interval_without_one,
 )
-from bfrb.metrics.phases import phase_scores
 from bfrb.metrics.reliability import Calibration, calibration
 from bfrb.metrics.standard import average_precision, class_scores, mean_over_subjects, roc_auc
 
@@ -52,7 +51,6 @@ __all__ = [
     "interval_over_people",
     "interval_without_one",
     "mean_over_subjects",
-    "phase_scores",
     "roc_auc",
     "score_interval",
     "scores_of",

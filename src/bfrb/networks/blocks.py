@@ -43,7 +43,7 @@ def both(mask: Tensor | None, other: Tensor) -> Tensor:
 
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
     """(B, C) mean over the real rows of (B, C, T), which is zero on padding."""
-    return x.flatten(2).mean(dim=2) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
+    return x.mean(dim=tuple(range(2, x.dim()))) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
 
 
 def reverse_rows(x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -114,7 +114,8 @@ class Convolution(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) to (B, `channels`, T)."""
         if x.dim() == 4:
-            convolved = functional.conv2d(x, self.weight[:, :, None], padding=(0, self.kernel_size[0] // 2))
+            padding = (0, self.kernel_size[0] // 2)
+            convolved = functional.conv2d(x, self.weight[:, :, None], padding=padding, groups=self.groups)
         else:
             convolved = super().forward(x)
         return convolved if self.kernel_size[0] % 2 else convolved[..., 1:]
@@ -148,10 +149,11 @@ class SqueezeExcitation(nn.Module):
 
 
 class ResidualSqueezeExcitation(nn.Module):
-    """Two convolutions with squeeze-excitation around a shortcut, then pooling by 2 and dropout."""
+    """Two convolutions with squeeze-excitation around a shortcut, then pooling of `rows` to one, and dropout."""
 
-    def __init__(self, inputs: int, channels: int, kernel: int, dropout: float) -> None:
+    def __init__(self, inputs: int, channels: int, kernel: int, dropout: float, rows: int = 2) -> None:
         super().__init__()
+        self.rows = rows
         self.first = ConvNormRelu(inputs, channels, kernel)
         self.second = ConvNormRelu(channels, channels, kernel)
         self.gates = SqueezeExcitation(channels)
@@ -162,35 +164,48 @@ class ResidualSqueezeExcitation(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, C, T) to (B, channels, ceil(T / 2))."""
+        """(B, C, T) to (B, channels, ceil(T / rows))."""
         shortcut = x if self.shortcut is None else self.shortcut_norm(self.shortcut(x), mask)
         x = self.gates(self.second(self.first(x, mask), mask), mask)
-        pooled: Tensor = self.dropout(pool(torch.relu(x + shortcut)))
+        pooled: Tensor = self.dropout(pool(torch.relu(x + shortcut), self.rows))
         return pooled
 
 
 class ConvPool(nn.Module):
-    """Convolution, masked batch-norm, ReLU, pooling by 2, dropout."""
+    """Convolution, masked batch-norm, ReLU, pooling of `rows` to one, dropout."""
 
-    def __init__(self, inputs: int, channels: int, kernel: int, dropout: float) -> None:
+    def __init__(self, inputs: int, channels: int, kernel: int, dropout: float, rows: int = 2) -> None:
         super().__init__()
+        self.rows = rows
         self.conv = ConvNormRelu(inputs, channels, kernel)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, C, T) to (B, channels, ceil(T / 2))."""
-        pooled: Tensor = self.dropout(pool(self.conv(x, mask)))
+        """(B, C, T) to (B, channels, ceil(T / rows))."""
+        pooled: Tensor = self.dropout(pool(self.conv(x, mask), self.rows))
         return pooled
 
 
-def pool(x: Tensor) -> Tensor:
-    """Maximum over pairs of rows of values >= 0; a last single row is kept, zeros on padding never win."""
-    return functional.max_pool2d(x, (1, 2), ceil_mode=True)
+def pool(x: Tensor, rows: int) -> Tensor:
+    """Maximum over so many rows of values >= 0; fewer last ones are kept, zeros on padding never win."""
+    return functional.max_pool2d(x, (1, rows), ceil_mode=True)
 
 
-def pooled_lengths(lengths: Tensor | None) -> Tensor | None:
+def pooled_lengths(lengths: Tensor | None, rows: int) -> Tensor | None:
     """(B,) lengths after `pool`."""
-    return None if lengths is None else torch.div(lengths + 1, 2, rounding_mode="floor")
+    return None if lengths is None else torch.div(lengths + (rows - 1), rows, rounding_mode="floor")
+
+
+def unpooled(values: Tensor, times: int, steps: int) -> Tensor:
+    """(B, K, T) at the T = `steps` rows of a network's input, from (B, K, ceil(T / `times`))."""
+    return values.repeat_interleave(times, dim=2)[:, :, :steps]
+
+
+def unpooled_weights(weights: Tensor, times: int, mask: Tensor | None, steps: int) -> Tensor:
+    """(B, T) weights of the input's rows, from (B, ceil(T / `times`)): rows pooled together have the same."""
+    spread = unpooled(weights[:, None], times, steps)
+    spread = (spread if mask is None else spread * mask)[:, 0]
+    return spread / spread.sum(dim=1, keepdim=True)
 
 
 class Bidirectional(nn.Module):
@@ -228,7 +243,9 @@ class Bidirectional(nn.Module):
             inputs.append(lengths.to(torch.int32))
         shape = (x.shape[1], 2, x.shape[0], self.forwards.hidden_size)
         rows = torch.onnx.ops.symbolic(kind, inputs, attributes, dtype=x.dtype, shape=shape)
-        return rows.permute(2, 0, 1, 3).flatten(2)
+        by_way = rows.permute(2, 0, 1, 3)
+        side_by_side = [by_way, torch.tensor([0, 0, shape[1] * shape[3]])]  # 0 stands for the size there is
+        return torch.onnx.ops.symbolic("Reshape", side_by_side, dtype=x.dtype, shape=by_way.flatten(2).shape)
 
 
 def _reorder(weights: Tensor, order: tuple[int, ...]) -> Tensor:
@@ -259,11 +276,11 @@ class TemporalAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, C) to (B, C), and the weights."""
         weights = self.weights(x, mask)
-        return torch.matmul(weights[:, None], x)[:, 0], weights
+        return torch.matmul(weights.unsqueeze(1), x).squeeze(1), weights
 
     def weights(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T) attention weights, zero on padding, summing to 1."""
-        return softmax_of_rows(torch.tanh(self.score(x))[:, :, 0], None if mask is None else mask[:, 0])
+        return softmax_of_rows(torch.tanh(self.score(x)).squeeze(2), None if mask is None else mask[:, 0])
 
 
 def softmax_of_rows(scores: Tensor, mask: Tensor | None) -> Tensor:

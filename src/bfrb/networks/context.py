@@ -14,12 +14,12 @@ from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
 from bfrb.networks.specs import ContextSpec
 
-_SMOOTHINGS = (3, 9, 31)
-"""Rows of the moving means that part a signal into quick, medium and slow movement, and posture."""
+_SMOOTHINGS_S = (0.3, 0.9, 3.1)
+"""Of the moving means that part a signal into quick, medium and slow movement, and posture."""
 
-_LOUDNESS_ROWS = 25
-_STEP = 5
-"""Rows from one value of the course to the next."""
+_LOUDNESS_S = 2.5
+_STEP_S = 0.5
+"""From one value of the course to the next."""
 
 _FLOOR = 1e-3
 """Added to energies before their logarithm, in units of the training data's variance."""
@@ -41,8 +41,10 @@ class Context(nn.Module):
     def __init__(self, shape: Shape, spec: ContextSpec) -> None:
         super().__init__()
         self.branches = spec.BRANCHES
-        self.near_rows = spec.near_rows
-        traces = sum(shape.channels[branch] for branch in spec.BRANCHES) * (len(_SMOOTHINGS) + 1)
+        self.near_rows, self.step = shape.rows(spec.near_s), shape.rows(_STEP_S)
+        # Odd, so that a mean has its row in the middle.
+        *self.smoothings, self.loudness = (shape.rows(each) | 1 for each in (*_SMOOTHINGS_S, _LOUDNESS_S))
+        traces = sum(shape.channels[branch] for branch in spec.BRANCHES) * (len(_SMOOTHINGS_S) + 1)
         self.norm = nn.BatchNorm1d(3 * traces, eps=1e-3)
         self.dropout = nn.Dropout(spec.dropout)
         layers = ((spec.head_units, spec.head_dropout),) if spec.head_units else ()
@@ -61,31 +63,30 @@ class Context(nn.Module):
         x = torch.cat([inputs[branch] for branch in self.branches], dim=2).transpose(1, 2)
         mask = blocks.padding_mask(lengths, x.shape[2])
         known = blocks.both(mask, (x != 0).any(dim=1, keepdim=True).to(x.dtype))
-        traces, energies = _traces(x, known)
+        traces, energies = self._traces(x, known)
         ends = x.shape[2] if lengths is None else lengths[:, None]
         positions = torch.arange(x.shape[2], device=x.device)
         near = known * (positions[None, :] >= ends - self.near_rows)[:, None, :].to(x.dtype)
         now = [torch.log(_mean(energies, near) + _FLOOR), _mean(x, near)]
-        counted = known[:, :, ::_STEP]
+        counted = known[:, :, :: self.step]
         mean = _mean(traces, counted)
         spread = torch.sqrt(_mean((traces - mean[:, :, None]).square(), counted) + _FLOOR)
         return torch.cat([*now, mean, spread], dim=1)
 
+    def _traces(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 4 C, T / step) logarithms of every channel's energies, and its posture; (B, 3 C, T) those energies."""
+        smooth, bands = x, []
+        for rows in self.smoothings:
+            smoother = _moving_mean(x, known, rows)
+            bands.append(smooth - smoother)
+            smooth = smoother
+        energies = torch.cat(bands, dim=1).square() * known
+        loudness = torch.log(_moving_mean(energies, known, self.loudness, self.step) + _FLOOR)
+        return torch.cat([loudness, smooth[:, :, :: self.step]], dim=1), energies
+
     def decayed(self) -> list[nn.Parameter]:
         """Kernels of the dense layers."""
         return [*blocks.kernels(self.head)]
-
-
-def _traces(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 4 C, T / 5) logarithms of every channel's energies, and its posture; (B, 3 C, T) those energies."""
-    smooth, bands = x, []
-    for rows in _SMOOTHINGS:
-        smoother = _moving_mean(x, known, rows)
-        bands.append(smooth - smoother)
-        smooth = smoother
-    energies = torch.cat(bands, dim=1).square() * known
-    loudness = torch.log(_moving_mean(energies, known, _LOUDNESS_ROWS, _STEP) + _FLOOR)
-    return torch.cat([loudness, smooth[:, :, ::_STEP]], dim=1), energies
 
 
 def _moving_mean(x: Tensor, known: Tensor, rows: int, step: int = 1) -> Tensor:

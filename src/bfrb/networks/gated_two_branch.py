@@ -38,5 +38,6 @@ class GatedTwoBranch(TwoBranch):
             return super().forward(inputs, lengths)
         rows = inputs["proximity"].transpose(1, 2)
         gate = self.gate(blocks.masked_mean(rows, blocks.padding_mask(lengths, rows.shape[2])))
-        output = self.classify(self.read_imu(inputs, lengths), proximity * torch.sigmoid(gate)[:, :, None], lengths)
+        gated = proximity * torch.sigmoid(gate)[:, :, None]
+        output = self.classify(self.read_imu(inputs, lengths), gated, lengths, rows.shape[2])
         return replace(output, present={"proximity": gate[:, 0]})

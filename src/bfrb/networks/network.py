@@ -21,10 +21,21 @@ Inputs = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network has to fit: channels of every branch, and the number of classes."""
+    """What a network has to fit: channels of every branch, the number of classes, and how many rows a second has."""
 
     channels: Mapping[str, int]
     classes: int
+    row_rate_hz: float = 10.0
+
+    def rows(self, seconds: float, pooled: int = 1) -> int:
+        """Rows in some time, one at least, where each stands for `pooled` rows of the input.
+
+        Examples
+        --------
+        >>> Shape({}, 2, 50).rows(0.3), Shape({}, 2, 50).rows(1.0, pooled=10), Shape({}, 2, 5).rows(0.02)
+        (15, 5, 1)
+        """
+        return max(1, round(seconds * self.row_rate_hz / pooled))
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,7 @@ class Output:
     heads
         Further (B, K) logits of the classes, such as those from the motion sensors alone, trained like `logits`.
     attention
-        For networks that weigh rows: (B, T') weights over time, 0 on padding, each row summing to 1; T' is T, or T
-        divided by a power of 2 and rounded up.
+        For networks that weigh rows: (B, T) weights over time, 0 on padding, summing to 1.
     """
 
     logits: Tensor
@@ -69,11 +79,13 @@ class Network(Protocol):
 class LinearAnswers(Network, Protocol):
     """A network whose answers are linear in features that do not learn, so that they can be solved for.
 
-    `center` and `scale`, (D,) each, standardise the features.
+    `center` and `scale`, (D,) each, standardise the features; `plain`, (D,), tells those that are few and may weigh
+    more than the others.
     """
 
     center: Tensor
     scale: Tensor
+    plain: Tensor
 
     def place(self, inputs: Inputs, lengths: Tensor) -> None:
         """Fit what the features themselves depend on, such as thresholds, to some recordings."""

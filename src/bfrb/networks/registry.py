@@ -6,6 +6,7 @@ from torch import nn
 
 from bfrb.networks.context import Context
 from bfrb.networks.gated_two_branch import GatedTwoBranch
+from bfrb.networks.micro import Micro
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import NetworkSpec, check_name
@@ -19,6 +20,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "stems": Stems,
     "context": Context,
     "rocket": Rocket,
+    "micro": Micro,
 }
 """Every network of the package by the short name under which a spec asks for it."""
 

@@ -23,6 +23,8 @@ from bfrb.networks.specs import RocketSpec
 
 _TAPS = 9
 _KERNELS, _STATISTICS, _IMAGE_NUMBERS = 84, 4, 5
+_BANDS, _FAINT = 16, 1e-2
+"""Frequency bands of a channel, and the power that is added to each."""
 _GOLDEN = 0.6180339887498949
 """Multiples of it, modulo 1, are spread evenly over 0 to 1: which quantile each bias is."""
 _LIMIT = 4.0
@@ -57,10 +59,11 @@ def changes(x: Tensor) -> Tensor:
 
 
 class Kernels(nn.Module):
-    """Kernels over groups of channels and over their changes, and plain statistics of both.
+    """Kernels over groups of channels and over their changes, plain statistics of both, and spectra.
 
     Of each kernel, dilation and bias there are the share of rows in which the kernel's answer is above the bias, and
-    how much larger that is in the second half of the recording than in the first.
+    how much larger that is in the second half of the recording than in the first; of each channel the logarithm of
+    its power in bands of frequency, from one swing in the recording to one in two rows.
 
     Parameters
     ----------
@@ -76,9 +79,12 @@ class Kernels(nn.Module):
     mixing: Tensor
     kernels: Tensor
     parts: Tensor
+    waves: Tensor
+    bands: Tensor
     orders: Tensor
     order: Tensor
     importance: Tensor
+    plain: Tensor
     biases: Tensor
     spread: Tensor
 
@@ -97,6 +103,9 @@ class Kernels(nn.Module):
         if spec.contrast:
             parts.append(late / late.sum() - ~late / (~late).sum())
         self.register_buffer("parts", torch.stack(parts, dim=1), persistent=False)
+        waves, bands = _bands(spec.rows)
+        self.register_buffer("waves", waves, persistent=False)
+        self.register_buffer("bands", bands, persistent=False)
         orders = torch.arange(1, len(kernels) * spec.biases + 1, dtype=torch.float64) * _GOLDEN % 1.0
         self.register_buffer("orders", orders.reshape(len(kernels), spec.biases).float(), persistent=False)
         spread = (self.mixing.sum(dim=2) * kernels.square().sum(dim=1)).sqrt()
@@ -105,13 +114,17 @@ class Kernels(nn.Module):
         shares = torch.tensor([1.0, spec.contrast][: len(parts)])
         places = torch.arange(len(kernels) * len(self.dilations) * spec.biases * len(parts)).chunk(len(groups))
         statistics = places[-1][-1] + 1 + torch.arange(2 * channels * _STATISTICS).reshape(2, channels, _STATISTICS)
+        spectra = statistics.max() + 1 + torch.arange(channels * bands.shape[1]).reshape(channels, -1)
         ordered = [
-            torch.cat([place, statistics[:, list(each)].flatten()]) for place, each in zip(places, own, strict=True)
+            torch.cat([place, statistics[:, list(each)].flatten(), spectra[list(each)].flatten()])
+            for place, each in zip(places, own, strict=True)
         ]
         self.widths = [len(each) for each in ordered]
         self.register_buffer("order", torch.cat(ordered), persistent=False)
-        importance = torch.cat([shares.repeat(len(torch.cat(places)) // len(parts)), torch.ones(statistics.numel())])
+        plain = torch.ones(statistics.numel() + spectra.numel())
+        importance = torch.cat([shares.repeat(len(torch.cat(places)) // len(parts)), plain])
         self.register_buffer("importance", importance[self.order], persistent=False)
+        self.register_buffer("plain", self.order > places[-1][-1], persistent=False)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, D) features of (B, T, C), and 1 where all channels that a feature looks at measured something."""
@@ -121,8 +134,13 @@ class Kernels(nn.Module):
         lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
         lacking = lacking.reshape(-1, *self.spread.shape)
         known = (lacking == 0).to(x.dtype).transpose(1, 2)[..., None].expand(-1, -1, -1, pooled[0].shape[2])
-        features = [torch.stack(pooled, dim=2).flatten(1), _statistics(view).flatten(1)]
-        known = torch.cat([known.flatten(1), there.repeat_interleave(_STATISTICS, dim=1)], dim=1)
+        features = [torch.stack(pooled, dim=2), _statistics(view), self._spectra(view[:, : x.shape[2]])]
+        plain = [
+            there.repeat_interleave(_STATISTICS, 1),
+            there[:, : x.shape[2]].repeat_interleave(self.bands.shape[1], 1),
+        ]
+        known = torch.cat([known.flatten(1), *plain], dim=1)
+        features = [each.flatten(1) for each in features]
         return torch.cat(features, dim=1)[:, self.order], known[:, self.order]
 
     def place(self, x: Tensor, lengths: Tensor) -> None:
@@ -140,6 +158,11 @@ class Kernels(nn.Module):
     def _view(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, 2 C, rows) the rows and their changes, stretched."""
         return stretch(torch.cat([x, changes(x)], dim=2), lengths, self.rows)
+
+    def _spectra(self, view: Tensor) -> Tensor:
+        """(B, C, bands) logarithms of the power of (B, C, rows) in bands of frequency."""
+        swings = torch.matmul(view - view.mean(dim=2, keepdim=True), self.waves).square()
+        return torch.log(torch.matmul(swings, self.bands) + _FAINT)
 
     def _answers(self, view: Tensor) -> Iterator[Tensor]:
         """(B, F, rows) answers of the kernels, dilation by dilation."""
@@ -174,6 +197,15 @@ def _draw_channels(numbers: Sequence[int], channels: int) -> Tensor:
     return drawn
 
 
+def _bands(rows: int) -> tuple[Tensor, Tensor]:
+    """(`rows`, 2 F) cosines and sines of F frequencies under a Hann window, and (2 F, bands) which band each is in."""
+    count = max(1, rows // 2)
+    turns = 2 * torch.pi * torch.arange(rows)[:, None] * torch.arange(1, count + 1) / rows
+    waves = torch.hann_window(rows, periodic=False)[:, None] * torch.cat([turns.cos(), turns.sin()], dim=1)
+    band = torch.arange(count) * min(count, _BANDS) // count
+    return waves, functional.one_hot(band.repeat(2)).to(waves.dtype)
+
+
 def _statistics(view: Tensor) -> Tensor:
     """(B, C, 4) mean, spread, smallest and largest value of (B, C, rows)."""
     mean = view.mean(dim=2)
@@ -198,6 +230,7 @@ class Rocket(nn.Module):
     Spec = RocketSpec
     center: Tensor
     scale: Tensor
+    plain: Tensor
 
     def __init__(self, shape: Shape, spec: RocketSpec) -> None:
         super().__init__()
@@ -213,6 +246,7 @@ class Rocket(nn.Module):
         self.stages = {name: tuple(branch for branch in added if branch in sizes) for name, added in _STAGES.items()}
         self.stages = {name: added for name, added in self.stages.items() if added}
         width = self.kernels.order.numel()
+        self.plain = self.kernels.plain
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         *partial, _ = self.stages

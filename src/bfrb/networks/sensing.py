@@ -141,8 +141,3 @@ class PhasePooling(nn.Module):
             scores = scores + torch.log_softmax(phases, dim=1)
         weights = blocks.softmax_of_rows(scores, mask)
         return torch.matmul(weights, x.transpose(1, 2)).flatten(1), weights.mean(dim=1)
-
-
-def at_rows(values: Tensor, times: int, steps: int) -> Tensor:
-    """(B, T, K) at the T = `steps` rows of a network's input, from (B, K, ceil(T / `times`))."""
-    return values.repeat_interleave(times, dim=2)[:, :, :steps].transpose(1, 2)

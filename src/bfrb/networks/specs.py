@@ -1,4 +1,7 @@
-"""Sizes of the networks, one spec per network; reading them loads no framework."""
+"""Sizes of the networks, one spec per network; reading them loads no framework.
+
+Lengths are in seconds, so that they mean the same at any rate of rows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pydantic import Field, model_validator
 
 from bfrb.errors import ConfigError
 from bfrb.parts import import_part, is_import_path
-from bfrb.spec import Count, Share, Spec
+from bfrb.spec import Count, Positive, Share, Spec
 
 
 class NetworkSpec(Spec):
@@ -40,9 +43,13 @@ class TwoBranchSpec(NetworkSpec):
     """Sizes of `two_branch`; the defaults are the published network's."""
 
     widths: tuple[Count, Count] = (64, 128)
-    imu_kernels: tuple[Count, Count] = (3, 5)
+    imu_kernels_s: tuple[Positive, Positive] = (0.3, 1.0)
+    """Seconds that the convolutions of the two blocks see; 3 and 5 rows at 10 Hz, as the second block's rows are twice
+    as far apart."""
     imu_dropout: Share = 0.1
-    proximity_kernel: Count = 3
+    proximity_kernels_s: tuple[Positive, Positive] = (0.3, 0.6)
+    pooled_s: tuple[Positive, Positive] = (0.2, 0.4)
+    """Seconds from row to row after the first and after the second block, of motion as of proximity."""
     proximity_dropout: Share = 0.2
     recurrent_units: Count = 128
     noise_sd: Annotated[float, Field(ge=0.0)] = 0.09
@@ -73,7 +80,8 @@ class StemsSpec(NetworkSpec):
     """Every kind and every piece is lost in one of 20 recordings, and so in one of 10 mixtures of two."""
     filters: Count = 6
     """Filters over time for every channel of a vector, before channels are mixed."""
-    filter_rows: Count = 7
+    filter_s: Positive = 0.7
+    """Seconds that each of them sees."""
     motion_width: Count = 48
     thm_width: Count = 16
     image_widths: tuple[Count, Count] = (8, 32)
@@ -81,7 +89,10 @@ class StemsSpec(NetworkSpec):
     """Numbers that stand for one time-of-flight image."""
     tof_width: Count = 48
     trunk_widths: tuple[Count, Count] = (64, 128)
-    trunk_kernels: tuple[Count, Count] = (5, 5)
+    trunk_kernels_s: tuple[Positive, Positive] = (0.5, 1.0)
+    """Seconds that the convolutions of the trunk's two blocks see."""
+    pooled_s: tuple[Positive, Positive] = (0.2, 0.4)
+    """Seconds from row to row after the first and after the second block."""
     trunk_dropout: Share = 0.1
     head_units: Count = 128
     head_dropout: Share = 0.4
@@ -97,8 +108,8 @@ class ContextSpec(NetworkSpec):
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation")
     MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
 
-    near_rows: Count = 50
-    """So many of the last rows are the present; all rows are the context."""
+    near_s: Positive = 5.0
+    """So many of the last seconds are the present; all rows are the context."""
     dropout: Share = 0.2
     """Of the numbers that describe a recording."""
     head_units: Annotated[int, Field(ge=0)] = 0
@@ -115,7 +126,7 @@ class RocketSpec(NetworkSpec):
     KNOWS_MISSING: ClassVar[bool] = True
 
     rows: Annotated[int, Field(ge=2)] = 96
-    """Every recording is stretched to so many rows."""
+    """Every recording is stretched to so many rows, whatever its rate: what they mean depends on how long it lasts."""
     biases: Count = 4
     """Thresholds above which the answers of each kernel are counted."""
     contrast: Annotated[float, Field(ge=0.0)] = 0.5
@@ -123,6 +134,23 @@ class RocketSpec(NetworkSpec):
     edge: Annotated[float, Field(ge=0.0)] = 0.2
     """Around a threshold an answer counts by a part, over so many standard deviations; 0 counts wholly or not at all,
     as published, and then the last digits of a sum may change the answer."""
+
+
+class MicroSpec(NetworkSpec):
+    """Sizes of `micro`."""
+
+    BRANCHES: ClassVar[tuple[str, ...]] = ("samples",)
+    MOTION: ClassVar[tuple[str, ...]] = ("samples",)
+
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (32, 64, 96, 128, 128)
+    """Channels after each layer; the first layer is an ordinary convolution."""
+    kernel_s: Positive = 0.7
+    """Seconds that the first layer sees; a layer after pooling twice as many as the one before."""
+    pooled: Annotated[int, Field(ge=0)] = 3
+    """After so many of the first layers rows are pooled."""
+    pooled_s: Positive = 0.2
+    """Seconds from row to row after the first of these, and twice as many after each further one."""
+    dropout: Share = 0.3
 
 
 class GatedTwoBranchSpec(TwoBranchSpec):
@@ -139,6 +167,7 @@ SPECS: dict[str, type[NetworkSpec]] = {
     "stems": StemsSpec,
     "context": ContextSpec,
     "rocket": RocketSpec,
+    "micro": MicroSpec,
 }
 """The spec of every network of the package, by its short name."""
 

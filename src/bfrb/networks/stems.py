@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
-from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling, at_rows
+from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling
 from bfrb.networks.specs import StemsSpec
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
-
-_HALVED = 4
-"""Rows that become one."""
 
 
 class Stems(nn.Module):
@@ -38,10 +37,12 @@ class Stems(nn.Module):
         self.motion = motion_stems(shape, spec)
         self.proximity = proximity_stems(shape, spec)
         first, second = spec.trunk_widths
-        near, far = spec.trunk_kernels
+        half = shape.rows(spec.pooled_s[0])
+        self.pools = half, shape.rows(spec.pooled_s[1], half)
+        near, far = shape.rows(spec.trunk_kernels_s[0]), shape.rows(spec.trunk_kernels_s[1], half)
         block = blocks.ResidualSqueezeExcitation
-        self.first = block(spec.motion_width * len(self.motion), first, near, spec.trunk_dropout)
-        self.second = block(first, second, far, spec.trunk_dropout)
+        self.first = block(spec.motion_width * len(self.motion), first, near, spec.trunk_dropout, half)
+        self.second = block(first, second, far, spec.trunk_dropout, self.pools[1])
         self.phases = nn.Conv1d(second, len(PHASES), 1)
         self.behaviors = nn.Conv1d(second, len(BEHAVIORS), 1)
         self.pooling = PhasePooling(second, by_phase=spec.pool_by_phase)
@@ -50,8 +51,8 @@ class Stems(nn.Module):
         self.orientation = nn.Linear(len(PHASES) * second, len(ORIENTATIONS))
         if self.proximity:
             seen = spec.thm_width * ("thm" in self.proximity) + spec.tof_width * ("tof" in self.proximity)
-            self.nearby = blocks.ConvPool(seen, first, near, spec.trunk_dropout)
-            self.together = block(2 * first, second, far, spec.trunk_dropout)
+            self.nearby = blocks.ConvPool(seen, first, near, spec.trunk_dropout, half)
+            self.together = block(2 * first, second, far, spec.trunk_dropout, self.pools[1])
             self.together_pooling = PhasePooling(second, by_phase=spec.pool_by_phase)
             self.together_head = blocks.DenseHead(2 * len(PHASES) * second, shape.classes, head)
         blocks.initialise(self)
@@ -60,21 +61,22 @@ class Stems(nn.Module):
         """Logits of padded sequences (`models.network.Network`)."""
         steps = next(iter(inputs.values())).shape[1]
         mask = blocks.padding_mask(lengths, steps)
-        lengths = blocks.pooled_lengths(lengths)
-        halved = blocks.padding_mask(lengths, (steps + 1) // 2)
-        quartered = blocks.padding_mask(blocks.pooled_lengths(lengths), ((steps + 1) // 2 + 1) // 2)
+        lengths = blocks.pooled_lengths(lengths, self.pools[0])
         motion, _ = _sense(self.motion, inputs, mask)
         moved = self.first(blocks.as_images(motion, lengths), mask)
+        halved = blocks.padding_mask(lengths, moved.shape[-1])
         rows = blocks.as_rows(self.second(moved, halved))
+        quartered = blocks.padding_mask(blocks.pooled_lengths(lengths, self.pools[1]), rows.shape[2])
         phases = self.phases(rows)
         summary, attention = self.pooling(rows, phases, quartered)
-        alone = self.head(summary)
+        alone, times = self.head(summary), math.prod(self.pools)
         auxiliary = {
             "orientation": self.orientation(summary),
-            "phase": at_rows(phases, _HALVED, steps),
-            "behavior": at_rows(self.behaviors(rows), _HALVED, steps),
+            "phase": blocks.unpooled(phases, times, steps).transpose(1, 2),
+            "behavior": blocks.unpooled(self.behaviors(rows), times, steps).transpose(1, 2),
         }
         if not self.proximity:
+            attention = blocks.unpooled_weights(attention, times, mask, steps)
             return Output(alone, auxiliary=auxiliary, attention=attention)
         near, known = _sense(self.proximity, inputs, mask)
         beside = self.nearby(blocks.as_images(near, lengths), mask)
@@ -82,7 +84,7 @@ class Stems(nn.Module):
         pooled, looked = self.together_pooling(together, phases, quartered)
         full = self.together_head(torch.cat([summary, pooled], dim=1))
         share = known[:, :, 0] * (1.0 - self.motion_share)
-        attention = torch.lerp(attention, looked, share)
+        attention = blocks.unpooled_weights(torch.lerp(attention, looked, share), times, mask, steps)
         blended = torch.lerp(alone, full, share)
         return Output(blended, auxiliary=auxiliary, heads={"motion": alone}, attention=attention)
 
@@ -93,7 +95,7 @@ class Stems(nn.Module):
 
 def motion_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
     """The stems of acceleration and rotation, where a device has them."""
-    filters = (spec.filters, spec.filter_rows)
+    filters = (spec.filters, shape.rows(spec.filter_s))
     return nn.ModuleDict(
         {
             branch: ChannelStem(shape.channels[branch], filters, spec.motion_width)
@@ -107,7 +109,7 @@ def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
     """The stems of thermopiles and time-of-flight images, where a device has them."""
     stems = nn.ModuleDict()
     if shape.channels["thm"]:
-        stems["thm"] = ChannelStem(shape.channels["thm"], (spec.filters, spec.filter_rows), spec.thm_width)
+        stems["thm"] = ChannelStem(shape.channels["thm"], (spec.filters, shape.rows(spec.filter_s)), spec.thm_width)
     if shape.channels["tof"]:
         widths = (*spec.image_widths, spec.site_width, spec.tof_width)
         stems["tof"] = ImageStem(shape.channels["tof"], widths)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,22 +31,27 @@ class TwoBranch(nn.Module):
     def __init__(self, shape: Shape, spec: TwoBranchSpec) -> None:
         super().__init__()
         self.padded_rows = spec.padded_rows
-        first, second = spec.widths
+        widths, dropout = spec.widths, (spec.imu_dropout, spec.proximity_dropout)
+        half = shape.rows(spec.pooled_s[0])
+        self.pools = half, shape.rows(spec.pooled_s[1], half)
+        near, far = shape.rows(spec.imu_kernels_s[0]), shape.rows(spec.imu_kernels_s[1], half)
+        block = blocks.ResidualSqueezeExcitation
         self.imu = nn.ModuleList(
             [
-                blocks.ResidualSqueezeExcitation(shape.channels["imu"], first, spec.imu_kernels[0], spec.imu_dropout),
-                blocks.ResidualSqueezeExcitation(first, second, spec.imu_kernels[1], spec.imu_dropout),
+                block(shape.channels["imu"], widths[0], near, dropout[0], self.pools[0]),
+                block(*widths, far, dropout[0], self.pools[1]),
             ]
         )
         self.proximity = nn.ModuleList()
         if shape.channels["proximity"]:
+            near, far = shape.rows(spec.proximity_kernels_s[0]), shape.rows(spec.proximity_kernels_s[1], half)
             self.proximity.extend(
                 [
-                    blocks.ConvPool(shape.channels["proximity"], first, spec.proximity_kernel, spec.proximity_dropout),
-                    blocks.ConvPool(first, second, spec.proximity_kernel, spec.proximity_dropout),
+                    blocks.ConvPool(shape.channels["proximity"], widths[0], near, dropout[1], self.pools[0]),
+                    blocks.ConvPool(*widths, far, dropout[1], self.pools[1]),
                 ]
             )
-        merged = second * (2 if self.proximity else 1)
+        merged = widths[1] * (2 if self.proximity else 1)
         self.lstm = blocks.Bidirectional(nn.LSTM, merged, spec.recurrent_units)
         self.gru = blocks.Bidirectional(nn.GRU, merged, spec.recurrent_units)
         self.noise = blocks.GaussianNoise(spec.noise_sd)
@@ -60,7 +67,8 @@ class TwoBranch(nn.Module):
     def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`models.network.Network`)."""
         inputs, lengths = self.pad(inputs, lengths)
-        return self.classify(self.read_imu(inputs, lengths), self.read_proximity(inputs, lengths), lengths)
+        steps = inputs["imu"].shape[1]
+        return self.classify(self.read_imu(inputs, lengths), self.read_proximity(inputs, lengths), lengths, steps)
 
     def pad(self, inputs: Inputs, lengths: Tensor | None) -> tuple[Inputs, Tensor | None]:
         """Inputs and lengths as they are; or all of one length with their padding, if the spec wants that."""
@@ -70,37 +78,41 @@ class TwoBranch(nn.Module):
         return {branch: functional.pad(values, (0, 0, 0, rows))[:, :rows] for branch, values in inputs.items()}, None
 
     def read_imu(self, inputs: Inputs, lengths: Tensor | None) -> Tensor:
-        """(B, C, ceil(ceil(T / 2) / 2)) what the motion branch sees."""
+        """(B, C, T') what the motion branch sees, in its pooled rows."""
         return self._run(self.imu, inputs["imu"], lengths)
 
     def read_proximity(self, inputs: Inputs, lengths: Tensor | None) -> Tensor | None:
         """The same of the proximity branch, if there is one."""
         return self._run(self.proximity, inputs["proximity"], lengths) if self.proximity else None
 
-    def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor | None) -> Output:
-        """Recurrences, attention and head on the merged branches."""
-        lengths = blocks.pooled_lengths(blocks.pooled_lengths(lengths))
+    def classify(self, imu: Tensor, proximity: Tensor | None, lengths: Tensor | None, steps: int) -> Output:
+        """Recurrences, attention and head on the merged branches, of inputs of `steps` rows."""
+        given = blocks.padding_mask(lengths, steps)
+        for rows in self.pools:
+            lengths = blocks.pooled_lengths(lengths, rows)
         merged = imu if proximity is None else torch.cat([imu, proximity], dim=1)
-        rows = merged.transpose(1, 2)
+        seen = merged.transpose(1, 2)
         paths = [
-            self.lstm(rows, lengths),
-            self.gru(rows, lengths),
-            functional.elu(self.noisy_path(self.noise(rows))),
+            self.lstm(seen, lengths),
+            self.gru(seen, lengths),
+            functional.elu(self.noisy_path(self.noise(seen))),
         ]
         summary = self.dropout(torch.cat(paths, dim=2))
-        mask = blocks.padding_mask(lengths, rows.shape[1])
-        attended, weights = self.attention(summary, mask)
-        return Output(logits=self.head(attended), attention=None if self.padded_rows else weights)
+        attended, weights = self.attention(summary, blocks.padding_mask(lengths, seen.shape[1]))
+        if self.padded_rows:
+            return Output(self.head(attended))
+        weights = blocks.unpooled_weights(weights, math.prod(self.pools), given, steps)
+        return Output(self.head(attended), attention=weights)
 
     def _run(self, layers: nn.ModuleList, rows: Tensor, lengths: Tensor | None) -> Tensor:
-        """(B, T, C) rows through blocks that each halve the time."""
+        """(B, T, C) rows through blocks that each pool some of them."""
         x = blocks.as_images(rows.transpose(1, 2), lengths)
-        for layer in layers:
+        for layer, pooled in zip(layers, self.pools, strict=True):
             steps = x.shape[-1]
             x = layer(x, blocks.padding_mask(lengths, steps))
-            lengths = blocks.pooled_lengths(lengths)
+            lengths = blocks.pooled_lengths(lengths, pooled)
             if self.padded_rows:
-                x = x[..., : steps // 2]
+                x = x[..., : steps // pooled]
         return blocks.as_rows(x)
 
     def decayed(self) -> list[nn.Parameter]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import onnxruntime
 
-from bfrb.arrays import Array, Floats, Floats32
+from bfrb.arrays import Array, Floats32
 from bfrb.errors import BundleError, ConfigError
 from bfrb.features.pipeline import available
 from bfrb.features.sequences import Batch
@@ -59,10 +59,6 @@ class Member:
         """(B, T, P) probabilities of the phases at every row; errors are those of `answer`."""
         return self._run("phases", batch, (len(batch.lengths), int(batch.lengths[0]), len(PHASES)))
 
-    def attention(self, batch: Batch) -> Floats:
-        """(B, T) how much it looks at each row, shares that sum to 1; errors are those of `answer`."""
-        return spread_over_rows(self._run("attention", batch), int(batch.lengths[0]))
-
     def _run(self, output: str, batch: Batch, shape: tuple[int, ...] | None = None) -> Floats32:
         known: dict[str, Array] = {**batch.inputs, LENGTHS: batch.lengths}
         try:
@@ -75,24 +71,6 @@ class Member:
 
     def _unusable(self, problem: str) -> BundleError:
         return BundleError(f"the member {self.name!r} cannot answer: {problem}", remedy="train the bundle anew")
-
-
-def spread_over_rows(weights: Array, rows: int) -> Floats:
-    """(B, T) weights of rows from (B, T') weights of stretches of rows, T' being T over a power of 2, rounded up.
-
-    All rows of a stretch get the same; the last stretch may be shorter, which does not make its rows weightier.
-
-    Examples
-    --------
-    >>> spread_over_rows(np.array([[0.75, 0.25]]), 3).round(3).tolist()
-    [[0.429, 0.429, 0.143]]
-    """
-    size = 1
-    while -(-rows // size) > weights.shape[1]:
-        size *= 2
-    spread = weights[:, np.arange(rows) // size].astype(np.float64)
-    shares: Floats = spread / spread.sum(axis=1, keepdims=True)
-    return shares
 
 
 def load_member(bundle: Bundle, spec: MemberSpec) -> Member:

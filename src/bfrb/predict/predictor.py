@@ -6,9 +6,9 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
-from itertools import compress
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ MAX_ROWS = 4096
 """Rows that are computed together: 32 recordings of 128 rows. More cost memory and save no time."""
 
 _WARM_UP_ROWS = 64
+_TOGETHER = 8
+"""Single recordings that are one thread's work: handing each over would cost as much as answering it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ class Predictor:
         self.label_set = bundle.label_set
         self.device = bundle.device
         check_features(bundle)
-        self._members = tuple(load_member(bundle, spec) for spec in bundle.manifest.members)
+        self._members = tuple(share_out(partial(load_member, bundle), bundle.manifest.members))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (replace(self.bundle, path=self.bundle.path.absolute()),)
@@ -103,7 +105,7 @@ class Predictor:
     def predict(
         self,
         recordings: Any,
-        dataset: str | Path | Description = "auto",
+        description: str | Path | Description = "auto",
         demographics: Any = None,
         *,
         anyway: bool = False,
@@ -115,7 +117,7 @@ class Predictor:
         recordings
             `Recordings`; or what `bfrb.read` reads: a path or a frame, whose continuous recordings are cut into windows
             like those of training.
-        dataset, demographics
+        description, demographics
             How a path or a frame is read (`bfrb.read`).
         anyway
             Whether to answer though physics speaks against what was read here (`bfrb.read.judging`).
@@ -131,7 +133,7 @@ class Predictor:
             from bfrb.read.judging import JudgedSource
             from bfrb.read.sources import HeldSource, read
 
-            found = read(recordings, dataset, demographics, self.device, self.bundle.manifest.rows)
+            found = read(recordings, description, demographics, self.device, self.bundle.manifest.rows)
             recordings = self.cut(JudgedSource(HeldSource(found, "recordings"), anyway).read())
         return self._predict(recordings, _find_alike)
 
@@ -141,32 +143,20 @@ class Predictor:
         Networks round differently in larger batches, so each is asked about one recording at a time; the features are
         those of all recordings at once. Errors are those of `predict`.
         """
-        return self._predict(recordings, lambda lengths, _: list(np.arange(len(lengths))[:, None]))
+        return self._predict(recordings, lambda lengths, _: list(np.arange(len(lengths))[:, None]), together=_TOGETHER)
 
-    def _predict(self, recordings: Recordings, find_groups: _Grouping) -> Predictions:
+    def _predict(self, recordings: Recordings, find_groups: _Grouping, together: int = 1) -> Predictions:
         recordings = self._usable(recordings)
         probabilities = np.zeros((len(recordings), len(self.label_set)))
         if len(recordings) == 1:  # the members share the work; of several recordings each is one thread's work
             (group,) = self._groups(recordings, find_groups)
             probabilities[0] = _mean(share_out(lambda member: member.answer(group.batch), group.members))
         else:
-            for group, found in map_ahead(_answer, self._groups(recordings, find_groups)):
-                probabilities[group.index] = found
+            groups = self._groups(recordings, find_groups)
+            for some, found in map_ahead(_answers, iter(lambda: list(islice(groups, together)), [])):
+                for group, answer in zip(some, found, strict=True):
+                    probabilities[group.index] = answer
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
-
-    def attention(self, recording: Recordings) -> Floats | None:
-        """(N,) How much the members look at each row of one recording, on average over those that are asked.
-
-        Shares that sum to 1, 0 on unused rows; None if no member that is asked can tell. Errors are those of `predict`.
-        """
-        recording = self._usable(recording)
-        (group,) = self._groups(recording, _find_alike)
-        able = [member for member in group.members if "attention" in member.outputs]
-        if not able:
-            return None
-        shares = np.zeros(recording.n_rows)
-        shares[self._used_rows(recording, group)] = np.mean([member.attention(group.batch) for member in able], axis=0)
-        return shares
 
     @property
     def gives_phases(self) -> bool:
@@ -374,8 +364,8 @@ def _find_alike(lengths: Ints, asked: Bools) -> list[Ints]:
     return [np.array(numbers) for numbers in groups.values()]
 
 
-def _answer(group: _Group) -> Floats:
-    return _mean([member.answer(group.batch) for member in group.members])
+def _answers(groups: Sequence[_Group]) -> list[Floats]:
+    return [_mean([member.answer(group.batch) for member in group.members]) for group in groups]
 
 
 def _phases(group: _Group) -> Floats | float:

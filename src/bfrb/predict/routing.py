@@ -43,6 +43,8 @@ def find_able(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> 
     """
     measured = {name: recordings.measured(name) for name in sorted({name for names in requirements for name in names})}
     everything = np.ones(len(recordings), dtype=bool)
-    return np.array(
-        [np.logical_and.reduce([everything, *(measured[name] for name in names)]) for names in requirements]
-    )
+    able = {
+        names: np.logical_and.reduce([everything, *(measured[name] for name in names)])
+        for names in set(map(tuple, requirements))
+    }
+    return np.array([able[tuple(names)] for names in requirements])

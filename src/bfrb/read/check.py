@@ -89,7 +89,7 @@ def _as_dict(finding: Finding) -> dict[str, object]:
 def check(
     path: Path | str,
     *,
-    dataset: str = "auto",
+    description: str = "auto",
     demographics: Path | str | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
@@ -97,7 +97,7 @@ def check(
 
     Parameters
     ----------
-    path, dataset, demographics
+    path, description, demographics
         As for `open_source`.
     progress
         Called with the share of the source that is done.
@@ -108,7 +108,7 @@ def check(
         If there is nothing at the path that could be looked through.
     """
     findings = Findings()
-    source = open_source(path, dataset, demographics, findings)
+    source = open_source(path, description, demographics, findings)
     census = Census(findings)
     judged: list[Recordings] = []
     fatal: dict[str, Suspicion] = {}

@@ -55,7 +55,7 @@ class Checker:
         """The recordings whose rows stand next to each other and, with a counter, count 0, 1, 2, ..."""
         starts = run_starts(frame, ids)
         run = np.repeat(np.arange(len(starts)), np.diff(starts, append=frame.height))
-        names = list(zip(*(frame[name].gather(starts).to_list() for name in ids), strict=True)) or [("all",)]
+        names = [tuple(frame[name][row] for name in ids) or ("all",) for row in starts.tolist()]
         broken = np.array([bool(ids) and self._is_repeated(name) for name in names])[run]
         if broken.any():
             finding = _error(
@@ -90,9 +90,9 @@ class Checker:
     def alike(self, frame: pl.DataFrame, columns: Sequence[str], starts: Ints) -> None:
         """Report columns that change within a recording."""
         for name in columns:
-            changes = np.setdiff1d(run_starts(frame, [name]), starts)
-            if len(changes):
-                first = int(changes[0])
+            changes = sorted(set(run_starts(frame, [name]).tolist()) - set(starts.tolist()))
+            if changes:
+                first = changes[0]
                 finding = _error(
                     f"{name} changes",
                     f"one {name} in all rows of a recording",

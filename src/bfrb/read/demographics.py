@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,9 @@ class Demographics:
         names = subjects.to_list()
         self._asked |= dict.fromkeys(names)
         known = np.vstack([self._values, np.full(len(MEASURES), np.nan)])
-        values = known[[self._rows.get(name, -1) for name in names]].T
+        values = known[[self._rows.get(name, -1) for name in names]].T.tolist()
         return [
-            pl.Series(name, numbers, nan_to_null=True).cast(dtype)
+            pl.Series(name, [None if isnan(number) else number for number in numbers], dtype=dtype, strict=False)
             for (name, (dtype, _, _)), numbers in zip(MEASURES.items(), values, strict=True)
         ]
 

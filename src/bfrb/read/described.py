@@ -21,7 +21,7 @@ from bfrb.read.demographics import Demographics
 from bfrb.read.device_files import READERS, format_of
 from bfrb.read.findings import Finding, Report, refuse
 from bfrb.read.layouts import Layout, fields_of, find_layout, find_limits, find_unread_sensors, needed_columns
-from bfrb.read.series import Samples, bring_to_wrist, nearest_in_time
+from bfrb.read.series import RecordedSamples, bring_to_wrist, nearest_in_time
 from bfrb.read.study_files import Blanks, DescribedFile, Words, find_files
 from bfrb.read.text_tables import open_table
 from bfrb.study.description import TIME_UNITS_S, Description, LabelsSpec, TimeSpec
@@ -48,7 +48,7 @@ class Reader:
     report: Report | None = None
     people: Demographics | None = None
 
-    def iter_samples(self, path: Path, progress: Progress | None = None) -> Iterator[Samples]:
+    def iter_samples(self, path: Path, progress: Progress | None = None) -> Iterator[RecordedSamples]:
         """The samples of every recording at a path, some recordings at a time, in the wrist frame and in SI units.
 
         Raises
@@ -84,7 +84,7 @@ class Reader:
                 found |= set(checker.words(texts, name, spec).unique().to_list())
         return found - {None}
 
-    def _iter_file(self, file: DescribedFile, progress: Progress | None) -> Iterator[Samples]:
+    def _iter_file(self, file: DescribedFile, progress: Progress | None) -> Iterator[RecordedSamples]:
         kind = self.format_of(file.path)
         if kind in READERS:
             yield self._of_device(file, kind)
@@ -107,7 +107,7 @@ class Reader:
 
     def refuse_unread(self, names: Sequence[str], report: Report) -> None:
         """Report columns of a sensor that is not described: they would be left out in silence."""
-        unread = find_unread_sensors(names, self.description) if self.description.file.strict else []
+        unread = find_unread_sensors(tuple(names), self.description) if self.description.file.strict else ()
         if unread:
             more = f" and {len(unread) - 6} more" if len(unread) > 6 else ""
             expected = f"columns of the sensors of {self.description.name!r} only"
@@ -115,7 +115,7 @@ class Reader:
             remedy = "remove these columns to go on without them; recordings of another device need its description"
             report(Finding("columns of another sensor", "warning", expected, found, remedy, refused=True))
 
-    def samples_of(self, frame: pl.DataFrame, layout: Layout, checker: Checker, words: Words) -> Samples | None:
+    def samples_of(self, frame: pl.DataFrame, layout: Layout, checker: Checker, words: Words) -> RecordedSamples | None:
         """The samples in a frame of whole recordings, without those that cannot be used; None if none can.
 
         Parameters
@@ -146,7 +146,7 @@ class Reader:
         sides = [self._side_of(one, who) for one, who in zip(known, table["subject"], strict=True)]
         sensors = {name: self._readings(frame, name, terms, checker) for name, terms in layout.sensors.items()}
         times = self._times(frame, offsets, checker)
-        return Samples(table, offsets, times, self._to_wrist(sensors, sides, offsets), classes)
+        return RecordedSamples(table, offsets, times, self._to_wrist(sensors, sides, offsets), classes)
 
     def _table(self, named: Sequence[Words], classes: Mapping[str, pl.Series], starts: Ints) -> pl.DataFrame:
         spec = self.description.recordings
@@ -166,7 +166,7 @@ class Reader:
         numbers = read_numbers(frame, parts, checker.report, dtype=dtype)
         if len(parts) > len(terms) or any(column[0][0] < 0 for column in terms):
             values = iter(numbers.T)
-            numbers = np.stack([sum(sign * next(values) for sign, _ in column) for column in terms], axis=1)
+            numbers = np.stack([sum((sign * next(values) for sign, _ in column), -0.0) for column in terms], axis=1)
             parts = [" + ".join(part for _, part in column) for column in terms]
         return checker.readings(frame, find_limits(self.description, name), parts, numbers)
 
@@ -221,7 +221,7 @@ class Reader:
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in sensors}
 
-    def _of_device(self, file: DescribedFile, kind: str) -> Samples:
+    def _of_device(self, file: DescribedFile, kind: str) -> RecordedSamples:
         """The recording of a file in a format of its own."""
         found = READERS[kind](file.path)
         sensors = {name: values for name, values in found.sensors.items() if name in self.description.sensors}
@@ -234,9 +234,9 @@ class Reader:
         table = self._table([file.words], {}, np.zeros(1, np.int64))
         offsets = np.array([0, len(found.time_s)])
         sensors = self._to_wrist(sensors, [self._side_of({}, table["subject"][0])], offsets)
-        return Samples(table, offsets, found.time_s, sensors)
+        return RecordedSamples(table, offsets, found.time_s, sensors)
 
-    def _iter_apart(self, path: Path, progress: Progress | None) -> Iterator[Samples]:
+    def _iter_apart(self, path: Path, progress: Progress | None) -> Iterator[RecordedSamples]:
         """Recordings whose sensors have files of their own: samples of the first sensor with the nearest of others."""
         groups: dict[str, dict[str, list[DescribedFile]]] = {}
         for name in self.description.sensors:
@@ -256,7 +256,7 @@ class Reader:
                 found = [samples for file in some for samples in reader._iter_file(file, None)]
                 if not found:
                     raise DataError(f"{some[0].path}: has no rows", remedy="copy the file again")
-                parts[name] = Samples.concat(found)
+                parts[name] = RecordedSamples.concat(found)
             yield self._joined(parts)
             if progress is not None:
                 progress((number + 1) / len(groups))
@@ -268,7 +268,7 @@ class Reader:
             changes |= {"labels": type(self.description.labels)(), "columns": {}}
         return self.description.model_copy(update=changes)
 
-    def _joined(self, parts: Mapping[str, Samples]) -> Samples:
+    def _joined(self, parts: Mapping[str, RecordedSamples]) -> RecordedSamples:
         first = next(iter(parts.values()))
         sensors = dict(first.sensors)
         for name, other in parts.items():
@@ -296,11 +296,10 @@ def _share_of(progress: Progress | None, number: int, count: int) -> Progress | 
     return None if progress is None else lambda share: progress((number + share) / count)
 
 
-def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> Iterator[tuple[str, ...]]:
+def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> list[tuple[str, ...]]:
     """The values of some columns in some rows; an empty text where there is none."""
-    if not columns:
-        return iter([()] * len(rows))
-    return zip(*([text or "" for text in frame[name].gather(rows).to_list()] for name in columns), strict=True)
+    series = [frame[name] for name in columns]
+    return [tuple(one[row] or "" for one in series) for row in rows.tolist()]
 
 
 def _labelled(labels: pl.Series, spec: LabelsSpec, ids: pl.Series, offsets: Ints) -> pl.Series:
@@ -336,7 +335,7 @@ def read_seconds(frame: pl.DataFrame, spec: TimeSpec, report: Report) -> Floats:
         times = read_numbers(frame, [column], report, dtype=pl.Float64)[:, 0] * TIME_UNITS_S[spec.unit]
     else:
         texts = frame[column]
-        stamps = texts if texts.dtype.is_temporal() else _stamps(texts.str.strip_chars(), spec.zone)
+        stamps = texts if texts.dtype.is_temporal() else _stamps(texts.cast(pl.String).str.strip_chars(), spec.zone)
         times = (stamps.dt.epoch("us").cast(pl.Float64) * 1e-6).to_numpy().copy()
     lost = np.isnan(times)
     if lost.any():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array, Ints
+from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.read.annotations import Interval, label_samples, merged, of_recording, read_intervals
 from bfrb.read.checks import Checker
@@ -24,13 +24,14 @@ from bfrb.read.findings import Findings, Report, refuse
 from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
 from bfrb.read.orientation import add_orientation, makes_orientation, with_made_orientation
-from bfrb.read.series import Samples
-from bfrb.read.study_files import Blanks, find_files
+from bfrb.read.rows import make_rows
+from bfrb.read.series import RecordedSamples
+from bfrb.read.study_files import Blanks, find_label_files
 from bfrb.study.description import Description, LabelsSpec
 from bfrb.study.device import Device, device_of
 from bfrb.study.labels import CMI, LabelSet, label_set_of
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
-from bfrb.study.rows import Aggregation, OpenRows
+from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
 
 RATE_TOLERANCE = 0.1
@@ -39,7 +40,7 @@ RATE_TOLERANCE = 0.1
 SIMULATED_MARK = "simulated.toml"
 """A file of this name beside recordings says that they come from a simulator."""
 
-_BLOCK = 1 << 16
+_Words = Mapping[str, tuple[pl.Series, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class DescribedSource:
             If a target is none of them.
         """
         spec = self.description.labels
-        if spec.column is None and not spec.files:
+        if spec.column is None and not (spec.files and self._intervals):
             return None
         if spec.classes:
             return label_set_of(self.description)
@@ -179,10 +180,32 @@ class DescribedSource:
         """The rows of all recordings, a stretch at a time; one recording at least is in memory."""
         return cut_stretches(self.batches(progress=progress), max_rows)
 
+    def sample_stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """The samples of all recordings, as a stream would get them; where every sample is a row, the rows."""
+        if self.description.time.steady:
+            yield from self.stretches(max_rows, progress)
+            return
+        for samples, words in self._parts(progress):
+            _check_rates(samples, self.device.row_rate_hz)
+            codes = {name: _encode(*told) for name, told in words.items()}
+            for about, rows in zip(samples.table.iter_rows(named=True), samples.rows, strict=True):
+                for start in range(rows.start, rows.stop, max_rows):
+                    part = slice(start, min(start + max_rows, rows.stop))
+                    sensors = {
+                        name: samples.sensors[name][part]
+                        for name in self.device.sensor_names
+                        if name in samples.sensors
+                    }
+                    labels = {name: Annotation(codes[name][part], words[name][1]) for name in codes}
+                    begin_s, begins = float(samples.time_s[rows.start]), start == rows.start
+                    yield Stretch(about, begins, samples.time_s[part], sensors, labels, self.simulated, begin_s)
+
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches; what stands in a block of a file, but one recording at least, is in memory."""
         waiting: list[Recordings] = []
-        for part in self._parts(progress):
+        steady, simulated = self.description.time.steady, self.simulated
+        for samples, words in self._parts(progress):
+            part = to_recordings(samples, self.device, words, steady=steady, how=self.how, simulated=simulated)
             for batch in part.batches(max_rows):
                 if waiting and sum(one.n_rows for one in waiting) + batch.n_rows > max_rows:
                     yield Recordings.concat(waiting)
@@ -191,7 +214,8 @@ class DescribedSource:
         if waiting:
             yield Recordings.concat(waiting)
 
-    def _parts(self, progress: Progress | None) -> Iterator[Recordings]:
+    def _parts(self, progress: Progress | None) -> Iterator[tuple[RecordedSamples, _Words]]:
+        """Samples, and their words with the classes of each."""
         report = self.report or refuse(str(self.path))
         table, spec, people = self._participants(), self.description.participants, None
         if table is not None or spec is not None:
@@ -203,13 +227,13 @@ class DescribedSource:
             if empty:
                 self.__dict__.setdefault("_first", _told_by(samples))
                 empty = False
-            yield self._recordings(samples)
+            yield self._with_labels(samples)
         if empty:
             raise DataError(f"{self.path}: holds no usable recordings", remedy="check that the files are complete")
         if people is not None:
             people.finish()
 
-    def _recordings(self, samples: Samples) -> Recordings:
+    def _with_labels(self, samples: RecordedSamples) -> tuple[RecordedSamples, _Words]:
         labels = {name: (series, self._classes(name)) for name, series in samples.words.items()}
         spec = self.description.labels
         if spec.files and self.label_set is not None:
@@ -221,15 +245,14 @@ class DescribedSource:
                 words = [_only(series[rows], name) for rows, name in zip(samples.rows, ids, strict=True)]
                 table = samples.table.insert_column(2, pl.Series("gesture", words, dtype=pl.String))
                 samples = replace(samples, table=table)
-        steady = self.description.time.steady
-        return to_recordings(samples, self.device, labels, steady=steady, how=self.how, simulated=self.simulated)
+        return samples, labels
 
     def _classes(self, name: str) -> tuple[str, ...]:
         if name == "gesture" and self.label_set is not None:
             return self.label_set.classes
         return self.description.columns[name].classes
 
-    def _labelled(self, samples: Samples, spec: LabelsSpec) -> pl.Series:
+    def _labelled(self, samples: RecordedSamples, spec: LabelsSpec) -> pl.Series:
         """(N,) the class of every sample by the files of labels."""
         parts = []
         for name, rows in zip(samples.table["id"], samples.rows, strict=True):
@@ -241,16 +264,15 @@ class DescribedSource:
     @cached_property
     def _intervals(self) -> list[Interval]:
         """Intervals of all label files; a file that names no recording is of the recording that it is called like."""
-        folder = self.path if self.path.is_dir() else self.path.parent
         found: list[Interval] = []
-        for file in find_files(folder, self.description, self.description.labels.files):
+        for file in find_label_files(self.path, self.description):
             for interval in read_intervals(file.path):
                 named = interval.recording or self.description.recordings.id.format_map(Blanks(file.words))
                 found.append(replace(interval, recording=named))
         return found
 
 
-def _told_by(samples: Samples) -> tuple[float, tuple[str, ...]]:
+def _told_by(samples: RecordedSamples) -> tuple[float, tuple[str, ...]]:
     """Rate of the first recording, and its sensors."""
     return samples.rates_hz()[0], tuple(samples.sensors)
 
@@ -266,9 +288,9 @@ def _only(labels: pl.Series, recording: str) -> str | None:
 
 
 def to_recordings(
-    samples: Samples,
+    samples: RecordedSamples,
     device: Device,
-    words: Mapping[str, tuple[pl.Series, tuple[str, ...]]],
+    words: _Words,
     *,
     steady: bool = False,
     how: Aggregation = "mean",
@@ -313,44 +335,13 @@ def _encode(texts: pl.Series, classes: tuple[str, ...]) -> Array:
     return np.array([codes.get(text, UNKNOWN) for text in texts.to_list()], dtype=np.int8)
 
 
-def _check_rates(samples: Samples, rate_hz: float) -> None:
+def _check_rates(samples: RecordedSamples, rate_hz: float) -> None:
     for recording, found in zip(samples.table["id"], samples.rates_hz(), strict=True):
         if found < (1 - RATE_TOLERANCE) * rate_hz:
             raise DataError(
                 f"the recording {recording!r} has {found:.4g} samples a second, and {rate_hz:g} are asked for",
                 remedy="leave it out, or ask for a lower rate: what was not measured is not invented",
             )
-
-
-def make_rows(samples: Samples, device: Device, how: Aggregation) -> tuple[dict[str, Array], Ints, Ints]:
-    """Rows of samples: row k of a recording stands k / rate after its first sample.
-
-    Returns
-    -------
-    For every sensor (n, *shape) readings at the device's rate, rows without a sample not measured; the row that each of
-    the (N,) samples falls into; and the rows' (R + 1,) offsets.
-    """
-    starts, lengths = samples.offsets[:-1], np.diff(samples.offsets)
-    steps = (samples.time_s - np.repeat(samples.time_s[starts], lengths)) * device.row_rate_hz
-    within: Ints = np.floor(steps + 0.5).astype(np.int64)
-    offsets: Ints = np.concatenate([[0], np.cumsum(within[samples.offsets[1:] - 1] + 1)])
-    rows = within + np.repeat(offsets[:-1], lengths)
-    distance = np.abs(steps - within)
-    opened = OpenRows(device, how)
-    parts: list[dict[str, Array]] = []
-    done = 0
-    for start in range(0, len(samples), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        parts.append(opened.take(int(rows[start]) - done))
-        done = int(rows[start])
-        readings, measured = {}, []
-        for sensor in device.sensors:
-            values = samples.sensors[sensor.name][block].astype(sensor.dtype)
-            measured.append(~sensor.is_absent(values).any(axis=1))
-            readings[sensor.name] = values.reshape(-1, *sensor.shape)
-        opened.add(rows[block] - done, distance[block], readings, np.stack(measured, axis=1))
-    parts.append(opened.take(int(offsets[-1]) - done))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, rows, offsets
 
 
 def recordings_from_frame(

@@ -16,7 +16,7 @@ def ingest(
     source: Path | str,
     out: Path | str,
     *,
-    dataset: str = "auto",
+    description: str = "auto",
     demographics: Path | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -25,7 +25,7 @@ def ingest(
 
     Parameters
     ----------
-    source, dataset, demographics
+    source, description, demographics
         As for `open_source`.
     out
         The folder to be made.
@@ -39,7 +39,7 @@ def ingest(
     DataError
         If the source cannot be used, or the place is taken or is that of the source; nothing is left behind then.
     """
-    opened = open_source(source, dataset, demographics)
+    opened = open_source(source, description, demographics)
     check_place(Path(out), overwrite, opened.paths)
     parts, size = opened.batches(PART_ROWS, progress), size_bytes(opened)
     name = opened.paths[0].resolve().name

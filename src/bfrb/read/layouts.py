@@ -99,14 +99,15 @@ def fields_of(text: str) -> list[str]:
     return [word for _, word, _, _ in Formatter().parse(text) if word]
 
 
-def find_unread_sensors(columns: Iterable[str], description: Description) -> list[str]:
+@lru_cache(maxsize=16)
+def find_unread_sensors(columns: tuple[str, ...], description: Description) -> tuple[str, ...]:
     """Columns that are not described, but hold readings: those of a sensor of another device, or three axes.
 
     Examples
     --------
     >>> from bfrb.study.description import find_description
-    >>> find_unread_sensors(["acc_x", "gyr_x", "mag_x", "mag_y", "mag_z", "note"], find_description("helios"))
-    ['gyr_x', 'mag_x', 'mag_y', 'mag_z']
+    >>> find_unread_sensors(("acc_x", "gyr_x", "mag_x", "mag_y", "mag_z", "note"), find_description("helios"))
+    ('gyr_x', 'mag_x', 'mag_y', 'mag_z')
     """
     read = {name for sensor in description.sensors for name in description.sensor(sensor).columns}
     others = {name for device in DEVICES.values() for sensor in device.sensors for name in sensor.columns}
@@ -114,7 +115,7 @@ def find_unread_sensors(columns: Iterable[str], description: Description) -> lis
     found = {(match[1], match[2].lower()) for match in axes.values()}
     triples = {stem for stem, _ in found if {(stem, axis) for axis in "xyz"} <= found}
     unread = {name for name, match in axes.items() if match[1] in triples} | (others - read)
-    return [name for name in columns if name in unread]
+    return tuple(name for name in columns if name in unread)
 
 
 @lru_cache(maxsize=64)

@@ -19,21 +19,28 @@ from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import SIMULATED_MARK
 from bfrb.read.sources import Source
 from bfrb.read.store import to_columns
-from bfrb.study.device import Device
+from bfrb.study.device import Device, Sensor
 from bfrb.study.recordings import UNKNOWN, Recordings
 
 BIDS_VERSION = "1.9.0"
 TASK, SYSTEM = "recording", "wrist"
 
 _TYPES = {"acc": ("ACCEL", "xyz"), "gyr": ("GYRO", "xyz"), "quaternion": ("ORNT", "wxyz")}
-_ABOUT = ("age", "sex", "handedness", "adult_child")
-"""Columns of the table that are of the subject."""
+_ABOUT: dict[str, dict[int, str]] = {
+    "age": {},
+    "sex": {0: "female", 1: "male"},
+    "handedness": {0: "left", 1: "right"},
+    "adult_child": {},
+}
+"""Columns of the table that are of the subject, and the words of BIDS for their codes."""
+_NOT_BIDS = ("recordings.tsv", SIMULATED_MARK, "study.toml")
 
 
 def write_motion_bids(source: Source, out: Path, progress: Progress | None = None) -> int:
     """Write the recordings of a source as a data set, whole or not at all; how many they are.
 
-    Readings are those of the wrist frame, in SI units. Sensors that Motion-BIDS has no type for are of the type `MISC`.
+    Readings are those of the wrist frame, in SI units; an orientation that was made is left out. Sensors that
+    Motion-BIDS has no type for are of the type `MISC`.
     Recordings get new names, subject and run; `recordings.tsv` tells the ones they had.
 
     Raises
@@ -54,7 +61,8 @@ def write_motion_bids(source: Source, out: Path, progress: Progress | None = Non
                 runs[subject] += 1
                 stem = f"sub-{subject}_task-{TASK}_tracksys-{SYSTEM}_run-{runs[subject]}"
                 _write_recording(batch[number], folder / f"sub-{subject}" / "motion", stem)
-                about[subject] = {name: row[name] for name in _ABOUT if row.get(name) is not None}
+                known = {name: row[name] for name in _ABOUT if row.get(name) is not None}
+                about[subject] = {name: _ABOUT[name].get(value, value) for name, value in known.items()}
                 listed.append({"recording": f"sub-{subject}_run-{runs[subject]}", "id": row["id"]})
         people = [{"participant_id": f"sub-{name}"} | dict.fromkeys(_ABOUT) | told for name, told in about.items()]
         _write_table(pl.DataFrame(people, infer_schema_length=None), folder / "participants.tsv")
@@ -85,6 +93,7 @@ def _write_about(source: Source, folder: Path) -> None:
     name = source.describe() + (" (SIMULATED)" if source.simulated else "")
     written = [{"Name": "bfrb", "Version": version("bfrb")}]
     described = {"Name": name, "BIDSVersion": BIDS_VERSION, "DatasetType": "raw", "GeneratedBy": written}
+    (folder / ".bidsignore").write_text("\n".join(_NOT_BIDS) + "\n", encoding="utf-8")
     kinds = Counter(row["type"] for row in _channels(device))
     motion = {
         "TaskName": TASK,
@@ -103,9 +112,14 @@ def _write_about(source: Source, folder: Path) -> None:
         (folder / SIMULATED_MARK).write_text("simulated = true\n", encoding="utf-8")
 
 
+def _kept(device: Device) -> tuple[Sensor, ...]:
+    """The sensors that are written: an orientation that was made is made again in reading."""
+    return tuple(sensor for sensor in device.sensors if not sensor.made)
+
+
 def _channels(device: Device) -> list[dict[str, str]]:
     rows = []
-    for sensor in device.sensors:
+    for sensor in _kept(device):
         kind, axes = _TYPES.get(sensor.name, ("MISC", ""))
         prefix = "quat_" if kind == "ORNT" else ""
         components = [prefix + axis for axis in axes] or ["n/a"] * len(sensor.columns)
@@ -118,7 +132,7 @@ def _channels(device: Device) -> list[dict[str, str]]:
 def _write_recording(recording: Recordings, folder: Path, stem: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     columns = [
-        column for sensor in recording.device.sensors for column in to_columns(sensor, recording.sensors[sensor.name])
+        column for sensor in _kept(recording.device) for column in to_columns(sensor, recording.sensors[sensor.name])
     ]
     frame = pl.DataFrame(columns)
     frame.write_csv(folder / f"{stem}_motion.tsv", separator="\t", include_header=False, null_value="n/a")

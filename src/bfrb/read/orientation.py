@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Floats32
-from bfrb.read.series import Samples
+from bfrb.read.series import RecordedSamples
 from bfrb.study.device import Device, Sensor
 
 GAP_S = 1.0
@@ -51,7 +51,7 @@ def with_gyroscope(device: Device) -> Device:
     return device.with_sensors((*device.sensors, Sensor.parse({"name": "gyr"})))
 
 
-def add_orientation(samples: Samples, device: Device) -> Samples:
+def add_orientation(samples: RecordedSamples, device: Device) -> RecordedSamples:
     """The samples with an orientation, if the device wants one that is made of their gyroscope and accelerometer."""
     if not (device.has("quaternion") and makes_orientation(samples.sensors)):
         return samples

@@ -41,7 +41,8 @@ LEAST_ROWS = 20
 
 _UPWARDS = 0.6
 """Least share of the acceleration, on average over rows, that points up in the world."""
-_EXPLAINED = 0.85
+_EXPLAINED, _BETTER = 0.85, 0.1
+"""So much points up of what is right, even at work; and a change that explains the rest gains at least so much."""
 _FOLLOWS, _SURELY_FOLLOWS, _WEAKLY_FOLLOWS = 0.25, 0.6, 0.1
 """Correlations, in size, from which on gyroscope and gravity tell of each other: likely, even in vigorous sport, and
 where there would be none if it were not so, because the gyroscope is ten times too small."""
@@ -184,9 +185,11 @@ def _check_orientation(recordings: Recordings) -> Iterator[Suspicion]:
         return  # an orientation that was made of the accelerations cannot speak against them
     acc, quaternion = both[:, :3], both[:, 3:]
     found = _upwards(acc, quaternion)
-    if found >= _UPWARDS:
+    if found >= _EXPLAINED:
         return
-    kind, words = _explain_orientation(acc, quaternion)
+    kind, words, score = _explain_orientation(acc, quaternion)
+    if found >= _UPWARDS and score < found + _BETTER:
+        return
     yield Suspicion(
         kind,
         f"turned into the world by the orientation, gravity should point up; it does so with {found:+.2f} of its size",
@@ -201,8 +204,8 @@ def _upwards(acc: Floats, quaternion: Floats) -> float:
     return float((acc * up).sum(axis=1).mean() / np.linalg.norm(acc, axis=1).mean())
 
 
-def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[Kind, str]:
-    """The change that makes gravity point up."""
+def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[Kind, str, float]:
+    """The change that makes gravity point up, and how much it then does; 0 if none does."""
     swapped = quaternion[:, [3, 0, 1, 2]]
     back = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
     changes: dict[str, tuple[Kind, Floats, Floats]] = {
@@ -214,7 +217,7 @@ def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[Kind, str]:
     scores = {words: _upwards(changed, turned) for words, (_, changed, turned) in changes.items()}
     best = max(scores, key=lambda words: scores[words])
     if scores[best] >= _EXPLAINED:
-        return changes[best][0], best
+        return changes[best][0], best, scores[best]
     score, order, sign = max(
         (_upwards(acc[:, order] * sign, quaternion), order, sign)
         for order in permutations(range(3))
@@ -227,8 +230,9 @@ def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[Kind, str]:
         return (
             "axes",
             f"the axes of the accelerations are turned or swapped against the orientation's: {axes} would fit",
+            score,
         )
-    return "axes", "orientation and accelerations are not of one device, or one of them is damaged"
+    return "axes", "orientation and accelerations are not of one device, or one of them is damaged", 0.0
 
 
 def _check_gyroscope(recordings: Recordings) -> Iterator[Suspicion]:

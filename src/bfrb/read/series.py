@@ -1,10 +1,12 @@
-"""`Samples`: samples of recordings as a device gave them, brought to the wrist frame and to SI units."""
+"""`RecordedSamples`: those of recordings as a device gave them, brought to the wrist frame and to SI units."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,7 +18,7 @@ from bfrb.study.frame import Wrist, device_to_wrist, orientations_to_wrist, turn
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class RecordedSamples:
     """The samples of some recordings, one recording after the other, at the times at which they were taken.
 
     Parameters
@@ -53,12 +55,12 @@ class Samples:
         return [float(1.0 / np.median(step[step > 0])) if (step > 0).any() else np.nan for step in steps]
 
     @staticmethod
-    def concat(parts: Sequence[Samples]) -> Samples:
+    def concat(parts: Sequence[RecordedSamples]) -> RecordedSamples:
         """One of several, whose sensors and words are the same."""
         first = parts[0]
         if len(parts) == 1:
             return first
-        return Samples(
+        return RecordedSamples(
             pl.concat([part.table for part in parts], how="diagonal_relaxed"),
             np.concatenate([[0], np.cumsum(np.concatenate([np.diff(part.offsets) for part in parts]))]),
             np.concatenate([part.time_s for part in parts]),
@@ -86,17 +88,35 @@ def bring_to_wrist(
     DataError
         If it is not known on which wrist it was, and its axes are said in words of a watch.
     """
-    change = {"acc": vectors_to_wrist, "gyr": turns_to_wrist, "quaternion": orientations_to_wrist}
-    found = {
-        name: np.asarray(sensors[name], np.float64) * description.scale(name) for name in sensors if name in change
-    }
-    if "quaternion" in found and description.sensor("quaternion").turns == "world_to_device":
-        found["quaternion"] = found["quaternion"] * np.array([1.0, -1.0, -1.0, -1.0])
+    ways = ways_to_wrist(description, wrist)
+    return {**sensors, **{name: ways[name](values) for name, values in sensors.items() if name in ways}}
+
+
+_CHANGES: Mapping[str, Callable[[Array, Array], Array]] = {
+    "acc": vectors_to_wrist,
+    "gyr": turns_to_wrist,
+    "quaternion": orientations_to_wrist,
+}
+
+
+def ways_to_wrist(description: Description, wrist: Wrist | None = None) -> dict[str, Callable[[Array], Array]]:
+    """What `bring_to_wrist` does with (N, C) readings of each sensor; the same for one of them as for many."""
+    matrix = np.eye(3, dtype=np.int64)
     if description.axes is not None:
         matrix = device_to_wrist(description.axes.words, known_wrist(description, wrist), crown=description.worn.crown)
-        if (matrix != np.eye(3)).any():
-            found = {name: change[name](values, matrix) for name, values in found.items()}
-    return {**sensors, **{name: values.astype(np.float32) for name, values in found.items()}}
+    ways: dict[str, Callable[[Array], Array]] = {}
+    for name in description.sensors:
+        if name in _CHANGES:
+            back = description.sensor(name).turns == "world_to_device" and name == "quaternion"
+            signs = np.array([1.0, -1.0, -1.0, -1.0]) if back else 1.0
+            ways[name] = partial(_to_wrist, name, description.scale(name) * signs, matrix)
+    return ways
+
+
+def _to_wrist(name: str, scale: Any, matrix: Array, values: Array) -> Array:
+    scaled = np.asarray(values, np.float64) * scale
+    changed = scaled if (matrix == np.eye(3)).all() else _CHANGES[name](scaled, matrix)
+    return changed.astype(np.float32)
 
 
 def known_wrist(description: Description, wrist: Wrist | None) -> Wrist:

@@ -120,7 +120,7 @@ class StudySpec(Spec):
     """Comes before the names of its people and recordings."""
     data: str
     """Where its recordings are, seen from the file that lists it."""
-    dataset: str = "auto"
+    description: str = "auto"
     """How they are read, as for `open_source`; files are looked for beside the list."""
     merge: dict[str, str] = Field(default_factory=dict)
     """Its labels and the class that each becomes; `*` stands for all others, an empty text for unknown."""
@@ -143,7 +143,7 @@ class StudiesSpec(Spec):
     ... [[studies]]
     ... name = "ha24"
     ... data = "ha24_watch"
-    ... dataset = "ha24.toml"
+    ... description = "ha24.toml"
     ... merge = { "*" = "other", scratching = "scratching" }
     ... ''')
     >>> listed.studies[0].meaning("typing"), listed.studies[0].meaning("scratching")
@@ -244,7 +244,7 @@ class JoinedSource:
 
 def _open_studies(path: Path, wanted: Device | None, how: Aggregation) -> JoinedSource:
     spec = StudiesSpec.from_toml(read_toml(path))
-    named = {one.name: (path.parent / one.data, _beside(one.dataset, path.parent)) for one in spec.studies}
+    named = {one.name: (path.parent / one.data, _beside(one.description, path.parent)) for one in spec.studies}
     device = wanted or spec.device(open_source(*next(iter(named.values()))).device)
     sources = {name: open_source(*told, device=device, how=how) for name, told in named.items()}
     for name, source in sources.items():
@@ -256,13 +256,13 @@ def _open_studies(path: Path, wanted: Device | None, how: Aggregation) -> Joined
     return JoinedSource(path, spec, device, sources)
 
 
-def _beside(dataset: str, folder: Path) -> str:
-    return str(folder / dataset) if (folder / dataset).is_file() else dataset
+def _beside(description: str, folder: Path) -> str:
+    return str(folder / description) if (folder / description).is_file() else description
 
 
 def open_source(
     path: Path | str,
-    dataset: str | Path | Description = "auto",
+    description: str | Path | Description = "auto",
     demographics: Path | str | None = None,
     report: Report | None = None,
     device: Device | None = None,
@@ -274,7 +274,7 @@ def open_source(
     ----------
     path
         A file or a folder; a `.toml` file lists several studies that are read as one (`StudiesSpec`).
-    dataset
+    description
         What to take it for: a description, its name (`bfrb devices`), such as `"cmi"`, or its `.toml` file; or
         `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
     demographics
@@ -291,7 +291,7 @@ def open_source(
     DataError
         If there is nothing that can be read.
     ConfigError
-        If there is no such dataset or description.
+        If there is no such description.
     """
     place = Path(path)
     if not place.exists():
@@ -300,7 +300,7 @@ def open_source(
         return Store.open(place)
     if place.suffix == ".toml":
         return _open_studies(place, device, how)
-    description = _look(place) if dataset == "auto" else find_description(dataset)
+    description = _look(place) if description == "auto" else find_description(description)
     if description.file.format == "bids":
         description = describe_motion_bids(place, description)
     if place.is_dir() and description.file.first:
@@ -333,7 +333,7 @@ def _look(place: Path) -> Description:
 
 def read(
     source: Any,
-    dataset: str | Path | Description = "auto",
+    description: str | Path | Description = "auto",
     demographics: Any = None,
     device: Device | None = None,
     how: Aggregation = "mean",
@@ -344,7 +344,7 @@ def read(
     ----------
     source
         A path as for `open_source`, or a polars or pandas frame: in the CMI layout, or as a description says.
-    dataset
+    description
         As for `open_source`; or a `Description`.
     demographics
         A table of subjects: a path, or beside a frame in the CMI layout a frame.
@@ -378,10 +378,10 @@ def read(
     <Recordings: 2 of my watch, 2 subjects, 3 rows, acc>
     """
     if isinstance(source, str | os.PathLike):
-        return open_source(Path(source), dataset, demographics, device=device, how=how).read()
-    if dataset in ("auto", "cmi"):
+        return open_source(Path(source), description, demographics, device=device, how=how).read()
+    if description in ("auto", "cmi"):
         return recordings_from_frame(source, demographics)
-    return _read_described(source, find_description(dataset), device, how)
+    return _read_described(source, find_description(description), device, how)
 
 
 def _read_described(source: Any, description: Description, device: Device | None, how: Aggregation) -> Recordings:

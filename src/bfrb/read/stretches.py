@@ -18,6 +18,7 @@ import polars as pl
 from bfrb.errors import DataError
 from bfrb.read.columns import read_numbers
 from bfrb.read.csv_blocks import Progress, iter_frames
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Findings
 from bfrb.read.sources import Source, open_source
 from bfrb.read.text_tables import TextTable, open_table
@@ -37,11 +38,11 @@ TIMES: Mapping[str, float] = MappingProxyType({"time_s": 1.0, "time_ms": 1e-3, "
 def iter_stretches(
     path: Path,
     device: Device,
-    dataset: str = "auto",
+    description: str = "auto",
     progress: Progress | None = None,
     how: Aggregation = "mean",
 ) -> Iterator[Stretch]:
-    """All rows at a path, recording after recording.
+    """All samples or rows at a path, recording after recording.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def iter_stretches(
         A sample table, or what `open_source` reads.
     device
         The device that the rows have to be of.
-    dataset
+    description
         As for `open_source`.
     progress
         Told the share that has been read.
@@ -61,15 +62,17 @@ def iter_stretches(
     DataError
         If there is nothing that can be read, it is of another device, or damaged.
     """
-    samples = find_sample_table(path) if dataset == "auto" else None
+    samples = find_sample_table(path) if description == "auto" else None
     if samples is not None:
         return _table_stretches(*samples, device, progress)
-    source = open_source(path, dataset, device=device, how=how)
+    source = open_source(path, description, device=device, how=how)
     if source.device.name != device.name:
         raise DataError(
             f"expected recordings of the device {device.name!r}, got {source.device.name!r}",
             remedy="use a bundle that was trained on recordings of this device",
         )
+    if isinstance(source, DescribedSource):
+        return source.sample_stretches(progress=progress)
     return source.stretches(progress=progress)
 
 

@@ -58,7 +58,9 @@ def _names_of(folder: Path, description: Description, patterns: Sequence[str]) -
     if not description.file.first:
         paths = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         names = [path.relative_to(folder).as_posix() for path in paths]
-        return [name for name in names if any(_matches(name, pattern) for pattern in patterns)]
+        people = description.participants.file if description.participants else None
+        others = () if patterns == description.labels.files else (*description.labels.files, people or "", "*.toml")
+        return [name for name in names if _fits(name, patterns) and not _fits(name, others)]
     names = [path.name for path in folder.iterdir() if path.is_file()]
     for pattern in patterns:
         found = sorted(fnmatch.filter(names, pattern))
@@ -69,8 +71,17 @@ def _names_of(folder: Path, description: Description, patterns: Sequence[str]) -
     return []
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.rpartition("/")[2], pattern)
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    last = name.rpartition("/")[2]
+    return any(fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(last, pattern) for pattern in patterns)
+
+
+def find_label_files(path: Path, description: Description) -> list[DescribedFile]:
+    """The files with labels: in the folder, and beside it what `bfrb view` saved of it; there may be none yet."""
+    folder, patterns = (path if path.is_dir() else path.parent).resolve(), description.labels.files
+    beside = folder.with_name(f"{folder.name}.labels.csv")
+    found = find_files(folder, description, patterns) if _names_of(folder, description, patterns) else []
+    return found + (find_files(beside, description) if beside.is_file() and _fits(beside.name, patterns) else [])
 
 
 def _natural(name: str) -> tuple[Any, ...]:

@@ -149,7 +149,9 @@ def _find_names(
     for number, line in enumerate(lines):
         for separator in separators:
             names = _split(line, separator)
-            if number >= spec.skip and (_holds(names, wanted) if wanted else _could_be_names(names)):
+            if number >= spec.skip and (
+                _holds(names, wanted) if wanted else _could_be_names(names, lines[number + 1 :][:6], separator)
+            ):
                 return number, separator, names
             hits = sum(name in names for name in wanted)
             best = max(best, (hits, names), key=lambda found: found[0])
@@ -161,8 +163,11 @@ def _holds(names: Sequence[str], wanted: Sequence[str]) -> bool:
     return all(name in names for column in wanted for _, name in terms_of(column, names))
 
 
-def _could_be_names(cells: Sequence[str]) -> bool:
-    return len(cells) >= 3 and not any(re.match(r"[+-]?[.,]?\d", cell) for cell in cells)
+def _could_be_names(cells: Sequence[str], below: Sequence[str], separator: str) -> bool:
+    """Whether there are three or more, none of them a number, and as many cells below, with numbers among them."""
+    rows = [row for line in below if len(row := _split(line, separator)) == len(cells)]
+    numbers = [any(re.match(r"[+-]?[.,]?\d", cell) for cell in row) for row in (cells, *rows)]
+    return len(cells) >= 3 and not numbers[0] and (any(numbers) or not any(below))
 
 
 def _split(line: str, separator: str) -> tuple[str, ...]:
@@ -190,11 +195,11 @@ def _named_so_far(path: Path, line: str, separator: str, columns: tuple[str, ...
 
 
 def _count_unit_lines(lines: list[str], separator: str, names: tuple[str, ...], wanted: Sequence[str]) -> int:
-    """Lines below the names in which no wanted cell is a number: units, and what programs repeat of them."""
+    """Lines below the names in which few wanted cells are numbers: units, 1 among them, and what repeats them."""
     places = [names.index(name) for column in wanted or names for _, name in terms_of(column, names)]
     for number, line in enumerate(lines[:5]):
         cells = _split(line, separator)
         some = [cells[place] for place in places if place < len(cells)]
-        if not some or any(re.match(r"[+-]?[.,]?\d", cell) or not cell for cell in some):
+        if 2 * sum(not cell or bool(re.match(r"[+-]?[.,]?\d", cell)) for cell in some) >= len(some):
             return number
     return 0

@@ -19,7 +19,6 @@ from bfrb.predict.identity import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table
-from bfrb.report.ablation import Ablation, ablate
 from bfrb.report.episodes import EventEvaluation, evaluate_events
 from bfrb.report.matching import Matched, match_recordings
 from bfrb.report.mistakes import Mistake, find_mistakes
@@ -41,7 +40,6 @@ class Evaluation:
     out_of_fold: bool = True  # answers that the bundle keeps, of networks that never saw the person, or those given now
     matched: Matched | None = None  # what the recordings tell about people and sensors, where some of these were given
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)  # scores by scenario on people not in training
-    ablation: Ablation | None = None  # answers to the given recordings without each sensor, if asked for
     events: EventEvaluation | None = None  # what was found in the given recordings, if continuous and labelled
 
     @property
@@ -88,7 +86,7 @@ class Evaluation:
         return find_mistakes(self.ids, self.answers[self.main], self.label_set)
 
 
-def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bool = False) -> Evaluation:
+def collect(bundle: Bundle, source: Source | None = None) -> Evaluation:
     """Everything a report tells about a bundle.
 
     Parameters
@@ -98,8 +96,6 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     source
         Recordings: those it was trained on, for what they tell about people and for their signals, or new ones, whose
         people it is then scored on, or both.
-    without_sensors
-        Whether they are answered again without each sensor, to see what it adds.
 
     Raises
     ------
@@ -126,8 +122,7 @@ def collect(bundle: Bundle, source: Source | None = None, *, without_sensors: bo
     evaluation = Evaluation(bundle, tuple(ids), ordered, out_of_fold=bool(kept.height))
     if source is None:
         return evaluation
-    evaluation = replace(_with_recordings(evaluation, judged, source), events=evaluate_events(bundle, source))
-    return replace(evaluation, ablation=ablate(bundle, source)) if without_sensors else evaluation
+    return replace(_with_recordings(evaluation, judged, source), events=evaluate_events(bundle, source))
 
 
 def _with_recordings(evaluation: Evaluation, judged: Table, source: Source) -> Evaluation:

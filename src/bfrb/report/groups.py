@@ -61,7 +61,6 @@ QUESTIONS: dict[str, tuple[str, Callable[[object], str | None]]] = {
     "handedness": ("Dominant hand", name_hand),
     "sex": ("Sex", _named("female", "male")),
     SENSORS: ("Proximity sensors that measured", _named()),
-    "upside_down": ("Device worn upside down", _named("the right way", "upside down")),
     "orientation": ("Posture", _named()),
 }
 """By fact: the question it answers, and how its values are called."""

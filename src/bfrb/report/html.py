@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 from bfrb.errors import ConfigError
 from bfrb.files import writing_file
+from bfrb.parts import need
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import Source
 
 SUFFIXES = (".html", ".htm")
-NEEDS = {"matplotlib": "matplotlib", "jinja2": "jinja2", "sklearn": "scikit-learn"}
-"""Modules that reports need, and the packages they come in."""
 
 
-def write_report(bundle: Path, out: Path, source: Source | None = None, *, without_sensors: bool = True) -> None:
+def write_report(bundle: Path, out: Path, source: Source | None = None) -> None:
     """Write a report on a bundle: whole or not at all; a file that is there is replaced.
 
     Parameters
@@ -27,8 +25,6 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, witho
         The page, a `.html` file.
     source
         Recordings, as for `collect`.
-    without_sensors
-        Whether the recordings are answered again without each sensor, to see what it adds.
 
     Raises
     ------
@@ -37,27 +33,14 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, witho
     BundleError, DataError
         If the bundle is damaged, or cannot be reported on.
     """
-    check_report_installed()
+    need("a report", ("matplotlib", "jinja2", "sklearn"), "report")
     check_page_path(out)
     from bfrb.report import page
     from bfrb.report.collect import collect
 
-    text = page.render(collect(Bundle.open(bundle), source, without_sensors=without_sensors))
+    text = page.render(collect(Bundle.open(bundle), source))
     with writing_file(out) as unfinished:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
-
-
-def missing_packages() -> list[str]:
-    """Packages that reports need and that are not installed."""
-    return [package for module, package in NEEDS.items() if find_spec(module) is None]
-
-
-def check_report_installed() -> None:
-    """Refuse, by a ConfigError, to draw without the packages that only reports need."""
-    if missing := ", ".join(missing_packages()):
-        raise ConfigError(
-            f"reports and pictures need {missing}", remedy='install them with: pip install "bfrb[report]"'
-        )
 
 
 def check_page_path(path: Path) -> None:

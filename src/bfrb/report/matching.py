@@ -15,7 +15,7 @@ from bfrb.report.section import count
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec
 
-FACTS = ("orientation", "handedness", "adult_child", "sex", "age", "upside_down")
+FACTS = ("orientation", "handedness", "adult_child", "sex", "age")
 """Columns of recordings that a report compares scores by."""
 
 SENSORS = "sensors"

@@ -24,7 +24,6 @@ try:
     import matplotlib.figure
     from matplotlib import rc_context
     from matplotlib.axes import Axes as Axes  # noqa: PLC0414  figures take it from here
-    from matplotlib.figure import FigureBase as FigureBase  # noqa: PLC0414
     from matplotlib.ticker import MultipleLocator
 finally:
     if _BACKEND is not None:

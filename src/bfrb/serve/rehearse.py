@@ -36,28 +36,20 @@ class Scenario:
         Thermopile and time-of-flight columns arrive as texts.
     all_null
         They arrive without any reading, for all sequences.
-    repeat_calls
-        Every sequence is asked for twice, as after a lost connection.
     empty_demographics
         Nothing is known about any subject.
-    slow_client_s
-        Pause before every call.
     imu_share
         Share of the sequences without thermopile and time-of-flight readings, chosen at random.
     """
 
     string_columns: bool = False
     all_null: bool = False
-    repeat_calls: bool = False
     empty_demographics: bool = False
-    slow_client_s: float = 0.0
     imu_share: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.imu_share <= 1.0:
             raise ConfigError(f"expected a share from 0 to 1, got {self.imu_share}", remedy="give 0.5 for one half")
-        if not 0.0 <= self.slow_client_s < float("inf"):
-            raise ConfigError(f"expected a pause in seconds, got {self.slow_client_s}", remedy="give 0 or more")
 
     def apply(self, rows: Frame, subject: Frame, *, imu_only: bool) -> tuple[Frame, Frame]:
         """The two frames of a request as they are sent."""
@@ -78,13 +70,10 @@ class Rehearsal:
         The answer for every sequence by its id, in the order served.
     seconds
         (n,) How long each call took.
-    changed
-        Ids of the sequences that were answered differently when asked again.
     """
 
     answers: dict[str, str]
     seconds: Floats
-    changed: tuple[str, ...]
 
     def write(self, path: Path) -> None:
         """Write the submission, `sequence_id` and `gesture` as texts: whole or not at all."""
@@ -121,21 +110,17 @@ def rehearse(
     rng = np.random.default_rng(seed)
     order: list[str] = rng.permutation(list(requests)).tolist()
     imu_only = set(rng.permutation(order)[: round(scenario.imu_share * len(order))].tolist())
-    answers: dict[str, list[str]] = {}
+    answers: dict[str, str] = {}
     seconds: list[float] = []
     with connect(address) as send:
         for name in order:
             frames = scenario.apply(*requests[name], imu_only=name in imu_only)
-            answers[name] = []
-            for _ in range(1 + scenario.repeat_calls):
-                time.sleep(scenario.slow_client_s)
-                start = time.perf_counter()
-                answers[name].append(ask(send, frames, deadline_s=_LATER_CALLS_S if seconds else None))
-                seconds.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            answers[name] = ask(send, frames, deadline_s=_LATER_CALLS_S if seconds else None)
+            seconds.append(time.perf_counter() - start)
             if progress is not None:
                 progress(len(answers) / len(order))
-    changed = tuple(name for name, given in answers.items() if len(set(given)) > 1)
-    return Rehearsal({name: given[0] for name, given in answers.items()}, np.array(seconds), changed)
+    return Rehearsal(answers, np.array(seconds))
 
 
 def ask(send: Send, frames: Sequence[Frame], deadline_s: float | None = None) -> str:

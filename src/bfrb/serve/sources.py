@@ -1,4 +1,4 @@
-"""Where live samples come from: standard input, a serial port, or whoever connects over TCP, WebSocket or HTTP.
+"""Where live samples come from: standard input, a serial port, or whoever connects over TCP or HTTP.
 
 Every connection is read in a thread of its own, which puts lines into one bounded queue: where nobody takes them out,
 senders have to wait.
@@ -25,9 +25,7 @@ from typing import IO, Any
 
 from bfrb.errors import BfrbError, ConfigError, DataError
 from bfrb.serve.sockets import listen
-from bfrb.stream.layouts import Layout
-from bfrb.stream.lines import LONGEST_LINE, Line, LineReader, LineSplitter, Message
-from bfrb.study.device import Device
+from bfrb.stream.lines import LONGEST_LINE, Line, LineSplitter
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +39,6 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LAST_PORT = 65_535
 _BAUD = 115_200
 _WAITING = 64
-_MOST_NAMES = 1000
 _READ_BYTES = 1 << 16
 _REQUEST_S = 10.0
 _PAGES_HERE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
@@ -50,7 +47,7 @@ _FOREIGN = "pages of other sites may not send samples"
 
 @dataclass(frozen=True)
 class Address:
-    """Where samples come from: `kind` is `"stdin"`, `"serial"`, `"tcp"`, `"ws"` or `"http"`.
+    """Where samples come from: `kind` is `"stdin"`, `"serial"`, `"tcp"` or `"http"`.
 
     `name` is the serial port, or the interface to listen on; `number` the speed in bits a second, or the port.
     """
@@ -61,7 +58,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, *, public: bool = False) -> Address:
-        """An address such as `-`, `tcp://127.0.0.1:9000`, `ws://...`, `http://...` or `serial:/dev/ttyUSB0@115200`.
+        """An address such as `-`, `tcp://127.0.0.1:9000`, `http://...` or `serial:/dev/ttyUSB0@115200`.
 
         Parameters
         ----------
@@ -82,9 +79,9 @@ class Address:
             return cls("stdin", "stdin")
         if found := re.fullmatch(r"serial:([^@]+)(?:@([1-9]\d{0,6}))?", text, re.ASCII):
             return cls("serial", found[1], int(found[2] or _BAUD))
-        found = re.fullmatch(r"(tcp|ws|http)://(\[[\w:.%]+\]|[\w.-]+):(\d{1,5})/?", text, re.ASCII)
+        found = re.fullmatch(r"(tcp|http)://(\[[\w:.%]+\]|[\w.-]+):(\d{1,5})/?", text, re.ASCII)
         if not found or int(found[3]) > _LAST_PORT:
-            remedy = "name -, serial:DEVICE@BAUD, tcp://127.0.0.1:PORT, ws://127.0.0.1:PORT or http://127.0.0.1:PORT"
+            remedy = "name -, serial:DEVICE@BAUD, tcp://127.0.0.1:PORT or http://127.0.0.1:PORT"
             raise ConfigError(f"no source {text!r}", remedy=remedy)
         host = found[2].strip("[]")
         if host not in _LOOPBACK and not public:
@@ -175,7 +172,7 @@ class Source:
             return partial(self.follow, address.name, _open_serial(address))
         bound = listen(address.name, address.number)
         self.port = bound.getsockname()[1]
-        return partial(self._serve, _make_server(address.kind, bound, self), bound)
+        return partial(self._serve, _Server({"tcp": _Tcp, "http": _Http}[address.kind], bound, self), bound)
 
     def _serve(self, server: Any, bound: socket.socket) -> None:
         """Listen until the source is closed; the threads of connections end with it, or with the process."""
@@ -242,32 +239,6 @@ class _Http(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _make_server(kind: str, bound: socket.socket, source: Source) -> Any:
-    """The server of a kind (`"tcp"`, `"http"` or `"ws"`) for a socket that listens; its `serve_forever` serves."""
-    if kind != "ws":
-        return _Server({"tcp": _Tcp, "http": _Http}[kind], bound, source)
-    try:
-        from websockets.exceptions import ConnectionClosed
-        from websockets.sync.server import serve
-    except ImportError:
-        raise ConfigError("websockets is not installed", remedy="pip install 'bfrb[stream]'") from None
-
-    def handle(connection: Any) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            source.follow("ws", (_as_bytes(message) + b"\n" for message in connection))
-
-    def refuse(connection: Any, request: Any) -> Any:
-        if _is_elsewhere(request.headers):
-            return connection.respond(403, f"{_FOREIGN}\n")
-        return None if threading.active_count() < MOST_CONNECTIONS else connection.respond(503, "too many\n")
-
-    return serve(handle, sock=bound, process_request=refuse, max_size=LONGEST_LINE, compression=None)
-
-
-def _as_bytes(message: bytes | str) -> bytes:
-    return message if isinstance(message, bytes) else message.encode()
-
-
 def _is_elsewhere(headers: Any) -> bool:
     """Whether a page of another site in a browser on this machine asks."""
     return "origin" in headers and not _PAGES_HERE.fullmatch(headers["origin"])
@@ -300,24 +271,3 @@ def _read_serial(port: Any, device: str) -> Iterator[bytes]:
             yield bytes(port.read(max(1, min(port.in_waiting, _READ_BYTES))))
     except OSError as error:
         raise DataError(f"the device {device} is gone: {error}", remedy="plug it in, and start again") from None
-
-
-def read_messages(address: Address, device: Device, stdin: IO[bytes]) -> Iterator[Message]:
-    """What comes from an address, wearer by wearer, until nothing more can come.
-
-    A connection that ends, ends the streams of all whom its lines named. Errors are those of `Source`.
-    """
-    source, reader = Source(address, stdin), LineReader(Layout.of_device(device))
-    named: dict[str, set[str]] = {}
-    try:
-        for lines in source:
-            for line in lines:
-                for wearer, content in reader.read(line):
-                    if content is None:
-                        yield from ((name, None) for name in sorted(named.pop(line.connection, {wearer})))
-                        continue
-                    if len(names := named.setdefault(line.connection, set())) < _MOST_NAMES:
-                        names.add(wearer)
-                    yield wearer, content
-    finally:
-        source.close()

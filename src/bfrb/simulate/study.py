@@ -12,7 +12,6 @@ from multiprocessing import active_children, get_context
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
-from bfrb.errors import ConfigError
 from bfrb.processes import children_without_interrupts
 from bfrb.read.tables import Table, make_table
 from bfrb.simulate.arm import arm_solids
@@ -88,20 +87,6 @@ def simulate_test(spec: StudySpec, seed: int, subjects: int, processes: int = 1)
         yield replace(recordings, sensors={**recordings.sensors, **sensors})
 
 
-def simulate_one(spec: StudySpec, seed: int, number: int) -> tuple[Wearing, Recordings]:
-    """The subject of that number in a study: the moving body, and what the sensors read of it.
-
-    Raises
-    ------
-    ConfigError
-        If the study has no such subject.
-    """
-    if not 1 <= number <= spec.subjects:
-        raise ConfigError(f"the study has no subject {number}", remedy=f"its subjects are 1 to {spec.subjects}")
-    job = _jobs(spec, np.random.SeedSequence(seed), seed)[number - 1]
-    return _wear(*job)[0], next(_simulate([job], 1))
-
-
 def _jobs(spec: StudySpec, root: np.random.SeedSequence, seed: int, before: int = 0) -> list[Job]:
     """What to simulate for every subject; their numbers follow on `before`."""
     spec = spec.widened()
@@ -141,19 +126,14 @@ def _in_order(jobs: list[Job], processes: int) -> Iterator[Result]:
 
 def simulate_subject(person: Person, spec: StudySpec, seed: np.random.SeedSequence) -> Result:
     """The sequences of one subject and the readings of all sensors in them."""
-    wearing, rng = _wear(person, spec, seed)
-    plan = wearing.plan
+    entropy = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)  # spawning changes what is spawned next
+    plan_rng, motion_rng, rng = (np.random.default_rng(each) for each in entropy.spawn(3))
+    person = replace(person, bare_arms=bool(plan_rng.random() < spec.body.bare_arms))
+    plan = draw_plan(person, spec.timing, plan_rng)
+    wearing = wear(person, plan, spec, motion_rng)
     sensors = measure_all(wearing, spec, plan.offsets[:-1], _draw_compass(plan, spec, rng), rng)
     _lose(sensors, person, plan, rng)
     return plan, sensors
-
-
-def _wear(person: Person, spec: StudySpec, seed: np.random.SeedSequence) -> tuple[Wearing, np.random.Generator]:
-    """The moving body of one subject, and the generator for the sensors."""
-    entropy = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)  # spawning changes what is spawned next
-    plan_rng, motion_rng, sensor_rng = (np.random.default_rng(each) for each in entropy.spawn(3))
-    person = replace(person, bare_arms=bool(plan_rng.random() < spec.body.bare_arms))
-    return wear(person, draw_plan(person, spec.timing, plan_rng), spec, motion_rng), sensor_rng
 
 
 Compass = tuple[Floats, Floats, Bools]

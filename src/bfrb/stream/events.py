@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -55,6 +55,11 @@ class Event:
     label: str
     confidence: float
     known_s: float
+
+    def since(self, begin_s: float) -> Event:
+        """The same by a clock that begins at that time."""
+        start_s, end_s, known_s = (time_s - begin_s for time_s in (self.start_s, self.end_s, self.known_s))
+        return replace(self, start_s=start_s, end_s=end_s, known_s=known_s)
 
 
 class EventRule(Spec):

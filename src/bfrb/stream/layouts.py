@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -12,13 +12,15 @@ import numpy as np
 
 from bfrb.arrays import Array
 from bfrb.errors import ConfigError, DataError
-from bfrb.read.series import bring_to_wrist
+from bfrb.read.series import ways_to_wrist
 from bfrb.read.stretches import TIMES
 from bfrb.read.text_tables import terms_of
 from bfrb.stream.samples import TIME
 from bfrb.study.description import TIME_UNITS_S, Description
 from bfrb.study.device import Device
 from bfrb.study.frame import Wrist
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Layout:
@@ -30,9 +32,9 @@ class Layout:
         The column of every channel, by sensor, or several that are added up such as `gravityX + accelerationX`.
     times
         Columns of times, and the seconds that 1 stands for; None for ISO 8601.
-    matrices
-        (C, C) what readings are multiplied by, by sensor. With none a sensor may also stand under its own name, and
-        columns of it may lack.
+    ways
+        What brings (n, C) readings of a sensor to the wrist frame. Where there is none, a sensor may also stand under
+        its own name, and columns of it may lack.
     zone
         Time zone of times that say none.
     """
@@ -41,14 +43,14 @@ class Layout:
         self,
         columns: Mapping[str, tuple[str, ...]],
         times: Mapping[str, float | None],
-        matrices: Mapping[str, Array],
+        ways: Mapping[str, Callable[[Array], Array]],
         zone: str | None = None,
     ) -> None:
         self._terms = {name: [_terms(column) for column in columns[name]] for name in columns}
-        self._times, self._matrices, self._zone = times, matrices, zone
+        self._times, self._ways, self._zone = times, ways, zone
         self.readings = [{part for terms in sensor for _, part in terms} for sensor in self._terms.values()]
         """Names of the columns of every sensor."""
-        self.others = {*times, *(columns.keys() - matrices.keys())}
+        self.others = {*times, *(columns.keys() - ways.keys())}
         """What else is read."""
 
     @classmethod
@@ -81,7 +83,7 @@ class Layout:
         >>> still = dict.fromkeys(["gravityX", "gravityY", "accelerationX", "accelerationY", "accelerationZ"], 0)
         >>> apple = Layout.of_description(find_description("apple_watch_sensorlogger"), GALAXY_WATCH, "right")
         >>> sample = apple.samples({"time": "1500000000", "gravityZ": -1, **still})
-        >>> float(sample["time_s"]), sample["acc"].round(2).tolist()
+        >>> float(sample["time_s"]), [round(value, 2) for value in sample["acc"].tolist()]
         (1.5, [0.0, 0.0, -9.81])
         """
         described = [name for name in description.sensors if device.has(name)]
@@ -91,9 +93,8 @@ class Layout:
         columns = {name: description.sensor(name).columns for name in described}
         time = description.time
         times = {time.column: TIME_UNITS_S.get(time.unit)} if time.column else {}
-        # Bringing to the wrist is linear: what it makes of unit readings says what it makes of all.
-        matrices = bring_to_wrist({name: np.eye(len(columns[name])) for name in columns}, description, wrist)
-        return cls(columns, times, matrices, time.zone)
+        ways = dict.fromkeys(described, np.asarray) | ways_to_wrist(description, wrist)
+        return cls(columns, times, {name: ways[name] for name in described}, time.zone)
 
     def samples(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Readings by sensor and their time, as `parse_samples` takes them; nothing for what is not there.
@@ -105,12 +106,12 @@ class Layout:
         """
         found: dict[str, Any] = {}
         for (name, sensor), columns in zip(self._terms.items(), self.readings, strict=True):
-            matrix = self._matrices.get(name)
-            if matrix is None and name in values:
+            way = self._ways.get(name)
+            if way is None and name in values:
                 found[name] = values[name]
-            elif columns <= values.keys() if matrix is not None else not columns.isdisjoint(values):
+            elif columns <= values.keys() if way is not None else not columns.isdisjoint(values):
                 reading = [sum((sign * _number(values.get(part)) for sign, part in terms), -0.0) for terms in sensor]
-                found[name] = reading if matrix is None else np.array(reading) @ matrix
+                found[name] = reading if way is None else way(np.array([reading]))[0]
         for name, unit_s in self._times.items():
             if name in values:
                 found[TIME] = _seconds(values[name], unit_s, self._zone)
@@ -135,6 +136,7 @@ def _seconds(time: Any, unit_s: float | None, zone: str | None) -> Any:
         if unit_s is not None:
             return np.asarray(time, dtype=np.float64) * unit_s
         moment = datetime.fromisoformat(time)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone or "UTC"))).timestamp()
+        known = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone or "UTC"))
+        return (known - _EPOCH) // timedelta(microseconds=1) * 1e-6  # as files are read
     except (TypeError, ValueError, OverflowError):
         return np.nan

@@ -185,7 +185,9 @@ def listen(
     def tell(stretch: Stretch, stream: Stream, events: list[Event], counts: StreamCounts | None) -> Detections:
         windows = WindowProbabilities.concat(answered, len(stream.predictor.label_set))
         answered.clear()
-        return Detections(stretch, windows, tuple(events), counts)
+        began_s = stretch.begin_s
+        windows = replace(windows, middle_s=windows.middle_s - began_s, known_s=windows.known_s - began_s)
+        return Detections(stretch, windows, tuple(event.since(began_s) for event in events), counts)
 
     for before, stretch in itertools.pairwise(itertools.chain([None], stretches, [None])):
         if before and stream and (stretch is None or stretch.begins):
@@ -230,7 +232,8 @@ def listen_held_out(
             codes.append(found.stretch.annotations[LABEL].codes)
             done = sum(map(len, times))
             rows = np.arange(done, done + len(codes[-1])) / bundle.device.row_rate_hz
-            times.append(rows if found.stretch.time_s is None else found.stretch.time_s)
+            known_s = found.stretch.time_s
+            times.append(rows if known_s is None else known_s - found.stretch.begin_s)
             continue
         time_s = np.concatenate([*times, times[-1][-1:] + 1 / bundle.device.row_rate_hz])
         label = Annotation(np.concatenate(codes), found.stretch.annotations[LABEL].names)

@@ -10,7 +10,7 @@ from bfrb.read.judging import ANYWAY, refuse_suspicions
 from bfrb.read.quality import Suspicion, find_suspicions
 from bfrb.read.tables import make_table
 from bfrb.stream.counts import StreamCounts
-from bfrb.stream.windowing import Windows
+from bfrb.stream.windowing import PLAUSIBLE_M_S2, Windows
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
@@ -70,9 +70,18 @@ class Plausibility:
         Raises
         ------
         DataError
-            If physics speaks against most of them, or most lack what every network needs.
+            If physics speaks against most of them, accelerations have another size than an arm's, or most windows lack
+            what every network needs.
         """
         counts = self._counts
+        impossible = not counts.windows and 2 * counts.impossible > counts.samples
+        if impossible or counts.windows_implausible > counts.windows:
+            low, high = PLAUSIBLE_M_S2
+            raise DataError(
+                f"{recording}: expected accelerations of {low:g} to {high:g} m/s^2, as of an arm, found others in "
+                + ("most samples" if impossible else f"{counts.windows_implausible} windows"),
+                remedy=f'if they are in g or mg, say so: unit = "g" in the description, or --acc-unit g; {ANYWAY}',
+            )
         if 2 * counts.windows_contradictory > counts.windows:
             refuse_suspicions(recording, self._fatal.values())
         if 2 * counts.windows_doubtful > counts.windows:

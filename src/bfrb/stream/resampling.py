@@ -26,7 +26,7 @@ from bfrb.study.rows import Aggregation, OpenRows
 SENSED = "acc"
 """The sensor without which nothing is known of a wearer."""
 
-_BLOCK = 1024
+_BLOCK = 4096
 """Samples that are looked at together."""
 
 _NOWHERE = -math.inf

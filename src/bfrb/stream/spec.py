@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bfrb.read.orientation import GAP_S
 from bfrb.spec import Count, Positive, Share, Spec
 
 NotNegative = Annotated[float, Field(ge=0.0)]
@@ -44,7 +45,7 @@ class StreamSpec(Spec):
 
     reorder_s: NotNegative = 0.2
     """Samples may come so much later than later ones; what is older is dropped. Every answer waits so long."""
-    gap_s: Positive = 1.0
+    gap_s: Positive = GAP_S
     """Longer silences are gaps: no window spans one, and an event ends there."""
     reset_s: Positive = 10.0
     """Samples that are older than this are not late: their clock may have been set back."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -182,7 +183,16 @@ class Stream:
         yield from (windows for windows in found if windows is not None)
 
     def _answer(self, windows: Iterable[Windows]) -> list[Event]:
-        return [event for part in windows for event in answer_windows(self.predictor, [(self, part)])[0]]
+        """The events that are complete with the windows, of which many are answered together: that costs less."""
+        events: list[Event] = []
+        ready: list[tuple[Stream, Windows]] = []
+        for part in chain(windows, [None]):
+            if part is None or sum(len(one) for _, one in ready) + len(part) > _MOST_WINDOWS:
+                events += [event for found in answer_windows(self.predictor, ready) for event in found]
+                ready = []
+            if part is not None:
+                ready.append((self, part))
+        return events
 
     def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
@@ -207,7 +217,7 @@ Ready = tuple[str, Windows]
 
 
 def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
-    """The events that are complete with the given windows of streams, in their order.
+    """The events that are complete with the given windows of streams, in their order; none if there are none.
 
     Raises
     ------
@@ -216,6 +226,8 @@ def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]
     """
     device, counts = predictor.device, [len(part) for _, part in ready]
     total = sum(counts)
+    if not total:
+        return []
     table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
     hands = [stream.wearer.handedness for (stream, _), count in zip(ready, counts, strict=True) for _ in range(count)]
     if any(hand is not None for hand in hands):

@@ -6,7 +6,6 @@ import hashlib
 from itertools import pairwise
 
 import numpy as np
-import polars as pl
 
 from bfrb.study.recordings import Recordings
 
@@ -37,9 +36,3 @@ def hash_content(recordings: Recordings) -> list[str]:
         hashlib.blake2b(readings[start:stop].data, digest_size=8).hexdigest()
         for start, stop in pairwise(recordings.offsets.tolist())
     ]
-
-
-def with_content(recordings: Recordings) -> Recordings:
-    """The recordings, with their hashes in the column `CONTENT` of their table."""
-    hashes = pl.Series(CONTENT, hash_content(recordings), dtype=pl.String)
-    return recordings.with_table(recordings.table.with_columns(hashes))

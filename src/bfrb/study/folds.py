@@ -97,25 +97,6 @@ class Folds:
             )
         return np.fromiter((self.fold_of[subject] for subject in subjects), np.int64, len(subjects))
 
-    def check_disjoint(self, subjects: Sequence[str] | Names) -> None:
-        """Prove that no subject is on both sides of any split, and that every recording is held out exactly once.
-
-        Raises
-        ------
-        DataError
-            If it is not so.
-        """
-        names = np.asarray(subjects, dtype=object)
-        times_held_out = np.zeros(len(names), dtype=np.int64)
-        for fold in range(len(self)):
-            training, held_out = self.split(fold, names)
-            shared = set(names[training]) & set(names[held_out])
-            if shared:
-                raise DataError(f"fold {fold} has {sorted(shared)[0]!r} on both sides", remedy="make new folds")
-            times_held_out[held_out] += 1
-        if (times_held_out != 1).any():
-            raise DataError("a recording is not held out exactly once", remedy="make new folds")
-
     def write(self, path: Path | str) -> None:
         """Write a CSV with the columns `subject` and `fold`, sorted; whole or not at all."""
         rows = sorted(self.fold_of.items(), key=lambda item: (item[1], item[0]))

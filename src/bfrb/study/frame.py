@@ -171,5 +171,6 @@ def _times(first: Floats, second: Floats) -> Floats:
     """(N, 4) Hamilton products of (N, 4) quaternions with one (4,) quaternion."""
     w, x, y, z = second
     right = np.array([[w, x, y, z], [-x, w, -z, y], [-y, z, w, -x], [-z, -y, x, w]])
-    product: Floats = first @ right
+    # Summed in one order, however many there are: a product of matrices would round otherwise for one than for many.
+    product: Floats = (first[:, :, None] * right).sum(axis=1)
     return product

@@ -107,7 +107,7 @@ def label_set_of(description: Description, found: Iterable[str] = ()) -> LabelSe
     Raises
     ------
     ConfigError
-        If a target is none of them.
+        If a target is none of them, and labels are no files that are still being made.
     """
     spec = description.labels
     classes = spec.classes or tuple(sorted(set(found), key=lambda name: (name != "none", name)))
@@ -115,12 +115,14 @@ def label_set_of(description: Description, found: Iterable[str] = ()) -> LabelSe
         log.warning("%s names no targets: every class but none is taken for one", description.name)
     targets = spec.targets or tuple(name for name in classes if name != "none")
     strange = sorted(set(targets) - set(classes))
-    if strange:
+    if strange and spec.files:
+        log.warning("%s: nothing is labelled %r yet", description.name, ", ".join(strange))
+    elif strange:
         raise ConfigError(
             f"{description.name} looks for {strange[0]!r}, which is no class",
             remedy=f"choose the targets among {', '.join(classes)}",
         )
-    return LabelSet(description.name, classes, frozenset(targets))
+    return LabelSet(description.name, classes, frozenset(targets) & set(classes))
 
 
 CMI = find_description("cmi")

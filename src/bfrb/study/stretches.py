@@ -31,6 +31,8 @@ class Stretch:
         Labels of the rows.
     simulated
         Whether they come from a simulator.
+    begin_s
+        When the recording began, by the clock of `time_s`: what is answered counts from then.
     """
 
     about: Mapping[str, Any]
@@ -39,6 +41,7 @@ class Stretch:
     sensors: Mapping[str, Array]
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
     simulated: bool = False
+    begin_s: float = 0.0
 
     @property
     def id(self) -> str:

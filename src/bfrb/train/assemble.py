@@ -53,9 +53,20 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
         manifest.write(folder)
         bundle = Bundle(folder, manifest)
         predictions = out_of_fold(bundle, workspace.recordings)
+        if plan.teacher is not None:
+            _keep_last(bundle)
         write_table(predictions, folder / files.OUT_OF_FOLD)
         scores = score_scenarios(predictions, plan.labels)
         (folder / files.SCORES).write_text(json.dumps(scores, indent=2), encoding="utf-8")
+
+
+def _keep_last(bundle: Bundle) -> None:
+    """Leave the member that learnt from everybody; the others were trained to judge it."""
+    last = bundle.manifest.members[-1]
+    for path in bundle.file("members").iterdir():
+        if path.name.partition(".")[0] != last.name:
+            path.unlink()
+    bundle.manifest.model_copy(update={"members": (last,)}).write(bundle.path)
 
 
 def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> float:
@@ -64,8 +75,9 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
     trained = build_member(member.network, workspace.shape, workspace.plan.spec.network(member.network))
     trained.load_state_dict(read_weights(place))
     templates = Templates.load(workspace.template(member.network))
-    held_out = split(workspace, member)[2][:PARITY_RECORDINGS]
-    batch = workspace.sequences.batch(held_out, workspace.plan.max_length)
+    learning, _, held_out = split(workspace, member)
+    some = (held_out if len(held_out) else learning)[:PARITY_RECORDINGS]
+    batch = workspace.sequences.batch(some, workspace.plan.max_length)
     path = folder / "members" / f"{member.name}.onnx"
     difference = write_graphs(path, trained, templates, batch, phases=was_taught_phases(workspace, member))
     path.with_suffix(".safetensors").write_bytes((place / WEIGHTS).read_bytes())
@@ -151,6 +163,7 @@ def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
         "subjects": len(set(workspace.recordings.subjects)),
         "recordings_simulated": plan.simulated,
         "initial": None if plan.initial is None else plan.initial.model_dump(mode="json", exclude={"classes"}),
+        "teacher": plan.teacher,
         "seed": plan.spec.seed,
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

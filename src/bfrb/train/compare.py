@@ -15,6 +15,7 @@ from bfrb.files import write_text
 from bfrb.metrics import competition_score, difference_interval, score_interval
 from bfrb.predict.bundle import FOLDS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, answers_by_scenario
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import HeldSource, Source
 from bfrb.read.tables import read_table
 from bfrb.study.folds import Folds
@@ -61,12 +62,15 @@ def compare(
 
     Raises
     ------
+    DataError
+        As for `cross_validate`.
     ConfigError
         If the folder holds a comparison of other recordings or folds, or a variant of another spec.
     """
-    recordings = source.read()
-    folds = _settle(out, recordings, spec, folds)
     run = replace(options or RunOptions(), templates=out / "templates")
+    recordings = JudgedSource(source, run.anyway).read()
+    run = replace(run, anyway=True)  # of what the variants are shown it has been said
+    folds = _settle(out, recordings, spec, folds)
     reference: dict[str, Answers] = {}
     judged: dict[str, dict[str, Any]] = {}
     results: dict[str, Any] = {}

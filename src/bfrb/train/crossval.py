@@ -18,6 +18,7 @@ from bfrb.features.pipeline import available
 from bfrb.predict.bundle import check_target
 from bfrb.predict.evaluation import keep_labelled
 from bfrb.processes import available_memory, usable_processors
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
@@ -79,6 +80,8 @@ class RunOptions:
     """A folder in which traced graphs are kept, for several runs of the same architectures."""
     on_status: Callable[[Status], None] = lambda _: None
     """Called a few times a second."""
+    anyway: bool = False
+    """Train on recordings that physics speaks against, too."""
 
 
 def cross_validate(
@@ -116,7 +119,7 @@ def cross_validate(
     Raises
     ------
     DataError
-        If there are no labels, or too few subjects, recordings or gestures.
+        If there are no labels, or too few subjects, recordings or gestures; if physics speaks against the recordings.
     BundleError
         If something is at `out` that may not be replaced.
     ConfigError
@@ -127,7 +130,11 @@ def cross_validate(
     """
     options = options or RunOptions()
     out = check_target(out, overwrite=options.overwrite)  # before hours of training
-    run = prepare(source, spec, folds, init)
+    return train_run(prepare(JudgedSource(source, options.anyway), spec, folds, init), out, options)
+
+
+def train_run(run: Run, out: Path, options: RunOptions) -> Path:
+    """Train all members of a run and write the bundle; errors as of `cross_validate`."""
     workspace = Workspace.beside(out)
     with workspace.locked():
         check_target(out, overwrite=options.overwrite)  # a run that was in the folder may just have ended
@@ -158,7 +165,6 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
     label_set = source.label_set or find_label_set(recordings)
     label_set.encode(np.array(recordings.gestures, dtype=object))
     folds = folds or draw_folds(recordings, spec)
-    folds.check_disjoint(recordings.subjects)
     _check_enough(recordings, folds, spec)
     plan = Plan(
         spec=spec,

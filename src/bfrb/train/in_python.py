@@ -10,7 +10,6 @@ from typing import Any
 
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import HeldSource, Source, open_source, read
 from bfrb.study.description import Description
 from bfrb.study.labels import LabelSet, registered_label_set
@@ -32,7 +31,7 @@ def train(
     *,
     settings: Settings = (),
     targets: Sequence[str] | None = None,
-    dataset: str | Path | Description = "auto",
+    description: str | Path | Description = "auto",
     **options: Any,
 ) -> Predictor:
     """Train an ensemble over folds that keep subjects apart; also called as `bfrb.train`.
@@ -54,7 +53,7 @@ def train(
     targets
         The behaviours looked for. By default those that a path's description names, or those of the CMI or the Searle
         study; else every class but `none`.
-    dataset
+    description
         How a path or a frame is read (`bfrb.read`).
     options
         `anyway`, to go on with recordings that physics speaks against; `workers`, `overwrite`, `restart` ...: those of
@@ -81,8 +80,7 @@ def train(
     >>> len(predictor.predict(recordings).to_frame())
     34
     """
-    source = JudgedSource(_open(recordings, targets, dataset), options.pop("anyway", False))
-    return train_source(source, out, preset, settings, **options)
+    return train_source(_open(recordings, targets, description), out, preset, settings, **options)
 
 
 def train_source(
@@ -96,14 +94,14 @@ def train_source(
     return load(cross_validate(source, spec.updated(settings), Path(out), options=RunOptions(**options)))
 
 
-def _open(given: Any, targets: Sequence[str] | None, dataset: str | Path | Description) -> Source:
+def _open(given: Any, targets: Sequence[str] | None, description: str | Path | Description) -> Source:
     origin = "recordings in memory"
     if isinstance(given, str | os.PathLike):
-        source = open_source(Path(given), dataset)
+        source = open_source(Path(given), description)
         if targets is None:
             return source
         given, origin = source.read(), source.describe()
-    recordings = given if isinstance(given, Recordings) else read(given, dataset)
+    recordings = given if isinstance(given, Recordings) else read(given, description)
     return HeldSource(recordings, origin, label_set=find_labels(recordings, targets))
 
 

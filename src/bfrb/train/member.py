@@ -158,9 +158,12 @@ def split(workspace: Workspace, member: MemberPlan) -> tuple[Ints, Ints, Ints]:
 def split_subjects(recordings: Table, folds: Folds, fold: int, spec: RunSpec) -> tuple[Ints, Ints, Ints]:
     """Recordings to learn from, to stop by (perhaps none) and held out; only `held_out_fold` lets the last two meet.
 
-    For `stopping = "inner"` a group of training subjects is set apart; with too few subjects for that, none is, and
-    the last epoch is taken.
+    The fold after the last holds nobody out, and nobody is left to stop by. For `stopping = "inner"` a group of
+    training subjects is set apart; with too few subjects for that, none is, and the last epoch is taken.
     """
+    if fold == len(folds):
+        everyone = np.arange(len(recordings))
+        return everyone, everyone[:0], everyone[:0]
     training, held_out = folds.split(fold, recordings["subject"].to_list())
     if spec.training.stopping == "held_out_fold":
         return training, held_out, held_out

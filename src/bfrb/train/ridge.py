@@ -1,8 +1,8 @@
-"""Ridge regression of classes, solved once: penalty and temperature are chosen by leaving out one person at a time.
+"""Ridge regression of classes, solved at once: what is to be chosen is chosen by leaving out one person at a time.
 
-Every penalty needs the same eigenvectors, and the answer to a person who is left out follows from them without solving
-again: with all people's fit, the residuals of one person's rows are divided by what that person's own rows took part
-in it (Cook and Weisberg 1982, of groups of rows).
+The answer to a person who is left out follows from the fit to all without solving again (Cook and Weisberg 1982, of
+groups of rows): with fewer rows than features, the weights of one person's rows are divided by that person's part of
+the inverse; with more, their residuals by what these rows took no part in.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from bfrb.arrays import Floats, Floats32, Ints
+from bfrb.arrays import Bools, Floats, Floats32, Ints
 
-PENALTIES = tuple(float(value) for value in np.logspace(0.0, 5.0, 11))
+PENALTIES = tuple(float(value) for value in np.logspace(1.0, 5.0, 9))
 """Penalties that are tried, for features of unit variance."""
+
+WEIGHTS = (1.0, 3.0)
+"""How much plain features may weigh, of which there are few, against all others."""
 
 _CONSTANT = 100.0
 """A feature that is always this stands for the bias: hardly any penalty, and left out of nobody's fit."""
-_MIDDLE = 6
+_MIDDLE = 4
 _BLOCKS = 10
 """Parts of the recordings that are left out in turn where all are of one person."""
 _TEMPERATURES = (1e-2, 1e3)
@@ -34,19 +38,26 @@ class Solution:
     ----------
     weights, bias
         (D, K) and (K,).
-    penalty
-        The penalty that was chosen.
+    penalty, weight
+        The penalty that was chosen, and the weight of plain features.
     loss
-        Mean log loss of the probabilities of people left out, by that penalty.
+        Mean log loss of the probabilities of people left out, by these two.
     """
 
     weights: Floats
     bias: Floats
     penalty: float
+    weight: float
     loss: float
 
 
-def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weights: Floats | None = None) -> Solution:
+def solve(
+    features: Floats32,
+    targets: Floats32,
+    people: npt.ArrayLike,
+    row_weights: Floats | None = None,
+    plain: Bools | None = None,
+) -> Solution:
     """Ridge regression of one-hot classes on features, scaled to logits.
 
     Parameters
@@ -59,6 +70,8 @@ def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weig
         (R,) whose recording each is.
     row_weights
         (R,) how much each recording counts; 1 each by default.
+    plain
+        (D,) which features may weigh more than the others; none by default.
 
     Examples
     --------
@@ -71,10 +84,18 @@ def solve(features: Floats32, targets: Floats32, people: npt.ArrayLike, row_weig
     True
     """
     counts = np.ones(len(features)) if row_weights is None else row_weights
-    problem = _Problem.of(features, targets, counts, blocks_of(people))
-    chosen, temperature, loss = problem.search(PENALTIES, targets, counts)
-    *weights, constant = temperature * problem.weights(chosen)
-    return Solution(np.array(weights), _CONSTANT * constant - problem.mean @ np.array(weights), chosen, loss)
+    plain = np.zeros(features.shape[1], dtype=bool) if plain is None else plain
+    start = PENALTIES[_MIDDLE]
+    found: list[Solution] = []
+    for weight in WEIGHTS if plain.any() and not plain.all() else WEIGHTS[:1]:
+        weighing = np.where(plain, weight, 1.0)
+        problem = _Problem.of(features, targets, counts, blocks_of(people), weighing)
+        start, temperature, loss = problem.search(PENALTIES, targets, counts, start)
+        if not found or loss < found[-1].loss:
+            *weights, constant = temperature * problem.weights(start)
+            slopes = np.array(weights) * weighing[:, None]
+            found.append(Solution(slopes, _CONSTANT * constant - problem.mean @ slopes, start, weight, loss))
+    return found[-1]
 
 
 def blocks_of(people: npt.ArrayLike) -> list[Ints]:
@@ -87,16 +108,14 @@ def blocks_of(people: npt.ArrayLike) -> list[Ints]:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Centred and weighted features and a constant, as the eigenvectors of the smaller of their two products.
+    """Centred and weighted features and a constant, with what the rows have in common.
 
     Parameters
     ----------
-    basis
-        (R, M) the features of each row in the directions of the eigenvectors; orthogonal columns.
-    energies
-        (M,) sums of squares of these columns.
-    back
-        (D + 1, M) what turns weights of these directions into weights of features.
+    features
+        (R, D + 1) the features, the constant last.
+    products
+        (R, R) their products, or (D + 1, D + 1) those of the features where there are more rows.
     targets
         (R, K) targets, weighted as the features are.
     roots
@@ -107,63 +126,85 @@ class _Problem:
         The rows of each person.
     """
 
-    basis: Floats
-    energies: Floats
-    back: Floats
-    targets: Floats
+    features: Floats32
+    products: torch.Tensor
+    targets: torch.Tensor
     roots: Floats
     mean: Floats
     blocks: Sequence[Ints]
 
     @classmethod
-    def of(cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints]) -> _Problem:
-        """Weigh, centre, decompose."""
+    def of(
+        cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints], weighing: Floats
+    ) -> _Problem:
+        """Centre, weigh, multiply."""
         roots = np.sqrt(counts)
-        mean: Floats = (counts / counts.sum()) @ features.astype(np.float64)
+        mean: Floats = (counts / counts.sum()) @ features
         centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
-        centred[:, :-1], centred[:, -1] = features - mean.astype(np.float32), _CONSTANT
+        np.subtract(features, mean.astype(np.float32), out=centred[:, :-1])
+        centred[:, :-1] *= weighing.astype(np.float32)
+        centred[:, -1] = _CONSTANT
         centred *= roots[:, None].astype(np.float32)
         wide = len(centred) <= centred.shape[1]
-        product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
-        energies, vectors = np.linalg.eigh(product)
-        kept = energies > 1e-7 * energies[-1]
-        energies, vectors = energies[kept], vectors[:, kept]
-        if wide:
-            basis, back = vectors * np.sqrt(energies), centred.T @ (vectors / np.sqrt(energies))
-        else:
-            basis, back = centred @ vectors, vectors
-        weighted: Floats = targets.astype(np.float64) * roots[:, None]
-        return cls(basis, energies, back.astype(np.float64), weighted, roots, mean, blocks)
+        products = torch.from_numpy(centred @ centred.T if wide else centred.T @ centred)
+        return cls(centred, products, torch.from_numpy(targets * roots[:, None]), roots, mean, blocks)
+
+    @property
+    def wide(self) -> bool:
+        """Whether there are as many features as rows, or more."""
+        rows, width = self.features.shape
+        return bool(rows <= width)
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features and of the constant."""
-        return self.back @ self._in_basis(penalty)
+        factor = self._factor(penalty, torch.float64)
+        if self.wide:
+            solved = torch.cholesky_solve(self.targets, factor).numpy()
+            return np.asarray(self.features.T @ solved.astype(np.float32), dtype=np.float64)
+        answers = torch.from_numpy(self.features.T @ self.targets.float().numpy()).double()
+        found: Floats = torch.cholesky_solve(answers, factor).numpy()
+        return found
 
-    def _in_basis(self, penalty: float) -> Floats:
-        solved: Floats = (self.basis.T @ self.targets) / (self.energies + penalty)[:, None]
-        return solved
+    def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
+        penalised = self.products.to(kind, copy=True)
+        penalised.diagonal().add_(penalty)
+        factor: torch.Tensor = torch.linalg.cholesky(penalised)
+        return factor
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
-        residuals = self.targets - self.basis @ self._in_basis(penalty)
-        answers = np.empty_like(residuals)
-        for rows in self.blocks:
-            own = self.basis[rows]
-            taken = (own / (self.energies + penalty)) @ own.T
-            gone = np.linalg.solve(np.eye(len(rows)) - taken, residuals[rows])
-            answers[rows] = (self.targets[rows] - gone) / self.roots[rows, None]
-        return answers
+        answers = np.empty(self.targets.shape)
+        if self.wide:
+            inverse = torch.cholesky_inverse(self._factor(penalty, torch.float32)).double()
+            solved = inverse @ self.targets
+            for rows in self.blocks:
+                answers[rows] = self.targets[rows] - torch.linalg.solve(inverse[rows][:, rows], solved[rows])
+        else:
+            factor = self._factor(penalty, torch.float64)
+            residuals = self.targets - torch.from_numpy(self.features @ self.weights(penalty).astype(np.float32))
+            for rows in self.blocks:
+                half = torch.linalg.solve_triangular(
+                    factor, torch.from_numpy(self.features[rows].T).double(), upper=False
+                )
+                rest = torch.eye(len(rows), dtype=torch.float64) - half.T @ half
+                answers[rows] = self.targets[rows] - torch.linalg.solve(rest, residuals[rows])
+        return answers / self.roots[:, None]
 
-    def search(self, penalties: Sequence[float], targets: Floats32, counts: Floats) -> tuple[float, float, float]:
-        """The penalty with the least loss, walking downhill from the middle of them; its temperature and loss."""
+    def search(
+        self, penalties: Sequence[float], targets: Floats32, counts: Floats, start: float
+    ) -> tuple[float, float, float]:
+        """The penalty with the least loss, walking downhill from one of them; its temperature and loss."""
         fitted: dict[int, tuple[float, float]] = {}
 
         def loss(number: int) -> float:
             if number not in fitted:
-                fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
+                try:
+                    fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
+                except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # too weak a penalty for the digits of the products
+                    fitted[number] = 1.0, np.inf
             return fitted[number][1]
 
-        best = min(_MIDDLE, len(penalties) - 1)
+        best = penalties.index(start)
         while True:
             near = [number for number in (best - 1, best, best + 1) if 0 <= number < len(penalties)]
             lowest = min(near, key=loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +14,7 @@ from bfrb.networks.specs import (
     SPECS,
     ContextSpec,
     GatedTwoBranchSpec,
+    MicroSpec,
     NetworkSpec,
     RocketSpec,
     StemsSpec,
@@ -53,6 +55,7 @@ class RunSpec(Spec):
     stems: StemsSpec = StemsSpec()
     context: ContextSpec = ContextSpec()
     rocket: RocketSpec = RocketSpec()
+    micro: MicroSpec = MicroSpec()
     sizes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Specs of networks that are not the package's, by the names of their classes."""
 
@@ -111,7 +114,23 @@ class RunSpec(Spec):
 
 def read_run_spec(bundle: Bundle) -> RunSpec:
     """How a bundle was trained; what later versions no longer know is left out."""
-    return RunSpec.parse(_known(tomllib.loads(bundle.file(SPEC).read_text(encoding="utf-8")), RunSpec))
+    values = tomllib.loads(bundle.file(SPEC).read_text(encoding="utf-8"))
+    for table, (rows, seconds, pooled) in itertools.product(values.values(), _ONCE_IN_ROWS):
+        if isinstance(table, dict) and rows in table:
+            lengths = table[rows] if isinstance(table[rows], list) else [table[rows]] * len(pooled)
+            told = [length * by / bundle.device.row_rate_hz for length, by in zip(lengths, pooled, strict=True)]
+            table[seconds] = told if len(told) > 1 else told[0]
+    return RunSpec.parse(_known(values, RunSpec))
+
+
+_ONCE_IN_ROWS = (
+    ("imu_kernels", "imu_kernels_s", (1, 2)),
+    ("proximity_kernel", "proximity_kernels_s", (1, 2)),
+    ("trunk_kernels", "trunk_kernels_s", (1, 2)),
+    ("filter_rows", "filter_s", (1,)),
+    ("near_rows", "near_s", (1,)),
+)
+"""Lengths that were in rows in version 0.1: their names then and now, and how many rows of the input one row was."""
 
 
 def _known(values: Mapping[str, Any], kind: type[BaseModel]) -> dict[str, Any]:

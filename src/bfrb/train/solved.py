@@ -130,13 +130,14 @@ def _solve_answers(network: LinearAnswers, described: _Described, task: Task) ->
     targets = task.learning.targets.cpu()[described.rows]
     weights = (targets @ class_weights(targets)).numpy().astype(np.float64) if task.training.class_weights else None
     people = described.rows if task.people is None else task.people[described.rows]
-    loss = np.nan
+    loss, plain = np.nan, network.plain.cpu().numpy()
     for name, layer in network.answers().items():
         chosen = np.flatnonzero(described.measured[name])
         if not len(chosen):
             continue
         counts = None if weights is None else weights[chosen]
-        found = solve(values[chosen, : layer.in_features], targets.numpy()[chosen], people[chosen], counts)
+        some = values[chosen, : layer.in_features]
+        found = solve(some, targets.numpy()[chosen], people[chosen], counts, plain[: layer.in_features])
         layer.weight.copy_(torch.from_numpy(found.weights.T))
         layer.bias.copy_(torch.from_numpy(found.bias))
         loss = found.loss

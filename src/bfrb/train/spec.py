@@ -120,20 +120,18 @@ class TrainingSpec(Spec):
     ema_decay: Share = 0.0
     """Weights are averaged over steps, each step keeping this share of the average; the average is what is scored and
     exported. 0 takes the weights as they are."""
-    mixed_precision: bool = False
-    """Whether a graphics card computes in bfloat16 where that is safe; the processor always computes in float32."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     bucket_batches: Count = 8
     """Recordings are sorted by length within random groups of this many batches, so that less is padding."""
     mixup_alpha: NotNegative = 0.4
     mixup_at: Literal["start", "gesture"] = "start"
     """What MixUp lays upon each other: the first rows, or the first rows of the gestures where they are known."""
-    cutmix_alpha: NotNegative = 0.0
-    """With MixUp too, a coin decides for every batch which of the two is done."""
     label_smoothing: Share = 0.1
     heads_loss: NotNegative = 0.5
     """Weight of the class loss of every further head that a network has."""
     auxiliary: AuxiliarySpec = AuxiliarySpec()
+    teacher_share: Share = 0.5
+    """In `bfrb distill`, how much what the ensemble says counts against the label."""
     class_weights: bool = True
     epochs: Count = 160
     patience: Count = 40

@@ -20,7 +20,7 @@ from bfrb.metrics import competition_score
 from bfrb.networks.registry import Output
 from bfrb.networks.specs import NetworkSpec
 from bfrb.study.labels import LabelSet
-from bfrb.train.augment import mix
+from bfrb.train.augment import mix_up
 from bfrb.train.batches import ExampleSet, draw_batches
 from bfrb.train.losses import class_weights, compute_loss
 from bfrb.train.optimizer import make_average, make_optimizer, rate_factor
@@ -186,13 +186,12 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     device = learning.targets.device
     batches = list(draw_batches(learning.lengths.cpu().numpy(), spec.batch_size, spec.bucket_batches, rng))
     weights = class_weights(learning.targets) if spec.class_weights else None
-    is_mixed = spec.mixed_precision and device.type == "cuda"
     engine.network.train()
     total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
-        batch = mix(learning.take(index, rng), spec, rng, knows_missing=task.network.KNOWS_MISSING)
-        with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
-            output: Output = engine.network(batch.inputs, batch.lengths)
+        batch = learning.take(index, rng)
+        batch = mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at, lose=task.network.KNOWS_MISSING)
+        output: Output = engine.network(batch.inputs, batch.lengths)
         loss = compute_loss(output, batch, spec, task.network, weights)
         engine.step(loss, number + step / len(batches))
         total += loss.detach() * len(index)

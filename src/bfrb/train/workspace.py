@@ -5,6 +5,7 @@
     raw/                  the recordings themselves
     sequences/            their features
     initial/              weights of the bundle that the networks begin with, if there is one
+    targets.npy           what a teacher says of the recordings, if there is one
     templates/            the traced graphs of every architecture
     members/NAME/         checkpoint, history and weights of one network
 
@@ -44,6 +45,7 @@ from bfrb.train.initial_weights import InitialSpec
 from bfrb.train.run import RunSpec
 
 _TABLE, _DESCRIPTION, _OFFSETS = "table.parquet", "recordings.json", "offsets"
+_TARGETS = "targets.npy"
 _OF_FILES = (DataError, BadZipFile, SafetensorError, FileNotFoundError, EOFError)
 _OF_VALUES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
@@ -98,14 +100,17 @@ class Plan(Spec):
     """Number of folds."""
     initial: InitialSpec | None = None
     """The bundle whose weights the networks begin with, if there is one."""
+    teacher: str | None = None
+    """The ensemble whose answers are learnt from, if there is one; then a last member learns from everybody."""
 
     @property
     def members(self) -> tuple[MemberPlan, ...]:
         """All networks, fold by fold."""
+        folds = self.n_folds + (self.teacher is not None)
         return tuple(
             MemberPlan(network=network, fold=fold, repeat=repeat)
             for repeat in range(self.spec.seeds)
-            for fold in range(self.n_folds)
+            for fold in range(folds)
             for network in self.spec.networks
         )
 
@@ -116,12 +121,16 @@ class Plan(Spec):
 
 
 class Run(NamedTuple):
-    """A run that is ready to begin: what is trained, on which folds of which recordings, from which bundle."""
+    """A run that is ready to begin: what is trained, on which folds of which recordings, from which bundle.
+
+    `targets` are (R, K) probabilities of the classes to learn, instead of the labels.
+    """
 
     plan: Plan
     folds: Folds
     recordings: Recordings
     init: Path | None = None
+    targets: Floats32 | None = None
 
 
 class Workspace:
@@ -180,6 +189,8 @@ class Workspace:
         if run.init is not None:  # kept, so that the run can go on when the bundle has gone
             no_graphs = shutil.ignore_patterns("*.onnx")
             shutil.copytree(run.init / "members", self.initial, ignore=no_graphs, dirs_exist_ok=True)
+        if run.targets is not None:
+            np.save(self.folder / _TARGETS, run.targets)
         run.folds.write(self.folder / "folds.csv")
         write_text(self.folder / "plan.json", run.plan.model_dump_json(indent=2))
 
@@ -224,7 +235,10 @@ class Workspace:
 
     @cached_property
     def targets(self) -> Floats32:
-        """(R, K) one-hot classes of all recordings."""
+        """(R, K) one-hot classes of all recordings, or what a teacher makes of them."""
+        if self.plan.teacher is not None:
+            with explaining_damage(path := self.folder / _TARGETS):
+                return _map(path)
         classes = self.plan.labels.encode(self.recordings.table["gesture"].to_list())
         return np.eye(len(self.plan.labels), dtype=np.float32)[classes]
 
@@ -232,7 +246,7 @@ class Workspace:
     def shape(self) -> Shape:
         """What the networks have to fit."""
         channels = {branch: len(found) for branch, found in self.sequences.channels.items()}
-        return Shape(channels, len(self.plan.labels))
+        return Shape(channels, len(self.plan.labels), self.plan.device.row_rate_hz)
 
     def member_folder(self, member: MemberPlan) -> Path:
         """Where a member's files lie."""

@@ -10,10 +10,9 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from bfrb.errors import BfrbError, DataError
+from bfrb.errors import BfrbError
 from bfrb.study.recordings import Recordings
 from bfrb.view import answers, traces
 from bfrb.view.background import describe_error
@@ -22,8 +21,6 @@ from bfrb.view.guard import Guard
 from bfrb.view.labels import Label
 from bfrb.view.packing import pack
 from bfrb.view.viewer import Viewer
-
-MAX_UPLOAD_BYTES = 64 << 20
 
 _ASSETS = f"{files('bfrb.view')}/assets"
 _PACKED = "application/octet-stream"
@@ -63,8 +60,8 @@ async def _viewer(request: Request) -> Viewer:
 Opened = Annotated[Viewer, Depends(_viewer)]
 
 
-async def _collection(collection: int, viewer: Opened) -> Collection:
-    return viewer.collection(collection)
+async def _collection(viewer: Opened) -> Collection:
+    return viewer.collection
 
 
 Chosen = Annotated[Collection, Depends(_collection)]
@@ -75,13 +72,13 @@ def _recording(number: int, collection: Chosen) -> Recordings:
 
 
 One = Annotated[Recordings, Depends(_recording)]
-_ALL = "/collections/{collection}/recordings"
+_ALL = "/recordings"
 _ONE = _ALL + "/{number}"
 
 
 @router.get("/state")
 def _state(viewer: Opened) -> dict[str, Any]:
-    return viewer.describe() | {"largest_upload": MAX_UPLOAD_BYTES}
+    return viewer.describe()
 
 
 @router.get(_ALL)
@@ -111,18 +108,12 @@ def _frames(recording: One, start: int = 0, stop: int | None = None) -> Response
 
 @router.get(_ONE + "/answer")
 def _answer(viewer: Opened, recording: One) -> dict[str, Any]:
-    return answers.answer(viewer.predictor(), recording)
+    return answers.answer(viewer.predictor, recording)
 
 
 @router.get(_ONE + "/answers")
 def _answers(viewer: Opened, recording: One) -> dict[str, Any]:
-    return answers.answer_over_time(viewer.predictor(), recording)
-
-
-@router.get("/live")
-def _live(viewer: Opened, wearer: str = "", span: float = 60.0, width: int = 1000) -> Response:
-    arrays, values = viewer.feed.snapshot(wearer, span, width)
-    return Response(pack(arrays, **values), media_type=_PACKED)
+    return answers.answer_over_time(viewer.predictor, recording)
 
 
 @router.get("/labels")
@@ -145,11 +136,3 @@ def _change_label(viewer: Opened, key: str, label: Label) -> Label:
 def _remove_label(viewer: Opened, key: str) -> dict[str, Any]:
     viewer.label_file().remove(key)
     return {}
-
-
-@router.post("/uploads", status_code=201)
-async def _upload(request: Request, viewer: Opened, name: str = "") -> dict[str, Any]:
-    if int(request.headers.get("content-length", 0)) > MAX_UPLOAD_BYTES:
-        remedy = "start the viewer with the file instead: bfrb view FILE"
-        raise DataError(f"expected at most {MAX_UPLOAD_BYTES:,} bytes", remedy=remedy)
-    return await run_in_threadpool(viewer.add_upload, await request.body(), name)

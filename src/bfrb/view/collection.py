@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from bfrb.errors import DataError
-from bfrb.predict.predictions import Predictions
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.ingest import ingest
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import open_source, size_bytes
 from bfrb.read.store import Store
 from bfrb.study.recordings import Recordings
@@ -41,20 +41,13 @@ class Collection:
         Its name on the page, and where it comes from, in one line.
     held
         Recordings in memory, which are one part, or a store.
-    answers
-        What a bundle answered for them, if it was asked for all.
     """
 
-    def __init__(
-        self, name: str, description: str, held: Recordings | Store, answers: Predictions | None = None
-    ) -> None:
+    def __init__(self, name: str, description: str, held: Recordings | Store) -> None:
         self.name, self.description, self.held = name, description, held
         table = held.table
         texts = {each: table[each].to_list() for each in ("id", *FILTERS) if each in table.columns}
         self._columns = {each: ["" if value is None else str(value) for value in texts[each]] for each in texts}
-        if answers is not None:
-            self._columns["answer"] = answers.gestures.tolist()
-        self._confidence = None if answers is None else answers.confidence.round(4).tolist()
         self._searched = ["\n".join(values).lower() for values in zip(*self._columns.values(), strict=True)]
         parts = [len(self)] if isinstance(held, Recordings) else [part.recordings for part in held.manifest.parts]
         self._starts = np.cumsum([0, *parts])
@@ -133,18 +126,18 @@ class Collection:
         """What the list shows of a recording."""
         rows = int(self.held.lengths[number])
         described: dict[str, Any] = {name: values[number] or None for name, values in self._columns.items()}
-        if self._confidence is not None:
-            described["confidence"] = self._confidence[number]
         seconds = round(rows / self.held.device.row_rate_hz, 2)
         return {"number": number, **described, "rows": rows, "seconds": seconds, "missing": self._missing[number]}
 
 
-def open_collection(path: Path, temporary: Path, dataset: str = "auto", progress: Progress | None = None) -> Collection:
+def open_collection(
+    path: Path, temporary: Path, description: str = "auto", progress: Progress | None = None
+) -> Collection:
     """Open recordings to look at.
 
     Parameters
     ----------
-    path, dataset
+    path, description
         As for `open_source`.
     temporary
         A folder that is ours: large sources are ingested to a store in it.
@@ -156,14 +149,14 @@ def open_collection(path: Path, temporary: Path, dataset: str = "auto", progress
     DataError
         If they cannot be read.
     """
-    source = open_source(path, dataset)
+    source = open_source(path, description)
     held: Recordings | Store
     if isinstance(source, Store):
         held = source
     elif size_bytes(source) > READ_WHOLE_BYTES:
-        held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", dataset=dataset, progress=progress)
+        held = ingest(path, Path(tempfile.mkdtemp(dir=temporary)) / "store", description=description, progress=progress)
     else:
-        held = source.read()
+        held = JudgedSource(source, anyway=True).read()
     return Collection(path.resolve().name, source.describe(), held)
 
 

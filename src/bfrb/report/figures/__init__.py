@@ -10,24 +10,21 @@ Examples
 """
 
 from bfrb.report.figures.events import plot_detection, plot_timeline
+from bfrb.report.figures.reliability import plot_calibration
 from bfrb.report.figures.scores import (
-    plot_ablation,
     plot_classes,
     plot_confusion,
     plot_groups,
     plot_subjects,
 )
 from bfrb.report.figures.signals import plot_signals
-from bfrb.report.figures.training import plot_calibration, plot_learning
 
 __all__ = [
-    "plot_ablation",
     "plot_calibration",
     "plot_classes",
     "plot_confusion",
     "plot_detection",
     "plot_groups",
-    "plot_learning",
     "plot_signals",
     "plot_subjects",
     "plot_timeline",

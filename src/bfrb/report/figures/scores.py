@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.metrics import Interval, excludes_zero
+from bfrb.metrics import Interval
 from bfrb.report import style
 from bfrb.report.style import (
     FAINT,
@@ -25,9 +25,8 @@ from bfrb.report.style import (
 )
 
 MOST_ROWS = 30
-"""Subjects that are drawn as named rows; of more, only the lowest are named."""
+"""Subjects that are drawn; of more, the lowest."""
 
-NAMED = 5
 LONGEST_COLUMN = 40
 """Letters of a class's name below its column."""
 
@@ -127,33 +126,15 @@ def plot_subjects(per_subject: Mapping[str, Mapping[str, Any]], overall: float |
         The score over all subjects, drawn as a line.
     """
     ranked = sorted(((float(found["score"]), name) for name, found in per_subject.items()), key=lambda item: item[0])
-    names, scores = [name for _, name in ranked], [score for score, _ in ranked]
-    if len(names) > MOST_ROWS:
-        return _plot_ranks(names, scores, overall)
+    some = f", of the lowest {MOST_ROWS} of {len(ranked)}" if len(ranked) > MOST_ROWS else ""
+    names, scores = [name for _, name in ranked[:MOST_ROWS]], [score for score, _ in ranked[:MOST_ROWS]]
     figure, axes = figure_of_rows(names)
-    start = score_axis(axes, "x", "score", scores)
+    start = score_axis(axes, "x", f"score{some}", scores)
     axes.hlines(range(len(names)), start, scores, color=GRID, linewidth=3)
     axes.plot(scores, range(len(names)), "o", color=SERIES[0], clip_on=False)
     if overall is not None:
         axes.axvline(overall, **FAINT)
         axes.text(overall, -0.72, f"everyone {overall:.2f}", ha="center", va="bottom", fontsize=8, color=MUTED)
-    return figure
-
-
-def _plot_ranks(names: Sequence[str], scores: Sequence[float], overall: float | None) -> Figure:
-    figure, axes = new_figure(3.4)
-    ranks = range(1, len(names) + 1)
-    axes.plot(ranks, scores, "o", color=SERIES[0], markersize=4.5)
-    axes.plot(ranks[:NAMED], scores[:NAMED], "s", color=SERIES[1], markersize=5)
-    # Points that lie close together have no room for names beside them.
-    named = [f"{label(name, 30)}  {score:.2f}" for name, score in zip(names[:NAMED], scores, strict=False)]
-    words = "\n".join(["the lowest:", *named])
-    axes.text(0.985, 0.06, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=8.5)
-    if overall is not None:
-        axes.axhline(overall, **FAINT)
-        axes.text(1, overall + 0.015, f"everyone {overall:.2f}", fontsize=8, color=MUTED)
-    axes.set(xlabel=f"the {len(names)} subjects, from the lowest score to the highest", xlim=(0, len(names) + 1))
-    score_axis(axes, "y", "score", scores)
     return figure
 
 
@@ -188,22 +169,3 @@ def _draw_interval(axes: Axes, row: int, value: float, interval: Interval | None
     if interval is not None:
         axes.plot(interval, [row, row], color=colour, linewidth=2.5, alpha=0.45)
     axes.plot([value], [row], look, color=colour, markersize=5.5, clip_on=False)
-
-
-@styled
-def plot_ablation(costs: Mapping[str, tuple[float, Interval | None]]) -> Figure:
-    """What the score loses without each sensor.
-
-    Parameters
-    ----------
-    costs
-        By what is lost: the score with everything minus the score without it, and the interval of that.
-    """
-    figure, axes = figure_of_rows(list(costs), margin_in=1.0)
-    axes.axvline(0, color=MUTED, linewidth=1)
-    for row, (cost, interval) in enumerate(costs.values()):
-        _draw_interval(axes, row, cost, interval, "o" if excludes_zero(interval) else "s")
-    axes.margins(x=0.06)
-    axes.grid(axis="x")
-    axes.set_xlabel("score lost, with its 95 % interval")
-    return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bfrb.arrays import Array, Floats
-from bfrb.report.style import BAND, DASHES, MUTED, SERIES, Axes, Figure, FigureBase, mark_simulated, styled
+from bfrb.report.style import BAND, DASHES, MUTED, SERIES, Axes, Figure, mark_simulated, styled
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Recordings
 
@@ -36,17 +36,8 @@ def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float 
         Width of the figure and height of a panel, in inches.
     """
     recording = recordings[0]
-    figure = Figure(figsize=(width_in, 0.5 + panel_in * len(recording.device.sensors)))
-    draw_signals(figure, recording)
-    figure.align_ylabels()
-    if recording.simulated:
-        mark_simulated(figure)
-    return figure
-
-
-def draw_signals(figure: FigureBase, recording: Recordings) -> None:
-    """The panels of one recording's sensors in a figure or a part of one."""
     sensors = recording.device.sensors
+    figure = Figure(figsize=(width_in, 0.5 + panel_in * len(sensors)))
     panels = figure.subplots(len(sensors), 1, sharex=True, squeeze=False)[:, 0]
     time_s = np.arange(recording.n_rows + 1) / recording.device.row_rate_hz
     for axes, sensor in zip(panels, sensors, strict=True):
@@ -54,6 +45,10 @@ def draw_signals(figure: FigureBase, recording: Recordings) -> None:
         for start, stop in _gesture_rows(recording):
             axes.axvspan(time_s[start], time_s[stop], color=BAND, linewidth=0, zorder=0)
     panels[-1].set_xlabel("seconds")
+    figure.align_ylabels()
+    if recording.simulated:
+        mark_simulated(figure)
+    return figure
 
 
 def traces(sensor: Sensor, values: Array) -> Floats:

@@ -80,30 +80,24 @@ def show_calibration(evaluation: Evaluation) -> Section | None:
 
 
 def show_learning(evaluation: Evaluation) -> Section | None:
-    """How every member learnt; None where nothing was kept."""
+    """What every member learnt; None where nothing was kept."""
     history = read_table(evaluation.bundle.file(HISTORY))
     if "member" not in history.columns or history.is_empty():
         return None
-    parts = [(str(part["member"][0]), part) for part in history.sort("member", "epoch").partition_by("member")]
-
-    def by_member(name: str) -> dict[str, list[float | None]]:
-        return {
-            member: part[name].to_list() if name in part.columns else [None] * part.height for member, part in parts
-        }
-
-    losses, scores, seconds = by_member("loss"), by_member("score"), by_member("seconds")
     members = {member.name: member for member in evaluation.bundle.manifest.members}
-    networks = {name: member.network for name, member in members.items()}
     rows: list[Sequence[Cell]] = []
-    for name, values in losses.items():
-        best, took_s = ([value for value in found[name] if value is not None] for found in (scores, seconds))
-        fold = members[name].fold if name in members else None
-        total_s = round(sum(took_s), 1) if took_s else None
-        rows.append((name, networks.get(name), fold, len(values), values[-1], max(best, default=None), total_s))
+    for part in history.sort("member", "epoch").partition_by("member"):
+        name, losses = str(part["member"][0]), part["loss"].to_list()
+        scores, seconds = (
+            [value for value in part[key].to_list() if value is not None] if key in part.columns else []
+            for key in ("score", "seconds")
+        )
+        member = members.get(name)
+        network, fold = (member.network, member.fold) if member else (None, None)
+        total_s = round(sum(seconds), 1) if seconds else None
+        rows.append((name, network, fold, len(losses), losses[-1], max(scores, default=None), total_s))
     columns = ("member", "network", "fold", "epochs", "last loss", "best score", "seconds")
     table = DataTable("Members of the ensemble", columns, rows)
-    caption = "Training loss of every member by epoch; a member is a network that never saw the people of its fold."
-    shown = PageFigure("learning-curves", figures.plot_learning(losses, scores, networks), caption, table)
-    watched = any(value is not None for values in scores.values() for value in values)
+    watched = any(row[5] is not None for row in rows)
     words = [] if watched else ["No score was watched during training: it ran for a fixed number of epochs."]
-    return Section("learning", "How it learnt", "Learning", words, [shown])
+    return Section("learning", "How it learnt", "Learning", words, tables=[table])

@@ -62,9 +62,8 @@ export class Answer {
 
   /** The panels of what the networks say of single rows, with their data: only of what they can tell. */
   byRow(rate) {
-    const { attention, gesturing } = this.course;
+    const { gesturing } = this.course;
     const panels = [
-      [{ name: "attention", title: "Attention", unit: "share per second", channels: ["of all networks"], colours: [3] }, attention],
       [{ name: "phase", title: "Phase", unit: "probability", channels: ["in the gesture, not on the way"], colours: [2] }, gesturing],
     ];
     return panels.filter(([, values]) => values).map(([panel, values]) => ({ panel, data: [values.map((_, row) => row / rate), values] }));

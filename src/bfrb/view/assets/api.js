@@ -13,7 +13,7 @@ export class Refused extends Error {
 }
 
 /** Values of the address beside the token. */
-export const place = { collection: hash.get("c"), recording: hash.get("r"), from: hash.get("from"), to: hash.get("to") };
+export const place = { recording: hash.get("r"), from: hash.get("from"), to: hash.get("to") };
 
 /** Write what is looked at into the address, so that loading the page again shows it again. */
 export function remember(values) {

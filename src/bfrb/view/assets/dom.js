@@ -42,7 +42,7 @@ export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resol
 
 /** Show one of the main sections. */
 export function present(id) {
-  for (const other of ["welcome", "dropped", "stage", "live"]) $(other).hidden = other !== id;
+  for (const other of ["welcome", "stage"]) $(other).hidden = other !== id;
 }
 
 /** Call at most once per frame, with the last arguments. */

@@ -12,22 +12,19 @@ export class Labels {
     this.all = [];
   }
 
-  /** Show the labels of a recording; null where there is nowhere to save any. */
+  /** Show the labels of a recording. */
   async open(recording, names) {
     this.recording = recording;
     this.all = [];
-    $("label-form").hidden = recording === null;
     $("label-names").replaceChildren(...names.map((value) => make("option", { value })));
     $("saved").textContent = "";
-    if (recording !== null) {
-      try {
-        const answer = await ask(`/api/labels?recording=${encodeURIComponent(recording)}`);
-        if (this.recording !== recording) return;
-        this.file = answer.file;
-        this.all = answer.labels;
-      } catch (error) {
-        complain(error, "Labels");
-      }
+    try {
+      const answer = await ask(`/api/labels?recording=${encodeURIComponent(recording)}`);
+      if (this.recording !== recording) return;
+      this.file = answer.file;
+      this.all = answer.labels;
+    } catch (error) {
+      complain(error, "Labels");
     }
     this.draw();
   }
@@ -58,10 +55,8 @@ export class Labels {
 
   draw() {
     this.all.sort((a, b) => a.start_s - b.start_s);
-    $("label-file").textContent = this.recording === null ? "" : `in ${this.file ?? ""}, beside the data`;
-    $("label-hint").textContent = this.recording === null
-      ? "Labels are saved beside opened data; a dropped file has no known place. Start with: bfrb view FILE"
-      : this.all.length ? "" : "Drag over the traces to select a stretch, name it above, press Enter. Every change is saved at once.";
+    $("label-file").textContent = `in ${this.file ?? ""}, beside the data`;
+    $("label-hint").textContent = this.all.length ? "" : "Drag over the traces to select a stretch, name it above, press Enter. Every change is saved at once.";
     $("label-table").hidden = !this.all.length;
     const focus = focused();
     $("label-table").tBodies[0].replaceChildren(...this.all.map((label) => this.row(label)));

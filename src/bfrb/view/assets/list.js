@@ -33,18 +33,14 @@ export class List {
     this.version = (this.version ?? 0) + 1;
   }
 
-  /** Show another collection; what to filter by comes from its facets. */
+  /** Show a collection, again when more is known of it; what to filter by comes from its facets. */
   open(collection) {
-    const other = this.collection?.number !== collection.number;
+    const again = this.collection !== null;
     this.collection = collection;
     for (const name of ["gesture", "subject", "orientation"]) fill(name, collection.facets[name], [["", WORDS[name]]]);
     const missing = [["", "any"], ["nothing", "nothing missing"], ["anything", "something missing"]];
     fill("missing", collection.facets.missing, missing);
-    if (other) {
-      for (const name of FILTERS) $(name).value = "";
-      this.chosen = null;
-    }
-    return this.search(!other);
+    return this.search(again);
   }
 
   async search(keep = false) {
@@ -66,7 +62,7 @@ export class List {
     query.set("first", page * PAGE);
     query.set("size", PAGE);
     try {
-      const answer = await ask(`/api/collections/${this.collection.number}/recordings?${query}`);
+      const answer = await ask(`/api/recordings?${query}`);
       if (version !== this.version) return;
       this.pages.set(page, answer.rows);
       this.count = answer.found;
@@ -98,7 +94,7 @@ export class List {
     const element = make("div", { class: "row", id: `row-${index}`, role: "option", style, aria, data: { index } });
     if (index === this.active) element.classList.add("active");
     if (!row) return element;
-    const what = row.answer ? `→ ${row.answer}` : row.gesture ?? "–";
+    const what = row.gesture ?? "–";
     const missing = row.missing ? make("span", { class: "missing", textContent: `no ${row.missing}`, title: `measured nothing: ${row.missing}` }) : null;
     element.append(
       make("div", { class: "first" }, make("b", { textContent: row.id }), make("span", { textContent: clock(row.seconds) })),

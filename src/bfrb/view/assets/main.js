@@ -1,40 +1,31 @@
 // The page: what is open, the list, the recording, the keys.
 
-import { ask, place, remember } from "./api.js";
-import { $, complain, make, pause } from "./dom.js";
-import { acceptFiles } from "./drop.js";
+import { ask, place } from "./api.js";
+import { $, complain, pause } from "./dom.js";
 import { List } from "./list.js";
-import { Live } from "./live.js";
 import { toggleTheme } from "./palette.js";
 import { Stage } from "./stage.js";
 
 const stage = new Stage();
-const live = new Live();
 const list = new List((number) => stage.open(list.collection, number, state.bundle?.state === "ready" ? state.bundle : null));
-let state = { collections: [], bundle: null, live: null };
+let state = { recordings: null, bundle: null };
 
 async function refresh() {
   state = await ask("/api/state");
-  const select = $("collection"), kept = select.value;
-  select.replaceChildren(...state.collections.map((found) => make("option", { value: found.number, textContent: found.name })));
-  if (kept) select.value = kept;
-  select.closest("label").hidden = state.collections.length < 2;
   describeSource();
   describeBundle();
-  $("live-open").hidden = !state.live;
 }
 
 function describeSource() {
-  const shown = list.collection?.number ?? 0;
-  const found = state.collections.find(({ number }) => number === shown);
+  const found = state.recordings;
   const texts = {
     reading: () => `${found.name}: reading ${Math.round(found.share * 100)} % … large sources are first put in a temporary store`,
     failed: () => `${found.name}: cannot be read`,
     ready: () => `${found.name} · ${found.recordings.toLocaleString("en")} recordings · ${found.device} `,
   };
-  $("source").textContent = found ? texts[found.state]() : "no recordings open";
-  $("source-simulated").hidden = !found?.simulated;
-  $("source").title = found?.description ?? "";
+  $("source").textContent = texts[found.state]();
+  $("source-simulated").hidden = !found.simulated;
+  $("source").title = found.description ?? "";
 }
 
 function describeBundle() {
@@ -44,43 +35,22 @@ function describeBundle() {
   $("bundle-simulated").hidden = !bundle?.simulated;
 }
 
-/** Open a collection in the list; false while it is being read. */
-async function openCollection(number) {
-  const found = state.collections.find((other) => other.number === number);
-  if (found?.state === "failed") complain(found, found.name);
-  if (found?.state !== "ready") return false;
-  $("collection").value = number;
-  await list.open(found);
-  describeSource();
-  return true;
-}
-
 /** Until everything is read, look again; then once more when it is known which sensors are missing. */
 async function start() {
   await refresh();
-  if (state.live && place.recording === null) openLive().catch(complain);
-  const first = state.collections[0];
-  if (!first) return state.live ? null : followBundle();
-  const wanted = Number(place.collection ?? 0);
-  while (!(await openCollection(state.collections.some(({ number }) => number === wanted) ? wanted : 0))) {
-    if (state.collections[0].state === "failed") return;
+  while (state.recordings.state === "reading") {
     await pause(300);
     await refresh();
   }
+  if (state.recordings.state === "failed") return complain(state.recordings, state.recordings.name);
+  await list.open(state.recordings);
   await followBundle();
-  if (place.recording !== null && Number(place.recording) < list.collection.recordings) list.go(Number(place.recording));
-  while (state.collections.some((found) => found.complete === false)) {
+  if (place.recording !== null && Number(place.recording) < state.recordings.recordings) list.go(Number(place.recording));
+  while (!state.recordings.complete) {
     await pause(1500);
     await refresh();
-    const found = state.collections.find(({ number }) => number === list.collection.number);
-    if (found) await list.open(found);
+    await list.open(state.recordings);
   }
-}
-
-/** The live stream; the bundle has to be there first. */
-async function openLive() {
-  await followBundle();
-  if (state.bundle?.state === "ready") await live.open(state.bundle);
 }
 
 async function followBundle() {
@@ -93,7 +63,7 @@ async function followBundle() {
 
 const shown = (action) => () => stage.described && !$("stage").hidden && action();
 const KEYS = {
-  " ": () => ($("live").hidden ? shown(() => stage.toggle())() : live.hold(!live.paused)),
+  " ": shown(() => stage.toggle()),
   ArrowRight: shown(() => stage.step(1)),
   ArrowLeft: shown(() => stage.step(-1)),
   "Shift+ArrowRight": shown(() => stage.pan(stage.span / 10)),
@@ -129,18 +99,15 @@ function listen() {
     "zoom-all": () => stage.zoom(Infinity),
     "zoom-selection": () => stage.selection && stage.show(...stage.selection),
     theme: toggleTheme,
-    "live-open": () => openLive().catch(complain),
     "help-open": () => $("help").showModal(),
   };
   for (const [id, action] of Object.entries(clicks)) $(id).addEventListener("click", action);
-  $("collection").addEventListener("change", (event) => openCollection(Number(event.target.value)));
   $("label-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const text = $("label-text").value.trim();
     if (!text || !stage.selection) return;
     stage.labels.add(...stage.selection.map((value) => Math.round(value * 1000) / 1000), text).then(() => { $("label-text").value = ""; });
   });
-  acceptFiles(async (number) => { await refresh(); await openCollection(number); remember({ c: number }); }, (index) => list.go(index), () => state.largest_upload);
 }
 
 listen();

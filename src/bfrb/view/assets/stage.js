@@ -46,13 +46,13 @@ export class Stage {
     this.stop();
     this.opening?.abort();
     const { signal } = (this.opening = new AbortController());
-    this.base = `/api/collections/${collection.number}/recordings/${number}`;
+    this.base = `/api/recordings/${number}`;
     try {
       const described = await ask(this.base, { signal });
       present("stage");
       const traces = await askArrays(`${this.base}/traces?width=${Math.round(this.plots.width)}`, { signal });
       this.begin(described, collection, number, traces, bundle?.device === collection.device ? 2 : 0);
-      await this.labels.open(collection.labelled ? described.id : null, names(bundle, described));
+      await this.labels.open(described.id, names(bundle, described));
       await this.predict(bundle, collection, signal);
     } catch (error) {
       complain(error);
@@ -61,10 +61,10 @@ export class Stage {
 
   begin(described, collection, number, traces, more) {
     Object.assign(this, { described, rate: described.row_rate_hz, whole: described.rows / described.row_rate_hz, cursor: 0, selection: null });
-    const same = place.recording === String(number) && place.collection === String(collection.number);
+    const same = place.recording === String(number);
     this.range = same && place.from ? [Number(place.from), Number(place.to)] : [0, this.whole];
     place.recording = null;
-    this.address = { c: collection.number, r: number };
+    this.address = { r: number };
     this.frames = new Frames(this.base, described.rows);
     this.wrist.left = described.known.handedness === 0;
     $("wrist-note").textContent = this.wrist.left ? "left arm, sketched" : "arm sketched";
@@ -194,7 +194,7 @@ export class Stage {
 
   drawLanes() {
     if (!this.described) return;
-    this.lanes.build([...this.shading, ...this.answer.lanes(), ...(this.labels.recording === null ? [] : [ownLane(this.labels.all)])]);
+    this.lanes.build([...this.shading, ...this.answer.lanes(), ownLane(this.labels.all)]);
     this.lanes.draw(this.range);
   }
 

@@ -1,0 +1,69 @@
+"""Lengths in the networks' specs are seconds: the same at any rate of rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from bfrb.networks import blocks
+from bfrb.networks.context import Context
+from bfrb.networks.network import Shape
+from bfrb.networks.specs import ContextSpec, StemsSpec, TwoBranchSpec
+from bfrb.networks.stems import Stems
+from bfrb.networks.two_branch import TwoBranch
+
+SHAPE = Shape({"imu": 3, "proximity": 2, "acc": 3, "rotation": 3, "thm": 0, "tof": 0}, 2)
+TWO_BRANCH = TwoBranchSpec(widths=(8, 8), recurrent_units=4)
+STEMS = StemsSpec(motion_width=4, trunk_widths=(8, 8))
+SECONDS = 12.0
+
+
+def seen_s(rate_hz: float, *, stems: bool) -> tuple[float, float]:
+    """Seconds from pooled row to pooled row, and of the input that one of them depends on, gates left out."""
+    torch.manual_seed(0)
+    shape = replace(SHAPE, row_rate_hz=rate_hz)
+    network = Stems(shape, STEMS) if stems else TwoBranch(shape, TWO_BRANCH)
+    kernels: list[int] = []
+    rows = 1
+    for layers, pool in zip(_blocks(network), network.pools, strict=True):
+        kernels += [rows * (layer.kernel_size[0] - 1) for layer in layers]
+        kernels.append(rows * (pool - 1))
+        rows *= pool
+    return rows / rate_hz, (1 + sum(kernels)) / rate_hz
+
+
+def _blocks(network: TwoBranch | Stems) -> list[list[blocks.Convolution]]:
+    parts = list(network.imu) if isinstance(network, TwoBranch) else [network.first, network.second]
+    found = [[m for name, m in part.named_modules() if name.endswith("conv")] for part in parts]
+    return [[m for m in each if isinstance(m, blocks.Convolution)] for each in found]
+
+
+@pytest.mark.parametrize("stems", [False, True])
+@pytest.mark.parametrize("rate_hz", [20, 25, 50, 100])
+def test_convolutions_and_pooling_span_the_same_seconds(rate_hz: float, stems: bool) -> None:
+    apart, span = seen_s(rate_hz, stems=stems)
+    expected = seen_s(10, stems=stems)
+    assert apart == pytest.approx(expected[0], rel=0.01)
+    assert span == pytest.approx(expected[1], abs=0.35)  # a row more or less of each kernel
+
+
+def hand(rate_hz: float) -> Tensor:
+    """(T, 3) A hand that is still, then moves in several rhythms."""
+    time = torch.arange(round(SECONDS * 4 * rate_hz)) / rate_hz
+    moving = (time > SECONDS * 3).float()
+    waves = [torch.sin(6.28 * rhythm * time) * moving + 0.3 * torch.sin(0.3 * time) for rhythm in (0.2, 0.5, 1.3)]
+    return torch.stack(waves, dim=1)
+
+
+@pytest.mark.parametrize("rate_hz", [20, 25, 50, 100])
+def test_the_context_describes_the_same_movement_alike(rate_hz: float) -> None:
+    described = []
+    for rate in (10.0, rate_hz):
+        acc = hand(rate)[None]
+        network = Context(replace(SHAPE, row_rate_hz=rate), ContextSpec())
+        described.append(network.describe({"acc": acc, "rotation": 0.5 * acc}, None))
+    still = torch.full_like(described[0], float(described[0].std()))
+    assert (described[0] - described[1]).abs().mean() < 0.1 * still.mean()
