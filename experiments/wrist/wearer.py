@@ -29,8 +29,8 @@ from bfrb.read.sources import open_source
 EXAMPLES = (0, 1, 3, 5, 10)
 COUNTS = (3.0, 10.0, 30.0, 100.0, 300.0)
 """So many times a wearer's example may count as much as a window of others."""
-HOLDS = (1e2, 1e3, 1e4, 1e5)
-"""How fast a bundle's answer holds on to its weights, where the other people's windows are not at hand."""
+HOLDS = (0.1, 1.0, 10.0, 100.0)
+"""How fast a bundle's answer holds on to its weights, as `bfrb.train.personal.HOLD`."""
 WAYS = ("solved again with the others", "from the weights alone")
 PENALTY = 300.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,14 +142,27 @@ def scores_of(study: Study) -> Iterator[dict[tuple[str, int, float], float]]:
         first = score(study, columns, plain, wearer)
         found = {(WAYS[0], 0, count): first for count in COUNTS} | {(WAYS[1], 0, hold): first for hold in HOLDS}
         for n, places in wearer.examples.items():
+            if not len(places):  # no episode came early enough
+                found |= {(way, n, each): first for way, of in zip(WAYS, (COUNTS, HOLDS), strict=True) for each in of}
+                continue
             at, rows, weights = np.searchsorted(every, places), columns[places], study.weights[places]
             gone = study.truth[places] - rows @ plain
+            alike = balanced(study.truth[places])
             for way, reach, strengths in ((WAYS[0], moved[:, at], COUNTS), (WAYS[1], rows.T, HOLDS)):
                 for strength in strengths:
-                    sizes = 1.0 / (strength * weights) if way == WAYS[0] else strength / weights
+                    hold = strength * (rows**2).sum(axis=1).mean()
+                    sizes = 1.0 / (strength * weights) if way == WAYS[0] else hold / alike
                     changed = plain + reach @ np.linalg.solve(np.diag(sizes) + rows @ reach, gone)
                     found[way, n, strength] = score(study, columns, changed, wearer)
         yield found
+
+
+def balanced(truth: np.ndarray) -> np.ndarray:
+    """(W,) weights, 1 in the mean, with which the classes of (W, K) truth count alike; K of 1 stands for two."""
+    codes = np.unique(truth, axis=0, return_inverse=True)[1].ravel()
+    counts = np.bincount(codes)
+    weights: np.ndarray = len(codes) / counts[codes] / len(counts)
+    return weights
 
 
 def score(study: Study, columns: np.ndarray, solved: np.ndarray, wearer: Wearer) -> float:
@@ -201,7 +214,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    lines = [line for study in (utd, searle, ha24) for line in lines_of(study(options.data, options.out))]
+    lines = []
+    for study in (utd, ha24, searle):
+        for line in lines_of(study(options.data, options.out)):
+            print(line, flush=True)
+            lines.append(line)
     table = pl.DataFrame(lines).with_columns(pl.selectors.float().round(4))
     table.write_csv(options.out / "wearer.csv")
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200):
