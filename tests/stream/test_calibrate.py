@@ -85,7 +85,9 @@ def test_the_threshold_keeps_the_stated_rate() -> None:
 
 def test_of_thresholds_that_find_as_much_the_one_that_tells_soonest_is_taken() -> None:
     truth = np.arange(600) % 60 >= 30
-    claimed = np.where(truth, np.minimum(1.0, 0.1 + (np.arange(600) % 60 - 30) / 20), 0.0)  # surer from second to second
+    claimed = np.where(
+        truth, np.minimum(1.0, 0.1 + (np.arange(600) % 60 - 30) / 20), 0.0
+    )  # surer from second to second
     rule = fit_rule([second_by_second("s", claimed, truth)], TWO, 1.0, EventSpec(smoothing_s=5.0))
     found = count_found(second_by_second("s", claimed, truth), rule, TWO)
     assert (found.found, found.false_alarms_per_hour) == (10, 0.0)
