@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bundles import make_bundle, make_recordings
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -17,3 +19,24 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings: {folder} is no folder (set BFRB_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of two members, which answer at random, that held out two people each."""
+    return make_bundle(tmp_path_factory.mktemp("teacher") / "model", mirror_left_hand=True)
+
+
+@pytest.fixture(scope="session")
+def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny `micro` that this bundle has taught."""
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.sources import HeldSource
+    from bfrb.train.crossval import RunOptions
+    from bfrb.train.distill import distill
+    from bfrb.train.presets import read_preset
+
+    spec = read_preset("micro").updated(["training.epochs=1", "micro.widths=[8, 16]", "micro.kernel=3"])
+    recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
+    out = tmp_path_factory.mktemp("distilled") / "small"
+    return distill(Bundle.open(teacher), recordings, spec, out, options=RunOptions(workers=1))
