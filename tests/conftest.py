@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,30 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny `micro` that this bundle has taught."""
+    import torch
+
     from bfrb.predict.bundle import Bundle
     from bfrb.read.sources import HeldSource
-    from bfrb.train.crossval import RunOptions
+    from bfrb.train import crossval
     from bfrb.train.distill import distill
     from bfrb.train.presets import read_preset
 
     spec = read_preset("micro").updated(["training.epochs=1", "micro.widths=[8, 16]", "micro.kernel=3"])
     recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
     out = tmp_path_factory.mktemp("distilled") / "small"
-    return distill(Bundle.open(teacher), recordings, spec, out, options=RunOptions(workers=1))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(crossval, "LocalProcesses", _Here)
+        distill(Bundle.open(teacher), recordings, spec, out)
+    torch.use_deterministic_algorithms(False)
+    return out
+
+
+class _Here:
+    """Jobs are done in this process, which is sooner done where they are tiny."""
+
+    def __init__(self, workers: int) -> None:
+        pass
+
+    def run(self, jobs: dict[str, Callable[[], None]], tick: Callable[[], None]) -> None:
+        for job in jobs.values():
+            job()
