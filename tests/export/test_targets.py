@@ -146,18 +146,11 @@ def test_micro_runs_in_the_interpreter_for_microcontrollers(distilled: Path, tmp
         np.testing.assert_allclose(interpreter.get_output(0)[0], expected, atol=0.02)
 
 
-@pytest.mark.parametrize("window_s", [None, 3.0])
-def test_a_described_device_has_its_units_axes_and_sign_inside(tmp_path: Path, window_s: float | None) -> None:
-    from test_portable import write_unpadded
-
-    from bfrb.predict.bundle import _write_checksums
-
+def test_a_described_device_has_its_units_axes_and_sign_inside(tmp_path: Path) -> None:
     model = make_bundle(tmp_path / "model", requires=(("acc", "quaternion"), ("acc",)))
-    write_unpadded(model)
-    _write_checksums(model)
     bundle = Bundle.open(model)
     worn = Worn.of(bundle.device, WATCH)
-    graph = export_bundle(bundle, tmp_path / "out", window_s=window_s, worn=worn)
+    graph = export_bundle(bundle, tmp_path / "out", worn=worn)
     described = json.loads((tmp_path / "out" / "input.json").read_text())
     assert described["device"] == "my watch"
     assert {name: one.get("unit") for name, one in described["inputs"].items() if name != "lengths"} == {
@@ -175,7 +168,7 @@ def test_a_described_device_has_its_units_axes_and_sign_inside(tmp_path: Path, w
     expected = load(model).predict(recording).probabilities
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     feed = {name: values[None].astype(np.float32) for name, values in read.items()}
-    feed |= {} if window_s else {"lengths": np.array([ROWS])}
+    feed["lengths"] = np.array([ROWS])
     np.testing.assert_allclose(session.run(["probabilities"], feed)[0], expected, atol=1e-5)
     plain = pad_samples(recording)
     assert not np.allclose(plain["acc"], feed["acc"])
