@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from bundles import make_bundle, make_recordings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,3 +20,41 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings: {folder} is no folder (set BFRB_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of two members, which answer at random, that held out two people each."""
+    return make_bundle(tmp_path_factory.mktemp("teacher") / "model", mirror_left_hand=True)
+
+
+@pytest.fixture(scope="session")
+def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny `micro` that this bundle has taught."""
+    import torch
+
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.sources import HeldSource
+    from bfrb.train import crossval
+    from bfrb.train.distill import distill
+    from bfrb.train.presets import read_preset
+
+    spec = read_preset("micro").updated(["training.epochs=1", "micro.widths=[8, 16]", "micro.kernel=3"])
+    recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
+    out = tmp_path_factory.mktemp("distilled") / "small"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(crossval, "LocalProcesses", _Here)
+        distill(Bundle.open(teacher), recordings, spec, out)
+    torch.use_deterministic_algorithms(False)
+    return out
+
+
+class _Here:
+    """Jobs are done in this process, which is sooner done where they are tiny."""
+
+    def __init__(self, workers: int) -> None:
+        pass
+
+    def run(self, jobs: dict[str, Callable[[], None]], tick: Callable[[], None]) -> None:
+        for job in jobs.values():
+            job()

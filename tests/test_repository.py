@@ -47,7 +47,7 @@ def named_commands(text: str) -> list[tuple[str, list[str]]]:
     """Every `bfrb command --option ...` in a page's shell blocks and inline code, with its options."""
     inline = re.findall(r"`(bfrb [^`\n]+)`", BLOCK.sub("", text))
     found = COMMAND.findall("\n".join([*code_blocks(text, "", "console", "bash", "sh"), *inline]))
-    return [(command, re.findall(r"(?<=\s)--[a-z-]+", rest)) for command, rest in found]
+    return [(command, re.findall(r"(?<=\s)--[a-z0-9-]+", rest)) for command, rest in found]
 
 
 def test_commands_are_found_in_pages() -> None:

@@ -29,7 +29,10 @@ def train(
     source: Annotated[Path | None, typer.Argument(help="A store, a folder or a file with labelled recordings.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the bundle shall be.")] = None,
     preset: Annotated[
-        str, typer.Option(help="quick, baseline, benchmark, deployable, watch, wrist, or a .toml file with a run spec.")
+        str,
+        typer.Option(
+            help="quick, baseline, benchmark, deployable, watch, wrist, micro, or a .toml file with a run spec."
+        ),
     ] = "quick",
     folds: Annotated[str | None, typer.Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
     networks: Annotated[

@@ -105,7 +105,7 @@ def _quantize_litert(path: Path, examples: Sequence[Example]) -> None:
 
     quantizer = Quantizer(path.read_bytes())
     for name in _IN_EIGHT_BITS:
-        quantizer.add_static_config(".*", TFLOperationName[name], activation_num_bits=8, weight_num_bits=8)
+        quantizer.add_static_config(".*", TFLOperationName[name], activation_num_bits=16, weight_num_bits=8)
     ranges = quantizer.calibrate(
         {"serving_default": [{f"args_{n}": value for n, value in enumerate(one)} for one in examples]}
     )
