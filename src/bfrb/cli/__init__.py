@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from bfrb import __version__
-from bfrb.cli.bundles import export, import_keras, report
+from bfrb.cli.bundles import export, import_keras, personalize, report
 from bfrb.cli.calibrate import calibrate
 from bfrb.cli.compare import compare
 from bfrb.cli.data import check, devices, ingest
@@ -49,6 +49,7 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
         distill: "bfrb distill model recordings.csv --out small",
         import_keras: "bfrb import-keras folder --out model",
         export: "bfrb export model --out phone --window 5",
+        personalize: "bfrb personalize model my_recordings --out mine",
     },
     "Answers, recording by recording": {
         predict: "bfrb predict model recordings.csv --out predictions.csv",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bfrb.cli.cluster import On, Result, Workers, ask_on, joined
-from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, Overwrite, tell_simulated
+from bfrb.cli.options import Anyway, AsJson, BundleFolder, DescriptionName, Overwrite, tell_simulated
 from bfrb.cli.show import print_result
 from bfrb.errors import ConfigError
 from bfrb.parts import need
@@ -119,6 +119,31 @@ def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:
 
     source = open_source(data, description, device=bundle.device, how=bundle.manifest.rows)
     return cut_continuous(source.read(), bundle.windows)
+
+
+def personalize(
+    bundle: BundleFolder,
+    data: Annotated[Path, typer.Argument(help="Labelled recordings of one wearer.")],
+    out: Annotated[Path, typer.Option(help="Where the wearer's bundle shall be.")],
+    description: DescriptionName = "auto",
+    anyway: Anyway = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move the answers of networks that are solved for (`rocket`) towards one wearer's own examples."""
+    need("personalizing", ("onnx", "onnxscript", "torch"), "train")
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.judging import JudgedSource
+    from bfrb.read.sources import open_source
+    from bfrb.train.personal import personalize as write_bundle
+
+    opened = Bundle.open(bundle)
+    tell_simulated(opened)
+    source = open_source(data, description, device=opened.device, how=opened.manifest.rows)
+    told = write_bundle(opened, JudgedSource(source, anyway), out, overwrite=overwrite)
+    shown = ("Examples of the wearer", ("class", "examples"), told.items())
+    print_result({"out": str(out), "examples": told}, as_json, shown)
+    log.info("wrote %s, with the scores of %s; next, on later recordings: bfrb evaluate %s LATER", out, bundle, out)
 
 
 def import_keras(

@@ -91,7 +91,11 @@ def load_network(bundle: Bundle, member: MemberSpec) -> Member:
     manifest, device = bundle.manifest, bundle.device
     branches = Front(bundle).branches
     channels = {name: len(channels_of(branches.get(name, ()), device)) for name in manifest.branches}
-    network = build_member(member.network, Shape(channels, len(bundle.label_set)), _spec(bundle, member.network))
+    network = build_member(
+        member.network,
+        Shape(channels, len(bundle.label_set), bundle.manifest.row_rate_hz),
+        _spec(bundle, member.network),
+    )
     network.load_state_dict(load_file(weights))
     return network.eval()
 
