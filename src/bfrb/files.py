@@ -54,6 +54,11 @@ def writing_file(path: Path) -> Iterator[Path]:
         yield unfinished
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept: `bfrb` in `XDG_CACHE_HOME`, or in `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bfrb")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with writing_file(path) as unfinished:

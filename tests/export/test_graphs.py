@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bfrb.export.graphs import (
     build_member,
     check_parity,
     fill_template,
+    trace_template,
     trace_templates,
     write_graphs,
 )
@@ -52,6 +54,33 @@ every_network = pytest.mark.parametrize("name", SPECS)
 @cache
 def templates(name: str) -> Templates:
     return trace_templates(name, SHAPE, SPECS[name])
+
+
+def test_a_graph_is_traced_once_and_again_where_what_is_kept_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    step = onnx.helper.make_node("Neg", ["a"], ["b"])
+    first, spec = onnx.helper.make_model(onnx.helper.make_graph([step], "", [], [])), SPECS["context"]
+    traced: list[str] = []
+    monkeypatch.setattr("bfrb.export.graphs._trace", lambda name, *_: traced.append(name) or first)
+    for _ in range(2):
+        assert trace_template("context", SHAPE, spec) == first
+    assert traced == ["context"]
+    trace_template("context", SHAPE, spec, padding=False)
+    trace_template("context", replace(SHAPE, row_rate_hz=20.0), spec)
+    trace_template("context", SHAPE, ContextSpec(near_s=0.8))
+    assert len(traced) == 4
+    for damaged in (b"", b"no graph"):
+        for kept in (tmp_path / "bfrb" / "graphs").iterdir():
+            kept.write_bytes(damaged)
+        assert trace_template("context", SHAPE, spec) == first
+    assert len(traced) == 6
+    for _ in range(2):
+        trace_template("own:Network", SHAPE, spec)
+    assert len(traced) == 8
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    assert trace_template("context", SHAPE, spec) == first
 
 
 def random_member(name: str, seed: int = 0) -> Member:

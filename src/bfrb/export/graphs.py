@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from bfrb.arrays import Array, Floats32, Ints
 from bfrb.errors import BundleError
+from bfrb.export.kept import keep
 from bfrb.features.sequences import Batch
 from bfrb.files import writing_files
 from bfrb.networks.registry import Shape, Standardise, build_network
@@ -117,7 +118,18 @@ def trace_templates(name: str, shape: Shape, spec: NetworkSpec) -> Templates:
 
 
 def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool = True) -> onnx.ModelProto:
-    """One of the graphs of an architecture: with the input `lengths`, or without padding and so without it."""
+    """One of the graphs of an architecture: with the input `lengths`, or without padding and so without it.
+
+    Those of networks of one's own, whose code may change unseen, are always traced anew.
+    """
+    if ":" in name:
+        return _trace(name, shape, spec, padding)
+    channels = sorted(shape.channels.items())
+    about = f"{name} {channels} {shape.classes} {shape.row_rate_hz} {spec.model_dump_json()} {padding}"
+    return keep(about, lambda: _trace(name, shape, spec, padding))
+
+
+def _trace(name: str, shape: Shape, spec: NetworkSpec, padding: bool) -> onnx.ModelProto:
     member = build_member(name, shape, spec)
     batch, steps = 3, round(3.7 * shape.row_rate_hz)  # sizes that no kernel, pooling or channel count equals
     free = torch.export.Dim.AUTO

@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -31,7 +30,7 @@ import numpy as np
 
 from bfrb.errors import ConfigError
 from bfrb.export.portable import DESCRIPTION, GRAPH, check_free, export_bundle
-from bfrb.files import writing_folder
+from bfrb.files import cache_folder, writing_folder
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.layouts import fields_of, find_limits, needed_columns
@@ -170,7 +169,7 @@ def _layout_of(told: Description) -> dict[str, Any]:
 
 def find_runtime(folder: Path | None) -> tuple[bytes, bytes]:
     """The runtime's script and binary: in an unpacked package or an earlier site, or as npm fetches them, once."""
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bfrb", f"{RUNTIME}-{VERSION}")
+    kept = cache_folder() / f"{RUNTIME}-{VERSION}"
     if folder is None and not kept.is_dir():
         _fetch_runtime(kept)
     place = folder or kept
