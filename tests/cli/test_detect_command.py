@@ -121,15 +121,17 @@ def test_damaged_cells_of_a_table_are_missing_and_told(
     assert "4 fields" in result.err
 
 
-@pytest.mark.parametrize(("options", "windows"), [((), 0), (("--acc-unit", "g"), 86)])
-def test_accelerations_in_g_are_suspected_and_converted_when_asked(
-    detect: Bfrb, bundle: Path, recordings: Recordings, tmp_path: Path, options: tuple[str, ...], windows: int
+def test_accelerations_in_g_are_refused_and_converted_when_asked(
+    detect: Bfrb, bundle: Path, recordings: Recordings, tmp_path: Path
 ) -> None:
     samples(recordings[0]).with_columns(pl.col(ACC) / 9.80665).write_csv(tmp_path / "ann.csv")
-    result = detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv", "--json", *options)
-    assert result.json["counts"]["windows"] == windows
-    assert windows or result.json["events"] == {}
-    assert ("try --acc-unit" in result.err) == (not windows)
+    out = tmp_path / "events.csv"
+    refused = detect(bundle, tmp_path / "ann.csv", "--out", out, "--json")
+    assert (refused.code, out.exists()) == (2, False)
+    assert "--acc-unit" in refused.err
+    assert (
+        detect(bundle, tmp_path / "ann.csv", "--out", out, "--json", "--acc-unit", "g").json["counts"]["windows"] == 86
+    )
 
 
 @pytest.mark.parametrize(("rate_hz", "code"), [(5, 2), (8, 2), (9.7, 0), (50, 0)])

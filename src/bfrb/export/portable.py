@@ -145,7 +145,7 @@ def _convert(
     check_rows(bundle, rows)
     if rows is None:
         raise ConfigError(f"{conversion.target} knows no free sizes", remedy="add --window with a length in seconds")
-    module, made_up = Whole(bundle, worn), make_up_recordings(bundle, rows)
+    module, made_up = Whole(bundle, worn), make_up_recordings(bundle, rows, worn)
     examples = arrange(module, made_up, rows)
     seen = conversion.calibrate_on
     ranges = [] if seen is None else arrange(module, seen[seen.lengths >= rows], rows)
@@ -232,7 +232,7 @@ def _about_graph(graph: onnx.ModelProto) -> dict[str, Any]:
 
 def make_golden(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> dict[str, Any]:
     """Made-up samples and what the package answers; made-up answers and the events in them."""
-    made_up = make_up_recordings(bundle, rows)
+    made_up = make_up_recordings(bundle, rows, worn)
     answers = Predictor(bundle).predict(made_up).probabilities
     left = is_left_handed(made_up)
     recordings = [
@@ -256,8 +256,11 @@ def make_golden(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> d
     }
 
 
-def make_up_recordings(bundle: Bundle, rows: int | None) -> Recordings:
-    """Four possible recordings of the bundle's device: whole, with gaps, without proximity sensors, left-handed."""
+def make_up_recordings(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> Recordings:
+    """Four possible recordings of the bundle's device: whole, with gaps, without proximity sensors, left-handed.
+
+    What a device that is worn instead does not give was not measured.
+    """
     rng, device = np.random.default_rng(0), bundle.device
     lengths = [rows] * 4 if rows else [min(length, bundle.manifest.max_length + 9) for length in (41, 57, 30, 200)]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -268,6 +271,8 @@ def make_up_recordings(bundle: Bundle, rows: int | None) -> Recordings:
         values[offsets[1] : offsets[1] + 2] = sensor.absent
         if sensor.modality == "proximity":
             values[offsets[2] : offsets[3]] = sensor.absent
+        if worn is not None and sensor.name not in worn.inputs:
+            values[:] = sensor.absent
     table = make_table({"id": ["whole", "gaps", "motion", "left"], "subject": ["nobody"] * 4})
     handedness = [1 - LEFT_HANDED] * 3 + [LEFT_HANDED]
     return Recordings(device, sensors, offsets, table.with_columns(handedness=np.array(handedness)))

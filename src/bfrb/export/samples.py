@@ -22,6 +22,7 @@ from bfrb.export.graphs import PROBABILITIES, quiet_exporter
 from bfrb.export.padded import PaddedRows
 from bfrb.export.worn import Worn
 from bfrb.features.pipeline import available, find_feature
+from bfrb.features.rotations import canonical
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import LENGTHS, unpadded_name
 from bfrb.study.device import Sensor, Symmetry
@@ -151,8 +152,10 @@ def _any_measured(values: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _exact(sensor: Sensor, values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Samples in the precision that features are computed with: whole numbers are exact in float32."""
-    return values if sensor.no_response_code is not None else values.to(dtype)
+    """Samples in the precision that features are computed with, orientations with the sign that recordings keep."""
+    if sensor.no_response_code is not None:
+        return values  # whole numbers are exact in float32
+    return canonical(values.to(dtype)) if sensor.unit_norm else values.to(dtype)
 
 
 def _mirrored(sensor: Sensor, values: Tensor, left: Tensor) -> Tensor:
