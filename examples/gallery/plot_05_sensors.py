@@ -29,10 +29,10 @@ def run(command: str) -> None:
     assert done.returncode < 2
 
 
-run("bfrb simulate study --subjects 4 --seed 5")
-run("bfrb compare study --out compared --sensors --set folds=2")
+run("bfrb simulate study --subjects 3 --seed 5")
+run("bfrb compare study --out compared --sensors --set folds=3 --set rocket.biases=1 --set rocket.rows=48")
 
 # %%
 # An interval that does not hold zero says that the sensor surely helped, on people like these. With fewer
-# than ten people the command calls nothing sure, whatever the interval says: four simulated people are an
+# than ten people the command calls nothing sure, whatever the interval says: three simulated people are an
 # example, not a finding.

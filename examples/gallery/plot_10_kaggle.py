@@ -28,7 +28,7 @@ def run(command: str) -> None:
     assert done.returncode < 2
 
 
-run("bfrb simulate cmi --subjects 4 --test 1 --seed 7")
+run("bfrb simulate cmi --subjects 2 --test 1 --seed 7")
 sorted(path.name for path in (folder / "cmi").iterdir())
 
 # %%
@@ -38,7 +38,7 @@ sorted(path.name for path in (folder / "cmi").iterdir())
 # published networks, two architectures over ten folds; ``quick`` is enough for a first submission.
 
 run("bfrb ingest cmi/train.csv --out store")
-run("bfrb train store --out model --preset quick --set folds=2 --no-report")
+run("bfrb train store --out model --preset quick --set folds=2 --set rocket.biases=1 --no-report")
 
 # %%
 # Rehearse
