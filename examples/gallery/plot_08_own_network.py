@@ -11,7 +11,6 @@ A class of PyTorch with a ``Spec`` is trained, judged, saved and exported like t
 # Networks train in processes of their own, so the class lies in a module that can be imported. It says which
 # branches it looks at, and answers logits of padded recordings; blocks of the package know about padding.
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -52,7 +51,6 @@ class Small(nn.Module):
     def decayed(self):
         return list(kernels(self))
 ''')
-sys.path.insert(0, str(folder))
 
 # %%
 # Train it
@@ -60,10 +58,13 @@ sys.path.insert(0, str(folder))
 # By its import path, where the package's own networks have short names. Settings of its ``Spec`` stand under
 # the name of its class.
 
+import sys
+
 import bfrb
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 
+sys.path.insert(0, str(folder))  # where mine.py is
 recordings = simulate_study(StudySpec(subjects=3), seed=8)[::2]
 settings = {"networks": ["mine:Small"], "folds": 3, "training.epochs": 4, "sizes.Small.width": 24}
 predictor = bfrb.train(recordings, out=folder / "model", preset="baseline", settings=settings)
