@@ -30,7 +30,7 @@ def run(command: str) -> None:
 
 
 run("bfrb simulate study --subjects 3 --seed 5")
-run("bfrb compare study --out compared --sensors --set folds=3 --set rocket.biases=1 --set rocket.rows=48")
+run("bfrb compare study --out compared --sensors --set folds=2 --set rocket.biases=1 --set rocket.rows=48")
 
 # %%
 # An interval that does not hold zero says that the sensor surely helped, on people like these. With fewer
