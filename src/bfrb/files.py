@@ -54,6 +54,12 @@ def writing_file(path: Path) -> Iterator[Path]:
         yield unfinished
 
 
+def bytes_of(path: Path) -> int:
+    """Size of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def cache_folder() -> Path:
     """Where what can be made again is kept: `bfrb` in `XDG_CACHE_HOME`, or in `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bfrb")

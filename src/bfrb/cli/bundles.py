@@ -14,6 +14,7 @@ from bfrb.cli.cluster import On, Result, Workers, ask_on, joined
 from bfrb.cli.options import Anyway, AsJson, BundleFolder, DescriptionName, Overwrite, tell_simulated
 from bfrb.cli.show import print_result
 from bfrb.errors import ConfigError
+from bfrb.files import bytes_of
 from bfrb.parts import need
 
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ def export(
     conversion = None if to == "onnx" else Conversion(to, None if int8 is None else _windows(opened, int8, description))
     graph = export_bundle(opened, out, window_s=window, member=member, worn=worn, conversion=conversion)
     check = f"; hold it against golden.json: python {out / CHECKER}" if conversion is None else ""
-    size = sum(one.stat().st_size for one in (graph, *graph.rglob("*")) if one.is_file())
-    log.info("wrote %s, %.2f MB%s", graph, size / 1e6, check)
+    log.info("wrote %s, %.2f MB%s", graph, bytes_of(graph) / 1e6, check)
 
 
 def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:

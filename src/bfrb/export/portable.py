@@ -18,7 +18,7 @@ from bfrb.export.graphs import PROBABILITIES
 from bfrb.export.samples import LEFT, build_graph, check_rows
 from bfrb.export.worn import Worn
 from bfrb.features.rows import RaggedRows
-from bfrb.files import writing_folder
+from bfrb.files import bytes_of, writing_folder
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import LENGTHS
 from bfrb.predict.predictor import Predictor
@@ -161,8 +161,7 @@ def _convert(
     if told is not None:
         facts["largest_difference"] = float(np.abs(told - expected).max())
         _check(facts["largest_difference"], 1.0 if seen is not None else TARGET_PARITY)
-    size = sum(one.stat().st_size for one in [path, *path.rglob("*")] if one.is_file())
-    return path.name, facts | {"bytes": size}
+    return path.name, facts | {"bytes": bytes_of(path)}
 
 
 def arrange(module: Whole, recordings: Recordings, rows: int) -> list[list[Array]]:

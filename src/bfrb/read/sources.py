@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import Field
 
 from bfrb.errors import ConfigError, DataError
+from bfrb.files import bytes_of
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
@@ -369,5 +370,4 @@ def _read_described(source: Any, description: Description, device: Device | None
 
 def size_bytes(source: Source) -> int:
     """Size of the files with the recordings; 0 if they are in memory."""
-    files = [file for path in source.paths[:1] for file in ([path] if path.is_file() else path.rglob("*"))]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return sum(map(bytes_of, source.paths[:1]))
