@@ -114,11 +114,10 @@ def export(
 
 def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:
     """Recordings as a bundle is asked about them."""
-    from bfrb.read.sources import open_source
+    from bfrb.predict.answering import open_as
     from bfrb.study.windows import cut_continuous
 
-    source = open_source(data, description, device=bundle.device, how=bundle.manifest.rows)
-    return cut_continuous(source.read(), bundle.windows)
+    return cut_continuous(open_as(bundle, data, description).read(), bundle.windows)
 
 
 def personalize(
@@ -132,15 +131,15 @@ def personalize(
 ) -> None:
     """Move the answers of networks that are solved for (`rocket`) towards one wearer's own examples."""
     need("personalizing", ("onnx", "onnxscript", "torch"), "train")
+    from bfrb.predict.answering import open_as
     from bfrb.predict.bundle import Bundle
     from bfrb.read.judging import JudgedSource
-    from bfrb.read.sources import open_source
     from bfrb.train.personal import personalize as write_bundle
 
     opened = Bundle.open(bundle)
     tell_simulated(opened)
-    source = open_source(data, description, device=opened.device, how=opened.manifest.rows)
-    told = write_bundle(opened, JudgedSource(source, anyway), out, overwrite=overwrite)
+    source = JudgedSource(open_as(opened, data, description), anyway)
+    told = write_bundle(opened, source, out, overwrite=overwrite)
     shown = ("Examples of the wearer", ("class", "examples"), told.items())
     print_result({"out": str(out), "examples": told}, as_json, shown)
     log.info("wrote %s, with the scores of %s; next, on later recordings: bfrb evaluate %s LATER", out, bundle, out)

@@ -33,14 +33,14 @@ def distill(
     """Teach one small network an ensemble's answers, those of each person by members that never saw them."""
     check_training_installed()
     from bfrb.cli.predict import print_bundle_scores
+    from bfrb.predict.answering import open_as
     from bfrb.predict.bundle import Bundle
     from bfrb.read.judging import JudgedSource
-    from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions
     from bfrb.train.distill import distill as write_bundle
 
     teacher = Bundle.open(bundle)
-    opened = open_source(data, description, demographics, device=teacher.device, how=teacher.manifest.rows)
+    opened = open_as(teacher, data, description, demographics)
     spec = read_preset(preset).updated(set_ or [])
     with TrainingProgress() as shown:
         options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown.update)

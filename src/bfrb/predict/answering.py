@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from bfrb.predict.bundle import Bundle
 from bfrb.predict.evaluation import answer_labelled
 from bfrb.predict.identity import TrainingOverlap
 from bfrb.predict.phases import phase_table
@@ -25,6 +26,11 @@ class Opening(NamedTuple):
     anyway: bool = False
 
 
+def open_as(bundle: Bundle, data: Path, description: str = "auto", demographics: Path | None = None) -> Source:
+    """Recordings as rows of a bundle's device, made as it was trained on them; errors as of `open_source`."""
+    return open_source(data, description, demographics, device=bundle.device, how=bundle.manifest.rows)
+
+
 def open_for(predictor: Predictor, data: Path | Source, opening: Opening) -> JudgedSource:
     """Recordings that a predictor can be asked about; errors as of `open_source`.
 
@@ -34,8 +40,7 @@ def open_for(predictor: Predictor, data: Path | Source, opening: Opening) -> Jud
         If they are of another device.
     """
     if isinstance(data, Path):
-        rows = predictor.bundle.manifest.rows
-        data = open_source(data, opening.description, opening.demographics, device=predictor.device, how=rows)
+        data = open_as(predictor.bundle, data, opening.description, opening.demographics)
     predictor.check_device(data.device)
     return JudgedSource(data, opening.anyway)
 
