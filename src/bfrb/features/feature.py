@@ -21,22 +21,12 @@ class Channel:
 class Feature:
     """A formula with a name.
 
-    Parameters
-    ----------
-    name
-        Name under which a spec asks for it.
-    needs
-        The sensors it is computed from; a device without one of them does not have the feature.
-    channels
-        Its channels on a device that has the sensors, at least one.
-    compute
-        (..., C) values of rows of such a device; NaN where a sample that enters the formula is missing.
-        A recording's values never depend on the other recordings.
-    fills_gaps
-        Whether it puts values of its own where a sample is missing, as published code did, so that less is missing.
-    uses_heading
-        Whether its values depend on the compass direction of the orientation: a device whose orientation is made does
-        not have the feature.
+    `name`: name under which a spec asks for it; `needs`: the sensors it is computed from; a device without one of them
+    does not have the feature; `channels`: its channels on a device that has the sensors, at least one; `compute`: (...,
+    C) values of rows of such a device; NaN where a sample that enters the formula is missing. A recording's values
+    never depend on the other recordings; `fills_gaps`: whether it puts values of its own where a sample is missing, as
+    published code did, so that less is missing; `uses_heading`: whether its values depend on the compass direction of
+    the orientation: a device whose orientation is made does not have the feature.
     """
 
     name: str

@@ -28,13 +28,9 @@ def tof_statistics(*sums: Values) -> Values:
 
     NaN for an image without any answer; NaN as standard deviation of a single one.
 
-    Parameters
-    ----------
-    sums
-        (..., S) of every image the number of such pixels, their sum, sum of squares, least and largest: `Rows.images`.
+    `sums`: (..., S) of every image the number of such pixels, their sum, sum of squares, least and largest:
+    `Rows.images`.
 
-    Examples
-    --------
     >>> two = [np.array([[value]]) for value in (2.0, 24.0, 296.0, 10.0, 14.0)]
     >>> tof_statistics(*two).round(3).tolist()
     [[12.0, 2.828, 10.0, 14.0]]

@@ -10,8 +10,6 @@ from bfrb.arrays import Array, Bools, Ints
 def previous_rows(offsets: Ints) -> Ints:
     """(N,) The row before each row; a recording's first row is its own predecessor.
 
-    Examples
-    --------
     >>> previous_rows(np.array([0, 3, 5])).tolist()
     [0, 0, 1, 3, 3]
     """
@@ -23,8 +21,6 @@ def previous_rows(offsets: Ints) -> Ints:
 def next_rows(offsets: Ints) -> Ints:
     """(N,) The row after each row; a recording's last row is its own successor.
 
-    Examples
-    --------
     >>> next_rows(np.array([0, 3, 5])).tolist()
     [1, 2, 2, 4, 4]
     """
@@ -36,8 +32,6 @@ def next_rows(offsets: Ints) -> Ints:
 def rows_of(offsets: Ints, recordings: Ints) -> Ints:
     """(n,) All rows of the numbered recordings, one recording after the other.
 
-    Examples
-    --------
     >>> rows_of(np.array([0, 3, 5]), np.array([1, 0])).tolist()
     [3, 4, 0, 1, 2]
     """
@@ -51,8 +45,6 @@ def fill(values: Array, offsets: Ints) -> Array:
 
     A channel without any value in a recording stays NaN there.
 
-    Examples
-    --------
     >>> gaps = np.array([[np.nan], [1.0], [np.nan], [2.0], [np.nan]])
     >>> fill(gaps, np.array([0, 4, 5])).ravel().tolist()
     [1.0, 1.0, 1.0, 2.0, nan]

@@ -74,10 +74,7 @@ class Memo:
 class RaggedOrder:
     """What comes before and after what in a ragged batch, in NumPy.
 
-    Parameters
-    ----------
-    offsets
-        (R + 1,) first row of every recording, and N.
+    `offsets`: (R + 1,) first row of every recording, and N.
     """
 
     def __init__(self, offsets: Ints) -> None:
@@ -107,10 +104,7 @@ class RaggedOrder:
 class RaggedRows(RaggedOrder, Memo):
     """The rows of a ragged batch, in NumPy: float64, or float32 for sensors of whole numbers, which holds them exactly.
 
-    Parameters
-    ----------
-    recordings
-        The batch.
+    `recordings`: the batch.
     """
 
     def __init__(self, recordings: Recordings) -> None:

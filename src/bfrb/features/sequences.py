@@ -38,12 +38,8 @@ _BATCH_ROWS = 20_000
 class Batch:
     """Some recordings as rectangular arrays.
 
-    Parameters
-    ----------
-    inputs
-        For every branch (B, T, C) float32 values, NaN where nothing is known, 0 after a recording's end.
-    lengths
-        (B,) rows of each recording.
+    `inputs`: for every branch (B, T, C) float32 values, NaN where nothing is known, 0 after a recording's end;
+    `lengths`: (B,) rows of each recording.
     """
 
     inputs: dict[str, Floats32]
@@ -54,12 +50,7 @@ class Batch:
 class Sequences:
     """Features of recordings, by branch of a network; a branch without channels is one the device cannot feed.
 
-    Parameters
-    ----------
-    branches
-        Features by branch, all of the same rows.
-    offsets
-        (R + 1,) first row of every recording, and N.
+    `branches`: features by branch, all of the same rows; `offsets`: (R + 1,) first row of every recording, and N.
     """
 
     branches: Mapping[str, Features]
@@ -81,14 +72,8 @@ class Sequences:
     def batch(self, index: npt.ArrayLike, max_length: int, keep: Keep = "last") -> Batch:
         """The numbered recordings, padded with 0 at their end to the longest of them.
 
-        Parameters
-        ----------
-        index
-            (B,) numbers of recordings, at least one.
-        max_length
-            Longer recordings keep `max_length` rows.
-        keep
-            Which: the last ones, because the gesture is at the end, or the first ones, as published notebooks do.
+        `index`: (B,) numbers of recordings, at least one; `max_length`: longer recordings keep `max_length` rows;
+        `keep`: which: the last ones, because the gesture is at the end, or the first ones, as published notebooks do.
         """
         chosen = np.asarray(index, dtype=np.int64)
         starts, ends = self.offsets[chosen], self.offsets[chosen + 1]
@@ -108,10 +93,7 @@ class Sequences:
     def load(folder: Path, *, mmap: bool = True) -> Sequences:
         """Read what `save` wrote; with `mmap` the arrays stay on disk and are shared between processes.
 
-        Raises
-        ------
-        DataError
-            If the folder does not hold complete sequences.
+        Raises `DataError` if the folder does not hold complete sequences.
         """
         try:
             described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))["branches"]
@@ -137,19 +119,9 @@ def build_sequences(
 ) -> Sequences:
     """Compute the features of every branch that the recordings' device can give.
 
-    Parameters
-    ----------
-    recordings
-        The recordings.
-    branches
-        Names of features by branch, such as `FeatureSpec().branches(...)` gives.
-    mirror_left_hand
-        Whether recordings of left-handed subjects are mirrored first.
-
-    Raises
-    ------
-    ConfigError
-        If a name is no feature, or comes twice in a branch.
+    `recordings`: the recordings; `branches`: names of features by branch, such as `FeatureSpec().branches(...)` gives;
+    `mirror_left_hand`: whether recordings of left-handed subjects are mirrored first. Raises `ConfigError` if a name is
+    no feature, or comes twice in a branch.
     """
     recordings = as_right_handed(recordings) if mirror_left_hand else recordings
     computed = {
@@ -163,10 +135,7 @@ def save_sequences(
 ) -> None:
     """Write what `build_sequences(...).save(folder)` would, in bounded memory: computed a few recordings at a time.
 
-    Raises
-    ------
-    ConfigError
-        If a name is no feature, or comes twice in a branch.
+    Raises `ConfigError` if a name is no feature, or comes twice in a branch.
     """
     device = recordings.device
     channels = {branch: channels_of(available(names, device), device) for branch, names in branches.items()}

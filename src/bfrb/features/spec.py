@@ -61,10 +61,7 @@ class FeatureSpec(Spec):
     def branches(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Feature names of the named branches.
 
-        Raises
-        ------
-        ConfigError
-            If a branch has no features.
+        Raises `ConfigError` if a branch has no features.
         """
         known = {name: found for name, found in dict(self).items() if isinstance(found, tuple)} | self.own
         for name in names:

@@ -12,13 +12,8 @@ _BLOCK_ROWS = 1024  # the images of a block and what is made of them stay in the
 def image_sums(images: Array) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Five (N, S) arrays: pixels with an answer, their sum, their sum of squares, the least and the largest of them.
 
-    Parameters
-    ----------
-    images
-        (N, S, 8, 8) `int16` images. Distances are 0 to 255, the codes of pixels without an answer are negative.
+    `images`: (N, S, 8, 8) `int16` images. Distances are 0 to 255, the codes of pixels without an answer are negative.
 
-    Examples
-    --------
     >>> image = np.full((1, 1, 8, 8), -1, dtype=np.int16)
     >>> image[0, 0, 0, :2] = 10, 14
     >>> [one.item() for one in image_sums(image)]

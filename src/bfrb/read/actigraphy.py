@@ -27,16 +27,8 @@ _SAMPLE_BYTES = 6
 class DeviceFile:
     """What a file of a device holds, in the device's units and axes.
 
-    Parameters
-    ----------
-    device
-        The device that wrote it, in words.
-    rate_hz
-        Samples per second, as it was set.
-    time_s
-        (N,) seconds since 1970, as the device's clock has them.
-    sensors
-        (N, C) readings: `acc` in g, `gyr` in deg/s.
+    `device`: the device that wrote it, in words; `rate_hz`: samples per second, as it was set; `time_s`: (N,) seconds
+    since 1970, as the device's clock has them; `sensors`: (N, C) readings: `acc` in g, `gyr` in deg/s.
     """
 
     device: str
@@ -48,12 +40,8 @@ class DeviceFile:
 def read_actigraphy(path: Path) -> DeviceFile:
     """All samples of a gt3x, bin or cwa file.
 
-    Raises
-    ------
-    DataError
-        If it is none of them, or damaged, or holds no accelerations.
-    ConfigError
-        If actfast is not installed.
+    Raises `DataError` if it is none of them, or damaged, or holds no accelerations, `ConfigError` if actfast is not
+    installed.
     """
     try:
         import actfast

@@ -33,17 +33,9 @@ Row = Mapping[str, str]
 class Interval:
     """Something that the wearer did.
 
-    Parameters
-    ----------
-    start_s, end_s
-        From, and up to, in seconds: of a clock, or since the recording began. A point, such as the press of a button,
-        has no end.
-    label
-        What it is.
-    recording
-        Id of the recording, an empty text where the file does not say.
-    note
-        Anything else that was remembered.
+    `start_s`, `end_s`: from, and up to, in seconds: of a clock, or since the recording began. A point, such as the
+    press of a button, has no end; `label`: what it is; `recording`: id of the recording, an empty text where the file
+    does not say; `note`: anything else that was remembered.
     """
 
     start_s: float
@@ -56,10 +48,7 @@ class Interval:
 def read_intervals(path: Path) -> list[Interval]:
     """All intervals of a file of annotations, in the order of their beginning.
 
-    Raises
-    ------
-    DataError
-        If it is no such file, or a time or a label in it cannot be used.
+    Raises `DataError` if it is no such file, or a time or a label in it cannot be used.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -81,14 +70,8 @@ def read_intervals(path: Path) -> list[Interval]:
 def label_samples(time_s: Floats, intervals: Iterable[Interval], spec: LabelsSpec) -> npt.NDArray[np.object_]:
     """(N,) The label of every sample, None where there is none; of two that overlap, the later one counts.
 
-    Parameters
-    ----------
-    time_s
-        (N,) times of the samples, of the clock or since the recording began.
-    intervals
-        What the wearer did.
-    spec
-        By how much the two clocks differ, how late points are, and what is unlabelled.
+    `time_s`: (N,) times of the samples, of the clock or since the recording began; `intervals`: what the wearer did;
+    `spec`: by how much the two clocks differ, how late points are, and what is unlabelled.
     """
     begin = float(time_s[0]) if len(time_s) else 0.0
     labels = np.full(len(time_s), "none" if spec.unlabelled == "none" else None, dtype=object)

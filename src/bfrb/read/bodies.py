@@ -37,13 +37,8 @@ Columns = Mapping[str, Sequence[Any]]
 def read_csv(body: bytes) -> Columns:
     r"""The columns of a CSV table, as texts.
 
-    Raises
-    ------
-    DataError
-        If it is not plain CSV, a line has another number of fields than the first, or it is too large.
+    Raises `DataError` if it is not plain CSV, a line has another number of fields than the first, or it is too large.
 
-    Examples
-    --------
     >>> read_csv(b"acc_x,acc_y\r\n1,\r\n2,0.5\r\n")
     {'acc_x': ('1', '2'), 'acc_y': ('', '0.5')}
     """
@@ -62,13 +57,8 @@ def read_csv(body: bytes) -> Columns:
 def columns_of(rows: list[dict[str, Any]] | dict[str, Any]) -> Columns:
     """The columns of a JSON table: a list with an object for every row, or an object with a list for every column.
 
-    Raises
-    ------
-    DataError
-        If it is of another form, or too large.
+    Raises `DataError` if it is of another form, or too large.
 
-    Examples
-    --------
     >>> columns_of([{"acc_x": 1, "acc_y": None}, {"acc_x": 2}])
     {'acc_x': [1, 2], 'acc_y': [None, None]}
     """
@@ -86,20 +76,11 @@ def columns_of(rows: list[dict[str, Any]] | dict[str, Any]) -> Columns:
 def recordings_from_columns(columns: Columns, device: Device, handedness: int | None = None) -> Recordings:
     """Recordings of a device, from columns with a value for every row.
 
-    Parameters
-    ----------
-    columns
-        The device's columns by name; those of a sensor may be left out together. Any of `OPTIONAL` may stand beside
-        them: without `sequence_id` all rows are one recording. Others are passed over, see `unused_columns`.
-    device
-        The device; its rows come at its rate.
-    handedness
-        Of all wearers: 0 left, 1 right, None unknown.
-
-    Raises
-    ------
-    DataError
-        If columns are missing, values are no numbers or impossible, or rows are out of order or come at another rate.
+    `columns`: the device's columns by name; those of a sensor may be left out together. Any of `OPTIONAL` may stand
+    beside them: without `sequence_id` all rows are one recording. Others are passed over, see `unused_columns`;
+    `device`: the device; its rows come at its rate; `handedness`: of all wearers: 0 left, 1 right, None unknown. Raises
+    `DataError` if columns are missing, values are no numbers or impossible, or rows are out of order or come at another
+    rate.
     """
     rows = len(next(iter(columns.values()), ()))
     present = [sensor for sensor in device.sensors if set(sensor.columns) & set(columns)]

@@ -72,13 +72,7 @@ class SensorCount:
 
 @dataclass
 class Census:
-    """Counts of recordings, subjects, labels and readings.
-
-    Parameters
-    ----------
-    report
-        Told of what is suspicious, when all is counted.
-    """
+    """Counts of recordings, subjects, labels and readings."""
 
     report: Report
     recordings: int = 0

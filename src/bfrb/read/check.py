@@ -25,20 +25,9 @@ Verdict = Literal["fine", "usable with warnings", "unusable"]
 class CheckReport:
     """What a check found.
 
-    Parameters
-    ----------
-    source
-        What was checked, in one line.
-    device
-        The device its recordings are of.
-    simulated
-        Whether they come from a simulator.
-    census
-        What there is. In an unusable source only what could be read is counted.
-    findings
-        What is wrong, errors first.
-    posture
-        How the arm was held, in words; None where that cannot be told.
+    `source`: what was checked, in one line; `device`: the device its recordings are of; `simulated`: whether they come
+    from a simulator; `census`: what there is. In an unusable source only what could be read is counted; `findings`:
+    what is wrong, errors first; `posture`: how the arm was held, in words; None where that cannot be told.
     """
 
     source: str
@@ -95,17 +84,8 @@ def check(
 ) -> CheckReport:
     """Look through a source, in bounded memory.
 
-    Parameters
-    ----------
-    path, description, demographics
-        As for `open_source`.
-    progress
-        Called with the share of the source that is done.
-
-    Raises
-    ------
-    DataError
-        If there is nothing at the path that could be looked through.
+    `path`, `description`, `demographics`: as for `open_source`. Raises `DataError` if there is nothing at the path that
+    could be looked through.
     """
     findings = Findings()
     source = open_source(path, description, demographics, findings)

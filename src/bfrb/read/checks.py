@@ -24,14 +24,8 @@ _REPAIR = "the source is damaged there: repair it, or leave the whole reading em
 class Checker:
     """Looks at the frames of one source, one after the other, and reports what is wrong.
 
-    Parameters
-    ----------
-    report
-        Told of every finding.
-    strict
-        Whether incomplete readings and words that are no class are faults.
-    seen
-        Recordings that were there before.
+    `strict`: whether incomplete readings and words that are no class are faults; `seen`: recordings that were there
+    before.
     """
 
     report: Report
@@ -120,14 +114,8 @@ class Checker:
     def readings(self, frame: pl.DataFrame, sensor: Sensor, columns: Sequence[str], numbers: Array) -> Array:
         """(N, C) readings of a sensor without those that are not possible, which are reported.
 
-        Parameters
-        ----------
-        sensor
-            With its limits in the unit of the file.
-        columns
-            Where the readings are.
-        numbers
-            (N, C) what stands there, NaN where nothing does.
+        `sensor`: with its limits in the unit of the file; `columns`: where the readings are; `numbers`: (N, C) what
+        stands there, NaN where nothing does.
         """
         absent = np.isnan(numbers)
         for fault in self._find_faults(sensor, numbers):

@@ -43,25 +43,10 @@ def write_cmi(
 ) -> Path:
     """Write recordings part by part, in bounded memory: the whole folder or nothing.
 
-    Parameters
-    ----------
-    parts
-        Recordings of the Helios device.
-    out
-        The folder to make.
-    test
-        Recordings of the same device for a test, written without their labels.
-    file_format
-        Of the recordings; demographics are always CSV.
-    mark
-        Text of the file that says that the recordings are simulated; without it none is written.
-    overwrite
-        Replace a folder of recordings that is there.
-
-    Raises
-    ------
-    DataError
-        If the folder is there already, or its parent is not.
+    `parts`: recordings of the Helios device; `out`: the folder to make; `test`: recordings of the same device for a
+    test, written without their labels; `file_format`: of the recordings; demographics are always CSV; `mark`: text of
+    the file that says that the recordings are simulated; without it none is written; `overwrite`: replace a folder of
+    recordings that is there. Raises `DataError` if the folder is there already, or its parent is not.
     """
     check_new_folder(out, overwrite)
     with writing_folder(out) as folder:
@@ -75,10 +60,7 @@ def write_cmi(
 def check_new_folder(out: Path, overwrite: bool) -> None:
     """Refuse a place where no folder of recordings can be made, before any work is done for it.
 
-    Raises
-    ------
-    DataError
-        If something is there that may not be replaced, or the parent is no folder.
+    Raises `DataError` if something is there that may not be replaced, or the parent is no folder.
     """
     if not out.absolute().parent.is_dir():
         raise DataError(f"there is no folder {out.parent} to make {out.name} in", remedy="make that folder first")
@@ -94,10 +76,7 @@ def check_new_folder(out: Path, overwrite: bool) -> None:
 def check_format(name: str) -> Format:
     """The file format of that name.
 
-    Raises
-    ------
-    DataError
-        If there is none.
+    Raises `DataError` if there is none.
     """
     if name == "csv":
         return "csv"
@@ -107,13 +86,7 @@ def check_format(name: str) -> Format:
 
 
 def _write_split(parts: Iterable[Recordings], folder: Path, path: Path) -> None:
-    """Write the rows, the subjects and, of a test, the answers to a folder; nothing if there are no recordings.
-
-    Parameters
-    ----------
-    path
-        What the file of rows is called in the end.
-    """
+    """Write the rows, the subjects and, of a test, the answers to a folder; nothing if there are no recordings."""
     parts = iter(parts)
     first = next(parts, None)
     if first is None:

@@ -35,13 +35,8 @@ def convert(frame: pl.DataFrame, types: Mapping[str, Any], report: Report) -> pl
 
     Numbers may come as strings. Values that do not fit are reported and become NaN, as do empty texts.
 
-    Parameters
-    ----------
-    types
-        `pl.String`, `pl.Float32` or `pl.Float64`, by name.
+    `types`: `pl.String`, `pl.Float32` or `pl.Float64`, by name.
 
-    Examples
-    --------
     >>> frame = pl.DataFrame({ROW: [1, 2], "step": ["7.0", ""]})
     >>> convert(frame, {"step": pl.Float64}, print)["step"].to_list()
     [7.0, nan]
@@ -71,12 +66,8 @@ def read_numbers(
 ) -> Array:
     """(N, C) The named columns as numbers, NaN where there is none; parameters are those of `convert`.
 
-    Parameters
-    ----------
-    dtype
-        `pl.Float32` or `pl.Float64`, which is also what texts are read as.
-    whole
-        Whether numbers with a fraction are reported too.
+    `dtype`: `pl.Float32` or `pl.Float64`, which is also what texts are read as; `whole`: whether numbers with a
+    fraction are reported too.
     """
     numbers = _numbers(frame, names, report, dtype)
     if not whole:

@@ -37,16 +37,7 @@ def iter_frames(
 ) -> Iterator[pl.DataFrame]:
     """The rows of a table in frames of some thousand, with the named columns after the number of the line or row.
 
-    Parameters
-    ----------
-    table
-        What `open_table` found.
-    types
-        Of the columns that are read; those of a Parquet file keep their own.
-    report
-        Told of every line that is damaged and every value that is not of its type; what is left is read.
-    progress
-        Called with the share of the file that is done.
+    `table`: what `open_table` found; `types`: of the columns that are read; those of a Parquet file keep their own.
     """
     if table.is_parquet:
         return _iter_parquet(table, types, progress)

@@ -50,10 +50,7 @@ def find_demographics(path: Path) -> Path | None:
 def read_demographics(path: Path, subject: str, report: Report) -> pl.DataFrame:
     """The raw table of a CSV or Parquet file, for `Demographics`.
 
-    Raises
-    ------
-    DataError
-        If it cannot be read.
+    Raises `DataError` if it cannot be read.
     """
     try:
         table = open_table(path, FileSpec(strict=True), [subject])
@@ -73,14 +70,8 @@ def no_demographics() -> pl.DataFrame:
 class Demographics:
     """What is known of subjects, looked up by their ids.
 
-    Parameters
-    ----------
-    report
-        Told what is wrong in the table, which then counts as not known, and what seems to be wrong with the ids.
-    frame
-        One row per subject: the column of ids and any of `MEASURES`, as numbers, strings or words such as left.
-    subject
-        The column of ids.
+    `frame`: one row per subject: the column of ids and any of `MEASURES`, as numbers, strings or words such as left;
+    `subject`: the column of ids.
     """
 
     def __init__(self, report: Report, frame: pl.DataFrame | None, subject: str = SUBJECT) -> None:
@@ -187,10 +178,7 @@ def _finding(kind: str, expected: str, found: str, column: str, count: int) -> F
 def find_suspicious(subjects: pl.DataFrame) -> list[Finding]:
     """Warnings about subjects whose measures are possible but do not fit together.
 
-    Parameters
-    ----------
-    subjects
-        One row per subject, with the columns of `MEASURES`.
+    `subjects`: one row per subject, with the columns of `MEASURES`.
     """
     age_fits = (pl.col("age") >= ADULT_AGE) == (pl.col("adult_child") == 1)
     arm_fits = (pl.col("shoulder_to_wrist_cm") / pl.col("height_cm")).is_between(*ARM_OF_HEIGHT)

@@ -34,14 +34,7 @@ _LEFT, _RIGHT = {"left", "l", "links"}, {"right", "r", "rechts"}
 class Reader:
     """Reads what a description speaks of.
 
-    Parameters
-    ----------
-    description
-        How it is read.
-    report
-        Told of what is wrong; by default the first error is raised.
-    people
-        What is known of the wearers.
+    `description`: how it is read; `people`: what is known of the wearers.
     """
 
     description: Description
@@ -51,10 +44,7 @@ class Reader:
     def iter_samples(self, path: Path, progress: Progress | None = None) -> Iterator[RecordedSamples]:
         """The samples of every recording at a path, some recordings at a time, in the wrist frame and in SI units.
 
-        Raises
-        ------
-        DataError
-            If a file lacks a column or is damaged, its times fall, or no wrist is known.
+        Raises `DataError` if a file lacks a column or is damaged, its times fall, or no wrist is known.
         """
         if any(self.description.sensor(name).match for name in self.description.sensors):
             yield from self._iter_apart(path, progress)
@@ -118,12 +108,7 @@ class Reader:
     def samples_of(self, frame: pl.DataFrame, layout: Layout, checker: Checker, words: Words) -> RecordedSamples | None:
         """The samples in a frame of whole recordings, without those that cannot be used; None if none can.
 
-        Parameters
-        ----------
-        frame
-            Columns of any type, after the number of the line or row.
-        words
-            What is known by the file's path.
+        `frame`: columns of any type, after the number of the line or row; `words`: what is known by the file's path.
         """
         description = self.description
         named_by = (*layout.ids, *layout.alike)

@@ -47,21 +47,10 @@ _Words = Mapping[str, tuple[pl.Series, tuple[str, ...]]]
 class DescribedSource:
     """Recordings that a description says how to read.
 
-    Parameters
-    ----------
-    path
-        A file or a folder.
-    description
-        How it is read.
-    wanted
-        The device of a bundle that is to answer: the recordings are brought to its rate and its sensors, and what they
-        lack was not measured. By default they keep their own, at the description's rate or that of the first recording.
-    how
-        What a row holds if several samples fall into it.
-    demographics
-        A table of the wearers, instead of the one that the description names.
-    report
-        Told what is wrong; if it returns, the rest is read. By default the first error is raised.
+    `path`: a file or a folder; `description`: how it is read; `wanted`: the device of a bundle that is to answer: the
+    recordings are brought to its rate and its sensors, and what they lack was not measured. By default they keep their
+    own, at the description's rate or that of the first recording; `how`: what a row holds if several samples fall into
+    it; `demographics`: a table of the wearers, instead of the one that the description names.
     """
 
     path: Path
@@ -148,10 +137,7 @@ class DescribedSource:
     def label_set(self) -> LabelSet | None:
         """The classes: those of the description, or those that are found; None without labels.
 
-        Raises
-        ------
-        ConfigError
-            If a target is none of them.
+        Raises `ConfigError` if a target is none of them.
         """
         spec = self.description.labels
         if spec.column is None and not (spec.files and self._intervals):
@@ -169,10 +155,7 @@ class DescribedSource:
     def read(self) -> Recordings:
         """All recordings.
 
-        Raises
-        ------
-        DataError
-            If files are missing or damaged.
+        Raises `DataError` if files are missing or damaged.
         """
         return Recordings.concat(list(self.batches()))
 
@@ -298,21 +281,10 @@ def to_recordings(
 ) -> Recordings:
     """Recordings of samples, as rows of a device.
 
-    Parameters
-    ----------
-    words
-        (N,) texts by the names of the annotations that they become, and the classes of each.
-    steady
-        Whether every sample is a row; by default they are brought to the rate of the device.
-    how
-        What a row holds if several samples fall into it.
-    simulated
-        Whether they come from a simulator.
-
-    Raises
-    ------
-    DataError
-        If a recording has fewer samples a second than rows are asked for, or readings are not possible.
+    `words`: (N,) texts by the names of the annotations that they become, and the classes of each; `steady`: whether
+    every sample is a row; by default they are brought to the rate of the device; `how`: what a row holds if several
+    samples fall into it; `simulated`: whether they come from a simulator. Raises `DataError` if a recording has fewer
+    samples a second than rows are asked for, or readings are not possible.
     """
     samples = samples if steady else add_orientation(samples, device)
     kept = tuple(sensor for sensor in device.sensors if sensor.name in samples.sensors)
@@ -349,22 +321,10 @@ def recordings_from_frame(
 ) -> Recordings:
     """Recordings in a polars or pandas frame, as the Kaggle gateway sends them.
 
-    Parameters
-    ----------
-    frame
-        Rows of whole recordings. Columns may come in any order, as numbers or as strings; those that are optional may
-        be null or absent; others are ignored.
-    demographics
-        A frame with a row per subject; may be None or empty.
-    report
-        Told of impossible values, which then count as not measured; without it they are refused.
-    description
-        How it is read; by default as the CMI study.
-
-    Raises
-    ------
-    DataError
-        If the frame has no rows, lacks columns, or holds impossible values.
+    `frame`: rows of whole recordings. Columns may come in any order, as numbers or as strings; those that are optional
+    may be null or absent; others are ignored; `demographics`: a frame with a row per subject; may be None or empty;
+    `description`: how it is read; by default as the CMI study. Raises `DataError` if the frame has no rows, lacks
+    columns, or holds impossible values.
     """
     described = description or CMI
     told = report or refuse("the frame")

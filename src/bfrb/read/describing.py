@@ -53,15 +53,8 @@ def describe_file(path: Path) -> str:
 
     Where a description that comes with the package fits the file, it is what the new one starts from.
 
-    Parameters
-    ----------
-    path
-        A CSV, TSV or Parquet file, or one in a format of its own.
-
-    Raises
-    ------
-    DataError
-        If it is of a kind that is not read, or no columns of an accelerometer can be told.
+    `path`: a CSV, TSV or Parquet file, or one in a format of its own. Raises `DataError` if it is of a kind that is not
+    read, or no columns of an accelerometer can be told.
     """
     kind = format_of(path)
     found: list[str] = []

@@ -28,10 +28,7 @@ _STARTS: Mapping[bytes, FileFormat] = {
 def format_of(path: Path) -> FileFormat:
     """The format of a file, by its first bytes; what is no other is taken for a table.
 
-    Raises
-    ------
-    DataError
-        If it is of a device or a program whose format is not read: the message says what to do.
+    Raises `DataError` if it is of a device or a program whose format is not read: the message says what to do.
     """
     with path.open("rb") as file:
         head = file.read(1024)
@@ -90,10 +87,7 @@ def _looks_like_e4(head: bytes) -> bool:
 def read_e4(path: Path) -> DeviceFile:
     """The accelerations of an Empatica E4: its `ACC.csv`.
 
-    Raises
-    ------
-    DataError
-        If it is no such file.
+    Raises `DataError` if it is no such file.
     """
     try:
         values = np.loadtxt(path, delimiter=",", ndmin=2)
@@ -109,12 +103,7 @@ def read_e4(path: Path) -> DeviceFile:
 def read_embraceplus(path: Path) -> DeviceFile:
     """The accelerations (and angular velocities, if any) of an Avro file of Empatica's EmbracePlus.
 
-    Raises
-    ------
-    DataError
-        If it is no such file.
-    ConfigError
-        If fastavro is not installed.
+    Raises `DataError` if it is no such file, `ConfigError` if fastavro is not installed.
     """
     fastavro = _imported("fastavro", "EmbracePlus")
     try:
@@ -150,12 +139,7 @@ _FIT_FIELDS = {
 def read_fit(path: Path) -> DeviceFile:
     """The calibrated accelerations (g) and angular velocities (deg/s) of a Garmin FIT file.
 
-    Raises
-    ------
-    DataError
-        If it is damaged, or holds none.
-    ConfigError
-        If fitdecode is not installed.
+    Raises `DataError` if it is damaged, or holds none, `ConfigError` if fitdecode is not installed.
     """
     fitdecode = _imported("fitdecode", "Garmin's FIT")
     parts: dict[str, list[tuple[Floats, Floats]]] = {"acc": [], "gyr": []}

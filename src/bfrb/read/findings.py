@@ -22,26 +22,13 @@ Severity = Literal["error", "warning", "note"]
 class Finding:
     """Something about a source that is not as it should be.
 
-    Parameters
-    ----------
-    kind
-        Its short name; findings of one kind and severity are counted together.
-    severity
-        `"error"`, the source is damaged, and refused; `"warning"`, usable but suspicious; `"note"`, good to know.
-    expected, found
-        What should be there, and what is there in the first such place. If nothing is expected, `found` is the whole
-        sentence.
-    remedy
-        What the user can do about it.
-    place
-        The first such place, such as "line 14, column thm_1"; empty if it is the source as a whole.
-    count
-        Number of such places.
-    refused
-        Whether strict readers refuse the source for it, though it is no error: something would be left out.
+    `kind`: its short name; findings of one kind and severity are counted together; `severity`: `"error"`, the source is
+    damaged, and refused; `"warning"`, usable but suspicious; `"note"`, good to know; `expected`, `found`: what should
+    be there, and what is there in the first such place. If nothing is expected, `found` is the whole sentence;
+    `remedy`: what the user can do about it; `place`: the first such place, such as "line 14, column thm_1"; empty if it
+    is the source as a whole; `count`: number of such places; `refused`: whether strict readers refuse the source for
+    it, though it is no error: something would be left out.
 
-    Examples
-    --------
     >>> finding = Finding("bad value", "error", "a number", "'x'", "repair it", place="line 3", count=2)
     >>> finding.sentence
     "expected a number, found 'x' in line 3 (and 1 more)"
@@ -85,8 +72,6 @@ def refuse(source: str) -> Report:
 class Findings:
     """A report that collects: findings of one kind are counted together, the first place is kept.
 
-    Examples
-    --------
     >>> findings = Findings()
     >>> for place in ("line 3", "line 9"):
     ...     findings(Finding("bad value", "error", "a number", "'x'", "repair it", place))

@@ -24,10 +24,7 @@ _SEND_AGAIN = "send the whole table as an Arrow IPC stream or as Parquet, or cop
 def read_frame(data: bytes) -> Frame:
     """A frame from an Arrow IPC stream or, if it begins with PAR1, from Parquet.
 
-    Raises
-    ------
-    DataError
-        If it is neither, or damaged.
+    Raises `DataError` if it is neither, or damaged.
     """
     return read_parquet(data) if data.startswith(PARQUET_MAGIC) else read_arrow(data)
 
@@ -80,10 +77,7 @@ def is_pandas(value: Any) -> bool:
 def as_polars(value: Any, what: str) -> Frame:
     """A frame of polars or of pandas, its index left out, as one of polars; an empty one for None.
 
-    Raises
-    ------
-    DataError
-        If it is something else, or two columns have the same name.
+    Raises `DataError` if it is something else, or two columns have the same name.
     """
     if value is None:
         return pl.DataFrame()

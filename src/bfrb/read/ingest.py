@@ -23,21 +23,9 @@ def ingest(
 ) -> Store:
     """Stream recordings into a store.
 
-    Parameters
-    ----------
-    source, description, demographics
-        As for `open_source`.
-    out
-        The folder to be made.
-    overwrite
-        Whether a store that is there already is replaced.
-    progress
-        Called with the share of the source that is done.
-
-    Raises
-    ------
-    DataError
-        If the source cannot be used, or the place is taken or is that of the source; nothing is left behind then.
+    `source`, `description`, `demographics`: as for `open_source`; `out`: the folder to be made; `overwrite`: whether a
+    store that is there already is replaced. Raises `DataError` if the source cannot be used, or the place is taken or
+    is that of the source; nothing is left behind then.
     """
     opened = open_source(source, description, demographics)
     check_place(Path(out), overwrite, opened.paths)

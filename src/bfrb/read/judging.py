@@ -25,10 +25,7 @@ ANYWAY = "or go on all the same with --anyway (in Python: anyway=True)"
 def refuse_suspicions(source: str, suspicions: Iterable[Suspicion]) -> None:
     """Refuse recordings that physics speaks against.
 
-    Raises
-    ------
-    DataError
-        If one of the suspicions is fatal.
+    Raises `DataError` if one of the suspicions is fatal.
     """
     fatal = [suspicion for suspicion in suspicions if suspicion.fatal]
     if fatal:
@@ -42,12 +39,7 @@ class JudgedSource:
 
     Every batch is judged by itself, so that one person's device worn wrongly is not hidden by all others'.
 
-    Parameters
-    ----------
-    source
-        The source.
-    anyway
-        Whether what would be refused is told and used.
+    `source`: the source; `anyway`: whether what would be refused is told and used.
     """
 
     source: Source
@@ -88,10 +80,7 @@ class JudgedSource:
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches.
 
-        Raises
-        ------
-        DataError
-            If physics speaks against a batch.
+        Raises `DataError` if physics speaks against a batch.
         """
         for batch in self.source.batches(max_rows, progress):
             self._judge(batch)

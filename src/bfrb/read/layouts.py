@@ -22,18 +22,9 @@ _AXIS = re.compile(r"(.*?)[ ._-]?([xyz])", re.IGNORECASE | re.DOTALL)
 class Layout:
     """What of a description a table with some columns has.
 
-    Parameters
-    ----------
-    ids
-        Columns that tell its recordings apart.
-    alike
-        Columns that are the same in all rows of a recording.
-    words
-        The columns of words, by the names that they get.
-    sensors
-        For every sensor the signs and names of the columns that its channels are made of.
-    types
-        The polars types of all columns that are read.
+    `ids`: columns that tell its recordings apart; `alike`: columns that are the same in all rows of a recording;
+    `words`: the columns of words, by the names that they get; `sensors`: for every sensor the signs and names of the
+    columns that its channels are made of; `types`: the polars types of all columns that are read.
     """
 
     ids: tuple[str, ...]
@@ -47,15 +38,7 @@ class Layout:
 def find_layout(names: tuple[str, ...], description: Description, known: frozenset[str], source: str) -> Layout:
     """What a table with columns of these names has.
 
-    Parameters
-    ----------
-    known
-        Words of the file's path, which no columns are needed for.
-
-    Raises
-    ------
-    DataError
-        If it lacks columns.
+    `known`: words of the file's path, which no columns are needed for. Raises `DataError` if it lacks columns.
     """
     given, spec = set(names), description.recordings
     check_wanted(source, names, needed_columns(description, known))
@@ -103,8 +86,6 @@ def fields_of(text: str) -> list[str]:
 def find_unread_sensors(columns: tuple[str, ...], description: Description) -> tuple[str, ...]:
     """Columns that are not described, but hold readings: those of a sensor of another device, or three axes.
 
-    Examples
-    --------
     >>> from bfrb.study.description import find_description
     >>> find_unread_sensors(("acc_x", "gyr_x", "mag_x", "mag_y", "mag_z", "note"), find_description("helios"))
     ('gyr_x', 'mag_x', 'mag_y', 'mag_z')

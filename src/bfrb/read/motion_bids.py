@@ -42,18 +42,10 @@ def is_motion_bids(folder: Path) -> bool:
 def describe_motion_bids(place: Path, description: Description) -> Description:
     """What a description leaves open, filled in by the channels and the rate that stand beside the recordings.
 
-    Parameters
-    ----------
-    place
-        The folder of the data set, or one of its recordings.
-    description
-        One whose file has the format `bids`. Sensors that it describes stay as it says; of others, a tracked point at a
-        wrist is taken where there are several.
-
-    Raises
-    ------
-    DataError
-        If there is no recording, a file beside it is missing or damaged, or the recordings differ in their channels.
+    `place`: the folder of the data set, or one of its recordings; `description`: one whose file has the format `bids`.
+    Sensors that it describes stay as it says; of others, a tracked point at a wrist is taken where there are several.
+    Raises `DataError` if there is no recording, a file beside it is missing or damaged, or the recordings differ in
+    their channels.
     """
     paths = [place] if place.is_file() else sorted(p for match in description.file.match for p in place.rglob(match))
     if not paths:
@@ -84,8 +76,6 @@ def describe_motion_bids(place: Path, description: Description) -> Description:
 def entities_of(path: Path) -> dict[str, str]:
     """The parts of a file's name.
 
-    Examples
-    --------
     >>> entities_of(Path("sub-07_task-rest_run-2_motion.tsv"))
     {'sub': '07', 'task': 'rest', 'run': '2'}
     """

@@ -43,10 +43,7 @@ def write_motion_bids(source: Source, out: Path, progress: Progress | None = Non
     Motion-BIDS has no type for are of the type `MISC`.
     Recordings get new names, subject and run; `recordings.tsv` tells the ones they had.
 
-    Raises
-    ------
-    DataError
-        If something is at `out`, or the source cannot be read.
+    Raises `DataError` if something is at `out`, or the source cannot be read.
     """
     if out.exists():
         raise DataError(f"{out} is there already", remedy="choose another folder")

@@ -58,16 +58,8 @@ _NON_WEAR_S, _NON_WEAR_SD_M_S2 = 1800.0, 0.13
 class Suspicion:
     """Something that recordings of a wrist would not show.
 
-    Parameters
-    ----------
-    kind
-        What it is about.
-    problem
-        What was expected and what was found.
-    remedy
-        What would explain it, and what to do then.
-    fatal
-        Whether an answer for such recordings would be wrong without a sign of it.
+    `kind`: what it is about; `problem`: what was expected and what was found; `remedy`: what would explain it, and what
+    to do then; `fatal`: whether an answer for such recordings would be wrong without a sign of it.
     """
 
     kind: Kind
@@ -92,8 +84,6 @@ def find_suspicions(recordings: Recordings) -> list[Suspicion]:
 def say_posture(recordings: Recordings) -> str | None:
     """How the arm was held, in plain words, for whoever knows what the wearer did; None without an accelerometer.
 
-    Examples
-    --------
     >>> import polars as pl
     >>> from bfrb.study.device import HELIOS
     >>> hanging = np.tile(np.float32([0, -9.81, 0]), (30, 1))

@@ -21,10 +21,8 @@ def make_rows(samples: RecordedSamples, device: Device, how: Aggregation) -> tup
 
     Row k stands k / rate after the first sample that measured something; after a gap, that sample's row begins with it.
 
-    Returns
-    -------
-    For every sensor (n, *shape) readings at the device's rate, rows without a sample not measured; the row that each of
-    the (N,) samples falls into; and the rows' (R + 1,) offsets.
+    Returns for every sensor (n, *shape) readings at the device's rate, rows without a sample not measured; the row that
+    each of the (N,) samples falls into; and the rows' (R + 1,) offsets.
     """
     measured = np.stack([_measured(sensor, samples.sensors[sensor.name]) for sensor in device.sensors], axis=1)
     known = np.asarray(measured.any(axis=1))

@@ -21,18 +21,10 @@ from bfrb.study.frame import Wrist, device_to_wrist, orientations_to_wrist, turn
 class RecordedSamples:
     """The samples of some recordings, one recording after the other, at the times at which they were taken.
 
-    Parameters
-    ----------
-    table
-        One row per recording: `id`, `subject` and what else is known of it.
-    offsets
-        (R + 1,) first sample of every recording, and N.
-    time_s
-        (N,) times in seconds, not falling within a recording; of a clock, since 1970, or since the recording began.
-    sensors
-        (N, C) readings of every sensor, with its value for "not measured".
-    words
-        (N,) texts of the columns of words, null where there is none.
+    `table`: one row per recording: `id`, `subject` and what else is known of it; `offsets`: (R + 1,) first sample of
+    every recording, and N; `time_s`: (N,) times in seconds, not falling within a recording; of a clock, since 1970, or
+    since the recording began; `sensors`: (N, C) readings of every sensor, with its value for "not measured"; `words`:
+    (N,) texts of the columns of words, null where there is none.
     """
 
     table: pl.DataFrame
@@ -74,19 +66,9 @@ def bring_to_wrist(
 ) -> dict[str, Array]:
     """Readings in the files' units and in the device's axes, in the wrist frame and in SI units.
 
-    Parameters
-    ----------
-    sensors
-        (N, C) readings by sensor; those of motion come back as float32, others as they are.
-    description
-        What they mean. Without axes, the device's own are kept.
-    wrist
-        On which wrist it was, where the description does not say.
-
-    Raises
-    ------
-    DataError
-        If it is not known on which wrist it was, and its axes are said in words of a watch.
+    `sensors`: (N, C) readings by sensor; those of motion come back as float32, others as they are; `description`: what
+    they mean. Without axes, the device's own are kept; `wrist`: on which wrist it was, where the description does not
+    say. Raises `DataError` if it is not known on which wrist it was, and its axes are said in words of a watch.
     """
     ways = ways_to_wrist(description, wrist)
     return {**sensors, **{name: ways[name](values) for name, values in sensors.items() if name in ways}}
@@ -122,10 +104,7 @@ def _to_wrist(name: str, scale: Any, matrix: Array, values: Array) -> Array:
 def known_wrist(description: Description, wrist: Wrist | None) -> Wrist:
     """The wrist of a recording: what is known of it itself, or else what the description says.
 
-    Raises
-    ------
-    DataError
-        If neither is known.
+    Raises `DataError` if neither is known.
     """
     found = wrist or description.worn.wrist
     if found is None:
@@ -139,14 +118,8 @@ def known_wrist(description: Description, wrist: Wrist | None) -> Wrist:
 def nearest_in_time(times: Floats, others: Floats, within: float) -> Ints:
     """For every time the position of the nearest other one, the earlier of two as near; -1 if none is within reach.
 
-    Parameters
-    ----------
-    times
-        (N,) times in seconds. A microsecond is no difference: so much is lost of a clock's since 1970.
-    others
-        (M,) times, not falling.
-    within
-        How far the nearest may be away.
+    `times`: (N,) times in seconds. A microsecond is no difference: so much is lost of a clock's since 1970; `others`:
+    (M,) times, not falling; `within`: how far the nearest may be away.
     """
     after = np.minimum(np.searchsorted(others, times), len(others) - 1)
     before = np.maximum(after - 1, 0)

@@ -44,23 +44,9 @@ def iter_stretches(
 ) -> Iterator[Stretch]:
     """All samples or rows at a path, recording after recording.
 
-    Parameters
-    ----------
-    path
-        A sample table, or what `open_source` reads.
-    device
-        The device that the rows have to be of.
-    description
-        As for `open_source`.
-    progress
-        Told the share that has been read.
-    how
-        As for `open_source`.
-
-    Raises
-    ------
-    DataError
-        If there is nothing that can be read, it is of another device, or damaged.
+    `path`: a sample table, or what `open_source` reads; `device`: the device that the rows have to be of;
+    `description`: as for `open_source`; `how`: as for `open_source`. Raises `DataError` if there is nothing that can be
+    read, it is of another device, or damaged.
     """
     samples = find_sample_table(path) if description == "auto" else None
     if samples is not None:

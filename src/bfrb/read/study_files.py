@@ -59,10 +59,7 @@ def _look(place: Path) -> Description:
 def find_files(folder: Path, description: Description, patterns: Sequence[str] = ()) -> list[DescribedFile]:
     """The files that a description speaks of, sorted by name, 2 before 10; a path of one file is that file.
 
-    Raises
-    ------
-    DataError
-        If there is none, a choice has to be made, or a path does not fit the pattern of paths.
+    Raises `DataError` if there is none, a choice has to be made, or a path does not fit the pattern of paths.
     """
     if folder.is_file():
         name = Path(folder.absolute().parent.name, folder.name).as_posix()

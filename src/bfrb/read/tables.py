@@ -37,10 +37,7 @@ def stack_tables(tables: Sequence[Table]) -> Table:
 def check_table_path(path: Path) -> None:
     """Refuse a place where no table can be written, before any work is done for it.
 
-    Raises
-    ------
-    DataError
-        If the name does not end in `.csv` or `.parquet`, is a folder's, or its folder does not exist.
+    Raises `DataError` if the name does not end in `.csv` or `.parquet`, is a folder's, or its folder does not exist.
     """
     if path.suffix not in SUFFIXES:
         raise DataError(
@@ -55,10 +52,7 @@ def check_table_path(path: Path) -> None:
 def check_table_paths(paths: Sequence[Path]) -> None:
     """Refuse places for several tables like `check_table_path`, and one that is given twice.
 
-    Raises
-    ------
-    DataError
-        If no table can be written to one of them, or two are the same.
+    Raises `DataError` if no table can be written to one of them, or two are the same.
     """
     for path in paths:
         check_table_path(path)
@@ -70,10 +64,7 @@ def check_table_paths(paths: Sequence[Path]) -> None:
 def write_table(table: Table, path: Path) -> None:
     """Write a table as CSV or Parquet, by the path's suffix: whole or not at all; a file that is there is replaced.
 
-    Raises
-    ------
-    DataError
-        If no table can be written there.
+    Raises `DataError` if no table can be written there.
     """
     write_tables([table], path)
 
@@ -81,10 +72,7 @@ def write_table(table: Table, path: Path) -> None:
 def write_tables(parts: Iterable[Table], path: Path) -> None:
     """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time.
 
-    Raises
-    ------
-    DataError
-        If no table can be written there, or there is none.
+    Raises `DataError` if no table can be written there, or there is none.
     """
     write_side_by_side(((part,) for part in parts), [path])
 
@@ -94,10 +82,7 @@ def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path])
 
     All files are written, or none: they take their places once the last of them is whole.
 
-    Raises
-    ------
-    DataError
-        If no table can be written to one of the places, two are the same, or there is no group.
+    Raises `DataError` if no table can be written to one of the places, two are the same, or there is no group.
     """
     check_table_paths(paths)
     groups = iter(groups)
@@ -115,10 +100,7 @@ def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path])
 def appending(place: Path, path: Path) -> Iterator[Callable[[Table], None]]:
     """A function that writes tables one below the other to a file at `place`, which shall be called `path`.
 
-    Raises
-    ------
-    DataError
-        If they cannot be written.
+    Raises `DataError` if they cannot be written.
     """
     if path.suffix == ".csv":
         with place.open("wb", buffering=0) as file:
@@ -145,10 +127,7 @@ def _write(path: Path, write: Callable[..., object], *arguments: object, **optio
 def naming(path: Path) -> Iterator[None]:
     """Say of what cannot be written here, such as on a full disk, that it should have become `path`.
 
-    Raises
-    ------
-    DataError
-        If it cannot be written.
+    Raises `DataError` if it cannot be written.
     """
     try:
         yield
@@ -162,15 +141,8 @@ def read_table(path: Path, texts: Collection[str] = IDS) -> Table:
 
     In a CSV a column is text unless it is numbers and nothing else: 01 is none.
 
-    Parameters
-    ----------
-    texts
-        Columns that are text even if they look like numbers.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, of another type, empty or damaged.
+    `texts`: columns that are text even if they look like numbers. Raises `DataError` if the file is missing, of another
+    type, empty or damaged.
     """
     if path.suffix not in SUFFIXES or not path.is_file():
         raise DataError(

@@ -25,18 +25,9 @@ _TERM = re.compile(r"\s*([+-])?\s*([^+\-\s]+)")
 class TextTable:
     """A table file that was looked at.
 
-    Parameters
-    ----------
-    path
-        Its path.
-    names
-        Names of its columns.
-    separator
-        Between columns; an empty text for Parquet.
-    lines, start
-        How many lines stand before the first row of values, and how many bytes.
-    spec
-        What is known of such files.
+    `path`: its path; `names`: names of its columns; `separator`: between columns; an empty text for Parquet; `lines`,
+    `start`: how many lines stand before the first row of values, and how many bytes; `spec`: what is known of such
+    files.
     """
 
     path: Path
@@ -55,19 +46,9 @@ class TextTable:
 def open_table(path: Path, spec: FileSpec, wanted: Sequence[str]) -> TextTable:
     """Look at a table: where its names are, what stands between its columns, where its values begin.
 
-    Parameters
-    ----------
-    path
-        A CSV, TSV or Parquet file.
-    spec
-        How it is laid out, as far as that is known.
-    wanted
-        Columns that it has to have; the line that names them all is the line of names.
-
-    Raises
-    ------
-    DataError
-        If it is no text, or has no line with these names.
+    `path`: a CSV, TSV or Parquet file; `spec`: how it is laid out, as far as that is known; `wanted`: columns that it
+    has to have; the line that names them all is the line of names. Raises `DataError` if it is no text, or has no line
+    with these names.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -94,8 +75,6 @@ def open_table(path: Path, spec: FileSpec, wanted: Sequence[str]) -> TextTable:
 def terms_of(column: str, names: Sequence[str]) -> list[tuple[int, str]]:
     """Signs and names of the columns that a text such as `gravityX + accelerationX` adds up.
 
-    Examples
-    --------
     >>> terms_of("gravityX + accelerationX", ["gravityX", "accelerationX"])
     [(1, 'gravityX'), (1, 'accelerationX')]
     >>> terms_of("Acceleration x (m/s^2)", ["Acceleration x (m/s^2)"])
@@ -109,10 +88,7 @@ def terms_of(column: str, names: Sequence[str]) -> list[tuple[int, str]]:
 def check_wanted(source: Path | str, names: Sequence[str], wanted: Sequence[str]) -> None:
     """Refuse a table that lacks columns.
 
-    Raises
-    ------
-    DataError
-        Naming some of them, and some of those that are there.
+    Raises `DataError` naming some of them, and some of those that are there.
     """
     known = set(names)
     lost = [name for column in wanted for _, name in terms_of(column, names) if name not in known]

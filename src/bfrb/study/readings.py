@@ -18,10 +18,7 @@ def checked_readings(sensor: Sensor, values: Array | None, rows: int) -> Array:
     Unit quaternions are kept with w >= 0: q and -q are the same orientation, and no answer may depend on which of them
     a file has.
 
-    Raises
-    ------
-    DataError
-        If the shape is another one, or a reading is not possible.
+    Raises `DataError` if the shape is another one, or a reading is not possible.
     """
     array = sensor.empty(rows) if values is None else np.ascontiguousarray(values, dtype=sensor.dtype).view()
     if array.shape != (rows, *sensor.shape):
@@ -57,8 +54,6 @@ def _check_norms(sensor: Sensor, values: Array) -> None:
 def with_one_sign(quaternions: Array) -> Array:
     """(N, 4) quaternions, each turned into its negative where its first component that is not 0 is negative.
 
-    Examples
-    --------
     >>> with_one_sign(np.array([[-1.0, 0, 0, 0], [0, 0, -1, 0], [0.6, -0.8, 0, 0]])).tolist()
     [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.6, -0.8, 0.0, 0.0]]
     """
@@ -84,10 +79,7 @@ def measured_rows(sensor: Sensor, values: Array) -> Bools:
 def find_impossible(sensor: Sensor, values: Array) -> tuple[int, float, int] | None:
     """First row, value and number of readings that the sensor cannot have given; None if there are none.
 
-    Parameters
-    ----------
-    values
-        (N, *shape) readings in the sensor's unit, NaN or its code where nothing was measured.
+    `values`: (N, *shape) readings in the sensor's unit, NaN or its code where nothing was measured.
     """
     # Minimum and maximum ignore "not measured" for both kinds, and need no mask the size of the data.
     if not values.size or _within(sensor, values):

@@ -40,21 +40,10 @@ def label_windows(
     A window most of whose rows are not labelled gets no gesture (null). Of labels that are equally frequent, the one
     that comes first in the annotation's names wins.
 
-    Parameters
-    ----------
-    length, step
-        In rows.
-    annotation
-        Name of the row label.
-    context
-        Every window begins with so many rows more, on which its label does not depend.
-    given
-        So many rows of the first window's context are the first rows of each recording; those before were not measured.
-
-    Raises
-    ------
-    DataError
-        If there is no such annotation, or no recording is long enough.
+    `length`, `step`: in rows; `annotation`: name of the row label; `context`: every window begins with so many rows
+    more, on which its label does not depend; `given`: so many rows of the first window's context are the first rows of
+    each recording; those before were not measured. Raises `DataError` if there is no such annotation, or no recording
+    is long enough.
     """
     if annotation not in recordings.annotations:
         raise DataError(
@@ -93,10 +82,7 @@ def _lengthen(recordings: Recordings, rows: int) -> Recordings:
 def cut_continuous(recordings: Recordings, spec: WindowSpec) -> Recordings:
     """Continuous recordings, whose rows are labelled, in windows as a spec asks; others as they are.
 
-    Raises
-    ------
-    DataError
-        If no recording is as long as a window.
+    Raises `DataError` if no recording is as long as a window.
     """
     if recordings.gestures is not None or "gesture" not in recordings.annotations:
         return recordings
@@ -107,14 +93,8 @@ def cut_continuous(recordings: Recordings, spec: WindowSpec) -> Recordings:
 def cut_continuous_stretches(stretches: Iterable[Stretch], device: Device, spec: WindowSpec) -> Iterator[Recordings]:
     """The windows of `cut_continuous` for recordings that come in stretches, in memory that does not grow with them.
 
-    Parameters
-    ----------
-    stretches
-        The labelled rows of continuous recordings, one after the other.
-    device
-        Their device.
-    spec
-        How they are cut.
+    `stretches`: the labelled rows of continuous recordings, one after the other; `device`: their device; `spec`: how
+    they are cut.
     """
     cutter = _Cutter(device, spec)
     for stretch in stretches:
