@@ -1,7 +1,5 @@
 """Statistics of time-of-flight images, against pandas on real images and by thought."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bfrb.features import proximity
-from bfrb.features import tof as pixels
+from bfrb.features import rows as pixels
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.proximity import tof_statistics as statistics_of
 from bfrb.features.rows import RaggedRows
@@ -37,8 +35,7 @@ def tof_statistics(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
 def nearness_of(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     """(N, 320) Nearness of images, as if nothing else had been measured."""
     images = np.concatenate([tof, np.full((len(tof), 5 - tof.shape[1], 8, 8), CODE, np.int16)], axis=1)
-    table = plain_table(1)
-    recordings = Recordings(HELIOS, {"tof": images}, np.array([0, len(tof)]), table)
+    recordings = Recordings(HELIOS, {"tof": images}, np.array([0, len(tof)]), plain_table(1))
     return FEATURES["tof_nearness"].compute(RaggedRows(recordings))
 
 
@@ -51,11 +48,8 @@ def raw_columns(tof: npt.NDArray[np.int16]) -> pd.DataFrame:
 def test_real_images_give_the_published_statistics(sample: pd.DataFrame, real_recordings: Recordings) -> None:
     computed = FEATURES["tof_statistics"].compute(RaggedRows(real_recordings))
     np.testing.assert_allclose(computed, published_tof(sample), rtol=1e-9, atol=1e-9, equal_nan=True)
-
-
-def test_real_thermopiles_are_passed_on(sample: pd.DataFrame, real_recordings: Recordings) -> None:
-    computed = FEATURES["thm"].compute(RaggedRows(real_recordings))
-    np.testing.assert_allclose(computed, sample[[f"thm_{site}" for site in range(1, 6)]], rtol=1e-6)
+    thm = FEATURES["thm"].compute(RaggedRows(real_recordings))
+    np.testing.assert_allclose(thm, sample[[f"thm_{site}" for site in range(1, 6)]], rtol=1e-6)
 
 
 def test_gaps_are_where_pandas_has_them() -> None:
@@ -65,28 +59,19 @@ def test_gaps_are_where_pandas_has_them() -> None:
     np.testing.assert_allclose(tof_statistics(tof), expected, rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
-def test_an_image_without_answers_has_no_statistics() -> None:
-    assert np.isnan(tof_statistics(image())).all()
-
-
-def test_an_image_that_was_not_taken_has_no_statistics() -> None:
-    absent = HELIOS.sensor("tof").empty(3)
-    assert np.isnan(tof_statistics(absent)).all()
-
-
-def test_a_distance_of_zero_is_an_answer() -> None:
-    mean, std, low, high = tof_statistics(image(0, 0))[0]
-    assert (mean, std, low, high) == (0.0, 0.0, 0.0, 0.0)
-
-
-def test_a_single_answer_has_no_spread() -> None:
-    mean, std, low, high = tof_statistics(image(7))[0]
-    assert (mean, low, high) == (7.0, 7.0, 7.0)
-    assert np.isnan(std)
-
-
-def test_a_flat_image_has_no_spread_to_the_last_bit() -> None:
-    assert tof_statistics(image(*[254] * 64))[0, 1] == 0.0
+@pytest.mark.parametrize(
+    ("images", "statistics"),
+    [
+        (image(), [np.nan] * 4),
+        (HELIOS.sensor("tof").empty(1)[:, :1], [np.nan] * 4),
+        (image(0, 0), [0.0] * 4),
+        (image(7), [7.0, np.nan, 7.0, 7.0]),
+        (image(*[254] * 64), [254.0, 0.0, 254.0, 254.0]),
+    ],
+    ids=["without answers", "not taken", "at distance zero", "one answer", "flat"],
+)
+def test_images_by_thought(images: npt.NDArray[np.int16], statistics: list[float]) -> None:
+    np.testing.assert_array_equal(tof_statistics(images)[0], statistics)
 
 
 def test_statistics_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,9 +84,8 @@ def test_statistics_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.
 def test_thermopile_differences_start_at_zero() -> None:
     recordings = random_recordings(HELIOS, [3, 4], np.random.default_rng(2), missing=0.0)
     thm = recordings.sensors["thm"].astype(np.float64)
-    computed = FEATURES["thm_difference"].compute(RaggedRows(recordings))
-    np.testing.assert_array_equal(computed[[0, 3]], 0.0)
-    np.testing.assert_allclose(computed[[1, 2, 4, 5, 6]], thm[[1, 2, 4, 5, 6]] - thm[[0, 1, 3, 4, 5]])
+    computed, before = FEATURES["thm_difference"].compute(RaggedRows(recordings)), [0, 0, 1, 3, 3, 4, 5]
+    np.testing.assert_allclose(computed, thm - thm[before])
 
 
 def test_nearness_falls_with_distance_and_tells_far_from_unknown() -> None:

@@ -16,18 +16,12 @@ from bfrb.errors import DataError
 log = logging.getLogger(__name__)
 
 Severity = Literal["error", "warning", "note"]
+"""The source is damaged, and refused; usable, but suspicious; good to know."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a source that is not as it should be.
-
-    `kind`: its short name; findings of one kind and severity are counted together; `severity`: `"error"`, the source is
-    damaged, and refused; `"warning"`, usable but suspicious; `"note"`, good to know; `expected`, `found`: what should
-    be there, and what is there in the first such place. If nothing is expected, `found` is the whole sentence;
-    `remedy`: what the user can do about it; `place`: the first such place, such as "line 14, column thm_1"; empty if it
-    is the source as a whole; `count`: number of such places; `refused`: whether strict readers refuse the source for
-    it, though it is no error: something would be left out.
+    """Something about a source that is not as it should be; those of one kind and severity are counted together.
 
     >>> finding = Finding("bad value", "error", "a number", "'x'", "repair it", place="line 3", count=2)
     >>> finding.sentence
@@ -37,11 +31,15 @@ class Finding:
     kind: str
     severity: Severity
     expected: str
+    """What should be there; if nothing is expected, `found` is the whole sentence."""
     found: str
+    """What is there in the first such place."""
     remedy: str
     place: str = ""
+    """The first such place, such as "line 14, column thm_1"; empty if it is the source as a whole."""
     count: int = 1
     refused: bool = False
+    """Whether strict readers refuse the source for it, though it is no error: something would be left out."""
 
     @property
     def sentence(self) -> str:
@@ -89,8 +87,9 @@ class Findings:
 
     def __iter__(self) -> Iterator[Finding]:
         """All findings, errors first."""
-        order = ("error", "warning", "note")
-        return iter(sorted(self._found.values(), key=lambda finding: order.index(finding.severity)))
+        return iter(
+            sorted(self._found.values(), key=lambda finding: ("error", "warning", "note").index(finding.severity))
+        )
 
     def of(self, severity: Severity) -> list[Finding]:
         """The findings of one severity."""

@@ -84,9 +84,8 @@ def as_polars(value: Any, what: str) -> Frame:
     if isinstance(value, pl.DataFrame):
         return value
     if not is_pandas(value):
-        raise DataError(
-            f"expected {what} as a polars or pandas frame, got {type(value).__name__}", remedy="give a frame"
-        )
+        problem = f"expected {what} as a polars or pandas frame, got {type(value).__name__}"
+        raise DataError(problem, remedy="give a frame")
     names = [str(name) for name in value.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -18,11 +18,8 @@ from typing import Any
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Floats32
-from bfrb.read.series import RecordedSamples
+from bfrb.read.series import GAP_S, RecordedSamples
 from bfrb.study.device import Device, Sensor
-
-GAP_S = 1.0
-"""After a longer silence nothing is known of what was before: the filter begins anew, upright by the accelerometer."""
 
 _STEP_S = 0.01
 _SHORTEST_S = 0.005

@@ -21,13 +21,6 @@ class OpenRows:
     channel by channel over what was measured; of quaternions it is the normalised mean after all have been turned to
     the sign of the first; images are not averaged, the nearest is taken. A single sample is kept to the last bit.
 
-    Parameters
-    ----------
-    device
-        The device.
-    how
-        How rows are made.
-
     Examples
     --------
     >>> from bfrb.study.device import Device, Sensor
@@ -55,18 +48,9 @@ class OpenRows:
             row.grow(missing)
 
     def add(self, rows: Ints, distance: Floats, sensors: Mapping[str, Array], measured: Bools) -> None:
-        """Take in samples.
+        """Take in n samples: the row of each, from the first open one, and how far from the row's time it is.
 
-        Parameters
-        ----------
-        rows
-            (n,) the row that each falls into, counted from the first open one.
-        distance
-            (n,) how far from the row's time.
-        sensors
-            For every sensor (n, *shape) readings.
-        measured
-            (n, S) whether each sensor measured anything.
+        For every sensor there are (n, *shape) readings, and an (n, S) mask says whether each measured anything.
         """
         self.grow(int(rows.max(initial=-1)) + 1)
         np.add.at(self._fallen, rows, 1)
