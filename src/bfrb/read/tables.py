@@ -35,9 +35,9 @@ def stack_tables(tables: Sequence[Table]) -> Table:
 
 
 def check_table_path(path: Path) -> None:
-    """Refuse a place where no table can be written, before any work is done for it.
+    """Raise a `DataError` where no table can be written, before any work is done for it.
 
-    Raises `DataError` if the name does not end in `.csv` or `.parquet`, is a folder's, or its folder does not exist.
+    The name has to end in `.csv` or `.parquet` and not to be a folder's, and its folder has to be there.
     """
     if path.suffix not in SUFFIXES:
         problem = f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}"
@@ -49,10 +49,7 @@ def check_table_path(path: Path) -> None:
 
 
 def check_table_paths(paths: Sequence[Path]) -> None:
-    """Refuse places for several tables like `check_table_path`, and one that is given twice.
-
-    Raises `DataError` if no table can be written to one of them, or two are the same.
-    """
+    """Refuse places for several tables like `check_table_path`, and one that is given twice."""
     for path in paths:
         check_table_path(path)
     if len({path.resolve() for path in paths}) < len(paths):
