@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bfrb.features.rows import fill, next_rows, previous_rows, rows_of
 
 
-@pytest.mark.parametrize("seed", range(10))
+@given(seed=st.integers(0, 2**32 - 1))
 def test_rows_know_their_recording(seed: int) -> None:
     rng = np.random.default_rng(seed)
     offsets = np.cumsum([0, *rng.integers(1, 13, rng.integers(1, 7))])

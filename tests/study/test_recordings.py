@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.study.device import GALAXY_WATCH, HELIOS
@@ -27,7 +29,7 @@ def still(lengths: list[int], **changes: object) -> Recordings:
     return Recordings(**(fields | changes))
 
 
-@pytest.mark.parametrize("seed", range(10))
+@given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_cut_keeps_its_rows_labels_and_ids(seed: int) -> None:
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 10, rng.integers(1, 9)).tolist()
@@ -117,7 +119,7 @@ def test_tables_tell_of_gestures_and_what_only_some_parts_know_becomes_null() ->
 
 
 @pytest.mark.parametrize("with_zeros", [False, True])
-@pytest.mark.parametrize("seed", range(4))
+@given(seed=st.integers(0, 2**32 - 1))
 def test_the_sign_of_an_orientation_in_a_file_changes_nothing(seed: int, with_zeros: bool) -> None:
     rng = np.random.default_rng(seed)
     turns = rng.normal(size=(20, 4))

@@ -4,6 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bfrb.study.device import HELIOS
 from bfrb.study.rows import Aggregation, OpenRows
@@ -41,7 +43,7 @@ def placed(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("how", ["nearest", "mean"])
-@pytest.mark.parametrize("seed", range(8))
+@given(seed=st.integers(0, 2**32 - 1))
 def test_rows_do_not_depend_on_how_many_samples_come_at_once(seed: int, how: Aggregation) -> None:
     rows, distance = placed(seed)
     whole, parts = (fill(rows, distance, how, size) for size in (len(rows), seed + 1))
@@ -50,7 +52,7 @@ def test_rows_do_not_depend_on_how_many_samples_come_at_once(seed: int, how: Agg
         np.testing.assert_array_equal(parts[name], whole[name])
 
 
-@pytest.mark.parametrize("seed", range(8))
+@given(seed=st.integers(0, 2**32 - 1))
 def test_rows_hold_what_their_samples_say_looked_at_one_by_one(seed: int) -> None:
     rows, distance = placed(seed)
     samples = helios_samples(len(rows), seed)
