@@ -40,7 +40,6 @@ def train(
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
     description: DescriptionName = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
     anyway: Anyway = False,
@@ -74,7 +73,7 @@ def train(
     with joined(on, workers, [out.absolute().parent]) as cluster, TrainingProgress() as shown:
         options = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown.update, anyway=anyway)
         try:
-            bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
+            bundle = cross_validate(opened, spec, out, folds=fold_file, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s.partial)", out)
             raise typer.Exit(130) from None

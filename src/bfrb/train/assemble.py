@@ -162,7 +162,6 @@ def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
         "recordings": len(workspace.recordings),
         "subjects": len(set(workspace.recordings.subjects)),
         "recordings_simulated": plan.simulated,
-        "initial": None if plan.initial is None else plan.initial.model_dump(mode="json", exclude={"classes"}),
         "teacher": plan.teacher,
         "seed": plan.spec.seed,
         "machine": f"{platform.system()} {platform.machine()}",
@@ -179,7 +178,7 @@ def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
         mirror_left_hand=plan.spec.features.mirror_left_hand,
         max_length=plan.max_length,
         members=members,
-        simulated=plan.simulated or (plan.initial is not None and plan.initial.simulated),
+        simulated=plan.simulated,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provenance=provenance | measured,
     )

@@ -29,7 +29,6 @@ from bfrb.study.labels import LabelSet, LabelSetSpec, registered_label_set
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 from bfrb.train.assemble import assemble
-from bfrb.train.initial_weights import read_initial
 from bfrb.train.member import compute_device, is_trained, read_history, split_subjects, train_member, write_template
 from bfrb.train.run import RunSpec
 from bfrb.train.trainer import Epoch
@@ -96,7 +95,6 @@ def cross_validate(
     out: Path,
     *,
     folds: Folds | None = None,
-    init: Path | None = None,
     options: RunOptions | None = None,
 ) -> Path:
     """Train every network of a spec on every fold and write the bundle.
@@ -114,8 +112,6 @@ def cross_validate(
         Where the bundle shall be. The unfinished run lies beside it, in `<out>.partial`.
     folds
         Folds to use instead of new ones.
-    init
-        A bundle whose weights the networks begin with.
 
     Returns
     -------
@@ -129,12 +125,11 @@ def cross_validate(
     BundleError
         If something is at `out` that may not be replaced.
     ConfigError
-        If an unfinished run of another kind, or a damaged one, is in the way, or the bundle to begin from has seen who
-        is judged.
+        If an unfinished run of another kind, or a damaged one, is in the way.
     BfrbError
         If a process is killed; the same call goes on.
     """
-    (bundle,) = cross_validate_all({out: (source, spec)}, folds=folds, init=init, options=options)
+    (bundle,) = cross_validate_all({out: (source, spec)}, folds=folds, options=options)
     return bundle
 
 
@@ -142,7 +137,6 @@ def cross_validate_all(
     runs: Mapping[Path, tuple[Source, RunSpec]],
     *,
     folds: Folds | None = None,
-    init: Path | None = None,
     options: RunOptions | None = None,
 ) -> list[Path]:
     """Several runs side by side, so that a cluster always has work: all members are trained, then all bundles written.
@@ -152,7 +146,7 @@ def cross_validate_all(
     options = options or RunOptions()
     outs = [check_target(out, overwrite=options.overwrite) for out in runs]  # before hours of training
     sources = ((JudgedSource(source, options.anyway), spec) for source, spec in runs.values())
-    return train_runs(zip(outs, (prepare(*each, folds, init) for each in sources), strict=True), options)
+    return train_runs(zip(outs, (prepare(*each, folds) for each in sources), strict=True), options)
 
 
 def train_runs(runs: Iterable[tuple[Path, Run]], options: RunOptions) -> list[Path]:
@@ -174,7 +168,7 @@ def train_runs(runs: Iterable[tuple[Path, Run]], options: RunOptions) -> list[Pa
     return list(workspaces)
 
 
-def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Path | None = None) -> Run:
+def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
     """Read and check what a run needs; nothing is written.
 
     Raises
@@ -202,9 +196,8 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
         n_folds=len(folds),
-        initial=None if init is None else read_initial(init, recordings, folds, spec.networks),
     )
-    return Run(plan, folds, recordings, init)
+    return Run(plan, folds, recordings)
 
 
 def _check_motion(device: Device, spec: RunSpec) -> None:

@@ -26,7 +26,6 @@ from bfrb.networks.registry import Standardise, build_network
 from bfrb.read.tables import Table
 from bfrb.study.folds import Folds, make_folds
 from bfrb.train.batches import Examples, load_examples, make_standardisers
-from bfrb.train.initial_weights import choose_weights, load_initial
 from bfrb.train.run import RunSpec
 from bfrb.train.solved import fit_solved
 from bfrb.train.spec import VariationSpec
@@ -68,11 +67,6 @@ def _train_member(workspace: Workspace, member: MemberPlan) -> None:
     examples = StudyExamples.scaled_by(workspace, spec.BRANCHES, learning)
     _make_deterministic(member.seed(plan.spec.seed))
     network = build_network(member.network, workspace.shape, spec)
-    if plan.initial is not None:
-        wider = replace(workspace.shape, classes=len(plan.labels) + 1)
-        other = plan.initial.classes != plan.labels.classes
-        redrawn = build_network(member.network, wider, spec).state_dict() if other else {}
-        load_initial(network, choose_weights(workspace.initial, member.name, member.network), redrawn)
     variation = plan.spec.variation(member.network)
     task = Task(
         training=plan.spec.training,

@@ -38,18 +38,8 @@ class VariationSpec(Spec):
     """Spread, in degrees, of the angle by which the device is turned on the wrist."""
     change_wrist: Share = 0.0
     """Chance that a recording is mirrored, as if made on the other wrist."""
-    shake_acc: Annotated[float, Field(ge=0.0, le=20.0)] = 0.0
-    """Standard deviation, in m/s^2, of noise on the accelerometer."""
-    warm_skin: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
-    """Standard deviation, in degrees Celsius, of a change of all thermopiles that lasts for a recording."""
-    blur_tof: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    """Standard deviation, in sensor steps, of noise on every pixel that sees something."""
-    lose_pixels: Share = 0.0
-    """Chance that a pixel of a time-of-flight image sees nothing."""
     lose_piece: Share = 0.0
     """Chance of every thermopile and every time-of-flight sensor that it measures nothing."""
-    lose_site: Share = 0.0
-    """Chance that one of the places with a thermopile and a time-of-flight sensor measures nothing."""
     lose_thm: Share = 0.0
     """Chance that no thermopile measures anything."""
     lose_tof: Share = 0.0

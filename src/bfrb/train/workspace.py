@@ -4,7 +4,6 @@
     folds.csv             which subject is held out in which fold
     raw/                  the recordings themselves
     sequences/            their features
-    initial/              weights of the bundle that the networks begin with, if there is one
     targets.npy           what a teacher says of the recordings, if there is one
     templates/            the traced graphs of every architecture
     members/NAME/         checkpoint, history and weights of one network
@@ -41,7 +40,6 @@ from bfrb.study.device import Device
 from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import Annotation, Recordings
-from bfrb.train.initial_weights import InitialSpec
 from bfrb.train.run import RunSpec
 
 _TABLE, _DESCRIPTION, _OFFSETS = "table.parquet", "recordings.json", "offsets"
@@ -98,8 +96,6 @@ class Plan(Spec):
     """Rows of a recording that are used."""
     n_folds: int
     """Number of folds."""
-    initial: InitialSpec | None = None
-    """The bundle whose weights the networks begin with, if there is one."""
     teacher: str | None = None
     """The ensemble whose answers are learnt from, if there is one; then a last member learns from everybody."""
 
@@ -121,15 +117,11 @@ class Plan(Spec):
 
 
 class Run(NamedTuple):
-    """A run that is ready to begin: what is trained, on which folds of which recordings, from which bundle.
-
-    `targets` are (R, K) probabilities of the classes to learn, instead of the labels.
-    """
+    """A run that is ready to begin; `targets` are (R, K) probabilities of classes to learn, instead of the labels."""
 
     plan: Plan
     folds: Folds
     recordings: Recordings
-    init: Path | None = None
     targets: Floats32 | None = None
 
 
@@ -138,7 +130,6 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.initial = folder / "initial"
 
     @classmethod
     def beside(cls, out: Path) -> Self:
@@ -191,9 +182,6 @@ class Workspace:
         save_recordings(run.recordings, self.folder / "raw")
         mirror = spec.features.mirror_left_hand
         save_sequences(run.recordings, spec.branches, self.folder / "sequences", mirror_left_hand=mirror)
-        if run.init is not None:  # kept, so that the run can go on when the bundle has gone
-            no_graphs = shutil.ignore_patterns("*.onnx")
-            shutil.copytree(run.init / "members", self.initial, ignore=no_graphs, dirs_exist_ok=True)
         if run.targets is not None:
             np.save(self.folder / _TARGETS, run.targets)
         run.folds.write(self.folder / "folds.csv")
