@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.metrics import competition_score
-from bfrb.predict.phases import most_probable_course
+from bfrb.predict.predictions import most_probable_course
 from bfrb.predict.predictor import Predictor, load
 from bfrb.read.sources import open_source
 from bfrb.study.labels import CMI_GESTURES, PHASES

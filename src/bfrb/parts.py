@@ -12,13 +12,7 @@ from bfrb.errors import ConfigError
 
 
 def need(what: str, packages: tuple[str, ...], extra: str) -> None:
-    """Refuse to begin without packages that only this needs.
-
-    Raises
-    ------
-    ConfigError
-        If one is not installed.
-    """
+    """Refuse to begin without packages that only this needs. ConfigError if one is not installed."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise ConfigError(
@@ -40,17 +34,14 @@ def is_import_path(name: str) -> bool:
 def import_part(path: str, what: str) -> Any:
     """What lies at an import path; its module is imported.
 
+    ConfigError if there is no such module, or nothing of that name in it.
+
     Parameters
     ----------
     path
         Such as `package.module:name`.
     what
         What is expected there, for messages: a network, a feature ...
-
-    Raises
-    ------
-    ConfigError
-        If there is no such module, or nothing of that name in it.
     """
     module, _, name = path.partition(":")
     if module == "__main__":
@@ -67,10 +58,7 @@ def import_part(path: str, what: str) -> Any:
 def locate_file(name: str, folder: Path = Path()) -> Path:
     """Where a file lies: in a folder, or, named as `package:name.toml`, in a package, which is imported.
 
-    Raises
-    ------
-    ConfigError
-        If there is no such package.
+    ConfigError if there is no such package.
     """
     if not is_import_path(name) or (folder / name).is_file():
         return folder / name

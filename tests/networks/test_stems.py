@@ -7,8 +7,8 @@ import torch
 
 from bfrb.errors import ConfigError
 from bfrb.networks.registry import Inputs, Shape, build_network
-from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling, is_there
 from bfrb.networks.specs import StemsSpec
+from bfrb.networks.stems import ChannelStem, ImageStem, PhasePooling, is_there
 from bfrb.train.batches import Examples
 from bfrb.train.losses import compute_loss
 from bfrb.train.spec import AuxiliarySpec, TrainingSpec

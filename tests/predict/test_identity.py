@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
-from bfrb.predict.identity import TrainingOverlap
+from bfrb.predict.out_of_fold import TrainingOverlap
 from bfrb.read.tables import read_table
 from bfrb.study.content import CONTENT, hash_content
 from bfrb.study.device import HELIOS

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from attending import make_attending_bundle
 from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import build_sequences
-from bfrb.predict.phases import most_probable_course, phase_table
+from bfrb.predict.predictions import most_probable_course, phase_table
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import PHASES, SEARLE_BEHAVIORS

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from annotated import TWO, people, second_by_second
 from bfrb.errors import DataError
 from bfrb.metrics import EventCounts
-from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule
-from bfrb.stream.event_scores import reliability, rules_from_others, score_events, sensitivity_curve
+from bfrb.stream.calibrate import (
+    count_found,
+    fit_isotonic,
+    fit_rule,
+    reliability,
+    rules_from_others,
+    score_events,
+    sensitivity_curve,
+)
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec

@@ -16,13 +16,11 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.stretches import iter_stretches
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import EventRule, WindowProbabilities
 from bfrb.stream.layouts import Layout
 from bfrb.stream.listen import listen
-from bfrb.stream.orienting import Orienting
-from bfrb.stream.resampling import Resampler
-from bfrb.stream.samples import check_samples, parse_samples
+from bfrb.stream.resampling import Orienting, Resampler
+from bfrb.stream.samples import StreamCounts, check_samples, parse_samples
 from bfrb.stream.spec import EventSpec, StreamSpec
 from bfrb.stream.stream import Stream
 from bfrb.study.description import Description

@@ -19,8 +19,7 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.described import Reader
 from bfrb.stream.events import EventRule
 from bfrb.stream.layouts import Layout
-from bfrb.stream.lines import LONGEST_LINE, Line, LineReader, LineSplitter
-from bfrb.stream.live import Live
+from bfrb.stream.lines import LONGEST_LINE, Line, LineReader, LineSplitter, Live
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream, StreamHub
 from bfrb.study.description import Description, find_description

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.resampling import Resampler, SegmentRows
-from bfrb.stream.samples import Samples, check_samples, check_units, parse_samples
+from bfrb.stream.samples import Samples, StreamCounts, check_samples, check_units, parse_samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
 from bfrb.study.rows import Aggregation

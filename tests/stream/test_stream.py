@@ -18,8 +18,8 @@ from bfrb.features.pipeline import FEATURES, compute_features
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.sources import read
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventRule
+from bfrb.stream.samples import StreamCounts
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream, StreamHub, Wearer
 from bfrb.study.device import GALAXY_WATCH, HELIOS, Device

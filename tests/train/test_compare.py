@@ -13,7 +13,7 @@ from bfrb.metrics import competition_score
 from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.train.compare import compare
-from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
+from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec
 from bundles import make_recordings
 from studies import TINY, InMemory, make_study
 

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bfrb.train.optimizer import make_average, make_optimizer, rate_factor
 from bfrb.train.spec import TrainingSpec
-from bfrb.train.trainer import Engine
+from bfrb.train.trainer import Engine, make_average, make_optimizer, rate_factor
 from learnable import new_network
 
 

@@ -15,7 +15,7 @@ from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import RocketSpec
 from bfrb.study.labels import LabelSet
 from bfrb.train.batches import Examples
-from bfrb.train.solved import _batches, fit_solved
+from bfrb.train.ridge import _batches, fit_solved
 from bfrb.train.spec import TrainingSpec
 from bfrb.train.trainer import Epoch, Task, Weights
 

@@ -14,7 +14,7 @@ from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
 from bfrb.errors import ConfigError
 from bfrb.spec import read_toml
-from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
+from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ import typer
 from bfrb.cli.cluster import On, joined
 from bfrb.cli.options import Anyway, DescriptionName
 from bfrb.errors import BfrbError, ConfigError
-from bfrb.train.presets import read_preset
-from bfrb.train.requirements import check_installed
+from bfrb.train.presets import check_installed, read_preset
 from bfrb.train.run import RunSpec
 
 if TYPE_CHECKING:

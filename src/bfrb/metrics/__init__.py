@@ -26,8 +26,7 @@ from bfrb.metrics.intervals import (
     interval_over_people,
     interval_without_one,
 )
-from bfrb.metrics.reliability import Calibration, calibration
-from bfrb.metrics.standard import average_precision, class_scores, mean_over_subjects, roc_auc
+from bfrb.metrics.standard import Calibration, average_precision, calibration, class_scores, mean_over_subjects, roc_auc
 
 __all__ = [
     "DIFFERENCE",

@@ -5,13 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from bfrb.networks.context import Context
-from bfrb.networks.gated_two_branch import GatedTwoBranch
 from bfrb.networks.micro import Micro
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import NetworkSpec, check_name
 from bfrb.networks.stems import Stems
-from bfrb.networks.two_branch import TwoBranch
+from bfrb.networks.two_branch import GatedTwoBranch, TwoBranch
 from bfrb.parts import import_part
 
 NETWORKS: dict[str, type[nn.Module]] = {

@@ -18,17 +18,14 @@ from torch.nn import functional
 
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
-from bfrb.networks.sensing import SIDE, count_images
 from bfrb.networks.specs import RocketSpec
+from bfrb.networks.stems import SIDE, count_images
 
 _TAPS = 9
 _KERNELS, _STATISTICS, _IMAGE_NUMBERS = 84, 4, 5
-_BANDS, _FAINT = 16, 1e-2
-"""Frequency bands of a channel, and the power that is added to each."""
-_GOLDEN = 0.6180339887498949
-"""Multiples of it, modulo 1, are spread evenly over 0 to 1: which quantile each bias is."""
-_LIMIT = 4.0
-"""Features are cut at so many standard deviations."""
+_BANDS, _FAINT = 16, 1e-2  # frequency bands of a channel, and the power that is added to each
+_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, are spread evenly over 0 to 1: which quantile each bias is
+_LIMIT = 4.0  # features are cut at so many standard deviations
 _STAGES = {"acc": ("acc",), "motion": ("rotation",), "all": ("thm", "tof")}
 """What each answer adds to the one before it; the last one whose sensors measured something is the network's."""
 

@@ -77,7 +77,7 @@ class MemberSpec(Spec):
     """Its ONNX graph, relative to the bundle, with forward slashes."""
     requires: tuple[Name, ...] = ()
     """Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
-    be (`bfrb.predict.routing`)."""
+    be (`bfrb.predict.member`)."""
 
 
 class Manifest(Spec):
@@ -128,10 +128,8 @@ class Manifest(Spec):
 class Bundle:
     """An undamaged bundle; `Bundle.open` is how to get one."""
 
-    path: Path
-    """Its folder."""
-    manifest: Manifest
-    """What it is."""
+    path: Path  # its folder
+    manifest: Manifest  # what it is
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -218,10 +216,7 @@ def copying_bundle(bundle: Bundle, out: str | os.PathLike[str], *, overwrite: bo
 def check_target(out: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """The absolute path of a place that a bundle may be written to.
 
-    Raises
-    ------
-    BundleError
-        If something is there that may not be replaced.
+    BundleError if something is there that may not be replaced.
     """
     target = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link and replace what it points to
     if not target.exists() and not target.is_symlink():

@@ -44,21 +44,15 @@ class Answers:
     """Answers beside the truth."""
 
     truth: Names
-    prediction: Names
-    """(R,) class names."""
-    subjects: Sequence[str] | None = None
-    """(R,) subjects, if known."""
-    probabilities: Floats | None = None
-    """(R, K) probabilities, if known."""
+    prediction: Names  # (R,) class names
+    subjects: Sequence[str] | None = None  # (R,) subjects, if known
+    probabilities: Floats | None = None  # (R, K) probabilities, if known
 
 
 def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
     """All scores of some answers, as plain values for JSON; what needs subjects or probabilities only with them.
 
-    Raises
-    ------
-    DataError
-        If there are no answers, or a truth or an answer is missing or no class of the label set.
+    DataError if there are no answers, or a truth or an answer is missing or no class of the label set.
     """
     scores = _score_confusion(metrics.confusion_matrix(answers.truth, answers.prediction, label_set), label_set)
     if answers.subjects is not None:
@@ -93,17 +87,14 @@ def _score_probabilities(answers: Answers, probabilities: Floats, label_set: Lab
 def score_scenarios(predictions: Table, label_set: LabelSet) -> dict[str, dict[str, Any]]:
     """Scores of predictions by scenario; `half` is made from `all` and `imu`.
 
+    DataError if the table is empty, lacks a column, or its scenarios are not about the same recordings.
+
     Parameters
     ----------
     predictions
         A table as described above.
     label_set
         Its classes.
-
-    Raises
-    ------
-    DataError
-        If the table is empty, lacks a column, or its scenarios are not about the same recordings.
     """
     answers = answers_by_scenario(predictions, label_set)
     return {name: score_answers(found, label_set) for name, found in answers.items()}
@@ -147,12 +138,8 @@ def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
 def answer_scenarios(predictor: Predictor | HeldOutPredictor, batches: Iterable[Recordings]) -> Table:
     """Predict labelled recordings under the scenarios their device has; the table that `score_scenarios` takes.
 
-    Recordings without a gesture are left out, and a warning tells how many.
-
-    Raises
-    ------
-    DataError
-        If no recording has a gesture, one is not among the bundle's, or the device is another.
+    Recordings without a gesture are left out, and a warning tells how many. DataError if no recording has a gesture,
+    one is not among the bundle's, or the device is another.
     """
     return join_answers([answer_labelled(predictor, batches)])
 
@@ -212,12 +199,9 @@ class Columns:
     """Where a table of predictions has what."""
 
     truth: str = "gesture"
-    prediction: str = "prediction"
-    """The true and the predicted classes."""
-    subject: str | None = None
-    """The subjects, if they are named."""
-    recording: str = "sequence_id"
-    """The ids of the recordings, by which the truth of another table is found."""
+    prediction: str = "prediction"  # the true and the predicted classes
+    subject: str | None = None  # the subjects, if they are named
+    recording: str = "sequence_id"  # the ids of the recordings, by which the truth of another table is found
 
 
 def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: Path | None = None) -> Answers:

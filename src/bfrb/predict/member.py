@@ -1,19 +1,62 @@
-"""`Member`: one network of an ensemble, ready to answer."""
+"""`Member`: one network of an ensemble, ready to answer; and which members are asked about a recording.
+
+A member is asked if every sensor that it requires measured something in the recording; one image or one thermopile of
+several is enough. Where no member can be asked by that rule, all are, and the answer is doubtful: commands
+refuse to give it, unless they are told to.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
 import onnxruntime
 
-from bfrb.arrays import Array, Floats32
+from bfrb.arrays import Array, Bools, Floats32
 from bfrb.errors import BundleError, ConfigError
 from bfrb.features.pipeline import available
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle, MemberSpec
 from bfrb.study.labels import PHASES
+from bfrb.study.recordings import Recordings
+
+
+def route(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
+    """(M, R) Whether each of M members is asked about each recording; parameters as of `find_able`."""
+    asked = find_able(recordings, requirements)
+    asked[:, ~asked.any(axis=0)] = True
+    return asked
+
+
+def find_able(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
+    """(M, R) Whether each of M members has all that it requires of each recording.
+
+    Parameters
+    ----------
+    recordings
+        The recordings.
+    requirements
+        For every member the names of the sensors it requires.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from bfrb.study.device import HELIOS
+    >>> table = pl.DataFrame({"id": ["a"], "subject": ["s"]})
+    >>> moved = Recordings(HELIOS, {"acc": np.ones((5, 3), np.float32)}, np.array([0, 5]), table)
+    >>> find_able(moved, [["acc", "tof"], ["acc"]]).ravel().tolist()
+    [False, True]
+    """
+    measured = {name: recordings.measured(name) for name in sorted({name for names in requirements for name in names})}
+    everything = np.ones(len(recordings), dtype=bool)
+    able = {
+        names: np.logical_and.reduce([everything, *(measured[name] for name in names)])
+        for names in set(map(tuple, requirements))
+    }
+    return np.array([able[tuple(names)] for names in requirements])
+
 
 LENGTHS = "lengths"
 """The input of a graph with the number of rows of every recording."""
@@ -34,25 +77,14 @@ def unpadded_name(graph: str) -> str:
 class Member:
     """One network of the ensemble, ready to answer about recordings of one length."""
 
-    name: str
-    """Its name in the bundle."""
-    session: onnxruntime.InferenceSession
-    """Its graph."""
-    inputs: tuple[str, ...]
-    """What its graph takes in: branches, and perhaps lengths."""
-    outputs: tuple[str, ...]
-    """What its graph gives (`bfrb.predict.bundle`)."""
-    classes: int
-    """The number of classes it has to tell apart."""
+    name: str  # its name in the bundle
+    session: onnxruntime.InferenceSession  # its graph
+    inputs: tuple[str, ...]  # what its graph takes in: branches, and perhaps lengths
+    outputs: tuple[str, ...]  # what its graph gives (`bfrb.predict.bundle`)
+    classes: int  # the number of classes it has to tell apart
 
     def answer(self, batch: Batch) -> Floats32:
-        """(B, K) probabilities.
-
-        Raises
-        ------
-        BundleError
-            If the graph fails, or gives something else than finite probabilities.
-        """
+        """(B, K) probabilities. BundleError if the graph fails, or gives something else than finite probabilities."""
         return self._run("probabilities", batch, (len(batch.lengths), self.classes))
 
     def phases(self, batch: Batch) -> Floats32:
@@ -76,10 +108,7 @@ class Member:
 def load_member(bundle: Bundle, spec: MemberSpec) -> Member:
     """A member of a bundle, from its unpadded graph if the bundle has it.
 
-    Raises
-    ------
-    BundleError
-        If its graph cannot be loaded or does not fit the bundle.
+    BundleError if its graph cannot be loaded or does not fit the bundle.
     """
     quick = bundle.file(unpadded_name(spec.graph))
     graph = quick if quick.is_file() else bundle.file(spec.graph)
@@ -115,13 +144,7 @@ def _first_line(error: Exception) -> str:
 
 
 def check_features(bundle: Bundle) -> None:
-    """Refuse a bundle one of whose features is not there: one's own are imported.
-
-    Raises
-    ------
-    BundleError
-        If one is not.
-    """
+    """Refuse a bundle one of whose features is not there: one's own are imported. BundleError if one is not."""
     for names in bundle.manifest.branches.values():
         try:
             available(names, bundle.device)

@@ -62,19 +62,15 @@ class Layout:
     def of_description(cls, description: Description, device: Device, wrist: Wrist | None = None) -> Self:
         """The columns that a description names, brought to the wrist frame and to SI units.
 
+        ConfigError if the description has none of the device's sensors; DataError if the wrist has to be known, and is
+        not.
+
         Parameters
         ----------
         device
             The device whose sensors are wanted.
         wrist
             The wrist that it is worn on, where the description does not say.
-
-        Raises
-        ------
-        ConfigError
-            If the description has none of the device's sensors.
-        DataError
-            If the wrist has to be known, and is not.
 
         Examples
         --------
@@ -99,10 +95,7 @@ class Layout:
     def samples(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Readings by sensor and their time, as `parse_samples` takes them; nothing for what is not there.
 
-        Raises
-        ------
-        DataError
-            If a reading is no number.
+        DataError if a reading is no number.
         """
         found: dict[str, Any] = {}
         for (name, sensor), columns in zip(self._terms.items(), self.readings, strict=True):

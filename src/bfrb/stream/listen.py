@@ -18,9 +18,8 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import Table, make_table
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventRule, WindowProbabilities
-from bfrb.stream.samples import TIME
+from bfrb.stream.samples import TIME, StreamCounts
 from bfrb.stream.stream import Stream, Wearer
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import UNKNOWN, Annotation
@@ -41,31 +40,15 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedRecording:
-    """A continuous recording: the episodes that were annotated, beside what was answered.
+    """A continuous recording: the episodes that were annotated, beside what was answered."""
 
-    Parameters
-    ----------
-    id, subject
-        Of the recording.
-    seconds
-        Its length.
-    episodes
-        Of the target behaviours, in the order of time.
-    windows
-        What was answered.
-    step_s
-        Seconds from window to window: an answer stands for so many in the middle of its window.
-    simulated
-        Whether it comes from a simulator.
-    """
-
-    id: str
+    id: str  # of the recording
     subject: str
-    seconds: float
-    episodes: tuple[Episode, ...]
-    windows: WindowProbabilities
-    step_s: float
-    simulated: bool = False
+    seconds: float  # its length
+    episodes: tuple[Episode, ...]  # of the target behaviours, in the order of time
+    windows: WindowProbabilities  # what was answered
+    step_s: float  # seconds from window to window: an answer stands for so many in the middle of its window
+    simulated: bool = False  # whether it comes from a simulator
 
     @property
     def spans(self) -> Floats:
@@ -86,24 +69,12 @@ class AnnotatedRecording:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What was found with some more rows of one recording.
+    """What was found with some more rows of one recording."""
 
-    Parameters
-    ----------
-    stretch
-        The rows, the last of the recording where it ends.
-    windows
-        What was answered for the windows that were complete with these rows.
-    events
-        The events that were complete.
-    counts
-        What became of the recording's samples; None while it goes on.
-    """
-
-    stretch: Stretch
-    windows: WindowProbabilities
-    events: tuple[Event, ...]
-    counts: StreamCounts | None
+    stretch: Stretch  # the rows, the last of the recording where it ends
+    windows: WindowProbabilities  # what was answered for the windows that were complete with these rows
+    events: tuple[Event, ...]  # the events that were complete
+    counts: StreamCounts | None  # what became of the recording's samples; None while it goes on
 
     def window_table(self, classes: tuple[str, ...]) -> Table:
         """One row per window: `recording`, `middle_s`, `known_s`, a probability per class."""
@@ -114,21 +85,12 @@ class Detections:
 
 @dataclass
 class Summary:
-    """What was found in all recordings.
+    """What was found in all recordings."""
 
-    Parameters
-    ----------
-    recordings
-        Their number.
-    events
-        (id of the recording, subject, event) in the order in which they were found.
-    counts
-        What became of the samples.
-    """
-
-    recordings: int = 0
+    recordings: int = 0  # their number
+    # (id of the recording, subject, event) in the order in which they were found.
     events: list[tuple[str, str, Event]] = field(default_factory=list)
-    counts: StreamCounts = field(default_factory=StreamCounts)
+    counts: StreamCounts = field(default_factory=StreamCounts)  # what became of the samples
 
     def add(self, found: Detections) -> None:
         """Count in what was found with some more rows."""

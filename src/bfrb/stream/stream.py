@@ -20,27 +20,21 @@ from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import make_table
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
-from bfrb.stream.orienting import Orienting
-from bfrb.stream.plausibility import Plausibility
-from bfrb.stream.resampling import SENSED, Resampler, SegmentRows
-from bfrb.stream.samples import TIME, check_samples, check_units, count_rows, parse_samples
+from bfrb.stream.resampling import SENSED, Orienting, Resampler, SegmentRows
+from bfrb.stream.samples import TIME, StreamCounts, check_samples, check_units, count_rows, parse_samples
 from bfrb.stream.spec import StreamSpec
-from bfrb.stream.windowing import WindowBuffer, Windows
+from bfrb.stream.windowing import Plausibility, WindowBuffer, Windows
 from bfrb.study.recordings import Recordings
 
 OnWindows = Callable[[WindowProbabilities], None]
 """Called with what was answered for windows."""
 
-_PATIENT_SAMPLES = 256
-"""So many samples may wait for a window to be complete."""
+_PATIENT_SAMPLES = 256  # so many samples may wait for a window to be complete
 
-_EARLY_S = 1e-6
-"""Rather look too early whether a window is complete than too late."""
+_EARLY_S = 1e-6  # rather look too early whether a window is complete than too late
 
-_MOST_WINDOWS = 256
-"""Windows that are answered at once: more cost memory and save no time."""
+_MOST_WINDOWS = 256  # windows that are answered at once: more cost memory and save no time
 
 
 @dataclass(frozen=True)
@@ -219,10 +213,7 @@ Ready = tuple[str, Windows]
 def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
     """The events that are complete with the given windows of streams, in their order; none if there are none.
 
-    Raises
-    ------
-    BundleError
-        If a network fails.
+    BundleError if a network fails.
     """
     device, counts = predictor.device, [len(part) for _, part in ready]
     total = sum(counts)
@@ -305,13 +296,7 @@ class StreamHub:
         return [(name, windows) for windows in stream.cut(stream.parse(samples))]
 
     def answer(self, ready: Sequence[Ready]) -> dict[str, list[Event]]:
-        """The events that are complete with the given windows, by wearer.
-
-        Raises
-        ------
-        BundleError
-            If a network fails.
-        """
+        """The events that are complete with the given windows, by wearer. BundleError if a network fails."""
         events: dict[str, list[Event]] = {}
         for start in range(0, len(ready), _MOST_WINDOWS):
             some = ready[start : start + _MOST_WINDOWS]

@@ -34,10 +34,7 @@ PARITY_RECORDINGS = 32
 def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
     """Write the bundle of a workspace whose members are all trained.
 
-    Raises
-    ------
-    BundleError
-        If an exported graph disagrees with torch, or the bundle cannot be written.
+    BundleError if an exported graph disagrees with torch, or the bundle cannot be written.
     """
     plan = workspace.plan
     with writing_bundle(out, overwrite=overwrite) as folder:

@@ -22,8 +22,8 @@ from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, cross_validate_all, draw_folds, fingerprint, labelled
+from bfrb.train.presets import CompareSpec
 from bfrb.train.run import RunSpec, read_run_spec
-from bfrb.train.variants import CompareSpec
 
 RESULTS = "comparison.json"
 

@@ -56,10 +56,8 @@ class Status:
 
     histories: dict[str, list[Epoch]]
     finished: frozenset[str]
-    epochs: dict[str, int]
-    """How many each member is trained for, if it does not stop early."""
-    places: Mapping[str, str]
-    """On which machine of a cluster each member is trained."""
+    epochs: dict[str, int]  # how many each member is trained for, if it does not stop early
+    places: Mapping[str, str]  # on which machine of a cluster each member is trained
 
     @property
     def share(self) -> float:
@@ -171,12 +169,8 @@ def train_runs(runs: Iterable[tuple[Path, Run]], options: RunOptions) -> list[Pa
 def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
     """Read and check what a run needs; nothing is written.
 
-    Raises
-    ------
-    ConfigError
-        If a network, a feature or a variation does not exist, or a network has nothing to answer from.
-    DataError
-        If there are no labels, or too few subjects, recordings or gestures.
+    ConfigError if a network, a feature or a variation does not exist, or a network has nothing to answer from;
+    DataError if there are no labels, or too few subjects, recordings or gestures.
     """
     _check_motion(source.device, spec)
     for path in {path for name in spec.networks for path in spec.variation(name).own}:
@@ -228,10 +222,7 @@ def _check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
 def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
     """The recordings that carry a gesture; continuous recordings are cut into windows that do.
 
-    Raises
-    ------
-    DataError
-        If none does.
+    DataError if none does.
     """
     recordings = cut_continuous(recordings, spec.windows)
     known = keep_labelled(recordings)
@@ -243,13 +234,7 @@ def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
 
 
 def find_label_set(recordings: Recordings) -> LabelSet:
-    """The registered label set that has all the recordings' gestures.
-
-    Raises
-    ------
-    DataError
-        If none has.
-    """
+    """The registered label set that has all the recordings' gestures. DataError if none has."""
     found = set(recordings.gestures or ())
     if label_set := registered_label_set(found):
         return label_set
@@ -262,10 +247,7 @@ def find_label_set(recordings: Recordings) -> LabelSet:
 def draw_folds(recordings: Recordings, spec: RunSpec) -> Folds:
     """Folds as the spec asks: stratified groups of subjects, or one subject each.
 
-    Raises
-    ------
-    DataError
-        If there are fewer subjects than folds.
+    DataError if there are fewer subjects than folds.
     """
     if spec.folds == "subject":
         return leave_one_subject_out(recordings.table)

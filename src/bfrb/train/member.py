@@ -26,8 +26,8 @@ from bfrb.networks.registry import Standardise, build_network
 from bfrb.read.tables import Table
 from bfrb.study.folds import Folds, make_folds
 from bfrb.train.batches import Examples, load_examples, make_standardisers
+from bfrb.train.ridge import fit_solved
 from bfrb.train.run import RunSpec
-from bfrb.train.solved import fit_solved
 from bfrb.train.spec import VariationSpec
 from bfrb.train.trainer import Epoch, Fit, Task, train
 from bfrb.train.variation import vary
@@ -40,12 +40,8 @@ HISTORY = "history.json"
 def train_member(folder: Path, member: MemberPlan) -> None:
     """Train a member, or go on with it; its weights are then in its folder.
 
-    One thread computes, so that the result does not depend on how many members are trained at a time.
-
-    Raises
-    ------
-    ConfigError
-        If files of the workspace are damaged, or the graphics card's memory does not suffice.
+    One thread computes, so that the result does not depend on how many members are trained at a time. ConfigError if
+    files of the workspace are damaged, or the graphics card's memory does not suffice.
     """
     torch.set_num_threads(1)
     try:
@@ -90,14 +86,10 @@ def _train_member(workspace: Workspace, member: MemberPlan) -> None:
 class StudyExamples:
     """Some of a workspace's recordings as examples, made batch by batch from memory-mapped files."""
 
-    workspace: Workspace
-    """Where the recordings lie."""
-    index: Ints
-    """Which of them."""
-    standardisers: Mapping[str, Standardise]
-    """What scales the features of every branch."""
-    device: torch.device
-    """Where the batches are needed."""
+    workspace: Workspace  # where the recordings lie
+    index: Ints  # which of them
+    standardisers: Mapping[str, Standardise]  # what scales the features of every branch
+    device: torch.device  # where the batches are needed
     variation: VariationSpec | None = None
     """How recordings are varied before their features are computed; None takes them as they are."""
 

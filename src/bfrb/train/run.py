@@ -81,10 +81,7 @@ class RunSpec(Spec):
     def network(self, name: str) -> NetworkSpec:
         """The spec of one network; one that is not the package's is imported.
 
-        Raises
-        ------
-        ConfigError
-            If there is no such network, or its sizes are not those of its spec.
+        ConfigError if there is no such network, or its sizes are not those of its spec.
         """
         if name in SPECS:
             spec: NetworkSpec = getattr(self, name)
@@ -94,10 +91,7 @@ class RunSpec(Spec):
     def variation(self, name: str) -> VariationSpec:
         """How the training recordings of one network are varied: as those of all, but for what its own spec says.
 
-        Raises
-        ------
-        ConfigError
-            If its own spec names a variation that does not exist.
+        ConfigError if its own spec names a variation that does not exist.
         """
         return VariationSpec.parse({**self.training.variation.model_dump(), **self.network(name).variation})
 

@@ -34,13 +34,7 @@ def vary(recordings: Recordings, spec: VariationSpec, rng: np.random.Generator) 
 
 
 def find_variation(name: str) -> Variation:
-    """The variation of that name, or at that import path `package.module:name`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
+    """The variation of that name, or at that import path `package.module:name`. ConfigError if there is none."""
     found = VARIATIONS[name] if name in VARIATIONS else import_part(name, "variation")
     if not callable(found):
         raise ConfigError(

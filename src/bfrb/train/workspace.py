@@ -81,21 +81,15 @@ class MemberPlan(Spec):
 class Plan(Spec):
     """What is being trained."""
 
-    spec: RunSpec
-    """The whole run."""
-    fingerprint: str
-    """Hash of recordings, labels and folds: a run goes on only with the data it began with."""
-    version: str
-    """Of the package: a run goes on only with the code it began with."""
+    spec: RunSpec  # the whole run
+    fingerprint: str  # hash of recordings, labels and folds: a run goes on only with the data it began with
+    version: str  # of the package: a run goes on only with the code it began with
     device: Device
     label_set: LabelSetSpec
     simulated: bool
-    source: str
-    """What the recordings are, for the bundle."""
-    max_length: int
-    """Rows of a recording that are used."""
-    n_folds: int
-    """Number of folds."""
+    source: str  # what the recordings are, for the bundle
+    max_length: int  # rows of a recording that are used
+    n_folds: int  # number of folds
     teacher: str | None = None
     """The ensemble whose answers are learnt from, if there is one; then a last member learns from everybody."""
 
@@ -143,13 +137,7 @@ class Workspace:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the folder.
-
-        Raises
-        ------
-        ConfigError
-            If another run is in it.
-        """
+        """Keep other runs out of the folder. ConfigError if another run is in it."""
         lock = FileLock(self.folder / "lock")
         while not lock.is_locked:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -169,10 +157,7 @@ class Workspace:
     def begin(self, run: Run) -> None:
         """Lay the data of a new run down; an existing run is gone on with if it is the same.
 
-        Raises
-        ------
-        ConfigError
-            If the folder holds a run with another spec or other data, or a damaged one.
+        ConfigError if the folder holds a run with another spec or other data, or a damaged one.
         """
         if (self.folder / "plan.json").exists():
             _check_same(self.plan, run.plan, self.folder)
