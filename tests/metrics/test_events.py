@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.metrics import (
-    EventCounts,
     Overlap,
     average_precision,
     count_events,
@@ -36,14 +35,6 @@ def covered(of: np.ndarray) -> np.ndarray:
     """(60,) Which whole seconds the spans cover: the independent way to compute overlaps."""
     seconds = np.arange(60) + 0.5
     return ((seconds[:, None] > of[:, 0]) & (seconds[:, None] < of[:, 1])).any(axis=1)
-
-
-def test_an_episode_is_found_by_any_overlap_unless_more_is_asked_for() -> None:
-    episodes, events = spans((10, 20), (30, 40)), spans((18, 26))
-    assert count_events(episodes, events, 1.0).found == 1
-    assert count_events(episodes, events, 1.0, overlap=Overlap(of_episode=0.3)).found == 0
-    strict = count_events(episodes, events, 1.0, overlap=Overlap(of_event=0.3))
-    assert (strict.found, strict.right, strict.false_alarms_per_hour) == (0, 0, 1.0)
 
 
 def test_the_delay_is_that_of_the_first_event_known() -> None:
@@ -97,8 +88,3 @@ def test_time_scores_are_those_of_single_seconds(rows: list[tuple[int, int, int]
     claimed = np.repeat(np.concatenate([values, values]), lasted)
     assert time_roc_auc(positive, negative, values) == pytest.approx(roc_auc(truth, claimed))
     assert time_average_precision(positive, negative, values) == pytest.approx(average_precision(truth, claimed))
-
-
-def test_totals_add_up() -> None:
-    parts = [EventCounts(1, 1, 2, 1, 0.5, (2.0,)), EventCounts(3, 0, 1, 0, 1.5)]
-    assert EventCounts.total(parts) == EventCounts(4, 1, 3, 1, 2.0, (2.0,))

@@ -8,12 +8,10 @@ from scipy import stats
 
 from bfrb.metrics import (
     EventCounts,
-    competition_score,
     difference_interval,
     event_interval,
     interval_over_people,
     interval_without_one,
-    score_interval,
 )
 from bfrb.metrics.intervals import RATE, _t_quantile
 from bfrb.study.labels import CMI_GESTURES
@@ -73,14 +71,6 @@ def study(people: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
     truth = np.resize(np.array(CMI_GESTURES.classes, dtype=object), 40 * people)
     right = rng.random(40 * people) < np.repeat(rng.uniform(0.2, 1, people), 40)
     return truth, np.where(right, truth, rng.permutation(truth)), names.tolist()
-
-
-def test_the_interval_of_the_competition_score_holds_it_and_needs_no_luck() -> None:
-    truth, prediction, people = study(8, 0)
-    low, high = score_interval(truth, prediction, people) or (1.0, 0.0)
-    assert 0 < low < competition_score(truth, prediction).score < high < 1
-    assert score_interval(truth, prediction, people) == (low, high)
-    assert score_interval(*study(1, 0)) is None
 
 
 def test_a_gain_of_every_person_is_certain_and_its_reverse_is_its_negative() -> None:

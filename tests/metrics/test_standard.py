@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.metrics import average_precision, calibration, class_scores, mean_over_subjects, roc_auc
+from bfrb.metrics import average_precision, calibration, class_scores, roc_auc
 from bfrb.study.labels import LabelSet
 
 THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))
@@ -30,14 +30,6 @@ def test_areas_are_not_defined_without_both_kinds() -> None:
     assert average_precision(everything, values) == 1.0
 
 
-def test_the_mean_over_subjects_leaves_out_subjects_without_both_kinds() -> None:
-    truth = np.array([True, False, True, False, True, True])
-    values = np.array([0.9, 0.1, 0.1, 0.9, 0.5, 0.5])
-    subjects = ["right", "right", "wrong", "wrong", "undefined", "undefined"]
-    assert mean_over_subjects(roc_auc, truth, values, subjects) == 0.5
-    assert mean_over_subjects(roc_auc, truth[4:], values[4:], subjects[4:]) is None
-
-
 def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ConfigError, match=r"scikit-learn(.|\n)*bfrb\[report\]"):
@@ -53,10 +45,3 @@ def test_honest_probabilities_have_no_calibration_error_and_certainty_that_is_wr
     assert calibration(np.ones(3), np.zeros(3, bool)).error == 1.0
     with pytest.raises(DataError, match="at least one"):
         calibration(np.zeros(0), np.zeros(0, bool))
-
-
-@pytest.mark.parametrize("claimed", [0.0, 0.1, 0.3, 0.9, 1.0])
-def test_every_probability_falls_in_one_bin_that_holds_it(claimed: float) -> None:
-    found = calibration(np.array([claimed]), np.array([True]))
-    [place] = np.flatnonzero(found.counts)
-    assert found.edges[place] - 1e-9 <= claimed <= found.edges[place + 1] + 1e-9

@@ -17,11 +17,6 @@ def padded(lengths: list[int], channels: int, steps: int, seed: int = 0) -> torc
     return x * blocks.padding_mask(torch.tensor(lengths), steps)
 
 
-def test_mask_is_one_on_rows_and_zero_on_padding() -> None:
-    mask = blocks.padding_mask(torch.tensor([3, 1]), 4)
-    assert mask.tolist() == [[[1, 1, 1, 0]], [[1, 0, 0, 0]]]
-
-
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
 def test_reversing_twice_changes_nothing(lengths: list[int]) -> None:
     x = padded(lengths, 2, max(lengths)).transpose(1, 2)
@@ -44,16 +39,6 @@ def test_batch_norm_in_training_equals_torch_on_the_rows_alone() -> None:
     torch.testing.assert_close(masked.running_mean, reference.running_mean)
     torch.testing.assert_close(masked.running_var, reference.running_var)
     assert (result * (1 - mask) == 0).all()
-
-
-def test_more_padding_changes_no_batch_statistics() -> None:
-    x = padded([4, 3], 2, 4)
-    longer = nn.functional.pad(x, (0, 6))
-    first, second = blocks.MaskedBatchNorm(2), blocks.MaskedBatchNorm(2)
-    short = first(x, blocks.padding_mask(torch.tensor([4, 3]), 4))
-    long = second(longer, blocks.padding_mask(torch.tensor([4, 3]), 10))
-    torch.testing.assert_close(long[:, :, :4], short)
-    torch.testing.assert_close(first.running_var, second.running_var)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
@@ -87,30 +72,6 @@ def test_recurrence_equals_torch_bidirectional_on_each_sequence_alone(kind: type
     for row, length in enumerate(lengths.tolist()):
         expected, _ = reference(x[row : row + 1, :length])
         torch.testing.assert_close(result[row, :length], expected[0], atol=1e-6, rtol=1e-5)
-
-
-def test_attention_gives_padding_no_weight() -> None:
-    attention = blocks.TemporalAttention(3)
-    x = torch.randn(2, 5, 3)
-    weights = attention.weights(x, blocks.padding_mask(torch.tensor([5, 2]), 5))
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
-    assert (weights[1, 2:] == 0).all()
-
-
-def test_squeeze_excitation_averages_rows_not_padding() -> None:
-    gates = blocks.SqueezeExcitation(8)
-    x = padded([3], 8, 3)
-    longer = nn.functional.pad(x, (0, 5))
-    short = gates(x, blocks.padding_mask(torch.tensor([3]), 3))
-    long = gates(longer, blocks.padding_mask(torch.tensor([3]), 8))
-    torch.testing.assert_close(long[:, :, :3], short)
-
-
-def test_noise_is_added_in_training_only() -> None:
-    noise = blocks.GaussianNoise(0.5)
-    x = torch.zeros(2000)
-    assert noise(x).std().item() == pytest.approx(0.5, rel=0.1)
-    assert torch.equal(noise.eval()(x), x)
 
 
 @settings(max_examples=20)

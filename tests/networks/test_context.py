@@ -41,11 +41,3 @@ def test_rows_that_were_not_measured_count_nothing() -> None:
     shown = network.describe({"acc": longer[0][None], "rotation": longer[1][None]}, torch.tensor([150]))
     alone = network.describe({"acc": signal[None], "rotation": rotation[None]}, torch.tensor([100]))
     torch.testing.assert_close(shown, alone, atol=1e-4, rtol=1e-4)
-
-
-def test_a_hidden_layer_is_there_only_if_asked_for() -> None:
-    sizes = [
-        sum(p.numel() for p in Context(SHAPE, ContextSpec(head_units=units)).head.parameters()) for units in (0, 8)
-    ]
-    assert sizes[0] == 2 * (3 * COUNT + 1)
-    assert sizes[1] > sizes[0]

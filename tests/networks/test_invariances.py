@@ -16,7 +16,6 @@ from bfrb.features.spec import BENCHMARK_ROTATION, DEPLOYABLE_ROTATION
 from bfrb.networks.network import Output
 from bfrb.networks.registry import Shape, build_network
 from bfrb.read.sources import read
-from bfrb.study.device import HELIOS
 from bfrb.study.mirror import LEFT_HANDED, mirror
 from bfrb.study.recordings import Recordings
 from bfrb.train.batches import make_standardisers
@@ -79,16 +78,6 @@ def turned(recordings: Recordings, degrees: np.ndarray) -> Recordings:
 
 @every_network
 @every_flavour
-def test_padding_does_not_matter(name: str, flavour: str, recordings: Recordings) -> None:
-    answering = Answering(name, flavour, recordings)
-    together = answering(recordings)
-    alone = torch.cat([answering(recordings[number]) for number in range(len(recordings))])
-    assert largest_difference(together, alone) < 1e-5
-    assert together.std(dim=0).max() > 1e-2
-
-
-@every_network
-@every_flavour
 def test_the_sign_of_quaternions_does_not_matter(name: str, flavour: str, recordings: Recordings) -> None:
     answering = Answering(name, flavour, recordings)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (recordings.n_rows, 1))
@@ -117,28 +106,6 @@ def test_a_left_hand_is_answered_like_its_mirror_image(name: str, flavour: str, 
     answering = Answering(name, flavour, right)
     assert largest_difference(answering(right), answering(known)) < 1e-5
     assert largest_difference(answering(right), answering(left)) > 1e-3
-
-
-@every_network
-@pytest.mark.parametrize("missing", [("thm",), ("tof",), ("thm", "tof"), ("quaternion",), ("quaternion", "thm", "tof")])
-def test_missing_sensors_leave_a_finite_answer(name: str, missing: tuple[str, ...], recordings: Recordings) -> None:
-    answering = Answering(name, "deployable", recordings)
-    answers = answering(recordings.without(*missing))
-    assert torch.isfinite(answers).all()
-    assert largest_difference(answers, answering(recordings)) > 1e-3
-
-
-@every_network
-def test_one_missing_image_is_not_all_missing_images(name: str, recordings: Recordings) -> None:
-    tof = recordings.sensors["tof"].copy()
-    tof[:, 1] = HELIOS.sensor("tof").absent
-    answering = Answering(name, "deployable", recordings)
-    answers = [
-        answering(found) for found in (recordings, replace(recordings, sensors={**recordings.sensors, "tof": tof}))
-    ]
-    none = answering(recordings.without("tof"))
-    assert torch.isfinite(answers[1]).all()
-    assert min(largest_difference(answers[1], other) for other in (answers[0], none)) > 1e-4
 
 
 @pytest.mark.parametrize("preset", ["benchmark", "deployable"])

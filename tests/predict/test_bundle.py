@@ -174,24 +174,6 @@ def test_a_bundle_is_replaced_only_when_asked_and_only_by_a_complete_one(copy: P
     assert names(tmp_path) == ["model"]
 
 
-def test_an_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
-    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rename, tried = Path.rename, []
-
-    def fail(self: Path, target: Path) -> Path:
-        if target == copy and not tried:
-            tried.append(self)
-            raise OSError("no space")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="no space"), writing_bundle(copy, overwrite=True) as folder:
-        shutil.copytree(copy, folder, dirs_exist_ok=True)
-    assert names(tmp_path) == ["model"]
-    Bundle.open(copy)
-
-
 def test_nothing_but_a_bundle_is_ever_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")

@@ -17,7 +17,6 @@ from bfrb.errors import DataError
 from bfrb.metrics import competition_score
 from bfrb.predict.bundle import OUT_OF_FOLD
 from bfrb.predict.evaluation import (
-    Answers,
     Columns,
     answer_scenarios,
     choose_half,
@@ -77,24 +76,12 @@ def test_scores_are_plain_values(out_of_fold: pl.DataFrame) -> None:
     assert {"auc_mean_subject", "average_precision", "average_precision_mean_subject"} <= set(found)
 
 
-def test_one_subject_has_scores_but_no_interval() -> None:
-    labels = np.array(["Wave hello", "Neck - scratch"], dtype=object)
-    scores = score_answers(Answers(labels, labels, ["s", "s"]), CMI_GESTURES)
-    assert scores["interval"] is None
-    assert scores["per_subject"]["s"]["score"] == 1.0
-
-
 @given(st.lists(st.text(max_size=5), unique=True, max_size=30), st.randoms(use_true_random=False))
 def test_the_half_is_a_half_and_does_not_depend_on_the_order(ids: list[str], random) -> None:
     chosen = dict(zip(ids, choose_half(ids).tolist(), strict=True))
     assert sum(chosen.values()) == len(ids) // 2
     random.shuffle(ids)
     assert dict(zip(ids, choose_half(ids).tolist(), strict=True)) == chosen
-
-
-def test_another_seed_chooses_another_half() -> None:
-    ids = [f"SEQ_{number:06d}" for number in range(40)]
-    assert choose_half(ids, 0).tolist() != choose_half(ids, 1).tolist()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import pytest
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.out_of_fold import TrainingOverlap
 from bfrb.read.tables import read_table
-from bfrb.study.content import CONTENT, hash_content
-from bfrb.study.device import HELIOS
+from bfrb.study.content import CONTENT
 from bfrb.study.recordings import Recordings
 from bundles import make_bundle, make_recordings
 
@@ -71,15 +70,3 @@ def test_a_bundle_without_hashes_goes_by_names(bundle: Bundle, trained_on: Recor
     assert overlap.match(make_recordings(72, subjects=4, seed=1)).all()
     assert overlap.match(renamed(trained_on, "subject", "new "))[:4].tolist() == [False] * 4
     assert overlap.seen == ["SUBJ_000000", "SUBJ_000001", "SUBJ_000002", "SUBJ_000003"]
-
-
-def test_the_content_is_what_was_measured_and_nothing_else(trained_on: Recordings) -> None:
-    few = trained_on[:5]
-    hashes = hash_content(few)
-    assert len(set(hashes)) == 5
-    assert hash_content(few.without("thm", "quaternion")) == hashes
-    assert [hash_content(few[number])[0] for number in range(5)] == hashes
-    mirrored = HELIOS.sensor("acc").left_hand.apply(few.sensors["acc"])
-    assert hash_content(Recordings(HELIOS, {"acc": mirrored}, few.offsets, few.table)) == hashes
-    shifted = few.sensors["acc"] * 1.001
-    assert not set(hashes) & set(hash_content(Recordings(HELIOS, {"acc": shifted}, few.offsets, few.table)))

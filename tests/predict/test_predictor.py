@@ -17,8 +17,6 @@ import onnx
 import onnxruntime
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bfrb import predict
 from bfrb.errors import BundleError, DataError
@@ -72,15 +70,6 @@ def test_an_answer_does_not_depend_on_its_company(predictor: Predictor, monkeypa
     assert np.ptp(together, axis=0).max() > 0.01
 
 
-@settings(max_examples=20, deadline=None)
-@given(order=st.permutations(range(8)))
-def test_answers_follow_the_order_of_the_recordings(predictor: Predictor, order: list[int]) -> None:
-    recordings = make_recordings(8)
-    moved = predictor.predict(recordings[np.array(order)])
-    assert moved.ids == tuple(np.array(recordings.ids)[order])
-    np.testing.assert_allclose(moved.probabilities, predictor.predict(recordings).probabilities[order], atol=1e-6)
-
-
 def test_calls_from_several_threads_do_not_meet(predictor: Predictor) -> None:
     batches = [make_recordings(7, seed=seed) for seed in range(8)]
     expected = [predictor.predict(batch).probabilities for batch in batches]
@@ -112,26 +101,6 @@ def test_a_watch_is_answered_for_and_its_continuous_recordings_are_cut_as_in_tra
     assert cut.gestures == ["none", "none"]
     assert predictor.cut(cut) is cut
     assert set(predictor.predict(cut).gestures) <= set(SEARLE_BEHAVIORS.classes)
-
-
-@given(lengths=st.lists(st.integers(1, 20_000), max_size=60))
-def test_blocks_hold_every_recording_once_and_stay_small(lengths: list[int]) -> None:
-    array = np.array(lengths, dtype=np.int64)
-    order = np.argsort(array, kind="stable")
-    blocks = module._cut_into_blocks(order, array)
-    assert [number for block in blocks for number in block] == order.tolist()
-    assert all(array[block[:-1]].sum() <= module.MAX_ROWS for block in blocks)
-
-
-@given(lengths=st.lists(st.integers(1, 4), max_size=30), data=st.data())
-def test_groups_are_of_one_length_and_asked_of_the_same_members(lengths: list[int], data: st.DataObject) -> None:
-    asked = np.array(data.draw(st.lists(st.booleans(), min_size=2 * len(lengths), max_size=2 * len(lengths))), bool)
-    asked = asked.reshape(2, len(lengths))
-    groups = module._find_alike(np.array(lengths, dtype=np.int64), asked)
-    assert sorted(number for group in groups for number in group) == list(range(len(lengths)))
-    keys = [{(lengths[number], *asked[:, number]) for number in group} for group in groups]
-    assert all(len(key) == 1 for key in keys)
-    assert len(set(map(tuple, keys))) == len(groups)
 
 
 def one_sequence() -> pl.DataFrame:

@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bfrb.predict import routing
 from bfrb.predict.bundle import Bundle
+from bfrb.predict.member import route
 from bfrb.predict.predictor import Predictor
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
-from bfrb.train.run import RunSpec
 from bundles import make_bundle, make_recordings
 
 REQUIRED = ((), ("thm", "tof"), ("quaternion",))
@@ -53,17 +52,10 @@ def test_one_missing_image_is_not_a_missing_sensor(bundle: Bundle) -> None:
     tof = recordings.sensors["tof"].copy()
     tof[:, 2] = HELIOS.sensor("tof").absent
     recordings = replace(recordings, sensors={**recordings.sensors, "tof": tof})
-    assert routing.route(recordings, REQUIRED).all()
+    assert route(recordings, REQUIRED).all()
     everybody = with_members(bundle, 0, 1, 2, requires=((), (), ()))
     found = probabilities(with_members(bundle, 0, 1, 2), recordings)
     np.testing.assert_array_equal(found, probabilities(everybody, recordings))
-
-
-def test_all_are_asked_where_none_has_what_it_requires(bundle: Bundle) -> None:
-    recordings = make_recordings(4).without("quaternion", "tof")
-    demanding = with_members(bundle, 1, 2)
-    undemanding = with_members(bundle, 1, 2, requires=((), (), ()))
-    np.testing.assert_array_equal(probabilities(demanding, recordings), probabilities(undemanding, recordings))
 
 
 def test_recordings_are_routed_one_by_one(bundle: Bundle) -> None:
@@ -77,12 +69,3 @@ def test_recordings_are_routed_one_by_one(bundle: Bundle) -> None:
     full = probabilities(predictor, complete)
     np.testing.assert_allclose(found[[0, 2, 3, 5]], full[[0, 2, 3, 5]], atol=1e-6)
     assert np.abs(found[[1, 4]] - full[[1, 4]]).max() > 1e-3
-
-
-def test_networks_say_what_they_have_learnt_to_do_without() -> None:
-    spec = RunSpec(networks=("two_branch", "gated_two_branch", "stems"))
-    assert spec.dispensable("two_branch") == set()
-    assert spec.dispensable("gated_two_branch") == {"thm", "tof"}
-    assert spec.dispensable("stems") == {"thm", "tof", "quaternion", "gyr"}
-    varied = spec.updated(["training.variation.lose_rotation=0.1", "training.variation.lose_thm=0.1"])
-    assert varied.dispensable("two_branch") == {"thm", "quaternion", "gyr"}

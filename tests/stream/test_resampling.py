@@ -105,12 +105,6 @@ def test_a_single_wrong_time_costs_a_single_sample(wrong: float) -> None:
     assert counts.wrong_time + counts.without_time == 1
 
 
-def test_samples_without_a_measurement_are_no_samples() -> None:
-    rows, counts = resample(to_samples({"time_s": np.arange(30) / 10, "acc": np.full((30, 3), np.nan)}))
-    assert rows == []
-    assert counts.without_reading == 30
-
-
 @pytest.mark.parametrize("how", ["nearest", "mean"])
 def test_sensors_may_come_one_by_one(how: Aggregation) -> None:
     acc = to_samples({"time_s": np.arange(5) / 10, "acc": np.full((5, 3), 5.0)})

@@ -163,31 +163,6 @@ def test_disturbed_streams_give_the_same_events_in_chunks_of_any_size(
     assert_equal(listen(predictor, rule, values, chunk), listen(predictor, rule, values))
 
 
-def read_stamped(folder: Path) -> Values:
-    """The acceleration and the turning of a real recording in the order of their times, each row with its own."""
-    parts = []
-    for sensor, file in (("acc", "accLabeled.csv"), ("gyr", "gyrLabeled.csv")):
-        rows = pl.read_csv(folder / file, columns=["timestamp", "x", "y", "z"]).cast(pl.Float64).head(3000)
-        parts.append(rows.select(pl.col("timestamp") / 1000, pl.concat_list("x", "y", "z").alias(sensor)))
-    mixed = pl.concat(parts, how="diagonal").sort("timestamp", maintain_order=True)
-    nothing = pl.lit([np.nan] * 3)
-    values = {name: np.stack(mixed[name].fill_null(nothing).to_list()) for name in ("acc", "gyr")}
-    return {"time_s": mixed["timestamp"].to_numpy(), **values}
-
-
-def test_real_recordings_with_their_own_times_give_the_same_events_in_any_chunks(
-    watch: Predictor, real_data: Path
-) -> None:
-    values = read_stamped(real_data / "searle2021" / "data" / "exp-2")
-    rule = rule_around(listen(watch, EventRule(), values)[1], watch)
-    expected = listen(watch, rule, values)
-    assert len(expected[0]) >= 3
-    assert expected[2].windows > 280
-    assert expected[2].rows == pytest.approx(3000, abs=10)
-    for chunk in (1, 7, 1000):
-        assert_equal(listen(watch, rule, values, chunk), expected)
-
-
 def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(watch: Predictor, real_data: Path) -> None:
     recordings = read(real_data / "searle2021")
     rule = EventRule(spec=EventSpec(step_s=5.0))
@@ -295,15 +270,6 @@ def test_windows_of_a_source_that_loses_samples_are_answered_if_enough_are_left(
     assert (counts.windows_incomplete + counts.windows_too_slow > 50) != answered
 
 
-def test_how_rows_are_made_is_the_bundles_and_matters_for_faster_sources_only(
-    helios: Predictor, averaging: Predictor
-) -> None:
-    same, fast = wear() | {"time_s": np.arange(ROWS) / 10}, wear() | {"time_s": np.arange(ROWS) / 50}
-    at_rate, faster = ([listen(one, certain(), values)[1] for one in (helios, averaging)] for values in (same, fast))
-    assert np.array_equal(*at_rate)
-    assert not np.allclose(*faster)
-
-
 def test_a_stream_forgets_on_reset(helios: Predictor) -> None:
     values = wear()
     stream = Stream(helios, certain())
@@ -334,10 +300,3 @@ def test_a_stream_keeps_no_more_than_it_needs(helios: Predictor) -> None:
     kept = sum(len(part) for part in stream._waiting) + len(stream._buffer._kept["acc"])
     assert kept < 100
     assert stream._buffer._kept["tof"].base is None
-
-
-def test_times_come_always_or_never(helios: Predictor) -> None:
-    stream = Stream(helios)
-    stream.push(wear(5))
-    with pytest.raises(DataError, match="with all samples or with none"):
-        stream.push(wear(5) | {"time_s": np.arange(5) / 10})

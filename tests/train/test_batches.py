@@ -22,9 +22,3 @@ def test_every_example_is_drawn_once_never_alone_and_repeatably(
     assert sorted(np.concatenate(first).tolist()) == list(range(len(lengths)))
     assert all(2 <= len(batch) <= batch_size + 1 for batch in first)
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
-
-
-def test_examples_of_like_length_come_together() -> None:
-    lengths = np.random.default_rng(0).integers(1, 100, 640)
-    spread = [np.ptp(lengths[batch]) for batch in draw_batches(lengths, 64, 10, np.random.default_rng(1))]
-    assert max(spread) < 20

@@ -12,13 +12,13 @@ import tomli_w
 from bfrb.errors import ConfigError
 from bfrb.predict.bundle import SPEC, Bundle
 from bfrb.predict.predictor import load
-from bfrb.train.crossval import cross_validate, prepare
+from bfrb.train.crossval import prepare
 from bfrb.train.presets import PRESETS, read_preset
 from bfrb.train.run import RunSpec, read_run_spec
 from bfrb.train.spec import VariationSpec
 from bfrb.train.variation import vary
 from bundles import make_bundle, make_recordings
-from studies import TINY, make_study
+from studies import TINY, make_study, train_here
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 OWN = TINY.updated(["networks=['own_networks:MeanNetwork']", "training.epochs=1"])
@@ -92,7 +92,7 @@ def test_impossible_parts_of_ones_own_are_refused_before_anything_is_read(change
 
 def test_a_network_of_ones_own_is_trained_and_predicts(tmp_path: Path) -> None:
     spec = OWN.updated(["sizes.MeanNetwork.width=4"])
-    predictor = load(cross_validate(make_study(), spec, tmp_path / "model"))
+    predictor = load(train_here(make_study(), spec, tmp_path / "model"))
     assert [member.name for member in predictor.bundle.manifest.members] == ["MeanNetwork-00", "MeanNetwork-01"]
     assert {member.requires for member in predictor.bundle.manifest.members} == {("acc",)}
     assert predictor.predict(make_recordings(5, seed=9)).probabilities.sum() == pytest.approx(5)

@@ -78,18 +78,6 @@ def test_what_is_solved_tells_classes_and_says_how_well() -> None:
     assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
 
 
-def test_the_same_seed_gives_the_same_weights() -> None:
-    first, second = (fitted(examples())[2] for _ in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_acceleration_alone_has_an_answer_of_its_own() -> None:
-    learning = examples()
-    network, _, _ = fitted(learning)
-    alone = replace(learning, inputs={**learning.inputs, "rotation": torch.zeros(60, 30, 2)})
-    assert share_right(network, alone) > 0.9
-
-
 def test_recordings_without_a_sensor_teach_what_they_have() -> None:
     learning = examples()
     rotation = learning.inputs["rotation"].clone()

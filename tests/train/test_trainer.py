@@ -71,14 +71,6 @@ def test_the_best_epoch_counts_and_patience_ends_the_rest() -> None:
     assert not is_finished(history, TrainingSpec(patience=3))
 
 
-def test_without_stopping_examples_the_last_epoch_counts(tmp_path: Path) -> None:
-    network = new_network()
-    weights, history = train(network, make_task(stopping=False), tmp_path / "a")
-    assert len(history) == TRAINING.epochs
-    assert all(epoch.score is None for epoch in history)
-    assert same(weights, dict(network.state_dict()))
-
-
 @pytest.mark.parametrize("training", [TRAINING, EVERYTHING], ids=["plain", "everything on"])
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_a_stopped_training_ends_as_if_never_stopped(tmp_path: Path, epochs: int, training: TrainingSpec) -> None:
@@ -109,12 +101,3 @@ def test_a_damaged_checkpoint_is_refused_and_restart_named(tmp_path: Path, damag
     damage(tmp_path / "checkpoint.pt")
     with pytest.raises(ConfigError, match=r"checkpoint.pt.* is damaged or of another version.*\n.*--restart"):
         train(new_network(), make_task(), tmp_path / "checkpoint.pt")
-
-
-def test_averaged_weights_are_scored_and_given_back(tmp_path: Path) -> None:
-    spec = TRAINING.model_copy(update={"ema_decay": 0.9})
-    plain, averaged = new_network(), new_network()
-    without, _ = train(plain, make_task(stopping=False), tmp_path / "a")
-    weights, _ = train(averaged, make_task(spec, stopping=False), tmp_path / "b")
-    assert same(dict(plain.state_dict()), dict(averaged.state_dict()))
-    assert not same(without, weights)

@@ -37,7 +37,7 @@ def compare(
     options: RunOptions | None = None,
     on_variant: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train all variants on the same folds, the reference first; what is done already is not done again.
+    """Train all variants side by side on the same folds; what is done already is not done again.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def compare(
     options
         How every variant is trained, without effect on the result.
     on_variant
-        Called with the name of every variant that begins.
+        Called with the names of the variants that are trained.
 
     Returns
     -------
@@ -67,7 +67,8 @@ def compare(
     ConfigError
         If the folder holds a comparison of other recordings or folds, or a variant of another spec.
     """
-    run = replace(options or RunOptions(), templates=out / "templates")
+    run = options or RunOptions()
+    run = replace(run, templates=run.templates or out / "templates")
     recordings = JudgedSource(source, run.anyway).read()
     run = replace(run, anyway=True)  # of what the variants are shown it has been said
     folds = _settle(out, recordings, spec, folds)
@@ -77,34 +78,31 @@ def compare(
         for name in order
         if not (out / name).exists()
     }
-    if run.on is not None and shown:
+    if shown:
         on_variant(", ".join(shown))
-        _train({name: (held, spec.run(name)) for name, held in shown.items()}, out, folds, run)
+        wanted = {out / name: (held, spec.run(name)) for name, held in shown.items()}
+        cross_validate_all(wanted, folds=folds, options=run)
     reference: dict[str, Answers] = {}
     judged: dict[str, dict[str, Any]] = {}
-    results: dict[str, Any] = {}
     for name in order:
-        on_variant(name)
         variant = spec.variants[name]
-        if not (out / name).exists():
-            _train({name: (shown[name], spec.run(name))}, out, folds, run)
         bundle = _open(out / name, spec.run(name), folds)
         table = read_table(bundle.file(OUT_OF_FOLD))
         answers = answers_by_scenario(table, bundle.label_set)
         scores = {key: _judge(found, reference.get(key), bundle.label_set) for key, found in answers.items()}
         judged[name] = {"changes": variant.model_dump(mode="json", exclude_defaults=True), "scenarios": scores}
         reference = reference or answers
-        results = {
-            "simulated": recordings.simulated,
-            "source": str(bundle.manifest.provenance["source"]),
-            "recordings": table["id"].n_unique(),
-            "subjects": table["subject"].n_unique(),
-            "preset": spec.preset,
-            "changes": list(spec.changes),
-            "reference": spec.compared_with,
-            "variants": {name: judged[name] for name in spec.variants if name in judged},
-        }
-        _write_json(out / RESULTS, results)
+    results = {
+        "simulated": recordings.simulated,
+        "source": str(bundle.manifest.provenance["source"]),
+        "recordings": table["id"].n_unique(),
+        "subjects": table["subject"].n_unique(),
+        "preset": spec.preset,
+        "changes": list(spec.changes),
+        "reference": spec.compared_with,
+        "variants": {name: judged[name] for name in spec.variants},
+    }
+    _write_json(out / RESULTS, results)
     return results
 
 
@@ -124,10 +122,6 @@ def _judge(answers: Answers, reference: Answers | None, labels: LabelSet) -> dic
         between = difference_interval(answers.truth, pair, subjects, labels)
         found["difference_interval"] = between and list(between)
     return found
-
-
-def _train(wanted: dict[str, tuple[Source, RunSpec]], out: Path, folds: Folds, options: RunOptions) -> None:
-    cross_validate_all({out / name: run for name, run in wanted.items()}, folds=folds, options=options)
 
 
 def _open(place: Path, spec: RunSpec, folds: Folds) -> Bundle:
