@@ -42,8 +42,6 @@ def interval_over_people(
     ----------
     score
         The score of the people with the given numbers, from 0; None where it is not defined.
-    people
-        How many there are.
     possible
         Least and largest possible value of the score.
 

@@ -64,8 +64,6 @@ class MaskedBatchNorm(nn.Module):
 
     Parameters
     ----------
-    channels
-        Number of channels C.
     momentum
         Share of the newest batch in the running statistics.
     """

@@ -30,8 +30,6 @@ class Context(nn.Module):
     ----------
     shape
         Channels of the branches `acc` and `rotation`.
-    spec
-        Sizes.
     """
 
     Spec = ContextSpec

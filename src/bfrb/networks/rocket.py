@@ -69,8 +69,6 @@ class Kernels(nn.Module):
         them, drawn from torch's generator.
     own
         For every group the numbers of the channels whose statistics come with it.
-    spec
-        Sizes.
     """
 
     mixing: Tensor
@@ -220,8 +218,6 @@ class Rocket(nn.Module):
     ----------
     shape
         Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no bank.
-    spec
-        Sizes.
     """
 
     Spec = RocketSpec

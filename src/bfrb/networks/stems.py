@@ -37,12 +37,8 @@ class ChannelStem(nn.Module):
 
     Parameters
     ----------
-    channels
-        Number of channels C.
     filters
         Filters per channel, and the rows each looks at.
-    width
-        Channels of the result.
     """
 
     def __init__(self, channels: int, filters: tuple[int, int], width: int) -> None:
@@ -112,8 +108,6 @@ class PhasePooling(nn.Module):
 
     Parameters
     ----------
-    channels
-        Number of channels C.
     by_phase
         Whether phases count. Without them as many attentions are each free to look at any row.
     """
@@ -143,8 +137,6 @@ class Stems(nn.Module):
     ----------
     shape
         Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no stem.
-    spec
-        Sizes.
     """
 
     Spec = StemsSpec

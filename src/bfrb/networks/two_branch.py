@@ -15,8 +15,10 @@ from bfrb.networks.specs import GatedTwoBranchSpec, TwoBranchSpec
 
 
 class TwoBranch(nn.Module):
-    """Two residual squeeze-excitation blocks on the IMU and two convolutions on ToF and thermopiles, then BiLSTM,
-    BiGRU and a noisy dense path side by side, temporal attention and a dense head.
+    """The published network.
+
+    Two residual squeeze-excitation blocks on the IMU and two convolutions on ToF and thermopiles, then BiLSTM, BiGRU
+    and a noisy dense path side by side, temporal attention and a dense head.
 
     Parameters
     ----------
@@ -25,7 +27,7 @@ class TwoBranch(nn.Module):
         second branch is left out.
     spec
         Widths, kernels and dropout rates; the defaults are the published ones.
-    """  # noqa: D205
+    """
 
     Spec = TwoBranchSpec
 

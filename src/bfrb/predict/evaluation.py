@@ -93,8 +93,6 @@ def score_scenarios(predictions: Table, label_set: LabelSet) -> dict[str, dict[s
     ----------
     predictions
         A table as described above.
-    label_set
-        Its classes.
     """
     answers = answers_by_scenario(predictions, label_set)
     return {name: score_answers(found, label_set) for name, found in answers.items()}
@@ -213,8 +211,6 @@ def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: 
         A CSV or Parquet file.
     columns
         The names of its columns.
-    label_set
-        Its classes.
     truth_path
         A file with the ids of the same recordings and their true classes, if the predictions do not tell them.
 

@@ -35,8 +35,6 @@ def find_able(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> 
 
     Parameters
     ----------
-    recordings
-        The recordings.
     requirements
         For every member the names of the sensors it requires.
 

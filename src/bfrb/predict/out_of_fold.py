@@ -31,11 +31,6 @@ class HeldOutPredictor:
     A recording of a person of the training is answered by the members whose fold held that person out; other people's
     by all members.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-
     Raises
     ------
     DataError

@@ -59,11 +59,6 @@ class Predictor:
     calls, and calls may come from several threads at once, or from a forked child; a pickled predictor is one that
     loads the bundle again. An answer does not depend on the other recordings of a call.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-
     Raises
     ------
     BundleError

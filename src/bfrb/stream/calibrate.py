@@ -16,7 +16,6 @@ from bfrb.errors import DataError
 from bfrb.metrics import (
     EVENT_SCORES,
     EventCounts,
-    Overlap,
     calibration,
     count_events,
     event_interval,
@@ -37,7 +36,7 @@ OFF_SHARE = 0.6
 
 MAX_KNOTS = 20
 
-HIT = Overlap(of_event=0.5)
+HIT = 0.5
 """An event is right if more than half of it lies in episodes, so that one event without an end finds nothing; an
 episode is found if any right event touches it."""
 
@@ -105,12 +104,8 @@ def fit_rule(
     ----------
     recordings
         Of people whom the members that answered had not seen.
-    label_set
-        The classes.
     false_alarms_per_hour
         Over all these people. If no threshold keeps to it, the rule has those of `spec` and promises no rate.
-    spec
-        Smoothing and durations.
 
     Raises
     ------
@@ -176,7 +171,7 @@ def count_found(recording: AnnotatedRecording, rule: EventRule, label_set: Label
 def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> EventCounts:
     spans = np.array([(event.start_s, event.end_s) for event in events], dtype=np.float64).reshape(-1, 2)
     known_s = np.array([event.known_s for event in events], dtype=np.float64)
-    return count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, overlap=HIT)
+    return count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, of_event=HIT)
 
 
 Annotated = Sequence[AnnotatedRecording]
@@ -214,8 +209,6 @@ def score_events(recordings: Annotated, rules: Mapping[str, EventRule], label_se
         Those of one subject are taken together.
     rules
         By subject, chosen on other people.
-    label_set
-        The classes.
     """
     counts = count_by_subject(recordings, rules, label_set)
     total = EventCounts.total(list(counts.values()))

@@ -163,13 +163,6 @@ class _Span:
 class EventDecider:
     """Decides events window by window, without looking ahead; the same however the windows are handed over.
 
-    Parameters
-    ----------
-    rule
-        How.
-    label_set
-        The K classes.
-
     Examples
     --------
     >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))

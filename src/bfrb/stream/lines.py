@@ -209,8 +209,6 @@ class Live:
 
     Parameters
     ----------
-    hub
-        The streams.
     stamp
         Whether samples get the time of their arrival.
     idle_s

@@ -127,8 +127,6 @@ def listen(
         Gives what answers for a subject.
     stretches
         The rows of all recordings.
-    rule
-        How events are decided.
     wearer
         Units and clock, for all recordings; the hand is that of the recording where it is known.
     anyway
@@ -223,8 +221,6 @@ def find_episodes(annotation: Annotation, time_s: Floats, label_set: LabelSet) -
         (N,) labels.
     time_s
         (N + 1,) times of the rows, and when the last one ends.
-    label_set
-        Which behaviours are targets.
 
     Examples
     --------

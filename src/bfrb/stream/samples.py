@@ -157,8 +157,6 @@ def check_samples(raw: Sequence[Mapping[str, Array]], device: Device, factors: M
 
     Parameters
     ----------
-    raw
-        At least one.
     factors
         What readings are multiplied by, by sensor.
 

@@ -61,8 +61,6 @@ class Stream:
 
     Parameters
     ----------
-    predictor
-        A loaded bundle.
     rule
         How events are decided; by default as the bundle says.
     wearer
@@ -177,16 +175,8 @@ class Stream:
         yield from (windows for windows in found if windows is not None)
 
     def _answer(self, windows: Iterable[Windows]) -> list[Event]:
-        """The events that are complete with the windows, of which many are answered together: that costs less."""
-        events: list[Event] = []
-        ready: list[tuple[Stream, Windows]] = []
-        for part in chain(windows, [None]):
-            if part is None or sum(len(one) for _, one in ready) + len(part) > _MOST_WINDOWS:
-                events += [event for found in answer_windows(self.predictor, ready) for event in found]
-                ready = []
-            if part is not None:
-                ready.append((self, part))
-        return events
+        ready = ((self, some) for some in windows)
+        return [event for found in answer_windows(self.predictor, ready) for event in found]
 
     def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
@@ -210,15 +200,23 @@ Ready = tuple[str, Windows]
 """Windows of a wearer that are complete, and not yet answered."""
 
 
-def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
-    """The events that are complete with the given windows of streams, in their order; none if there are none.
+def answer_windows(predictor: Predictor, ready: Iterable[tuple[Stream, Windows]]) -> Iterator[list[Event]]:
+    """The events that are complete with the given windows of streams, in their order. BundleError if a network fails.
 
-    BundleError if a network fails.
+    Many are answered together: that costs less.
     """
+    together: list[tuple[Stream, Windows]] = []
+    for each in chain(ready, [None]):
+        if together and (each is None or sum(len(part) for _, part in [*together, each]) > _MOST_WINDOWS):
+            yield from _answer_together(predictor, together)
+            together = []
+        if each is not None:
+            together.append(each)
+
+
+def _answer_together(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
     device, counts = predictor.device, [len(part) for _, part in ready]
     total = sum(counts)
-    if not total:
-        return []
     table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
     hands = [stream.wearer.handedness for (stream, _), count in zip(ready, counts, strict=True) for _ in range(count)]
     if any(hand is not None for hand in hands):
@@ -238,8 +236,6 @@ class StreamHub:
 
     Parameters
     ----------
-    predictor
-        A loaded bundle.
     rule
         How events are decided, for all; by default as the bundle says.
     wearer
@@ -298,11 +294,9 @@ class StreamHub:
     def answer(self, ready: Sequence[Ready]) -> dict[str, list[Event]]:
         """The events that are complete with the given windows, by wearer. BundleError if a network fails."""
         events: dict[str, list[Event]] = {}
-        for start in range(0, len(ready), _MOST_WINDOWS):
-            some = ready[start : start + _MOST_WINDOWS]
-            found = answer_windows(self.predictor, [(self.streams[name], windows) for name, windows in some])
-            for (name, _), new in zip(some, found, strict=True):
-                events.setdefault(name, []).extend(new)
+        found = answer_windows(self.predictor, ((self.streams[name], windows) for name, windows in ready))
+        for (name, _), new in zip(ready, found, strict=True):
+            events.setdefault(name, []).extend(new)
         return events
 
     def finish(self, name: str | None = None) -> dict[str, list[Event]]:

@@ -45,8 +45,6 @@ class WindowBuffer:
 
     Parameters
     ----------
-    device
-        The device.
     windows
         How long the windows are that the bundle was trained on.
     spec
@@ -143,8 +141,6 @@ class Plausibility:
     ----------
     device
         The device of the rows.
-    counts
-        Where they are counted.
     """
 
     def __init__(self, device: Device, counts: StreamCounts) -> None:

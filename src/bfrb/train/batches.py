@@ -104,8 +104,6 @@ def load_examples(
     ----------
     sequences, recordings
         Features, and the recordings they are of.
-    index
-        Which of them.
     targets
         (len(index), K) their class probabilities.
     standardisers

@@ -41,10 +41,6 @@ def compare(
 
     Parameters
     ----------
-    source
-        Labelled recordings.
-    spec
-        The variants.
     out
         A folder: `folds.csv`, one bundle per variant, and the results in `comparison.json`.
     folds

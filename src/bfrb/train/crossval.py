@@ -104,8 +104,6 @@ def cross_validate(
     ----------
     source
         Labelled recordings. Unlabelled ones are left out; continuous ones are cut into labelled windows.
-    spec
-        What to train.
     out
         Where the bundle shall be. The unfinished run lies beside it, in `<out>.partial`.
     folds

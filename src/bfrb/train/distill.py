@@ -26,8 +26,6 @@ def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, option
 
     Parameters
     ----------
-    teacher
-        The ensemble.
     source
         Labelled recordings of its device, perhaps those it was trained on.
     spec
