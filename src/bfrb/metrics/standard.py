@@ -81,14 +81,8 @@ def average_precision(truth: Bools, values: Floats, weights: Floats | None = Non
 def mean_over_subjects(
     metric: Callable[[Bools, Floats], float | None], truth: Bools, values: Floats, subjects: npt.ArrayLike
 ) -> float | None:
-    """Mean of a metric over the subjects for whom it is defined; None where there are none.
-
-    Parameters
-    ----------
-    metric
-        `roc_auc` or `average_precision`.
-    truth, values, subjects
-        (R,) what is to be found, the values that find it, and the subjects.
+    """Mean of a metric (`roc_auc`, `average_precision`) over the subjects of (R,) values for whom it is defined, or
+    None.
     """
     names, place = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
     found = [metric(truth[place == subject], values[place == subject]) for subject in range(len(names))]

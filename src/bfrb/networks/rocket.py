@@ -59,16 +59,9 @@ class Kernels(nn.Module):
     """Kernels over groups of channels and over their changes, plain statistics of both, and spectra.
 
     Of each kernel, dilation and bias there are the share of rows in which the kernel's answer is above the bias, and
-    how much larger that is in the second half of the recording than in the first; of each channel the logarithm of
-    its power in bands of frequency, from one swing in the recording to one in two rows.
-
-    Parameters
-    ----------
-    groups
-        For every group the numbers of the channels that its kernels look at: each kernel at each dilation at 1 to 9 of
-        them, drawn from torch's generator.
-    own
-        For every group the numbers of the channels whose statistics come with it.
+    how much larger that is in the second half of the recording than in the first; of each channel the logarithm of its
+    power in bands of frequency, from one swing in the recording to one in two rows. For every group the kernels look at
+    1 to 9 of its channels each, drawn from torch's generator, and the statistics of its own channels come with it.
     """
 
     mixing: Tensor
@@ -212,12 +205,8 @@ class Rocket(nn.Module):
     """Banks of kernels for acceleration, motion, thermopiles and images; answers from growing sets of them.
 
     One answer from acceleration alone, one from acceleration and rotation, one from everything: each is linear in the
-    features of its banks. The one that knows most of what was measured is the network's.
-
-    Parameters
-    ----------
-    shape
-        Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no bank.
+    features of its banks. The one that knows most of what was measured is the network's. Branches without channels have
+    no bank.
     """
 
     Spec = RocketSpec

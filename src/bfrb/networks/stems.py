@@ -35,10 +35,7 @@ def count_images(pixels: int) -> int:
 class ChannelStem(nn.Module):
     """Vectors of motion, or temperatures: batch-norm, filters over time for every channel alone, gates, mixing.
 
-    Parameters
-    ----------
-    filters
-        Filters per channel, and the rows each looks at.
+    There are so many filters per channel, which look at so many rows.
     """
 
     def __init__(self, channels: int, filters: tuple[int, int], width: int) -> None:
@@ -65,16 +62,8 @@ class ChannelStem(nn.Module):
 class ImageStem(nn.Module):
     """Time-of-flight images: the same small image network for every site, then the sites side by side.
 
-    A pixel is seen by its nearness and by whether it has an answer at all. ConfigError if the pixels are not those of
-    whole images.
-
-    Parameters
-    ----------
-    pixels
-        Pixels of all sites together.
-    widths
-        Channels of the convolution, of the dense layer after it, numbers that stand for one image, and channels of the
-        result.
+    A pixel is seen by its nearness and by whether it has an answer at all. The widths are those of the convolution, of
+    the dense layer after it, the numbers that stand for one image, and the channels of the result.
     """
 
     def __init__(self, pixels: int, widths: tuple[int, int, int, int]) -> None:
@@ -106,10 +95,7 @@ class ImageStem(nn.Module):
 class PhasePooling(nn.Module):
     """Means over time, one for every phase, by attention among the rows that seem to be of that phase.
 
-    Parameters
-    ----------
-    by_phase
-        Whether phases count. Without them as many attentions are each free to look at any row.
+    Where phases do not count, as many attentions are each free to look at any row.
     """
 
     def __init__(self, channels: int, *, by_phase: bool = True) -> None:
@@ -131,12 +117,7 @@ class Stems(nn.Module):
 
     The first is made from motion alone. The second is made from everything. Where no proximity sensor measured, the
     first is the network's; elsewhere the two are blended. A phase head finds the rows of the gesture, and both answers
-    pool what comes before the gesture and the gesture apart.
-
-    Parameters
-    ----------
-    shape
-        Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no stem.
+    pool what comes before the gesture and the gesture apart. Branches without channels have no stem.
     """
 
     Spec = StemsSpec

@@ -18,15 +18,8 @@ class TwoBranch(nn.Module):
     """The published network.
 
     Two residual squeeze-excitation blocks on the IMU and two convolutions on ToF and thermopiles, then BiLSTM, BiGRU
-    and a noisy dense path side by side, temporal attention and a dense head.
-
-    Parameters
-    ----------
-    shape
-        Channels of the branches `imu` and `proximity`, and the number of classes. Without proximity channels the
-        second branch is left out.
-    spec
-        Widths, kernels and dropout rates; the defaults are the published ones.
+    and a noisy dense path side by side, temporal attention and a dense head. Without channels of `proximity` the second
+    branch is left out.
     """
 
     Spec = TwoBranchSpec

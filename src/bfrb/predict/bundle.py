@@ -183,19 +183,9 @@ class Bundle:
 def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """A new folder to fill with a bundle's files; it takes its place at `out` only once it is complete and checked.
 
-    Checksums are added here. After an error nothing is left behind, and an old bundle at `out` stays as it was.
-
-    Parameters
-    ----------
-    out
-        Where the bundle shall be.
-    overwrite
-        Whether a bundle that is there may be replaced. Anything that is no bundle is never replaced.
-
-    Raises
-    ------
-    BundleError
-        If something is at `out` already, or what was written is no complete bundle.
+    Checksums are added here. After an error nothing is left behind, and an old bundle at `out` stays as it was. With
+    `overwrite` a bundle that is there is replaced; anything that is no bundle never is. BundleError if something is at
+    `out` already, or what was written is no complete bundle.
     """
     target = check_target(out, overwrite=overwrite)
     with writing_folder(target) as folder:

@@ -85,14 +85,9 @@ def _score_probabilities(answers: Answers, probabilities: Floats, label_set: Lab
 
 
 def score_scenarios(predictions: Table, label_set: LabelSet) -> dict[str, dict[str, Any]]:
-    """Scores of predictions by scenario; `half` is made from `all` and `imu`.
+    """Scores of predictions, a table as described above, by scenario; `half` is made from `all` and `imu`.
 
     DataError if the table is empty, lacks a column, or its scenarios are not about the same recordings.
-
-    Parameters
-    ----------
-    predictions
-        A table as described above.
     """
     answers = answers_by_scenario(predictions, label_set)
     return {name: score_answers(found, label_set) for name, found in answers.items()}

@@ -29,12 +29,7 @@ class HeldOutPredictor:
     """Answers as honest as those a bundle keeps from its training, for any recordings and sensors.
 
     A recording of a person of the training is answered by the members whose fold held that person out; other people's
-    by all members.
-
-    Raises
-    ------
-    DataError
-        If its folds cannot be read.
+    by all members. DataError if the folds cannot be read.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -90,22 +85,11 @@ def read_fold_of(bundle: Bundle) -> Mapping[str, int]:
 
 
 class TrainingOverlap:
-    """What some recordings have in common with those a bundle was trained on.
+    """What recordings have in common with those a bundle was trained on, as its `out_of_fold.parquet` tells them.
 
     A bundle keeps a hash of every recording. One that was written before there were hashes knows names only:
-    `by_content` is false, and recordings of the same id and person are taken for the same.
-
-    Parameters
-    ----------
-    kept
-        A table with id, subject and content of the recordings, such as a bundle's `out_of_fold.parquet`.
-
-    Attributes
-    ----------
-    by_content
-        Whether recordings are told by their content.
-    changed
-        Ids and people of recordings that bear an id of the training and hold something else.
+    `by_content` is false, and recordings of the same id and person are taken for the same. `changed` has ids and people
+    of recordings that bear an id of the training and hold something else.
     """
 
     def __init__(self, kept: Table) -> None:

@@ -212,12 +212,8 @@ class Predictor:
     def answerable(self, batches: Iterable[Recordings], *, anyway: bool = False) -> Iterator[Recordings]:
         """The same batches, of which most recordings have what some network needs; a word about the others at the end.
 
-        DataError if no network was trained to do without what most recordings of a batch lack.
-
-        Parameters
-        ----------
-        anyway
-            Whether the others are never too many.
+        DataError if no network was trained to do without what most recordings of a batch lack, unless they are answered
+        `anyway`.
         """
         doubtful = total = 0
         for batch in batches:

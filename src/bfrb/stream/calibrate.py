@@ -201,15 +201,7 @@ def rules_from_others(
 
 
 def score_events(recordings: Annotated, rules: Mapping[str, EventRule], label_set: LabelSet) -> dict[str, Any]:
-    """All scores of events as plain values for JSON, with intervals over subjects.
-
-    Parameters
-    ----------
-    recordings
-        Those of one subject are taken together.
-    rules
-        By subject, chosen on other people.
-    """
+    """All scores of events as plain values for JSON, with intervals over subjects; rules were chosen on others."""
     counts = count_by_subject(recordings, rules, label_set)
     total = EventCounts.total(list(counts.values()))
     scores: dict[str, Any] = {"subjects": len(counts), "hours": total.hours, "episodes": total.episodes}

@@ -26,17 +26,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Layout:
     """Makes samples of named values: `of_device` and `of_description` give one.
 
-    Parameters
-    ----------
-    columns
-        The column of every channel, by sensor, or several that are added up such as `gravityX + accelerationX`.
-    times
-        Columns of times, and the seconds that 1 stands for; None for ISO 8601.
-    ways
-        What brings (n, C) readings of a sensor to the wrist frame. Where there is none, a sensor may also stand under
-        its own name, and columns of it may lack.
-    zone
-        Time zone of times that say none.
+    A sensor's channels are columns, or sums such as `gravityX + accelerationX`; times are columns with the seconds that
+    1 stands for, or None for ISO 8601, in a zone where they say none. The ways bring (n, C) readings to the wrist
+    frame; a sensor without one may also stand under its own name, and columns of it may lack.
     """
 
     def __init__(

@@ -74,13 +74,7 @@ class LineSplitter:
 
 
 class LineReader:
-    """Reads the lines of many connections, each with its own header.
-
-    Parameters
-    ----------
-    layout
-        What stands in them under which name.
-    """
+    """Reads the lines of many connections, each with its own header, as a layout says."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -205,16 +199,8 @@ class Live:
     """Reads what arrives, pushes it into a hub, and says what happens.
 
     Every output is an object with `event` (`begins` or `ends`), `wearer` and the fields of an `Event`; that an event
-    begins is said as soon as it is known, if it has not ended by then.
-
-    Parameters
-    ----------
-    stamp
-        Whether samples get the time of their arrival.
-    idle_s
-        The stream of a wearer of whom nothing has come for so long ends.
-    layout
-        What stands in the lines under which name; by default as the bundle's device has it.
+    begins is said as soon as it is known, if it has not ended by then. With `stamp`, samples get the time of their
+    arrival; who is silent for `idle_s` has ended; the layout is by default that of the bundle's device.
     """
 
     def __init__(

@@ -174,12 +174,7 @@ def listen_held_out(
 ) -> list[AnnotatedRecording]:
     """All annotated recordings; people of the training are answered by the members that had not seen them.
 
-    Raises
-    ------
-    DataError
-        As for `listen`.
-    BundleError
-        If a network fails, or no member held out a person.
+    DataError as of `listen`; BundleError if a network fails, or no member held out a person.
     """
     annotated = (stretch for stretch in stretches if LABEL in stretch.annotations)
     recordings = []

@@ -24,16 +24,9 @@ from bfrb.study.rows import Aggregation, OpenRows
 
 
 class Orienting:
-    """Takes samples as they come; gives those that no other can come before any more.
+    """Takes samples of `with_gyroscope(device)` as they come; gives those that no other can come before any more.
 
     Once an orientation is sent, none is made: the two would differ in their heading.
-
-    Parameters
-    ----------
-    device
-        The device of the rows; samples are those of `with_gyroscope(device)`.
-    counts
-        Where it is counted how many orientations were made.
     """
 
     def __init__(self, device: Device, counts: StreamCounts) -> None:
@@ -90,21 +83,7 @@ class SegmentRows:
 
 
 class Resampler:
-    """Takes samples, gives rows.
-
-    Parameters
-    ----------
-    device
-        The device; its rate is that of the rows.
-    spec
-        What is a gap, what is late, what is another clock.
-    counts
-        Where it is counted what happens.
-    how
-        What a row holds if several samples fall into it.
-    orienting
-        Makes the orientation of samples, if it is to be made where none is sent.
-    """
+    """Takes samples, gives rows at the device's rate, and counts what happens; a spec says what is a gap, or late."""
 
     def __init__(
         self,

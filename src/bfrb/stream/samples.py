@@ -114,20 +114,11 @@ def check_units(units: Mapping[str, str], device: Device) -> dict[str, float]:
 
 
 def parse_samples(values: Mapping[str, Any], device: Device) -> dict[str, Array]:
-    """What a source sent, in shape but not yet checked, which costs far less for many samples together.
+    """What a source sent, (n,) times and (n, *shape) readings, not yet checked: that costs less for many together.
 
-    DataError if a name is no sensor, shapes do not fit together, or something is no number.
-
-    Parameters
-    ----------
-    values
-        `time_s` and the device's sensors by name, one sample or `n` of them: times of shape () or (n,), or none at all;
-        readings of shape `shape` or (n, *shape), flat or not, None or NaN where nothing was measured.
-
-    Returns
-    -------
-    dict
-        (n,) times and (n, *shape) readings, in the source's units, of what was sent.
+    Given are `time_s` and the device's sensors by name, one sample or `n` of them: times of shape () or (n,), or none;
+    readings of shape `shape` or (n, *shape), flat or not, in the source's units, None or NaN where nothing was
+    measured. DataError if a name is no sensor, shapes do not fit together, or something is no number.
     """
     raw: dict[str, Array] = {}
     for name, value in values.items():
@@ -151,14 +142,10 @@ def count_rows(raw: Mapping[str, Array]) -> int:
 
 
 def check_samples(raw: Sequence[Mapping[str, Array]], device: Device, factors: Mapping[str, float]) -> Samples:
-    """Samples that were sent one after the other; neighbours that hold the same sensors are checked together.
+    """Samples that were sent one after the other, multiplied by the factors of their sensors; neighbours are checked
+    together.
 
     What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
-
-    Parameters
-    ----------
-    factors
-        What readings are multiplied by, by sensor.
 
     Examples
     --------

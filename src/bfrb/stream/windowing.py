@@ -41,18 +41,9 @@ class Windows:
 
 
 class WindowBuffer:
-    """Takes rows, gives windows; keeps no more rows than the next window needs.
+    """Takes rows, gives windows as the bundle was trained on; keeps no more rows than the next window needs.
 
-    Parameters
-    ----------
-    windows
-        How long the windows are that the bundle was trained on.
-    spec
-        How far apart they begin, and how much of one has to be measured.
-    delay_s
-        How long after a window's end its last rows are final.
-    counts
-        Where it is counted which windows are not kept, and why.
+    The last rows of a window are final `delay_s` after its end. It is counted which windows are not kept, and why.
     """
 
     def __init__(
@@ -135,13 +126,7 @@ _FIRST_S, _LONGEST_S = 60.0, 600.0
 
 
 class Plausibility:
-    """Takes windows, counts those that physics speaks against.
-
-    Parameters
-    ----------
-    device
-        The device of the rows.
-    """
+    """Takes windows, counts those that physics speaks against."""
 
     def __init__(self, device: Device, counts: StreamCounts) -> None:
         self._device = device.with_sensors(sensor for sensor in device.sensors if sensor.modality == "motion")

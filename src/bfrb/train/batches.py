@@ -98,18 +98,9 @@ def load_examples(
     standardisers: Mapping[str, Standardise],
     max_length: int,
 ) -> Examples:
-    """Pad and standardise some sequences, with what else is known of their recordings.
+    """Pad and standardise the numbered sequences, whose (B, K) class probabilities are given, with what else is known.
 
-    Parameters
-    ----------
-    sequences, recordings
-        Features, and the recordings they are of.
-    targets
-        (len(index), K) their class probabilities.
-    standardisers
-        What scales the branches; those without are left out.
-    max_length
-        Rows of a recording that are used.
+    Branches without a standardiser are left out.
     """
     used = Sequences({name: sequences.branches[name] for name in standardisers}, sequences.offsets)
     batch, codes = used.batch(index, max_length), read_labels(recordings, index, max_length)

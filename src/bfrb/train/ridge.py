@@ -235,22 +235,11 @@ class _Described:
 def fit_solved(
     network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = lambda _: None
 ) -> tuple[Weights, list[Epoch]]:
-    """Place a network's thresholds and scales, and solve for its answers (`bfrb.train.trainer.Fit`).
+    """Place the thresholds and scales of a `LinearAnswers`, and solve for its answers (`bfrb.train.trainer.Fit`).
 
-    Penalty and temperature of every answer are chosen by leaving out one person at a time. Nothing is kept for a run
-    that is stopped: it begins again. DataError if no recording has a reading that the network takes in.
-
-    Parameters
-    ----------
-    network
-        A `bfrb.networks.network.LinearAnswers`.
-    task
-        What to learn from; where it does not say whose an example is, each is a person's.
-
-    Returns
-    -------
-    weights, history
-        State of the network, and one record whose loss is the mean log loss of people left out.
+    Penalty and temperature of every answer are chosen by leaving out one person at a time, or one example where the
+    task does not say whose they are. Nothing is kept for a run that is stopped. The history is one record, whose loss
+    is the mean log loss of people left out. DataError if no recording has a reading that the network takes in.
     """
     if not isinstance(network, LinearAnswers):
         raise TypeError(f"{type(network).__name__} is no LinearAnswers")

@@ -129,21 +129,10 @@ class Fit(Protocol):
 def train(
     network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = lambda _: None
 ) -> tuple[Weights, list[Epoch]]:
-    """Train a network; at most the running epoch is lost when the process dies.
+    """Train a network, whose weights have to follow from the task's seed; its state at the best epoch, and all epochs.
 
-    Parameters
-    ----------
-    network
-        Module to train, on the compute device of the examples. Its initial weights must follow from the task's seed.
-    checkpoint
-        File written after every epoch and read at the start. A finished training returns from it at once.
-    on_epoch
-        Called after every epoch with the whole history.
-
-    Returns
-    -------
-    weights, history
-        State of the best epoch, and one record per epoch.
+    The checkpoint is written after every epoch and read at the start, so that at most the running epoch is lost when
+    the process dies. After every epoch `on_epoch` is called with the whole history.
     """
     engine = Engine(network, task.training)
     if checkpoint.exists():
