@@ -81,9 +81,7 @@ def average_precision(truth: Bools, values: Floats, weights: Floats | None = Non
 def mean_over_subjects(
     metric: Callable[[Bools, Floats], float | None], truth: Bools, values: Floats, subjects: npt.ArrayLike
 ) -> float | None:
-    """Mean of a metric (`roc_auc`, `average_precision`) over the subjects of (R,) values for whom it is defined, or
-    None.
-    """
+    """Mean of a metric such as `roc_auc` over the subjects of (R,) values for whom it is defined; None without any."""
     names, place = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
     found = [metric(truth[place == subject], values[place == subject]) for subject in range(len(names))]
     defined = [value for value in found if value is not None]

@@ -142,8 +142,7 @@ def count_rows(raw: Mapping[str, Array]) -> int:
 
 
 def check_samples(raw: Sequence[Mapping[str, Array]], device: Device, factors: Mapping[str, float]) -> Samples:
-    """Samples that were sent one after the other, multiplied by the factors of their sensors; neighbours are checked
-    together.
+    """Samples that were sent one after the other, in the device's units; neighbours with the same sensors go together.
 
     What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
 

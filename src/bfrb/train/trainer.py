@@ -191,10 +191,7 @@ class Engine:
     def load(self, path: Path) -> None:
         """Go on from what `save` wrote, once its checksums are right: torch itself would take damaged numbers.
 
-        Raises
-        ------
-        ConfigError
-            If the file is damaged, or of another version.
+        ConfigError if the file is damaged, or of another version.
         """
         with explaining_damage(path):
             with zipfile.ZipFile(path) as archive:
