@@ -23,7 +23,6 @@ from bfrb.train.presets import PRESETS
 from bfrb.train.run import RunSpec
 
 FLAVOURS = {"deployable": DEPLOYABLE_ROTATION, "benchmark": BENCHMARK_ROTATION}
-every_network = pytest.mark.parametrize("name", ["stems"])
 every_flavour = pytest.mark.parametrize("flavour", FLAVOURS)
 
 
@@ -36,8 +35,8 @@ def recordings(real_data: Path) -> Recordings:
 class Answering:
     """A network with random weights and all that comes before it, scaled by what it is first shown."""
 
-    def __init__(self, name: str, flavour: str, shown: Recordings) -> None:
-        spec = RunSpec(networks=(name,))
+    def __init__(self, flavour: str, shown: Recordings) -> None:
+        spec = RunSpec(networks=("stems",))
         features = spec.features.model_copy(update={"rotation": FLAVOURS[flavour], "mirror_left_hand": True})
         self.spec = spec.model_copy(update={"features": features})
         sequences = self.sequences(shown)
@@ -45,7 +44,7 @@ class Answering:
         self.scalers = make_standardisers(statistics)
         shape = Shape({branch: len(found) for branch, found in sequences.channels.items()}, 18)
         torch.manual_seed(3)
-        self.network = build_network(name, shape, spec.network(name)).eval()
+        self.network = build_network("stems", shape, spec.stems).eval()
 
     def sequences(self, recordings: Recordings):
         return build_sequences(recordings, self.spec.branches, mirror_left_hand=True)
@@ -76,19 +75,17 @@ def turned(recordings: Recordings, degrees: np.ndarray) -> Recordings:
     return with_quaternion(recordings, multiply(about_up, recordings.sensors["quaternion"].astype(np.float64)))
 
 
-@every_network
 @every_flavour
-def test_the_sign_of_quaternions_does_not_matter(name: str, flavour: str, recordings: Recordings) -> None:
-    answering = Answering(name, flavour, recordings)
+def test_the_sign_of_quaternions_does_not_matter(flavour: str, recordings: Recordings) -> None:
+    answering = Answering(flavour, recordings)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (recordings.n_rows, 1))
     flipped = with_quaternion(recordings, recordings.sensors["quaternion"] * signs)
     assert largest_difference(answering(recordings), answering(flipped)) < 1e-5
 
 
-@every_network
-def test_the_compass_direction_does_not_matter_to_the_deployable_flavour(name: str, recordings: Recordings) -> None:
+def test_the_compass_direction_does_not_matter_to_the_deployable_flavour(recordings: Recordings) -> None:
     degrees = np.random.default_rng(1).uniform(0, 360, len(recordings))
-    answers = {flavour: Answering(name, flavour, recordings) for flavour in FLAVOURS}
+    answers = {flavour: Answering(flavour, recordings) for flavour in FLAVOURS}
     other_way = turned(recordings, degrees)
     differences = {
         flavour: largest_difference(found(recordings), found(other_way)) for flavour, found in answers.items()
@@ -97,13 +94,12 @@ def test_the_compass_direction_does_not_matter_to_the_deployable_flavour(name: s
     assert differences["benchmark"] > 1e-2
 
 
-@every_network
 @every_flavour
-def test_a_left_hand_is_answered_like_its_mirror_image(name: str, flavour: str, recordings: Recordings) -> None:
+def test_a_left_hand_is_answered_like_its_mirror_image(flavour: str, recordings: Recordings) -> None:
     right = recordings.with_table(recordings.table.with_columns(handedness=pl.lit(1 - LEFT_HANDED)))
     left = mirror(right, np.ones(len(right), dtype=bool))
     known = left.with_table(left.table.with_columns(handedness=pl.lit(LEFT_HANDED)))
-    answering = Answering(name, flavour, right)
+    answering = Answering(flavour, right)
     assert largest_difference(answering(right), answering(known)) < 1e-5
     assert largest_difference(answering(right), answering(left)) > 1e-3
 

@@ -40,16 +40,6 @@ def test_with_proximity_both_answers_are_blended() -> None:
     torch.testing.assert_close(output.logits, 0.25 * output.heads["motion"] + 0.75 * everything)
 
 
-def test_sequences_are_routed_one_by_one() -> None:
-    inputs = readings()
-    mixed = {name: values.clone() for name, values in inputs.items()}
-    mixed["thm"][1] = 0.0
-    mixed["tof"][1] = 0.0
-    answers, bare, full = (network()(given, LENGTHS).logits for given in (mixed, without(inputs, "thm", "tof"), inputs))
-    torch.testing.assert_close(answers[1], bare[1])
-    torch.testing.assert_close(answers[[0, 2]], full[[0, 2]])
-
-
 @pytest.mark.parametrize("kept", [("thm",), ("tof",)])
 def test_one_kind_of_proximity_sensors_is_enough_for_the_full_answer(kept: tuple[str, ...]) -> None:
     dropped = {"thm", "tof"} - set(kept)
@@ -112,15 +102,3 @@ def test_the_two_phases_are_pooled_apart() -> None:
     pooled, weights = pooling(x, phases, mask)
     torch.testing.assert_close(pooled[0], torch.cat([x[0, :, :4].mean(dim=1), x[0, :, 4:7].mean(dim=1)]))
     torch.testing.assert_close(weights[0], torch.tensor([1 / 8] * 4 + [1 / 6] * 3 + [0.0]))
-
-
-@pytest.mark.parametrize("by_phase", [True, False])
-def test_phases_move_the_answer_only_where_rows_are_pooled_by_phase(by_phase: bool) -> None:
-    torch.manual_seed(0)
-    built = build_network("stems", SHAPE, SPEC.model_copy(update={"pool_by_phase": by_phase})).eval()
-    answers = []
-    for bias in (0.0, 4.0):
-        with torch.no_grad():
-            built.phases.bias[0] = bias
-        answers.append(built(readings(), LENGTHS).logits)
-    assert torch.allclose(*answers) is not by_phase

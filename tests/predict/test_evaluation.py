@@ -21,7 +21,6 @@ from bfrb.predict.evaluation import (
     answer_scenarios,
     choose_half,
     read_answers,
-    score_answers,
     score_scenarios,
 )
 from bfrb.predict.predictor import Predictor, load
@@ -154,12 +153,6 @@ def test_answers_come_from_the_named_columns(tmp_path: Path) -> None:
     assert answers.probabilities is None
     with pytest.raises(DataError, match="expected the column 'q', found t, p, who"):
         read_answers(path, Columns("t", "q"), CMI_GESTURES)
-
-
-def test_probability_columns_are_used_where_all_are_there(out_of_fold: pl.DataFrame, tmp_path: Path) -> None:
-    path = tmp_path / "predictions.parquet"
-    out_of_fold.with_columns(prediction=pl.col("gesture")).write_parquet(path)
-    assert "auc" in score_answers(read_answers(path, Columns(), CMI_GESTURES), CMI_GESTURES)
 
 
 def test_answers_that_were_not_predicted_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

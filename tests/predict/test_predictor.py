@@ -7,7 +7,6 @@ import pickle
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +23,6 @@ from bfrb.features.sequences import build_sequences
 from bfrb.predict import predictor as module
 from bfrb.predict.bundle import CHECKSUMS, _write_checksums
 from bfrb.predict.predictor import Predictor, load
-from bfrb.processes import usable_processors
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
@@ -224,17 +222,6 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert run_python(code, bundle) == (0, "")
 
 
-def test_predictors_share_their_threads(bundle: Path, predictor: Predictor) -> None:
-    recordings = make_recordings(9)
-    predictor.predict(recordings)
-    before = threading.active_count()
-    for _ in range(5):
-        another = load(bundle)
-        another.predict(recordings)
-        another.predict_each(recordings)
-    assert threading.active_count() <= max(before, usable_processors() + 1)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")
 def test_loading_changes_nothing_for_the_rest_of_the_process(bundle: Path) -> None:
     """No signal handlers, no thread settings, no allocator: neither its settings nor advice on the heap's memory."""
@@ -258,3 +245,11 @@ sys.exit(", ".join(str(pair) for pair in zip(before, after) if pair[0] != pair[1
     assert run_python(code, bundle) == (0, "")
     source = "".join(path.read_text() for path in Path(predict.__file__).parent.glob("*.py"))
     assert not re.search(r"mallopt|madvise|ctypes|signal\.|set_num_threads", source)
+
+
+def test_the_runtime_is_told_not_to_report_before_it_is_loaded(bundle: Path, tmp_path: Path) -> None:
+    script = "import sys, bfrb; bfrb.load(sys.argv[1]); assert 'onnxruntime' in sys.modules"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= dict.fromkeys(["TMPDIR", "HOME", "XDG_CACHE_HOME"], str(tmp_path))
+    subprocess.run([sys.executable, "-B", "-c", script, str(bundle)], check=True, env=environment)
+    assert not list(tmp_path.rglob("*"))

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.features.pipeline import FEATURES, compute_features
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.sources import read
@@ -176,18 +175,6 @@ def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(wat
         assert_equal(listen(watch, rule, values, 1000), (events, answers, counts))
 
 
-@pytest.mark.parametrize("name", sorted(FEATURES))
-def test_a_feature_is_to_the_bit_what_it_is_for_a_recording_alone(name: str) -> None:
-    device = HELIOS if FEATURES[name].is_available(HELIOS) else GALAXY_WATCH
-    values = wear() if device is HELIOS else {"acc": wear()["acc"], "gyr": 50 * wear(seed=1)["acc"]}
-    values["acc"][100:120, 1] = np.nan
-    windows = recording(values, device).windows(50, 10)
-    together = compute_features(windows, [name]).values.reshape(len(windows), 50, -1)
-    for number in range(len(windows)):
-        alone = compute_features(windows[number], [name]).values
-        assert np.array_equal(together[number], alone, equal_nan=True)
-
-
 @pytest.mark.parametrize("chunk", [1, 64, ROWS])
 def test_windows_that_are_shown_what_was_before_are_those_of_training(tmp_path: Path, chunk: int) -> None:
     bundle = Bundle.open(make_bundle(tmp_path / "bundle", max_length=200, members=1))
@@ -268,15 +255,6 @@ def test_windows_of_a_source_that_loses_samples_are_answered_if_enough_are_left(
     _, _, counts = listen(helios, certain(), wear() | {"acc": acc})
     assert (counts.windows > 50) == answered
     assert (counts.windows_incomplete + counts.windows_too_slow > 50) != answered
-
-
-def test_a_stream_forgets_on_reset(helios: Predictor) -> None:
-    values = wear()
-    stream = Stream(helios, certain())
-    first = stream.push(values) + stream.finish()
-    stream.reset()
-    assert stream.counts == StreamCounts()
-    assert stream.push(values) + stream.finish() == first
 
 
 def test_left_hands_are_mirrored_where_the_bundle_says_so(tmp_path: Path) -> None:
