@@ -21,13 +21,7 @@ def need(what: str, packages: tuple[str, ...], extra: str) -> None:
 
 
 def is_import_path(name: str) -> bool:
-    """Whether a name is an import path, not the short name of a part of this package.
-
-    Examples
-    --------
-    >>> is_import_path("mypackage.nets:Mine"), is_import_path("two_branch")
-    (True, False)
-    """
+    """Whether a name is an import path, not the short name of a part of this package."""
     return ":" in name
 
 

@@ -13,15 +13,10 @@ from bfrb.metrics import (
     interval_over_people,
     interval_without_one,
 )
-from bfrb.metrics.intervals import RATE, _t_quantile
+from bfrb.metrics.intervals import RATE
 from bfrb.study.labels import CMI_GESTURES
 
 ANYTHING = (-np.inf, np.inf)
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 11, 80])
-def test_quantiles_are_those_of_students_distribution(freedom: int) -> None:
-    assert _t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.003)
 
 
 def test_the_interval_of_a_symmetric_mean_is_students_and_that_of_a_skewed_one_reaches_further_to_the_tail() -> None:

@@ -100,17 +100,7 @@ def count_events(
 def time_roc_auc(positive_s: Floats, negative_s: Floats, values: Floats) -> float | None:
     """Chance that a random moment of behaviour gets a larger value than a random other moment; ties count half.
 
-    Parameters
-    ----------
-    positive_s, negative_s
-        (W,) seconds with and without the behaviour for which each value stands; None comes of only one kind.
-    values
-        (W,) the larger, the more likely a behaviour.
-
-    Examples
-    --------
-    >>> time_roc_auc(np.array([0.0, 1.0, 1.0]), np.array([1.0, 0.0, 0.0]), np.array([0.1, 0.1, 0.9]))
-    0.75
+    For each of (W,) values there are so many seconds with and without the behaviour; None where there is only one kind.
     """
     return roc_auc(*_moments(positive_s, negative_s, values))
 

@@ -31,22 +31,7 @@ def route(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bool
 
 
 def find_able(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
-    """(M, R) Whether each of M members has all that it requires of each recording.
-
-    Parameters
-    ----------
-    requirements
-        For every member the names of the sensors it requires.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from bfrb.study.device import HELIOS
-    >>> table = pl.DataFrame({"id": ["a"], "subject": ["s"]})
-    >>> moved = Recordings(HELIOS, {"acc": np.ones((5, 3), np.float32)}, np.array([0, 5]), table)
-    >>> find_able(moved, [["acc", "tof"], ["acc"]]).ravel().tolist()
-    [False, True]
-    """
+    """(M, R) Whether each of M members, by the sensors it requires, has all of them in each recording."""
     measured = {name: recordings.measured(name) for name in sorted({name for names in requirements for name in names})}
     everything = np.ones(len(recordings), dtype=bool)
     able = {
@@ -61,13 +46,7 @@ LENGTHS = "lengths"
 
 
 def unpadded_name(graph: str) -> str:
-    """Where a bundle keeps the unpadded form of a member's graph.
-
-    Examples
-    --------
-    >>> unpadded_name("members/two_branch-00.onnx")
-    'members/two_branch-00.unpadded.onnx'
-    """
+    """Where a bundle keeps the unpadded form of a member's graph."""
     return str(PurePosixPath(graph).with_suffix(".unpadded.onnx"))
 
 

@@ -29,13 +29,7 @@ def _start_threads(process: int) -> tuple[ThreadPoolExecutor, int]:  # noqa: ARG
 
 
 def share_out(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What a function gives for every item, in order; this thread works as well, so that fewer have to be woken.
-
-    Examples
-    --------
-    >>> share_out(abs, [-1, 2, -3])
-    [1, 2, 3]
-    """
+    """What a function gives for every item, in order; this thread works as well, so that fewer have to be woken."""
     pool, count = start_threads()
     waiting = deque(enumerate(items))
     done: dict[int, Result] = {}
@@ -57,13 +51,7 @@ def share_out(function: Callable[[Item], Result], items: Sequence[Item]) -> list
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
-    """Every item and what a function gives for it, in order; few items are taken before their results are wanted.
-
-    Examples
-    --------
-    >>> list(map_ahead(abs, [-1, 2]))
-    [(-1, 1), (2, 2)]
-    """
+    """Every item and what a function gives for it, in order; few items are taken before their results are wanted."""
     pool, count = start_threads()
     running: deque[tuple[Item, Future[Result]]] = deque()
     for item in items:

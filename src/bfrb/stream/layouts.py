@@ -52,27 +52,10 @@ class Layout:
 
     @classmethod
     def of_description(cls, description: Description, device: Device, wrist: Wrist | None = None) -> Self:
-        """The columns that a description names, brought to the wrist frame and to SI units.
+        """The columns that a description names of a device's sensors, brought to the wrist frame and to SI units.
 
-        ConfigError if the description has none of the device's sensors; DataError if the wrist has to be known, and is
-        not.
-
-        Parameters
-        ----------
-        device
-            The device whose sensors are wanted.
-        wrist
-            The wrist that it is worn on, where the description does not say.
-
-        Examples
-        --------
-        >>> from bfrb.study.description import find_description
-        >>> from bfrb.study.device import GALAXY_WATCH
-        >>> still = dict.fromkeys(["gravityX", "gravityY", "accelerationX", "accelerationY", "accelerationZ"], 0)
-        >>> apple = Layout.of_description(find_description("apple_watch_sensorlogger"), GALAXY_WATCH, "right")
-        >>> sample = apple.samples({"time": "1500000000", "gravityZ": -1, **still})
-        >>> float(sample["time_s"]), [round(value, 2) for value in sample["acc"].tolist()]
-        (1.5, [0.0, 0.0, -9.81])
+        The wrist is that on which it is worn, where the description does not say. ConfigError if the description has
+        none of the sensors; DataError if the wrist has to be known, and is not.
         """
         described = [name for name in description.sensors if device.has(name)]
         if not described:

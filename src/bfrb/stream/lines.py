@@ -48,14 +48,7 @@ class Line:
 
 
 class LineSplitter:
-    r"""Puts lines together from bytes as they arrive, and keeps no more of a line than shows that it is too long.
-
-    Examples
-    --------
-    >>> splitter = LineSplitter()
-    >>> splitter.push(b"one\ntw"), splitter.push(b"o\nthree"), splitter.finish()
-    ([b'one'], [b'two'], [b'three'])
-    """
+    """Puts lines together from bytes as they arrive, and keeps no more of a line than shows that it is too long."""
 
     def __init__(self) -> None:
         self._rest = b""

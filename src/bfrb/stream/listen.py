@@ -208,22 +208,7 @@ def listen_held_out(
 
 
 def find_episodes(annotation: Annotation, time_s: Floats, label_set: LabelSet) -> tuple[Episode, ...]:
-    """Runs of rows that are annotated with the same target behaviour.
-
-    Parameters
-    ----------
-    annotation
-        (N,) labels.
-    time_s
-        (N + 1,) times of the rows, and when the last one ends.
-
-    Examples
-    --------
-    >>> from bfrb.study.labels import LabelSet
-    >>> labels = Annotation(np.array([0, 1, 1, 0], dtype=np.int8), ("rest", "pull"))
-    >>> find_episodes(labels, np.arange(5) / 10, LabelSet("two", ("rest", "pull"), frozenset({"pull"})))
-    (Episode(start_s=0.1, end_s=0.3, label='pull'),)
-    """
+    """Runs of rows annotated with the same target behaviour; (N + 1,) times are of the rows and of their end."""
     edges = np.flatnonzero(np.diff(annotation.codes, prepend=UNKNOWN, append=UNKNOWN))
     names = (*annotation.names, "")  # the last stands for UNKNOWN
     runs = ((start, stop, names[annotation.codes[start]]) for start, stop in itertools.pairwise(edges.tolist()))

@@ -145,14 +145,6 @@ def check_samples(raw: Sequence[Mapping[str, Array]], device: Device, factors: M
     """Samples that were sent one after the other, in the device's units; neighbours with the same sensors go together.
 
     What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
-
-    Examples
-    --------
-    >>> from bfrb.study.device import HELIOS
-    >>> raw = parse_samples({"time_s": 0.1, "acc": [0, 0, 2], "thm": [30, 31, None, 29, 9e9]}, HELIOS)
-    >>> samples = check_samples([raw], HELIOS, {"acc": 4})
-    >>> samples.sensors["acc"].tolist(), samples.sensors["thm"].tolist(), samples.impossible.tolist()
-    ([[0.0, 0.0, 8.0]], [[30.0, 31.0, nan, 29.0, nan]], [True])
     """
     groups = itertools.groupby(raw, key=lambda part: [(name, values.dtype) for name, values in part.items()])
     parts = []

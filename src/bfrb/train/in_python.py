@@ -107,20 +107,8 @@ def _open(given: Any, targets: Sequence[str] | None, description: str | Path | D
 def find_labels(recordings: Recordings, targets: Sequence[str] | None = None) -> LabelSet:
     """The classes of recordings in memory: those of a study in the package, or else in the order of the alphabet.
 
-    DataError if there are no labels, or a target is none of the classes.
-
-    Parameters
-    ----------
-    targets
-        The behaviours looked for; by default those of that study, else every class but `none`.
-
-    Examples
-    --------
-    >>> import numpy as np, polars as pl
-    >>> from bfrb.study.device import GALAXY_WATCH
-    >>> table = pl.DataFrame({"id": ["a", "b"], "subject": ["s", "s"], "gesture": ["rest", "knead"]})
-    >>> find_labels(Recordings(GALAXY_WATCH, {}, np.array([0, 2, 5]), table), targets=["knead"]).classes
-    ('knead', 'rest')
+    Targets are by default those of that study, else every class but `none`. DataError if there are no labels, or a
+    target is none of the classes.
     """
     found = {name for name in recordings.gestures or _names_of_rows(recordings) if name is not None}
     if not found:

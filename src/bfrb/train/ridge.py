@@ -54,30 +54,10 @@ def solve(
     row_weights: Floats | None = None,
     plain: Bools | None = None,
 ) -> Solution:
-    """Ridge regression of one-hot classes on features, scaled to logits.
+    """Ridge regression of (R, K) probabilities of classes on (R, D) features of about unit variance, scaled to logits.
 
-    Parameters
-    ----------
-    features
-        (R, D) features of about unit variance.
-    targets
-        (R, K) probabilities of the classes.
-    people
-        (R,) whose recording each is.
-    row_weights
-        (R,) how much each recording counts; 1 each by default.
-    plain
-        (D,) which features may weigh more than the others; none by default.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> classes = np.arange(90) % 3
-    >>> features = rng.normal(size=(90, 5)) + 3.0 * np.eye(3, 5)[classes]
-    >>> found = solve(features.astype(np.float32), np.eye(3, dtype=np.float32)[classes], np.arange(90) // 30)
-    >>> answers = (features @ found.weights + found.bias).argmax(axis=1)
-    >>> bool((answers == classes).mean() > 0.95)
-    True
+    It is known whose recording each is. Rows count 1 each by default; (D,) plain features may weigh more than the
+    others.
     """
     counts = np.ones(len(features)) if row_weights is None else row_weights
     plain = np.zeros(features.shape[1], dtype=bool) if plain is None else plain
