@@ -27,8 +27,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -220,19 +219,14 @@ def check_target(out: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
     return target
 
 
-def _hashes(paths: Iterable[Path]) -> list[str]:
-    def hash_one(path: Path) -> str:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(hash_one, paths))
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_checksums(folder: Path) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    text = json.dumps(dict(zip(names, _hashes(paths), strict=True)), indent=2)
+    text = json.dumps({path.relative_to(folder).as_posix(): _hash(path) for path in paths}, indent=2)
     (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
 
 
@@ -281,8 +275,7 @@ def _check_files(folder: Path) -> dict[str, str]:
             raise _unusable(folder, f"has a damaged {CHECKSUMS}: {name!r}")
     if missing := [name for name in checksums if not (folder / name).is_file()]:
         raise _unusable(folder, f"lacks {_shown(missing)}")
-    pairs = zip(checksums.items(), _hashes(folder / name for name in checksums), strict=True)
-    if damaged := [name for (name, expected), found in pairs if found != expected]:
+    if damaged := [name for name, expected in checksums.items() if _hash(folder / name) != expected]:
         raise _unusable(folder, f"is damaged: {_shown(damaged)} changed")
     return checksums
 

@@ -200,6 +200,9 @@ class Columns:
 def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: Path | None = None) -> Answers:
     """The answers in a file of predictions; probabilities too if there is a column for every class.
 
+    DataError if a column is not there, or a recording has no truth; ConfigError if the truth would be the prediction
+    itself.
+
     Parameters
     ----------
     path
@@ -208,13 +211,6 @@ def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: 
         The names of its columns.
     truth_path
         A file with the ids of the same recordings and their true classes, if the predictions do not tell them.
-
-    Raises
-    ------
-    DataError
-        If a column is not there, or a recording has no truth.
-    ConfigError
-        If the truth would be the prediction itself.
     """
     if truth_path is None and columns.truth == columns.prediction:
         raise ConfigError(

@@ -44,12 +44,8 @@ class HeldOutPredictor:
     def predict(self, recordings: Recordings) -> Predictions:
         """Probabilities of every class for every recording, in the order of the recordings.
 
-        Raises
-        ------
-        DataError
-            If the recordings are of another device.
-        BundleError
-            If a member cannot be loaded or fails, or no member held a person out.
+        DataError if the recordings are of another device; BundleError if a member cannot be loaded or fails, or no
+        member held a person out.
         """
         folds = self.folds(recordings.subjects)
         probabilities = np.zeros((len(recordings), len(self.bundle.label_set)))

@@ -99,6 +99,7 @@ def fit_rule(
     """A rule with calibrated probabilities, and what finds most episodes with no more false alarms than stated.
 
     Of thresholds that find as many, the one with the fewest false alarms is taken, and then the one that tells soonest.
+    DataError if there are no recordings.
 
     Parameters
     ----------
@@ -106,11 +107,6 @@ def fit_rule(
         Of people whom the members that answered had not seen.
     false_alarms_per_hour
         Over all these people. If no threshold keeps to it, the rule has those of `spec` and promises no rate.
-
-    Raises
-    ------
-    DataError
-        If there are no recordings.
     """
     if not recordings:
         raise DataError(

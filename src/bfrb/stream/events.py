@@ -91,10 +91,7 @@ class EventRule(Spec):
     def of(cls, bundle: Bundle) -> Self:
         """The rule of a bundle; the defaults if it has none of its own.
 
-        Raises
-        ------
-        BundleError
-            If the rule is damaged or written by a later version.
+        BundleError if the rule is damaged or written by a later version.
         """
         path = bundle.file(EVENTS)
         if not path.is_file():

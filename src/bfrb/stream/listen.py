@@ -121,6 +121,8 @@ def listen(
 ) -> Iterator[Detections]:
     """What is found with one stretch of rows after the other, of one recording after the other.
 
+    DataError if there are such, and they are not answered anyway; BundleError if a network fails.
+
     Parameters
     ----------
     predictor_of
@@ -131,13 +133,6 @@ def listen(
         Units and clock, for all recordings; the hand is that of the recording where it is known.
     anyway
         Whether recordings are answered that physics speaks against, or that lack what every network needs.
-
-    Raises
-    ------
-    DataError
-        If there are such, and they are not answered anyway.
-    BundleError
-        If a network fails.
     """
     answered: list[WindowProbabilities] = []
     stream: Stream | None = None

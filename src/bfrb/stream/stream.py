@@ -39,21 +39,12 @@ _MOST_WINDOWS = 256  # windows that are answered at once: more cost memory and s
 
 @dataclass(frozen=True)
 class Wearer:
-    """Who wears the device, and what its source sends.
+    """Who wears the device, and what its source sends."""
 
-    Parameters
-    ----------
-    handedness
-        1 right, 0 left, None unknown; matters to bundles that mirror left hands.
-    units
-        Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
-    clock
-        What disorder is put up with.
-    """
-
-    handedness: int | None = None
+    handedness: int | None = None  # 1 right, 0 left, None unknown; matters to bundles that mirror left hands
+    # Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
     units: Mapping[str, str] = field(default_factory=dict)
-    clock: StreamSpec = field(default_factory=StreamSpec)
+    clock: StreamSpec = field(default_factory=StreamSpec)  # what disorder is put up with
 
 
 class Stream:
@@ -275,12 +266,8 @@ class StreamHub:
     def push(self, samples: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Event]]:
         """The events that are complete with these samples, by wearer. A new name begins a stream.
 
-        Raises
-        ------
-        DataError
-            If there are too many wearers, or as `Stream.push` does; then none of these samples has been used.
-        BundleError
-            If a network fails.
+        DataError if there are too many wearers, or as `Stream.push` does; then none of these samples has been used;
+        BundleError if a network fails.
         """
         raw = {name: self._stream(name).parse(values) for name, values in samples.items()}
         ready = [(name, windows) for name, part in raw.items() for windows in self.streams[name].cut(part)]

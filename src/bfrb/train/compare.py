@@ -39,6 +39,9 @@ def compare(
 ) -> dict[str, Any]:
     """Train all variants side by side on the same folds; what is done already is not done again.
 
+    DataError as for `cross_validate`; ConfigError if the folder holds a comparison of other recordings or folds, or a
+    variant of another spec.
+
     Parameters
     ----------
     out
@@ -55,13 +58,6 @@ def compare(
     dict
         For every variant and scenario the score and, but for the reference, how far it is above the reference's, with
         95 % intervals over subjects.
-
-    Raises
-    ------
-    DataError
-        As for `cross_validate`.
-    ConfigError
-        If the folder holds a comparison of other recordings or folds, or a variant of another spec.
     """
     run = options or RunOptions()
     run = replace(run, templates=run.templates or out / "templates")

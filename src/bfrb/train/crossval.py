@@ -98,7 +98,10 @@ def cross_validate(
     """Train every network of a spec on every fold and write the bundle.
 
     A run that was stopped goes on where it was: at most the epochs that were running are lost. A plain script may call
-    this: the processes that train do not import it, so that it needs no `if __name__ == "__main__"`.
+    this: the processes that train do not import it, so that it needs no `if __name__ == "__main__"`. DataError if there
+    are no labels, or too few subjects, recordings or gestures; if physics speaks against the recordings; BundleError if
+    something is at `out` that may not be replaced; ConfigError if an unfinished run of another kind, or a damaged one,
+    is in the way; BfrbError if a process is killed; the same call goes on.
 
     Parameters
     ----------
@@ -113,17 +116,6 @@ def cross_validate(
     -------
     Path
         The bundle.
-
-    Raises
-    ------
-    DataError
-        If there are no labels, or too few subjects, recordings or gestures; if physics speaks against the recordings.
-    BundleError
-        If something is at `out` that may not be replaced.
-    ConfigError
-        If an unfinished run of another kind, or a damaged one, is in the way.
-    BfrbError
-        If a process is killed; the same call goes on.
     """
     (bundle,) = cross_validate_all({out: (source, spec)}, folds=folds, options=options)
     return bundle

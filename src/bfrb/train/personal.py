@@ -29,7 +29,9 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
 
     Of every linear answer the smallest change is taken that brings it nearer to the labels; examples of each class
     count alike. Only networks that are solved for, such as `rocket`, have such answers. The scores in the bundle stay
-    those of before.
+    those of before. ConfigError if a network has no linear answers; DataError if there are no labels, or labels that
+    are no class of the bundle; BundleError if something is at `out` that may not be replaced, or a graph disagrees with
+    torch.
 
     Parameters
     ----------
@@ -40,15 +42,6 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
     -------
     dict
         How many examples there were of each class.
-
-    Raises
-    ------
-    ConfigError
-        If a network has no linear answers.
-    DataError
-        If there are no labels, or labels that are no class of the bundle.
-    BundleError
-        If something is at `out` that may not be replaced, or a graph disagrees with torch.
     """
     manifest, spec = bundle.manifest, read_run_spec(bundle)
     recordings = labelled(source.read(), spec)

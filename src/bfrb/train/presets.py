@@ -22,10 +22,7 @@ PRESETS = {name: RunSpec.parse(values) for name, values in _TABLES.items()}
 def read_preset(name: str) -> RunSpec:
     """The run spec of a preset, or of a TOML file, perhaps in a package, when the name ends in `.toml`.
 
-    Raises
-    ------
-    ConfigError
-        If there is no such preset or file, or the file has unknown keys.
+    ConfigError if there is no such preset or file, or the file has unknown keys.
 
     Examples
     --------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -109,22 +108,7 @@ class RunSpec(Spec):
 def read_run_spec(bundle: Bundle) -> RunSpec:
     """How a bundle was trained; what later versions no longer know is left out."""
     values = tomllib.loads(bundle.file(SPEC).read_text(encoding="utf-8"))
-    for table, (rows, seconds, pooled) in itertools.product(values.values(), _ONCE_IN_ROWS):
-        if isinstance(table, dict) and rows in table:
-            lengths = table[rows] if isinstance(table[rows], list) else [table[rows]] * len(pooled)
-            told = [length * by / bundle.device.row_rate_hz for length, by in zip(lengths, pooled, strict=True)]
-            table[seconds] = told if len(told) > 1 else told[0]
     return RunSpec.parse(_known(values, RunSpec))
-
-
-_ONCE_IN_ROWS = (
-    ("imu_kernels", "imu_kernels_s", (1, 2)),
-    ("proximity_kernel", "proximity_kernels_s", (1, 2)),
-    ("trunk_kernels", "trunk_kernels_s", (1, 2)),
-    ("filter_rows", "filter_s", (1,)),
-    ("near_rows", "near_s", (1,)),
-)
-"""Lengths that were in rows in version 0.1: their names then and now, and how many rows of the input one row was."""
 
 
 def _known(values: Mapping[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
