@@ -10,14 +10,9 @@ from typing import Any
 
 
 def make_callable(package: str, module: str, function: str) -> None:
-    """Have a package called as a function of one of its modules, which is imported when it is first called.
+    """Have a package, which is being imported, called as a function of one of its modules.
 
-    Parameters
-    ----------
-    package
-        Full name of the package, which is being imported.
-    module, function
-        Full name of the module, and the name of the function in it.
+    The module, by its full name, is imported when the package is first called.
     """
 
     class CallablePackage(ModuleType):

@@ -47,15 +47,10 @@ class Runner(Protocol):
 
 
 class LocalProcesses:
-    """Several jobs at a time, each in a new process of this machine.
+    """So many jobs at a time, each in a new process of this machine.
 
     Processes end with this one, however it ends, so that no job goes on writing unseen. They do not import the script
     that called, so that it needs no `if __name__ == "__main__"`; a job has to come from a module.
-
-    Parameters
-    ----------
-    workers
-        How many jobs run at a time.
     """
 
     places: Mapping[str, str] = MappingProxyType({})

@@ -26,16 +26,10 @@ def is_import_path(name: str) -> bool:
 
 
 def import_part(path: str, what: str) -> Any:
-    """What lies at an import path; its module is imported.
+    """What lies at an import path such as `package.module:name`; its module is imported.
 
-    ConfigError if there is no such module, or nothing of that name in it.
-
-    Parameters
-    ----------
-    path
-        Such as `package.module:name`.
-    what
-        What is expected there, for messages: a network, a feature ...
+    Messages say that a network, a feature ... is expected there. ConfigError if there is no such module, or nothing of
+    that name in it.
     """
     module, _, name = path.partition(":")
     if module == "__main__":

@@ -24,12 +24,9 @@ _FLOOR = 1e-3  # added to energies before their logarithm, in units of the train
 
 
 class Context(nn.Module):
-    """Energies of quick, medium and slow movement and the posture: in the last rows, and their course until then.
+    """Energies of quick, medium and slow movement and the posture, of the branches `acc` and `rotation`.
 
-    Parameters
-    ----------
-    shape
-        Channels of the branches `acc` and `rotation`.
+    They are told of the last rows, and their course until then.
     """
 
     Spec = ContextSpec

@@ -27,12 +27,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
 def build_network(name: str, shape: Shape, spec: NetworkSpec) -> nn.Module:
     """A new network with random weights, drawn from torch's generator.
 
-    ConfigError if there is no such network.
-
-    Parameters
-    ----------
-    name
-        A short name, or an import path `package.module:Class` of a class with a `Spec`.
+    Its name is a short one, or an import path `package.module:Class` of a class with a `Spec`. ConfigError if there is
+    no such network.
     """
     check_name(name)
     network: nn.Module = (NETWORKS.get(name) or import_part(name, "network"))(shape, spec)

@@ -48,21 +48,10 @@ FALSE_ALARMS_PER_HOUR = 6.0
 
 
 def fit_isotonic(claimed: Floats, truth: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Knots of the rising map from claimed probabilities to the share of truth, by pooling adjacent violators.
+    """Knots of the rising map from (W,) claimed probabilities to the share of truth, by pooling adjacent violators.
 
-    DataError if there is nothing to fit.
-
-    Parameters
-    ----------
-    claimed
-        (W,) claimed probabilities.
-    truth
-        (W,) share of each window that was true, from 0 to 1.
-
-    Returns
-    -------
-    tuple
-        At most 20 knots: claimed probabilities and what they mean, as `EventRule` takes them.
+    Of each window it is known which share was true. There are at most 20 knots: claimed probabilities and what they
+    mean, as `EventRule` takes them. DataError if there is nothing to fit.
 
     Examples
     --------

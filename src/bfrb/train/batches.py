@@ -179,17 +179,12 @@ def mix_up(
 ) -> Examples:
     """Blend every example with another one, labels alike (Zhang et al. 2018, arXiv 1710.09412).
 
-    The share of the first is drawn once per batch from Beta(alpha, alpha); with alpha 0 nothing is
-    changed. The blend is as long as the longer one.
+    The share of the first is drawn once per batch from Beta(alpha, alpha); with alpha 0 nothing is changed. The blend
+    is as long as the longer one. Laid upon each other are the first rows, or the first rows of the two gestures, where
+    both are known: then the partner is moved, and those of its rows that fall off the batch's ends are lost.
 
-    Parameters
-    ----------
-    at
-        Which rows are laid upon each other: the first ones, or the first ones of the two gestures, where both are
-        known. Then the partner is moved, and those of its rows that fall off the batch's ends are lost.
-    lose
-        Whether a channel that one of the two lacks is lacking in the blend. Else it is there with its share, which is
-        no reading that a sensor gives.
+    With `lose`, a channel that one of the two lacks is lacking in the blend. Else it is there with its share, which is
+    no reading that a sensor gives.
     """
     if alpha == 0 or len(batch) < 2:
         return batch

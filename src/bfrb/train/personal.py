@@ -25,23 +25,15 @@ _BATCH = 64
 
 
 def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = False) -> dict[str, int]:
-    """Write a bundle whose answers are moved towards one wearer's labelled recordings.
+    """Write a bundle whose answers are moved towards one wearer's labelled recordings; the number of examples by
+    class.
 
     Of every linear answer the smallest change is taken that brings it nearer to the labels; examples of each class
     count alike. Only networks that are solved for, such as `rocket`, have such answers. The scores in the bundle stay
-    those of before. ConfigError if a network has no linear answers; DataError if there are no labels, or labels that
-    are no class of the bundle; BundleError if something is at `out` that may not be replaced, or a graph disagrees with
-    torch.
+    those of before. The recordings are brought to the bundle's device; continuous ones are cut into windows.
 
-    Parameters
-    ----------
-    source
-        Labelled recordings of the wearer, brought to the bundle's device; continuous ones are cut into windows.
-
-    Returns
-    -------
-    dict
-        How many examples there were of each class.
+    ConfigError if a network has no linear answers; DataError if there are no labels, or labels that are no class of the
+    bundle; BundleError if something is at `out` that may not be replaced, or a graph disagrees with torch.
     """
     manifest, spec = bundle.manifest, read_run_spec(bundle)
     recordings = labelled(source.read(), spec)
