@@ -14,7 +14,7 @@ from bfrb.features.rotations import rotate
 from bfrb.study.device import DEVICES, GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from bfrb.testing import VariationContract
-from bfrb.train.spec import LOST_TOGETHER, VariationSpec
+from bfrb.train.run import LOST_TOGETHER, VariationSpec
 from bfrb.train.variation import VARIATIONS, Variation, vary
 from bundles import make_recordings
 from made_up import random_recordings

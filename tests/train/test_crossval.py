@@ -27,8 +27,7 @@ from bfrb.study.labels import CMI_GESTURES
 from bfrb.train import crossval
 from bfrb.train.crossval import RunOptions, Status, cross_validate, default_workers, find_label_set, labelled, prepare
 from bfrb.train.member import StudyExamples, split
-from bfrb.train.run import RunSpec, read_run_spec
-from bfrb.train.spec import VariationSpec
+from bfrb.train.run import RunSpec, VariationSpec, read_run_spec
 from bfrb.train.variation import VARIATIONS
 from bfrb.train.workspace import MemberPlan, Workspace
 from bundles import make_recordings

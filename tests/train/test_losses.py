@@ -6,8 +6,8 @@ from torch import nn
 
 from bfrb.networks.registry import Output
 from bfrb.networks.specs import GatedTwoBranchSpec
-from bfrb.train.losses import class_weights, compute_loss, known_loss
-from bfrb.train.spec import AuxiliarySpec, TrainingSpec
+from bfrb.train.run import AuxiliarySpec, TrainingSpec
+from bfrb.train.trainer import class_weights, compute_loss, known_loss
 from learnable import make_examples
 
 PLAIN = TrainingSpec(label_smoothing=0.0)

@@ -14,8 +14,7 @@ from bfrb.predict.bundle import SPEC, Bundle
 from bfrb.predict.predictor import load
 from bfrb.train.crossval import prepare
 from bfrb.train.presets import PRESETS, read_preset
-from bfrb.train.run import RunSpec, read_run_spec
-from bfrb.train.spec import VariationSpec
+from bfrb.train.run import RunSpec, VariationSpec, read_run_spec
 from bfrb.train.variation import vary
 from bundles import make_bundle, make_recordings
 from studies import TINY, make_study, train_here

@@ -16,7 +16,7 @@ from bfrb.networks.specs import RocketSpec
 from bfrb.study.labels import LabelSet
 from bfrb.train.batches import Examples
 from bfrb.train.ridge import _batches, fit_solved
-from bfrb.train.spec import TrainingSpec
+from bfrb.train.run import TrainingSpec
 from bfrb.train.trainer import Epoch, Task, Weights
 
 SPEC = RocketSpec(rows=24, biases=1)

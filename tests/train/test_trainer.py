@@ -11,7 +11,7 @@ from torch import nn
 
 from bfrb.errors import ConfigError
 from bfrb.study.labels import LabelSet
-from bfrb.train.spec import TrainingSpec
+from bfrb.train.run import TrainingSpec
 from bfrb.train.trainer import (
     Engine,
     Epoch,

@@ -19,9 +19,8 @@ from bfrb.errors import DataError
 from bfrb.features.pipeline import available, find_feature
 from bfrb.features.sequences import Batch, build_sequences
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.member import Member, check_features, find_able, load_member, route
+from bfrb.predict.member import Member, check_features, find_able, load_member, map_ahead, route, share_out
 from bfrb.predict.predictions import Predictions
-from bfrb.predict.workers import map_ahead, share_out
 from bfrb.read.orientation import with_gyroscope
 from bfrb.read.tables import make_table
 from bfrb.study.description import Description

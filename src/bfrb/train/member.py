@@ -27,8 +27,7 @@ from bfrb.read.tables import Table
 from bfrb.study.folds import Folds, make_folds
 from bfrb.train.batches import Examples, load_examples, make_standardisers
 from bfrb.train.ridge import fit_solved
-from bfrb.train.run import RunSpec
-from bfrb.train.spec import VariationSpec
+from bfrb.train.run import RunSpec, VariationSpec
 from bfrb.train.trainer import Epoch, Fit, Task, train
 from bfrb.train.variation import vary
 from bfrb.train.workspace import MemberPlan, Workspace, explaining_damage

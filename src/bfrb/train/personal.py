@@ -25,8 +25,7 @@ _BATCH = 64
 
 
 def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = False) -> dict[str, int]:
-    """Write a bundle whose answers are moved towards one wearer's labelled recordings; the number of examples by
-    class.
+    """Write a bundle whose answers are moved towards a wearer's labelled recordings, and say how many of each class.
 
     Of every linear answer the smallest change is taken that brings it nearer to the labels; examples of each class
     count alike. Only networks that are solved for, such as `rocket`, have such answers. The scores in the bundle stay

@@ -21,8 +21,7 @@ from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
 from bfrb.networks.network import LinearAnswers
 from bfrb.train.batches import Examples
-from bfrb.train.losses import class_weights
-from bfrb.train.trainer import Epoch, Task, Weights, score_examples
+from bfrb.train.trainer import Epoch, Task, Weights, class_weights, score_examples
 
 PENALTIES = tuple(float(value) for value in np.logspace(1.0, 6.0, 11))
 """Penalties that are tried, for features of unit variance."""

@@ -20,7 +20,7 @@ from bfrb.parts import import_part
 from bfrb.study.device import Sensor
 from bfrb.study.mirror import mirror
 from bfrb.study.recordings import Recordings
-from bfrb.train.spec import LOST_TOGETHER, VariationSpec
+from bfrb.train.run import LOST_TOGETHER, VariationSpec
 
 Variation = Callable[[Recordings, float, np.random.Generator], Recordings]
 
