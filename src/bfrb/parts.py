@@ -1,11 +1,14 @@
-"""Parts of one's own, whatever lies at an import path `package.module:name`; and packages that only some parts need."""
+"""Parts of one's own, by import path `package.module:name`; packages that are needed, and that can be called."""
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
+from inspect import Signature, signature
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bfrb.errors import ConfigError
@@ -58,3 +61,20 @@ def locate_file(name: str, folder: Path = Path()) -> Path:
             f"expected {inside} in the package {package!r}, but {error}",
             remedy="have the package installed or on PYTHONPATH, or name a file",
         ) from None
+
+
+def make_callable(package: str, module: str, function: str) -> None:
+    """Have a package, which is being imported, called as a function of one of its modules.
+
+    The module, by its full name, is imported when the package is first called.
+    """
+
+    class CallablePackage(ModuleType):
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            return getattr(import_module(module), function)(*args, **options)
+
+        @property
+        def __signature__(self) -> Signature:  # what notebooks show beside the docstring
+            return signature(getattr(import_module(module), function))
+
+    sys.modules[package].__class__ = CallablePackage

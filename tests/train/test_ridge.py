@@ -32,7 +32,7 @@ def plain_ridge(features: np.ndarray, targets: np.ndarray, counts: np.ndarray, p
 def test_people_left_out_are_answered_as_if_they_had_never_been_there(width: int) -> None:
     features, targets = study(width)
     counts = np.linspace(0.5, 2.0, 60)
-    left_out = ridge._Problem.of(features, targets, counts, blocks_of(PEOPLE), np.ones(width)).left_out(10.0)
+    left_out = ridge._Problem(features, targets, counts, blocks_of(PEOPLE), np.ones(width)).left_out(10.0)
     for person in range(6):
         others, own = person != PEOPLE, person == PEOPLE
         *weights, bias = plain_ridge(features[others], targets[others], counts[others], 10.0)
@@ -42,7 +42,7 @@ def test_people_left_out_are_answered_as_if_they_had_never_been_there(width: int
 @pytest.mark.parametrize("noise", [0.1, 1.0, 4.0])
 def test_the_penalty_is_a_best_one_among_its_neighbours(noise: float) -> None:
     features, targets = study(30, noise=noise)
-    problem = ridge._Problem.of(features, targets, np.ones(60), blocks_of(PEOPLE), np.ones(30))
+    problem = ridge._Problem(features, targets, np.ones(60), blocks_of(PEOPLE), np.ones(30))
     losses = [fit_temperature(problem.left_out(penalty), targets, np.ones(60))[1] for penalty in ridge.PENALTIES]
     found = solve(features, targets, PEOPLE)
     chosen = ridge.PENALTIES.index(found.penalty)

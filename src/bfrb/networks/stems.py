@@ -125,8 +125,10 @@ class Stems(nn.Module):
     def __init__(self, shape: Shape, spec: StemsSpec) -> None:
         super().__init__()
         self.motion_share = spec.motion_share
-        self.motion = motion_stems(shape, spec)
-        self.proximity = proximity_stems(shape, spec)
+        self.motion, self.proximity = (
+            nn.ModuleDict({branch: _stem(branch, shape, spec) for branch in branches if shape.channels[branch]})
+            for branches in (spec.MOTION, ("thm", "tof"))
+        )
         first, second = spec.trunk_widths
         half = shape.rows(spec.pooled_s[0])
         self.pools = half, shape.rows(spec.pooled_s[1], half)
@@ -184,27 +186,11 @@ class Stems(nn.Module):
         return [*blocks.kernels(*(module for name, module in self.named_children() if "pooling" not in name))]
 
 
-def motion_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of acceleration and rotation, where a device has them."""
-    filters = (spec.filters, shape.rows(spec.filter_s))
-    return nn.ModuleDict(
-        {
-            branch: ChannelStem(shape.channels[branch], filters, spec.motion_width)
-            for branch in spec.MOTION
-            if shape.channels[branch]
-        }
-    )
-
-
-def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of thermopiles and time-of-flight images, where a device has them."""
-    stems = nn.ModuleDict()
-    if shape.channels["thm"]:
-        stems["thm"] = ChannelStem(shape.channels["thm"], (spec.filters, shape.rows(spec.filter_s)), spec.thm_width)
-    if shape.channels["tof"]:
-        widths = (*spec.image_widths, spec.site_width, spec.tof_width)
-        stems["tof"] = ImageStem(shape.channels["tof"], widths)
-    return stems
+def _stem(branch: str, shape: Shape, spec: StemsSpec) -> nn.Module:
+    if branch == "tof":
+        return ImageStem(shape.channels["tof"], (*spec.image_widths, spec.site_width, spec.tof_width))
+    width = spec.thm_width if branch == "thm" else spec.motion_width
+    return ChannelStem(shape.channels[branch], (spec.filters, shape.rows(spec.filter_s)), width)
 
 
 def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor | None) -> tuple[Tensor, Tensor]:

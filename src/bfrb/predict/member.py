@@ -1,4 +1,4 @@
-"""`Member`: one network of an ensemble, ready to answer; and which members are asked about a recording.
+"""`Member`: one network of an ensemble, ready to answer; which are asked about a recording; threads that answer.
 
 A member is asked if every sensor that it requires measured something in the recording; one image or one thermopile of
 several is enough. Where no member can be asked by that rule, all are, and the answer is doubtful: commands

@@ -64,7 +64,7 @@ def solve(
     found: list[Solution] = []
     for weight in WEIGHTS if plain.any() and not plain.all() else WEIGHTS[:1]:
         weighing = np.where(plain, weight, 1.0)
-        problem = _Problem.of(features, targets, counts, blocks_of(people), weighing)
+        problem = _Problem(features, targets, counts, blocks_of(people), weighing)
         start, temperature, loss = problem.search(PENALTIES, targets, counts, start)
         if not found or loss < found[-1].loss:
             *weights, constant = temperature * problem.weights(start)
@@ -81,38 +81,24 @@ def blocks_of(people: npt.ArrayLike) -> list[Ints]:
     return [np.flatnonzero(codes == code) for code in np.unique(codes)]
 
 
-@dataclass(frozen=True)
 class _Problem:
     """Centred and weighted features and a constant, with what the rows have in common."""
 
-    features: Floats32  # (R, D + 1) the features, the constant last
-    products: torch.Tensor  # (R, R) their products, or (D + 1, D + 1) those of the features where there are more rows
-    targets: torch.Tensor  # (R, K) targets, weighted as the features are
-    roots: Floats  # (R,) square roots of the rows' weights
-    mean: Floats  # (D,) what the features were centred by
-    blocks: Sequence[Ints]  # the rows of each person
-
-    @classmethod
-    def of(
-        cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints], weighing: Floats
-    ) -> _Problem:
-        """Centre, weigh, multiply."""
-        roots = np.sqrt(counts)
-        mean: Floats = (counts / counts.sum()) @ features
+    def __init__(
+        self, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints], weighing: Floats
+    ) -> None:
+        self.roots = np.sqrt(counts)
+        self.mean: Floats = (counts / counts.sum()) @ features  # what the features are centred by
         centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
-        np.subtract(features, mean.astype(np.float32), out=centred[:, :-1])
+        np.subtract(features, self.mean.astype(np.float32), out=centred[:, :-1])
         centred[:, :-1] *= weighing.astype(np.float32)
         centred[:, -1] = _CONSTANT
-        centred *= roots[:, None].astype(np.float32)
-        wide = len(centred) <= centred.shape[1]
-        products = torch.from_numpy(centred @ centred.T if wide else centred.T @ centred)
-        return cls(centred, products, torch.from_numpy(targets * roots[:, None]), roots, mean, blocks)
-
-    @property
-    def wide(self) -> bool:
-        """Whether there are as many features as rows, or more."""
-        rows, width = self.features.shape
-        return bool(rows <= width)
+        centred *= self.roots[:, None].astype(np.float32)
+        self.features, self.blocks = centred, blocks
+        self.wide = len(centred) <= centred.shape[1]
+        # (R, R) products of the rows, or (D + 1, D + 1) those of the features where there are more rows.
+        self.products = torch.from_numpy(centred @ centred.T if self.wide else centred.T @ centred)
+        self.targets = torch.from_numpy(targets * self.roots[:, None])
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features and of the constant."""

@@ -1,4 +1,4 @@
-"""`RunSpec`: a whole training run."""
+"""`RunSpec`: a whole training run: what is varied, how networks are trained, and which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop: examples and a spec in, weights and history out; resumes where it was stopped."""
+"""The training loop: what is made small, steps of the weights, epochs; resumes where it was stopped."""
 
 from __future__ import annotations
 
