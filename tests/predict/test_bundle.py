@@ -117,11 +117,9 @@ def test_an_impossible_format_is_refused_and_a_later_one_says_which_version_read
     "values",
     [
         {"members": []},
-        {"max_length": 0},
         {"novelty": 1},
         {"members": [{"name": "a", "network": "n", "fold": 0, "graph": GRAPH}] * 2},
         {"label_set": {"name": "x", "classes": ["a", "a"], "targets": ["a"]}},
-        {"label_set": {"name": "x", "classes": ["a"], "targets": ["b"]}},
         {"device": "ring"},
     ],
 )

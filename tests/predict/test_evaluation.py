@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,7 @@ def test_a_bundles_predictions_are_scored_in_three_scenarios(out_of_fold: pl.Dat
     answers["half"] = np.where(choose_half(tables["all"]["id"].to_list()), answers["imu"], answers["all"])
     for name, found in scores.items():
         expected = competition_score(tables["all"]["gesture"].to_list(), answers[name])
-        assert [found[key] for key in ("score", "binary_f1", "macro_f1")] == [
-            expected.score,
-            expected.binary_f1,
-            expected.macro_f1,
-        ]
+        assert {key: found[key] for key in ("score", "binary_f1", "macro_f1")} == asdict(expected)
     assert score_scenarios(out_of_fold.sample(fraction=1, shuffle=True, seed=1), CMI_GESTURES) == scores
     assert list(score_scenarios(tables["all"], CMI_GESTURES)) == ["all"]
 

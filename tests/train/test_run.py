@@ -58,11 +58,9 @@ def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
         (["sizes.MeanNetwork.width=3"], "sizes of 'MeanNetwork', expected those of no network"),
         (["networks=['a:B', 'c:B']"], "each named once, got B, B"),
         (["stems.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
-        (["stems.variation.lose_thm=2"], "lose_thm: Input should be less than 1"),
         (["training.variation.own.weaken=0.1"], "own: expected variations by import path .*, got 'weaken'"),
         (['training.variation."own_networks:weaken"=-1'], "own.own_networks:weaken: Input should be greater"),
         (["."], "expected key=value"),
-        ([".=1"], r"unknown key '\.'"),
     ],
 )
 def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
@@ -75,7 +73,6 @@ def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
     [
         (["sizes.MeanNetwork.widht=3"], r"unknown key 'widht'\n.*did you mean 'width'"),
         (["networks=['own_networks:Absent']"], "expected a network at own_networks:Absent, but"),
-        (["networks=['absent_module:Absent']"], "No module named 'absent_module'"),
         (["networks=['own_networks:NoSpec']"], "has no attribute Spec"),
         (["networks=['__main__:Mine']"], "lies in the script itself"),
         (['training.variation."own_networks:absent"=1'], "expected a variation at own_networks:absent, but"),
