@@ -40,7 +40,7 @@ def answers(draw: st.DrawFn) -> Case:
     return label_set, truth, np.where(right, truth, rng.choice(names, count))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(answers())
 def test_the_competition_score_and_the_confusion_are_those_of_scikit_learn(case: Case) -> None:
     label_set, truth, prediction = case

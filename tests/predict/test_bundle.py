@@ -86,7 +86,7 @@ def test_a_missing_or_damaged_file_is_named(copy: Path, name: str, damage: Calla
     assert name == MANIFEST or "copy the bundle again" in caught.value.remedy
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(name=st.sampled_from([MANIFEST, CHECKSUMS]), data=st.data())
 def test_any_damage_to_the_descriptions_is_a_bundle_error(
     original: Path, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject

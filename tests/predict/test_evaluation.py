@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
@@ -72,6 +72,7 @@ def test_scores_are_plain_values(out_of_fold: pl.DataFrame) -> None:
     assert {"auc_mean_subject", "average_precision", "average_precision_mean_subject"} <= set(found)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=5), unique=True, max_size=30), st.randoms(use_true_random=False))
 def test_the_half_is_a_half_and_does_not_depend_on_the_order(ids: list[str], random) -> None:
     chosen = dict(zip(ids, choose_half(ids).tolist(), strict=True))

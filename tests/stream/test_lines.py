@@ -98,7 +98,7 @@ def test_wearers_names_are_texts() -> None:
     assert [name for line in lines(texts) for name, _ in reader.read(line)] == ["01", "1", "a"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_garbage_is_counted_and_harms_nobody(watch: Predictor, garbage: list[bytes]) -> None:
     live = Live(StreamHub(watch, ALWAYS))

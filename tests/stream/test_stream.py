@@ -110,7 +110,7 @@ def test_a_stream_answers_as_the_predictor_does_for_the_windows_of_the_whole_rec
     assert counts.windows == len(windows) == (ROWS - 50) // 10 + 1
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 1000])
+@pytest.mark.parametrize("chunk", [1, 64])
 def test_chunks_of_any_size_give_the_same_events(helios: Predictor, chunk: int) -> None:
     values = wear()
     rule = rule_around(listen(helios, EventRule(), values)[1], helios)
@@ -150,7 +150,7 @@ def disturb(values: Values, jitter_s: float, disturbed: list[tuple[int, str]]) -
     return {"time_s": time_s[order], **{name: array[order] for name, array in (values | {"acc": acc}).items()}}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([10, 20, 50, 100]), st.sampled_from([0.0, 0.2, 0.8]), disturbances, st.sampled_from([1, 7, 64]))
 def test_disturbed_streams_give_the_same_events_in_chunks_of_any_size(
     helios: Predictor, averaging: Predictor, rate_hz: int, jitter: float, disturbed: list[tuple[int, str]], chunk: int
@@ -175,7 +175,7 @@ def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(wat
         assert_equal(listen(watch, rule, values, 1000), (events, answers, counts))
 
 
-@pytest.mark.parametrize("chunk", [1, 64, ROWS])
+@pytest.mark.parametrize("chunk", [7, ROWS])
 def test_windows_that_are_shown_what_was_before_are_those_of_training(tmp_path: Path, chunk: int) -> None:
     bundle = Bundle.open(make_bundle(tmp_path / "bundle", max_length=200, members=1))
     vars(bundle)["windows"] = WindowSpec(step_s=1.0, context_s=12.0)

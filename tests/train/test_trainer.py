@@ -58,7 +58,7 @@ def train_stopped_after(epochs: int, checkpoint: Path, training: TrainingSpec = 
 
 def test_an_easy_problem_is_learnt(tmp_path: Path) -> None:
     network = new_network()
-    spec = TRAINING.model_copy(update={"epochs": 30, "mixup_alpha": 0.1})
+    spec = TRAINING.model_copy(update={"epochs": 12, "mixup_alpha": 0.1})
     weights, history = train(network, make_task(spec), tmp_path / "c")
     network.load_state_dict(weights)
     assert history[-1].loss < history[0].loss
