@@ -11,13 +11,12 @@ import tomli_w
 
 from bfrb.errors import ConfigError
 from bfrb.predict.bundle import SPEC, Bundle
-from bfrb.predict.predictor import load
 from bfrb.train.crossval import prepare
 from bfrb.train.presets import PRESETS, read_preset
 from bfrb.train.run import RunSpec, VariationSpec, read_run_spec
 from bfrb.train.variation import vary
 from bundles import make_bundle, make_recordings
-from studies import TINY, make_study, train_here
+from studies import TINY, make_study
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 OWN = TINY.updated(["networks=['own_networks:MeanNetwork']", "training.epochs=1"])
@@ -84,15 +83,6 @@ def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
 def test_impossible_parts_of_ones_own_are_refused_before_anything_is_read(changes: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         prepare(make_study(), OWN.updated(changes))
-
-
-def test_a_network_of_ones_own_is_trained_and_predicts(tmp_path: Path) -> None:
-    spec = OWN.updated(["sizes.MeanNetwork.width=4"])
-    predictor = load(train_here(make_study(), spec, tmp_path / "model"))
-    assert [member.name for member in predictor.bundle.manifest.members] == ["MeanNetwork-00", "MeanNetwork-01"]
-    assert {member.requires for member in predictor.bundle.manifest.members} == {("acc",)}
-    assert predictor.predict(make_recordings(5, seed=9)).probabilities.sum() == pytest.approx(5)
-    assert read_run_spec(predictor.bundle) == spec
 
 
 def test_the_spec_of_an_older_bundle_is_read_without_what_is_no_longer_known(tmp_path: Path) -> None:

@@ -35,9 +35,6 @@ from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
-HALF_SEED = 0
-"""Settles which half of the recordings is without proximity sensors in the scenario `half`."""
-
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -114,7 +111,7 @@ def answers_by_scenario(predictions: Table, label_set: LabelSet) -> dict[str, An
     }
 
 
-def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
+def choose_half(ids: Sequence[str]) -> Bools:
     """(R,) Which recordings are in the half without proximity sensors; of an odd number, the smaller half.
 
     Examples
@@ -122,7 +119,7 @@ def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
     >>> choose_half(["a", "b", "c", "d"]).tolist(), choose_half(["a", "b", "d", "c"]).tolist()
     ([True, False, False, True], [True, False, True, False])
     """
-    hashes = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in ids]
+    hashes = [hashlib.sha256(f"0:{name}".encode()).digest() for name in ids]
     chosen = np.zeros(len(ids), dtype=bool)
     chosen[sorted(range(len(ids)), key=hashes.__getitem__)[: len(ids) // 2]] = True
     return chosen
