@@ -127,8 +127,8 @@ class Manifest(Spec):
 class Bundle:
     """An undamaged bundle; `Bundle.open` is how to get one."""
 
-    path: Path  # its folder
-    manifest: Manifest  # what it is
+    path: Path
+    manifest: Manifest
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:

@@ -41,7 +41,7 @@ class Answers:
     """Answers beside the truth."""
 
     truth: Names
-    prediction: Names  # (R,) class names
+    prediction: Names  # (R,) class names, as the truth is
     subjects: Sequence[str] | None = None  # (R,) subjects, if known
     probabilities: Floats | None = None  # (R, K) probabilities, if known
 
@@ -189,8 +189,8 @@ class Columns:
     """Where a table of predictions has what."""
 
     truth: str = "gesture"
-    prediction: str = "prediction"  # the true and the predicted classes
-    subject: str | None = None  # the subjects, if they are named
+    prediction: str = "prediction"
+    subject: str | None = None
     recording: str = "sequence_id"  # the ids of the recordings, by which the truth of another table is found
 
 

@@ -112,11 +112,11 @@ def unpadded_name(graph: str) -> str:
 class Member:
     """One network of the ensemble, ready to answer about recordings of one length."""
 
-    name: str  # its name in the bundle
-    session: onnxruntime.InferenceSession  # its graph
+    name: str
+    session: onnxruntime.InferenceSession
     inputs: tuple[str, ...]  # what its graph takes in: branches, and perhaps lengths
     outputs: tuple[str, ...]  # what its graph gives (`bfrb.predict.bundle`)
-    classes: int  # the number of classes it has to tell apart
+    classes: int
 
     def answer(self, batch: Batch) -> Floats32:
         """(B, K) probabilities. BundleError if the graph fails, or gives something else than finite probabilities."""

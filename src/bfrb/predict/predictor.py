@@ -42,8 +42,8 @@ _TOGETHER = 8  # single recordings that are one thread's work: handing each over
 class _Group:
     """Recordings of one length about which the same members are asked."""
 
-    index: Ints  # (B,) their numbers
-    batch: Batch  # what networks are fed with
+    index: Ints
+    batch: Batch
     members: tuple[Member, ...]  # who is asked
 
 

@@ -65,7 +65,7 @@ class Event:
 class EventRule(Spec):
     """How events are decided, and what that was chosen for: `events.json` of a bundle."""
 
-    format: int = FORMAT  # version of the file
+    format: int = FORMAT
     spec: EventSpec = EventSpec()  # thresholds, smoothing and durations
     # Knots of a rising, piecewise linear map of the summed probability of the targets; none leaves it as it is. Below
     # the first knot and beyond the last the map is constant.
@@ -75,7 +75,7 @@ class EventRule(Spec):
     false_alarms_per_hour: NotNegative | None = None
     subjects: int | None = None  # number of held-out subjects they were chosen and calibrated on
     simulated: bool = False  # whether any of those came from a simulator
-    note: str = ""  # how they were chosen, in words
+    note: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

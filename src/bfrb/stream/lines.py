@@ -43,7 +43,7 @@ class Line:
     """A line from one of many connections."""
 
     connection: str  # which; it is also the name of a wearer whose lines name none
-    time_s: float  # when it came
+    time_s: float
     text: bytes | None  # what came, without its end; None once the connection has ended
 
 

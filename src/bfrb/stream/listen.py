@@ -42,13 +42,13 @@ class Episode:
 class AnnotatedRecording:
     """A continuous recording: the episodes that were annotated, beside what was answered."""
 
-    id: str  # of the recording
+    id: str
     subject: str
-    seconds: float  # its length
+    seconds: float
     episodes: tuple[Episode, ...]  # of the target behaviours, in the order of time
-    windows: WindowProbabilities  # what was answered
+    windows: WindowProbabilities
     step_s: float  # seconds from window to window: an answer stands for so many in the middle of its window
-    simulated: bool = False  # whether it comes from a simulator
+    simulated: bool = False
 
     @property
     def spans(self) -> Floats:
@@ -73,7 +73,7 @@ class Detections:
 
     stretch: Stretch  # the rows, the last of the recording where it ends
     windows: WindowProbabilities  # what was answered for the windows that were complete with these rows
-    events: tuple[Event, ...]  # the events that were complete
+    events: tuple[Event, ...]
     counts: StreamCounts | None  # what became of the recording's samples; None while it goes on
 
     def window_table(self, classes: tuple[str, ...]) -> Table:
@@ -87,10 +87,10 @@ class Detections:
 class Summary:
     """What was found in all recordings."""
 
-    recordings: int = 0  # their number
+    recordings: int = 0
     # (id of the recording, subject, event) in the order in which they were found.
     events: list[tuple[str, str, Event]] = field(default_factory=list)
-    counts: StreamCounts = field(default_factory=StreamCounts)  # what became of the samples
+    counts: StreamCounts = field(default_factory=StreamCounts)
 
     def add(self, found: Detections) -> None:
         """Count in what was found with some more rows."""

@@ -32,8 +32,8 @@ class Windows:
     """W windows of one stream."""
 
     sensors: dict[str, Array]  # for every sensor (W * rows, *shape) readings
-    middle_s: Floats  # (W,) middles of the rows that they are judged by, and when these were final
-    known_s: Floats
+    middle_s: Floats  # (W,) middles of the rows that they are judged by
+    known_s: Floats  # (W,) when these were final
     after_gap: Bools  # (W,) whether something is missing between the window and the one before
 
     def __len__(self) -> int:
