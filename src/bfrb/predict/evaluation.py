@@ -195,19 +195,10 @@ class Columns:
 
 
 def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: Path | None = None) -> Answers:
-    """The answers in a file of predictions; probabilities too if there is a column for every class.
+    """The answers in a CSV or Parquet file of predictions; probabilities too if there is a column for every class.
 
-    DataError if a column is not there, or a recording has no truth; ConfigError if the truth would be the prediction
-    itself.
-
-    Parameters
-    ----------
-    path
-        A CSV or Parquet file.
-    columns
-        The names of its columns.
-    truth_path
-        A file with the ids of the same recordings and their true classes, if the predictions do not tell them.
+    Where the predictions do not tell the true classes, another file has them by the ids of the recordings. DataError if
+    a column is not there, or a recording has no truth; ConfigError if the truth would be the prediction itself.
     """
     if truth_path is None and columns.truth == columns.prediction:
         raise ConfigError(

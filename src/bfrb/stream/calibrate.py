@@ -87,15 +87,9 @@ def fit_rule(
 ) -> EventRule:
     """A rule with calibrated probabilities, and what finds most episodes with no more false alarms than stated.
 
-    Of thresholds that find as many, the one with the fewest false alarms is taken, and then the one that tells soonest.
-    DataError if there are no recordings.
-
-    Parameters
-    ----------
-    recordings
-        Of people whom the members that answered had not seen.
-    false_alarms_per_hour
-        Over all these people. If no threshold keeps to it, the rule has those of `spec` and promises no rate.
+    The recordings are of people whom the members that answered had not seen, and the rate is over all of them. Of
+    thresholds that find as many, the one with the fewest false alarms is taken, and then the one that tells soonest. If
+    none keeps to the rate, the rule has those of `spec` and promises none. DataError if there are no recordings.
     """
     if not recordings:
         raise DataError(

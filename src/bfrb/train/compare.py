@@ -39,25 +39,13 @@ def compare(
 ) -> dict[str, Any]:
     """Train all variants side by side on the same folds; what is done already is not done again.
 
-    DataError as for `cross_validate`; ConfigError if the folder holds a comparison of other recordings or folds, or a
+    In the folder `out` are `folds.csv`, one bundle per variant, and the results in `comparison.json`, which are given
+    back: for every variant and scenario the score and, but for the reference, how far it is above the reference's, with
+    95 % intervals over subjects. Folds may be given instead of those the reference would draw; `on_variant` is called
+    with the names of the variants that are trained.
+
+    DataError as of `cross_validate`; ConfigError if the folder holds a comparison of other recordings or folds, or a
     variant of another spec.
-
-    Parameters
-    ----------
-    out
-        A folder: `folds.csv`, one bundle per variant, and the results in `comparison.json`.
-    folds
-        Folds to use instead of those the reference would draw.
-    options
-        How every variant is trained, without effect on the result.
-    on_variant
-        Called with the names of the variants that are trained.
-
-    Returns
-    -------
-    dict
-        For every variant and scenario the score and, but for the reference, how far it is above the reference's, with
-        95 % intervals over subjects.
     """
     run = options or RunOptions()
     run = replace(run, templates=run.templates or out / "templates")

@@ -95,27 +95,16 @@ def cross_validate(
     folds: Folds | None = None,
     options: RunOptions | None = None,
 ) -> Path:
-    """Train every network of a spec on every fold and write the bundle.
+    """Train every network of a spec on every fold and write the bundle, whose place is given back.
 
-    A run that was stopped goes on where it was: at most the epochs that were running are lost. A plain script may call
-    this: the processes that train do not import it, so that it needs no `if __name__ == "__main__"`. DataError if there
-    are no labels, or too few subjects, recordings or gestures; if physics speaks against the recordings; BundleError if
-    something is at `out` that may not be replaced; ConfigError if an unfinished run of another kind, or a damaged one,
-    is in the way; BfrbError if a process is killed; the same call goes on.
+    A run that was stopped goes on where it was: at most the epochs that were running are lost; it lies beside the
+    bundle to be, in `<out>.partial`. A plain script may call this: the processes that train do not import it, so that
+    it needs no `if __name__ == "__main__"`. Unlabelled recordings are left out; continuous ones are cut into labelled
+    windows. Folds may be given, instead of new ones.
 
-    Parameters
-    ----------
-    source
-        Labelled recordings. Unlabelled ones are left out; continuous ones are cut into labelled windows.
-    out
-        Where the bundle shall be. The unfinished run lies beside it, in `<out>.partial`.
-    folds
-        Folds to use instead of new ones.
-
-    Returns
-    -------
-    Path
-        The bundle.
+    DataError if there are no labels, or too few subjects, recordings or gestures, or if physics speaks against the
+    recordings; BundleError if something is at `out` that may not be replaced; ConfigError if an unfinished run of
+    another kind, or a damaged one, is in the way; BfrbError if a process is killed: the same call goes on.
     """
     (bundle,) = cross_validate_all({out: (source, spec)}, folds=folds, options=options)
     return bundle
