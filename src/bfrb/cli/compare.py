@@ -46,7 +46,7 @@ def compare(
     with joined(on, workers, [out]) as cluster, TrainingProgress() as shown:
         options = RunOptions(workers, on=cluster, on_status=shown.update, anyway=anyway)
         try:
-            results = library.compare(opened, spec, out, folds=fixed, options=options, on_variant=shown.name)
+            results = library.compare(opened, spec, out, folds=fixed, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s)", out)
             raise typer.Exit(130) from None

@@ -152,7 +152,6 @@ class TrainingProgress:
             console=Console(stderr=True),
         )
         self._task = self._progress.add_task("", total=1.0)
-        self._name = ""
 
     def __enter__(self) -> TrainingProgress:
         return self
@@ -161,15 +160,10 @@ class TrainingProgress:
         if self._progress.live.is_started:
             self._progress.stop()
 
-    def name(self, name: str) -> None:
-        """Show of which of several runs the next updates are."""
-        self._name = f"{name}: "
-        self._progress.reset(self._task, description=f"{self._name}preparing")
-
     def update(self, status: Status) -> None:
         """Show how far the run is."""
         self._progress.start()
-        self._progress.update(self._task, completed=status.share, description=self._name + describe(status))
+        self._progress.update(self._task, completed=status.share, description=describe(status))
 
 
 def describe(status: Status) -> str:

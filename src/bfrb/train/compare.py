@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,12 @@ def compare(
     *,
     folds: Folds | None = None,
     options: RunOptions | None = None,
-    on_variant: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train all variants side by side on the same folds; what is done already is not done again.
 
     In the folder `out` are `folds.csv`, one bundle per variant, and the results in `comparison.json`, which are given
     back: for every variant and scenario the score and, but for the reference, how far it is above the reference's, with
-    95 % intervals over subjects. Folds may be given instead of those the reference would draw; `on_variant` is called
-    with the names of the variants that are trained.
+    95 % intervals over subjects. Folds may be given instead of those the reference would draw.
 
     DataError as of `cross_validate`; ConfigError if the folder holds a comparison of other recordings or folds, or a
     variant of another spec.
@@ -59,7 +56,6 @@ def compare(
         if not (out / name).exists()
     }
     if shown:
-        on_variant(", ".join(shown))
         wanted = {out / name: (held, spec.run(name)) for name, held in shown.items()}
         cross_validate_all(wanted, folds=folds, options=run)
     reference: dict[str, Answers] = {}
