@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +49,10 @@ class Here:
 
 
 def here(**options: Any) -> Any:
-    """Options of a run in this process; architectures are traced once for all tests."""
+    """Options of a run in this process."""
     from bfrb.train.crossval import RunOptions
 
-    return RunOptions(on=Here(), templates=GRAPHS, **options)
+    return RunOptions(on=Here(), **options)
 
 
 def train_here(source: HeldSource, spec: RunSpec, out: Path, **options: Any) -> Path:
@@ -68,7 +65,3 @@ def train_here(source: HeldSource, spec: RunSpec, out: Path, **options: Any) -> 
         return cross_validate(source, spec, out, options=here(**options))
     finally:
         torch.use_deterministic_algorithms(False)
-
-
-GRAPHS = Path(tempfile.mkdtemp(prefix="bfrb-tests-"))
-atexit.register(shutil.rmtree, GRAPHS, ignore_errors=True)

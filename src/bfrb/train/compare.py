@@ -44,10 +44,9 @@ def compare(
     DataError as of `cross_validate`; ConfigError if the folder holds a comparison of other recordings or folds, or a
     variant of another spec.
     """
-    run = options or RunOptions()
-    run = replace(run, templates=run.templates or out / "templates")
-    recordings = JudgedSource(source, run.anyway).read()
-    run = replace(run, anyway=True)  # of what the variants are shown it has been said
+    options = options or RunOptions()
+    recordings = JudgedSource(source, options.anyway).read()
+    options = replace(options, anyway=True)  # of what the variants are shown it has been said
     folds = _settle(out, recordings, spec, folds)
     order = sorted(spec.variants, key=lambda name: name != spec.compared_with)
     shown = {
@@ -57,7 +56,7 @@ def compare(
     }
     if shown:
         wanted = {out / name: (held, spec.run(name)) for name, held in shown.items()}
-        cross_validate_all(wanted, folds=folds, options=run)
+        cross_validate_all(wanted, folds=folds, options=options)
     reference: dict[str, Answers] = {}
     judged: dict[str, dict[str, Any]] = {}
     for name in order:

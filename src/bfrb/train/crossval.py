@@ -79,8 +79,6 @@ class RunOptions:
     """Replace a bundle that is already there."""
     on: Runner | None = None
     """What trains the members, such as a cluster (`bfrb.cluster.connect`); None for processes of this machine."""
-    templates: Path | None = None
-    """A folder in which traced graphs are kept, for several runs of the same architectures."""
     on_status: Callable[[Status], None] = lambda _: None
     """Called a few times a second."""
     anyway: bool = False
@@ -250,7 +248,7 @@ def fingerprint(recordings: Recordings, folds: Folds | None = None) -> str:
 def _train_members(workspaces: Sequence[Workspace], options: RunOptions) -> None:
     """Trace the templates and train the members that are not there yet."""
     templates: dict[str, Job] = {
-        f"graph of {network}, {workspace.title}": partial(write_template, workspace.folder, network, options.templates)
+        f"graph of {network}, {workspace.title}": partial(write_template, workspace.folder, network)
         for workspace in workspaces
         for network in workspace.plan.spec.networks
         if not workspace.template(network).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from bfrb.arrays import Ints
 from bfrb.errors import ConfigError
-from bfrb.export.graphs import OUTPUTS, Member, Templates, trace_templates
+from bfrb.export.graphs import Member, trace_templates
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
 from bfrb.files import write_text, writing_file
 from bfrb.networks.network import LinearAnswers
@@ -122,19 +121,11 @@ class StudyExamples:
         return load_examples(sequences, recordings, numbers, targets, self.standardisers, longest).to(self.device)
 
 
-def write_template(folder: Path, network: str, kept: Path | None = None) -> None:
-    """Trace an architecture; its graphs are then among the workspace's templates, and kept for others in `kept`."""
+def write_template(folder: Path, network: str) -> None:
+    """Trace an architecture, if its graphs are not kept on this machine; they are then in the workspace."""
     workspace = Workspace(folder)
-    spec, place = workspace.plan.spec.network(network), workspace.template(network)
-    described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])
-    earlier = None if kept is None else kept / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.onnx"
-    if earlier is not None and earlier.exists():
-        Templates.load(earlier).save(place)
-        return
-    templates = trace_templates(network, workspace.shape, spec)
-    for path in (place, earlier):
-        if path is not None:
-            templates.save(path)
+    templates = trace_templates(network, workspace.shape, workspace.plan.spec.network(network))
+    templates.save(workspace.template(network))
 
 
 def split(workspace: Workspace, member: MemberPlan) -> tuple[Ints, Ints, Ints]:
