@@ -42,7 +42,6 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
     shape = Shape(channels, len(bundle.label_set), manifest.row_rate_hz)
     counts = np.bincount(codes, minlength=len(bundle.label_set)).tolist()
     told = {name: count for name, count in zip(bundle.label_set.classes, counts, strict=True) if count}
-    templates = {}
     with copying_bundle(bundle, out, overwrite=overwrite) as folder:
         for member in manifest.members:
             network = spec.network(member.network)
@@ -50,10 +49,8 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
             weights = folder / "members" / f"{member.name}.safetensors"
             moved.load_state_dict(load_file(weights))
             move_answers(moved, sequences, codes, manifest.max_length)
-            if member.network not in templates:
-                templates[member.network] = trace_templates(member.network, shape, network)
             few = sequences.batch(np.arange(min(len(recordings), _BATCH)), manifest.max_length)
-            write_graphs(folder / member.graph, moved, templates[member.network], few)
+            write_graphs(folder / member.graph, moved, trace_templates(member.network, shape, network), few)
             save_file(moved.state_dict(), weights)
         changed = {"provenance": manifest.provenance | {"personalized": told}}
         manifest.model_copy(update=changed).write(folder)
