@@ -92,7 +92,7 @@ def _time(text: str) -> float | str:
 
 
 @example(100.0, 7487, "mean", False, "ms")  # a gap after which the accelerometer is silent at first
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.sampled_from([20.0, 50.0, 100.0]),
     st.integers(0, 10**6),
