@@ -23,9 +23,8 @@ import polars as pl
 from bfrb.arrays import Array, Floats
 from bfrb.features.rotations import magnitude, relative, rotation_vector, up_in_wrist
 from bfrb.read.orientation import OrientationFilter, with_gyroscope
-from bfrb.stream.counts import StreamCounts
-from bfrb.stream.orienting import Orienting
-from bfrb.stream.samples import Samples, check_samples, parse_samples
+from bfrb.stream.resampling import Orienting
+from bfrb.stream.samples import Samples, StreamCounts, check_samples, parse_samples
 from bfrb.study.device import HELIOS
 
 BAR_DEG = 1.5

@@ -91,7 +91,7 @@ def train_ours(sequences: int, full: bool) -> None:
     from bfrb.networks.specs import TwoBranchSpec
     from bfrb.study.labels import CMI_GESTURES
     from bfrb.train.batches import Examples
-    from bfrb.train.spec import TrainingSpec
+    from bfrb.train.run import TrainingSpec
     from bfrb.train.trainer import Task, train
 
     torch.set_num_threads(1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from bundles import make_bundle, make_recordings
+from studies import here
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,23 +39,12 @@ def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from bfrb.predict.bundle import Bundle
     from bfrb.read.sources import HeldSource
-    from bfrb.train.crossval import RunOptions
     from bfrb.train.distill import distill
     from bfrb.train.presets import read_preset
 
     spec = read_preset("micro").updated(["training.epochs=1", "micro.widths=[8, 16]", "micro.kernel_s=0.3"])
     recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
     out = tmp_path_factory.mktemp("distilled") / "small"
-    distill(Bundle.open(teacher), recordings, spec, out, options=RunOptions(on=_Here()))
+    distill(Bundle.open(teacher), recordings, spec, out, options=here())
     torch.use_deterministic_algorithms(False)
     return out
-
-
-class _Here:
-    """Jobs are done in this process, which is sooner done where they are tiny."""
-
-    places: Mapping[str, str] = {}
-
-    def run(self, jobs: Mapping[str, Callable[[], None]], tick: Callable[[], None], need: object = None) -> None:
-        for job in jobs.values():
-            job()

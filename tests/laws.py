@@ -18,7 +18,6 @@ ROOT_PACKAGE = "bfrb"
 
 RANKS = {
     "errors": 0,
-    "callable_package": 0,
     "arrays": 1,
     "files": 1,
     "parts": 1,

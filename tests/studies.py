@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from bfrb.read.sources import HeldSource
 from bfrb.train.presets import PRESETS
+from bfrb.train.run import RunSpec
 from bundles import make_recordings
 
 TINY = PRESETS["quick"].updated(
@@ -31,3 +35,33 @@ class InMemory(HeldSource):
 
 def make_study(count: int = 24, subjects: int = 6) -> InMemory:
     return InMemory(make_recordings(count, subjects=subjects))
+
+
+class Here:
+    """Jobs are done in this process, which is sooner done where they are tiny."""
+
+    places: Mapping[str, str] = {}
+
+    def run(self, jobs: Mapping[str, Callable[[], None]], tick: Callable[[], None], need: object = None) -> None:
+        for job in jobs.values():
+            job()
+            tick()
+
+
+def here(**options: Any) -> Any:
+    """Options of a run in this process."""
+    from bfrb.train.crossval import RunOptions
+
+    return RunOptions(on=Here(), **options)
+
+
+def train_here(source: HeldSource, spec: RunSpec, out: Path, **options: Any) -> Path:
+    """A bundle, trained in this process."""
+    import torch
+
+    from bfrb.train.crossval import cross_validate
+
+    try:
+        return cross_validate(source, spec, out, options=here(**options))
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -178,7 +178,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
     sources: list[Source] = []
 
     def train_source(source: Source, out: Path, *_: object, **options: Any) -> bfrb.Predictor:
-        assert options == {"workers": 0, "overwrite": True, "templates": estimator._graphs()}
+        assert options == {"workers": 0, "overwrite": True}
         assert source.label_set is not None
         sources.append(source)
         return load(make_bundle(out, label_set=source.label_set))

@@ -156,7 +156,7 @@ def answer_rocket(task: Task) -> np.ndarray:
 def answer_preset(method: str, task: Task, out: Path) -> np.ndarray:
     """(R, K) probabilities of a preset's members that did not see the person."""
     source = HeldSource(task.recordings, task.title, label_set=task.label_set)
-    options = RunOptions(workers=1, overwrite=True, templates=out / "templates")
+    options = RunOptions(workers=1, overwrite=True)
     spec = read_preset(method)
     bundle = cross_validate(source, spec, out / f"{task.name}.{method}", folds=task.folds, options=options)
     told = pl.read_parquet(bundle / OUT_OF_FOLD).filter(pl.col("scenario") == "all")

@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from bfrb.metrics import DIFFERENCE, average_precision, interval_over_people, mean_over_subjects, roc_auc
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import open_source
-from bfrb.stream.event_scores import rules_from_others, score_events, sensitivity_curve
+from bfrb.stream.calibrate import rules_from_others, score_events, sensitivity_curve
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording, listen_held_out
 from bfrb.study.folds import Folds

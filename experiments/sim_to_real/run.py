@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.metrics import competition_score
-from bfrb.predict.phases import most_probable_course
+from bfrb.predict.predictions import most_probable_course
 from bfrb.predict.predictor import Predictor, load
 from bfrb.read.sources import open_source
 from bfrb.study.labels import CMI_GESTURES, PHASES
@@ -32,8 +33,10 @@ RESAMPLES = 10_000
 
 
 def run(*arguments: str) -> None:
-    """A bfrb command."""
-    subprocess.run([sys.executable, "-m", "bfrb", *arguments], check=True, stdout=subprocess.DEVNULL)
+    """A bfrb command, which finds the variations in `wearers.py`."""
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "bfrb", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": path})
 
 
 def interval(right: np.ndarray, rng: np.random.Generator) -> str:

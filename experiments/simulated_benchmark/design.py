@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.train.variants import CompareSpec, VariantSpec
+from bfrb.train.presets import CompareSpec, VariantSpec
 
 Signs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -119,7 +119,6 @@ def run_techniques(study: Path, out: Path, plan: Plan, folds: Path | None, worke
         out,
         folds=fixed,
         options=RunOptions(workers=workers),
-        on_variant=lambda name: print(name, flush=True),
     )
     results = judge(Study(recordings, out), plan)
     (out / RESULTS).write_text(json.dumps(results, indent=1), encoding="utf-8")

@@ -28,10 +28,8 @@ POLL_S = 0.25
 class Need(NamedTuple):
     """What a job needs while it runs."""
 
-    memory: int = 2**29
-    """Bytes; beside one core."""
-    card_memory: int = 0
-    """Bytes of a graphics card's memory, where there are cards."""
+    memory: int = 2**29  # bytes; beside one core
+    card_memory: int = 0  # bytes of a graphics card's memory, where there are cards
 
 
 LITTLE = Need()
@@ -49,15 +47,10 @@ class Runner(Protocol):
 
 
 class LocalProcesses:
-    """Several jobs at a time, each in a new process of this machine.
+    """So many jobs at a time, each in a new process of this machine.
 
     Processes end with this one, however it ends, so that no job goes on writing unseen. They do not import the script
     that called, so that it needs no `if __name__ == "__main__"`; a job has to come from a module.
-
-    Parameters
-    ----------
-    workers
-        How many jobs run at a time.
     """
 
     places: Mapping[str, str] = MappingProxyType({})
@@ -68,11 +61,8 @@ class LocalProcesses:
     def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:  # noqa: ARG002
         """Run the jobs, `workers` at a time, calling `tick` a few times a second.
 
-        Raises
-        ------
-        BfrbError
-            That of the first job that fails; or if a process is killed, as happens when memory runs out. The other
-            jobs are stopped.
+        BfrbError that of the first job that fails; or if a process is killed, as happens when memory runs out. The
+        other jobs are stopped.
         """
         waiting = list(reversed(list(jobs.items())))
         running: dict[Connection, tuple[str, BaseProcess]] = {}

@@ -24,13 +24,7 @@ class Spec(BaseModel):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """A spec from plain values.
-
-        Raises
-        ------
-        ConfigError
-            If a key is unknown or a value is impossible.
-        """
+        """A spec from plain values. ConfigError if a key is unknown or a value is impossible."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -38,13 +32,7 @@ class Spec(BaseModel):
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
-        """A spec from TOML text.
-
-        Raises
-        ------
-        ConfigError
-            If the text is not TOML, a key is unknown or a value is impossible.
-        """
+        """A spec from TOML text. ConfigError if the text is not TOML, a key is unknown or a value is impossible."""
         try:
             return cls.parse(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
@@ -57,16 +45,13 @@ class Spec(BaseModel):
     def updated(self, assignments: Iterable[str] | Mapping[str, Any]) -> Self:
         """A copy with changes such as `"training.epochs=30"` or `{"training.epochs": 30}`.
 
+        ConfigError if an assignment has no `=`, its key is unknown or its value impossible.
+
         Parameters
         ----------
         assignments
             Values in text are written as in TOML, strings may be bare. A part of a key that has dots is quoted:
             `training.variation."mypackage.changes:blink"=0.1`.
-
-        Raises
-        ------
-        ConfigError
-            If an assignment has no `=`, its key is unknown or its value impossible.
         """
         values = self.model_dump(mode="json", exclude_none=True)
         pairs = assignments.items() if isinstance(assignments, Mapping) else map(_read_assignment, assignments)
@@ -87,13 +72,7 @@ Positive = Annotated[float, Field(gt=0.0)]
 
 
 def read_toml(path: Path) -> str:
-    """The text of a TOML file.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read.
-    """
+    """The text of a TOML file. ConfigError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bfrb.train.augment import mix_up
-from bfrb.train.batches import Examples
+from bfrb.train.batches import Examples, mix_up
 from learnable import make_examples
 
 Mixing = Callable[[Examples, float, np.random.Generator], Examples]

@@ -100,7 +100,7 @@ def test_every_training_of_the_plan_is_what_its_row_says(design: ModuleType) -> 
 def test_a_technique_of_the_preset_is_on_as_in_the_preset(design: ModuleType) -> None:
     plan = design.read_plan(FOLDER / "techniques.toml")
     preset = flat(PRESETS["benchmark"])
-    added = {"behavior", "lose_pieces"}
+    added = {"behavior"}
     for name, (on, off) in plan.techniques.items():
         switched = flat(PRESETS["benchmark"].updated(on))
         is_in_preset = all(switched[key] == preset[key] for key in keys_of(on))

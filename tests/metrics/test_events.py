@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.metrics import (
-    EventCounts,
-    Overlap,
     average_precision,
     count_events,
     roc_auc,
@@ -36,14 +34,6 @@ def covered(of: np.ndarray) -> np.ndarray:
     """(60,) Which whole seconds the spans cover: the independent way to compute overlaps."""
     seconds = np.arange(60) + 0.5
     return ((seconds[:, None] > of[:, 0]) & (seconds[:, None] < of[:, 1])).any(axis=1)
-
-
-def test_an_episode_is_found_by_any_overlap_unless_more_is_asked_for() -> None:
-    episodes, events = spans((10, 20), (30, 40)), spans((18, 26))
-    assert count_events(episodes, events, 1.0).found == 1
-    assert count_events(episodes, events, 1.0, overlap=Overlap(of_episode=0.3)).found == 0
-    strict = count_events(episodes, events, 1.0, overlap=Overlap(of_event=0.3))
-    assert (strict.found, strict.right, strict.false_alarms_per_hour) == (0, 0, 1.0)
 
 
 def test_the_delay_is_that_of_the_first_event_known() -> None:
@@ -79,11 +69,11 @@ def test_what_cannot_be_counted_is_refused(bad: np.ndarray, message: str) -> Non
 
 @given(some_spans(), some_spans(), st.sampled_from([0.0, 0.25, 0.5, 0.9]))
 def test_counts_agree_with_counting_seconds(episodes: np.ndarray, events: np.ndarray, share: float) -> None:
-    counts = count_events(episodes, events, 1.0, overlap=Overlap(share, share))
+    counts = count_events(episodes, events, 1.0, of_event=share)
     truth = covered(episodes)
     right = [int(truth[int(a) : int(b)].sum()) > share * (b - a) for a, b in events]
     told = covered(events[np.array(right, dtype=bool)]) if len(events) else np.zeros(60, dtype=bool)
-    found = [int(told[int(a) : int(b)].sum()) > share * (b - a) for a, b in episodes]
+    found = [int(told[int(a) : int(b)].sum()) > 0 for a, b in episodes]
     assert (counts.right, counts.found) == (sum(right), sum(found))
     assert len(counts.delays_s) == counts.found
 
@@ -97,8 +87,3 @@ def test_time_scores_are_those_of_single_seconds(rows: list[tuple[int, int, int]
     claimed = np.repeat(np.concatenate([values, values]), lasted)
     assert time_roc_auc(positive, negative, values) == pytest.approx(roc_auc(truth, claimed))
     assert time_average_precision(positive, negative, values) == pytest.approx(average_precision(truth, claimed))
-
-
-def test_totals_add_up() -> None:
-    parts = [EventCounts(1, 1, 2, 1, 0.5, (2.0,)), EventCounts(3, 0, 1, 0, 1.5)]
-    assert EventCounts.total(parts) == EventCounts(4, 1, 3, 1, 2.0, (2.0,))

@@ -8,22 +8,15 @@ from scipy import stats
 
 from bfrb.metrics import (
     EventCounts,
-    competition_score,
     difference_interval,
     event_interval,
     interval_over_people,
     interval_without_one,
-    score_interval,
 )
-from bfrb.metrics.intervals import RATE, _t_quantile
+from bfrb.metrics.intervals import RATE
 from bfrb.study.labels import CMI_GESTURES
 
 ANYTHING = (-np.inf, np.inf)
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 11, 80])
-def test_quantiles_are_those_of_students_distribution(freedom: int) -> None:
-    assert _t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.003)
 
 
 def test_the_interval_of_a_symmetric_mean_is_students_and_that_of_a_skewed_one_reaches_further_to_the_tail() -> None:
@@ -73,14 +66,6 @@ def study(people: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
     truth = np.resize(np.array(CMI_GESTURES.classes, dtype=object), 40 * people)
     right = rng.random(40 * people) < np.repeat(rng.uniform(0.2, 1, people), 40)
     return truth, np.where(right, truth, rng.permutation(truth)), names.tolist()
-
-
-def test_the_interval_of_the_competition_score_holds_it_and_needs_no_luck() -> None:
-    truth, prediction, people = study(8, 0)
-    low, high = score_interval(truth, prediction, people) or (1.0, 0.0)
-    assert 0 < low < competition_score(truth, prediction).score < high < 1
-    assert score_interval(truth, prediction, people) == (low, high)
-    assert score_interval(*study(1, 0)) is None
 
 
 def test_a_gain_of_every_person_is_certain_and_its_reverse_is_its_negative() -> None:

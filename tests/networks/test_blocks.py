@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bfrb.networks import blocks
+from bfrb.networks.registry import Shape, build_network
+from bfrb.networks.specs import GatedTwoBranchSpec, TwoBranchSpec
 
 
 def padded(lengths: list[int], channels: int, steps: int, seed: int = 0) -> torch.Tensor:
@@ -15,11 +17,6 @@ def padded(lengths: list[int], channels: int, steps: int, seed: int = 0) -> torc
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(len(lengths), channels, steps, generator=generator)
     return x * blocks.padding_mask(torch.tensor(lengths), steps)
-
-
-def test_mask_is_one_on_rows_and_zero_on_padding() -> None:
-    mask = blocks.padding_mask(torch.tensor([3, 1]), 4)
-    assert mask.tolist() == [[[1, 1, 1, 0]], [[1, 0, 0, 0]]]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
@@ -44,16 +41,6 @@ def test_batch_norm_in_training_equals_torch_on_the_rows_alone() -> None:
     torch.testing.assert_close(masked.running_mean, reference.running_mean)
     torch.testing.assert_close(masked.running_var, reference.running_var)
     assert (result * (1 - mask) == 0).all()
-
-
-def test_more_padding_changes_no_batch_statistics() -> None:
-    x = padded([4, 3], 2, 4)
-    longer = nn.functional.pad(x, (0, 6))
-    first, second = blocks.MaskedBatchNorm(2), blocks.MaskedBatchNorm(2)
-    short = first(x, blocks.padding_mask(torch.tensor([4, 3]), 4))
-    long = second(longer, blocks.padding_mask(torch.tensor([4, 3]), 10))
-    torch.testing.assert_close(long[:, :, :4], short)
-    torch.testing.assert_close(first.running_var, second.running_var)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
@@ -89,30 +76,6 @@ def test_recurrence_equals_torch_bidirectional_on_each_sequence_alone(kind: type
         torch.testing.assert_close(result[row, :length], expected[0], atol=1e-6, rtol=1e-5)
 
 
-def test_attention_gives_padding_no_weight() -> None:
-    attention = blocks.TemporalAttention(3)
-    x = torch.randn(2, 5, 3)
-    weights = attention.weights(x, blocks.padding_mask(torch.tensor([5, 2]), 5))
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
-    assert (weights[1, 2:] == 0).all()
-
-
-def test_squeeze_excitation_averages_rows_not_padding() -> None:
-    gates = blocks.SqueezeExcitation(8)
-    x = padded([3], 8, 3)
-    longer = nn.functional.pad(x, (0, 5))
-    short = gates(x, blocks.padding_mask(torch.tensor([3]), 3))
-    long = gates(longer, blocks.padding_mask(torch.tensor([3]), 8))
-    torch.testing.assert_close(long[:, :, :3], short)
-
-
-def test_noise_is_added_in_training_only() -> None:
-    noise = blocks.GaussianNoise(0.5)
-    x = torch.zeros(2000)
-    assert noise(x).std().item() == pytest.approx(0.5, rel=0.1)
-    assert torch.equal(noise.eval()(x), x)
-
-
 @settings(max_examples=20)
 @given(st.integers(0, 2**16))
 def test_weights_start_as_glorot_and_orthogonal(seed: int) -> None:
@@ -126,3 +89,26 @@ def test_weights_start_as_glorot_and_orthogonal(seed: int) -> None:
     for gate in (*lstm.weight_hh_l0.data.split(8), *gru.weight_hh_l0.data.split(8)):
         torch.testing.assert_close(gate @ gate.T, torch.eye(8), atol=1e-5, rtol=0)
     assert lstm.bias_ih_l0.tolist() == [0.0] * 8 + [1.0] * 8 + [0.0] * 16
+
+
+SHAPE = Shape({"imu": 5, "proximity": 4}, classes=3)
+SIZES = {"widths": (8, 16), "recurrent_units": 6, "head_units": (12, 8), "padded_rows": 23}
+SPECS = {"two_branch": TwoBranchSpec.parse(SIZES), "gated_two_branch": GatedTwoBranchSpec.parse(SIZES)}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_network_that_pads_answers_as_if_zeros_were_rows(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(name, SHAPE, SPECS[name]).eval()
+    rows, longer, too_long = ({} for _ in range(3))
+    for branch, channels in SHAPE.channels.items():
+        rows[branch] = torch.randn(2, 9, channels)
+        longer[branch] = torch.cat([rows[branch], torch.zeros(2, 14, channels)], dim=1)
+        too_long[branch] = torch.cat([longer[branch], torch.randn(2, 5, channels)], dim=1)
+    expected, lengths = network(longer, None), torch.tensor([9, 9])
+    for inputs, known in ((rows, lengths), (rows, None), (longer, lengths), (too_long, None)):
+        torch.testing.assert_close(network(inputs, known).logits, expected.logits)
+    assert expected.attention is None, "its rows are not those of a recording"
+    own = build_network(name, SHAPE, SPECS[name].model_copy(update={"padded_rows": 0})).eval()
+    own.load_state_dict(network.state_dict())
+    assert not torch.allclose(own(rows, None).logits, expected.logits, atol=1e-4)

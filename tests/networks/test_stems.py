@@ -7,11 +7,8 @@ import torch
 
 from bfrb.errors import ConfigError
 from bfrb.networks.registry import Inputs, Shape, build_network
-from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling, is_there
 from bfrb.networks.specs import StemsSpec
-from bfrb.train.batches import Examples
-from bfrb.train.losses import compute_loss
-from bfrb.train.spec import AuxiliarySpec, TrainingSpec
+from bfrb.networks.stems import ChannelStem, ImageStem, PhasePooling
 
 SHAPE = Shape({"acc": 4, "rotation": 6, "thm": 6, "tof": 3 * 64}, 5)
 SPEC = StemsSpec(motion_width=8, thm_width=4, tof_width=8, trunk_widths=(8, 16))
@@ -33,11 +30,6 @@ def without(inputs: Inputs, *branches: str) -> dict[str, torch.Tensor]:
     return {name: torch.zeros_like(values) if name in branches else values for name, values in inputs.items()}
 
 
-def test_without_proximity_the_answer_is_that_from_motion_alone() -> None:
-    output = network()(without(readings(), "thm", "tof"), LENGTHS)
-    torch.testing.assert_close(output.logits, output.heads["motion"])
-
-
 def test_with_proximity_both_answers_are_blended() -> None:
     inputs = readings()
     output = network()(inputs, LENGTHS)
@@ -48,28 +40,11 @@ def test_with_proximity_both_answers_are_blended() -> None:
     torch.testing.assert_close(output.logits, 0.25 * output.heads["motion"] + 0.75 * everything)
 
 
-def test_sequences_are_routed_one_by_one() -> None:
-    inputs = readings()
-    mixed = {name: values.clone() for name, values in inputs.items()}
-    mixed["thm"][1] = 0.0
-    mixed["tof"][1] = 0.0
-    answers, bare, full = (network()(given, LENGTHS).logits for given in (mixed, without(inputs, "thm", "tof"), inputs))
-    torch.testing.assert_close(answers[1], bare[1])
-    torch.testing.assert_close(answers[[0, 2]], full[[0, 2]])
-
-
 @pytest.mark.parametrize("kept", [("thm",), ("tof",)])
 def test_one_kind_of_proximity_sensors_is_enough_for_the_full_answer(kept: tuple[str, ...]) -> None:
     dropped = {"thm", "tof"} - set(kept)
     output = network()(without(readings(), *dropped), LENGTHS)
     assert not torch.allclose(output.logits, output.heads["motion"])
-
-
-def test_motion_alone_does_not_look_at_proximity() -> None:
-    first, second = readings(1), readings(2)
-    changed = {**first, "thm": second["thm"], "tof": second["tof"]}
-    answers = [network()(inputs, LENGTHS).heads["motion"] for inputs in (first, changed)]
-    torch.testing.assert_close(*answers)
 
 
 def test_a_missing_image_leaves_what_is_seen_of_the_others_alone() -> None:
@@ -101,11 +76,6 @@ def test_what_is_missing_does_not_enter_the_statistics() -> None:
     assert stems[0].first_norm.running_mean[0] == stems[1].first_norm.running_mean[0]
 
 
-def test_presence_is_known_channel_by_channel() -> None:
-    x = torch.tensor([[[0.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 0.0]]])
-    assert is_there(x)[:, :, 0].tolist() == [[0.0, 1.0], [1.0, 0.0]]
-
-
 def test_a_watch_has_stems_for_what_it_carries_only() -> None:
     watch = Shape({"acc": 5, "rotation": 4, "thm": 0, "tof": 0}, 9)
     built = network(shape=watch)
@@ -132,57 +102,3 @@ def test_the_two_phases_are_pooled_apart() -> None:
     pooled, weights = pooling(x, phases, mask)
     torch.testing.assert_close(pooled[0], torch.cat([x[0, :, :4].mean(dim=1), x[0, :, 4:7].mean(dim=1)]))
     torch.testing.assert_close(weights[0], torch.tensor([1 / 8] * 4 + [1 / 6] * 3 + [0.0]))
-
-
-def test_doubtful_rows_count_in_both_phases_by_their_probability() -> None:
-    pooling = PhasePooling(1)
-    torch.nn.init.zeros_(pooling.attention.weight)
-    x, share = torch.tensor([[[1.0, 5.0]]]), torch.tensor([0.9, 0.2])
-    pooled, _ = pooling(x, torch.log(torch.stack([share, 1.0 - share]))[None], torch.ones(1, 1, 2))
-    torch.testing.assert_close(pooled[0], torch.tensor([(0.9 + 1.0) / 1.1, (0.1 + 4.0) / 0.9]))
-
-
-@pytest.mark.parametrize("by_phase", [True, False])
-def test_phases_move_the_answer_only_where_rows_are_pooled_by_phase(by_phase: bool) -> None:
-    torch.manual_seed(0)
-    built = build_network("stems", SHAPE, SPEC.model_copy(update={"pool_by_phase": by_phase})).eval()
-    answers = []
-    for bias in (0.0, 4.0):
-        with torch.no_grad():
-            built.phases.bias[0] = bias
-        answers.append(built(readings(), LENGTHS).logits)
-    assert torch.allclose(*answers) is not by_phase
-
-
-def test_the_phase_head_learns_labelled_phases() -> None:
-    examples = moving_and_then_working()
-    torch.manual_seed(0)
-    built = build_network("stems", SHAPE, SPEC)
-    spec = TrainingSpec(auxiliary=AuxiliarySpec(phase=1.0), label_smoothing=0.0)
-    optimizer = torch.optim.AdamW(built.parameters(), lr=5e-3)
-    for _ in range(60):
-        loss = compute_loss(built(examples.inputs, examples.lengths), examples, spec, SPEC, None)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    built.eval()
-    phases = built(examples.inputs, examples.lengths).auxiliary["phase"].argmax(dim=2)
-    known = examples.auxiliary["phase"].sum(dim=2) > 0
-    right = phases == examples.auxiliary["phase"].argmax(dim=2)
-    assert right[known].float().mean() > 0.9
-
-
-def moving_and_then_working(count: int = 24, steps: int = 32) -> Examples:
-    """Examples of two phases: the first moves quickly, the second, from a row of its own on, hardly."""
-    generator = torch.Generator().manual_seed(3)
-    onsets = 4 * torch.randint(2, 6, (count,), generator=generator)
-    is_gesture = (torch.arange(steps)[None, :] >= onsets[:, None]).float()
-    loudness = (2.0 - 1.8 * is_gesture)[:, :, None]
-    inputs = {name: torch.randn(count, steps, n, generator=generator) * loudness for name, n in SHAPE.channels.items()}
-    return Examples(
-        inputs=inputs,
-        lengths=torch.full((count,), steps),
-        targets=torch.eye(5)[torch.arange(count) % 5],
-        present={},
-        auxiliary={"phase": torch.stack([1.0 - is_gesture, is_gesture], dim=2)},
-    )

@@ -101,8 +101,7 @@ def one_way(turns: Floats) -> Floats:
     return turns * np.concatenate([[1.0], np.cumprod(np.where(products < 0, -1.0, 1.0))])[:, None]
 
 
-@pytest.mark.parametrize("wrist", ["left", "right"])
-@pytest.mark.parametrize(("rows", "between"), [("nearest", "steady"), ("mean", "held")])
+@pytest.mark.parametrize(("wrist", "rows", "between"), [("left", "nearest", "steady"), ("right", "mean", "held")])
 def test_a_watch_is_answered_as_the_helios_it_stands_for(
     helios: Recordings, wrist: Wrist, rows: str, between: Between, tmp_path: Path
 ) -> None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.metrics import competition_score
 from bfrb.predict.bundle import OUT_OF_FOLD
 from bfrb.predict.evaluation import (
-    Answers,
     Columns,
     answer_scenarios,
     choose_half,
     read_answers,
-    score_answers,
     score_scenarios,
 )
 from bfrb.predict.predictor import Predictor, load
@@ -57,11 +56,7 @@ def test_a_bundles_predictions_are_scored_in_three_scenarios(out_of_fold: pl.Dat
     answers["half"] = np.where(choose_half(tables["all"]["id"].to_list()), answers["imu"], answers["all"])
     for name, found in scores.items():
         expected = competition_score(tables["all"]["gesture"].to_list(), answers[name])
-        assert [found[key] for key in ("score", "binary_f1", "macro_f1")] == [
-            expected.score,
-            expected.binary_f1,
-            expected.macro_f1,
-        ]
+        assert {key: found[key] for key in ("score", "binary_f1", "macro_f1")} == asdict(expected)
     assert score_scenarios(out_of_fold.sample(fraction=1, shuffle=True, seed=1), CMI_GESTURES) == scores
     assert list(score_scenarios(tables["all"], CMI_GESTURES)) == ["all"]
 
@@ -77,24 +72,13 @@ def test_scores_are_plain_values(out_of_fold: pl.DataFrame) -> None:
     assert {"auc_mean_subject", "average_precision", "average_precision_mean_subject"} <= set(found)
 
 
-def test_one_subject_has_scores_but_no_interval() -> None:
-    labels = np.array(["Wave hello", "Neck - scratch"], dtype=object)
-    scores = score_answers(Answers(labels, labels, ["s", "s"]), CMI_GESTURES)
-    assert scores["interval"] is None
-    assert scores["per_subject"]["s"]["score"] == 1.0
-
-
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=5), unique=True, max_size=30), st.randoms(use_true_random=False))
 def test_the_half_is_a_half_and_does_not_depend_on_the_order(ids: list[str], random) -> None:
     chosen = dict(zip(ids, choose_half(ids).tolist(), strict=True))
     assert sum(chosen.values()) == len(ids) // 2
     random.shuffle(ids)
     assert dict(zip(ids, choose_half(ids).tolist(), strict=True)) == chosen
-
-
-def test_another_seed_chooses_another_half() -> None:
-    ids = [f"SEQ_{number:06d}" for number in range(40)]
-    assert choose_half(ids, 0).tolist() != choose_half(ids, 1).tolist()
 
 
 @pytest.mark.parametrize(
@@ -167,12 +151,6 @@ def test_answers_come_from_the_named_columns(tmp_path: Path) -> None:
     assert answers.probabilities is None
     with pytest.raises(DataError, match="expected the column 'q', found t, p, who"):
         read_answers(path, Columns("t", "q"), CMI_GESTURES)
-
-
-def test_probability_columns_are_used_where_all_are_there(out_of_fold: pl.DataFrame, tmp_path: Path) -> None:
-    path = tmp_path / "predictions.parquet"
-    out_of_fold.with_columns(prediction=pl.col("gesture")).write_parquet(path)
-    assert "auc" in score_answers(read_answers(path, Columns(), CMI_GESTURES), CMI_GESTURES)
 
 
 def test_answers_that_were_not_predicted_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,6 @@ import pickle
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +16,6 @@ import onnx
 import onnxruntime
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bfrb import predict
 from bfrb.errors import BundleError, DataError
@@ -26,7 +23,6 @@ from bfrb.features.sequences import build_sequences
 from bfrb.predict import predictor as module
 from bfrb.predict.bundle import CHECKSUMS, _write_checksums
 from bfrb.predict.predictor import Predictor, load
-from bfrb.processes import usable_processors
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
@@ -72,15 +68,6 @@ def test_an_answer_does_not_depend_on_its_company(predictor: Predictor, monkeypa
     assert np.ptp(together, axis=0).max() > 0.01
 
 
-@settings(max_examples=20, deadline=None)
-@given(order=st.permutations(range(8)))
-def test_answers_follow_the_order_of_the_recordings(predictor: Predictor, order: list[int]) -> None:
-    recordings = make_recordings(8)
-    moved = predictor.predict(recordings[np.array(order)])
-    assert moved.ids == tuple(np.array(recordings.ids)[order])
-    np.testing.assert_allclose(moved.probabilities, predictor.predict(recordings).probabilities[order], atol=1e-6)
-
-
 def test_calls_from_several_threads_do_not_meet(predictor: Predictor) -> None:
     batches = [make_recordings(7, seed=seed) for seed in range(8)]
     expected = [predictor.predict(batch).probabilities for batch in batches]
@@ -112,26 +99,6 @@ def test_a_watch_is_answered_for_and_its_continuous_recordings_are_cut_as_in_tra
     assert cut.gestures == ["none", "none"]
     assert predictor.cut(cut) is cut
     assert set(predictor.predict(cut).gestures) <= set(SEARLE_BEHAVIORS.classes)
-
-
-@given(lengths=st.lists(st.integers(1, 20_000), max_size=60))
-def test_blocks_hold_every_recording_once_and_stay_small(lengths: list[int]) -> None:
-    array = np.array(lengths, dtype=np.int64)
-    order = np.argsort(array, kind="stable")
-    blocks = module._cut_into_blocks(order, array)
-    assert [number for block in blocks for number in block] == order.tolist()
-    assert all(array[block[:-1]].sum() <= module.MAX_ROWS for block in blocks)
-
-
-@given(lengths=st.lists(st.integers(1, 4), max_size=30), data=st.data())
-def test_groups_are_of_one_length_and_asked_of_the_same_members(lengths: list[int], data: st.DataObject) -> None:
-    asked = np.array(data.draw(st.lists(st.booleans(), min_size=2 * len(lengths), max_size=2 * len(lengths))), bool)
-    asked = asked.reshape(2, len(lengths))
-    groups = module._find_alike(np.array(lengths, dtype=np.int64), asked)
-    assert sorted(number for group in groups for number in group) == list(range(len(lengths)))
-    keys = [{(lengths[number], *asked[:, number]) for number in group} for group in groups]
-    assert all(len(key) == 1 for key in keys)
-    assert len(set(map(tuple, keys))) == len(groups)
 
 
 def one_sequence() -> pl.DataFrame:
@@ -255,17 +222,6 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert run_python(code, bundle) == (0, "")
 
 
-def test_predictors_share_their_threads(bundle: Path, predictor: Predictor) -> None:
-    recordings = make_recordings(9)
-    predictor.predict(recordings)
-    before = threading.active_count()
-    for _ in range(5):
-        another = load(bundle)
-        another.predict(recordings)
-        another.predict_each(recordings)
-    assert threading.active_count() <= max(before, usable_processors() + 1)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")
 def test_loading_changes_nothing_for_the_rest_of_the_process(bundle: Path) -> None:
     """No signal handlers, no thread settings, no allocator: neither its settings nor advice on the heap's memory."""
@@ -289,3 +245,11 @@ sys.exit(", ".join(str(pair) for pair in zip(before, after) if pair[0] != pair[1
     assert run_python(code, bundle) == (0, "")
     source = "".join(path.read_text() for path in Path(predict.__file__).parent.glob("*.py"))
     assert not re.search(r"mallopt|madvise|ctypes|signal\.|set_num_threads", source)
+
+
+def test_the_runtime_is_told_not_to_report_before_it_is_loaded(bundle: Path, tmp_path: Path) -> None:
+    script = "import sys, bfrb; bfrb.load(sys.argv[1]); assert 'onnxruntime' in sys.modules"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= dict.fromkeys(["TMPDIR", "HOME", "XDG_CACHE_HOME"], str(tmp_path))
+    subprocess.run([sys.executable, "-B", "-c", script, str(bundle)], check=True, env=environment)
+    assert not list(tmp_path.rglob("*"))

@@ -12,21 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attending import make_attending_bundle
-from bfrb.errors import BundleError, DataError
+from bfrb.errors import BundleError
 from bfrb.features.sequences import build_sequences
-from bfrb.predict.phases import most_probable_course, phase_table
+from bfrb.predict.predictions import most_probable_course, phase_table
 from bfrb.predict.predictor import Predictor, load
-from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import PHASES, SEARLE_BEHAVIORS
+from bfrb.study.labels import PHASES
 from bundles import make_bundle, make_recordings
 from made_up import BASELINE_FEATURES
 from telling import make_telling_bundle
-
-
-@pytest.fixture(scope="module")
-def attending(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    return load(make_attending_bundle(tmp_path_factory.mktemp("attending") / "model"))
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +43,9 @@ def of_gesture(recordings: Any, times: float) -> np.ndarray:
     return 1 / (1 + np.exp(-times * squashed(recordings)))
 
 
-def test_answers_do_not_depend_on_further_outputs(
-    attending: Predictor, telling: Predictor, plain: Predictor, tmp_path: Path
-) -> None:
-    recordings, two = make_recordings(5), load(make_bundle(tmp_path / "model"))
-    for able, bare in ((attending, two), (telling, plain)):
-        np.testing.assert_array_equal(able.predict(recordings).probabilities, bare.predict(recordings).probabilities)
-
-
 def test_networks_that_cannot_tell_say_nothing(plain: Predictor) -> None:
     assert not plain.gives_phases
     assert plain.phases(make_recordings(2)) is None
-
-
-def test_recordings_of_another_device_are_refused(telling: Predictor) -> None:
-    watch = make_recordings(1, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    with pytest.raises(DataError, match="galaxy_watch"):
-        telling.phases(watch)
 
 
 def test_phases_are_the_mean_of_the_members_that_tell_them_in_any_company(telling: Predictor) -> None:

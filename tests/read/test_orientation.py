@@ -11,10 +11,8 @@ from bfrb.features.rotations import magnitude, multiply, relative, rotation_vect
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.orientation import OrientationFilter, add_orientation, with_gyroscope, with_made_orientation
 from bfrb.read.series import RecordedSamples, make_rows
-from bfrb.stream.counts import StreamCounts
-from bfrb.stream.orienting import Orienting
-from bfrb.stream.resampling import Resampler
-from bfrb.stream.samples import Samples, check_samples, parse_samples
+from bfrb.stream.resampling import Orienting, Resampler
+from bfrb.stream.samples import Samples, StreamCounts, check_samples, parse_samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.description import Description
 from bfrb.study.device import HELIOS

@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from annotated import TWO, people, second_by_second
 from bfrb.errors import DataError
 from bfrb.metrics import EventCounts
-from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule
-from bfrb.stream.event_scores import reliability, rules_from_others, score_events, sensitivity_curve
+from bfrb.stream.calibrate import (
+    count_found,
+    fit_isotonic,
+    fit_rule,
+    reliability,
+    rules_from_others,
+    score_events,
+)
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
@@ -23,7 +29,7 @@ isotonic = pytest.importorskip("sklearn.isotonic")
 QUICK = EventSpec(step_s=1.0, smoothing_s=0.0, merge_s=0.0, minimum_s=1.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 100), st.booleans()), min_size=2, max_size=150, unique_by=lambda row: row[0]))
 def test_the_isotonic_map_is_that_of_scikit_learn(rows: list[tuple[int, bool]]) -> None:
     claimed = np.array([value / 100 for value, _ in rows])
@@ -36,7 +42,7 @@ def test_the_isotonic_map_is_that_of_scikit_learn(rows: list[tuple[int, bool]]) 
     EventRule(isotonic_from=knots, isotonic_to=values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.sampled_from([0.0, 1e-300, 1e-12, 5e-7, 0.5, 1 - 1e-12, 1.0]),
     st.sampled_from([0.0, 1e-300, 1e-15, 1e-9, 1e-3]),
@@ -53,14 +59,6 @@ def test_networks_may_be_as_sure_as_they_like(about: float, spread: float, windo
     assert len(rule.isotonic_from) <= 20
     calibrated = rule.calibrate(claimed)
     assert ((calibrated >= 0) & (calibrated <= 1)).all()
-
-
-def test_calibrated_probabilities_come_true() -> None:
-    rng = np.random.default_rng(1)
-    honest = rng.random(20_000)
-    truth = rng.random(20_000) < honest
-    knots, values = fit_isotonic(honest**3, truth.astype(np.float64))
-    np.testing.assert_allclose(np.interp(honest**3, knots, values), honest, atol=0.12)
 
 
 def test_nothing_cannot_be_calibrated_on() -> None:
@@ -130,18 +128,11 @@ def test_better_answers_score_better_and_perfect_ones_fully() -> None:
     assert perfect["median_delay_s"]["value"] == 1.0
 
 
-POOR_AND_GOOD: tuple[list[AnnotatedRecording], ...] = (people(5, 0.1), people(5, 0.5))
+POOR_AND_GOOD: tuple[list[AnnotatedRecording], ...] = (people(3, 0.1), people(3, 0.5))
 
 
 def test_isotonic_calibration_makes_claims_honest_on_other_people() -> None:
-    heard = people(6, 0.5)
+    heard = people(4, 0.5)
     found = reliability(heard, rules_from_others(heard, TWO, 6.0, QUICK), TWO)
     assert found["error"] < 0.5 * found["error_uncalibrated"]
-    assert sum(found["table"]["counts"]) == 6 * 480
-
-
-def test_along_the_curve_fewer_false_alarms_cost_episodes() -> None:
-    heard = people(4, 0.4)
-    curve = sensitivity_curve(heard, rules_from_others(heard, TWO, 6.0, QUICK), TWO)
-    assert curve[0]["sensitivity"] >= curve[-1]["sensitivity"]  # type: ignore[operator]
-    assert all(point["false_alarms_per_hour"] >= 0 for point in curve)  # type: ignore[operator]
+    assert sum(found["table"]["counts"]) == 4 * 480

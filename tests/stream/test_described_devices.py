@@ -16,13 +16,11 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.stretches import iter_stretches
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import EventRule, WindowProbabilities
 from bfrb.stream.layouts import Layout
 from bfrb.stream.listen import listen
-from bfrb.stream.orienting import Orienting
-from bfrb.stream.resampling import Resampler
-from bfrb.stream.samples import check_samples, parse_samples
+from bfrb.stream.resampling import Orienting, Resampler
+from bfrb.stream.samples import StreamCounts, check_samples, parse_samples
 from bfrb.stream.spec import EventSpec, StreamSpec
 from bfrb.stream.stream import Stream
 from bfrb.study.description import Description
@@ -94,7 +92,7 @@ def _time(text: str) -> float | str:
 
 
 @example(100.0, 7487, "mean", False, "ms")  # a gap after which the accelerometer is silent at first
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.sampled_from([20.0, 50.0, 100.0]),
     st.integers(0, 10**6),
@@ -127,7 +125,7 @@ def test_rows_of_a_file_are_those_of_its_stream(
     assert counts.wrong_time == 0
 
 
-@pytest.mark.parametrize("rate_hz", [20.0, 50.0, 100.0])
+@pytest.mark.parametrize("rate_hz", [20.0, 100.0])
 def test_answers_for_a_file_are_those_of_its_stream(rate_hz: float, tmp_path: Path) -> None:
     predictor = Predictor(
         Bundle.open(

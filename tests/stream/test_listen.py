@@ -68,12 +68,6 @@ def test_what_is_heard_is_what_a_stream_of_the_held_out_members_says(
     assert [part.counts for part in found] == [None] * (len(found) - 1) + [stream.counts]
 
 
-def test_delays_count_from_when_the_samples_were_there(bundle: Bundle) -> None:
-    (heard,) = listen_held_out(bundle, cut_stretches([watch_recordings(np.zeros(200))]), RULE)
-    waited = heard.windows.known_s - heard.windows.middle_s
-    np.testing.assert_allclose(waited, 25 / RATE_HZ + 0.2)
-
-
 def test_every_recording_begins_anew_and_those_without_annotated_rows_are_passed_over(bundle: Bundle) -> None:
     three = watch_recordings(np.repeat([0, 1], [100, 60]), 3)
     plain = replace(three, annotations={}, table=three.table.with_columns(id="x" + three.table["id"]))

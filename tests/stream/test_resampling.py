@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import ConfigError, DataError
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.resampling import Resampler, SegmentRows
-from bfrb.stream.samples import Samples, check_samples, check_units, parse_samples
+from bfrb.stream.samples import Samples, StreamCounts, check_samples, check_units, parse_samples
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
 from bfrb.study.rows import Aggregation
@@ -72,14 +71,6 @@ def test_rows_at_the_devices_rate_come_out_as_they_went_in(how: Aggregation) -> 
     assert (counts.samples, counts.rows, counts.unused) == (25, 25, 0)
 
 
-@settings(deadline=None)
-@given(st.lists(st.floats(-0.049, 0.049), min_size=2, max_size=60))
-def test_jitter_of_less_than_half_a_row_changes_nothing(jitter: list[float]) -> None:
-    rows, counts = resample(marked(np.arange(len(jitter)) / 10 + np.array([0.0, *jitter[1:]])))
-    assert marks(rows) == [list(range(1, len(jitter) + 1))]
-    assert counts.gaps == counts.too_late == counts.wrong_time == 0
-
-
 @pytest.mark.parametrize(
     ("time_s", "expected", "counted"),
     [
@@ -104,12 +95,6 @@ def test_a_single_wrong_time_costs_a_single_sample(wrong: float) -> None:
     rows, counts = resample(marked(time_s))
     assert marks(rows) == [[None if n == 13 else n for n in range(1, 31)]]
     assert counts.wrong_time + counts.without_time == 1
-
-
-def test_samples_without_a_measurement_are_no_samples() -> None:
-    rows, counts = resample(to_samples({"time_s": np.arange(30) / 10, "acc": np.full((30, 3), np.nan)}))
-    assert rows == []
-    assert counts.without_reading == 30
 
 
 @pytest.mark.parametrize("how", ["nearest", "mean"])
@@ -173,17 +158,6 @@ def test_rows_do_not_depend_on_the_chunks(
         assert counts.samples == used + counts.without_time + counts.too_late + counts.wrong_time + counts.unused
 
 
-@settings(deadline=None)
-@given(st.permutations(range(1, 12)))
-def test_disorder_within_the_allowance_changes_nothing(order: list[int]) -> None:
-    time_s = np.array([0, *order, *range(12, 40)]) / 10
-    straight, _ = resample(marked(np.sort(time_s)))
-    samples = marked(np.sort(time_s)).take(np.argsort(np.argsort(time_s)))
-    mixed, counts = resample(samples, spec=StreamSpec(reorder_s=1.2, gap_s=2.0))
-    assert marks(mixed) == marks(straight)
-    assert counts.too_late == 0
-
-
 def sampled(rate_hz: float, seconds: float, jitter: float, gaps: list[float], seed: int = 0) -> Samples:
     """Some motion, sampled with jitter (as a share of the distance of samples) and with silences of 0.6 s."""
     rng = np.random.default_rng(seed)
@@ -213,14 +187,6 @@ def test_rows_of_faster_sources_are_the_means_of_the_samples_in_them(
         np.add.at(sums, place, samples.sensors["acc"].astype(np.float64))
         expected = np.divide(sums, number, out=np.full_like(sums, np.nan), where=number > 0)
         np.testing.assert_allclose(readings(rows), expected, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize(("rate_hz", "interval_s"), [(100, 0.09), (15, 1 / 15), (10, 0.1), (8, 0.125), (3, 1 / 3)])
-def test_the_rate_of_the_source_is_known_row_by_row(rate_hz: float, interval_s: float) -> None:
-    rows, _ = resample(sampled(rate_hz, 20.0, 0.0, []))
-    assert np.nanmedian(np.concatenate([part.interval_s for part in rows])) == pytest.approx(interval_s)
-    twice = sampled(rate_hz, 20.0, 0.0, []).take(np.repeat(np.arange(int(20 * rate_hz)), 2))
-    assert np.nanmedian(np.concatenate([part.interval_s for part in resample(twice)[0]])) == pytest.approx(interval_s)
 
 
 @pytest.mark.parametrize(

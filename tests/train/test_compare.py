@@ -1,38 +1,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from bfrb.errors import ConfigError
 from bfrb.metrics import competition_score
 from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.train.compare import compare
-from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
+from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec
 from bundles import make_recordings
-from studies import TINY, InMemory, make_study
+from studies import TINY, InMemory, here, make_study
 
 Compared = tuple[Path, dict[str, Any]]
 
 
-def two_variants(folder: Path, **more: list[str]) -> CompareSpec:
-    """A tiny run, and the same with another learning rate."""
+def variants(folder: Path, **more: list[str]) -> CompareSpec:
+    """A tiny run, the same with another learning rate, and with the motion sensors alone."""
     preset = folder / "tiny.toml"
     preset.write_text(TINY.updated(["training.epochs=1"]).to_toml())
-    return CompareSpec.parse(
-        {"preset": str(preset), "variants": {"plain": [], "fast": ["training.learning_rate=0.02"], **more}}
-    )
+    changes = {"plain": [], "fast": ["training.learning_rate=0.02"], "imu": SENSOR_VARIANTS["imu"].model_dump()}
+    return CompareSpec.parse({"preset": str(preset), "variants": changes | more})
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
     folder = tmp_path_factory.mktemp("compared")
-    return folder, compare(make_study(), two_variants(folder), folder / "out")
+    yield folder, compare(make_study(), variants(folder), folder / "out", options=here())
+    torch.use_deterministic_algorithms(False)
 
 
 def test_differences_are_those_of_the_scores_on_the_same_folds(compared: Compared) -> None:
@@ -55,21 +57,12 @@ def test_differences_are_those_of_the_scores_on_the_same_folds(compared: Compare
     assert "difference" not in results["variants"]["plain"]["scenarios"]["all"]
 
 
-def test_what_is_done_is_not_done_again(compared: Compared) -> None:
+def test_what_is_done_is_not_done_again_and_any_variant_may_be_the_reference(compared: Compared) -> None:
     folder, before = compared
-    kept = {name: (folder / "out" / name / "bundle.json").stat() for name in ("plain", "fast")}
-    spec = two_variants(folder, slow=["training.learning_rate=0.0001"])
-    after = compare(make_study(), spec, folder / "out")
-    assert list(after["variants"]) == ["plain", "fast", "slow"]
-    assert after["variants"]["fast"] == before["variants"]["fast"]
+    kept = {name: (folder / "out" / name / "bundle.json").stat() for name in before["variants"]}
+    after = compare(make_study(), variants(folder).model_copy(update={"reference": "fast"}), folder / "out")
     assert kept == {name: (folder / "out" / name / "bundle.json").stat() for name in kept}
-
-
-def test_the_reference_may_come_last(compared: Compared) -> None:
-    folder, before = compared
-    spec = two_variants(folder).model_copy(update={"reference": "fast"})
-    after = compare(make_study(), spec, folder / "out")
-    assert list(after["variants"]) == ["plain", "fast"]
+    assert list(after["variants"]) == ["plain", "fast", "imu"]
     found, turned = (
         results["variants"][name]["scenarios"]["half"] for results, name in ((before, "fast"), (after, "plain"))
     )
@@ -81,18 +74,15 @@ def test_the_reference_may_come_last(compared: Compared) -> None:
 def test_other_recordings_or_another_spec_are_refused(compared: Compared) -> None:
     folder, _ = compared
     with pytest.raises(ConfigError, match="other recordings"):
-        compare(InMemory(make_recordings(24, subjects=6, seed=1)), two_variants(folder), folder / "out")
+        compare(InMemory(make_recordings(24, subjects=6, seed=1)), variants(folder), folder / "out")
     with pytest.raises(ConfigError, match="another spec"):
-        compare(make_study(), two_variants(folder, fast=["training.learning_rate=0.01"]), folder / "out")
+        compare(make_study(), variants(folder, fast=["training.learning_rate=0.01"]), folder / "out")
 
 
-def test_a_variant_can_lack_sensors(tmp_path: Path) -> None:
-    spec = two_variants(tmp_path).model_copy(update={"variants": {"imu": SENSOR_VARIANTS["imu"]}})
-    names: list[str] = []
-    results = compare(make_study(), spec, tmp_path / "out", on_variant=names.append)
-    assert names == ["imu"]
+def test_a_variant_can_lack_sensors(compared: Compared) -> None:
+    folder, results = compared
     assert results["variants"]["imu"]["changes"] == {"without": ["thm", "tof"]}
-    table = pl.read_parquet(tmp_path / "out" / "imu" / "out_of_fold.parquet")
+    table = pl.read_parquet(folder / "out" / "imu" / "out_of_fold.parquet")
     parts = [table.filter(pl.col("scenario") == name).select(CMI_GESTURES.classes) for name in ("all", "imu")]
     np.testing.assert_allclose(parts[0].to_numpy(), parts[1].to_numpy(), atol=1e-6)
 

@@ -8,11 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
 from bfrb.study.recordings import Annotation, Recordings
-from bfrb.train.batches import load_examples, make_standardisers, read_labels
+from bfrb.train.batches import draw_batches, load_examples, make_standardisers, read_labels
 from bundles import make_recordings
 
 BRANCHES = {"imu": ("acc",), "proximity": ("thm",)}
@@ -50,3 +52,20 @@ def test_examples_know_where_their_gesture_begins(longest: int) -> None:
     short = examples.take(np.array([1]))
     assert short.auxiliary["phase"].shape == (1, 4, 2)
     assert torch.equal(short.inputs["imu"], examples.inputs["imu"][1:2, :4])
+
+
+@given(
+    lengths=st.lists(st.integers(1, 200), min_size=2, max_size=80),
+    batch_size=st.integers(2, 20),
+    buckets=st.integers(1, 5),
+    seed=st.integers(0, 99),
+)
+def test_every_example_is_drawn_once_never_alone_and_repeatably(
+    lengths: list[int], batch_size: int, buckets: int, seed: int
+) -> None:
+    first, second = (
+        list(draw_batches(np.array(lengths), batch_size, buckets, np.random.default_rng(seed))) for _ in range(2)
+    )
+    assert sorted(np.concatenate(first).tolist()) == list(range(len(lengths)))
+    assert all(2 <= len(batch) <= batch_size + 1 for batch in first)
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))

@@ -12,13 +12,12 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import load
 from bfrb.study.recordings import Recordings
-from bfrb.train.crossval import cross_validate
 from bundles import make_recordings
-from studies import TINY, InMemory
+from studies import TINY, InMemory, train_here
 
 MIXED = TINY.updated(
     [
-        "networks=['two_branch', 'stems', 'gated_two_branch']",
+        "networks=['two_branch', 'stems']",
         "training.epochs=1",
         "features.imu=['acc']",
         "two_branch.variation.lose_proximity=0.0",
@@ -26,8 +25,6 @@ MIXED = TINY.updated(
         "two_branch.recurrent_units=4",
         "stems.motion_width=8",
         "stems.trunk_widths=[8, 8]",
-        "gated_two_branch.widths=[8, 8]",
-        "gated_two_branch.recurrent_units=4",
     ]
 )
 BARE = (0, 7, 12)
@@ -42,7 +39,7 @@ def recordings() -> Recordings:
 
 @pytest.fixture(scope="module")
 def trained(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cross_validate(InMemory(recordings), MIXED, tmp_path_factory.mktemp("mixed") / "model")
+    return train_here(InMemory(recordings), MIXED, tmp_path_factory.mktemp("mixed") / "model")
 
 
 def test_every_member_takes_in_its_own_branches(trained: Path) -> None:
@@ -52,7 +49,7 @@ def test_every_member_takes_in_its_own_branches(trained: Path) -> None:
     assert needs["two_branch-00"] == {"imu", "proximity"}
     assert needs["stems-01"] == own
     requires = {member.network: set(member.requires) for member in predictor.bundle.manifest.members}
-    assert requires == {"two_branch": {"acc", "thm", "tof"}, "stems": {"acc"}, "gated_two_branch": {"acc"}}
+    assert requires == {"two_branch": {"acc", "thm", "tof"}, "stems": {"acc"}}
     assert set(predictor.bundle.manifest.branches) == {"imu", "proximity", "acc", "rotation", "thm", "tof"}
     assert set(MIXED.updated(["networks=['stems']"]).branches) == {"acc", "rotation", "thm", "tof"}
     assert set(TINY.branches) == {"imu", "proximity"}

@@ -11,9 +11,8 @@ from bfrb.errors import BundleError, DataError
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import load
 from bfrb.read.sources import HeldSource
-from bfrb.train.crossval import RunOptions, cross_validate
 from bfrb.train.personal import personalize
-from studies import TINY, make_study
+from studies import TINY, make_study, train_here
 
 SMALL = TINY.updated(["networks=['rocket']", "rocket.rows=20", "rocket.biases=1", "rocket.contrast=0"])
 
@@ -21,7 +20,7 @@ SMALL = TINY.updated(["networks=['rocket']", "rocket.rows=20", "rocket.biases=1"
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("personal") / "model"
-    return cross_validate(make_study(), SMALL, out, options=RunOptions(workers=1))
+    return train_here(make_study(), SMALL, out)
 
 
 def wearer(count: int = 6) -> HeldSource:

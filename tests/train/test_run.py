@@ -11,11 +11,9 @@ import tomli_w
 
 from bfrb.errors import ConfigError
 from bfrb.predict.bundle import SPEC, Bundle
-from bfrb.predict.predictor import load
-from bfrb.train.crossval import cross_validate, prepare
+from bfrb.train.crossval import prepare
 from bfrb.train.presets import PRESETS, read_preset
-from bfrb.train.run import RunSpec, read_run_spec
-from bfrb.train.spec import VariationSpec
+from bfrb.train.run import RunSpec, VariationSpec, read_run_spec
 from bfrb.train.variation import vary
 from bundles import make_bundle, make_recordings
 from studies import TINY, make_study
@@ -59,11 +57,9 @@ def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
         (["sizes.MeanNetwork.width=3"], "sizes of 'MeanNetwork', expected those of no network"),
         (["networks=['a:B', 'c:B']"], "each named once, got B, B"),
         (["stems.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
-        (["stems.variation.lose_thm=2"], "lose_thm: Input should be less than 1"),
         (["training.variation.own.weaken=0.1"], "own: expected variations by import path .*, got 'weaken'"),
         (['training.variation."own_networks:weaken"=-1'], "own.own_networks:weaken: Input should be greater"),
         (["."], "expected key=value"),
-        ([".=1"], r"unknown key '\.'"),
     ],
 )
 def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
@@ -76,7 +72,6 @@ def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
     [
         (["sizes.MeanNetwork.widht=3"], r"unknown key 'widht'\n.*did you mean 'width'"),
         (["networks=['own_networks:Absent']"], "expected a network at own_networks:Absent, but"),
-        (["networks=['absent_module:Absent']"], "No module named 'absent_module'"),
         (["networks=['own_networks:NoSpec']"], "has no attribute Spec"),
         (["networks=['__main__:Mine']"], "lies in the script itself"),
         (['training.variation."own_networks:absent"=1'], "expected a variation at own_networks:absent, but"),
@@ -90,22 +85,11 @@ def test_impossible_parts_of_ones_own_are_refused_before_anything_is_read(change
         prepare(make_study(), OWN.updated(changes))
 
 
-def test_a_network_of_ones_own_is_trained_and_predicts(tmp_path: Path) -> None:
-    spec = OWN.updated(["sizes.MeanNetwork.width=4"])
-    predictor = load(cross_validate(make_study(), spec, tmp_path / "model"))
-    assert [member.name for member in predictor.bundle.manifest.members] == ["MeanNetwork-00", "MeanNetwork-01"]
-    assert {member.requires for member in predictor.bundle.manifest.members} == {("acc",)}
-    assert predictor.predict(make_recordings(5, seed=9)).probabilities.sum() == pytest.approx(5)
-    assert read_run_spec(predictor.bundle) == spec
-
-
 def test_the_spec_of_an_older_bundle_is_read_without_what_is_no_longer_known(tmp_path: Path) -> None:
     values = RunSpec(folds=4).model_dump(mode="json", exclude_none=True) | {"wearing": {"detect": True}}
-    values["two_branch"] |= {"lose_proximity": 0.35, "widths": [8, 16], "imu_kernels": [5, 3], "proximity_kernel": 4}
-    values["context"] |= {"near_rows": 20}
+    values["two_branch"] |= {"lose_proximity": 0.35, "widths": [8, 16]}
     values["training"]["variation"] |= {"crop": 0.1}
     (tmp_path / SPEC).write_text(tomli_w.dumps(values), encoding="utf-8")
     found = read_run_spec(replace(Bundle.open(make_bundle(tmp_path / "model")), path=tmp_path))
     assert (found.folds, found.two_branch.widths, found.training.variation.changes_something) == (4, (8, 16), False)
-    assert (found.two_branch.imu_kernels_s, found.two_branch.proximity_kernels_s) == ((0.5, 0.6), (0.4, 0.8))
-    assert (found.context.near_s, found.stems) == (2.0, RunSpec().stems)
+    assert found.stems == RunSpec().stems

@@ -1,16 +1,35 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from bfrb.errors import ConfigError
+from bfrb.networks.registry import Output
+from bfrb.networks.specs import GatedTwoBranchSpec
 from bfrb.study.labels import LabelSet
-from bfrb.train.spec import TrainingSpec
-from bfrb.train.trainer import Epoch, Task, Weights, best_epoch, is_finished, score_examples, train
+from bfrb.train.run import AuxiliarySpec, TrainingSpec
+from bfrb.train.trainer import (
+    Engine,
+    Epoch,
+    Task,
+    Weights,
+    best_epoch,
+    class_weights,
+    compute_loss,
+    is_finished,
+    known_loss,
+    make_average,
+    make_optimizer,
+    rate_factor,
+    score_examples,
+    train,
+)
 from learnable import SMALL, cut, empty, make_examples, new_network
 
 FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
@@ -44,7 +63,7 @@ def train_stopped_after(epochs: int, checkpoint: Path, training: TrainingSpec = 
 
 def test_an_easy_problem_is_learnt(tmp_path: Path) -> None:
     network = new_network()
-    spec = TRAINING.model_copy(update={"epochs": 30, "mixup_alpha": 0.1})
+    spec = TRAINING.model_copy(update={"epochs": 12, "mixup_alpha": 0.1})
     weights, history = train(network, make_task(spec), tmp_path / "c")
     network.load_state_dict(weights)
     assert history[-1].loss < history[0].loss
@@ -69,14 +88,6 @@ def test_the_best_epoch_counts_and_patience_ends_the_rest() -> None:
     assert best_epoch(history) == 1
     assert is_finished(history, TrainingSpec(patience=2))
     assert not is_finished(history, TrainingSpec(patience=3))
-
-
-def test_without_stopping_examples_the_last_epoch_counts(tmp_path: Path) -> None:
-    network = new_network()
-    weights, history = train(network, make_task(stopping=False), tmp_path / "a")
-    assert len(history) == TRAINING.epochs
-    assert all(epoch.score is None for epoch in history)
-    assert same(weights, dict(network.state_dict()))
 
 
 @pytest.mark.parametrize("training", [TRAINING, EVERYTHING], ids=["plain", "everything on"])
@@ -111,10 +122,112 @@ def test_a_damaged_checkpoint_is_refused_and_restart_named(tmp_path: Path, damag
         train(new_network(), make_task(), tmp_path / "checkpoint.pt")
 
 
-def test_averaged_weights_are_scored_and_given_back(tmp_path: Path) -> None:
-    spec = TRAINING.model_copy(update={"ema_decay": 0.9})
-    plain, averaged = new_network(), new_network()
-    without, _ = train(plain, make_task(stopping=False), tmp_path / "a")
-    weights, _ = train(averaged, make_task(spec, stopping=False), tmp_path / "b")
-    assert same(dict(plain.state_dict()), dict(averaged.state_dict()))
-    assert not same(without, weights)
+def test_weight_decay_shrinks_kernels_as_a_squared_penalty_would() -> None:
+    network = new_network()
+    decayed, rest = make_optimizer(network, TrainingSpec(weight_decay=0.01)).param_groups
+    assert decayed["weight_decay"] == pytest.approx(0.02)
+    assert rest["weight_decay"] == 0
+    assert sum(len(group["params"]) for group in (decayed, rest)) == len(list(network.parameters()))
+
+
+def test_adamw_without_gradient_shrinks_decayed_weights_only() -> None:
+    network = new_network()
+    before = copy.deepcopy(network.state_dict())
+    optimizer = make_optimizer(network, TrainingSpec(optimizer="adamw", weight_decay=0.5, learning_rate=0.1))
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    decayed = {id(parameter) for parameter in network.decayed()}
+    for name, parameter in network.named_parameters():
+        share = 0.95 if id(parameter) in decayed else 1.0
+        torch.testing.assert_close(parameter.detach(), before[name] * share)
+
+
+def test_a_network_that_does_not_name_its_decayed_weights_is_refused() -> None:
+    with pytest.raises(TypeError, match="Linear"):
+        make_optimizer(nn.Linear(2, 2), TrainingSpec())
+
+
+def test_the_learning_rate_rises_then_falls() -> None:
+    spec = TrainingSpec(epochs=20, warmup_epochs=4, schedule="cosine", learning_rate=0.5)
+    factors = [rate_factor(spec, epoch / 10) for epoch in range(201)]
+    assert factors[:41] == sorted(factors[:41])
+    assert factors[40:] == sorted(factors[40:], reverse=True)
+    assert (factors[0], factors[40], factors[-1]) == pytest.approx((0, 1, 0))
+    engine = Engine(new_network(), spec)
+    engine.step(sum(parameter.sum() for parameter in engine.network.parameters()), 2.0)
+    assert [group["lr"] for group in engine.optimizer.param_groups] == [0.25, 0.25]
+
+
+def test_an_averaged_network_follows_the_formula() -> None:
+    network = new_network()
+    average = make_average(network, 0.8)
+    name, statistic = "head.logits.bias", "head.layers.1.running_mean"
+    expected, mean = (network.state_dict()[key].clone() for key in (name, statistic))
+    for step in range(30):
+        with torch.no_grad():
+            network.get_parameter(name).add_(1.0 + step)
+            network.get_buffer(statistic).add_(1.0)
+        average.update_parameters(network)
+        keep = min(0.8, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * network.state_dict()[name]
+        mean = keep * mean + (1 - keep) * network.state_dict()[statistic]
+    torch.testing.assert_close(average.module.state_dict()[name], expected)
+    torch.testing.assert_close(average.module.state_dict()[statistic], mean)
+
+
+PLAIN = TrainingSpec(label_smoothing=0.0)
+GATED = GatedTwoBranchSpec()
+
+
+def some_logits(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_gate_is_judged_by_what_is_present() -> None:
+    batch = make_examples()
+    logits, gate = some_logits(48, 4), some_logits(48)
+    with_gate = compute_loss(Output(logits, present={"proximity": gate}), batch, PLAIN, GATED, None)
+    judged = nn.functional.binary_cross_entropy_with_logits(gate, batch.present["proximity"])
+    torch.testing.assert_close(with_gate - compute_loss(Output(logits), batch, PLAIN, GATED, None), 0.2 * judged)
+
+
+def test_auxiliary_labels_count_as_much_as_asked() -> None:
+    batch = make_examples()
+    logits, orientation, phase = some_logits(48, 4), some_logits(48, 4), some_logits(48, 12, 2)
+    output = Output(logits, auxiliary={"orientation": orientation, "phase": phase})
+    alone = compute_loss(output, batch, PLAIN, GATED, None)
+    torch.testing.assert_close(alone, compute_loss(Output(logits), batch, PLAIN, GATED, None))
+    spec = PLAIN.model_copy(update={"auxiliary": AuxiliarySpec(orientation=0.5, phase=0.25)})
+    expected = 0.5 * known_loss(orientation, batch.auxiliary["orientation"])
+    expected = expected + 0.25 * known_loss(phase, batch.auxiliary["phase"])
+    torch.testing.assert_close(compute_loss(output, batch, spec, GATED, None), alone + expected)
+
+
+def test_the_loss_of_rows_is_the_mean_over_what_is_known() -> None:
+    logits = some_logits(2, 3, 2)
+    codes = torch.tensor([[0, 1, -100], [1, -100, -100]])
+    targets = torch.zeros(2, 3, 2)
+    for sequence, row in ((0, 0), (0, 1), (1, 0)):
+        targets[sequence, row, codes[sequence, row]] = 1.0
+    expected = nn.functional.cross_entropy(logits.reshape(-1, 2), codes.reshape(-1), ignore_index=-100)
+    torch.testing.assert_close(known_loss(logits, targets), expected)
+
+
+def test_class_weights_balance_the_classes() -> None:
+    targets = torch.eye(4)[torch.tensor([0] * 6 + [1] * 3 + [2])]
+    weights = class_weights(targets)
+    totals = weights * targets.sum(dim=0)
+    torch.testing.assert_close(totals[:3], torch.full((3,), 10 / 3))
+    assert weights[3] == 0
+
+
+@pytest.mark.parametrize("label", range(4))
+def test_a_class_weight_does_not_change_the_best_answer(label: int) -> None:
+    batch = make_examples()
+    chosen = batch.take((batch.targets.argmax(dim=1) == label).nonzero()[:1, 0].numpy())
+    smoothed = torch.log(chosen.targets * 0.9 + 0.1 / 4)
+    logits = smoothed.clone().requires_grad_()
+    weights = torch.tensor([1.0, 5.0, 9.0, 0.1])
+    compute_loss(Output(logits), chosen, TrainingSpec(label_smoothing=0.1), GATED, weights).backward()
+    torch.testing.assert_close(logits.grad, torch.zeros_like(smoothed), atol=1e-6, rtol=0)

@@ -65,7 +65,7 @@ def _score(
     recordings: list[AnnotatedRecording], labels: LabelSet, false_alarms: float, rule: EventRule
 ) -> dict[str, Any]:
     """Scores by rules from other people; with one person only how much there was."""
-    from bfrb.stream.event_scores import rules_from_others, score_events, sensitivity_curve
+    from bfrb.stream.calibrate import rules_from_others, score_events, sensitivity_curve
 
     if rule.subjects == 1:
         log.warning("note: no scores: they need thresholds that come from other people, and this is one person")

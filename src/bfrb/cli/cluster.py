@@ -93,8 +93,8 @@ def count_gestures(notes: Iterable[Note]) -> Counter[str]:
 
 def sum_up(notes: Iterable[Note]) -> tuple[Summary, Counter[str]]:
     """What was counted in detecting, and the events by label; the events themselves lie in files."""
-    from bfrb.stream.counts import StreamCounts
     from bfrb.stream.listen import Summary
+    from bfrb.stream.samples import StreamCounts
 
     summary, labels = Summary(), Counter[str]()
     for note in notes:

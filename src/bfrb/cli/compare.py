@@ -14,7 +14,7 @@ from bfrb.cli.show import print_json, print_table
 from bfrb.cli.train import TrainingProgress, check_training_installed
 from bfrb.errors import ConfigError
 from bfrb.spec import read_toml
-from bfrb.train.variants import SENSOR_VARIANTS, CompareSpec
+from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def compare(
     with joined(on, workers, [out]) as cluster, TrainingProgress() as shown:
         options = RunOptions(workers, on=cluster, on_status=shown.update, anyway=anyway)
         try:
-            results = library.compare(opened, spec, out, folds=fixed, options=options, on_variant=shown.name)
+            results = library.compare(opened, spec, out, folds=fixed, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s)", out)
             raise typer.Exit(130) from None

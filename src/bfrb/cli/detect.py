@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from bfrb.predict.predictor import Predictor
     from bfrb.read.csv_blocks import Progress
     from bfrb.read.tables import Table
-    from bfrb.stream.counts import StreamCounts
     from bfrb.stream.events import EventRule
     from bfrb.stream.listen import Detections, Summary
+    from bfrb.stream.samples import StreamCounts
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from bfrb.errors import ConfigError
 if TYPE_CHECKING:
     from bfrb.serve.sources import Source
     from bfrb.stream.layouts import Layout
-    from bfrb.stream.live import Live
+    from bfrb.stream.lines import Live
     from bfrb.study.device import Device
     from bfrb.study.frame import Wrist
 
@@ -46,7 +46,7 @@ def stream(
 ) -> None:
     """Read samples as lines of JSON or CSV, and print behaviours as lines of JSON as they begin and end."""
     from bfrb.serve.sources import Address, Source
-    from bfrb.stream.live import Live
+    from bfrb.stream.lines import Live
     from bfrb.stream.stream import StreamHub, Wearer
 
     address = Address.parse(source, public=public)

@@ -13,8 +13,7 @@ import typer
 from bfrb.cli.cluster import On, joined
 from bfrb.cli.options import Anyway, DescriptionName
 from bfrb.errors import BfrbError, ConfigError
-from bfrb.train.presets import read_preset
-from bfrb.train.requirements import check_installed
+from bfrb.train.presets import check_installed, read_preset
 from bfrb.train.run import RunSpec
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ def train(
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    init: Annotated[Path | None, typer.Option(help="A bundle whose weights the networks begin with.")] = None,
     description: DescriptionName = "auto",
     demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
     anyway: Anyway = False,
@@ -74,7 +72,7 @@ def train(
     with joined(on, workers, [out.absolute().parent]) as cluster, TrainingProgress() as shown:
         options = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown.update, anyway=anyway)
         try:
-            bundle = cross_validate(opened, spec, out, folds=fold_file, init=init, options=options)
+            bundle = cross_validate(opened, spec, out, folds=fold_file, options=options)
         except KeyboardInterrupt:
             logger.warning("stopped; the same command goes on from here (%s.partial)", out)
             raise typer.Exit(130) from None
@@ -154,7 +152,6 @@ class TrainingProgress:
             console=Console(stderr=True),
         )
         self._task = self._progress.add_task("", total=1.0)
-        self._name = ""
 
     def __enter__(self) -> TrainingProgress:
         return self
@@ -163,15 +160,10 @@ class TrainingProgress:
         if self._progress.live.is_started:
             self._progress.stop()
 
-    def name(self, name: str) -> None:
-        """Show of which of several runs the next updates are."""
-        self._name = f"{name}: "
-        self._progress.reset(self._task, description=f"{self._name}preparing")
-
     def update(self, status: Status) -> None:
         """Show how far the run is."""
         self._progress.start()
-        self._progress.update(self._task, completed=status.share, description=self._name + describe(status))
+        self._progress.update(self._task, completed=status.share, description=describe(status))
 
 
 def describe(status: Status) -> str:

@@ -1,5 +1,5 @@
 """Features of recordings. The package itself can be called: `bfrb.features(recordings)` (`table.features`)."""
 
-from bfrb.callable_package import make_callable
+from bfrb.parts import make_callable
 
 make_callable(__name__, "bfrb.features.table", "features")

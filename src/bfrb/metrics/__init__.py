@@ -12,7 +12,6 @@ from bfrb.metrics.competition import (
 from bfrb.metrics.events import (
     EVENT_SCORES,
     EventCounts,
-    Overlap,
     count_events,
     event_interval,
     time_average_precision,
@@ -26,8 +25,7 @@ from bfrb.metrics.intervals import (
     interval_over_people,
     interval_without_one,
 )
-from bfrb.metrics.reliability import Calibration, calibration
-from bfrb.metrics.standard import average_precision, class_scores, mean_over_subjects, roc_auc
+from bfrb.metrics.standard import Calibration, average_precision, calibration, class_scores, mean_over_subjects, roc_auc
 
 __all__ = [
     "DIFFERENCE",
@@ -36,7 +34,6 @@ __all__ = [
     "Calibration",
     "EventCounts",
     "Interval",
-    "Overlap",
     "Scores",
     "average_precision",
     "calibration",

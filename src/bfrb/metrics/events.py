@@ -3,7 +3,7 @@
 Episodes and events are (E, 2) arrays of begins and ends in seconds, half-open and without overlap among themselves.
 They meet by intersection, as in the polyphonic sound detection score (Bilen et al. 2020, arXiv 1910.08440; see also
 Mesaros, Heittola and Virtanen 2016, Applied Sciences 6(6):162): an event is right if enough of it lies in episodes, an
-episode is found if right events cover enough of it. `Overlap` says what is enough.
+episode is found if a right event touches it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,6 @@ from bfrb.arrays import Bools, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.metrics.intervals import RATE, SHARE, Interval, interval_over_people
 from bfrb.metrics.standard import average_precision, roc_auc
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """What is enough for a hit: with 0 and 0, any overlap is."""
-
-    of_event: float = 0.0  # more than this share of an event in episodes: it is right (detection tolerance criterion)
-    of_episode: float = 0.0  # more than this share of an episode in right events: it is found (intersection criterion)
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class EventCounts:
 
 
 def count_events(
-    episodes: Floats, events: Floats, hours: float, *, known_s: Floats | None = None, overlap: Overlap | None = None
+    episodes: Floats, events: Floats, hours: float, *, known_s: Floats | None = None, of_event: float = 0.0
 ) -> EventCounts:
     """What (F, 2) reported events found of (E, 2) episodes in one recording.
 
@@ -78,12 +70,10 @@ def count_events(
     ----------
     episodes, events
         Begins and ends in seconds.
-    hours
-        Hours recorded.
     known_s
         (F,) when each event was known, for the delays; its begin by default.
-    overlap
-        What is enough for a hit; by default any overlap.
+    of_event
+        An event is right if more than this share of it lies in episodes.
 
     Raises
     ------
@@ -98,10 +88,9 @@ def count_events(
     """
     if not hours > 0:
         raise DataError(f"expected some hours of recording, got {hours:g}", remedy="give the time that was listened to")
-    overlap = overlap or Overlap()
     shared = _shared_seconds(_checked(episodes), _checked(events))
-    right = shared.sum(axis=0) > overlap.of_event * (events[:, 1] - events[:, 0])
-    found = shared[:, right].sum(axis=1) > overlap.of_episode * (episodes[:, 1] - episodes[:, 0])
+    right = shared.sum(axis=0) > of_event * (events[:, 1] - events[:, 0])
+    found = shared[:, right].sum(axis=1) > 0
     when_s = events[:, 0] if known_s is None else known_s
     first_s = np.where((shared > 0) & right, when_s, np.inf).min(axis=1, initial=np.inf)
     delays_s = tuple((first_s - episodes[:, 0])[found].tolist())
@@ -111,22 +100,7 @@ def count_events(
 def time_roc_auc(positive_s: Floats, negative_s: Floats, values: Floats) -> float | None:
     """Chance that a random moment of behaviour gets a larger value than a random other moment; ties count half.
 
-    Parameters
-    ----------
-    positive_s, negative_s
-        (W,) seconds with and without the behaviour for which each value stands.
-    values
-        (W,) the larger, the more likely a behaviour.
-
-    Returns
-    -------
-    float or None
-        None where there is only one kind of moments.
-
-    Examples
-    --------
-    >>> time_roc_auc(np.array([0.0, 1.0, 1.0]), np.array([1.0, 0.0, 0.0]), np.array([0.1, 0.1, 0.9]))
-    0.75
+    For each of (W,) values there are so many seconds with and without the behaviour; None where there is only one kind.
     """
     return roc_auc(*_moments(positive_s, negative_s, values))
 

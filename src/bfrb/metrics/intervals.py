@@ -11,11 +11,11 @@ the percentiles of a bootstrap, which hold it too seldom for few people.
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import NormalDist
 
 import numpy as np
 
 from bfrb.arrays import Floats, Ints
+from bfrb.metrics.standard import load_scikit_learn
 
 Interval = tuple[float, float]
 """Lower and upper limit."""
@@ -29,9 +29,6 @@ ENOUGH_PEOPLE = 10
 SHARE, DIFFERENCE, RATE = (0.0, 1.0), (-1.0, 1.0), (0.0, float("inf"))
 """Possible values of a score from 0 to 1, of the difference of two, and of a rate."""
 
-_T_FEW = (12.7062, 4.3027, 3.1824, 2.7764)
-"""Upper 2.5 % points of Student's distribution with 1 to 4 degrees of freedom."""
-
 
 def interval_over_people(
     score: Callable[[Ints], float | None], people: int, possible: Interval = SHARE
@@ -42,8 +39,6 @@ def interval_over_people(
     ----------
     score
         The score of the people with the given numbers, from 0; None where it is not defined.
-    people
-        How many there are.
     possible
         Least and largest possible value of the score.
 
@@ -93,13 +88,8 @@ def _skewed_quantiles(values: Floats, quantile: float) -> tuple[float, float]:
 
 
 def _t_quantile(freedom: int) -> float:
-    """Upper 2.5 % point of Student's distribution, within 0.01 (Abramowitz and Stegun 26.7.5)."""
-    if freedom <= len(_T_FEW):
-        return _T_FEW[freedom - 1]
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return float(z + sum(term / freedom ** (power + 1) for power, term in enumerate(terms)))
+    """Upper 2.5 % point of Student's distribution."""
+    load_scikit_learn()  # which brings scipy, or is asked for
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))

@@ -1,4 +1,4 @@
-"""The field's standard scores, by scikit-learn: precision, recall and F1 of every class, ROC AUC, average precision.
+"""Standard scores: by scikit-learn precision, recall and F1 of every class, ROC AUC, average precision; calibration.
 
 Only scoring needs scikit-learn, and importing it takes seconds: it is loaded where a score is asked for.
 """
@@ -12,8 +12,8 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.arrays import Bools, Floats
-from bfrb.errors import ConfigError
+from bfrb.arrays import Bools, Floats, Ints
+from bfrb.errors import ConfigError, DataError
 from bfrb.study.labels import LabelSet
 
 
@@ -28,13 +28,7 @@ class ClassScores:
 
 
 def load_scikit_learn() -> ModuleType:
-    """`sklearn.metrics`.
-
-    Raises
-    ------
-    ConfigError
-        If scikit-learn is not installed.
-    """
+    """`sklearn.metrics`. ConfigError if scikit-learn is not installed."""
     try:
         from sklearn import metrics
     except ModuleNotFoundError as error:
@@ -49,10 +43,7 @@ def load_scikit_learn() -> ModuleType:
 def class_scores(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set: LabelSet) -> dict[str, ClassScores]:
     """Precision, recall, F1 and support of every class from (R,) true and predicted class names; 0 where undefined.
 
-    Raises
-    ------
-    ConfigError
-        If scikit-learn is not installed.
+    ConfigError if scikit-learn is not installed.
     """
     columns = load_scikit_learn().precision_recall_fscore_support(
         label_set.encode(truth), label_set.encode(prediction), labels=range(len(label_set)), zero_division=0
@@ -90,16 +81,50 @@ def average_precision(truth: Bools, values: Floats, weights: Floats | None = Non
 def mean_over_subjects(
     metric: Callable[[Bools, Floats], float | None], truth: Bools, values: Floats, subjects: npt.ArrayLike
 ) -> float | None:
-    """Mean of a metric over the subjects for whom it is defined; None where there are none.
-
-    Parameters
-    ----------
-    metric
-        `roc_auc` or `average_precision`.
-    truth, values, subjects
-        (R,) what is to be found, the values that find it, and the subjects.
-    """
+    """Mean of a metric such as `roc_auc` over the subjects of (R,) values for whom it is defined; None without any."""
     names, place = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
     found = [metric(truth[place == subject], values[place == subject]) for subject in range(len(names))]
     defined = [value for value in found if value is not None]
     return float(np.mean(defined)) if defined else None
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How often answers are right that claim to be right with a certain probability, in bins of that probability."""
+
+    edges: Floats  # (B + 1,) limits of the bins, from 0 to 1
+    counts: Ints  # (B,) answers in every bin
+    confidence: Floats  # (B,) mean claimed probability; NaN in empty bins
+    accuracy: Floats  # (B,) share of right answers; NaN in empty bins
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: mean distance of claim and truth over the answers, from 0 (honest) to 1."""
+        gaps = np.abs(np.nan_to_num(self.confidence - self.accuracy))
+        return float((gaps * self.counts).sum() / self.counts.sum())
+
+
+def calibration(claimed: Floats, right: Bools, bins: int = 10) -> Calibration:
+    """Calibration of (R,) claimed probabilities, given whether each of the (R,) answers was right.
+
+    DataError if there are no answers, or their numbers differ.
+
+    Examples
+    --------
+    >>> found = calibration(np.array([0.9, 0.9, 0.3]), np.array([True, False, False]))
+    >>> found.counts.tolist(), round(found.error, 3)
+    ([0, 0, 1, 0, 0, 0, 0, 0, 2, 0], 0.367)
+    """
+    if len(claimed) != len(right) or not len(right):
+        raise DataError(
+            f"expected as many probabilities as answers, and at least one, got {len(claimed)} for {len(right)}",
+            remedy="give one probability for every answer",
+        )
+    edges = np.linspace(0, 1, bins + 1)
+    # A bin holds its upper edge; rounding keeps 0.9 in the bin that ends there.
+    place = np.clip(np.searchsorted(edges, np.round(claimed, 12), side="left") - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(place, weights=claimed, minlength=bins) / counts
+        accuracy = np.bincount(place, weights=right, minlength=bins) / counts
+    return Calibration(edges, counts.astype(np.int64), confidence, accuracy)

@@ -62,12 +62,7 @@ def reverse_rows(x: Tensor, lengths: Tensor | None) -> Tensor:
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015) of (B, C, T) whose statistics leave padding out.
 
-    Parameters
-    ----------
-    channels
-        Number of channels C.
-    momentum
-        Share of the newest batch in the running statistics.
+    The momentum is the share of the newest batch in the running statistics.
     """
 
     running_mean: Tensor
@@ -209,13 +204,7 @@ def unpooled_weights(weights: Tensor, times: int, mask: Tensor | None, steps: in
 
 
 class Bidirectional(nn.Module):
-    """A recurrence run from both ends of every sequence, not of its padding: (B, T, C) to (B, T, 2 * units).
-
-    Parameters
-    ----------
-    kind
-        `nn.LSTM` or `nn.GRU`.
-    """
+    """An LSTM or GRU run from both ends of every sequence, not of its padding: (B, T, C) to (B, T, 2 * units)."""
 
     def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], inputs: int, units: int) -> None:
         super().__init__()

@@ -18,22 +18,15 @@ _SMOOTHINGS_S = (0.3, 0.9, 3.1)
 """Of the moving means that part a signal into quick, medium and slow movement, and posture."""
 
 _LOUDNESS_S = 2.5
-_STEP_S = 0.5
-"""From one value of the course to the next."""
+_STEP_S = 0.5  # from one value of the course to the next
 
-_FLOOR = 1e-3
-"""Added to energies before their logarithm, in units of the training data's variance."""
+_FLOOR = 1e-3  # added to energies before their logarithm, in units of the training data's variance
 
 
 class Context(nn.Module):
-    """Energies of quick, medium and slow movement and the posture: in the last rows, and their course until then.
+    """Energies of quick, medium and slow movement and the posture, of the branches `acc` and `rotation`.
 
-    Parameters
-    ----------
-    shape
-        Channels of the branches `acc` and `rotation`.
-    spec
-        Sizes.
+    They are told of the last rows, and their course until then.
     """
 
     Spec = ContextSpec

@@ -30,14 +30,8 @@ class Separable(nn.Module):
 class Micro(nn.Module):
     """A convolution, separable ones, each of the first followed by pooling; mean and maximum over time; an answer.
 
-    Every operator runs in eight bits in interpreters for microcontrollers.
-
-    Parameters
-    ----------
-    shape
-        Channels of the branch `samples`.
-    spec
-        Sizes; the defaults make about 45 thousand weights for six channels.
+    Every operator runs in eight bits in interpreters for microcontrollers; there are about 45 thousand weights for six
+    channels of the branch `samples`.
     """
 
     Spec = MicroSpec

@@ -5,13 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from bfrb.networks.context import Context
-from bfrb.networks.gated_two_branch import GatedTwoBranch
 from bfrb.networks.micro import Micro
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import NetworkSpec, check_name
 from bfrb.networks.stems import Stems
-from bfrb.networks.two_branch import TwoBranch
+from bfrb.networks.two_branch import GatedTwoBranch, TwoBranch
 from bfrb.parts import import_part
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -28,15 +27,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
 def build_network(name: str, shape: Shape, spec: NetworkSpec) -> nn.Module:
     """A new network with random weights, drawn from torch's generator.
 
-    Parameters
-    ----------
-    name
-        A short name, or an import path `package.module:Class` of a class with a `Spec`.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such network.
+    Its name is a short one, or an import path `package.module:Class` of a class with a `Spec`. ConfigError if there is
+    no such network.
     """
     check_name(name)
     network: nn.Module = (NETWORKS.get(name) or import_part(name, "network"))(shape, spec)

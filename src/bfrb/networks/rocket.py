@@ -18,17 +18,14 @@ from torch.nn import functional
 
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
-from bfrb.networks.sensing import SIDE, count_images
 from bfrb.networks.specs import RocketSpec
+from bfrb.networks.stems import SIDE, count_images
 
 _TAPS = 9
 _KERNELS, _STATISTICS, _IMAGE_NUMBERS = 84, 4, 5
-_BANDS, _FAINT = 16, 1e-2
-"""Frequency bands of a channel, and the power that is added to each."""
-_GOLDEN = 0.6180339887498949
-"""Multiples of it, modulo 1, are spread evenly over 0 to 1: which quantile each bias is."""
-_LIMIT = 4.0
-"""Features are cut at so many standard deviations."""
+_BANDS, _FAINT = 16, 1e-2  # frequency bands of a channel, and the power that is added to each
+_GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, are spread evenly over 0 to 1: which quantile each bias is
+_LIMIT = 4.0  # features are cut at so many standard deviations
 _STAGES = {"acc": ("acc",), "motion": ("rotation",), "all": ("thm", "tof")}
 """What each answer adds to the one before it; the last one whose sensors measured something is the network's."""
 
@@ -62,18 +59,9 @@ class Kernels(nn.Module):
     """Kernels over groups of channels and over their changes, plain statistics of both, and spectra.
 
     Of each kernel, dilation and bias there are the share of rows in which the kernel's answer is above the bias, and
-    how much larger that is in the second half of the recording than in the first; of each channel the logarithm of
-    its power in bands of frequency, from one swing in the recording to one in two rows.
-
-    Parameters
-    ----------
-    groups
-        For every group the numbers of the channels that its kernels look at: each kernel at each dilation at 1 to 9 of
-        them, drawn from torch's generator.
-    own
-        For every group the numbers of the channels whose statistics come with it.
-    spec
-        Sizes.
+    how much larger that is in the second half of the recording than in the first; of each channel the logarithm of its
+    power in bands of frequency, from one swing in the recording to one in two rows. For every group the kernels look at
+    1 to 9 of its channels each, drawn from torch's generator, and the statistics of its own channels come with it.
     """
 
     mixing: Tensor
@@ -217,14 +205,8 @@ class Rocket(nn.Module):
     """Banks of kernels for acceleration, motion, thermopiles and images; answers from growing sets of them.
 
     One answer from acceleration alone, one from acceleration and rotation, one from everything: each is linear in the
-    features of its banks. The one that knows most of what was measured is the network's.
-
-    Parameters
-    ----------
-    shape
-        Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no bank.
-    spec
-        Sizes.
+    features of its banks. The one that knows most of what was measured is the network's. Branches without channels have
+    no bank.
     """
 
     Spec = RocketSpec

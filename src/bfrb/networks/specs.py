@@ -178,13 +178,7 @@ def short_name(network: str) -> str:
 
 
 def check_name(network: str) -> None:
-    """Refuse what is neither a short name nor an import path; nothing is imported.
-
-    Raises
-    ------
-    ConfigError
-        If it is neither.
-    """
+    """Refuse what is neither a short name nor an import path; nothing is imported. ConfigError if it is neither."""
     if is_import_path(network) or network in SPECS:
         return
     near = difflib.get_close_matches(network, SPECS, n=1, cutoff=0.4)
@@ -197,10 +191,7 @@ def check_name(network: str) -> None:
 def find_spec(network: str) -> type[NetworkSpec]:
     """The spec of a network, by its short name or by its import path.
 
-    Raises
-    ------
-    ConfigError
-        If there is no such network, or it has no spec.
+    ConfigError if there is no such network, or it has no spec.
     """
     check_name(network)
     found = SPECS[network] if network in SPECS else getattr(import_part(network, "network"), "Spec", None)

@@ -7,11 +7,109 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bfrb.errors import ConfigError
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
-from bfrb.networks.sensing import ChannelStem, ImageStem, PhasePooling
 from bfrb.networks.specs import StemsSpec
 from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
+
+SIDE = 8
+"""Pixels along a side of a time-of-flight image."""
+
+
+def is_there(x: Tensor) -> Tensor:
+    """(B, C, 1) 1 where anything was measured in (B, C, T), else 0."""
+    return (x != 0).any(dim=2, keepdim=True).to(x.dtype)
+
+
+def count_images(pixels: int) -> int:
+    """How many time-of-flight images so many pixels are. ConfigError if the pixels are not those of whole images."""
+    if pixels % SIDE**2:
+        raise ConfigError(
+            f"expected images of {SIDE} by {SIDE} pixels, got {pixels} channels",
+            remedy="let the branch tof hold tof_nearness and nothing else",
+        )
+    return pixels // SIDE**2
+
+
+class ChannelStem(nn.Module):
+    """Vectors of motion, or temperatures: batch-norm, filters over time for every channel alone, gates, mixing.
+
+    There are so many filters per channel, which look at so many rows.
+    """
+
+    def __init__(self, channels: int, filters: tuple[int, int], width: int) -> None:
+        super().__init__()
+        count, rows = filters
+        self.count = count
+        self.first_norm = blocks.MaskedBatchNorm(channels)
+        self.filters = blocks.Convolution(channels, channels * count, rows, groups=channels)
+        self.norm = blocks.MaskedBatchNorm(channels * count)
+        self.gates = blocks.SqueezeExcitation(channels * count)
+        self.mix = blocks.ConvNormRelu(channels * count, width, 1)
+
+    def forward(self, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T, C) to (B, width, T), and (B, 1, 1) 1 where any channel is there."""
+        x = rows.transpose(1, 2)
+        there = is_there(x)
+        x = self.first_norm(x, blocks.both(mask, there))
+        each = there.repeat_interleave(self.count, dim=1)
+        x = self.gates(torch.relu(self.norm(self.filters(x), blocks.both(mask, each))), mask)
+        known = there.amax(dim=1, keepdim=True)
+        return self.mix(x, blocks.both(mask, known)), known
+
+
+class ImageStem(nn.Module):
+    """Time-of-flight images: the same small image network for every site, then the sites side by side.
+
+    A pixel is seen by its nearness and by whether it has an answer at all. The widths are those of the convolution, of
+    the dense layer after it, the numbers that stand for one image, and the channels of the result.
+    """
+
+    def __init__(self, pixels: int, widths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.sites = count_images(pixels)
+        edges, shapes, self.numbers, width = widths
+        described = self.sites * self.numbers
+        self.edges = nn.Conv2d(2, edges, 3, stride=2, padding=1)
+        self.shapes = nn.Linear(edges * (SIDE // 2) ** 2, shapes)
+        self.describe = nn.Conv1d(self.sites * shapes, described, 1, groups=self.sites, bias=False)
+        self.norm = blocks.MaskedBatchNorm(described)
+        self.mix = blocks.ConvNormRelu(described, width, 1)
+
+    def forward(self, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T, 64 S) to (B, width, T), and (B, 1, 1) 1 where any image is there."""
+        batch, steps, _ = rows.shape
+        by_site = rows.reshape(batch, steps, self.sites, SIDE**2)
+        there = (by_site != 0).any(dim=3).any(dim=1).to(rows.dtype)[:, :, None]
+        images = by_site.reshape(-1, 1, SIDE, SIDE)
+        x = torch.cat([torch.relu(images), (images > 0).to(rows.dtype)], dim=1)
+        x = torch.relu(self.shapes(torch.relu(self.edges(x)).flatten(1)))
+        x = self.describe(x.reshape(batch, steps, -1).transpose(1, 2))
+        each = there.repeat_interleave(self.numbers, dim=1)
+        x = torch.relu(self.norm(x, blocks.both(mask, each)))
+        known = there.amax(dim=1, keepdim=True)
+        return self.mix(x, blocks.both(mask, known)), known
+
+
+class PhasePooling(nn.Module):
+    """Means over time, one for every phase, by attention among the rows that seem to be of that phase.
+
+    Where phases do not count, as many attentions are each free to look at any row.
+    """
+
+    def __init__(self, channels: int, *, by_phase: bool = True) -> None:
+        super().__init__()
+        self.by_phase = by_phase
+        self.attention = nn.Conv1d(channels, len(PHASES), 1)
+
+    def forward(self, x: Tensor, phases: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, C, T) rows and (B, P, T) logits of phases to (B, P * C), and (B, T) the weights, mean over phases."""
+        scores = self.attention(x)
+        if self.by_phase:
+            scores = scores + torch.log_softmax(phases, dim=1)
+        weights = blocks.softmax_of_rows(scores, mask)
+        return torch.matmul(weights, x.transpose(1, 2)).flatten(1), weights.mean(dim=1)
 
 
 class Stems(nn.Module):
@@ -19,14 +117,7 @@ class Stems(nn.Module):
 
     The first is made from motion alone. The second is made from everything. Where no proximity sensor measured, the
     first is the network's; elsewhere the two are blended. A phase head finds the rows of the gesture, and both answers
-    pool what comes before the gesture and the gesture apart.
-
-    Parameters
-    ----------
-    shape
-        Channels of the branches `acc`, `rotation`, `thm` and `tof`; those without channels have no stem.
-    spec
-        Sizes.
+    pool what comes before the gesture and the gesture apart. Branches without channels have no stem.
     """
 
     Spec = StemsSpec
@@ -34,8 +125,10 @@ class Stems(nn.Module):
     def __init__(self, shape: Shape, spec: StemsSpec) -> None:
         super().__init__()
         self.motion_share = spec.motion_share
-        self.motion = motion_stems(shape, spec)
-        self.proximity = proximity_stems(shape, spec)
+        self.motion, self.proximity = (
+            nn.ModuleDict({branch: _stem(branch, shape, spec) for branch in branches if shape.channels[branch]})
+            for branches in (spec.MOTION, ("thm", "tof"))
+        )
         first, second = spec.trunk_widths
         half = shape.rows(spec.pooled_s[0])
         self.pools = half, shape.rows(spec.pooled_s[1], half)
@@ -93,27 +186,11 @@ class Stems(nn.Module):
         return [*blocks.kernels(*(module for name, module in self.named_children() if "pooling" not in name))]
 
 
-def motion_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of acceleration and rotation, where a device has them."""
-    filters = (spec.filters, shape.rows(spec.filter_s))
-    return nn.ModuleDict(
-        {
-            branch: ChannelStem(shape.channels[branch], filters, spec.motion_width)
-            for branch in spec.MOTION
-            if shape.channels[branch]
-        }
-    )
-
-
-def proximity_stems(shape: Shape, spec: StemsSpec) -> nn.ModuleDict:
-    """The stems of thermopiles and time-of-flight images, where a device has them."""
-    stems = nn.ModuleDict()
-    if shape.channels["thm"]:
-        stems["thm"] = ChannelStem(shape.channels["thm"], (spec.filters, shape.rows(spec.filter_s)), spec.thm_width)
-    if shape.channels["tof"]:
-        widths = (*spec.image_widths, spec.site_width, spec.tof_width)
-        stems["tof"] = ImageStem(shape.channels["tof"], widths)
-    return stems
+def _stem(branch: str, shape: Shape, spec: StemsSpec) -> nn.Module:
+    if branch == "tof":
+        return ImageStem(shape.channels["tof"], (*spec.image_widths, spec.site_width, spec.tof_width))
+    width = spec.thm_width if branch == "thm" else spec.motion_width
+    return ChannelStem(shape.channels[branch], (spec.filters, shape.rows(spec.filter_s)), width)
 
 
 def _sense(stems: nn.ModuleDict, inputs: Inputs, mask: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,9 @@
-"""The published two-branch network: a residual CNN for motion, a lighter one for proximity, recurrences on both."""
+"""The published two-branch network: a residual CNN for motion, a lighter one for proximity; recurrences; a gate."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -10,21 +11,16 @@ from torch.nn import functional
 
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
-from bfrb.networks.specs import TwoBranchSpec
+from bfrb.networks.specs import GatedTwoBranchSpec, TwoBranchSpec
 
 
 class TwoBranch(nn.Module):
-    """Two residual squeeze-excitation blocks on the IMU and two convolutions on ToF and thermopiles, then BiLSTM,
-    BiGRU and a noisy dense path side by side, temporal attention and a dense head.
+    """The published network.
 
-    Parameters
-    ----------
-    shape
-        Channels of the branches `imu` and `proximity`, and the number of classes. Without proximity channels the
-        second branch is left out.
-    spec
-        Widths, kernels and dropout rates; the defaults are the published ones.
-    """  # noqa: D205
+    Two residual squeeze-excitation blocks on the IMU and two convolutions on ToF and thermopiles, then BiLSTM, BiGRU
+    and a noisy dense path side by side, temporal attention and a dense head. Without channels of `proximity` the second
+    branch is left out.
+    """
 
     Spec = TwoBranchSpec
 
@@ -118,3 +114,33 @@ class TwoBranch(nn.Module):
     def decayed(self) -> list[nn.Parameter]:
         """Kernels of the convolutions, the recurrences and the dense head; not of gates, noisy path and attention."""
         return [*blocks.kernels(self.imu, self.proximity, self.lstm, self.gru, self.head)]
+
+
+class GatedTwoBranch(TwoBranch):
+    """`TwoBranch` whose proximity branch is multiplied by a learned gate.
+
+    The gate is computed from the mean of the proximity input over time (dense, ReLU, dense, sigmoid). It is trained
+    to tell whether the readings are there at all, on sequences that lose them at random.
+    """
+
+    Spec = GatedTwoBranchSpec
+
+    def __init__(self, shape: Shape, spec: GatedTwoBranchSpec) -> None:
+        super().__init__(shape, spec)
+        channels = shape.channels["proximity"]
+        self.gate: nn.Sequential | None = None
+        if channels:
+            self.gate = nn.Sequential(nn.Linear(channels, spec.gate_units), nn.ReLU(), nn.Linear(spec.gate_units, 1))
+            blocks.initialise(self.gate)
+
+    def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
+        """Logits of padded sequences, and the gate's logit under `present`."""
+        inputs, lengths = self.pad(inputs, lengths)
+        proximity = self.read_proximity(inputs, lengths)
+        if self.gate is None or proximity is None:
+            return super().forward(inputs, lengths)
+        rows = inputs["proximity"].transpose(1, 2)
+        gate = self.gate(blocks.masked_mean(rows, blocks.padding_mask(lengths, rows.shape[2])))
+        gated = proximity * torch.sigmoid(gate)[:, :, None]
+        output = self.classify(self.read_imu(inputs, lengths), gated, lengths, rows.shape[2])
+        return replace(output, present={"proximity": gate[:, 0]})

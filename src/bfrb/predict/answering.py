@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.evaluation import answer_labelled
-from bfrb.predict.identity import TrainingOverlap
-from bfrb.predict.phases import phase_table
+from bfrb.predict.out_of_fold import TrainingOverlap
+from bfrb.predict.predictions import phase_table
 from bfrb.predict.predictor import Predictor
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.judging import JudgedSource
@@ -34,10 +34,7 @@ def open_as(bundle: Bundle, data: Path, description: str = "auto", demographics:
 def open_for(predictor: Predictor, data: Path | Source, opening: Opening) -> JudgedSource:
     """Recordings that a predictor can be asked about; errors as of `open_source`.
 
-    Raises
-    ------
-    DataError
-        If they are of another device.
+    DataError if they are of another device.
     """
     if isinstance(data, Path):
         data = open_as(predictor.bundle, data, opening.description, opening.demographics)
@@ -55,10 +52,7 @@ def answer_batches(
 ) -> Iterator[tuple[Table, ...]]:
     """The predictions for each batch, and the phases if they are asked for; gestures are added to the counts.
 
-    Raises
-    ------
-    DataError
-        If physics speaks against the recordings, or no network can do without what most of them lack.
+    DataError if physics speaks against the recordings, or no network can do without what most of them lack.
     """
     batches = map(predictor.cut, source.batches(progress=progress))
     for recordings in predictor.answerable(batches, anyway=source.anyway):
@@ -71,21 +65,15 @@ def answer_batches(
 class Judged(NamedTuple):
     """A predictor's answers to labelled recordings."""
 
-    answers: tuple[Table, int]
-    """As of `answer_labelled`."""
-    overlap: TrainingOverlap
-    """What the recordings have in common with those of the training."""
-    simulated: bool
-    """Whether any comes from a simulator."""
+    answers: tuple[Table, int]  # as of `answer_labelled`
+    overlap: TrainingOverlap  # what the recordings have in common with those of the training
+    simulated: bool  # whether any comes from a simulator
 
 
 def judge(predictor: Predictor, opening: Opening, data: Path | Source, progress: Progress | None = None) -> Judged:
     """Answer labelled recordings, of a whole source or a part of it.
 
-    Raises
-    ------
-    DataError
-        If they cannot be read or answered, or a gesture is not among the bundle's.
+    DataError if they cannot be read or answered, or a gesture is not among the bundle's.
     """
     source = open_for(predictor, data, opening)
     overlap = TrainingOverlap.of(predictor.bundle)

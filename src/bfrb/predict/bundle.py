@@ -27,8 +27,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -77,7 +76,7 @@ class MemberSpec(Spec):
     """Its ONNX graph, relative to the bundle, with forward slashes."""
     requires: tuple[Name, ...] = ()
     """Sensors it has not learnt to do without: it is asked about recordings without them only if all members have to
-    be (`bfrb.predict.routing`)."""
+    be (`bfrb.predict.member`)."""
 
 
 class Manifest(Spec):
@@ -129,9 +128,7 @@ class Bundle:
     """An undamaged bundle; `Bundle.open` is how to get one."""
 
     path: Path
-    """Its folder."""
     manifest: Manifest
-    """What it is."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -185,19 +182,9 @@ class Bundle:
 def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """A new folder to fill with a bundle's files; it takes its place at `out` only once it is complete and checked.
 
-    Checksums are added here. After an error nothing is left behind, and an old bundle at `out` stays as it was.
-
-    Parameters
-    ----------
-    out
-        Where the bundle shall be.
-    overwrite
-        Whether a bundle that is there may be replaced. Anything that is no bundle is never replaced.
-
-    Raises
-    ------
-    BundleError
-        If something is at `out` already, or what was written is no complete bundle.
+    Checksums are added here. After an error nothing is left behind, and an old bundle at `out` stays as it was. With
+    `overwrite` a bundle that is there is replaced; anything that is no bundle never is. BundleError if something is at
+    `out` already, or what was written is no complete bundle.
     """
     target = check_target(out, overwrite=overwrite)
     with writing_folder(target) as folder:
@@ -218,10 +205,7 @@ def copying_bundle(bundle: Bundle, out: str | os.PathLike[str], *, overwrite: bo
 def check_target(out: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """The absolute path of a place that a bundle may be written to.
 
-    Raises
-    ------
-    BundleError
-        If something is there that may not be replaced.
+    BundleError if something is there that may not be replaced.
     """
     target = Path(os.path.abspath(out))  # noqa: PTH100  resolve() would follow a link and replace what it points to
     if not target.exists() and not target.is_symlink():
@@ -235,19 +219,14 @@ def check_target(out: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
     return target
 
 
-def _hashes(paths: Iterable[Path]) -> list[str]:
-    def hash_one(path: Path) -> str:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(hash_one, paths))
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_checksums(folder: Path) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    text = json.dumps(dict(zip(names, _hashes(paths), strict=True)), indent=2)
+    text = json.dumps({path.relative_to(folder).as_posix(): _hash(path) for path in paths}, indent=2)
     (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
 
 
@@ -296,8 +275,7 @@ def _check_files(folder: Path) -> dict[str, str]:
             raise _unusable(folder, f"has a damaged {CHECKSUMS}: {name!r}")
     if missing := [name for name in checksums if not (folder / name).is_file()]:
         raise _unusable(folder, f"lacks {_shown(missing)}")
-    pairs = zip(checksums.items(), _hashes(folder / name for name in checksums), strict=True)
-    if damaged := [name for (name, expected), found in pairs if found != expected]:
+    if damaged := [name for name, expected in checksums.items() if _hash(folder / name) != expected]:
         raise _unusable(folder, f"is damaged: {_shown(damaged)} changed")
     return checksums
 

@@ -35,30 +35,21 @@ from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
-HALF_SEED = 0
-"""Settles which half of the recordings is without proximity sensors in the scenario `half`."""
-
 
 @dataclass(frozen=True, eq=False)
 class Answers:
     """Answers beside the truth."""
 
     truth: Names
-    prediction: Names
-    """(R,) class names."""
-    subjects: Sequence[str] | None = None
-    """(R,) subjects, if known."""
-    probabilities: Floats | None = None
-    """(R, K) probabilities, if known."""
+    prediction: Names  # (R,) class names, as the truth is
+    subjects: Sequence[str] | None = None  # (R,) subjects, if known
+    probabilities: Floats | None = None  # (R, K) probabilities, if known
 
 
 def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
     """All scores of some answers, as plain values for JSON; what needs subjects or probabilities only with them.
 
-    Raises
-    ------
-    DataError
-        If there are no answers, or a truth or an answer is missing or no class of the label set.
+    DataError if there are no answers, or a truth or an answer is missing or no class of the label set.
     """
     scores = _score_confusion(metrics.confusion_matrix(answers.truth, answers.prediction, label_set), label_set)
     if answers.subjects is not None:
@@ -91,19 +82,9 @@ def _score_probabilities(answers: Answers, probabilities: Floats, label_set: Lab
 
 
 def score_scenarios(predictions: Table, label_set: LabelSet) -> dict[str, dict[str, Any]]:
-    """Scores of predictions by scenario; `half` is made from `all` and `imu`.
+    """Scores of predictions, a table as described above, by scenario; `half` is made from `all` and `imu`.
 
-    Parameters
-    ----------
-    predictions
-        A table as described above.
-    label_set
-        Its classes.
-
-    Raises
-    ------
-    DataError
-        If the table is empty, lacks a column, or its scenarios are not about the same recordings.
+    DataError if the table is empty, lacks a column, or its scenarios are not about the same recordings.
     """
     answers = answers_by_scenario(predictions, label_set)
     return {name: score_answers(found, label_set) for name, found in answers.items()}
@@ -130,7 +111,7 @@ def answers_by_scenario(predictions: Table, label_set: LabelSet) -> dict[str, An
     }
 
 
-def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
+def choose_half(ids: Sequence[str]) -> Bools:
     """(R,) Which recordings are in the half without proximity sensors; of an odd number, the smaller half.
 
     Examples
@@ -138,7 +119,7 @@ def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
     >>> choose_half(["a", "b", "c", "d"]).tolist(), choose_half(["a", "b", "d", "c"]).tolist()
     ([True, False, False, True], [True, False, True, False])
     """
-    hashes = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in ids]
+    hashes = [hashlib.sha256(f"0:{name}".encode()).digest() for name in ids]
     chosen = np.zeros(len(ids), dtype=bool)
     chosen[sorted(range(len(ids)), key=hashes.__getitem__)[: len(ids) // 2]] = True
     return chosen
@@ -147,12 +128,8 @@ def choose_half(ids: Sequence[str], seed: int = HALF_SEED) -> Bools:
 def answer_scenarios(predictor: Predictor | HeldOutPredictor, batches: Iterable[Recordings]) -> Table:
     """Predict labelled recordings under the scenarios their device has; the table that `score_scenarios` takes.
 
-    Recordings without a gesture are left out, and a warning tells how many.
-
-    Raises
-    ------
-    DataError
-        If no recording has a gesture, one is not among the bundle's, or the device is another.
+    Recordings without a gesture are left out, and a warning tells how many. DataError if no recording has a gesture,
+    one is not among the bundle's, or the device is another.
     """
     return join_answers([answer_labelled(predictor, batches)])
 
@@ -213,33 +190,15 @@ class Columns:
 
     truth: str = "gesture"
     prediction: str = "prediction"
-    """The true and the predicted classes."""
     subject: str | None = None
-    """The subjects, if they are named."""
-    recording: str = "sequence_id"
-    """The ids of the recordings, by which the truth of another table is found."""
+    recording: str = "sequence_id"  # the ids of the recordings, by which the truth of another table is found
 
 
 def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: Path | None = None) -> Answers:
-    """The answers in a file of predictions; probabilities too if there is a column for every class.
+    """The answers in a CSV or Parquet file of predictions; probabilities too if there is a column for every class.
 
-    Parameters
-    ----------
-    path
-        A CSV or Parquet file.
-    columns
-        The names of its columns.
-    label_set
-        Its classes.
-    truth_path
-        A file with the ids of the same recordings and their true classes, if the predictions do not tell them.
-
-    Raises
-    ------
-    DataError
-        If a column is not there, or a recording has no truth.
-    ConfigError
-        If the truth would be the prediction itself.
+    Where the predictions do not tell the true classes, another file has them by the ids of the recordings. DataError if
+    a column is not there, or a recording has no truth; ConfigError if the truth would be the prediction itself.
     """
     if truth_path is None and columns.truth == columns.prediction:
         raise ConfigError(

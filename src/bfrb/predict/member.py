@@ -1,32 +1,110 @@
-"""`Member`: one network of an ensemble, ready to answer."""
+"""`Member`: one network of an ensemble, ready to answer; which are asked about a recording; threads that answer.
+
+A member is asked if every sensor that it requires measured something in the recording; one image or one thermopile of
+several is enough. Where no member can be asked by that rule, all are, and the answer is doubtful: commands
+refuse to give it, unless they are told to.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime
 
-from bfrb.arrays import Array, Floats32
+from bfrb.arrays import Array, Bools, Floats32
 from bfrb.errors import BundleError, ConfigError
 from bfrb.features.pipeline import available
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle, MemberSpec
+from bfrb.processes import usable_processors
 from bfrb.study.labels import PHASES
+from bfrb.study.recordings import Recordings
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AHEAD = 2
+
+
+def start_threads() -> tuple[ThreadPoolExecutor, int]:
+    """The threads of this process and their number; a forked child, which inherits none, gets its own."""
+    return _start_threads(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _start_threads(process: int) -> tuple[ThreadPoolExecutor, int]:  # noqa: ARG001  one pool per process
+    count = usable_processors()
+    return ThreadPoolExecutor(count, thread_name_prefix="bfrb"), count
+
+
+def share_out(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What a function gives for every item, in order; this thread works as well, so that fewer have to be woken."""
+    pool, count = start_threads()
+    waiting = deque(enumerate(items))
+    done: dict[int, Result] = {}
+
+    def work() -> None:
+        while True:
+            try:
+                number, item = waiting.popleft()
+            except IndexError:
+                return
+            done[number] = function(item)
+
+    jobs = [pool.submit(work) for _ in range(min(count, len(items)) - 1)]
+    work()
+    for job in jobs:
+        if not job.cancel():  # one that has not begun has nothing left to do
+            job.result()
+    return [done[number] for number in range(len(items))]
+
+
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+    """Every item and what a function gives for it, in order; few items are taken before their results are wanted."""
+    pool, count = start_threads()
+    running: deque[tuple[Item, Future[Result]]] = deque()
+    for item in items:
+        running.append((item, pool.submit(function, item)))
+        if len(running) > _AHEAD * count:
+            taken, job = running.popleft()
+            yield taken, job.result()
+    while running:
+        taken, job = running.popleft()
+        yield taken, job.result()
+
+
+def route(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
+    """(M, R) Whether each of M members is asked about each recording; parameters as of `find_able`."""
+    asked = find_able(recordings, requirements)
+    asked[:, ~asked.any(axis=0)] = True
+    return asked
+
+
+def find_able(recordings: Recordings, requirements: Sequence[Sequence[str]]) -> Bools:
+    """(M, R) Whether each of M members, by the sensors it requires, has all of them in each recording."""
+    measured = {name: recordings.measured(name) for name in sorted({name for names in requirements for name in names})}
+    everything = np.ones(len(recordings), dtype=bool)
+    able = {
+        names: np.logical_and.reduce([everything, *(measured[name] for name in names)])
+        for names in set(map(tuple, requirements))
+    }
+    return np.array([able[tuple(names)] for names in requirements])
+
 
 LENGTHS = "lengths"
 """The input of a graph with the number of rows of every recording."""
 
 
 def unpadded_name(graph: str) -> str:
-    """Where a bundle keeps the unpadded form of a member's graph.
-
-    Examples
-    --------
-    >>> unpadded_name("members/two_branch-00.onnx")
-    'members/two_branch-00.unpadded.onnx'
-    """
+    """Where a bundle keeps the unpadded form of a member's graph."""
     return str(PurePosixPath(graph).with_suffix(".unpadded.onnx"))
 
 
@@ -35,24 +113,13 @@ class Member:
     """One network of the ensemble, ready to answer about recordings of one length."""
 
     name: str
-    """Its name in the bundle."""
     session: onnxruntime.InferenceSession
-    """Its graph."""
-    inputs: tuple[str, ...]
-    """What its graph takes in: branches, and perhaps lengths."""
-    outputs: tuple[str, ...]
-    """What its graph gives (`bfrb.predict.bundle`)."""
+    inputs: tuple[str, ...]  # what its graph takes in: branches, and perhaps lengths
+    outputs: tuple[str, ...]  # what its graph gives (`bfrb.predict.bundle`)
     classes: int
-    """The number of classes it has to tell apart."""
 
     def answer(self, batch: Batch) -> Floats32:
-        """(B, K) probabilities.
-
-        Raises
-        ------
-        BundleError
-            If the graph fails, or gives something else than finite probabilities.
-        """
+        """(B, K) probabilities. BundleError if the graph fails, or gives something else than finite probabilities."""
         return self._run("probabilities", batch, (len(batch.lengths), self.classes))
 
     def phases(self, batch: Batch) -> Floats32:
@@ -76,10 +143,7 @@ class Member:
 def load_member(bundle: Bundle, spec: MemberSpec) -> Member:
     """A member of a bundle, from its unpadded graph if the bundle has it.
 
-    Raises
-    ------
-    BundleError
-        If its graph cannot be loaded or does not fit the bundle.
+    BundleError if its graph cannot be loaded or does not fit the bundle.
     """
     quick = bundle.file(unpadded_name(spec.graph))
     graph = quick if quick.is_file() else bundle.file(spec.graph)
@@ -115,13 +179,7 @@ def _first_line(error: Exception) -> str:
 
 
 def check_features(bundle: Bundle) -> None:
-    """Refuse a bundle one of whose features is not there: one's own are imported.
-
-    Raises
-    ------
-    BundleError
-        If one is not.
-    """
+    """Refuse a bundle one of whose features is not there: one's own are imported. BundleError if one is not."""
     for names in bundle.manifest.branches.values():
         try:
             available(names, bundle.device)

@@ -19,10 +19,8 @@ from bfrb.errors import DataError
 from bfrb.features.pipeline import available, find_feature
 from bfrb.features.sequences import Batch, build_sequences
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.member import Member, check_features, load_member
+from bfrb.predict.member import Member, check_features, find_able, load_member, map_ahead, route, share_out
 from bfrb.predict.predictions import Predictions
-from bfrb.predict.routing import find_able, route
-from bfrb.predict.workers import map_ahead, share_out
 from bfrb.read.orientation import with_gyroscope
 from bfrb.read.tables import make_table
 from bfrb.study.description import Description
@@ -37,8 +35,7 @@ MAX_ROWS = 4096
 """Rows that are computed together: 32 recordings of 128 rows. More cost memory and save no time."""
 
 _WARM_UP_ROWS = 64
-_TOGETHER = 8
-"""Single recordings that are one thread's work: handing each over would cost as much as answering it."""
+_TOGETHER = 8  # single recordings that are one thread's work: handing each over would cost as much as answering it
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +43,8 @@ class _Group:
     """Recordings of one length about which the same members are asked."""
 
     index: Ints
-    """(B,) their numbers."""
     batch: Batch
-    """What networks are fed with."""
-    members: tuple[Member, ...]
-    """Who is asked."""
+    members: tuple[Member, ...]  # who is asked
 
 
 RATE_TOLERANCE = 0.02
@@ -60,14 +54,9 @@ RATE_TOLERANCE = 0.02
 class Predictor:
     """Answers for recordings of one device, from a bundle.
 
-    The probabilities of the members that are asked (`bfrb.predict.routing`) are averaged. Nothing is kept between
+    The probabilities of the members that are asked (`bfrb.predict.member`) are averaged. Nothing is kept between
     calls, and calls may come from several threads at once, or from a forked child; a pickled predictor is one that
     loads the bundle again. An answer does not depend on the other recordings of a call.
-
-    Parameters
-    ----------
-    bundle
-        The bundle.
 
     Raises
     ------
@@ -178,10 +167,7 @@ class Predictor:
     def warm_up(self) -> None:
         """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.
 
-        Raises
-        ------
-        BundleError
-            If a member fails.
+        BundleError if a member fails.
         """
         rows = min(_WARM_UP_ROWS, self.bundle.manifest.max_length)
         table = make_table({"id": ["nothing"], "subject": ["nobody"]})
@@ -225,15 +211,8 @@ class Predictor:
     def answerable(self, batches: Iterable[Recordings], *, anyway: bool = False) -> Iterator[Recordings]:
         """The same batches, of which most recordings have what some network needs; a word about the others at the end.
 
-        Parameters
-        ----------
-        anyway
-            Whether the others are never too many.
-
-        Raises
-        ------
-        DataError
-            If no network was trained to do without what most recordings of a batch lack.
+        DataError if no network was trained to do without what most recordings of a batch lack, unless they are answered
+        `anyway`.
         """
         doubtful = total = 0
         for batch in batches:
@@ -265,10 +244,7 @@ class Predictor:
     def _usable(self, recordings: Recordings) -> Recordings:
         """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters.
 
-        Raises
-        ------
-        DataError
-            If the recordings are of another device.
+        DataError if the recordings are of another device.
         """
         self.check_device(recordings.device)
         if recordings.device.knows_heading == self.device.knows_heading:
@@ -279,13 +255,7 @@ class Predictor:
         return replace(recordings, device=self.device, sensors=sensors)
 
     def check_device(self, device: Device) -> None:
-        """Refuse recordings of another device.
-
-        Raises
-        ------
-        DataError
-            If the bundle was not trained on recordings of this device.
-        """
+        """Refuse recordings of another device. DataError if the bundle was not trained on recordings of this device."""
         if device.name != self.device.name:
             raise DataError(
                 f"expected recordings of the device {self.device.name!r}, got {device.name!r}",
@@ -300,10 +270,7 @@ class Predictor:
     def cut(self, recordings: Recordings) -> Recordings:
         """Continuous recordings, whose rows are labelled, in windows like those of training; others as they are.
 
-        Raises
-        ------
-        DataError
-            If no recording is as long as a window.
+        DataError if no recording is as long as a window.
         """
         return cut_continuous(recordings, self.bundle.windows)
 

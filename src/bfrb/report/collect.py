@@ -23,7 +23,7 @@ from bfrb.predict.evaluation import (
     score_answers,
     score_scenarios,
 )
-from bfrb.predict.identity import TrainingOverlap
+from bfrb.predict.out_of_fold import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table

@@ -10,8 +10,7 @@ from bfrb.metrics import EventCounts
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.sources import Source
-from bfrb.stream.calibrate import FALSE_ALARMS_PER_HOUR, SPEC
-from bfrb.stream.event_scores import count_by_subject, rules_from_others, sensitivity_curve
+from bfrb.stream.calibrate import FALSE_ALARMS_PER_HOUR, SPEC, count_by_subject, rules_from_others, sensitivity_curve
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording, listen_held_out
 from bfrb.study.labels import LabelSet

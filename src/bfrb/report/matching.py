@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bfrb.predict.identity import TrainingOverlap
+from bfrb.predict.out_of_fold import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.report.section import count

@@ -63,34 +63,18 @@ class Event:
 
 
 class EventRule(Spec):
-    """How events are decided, and what that was chosen for: `events.json` of a bundle.
-
-    Parameters
-    ----------
-    format
-        Version of the file.
-    spec
-        Thresholds, smoothing and durations.
-    isotonic_from, isotonic_to
-        Knots of a rising, piecewise linear map of the summed probability of the targets; none leaves it as it is.
-        Below the first knot and beyond the last the map is constant.
-    false_alarms_per_hour
-        The rate that the thresholds were chosen for; None if they were not, or if no threshold kept to it.
-    subjects
-        Number of held-out subjects they were chosen and calibrated on.
-    simulated
-        Whether any of those came from a simulator.
-    note
-        How they were chosen, in words.
-    """
+    """How events are decided, and what that was chosen for: `events.json` of a bundle."""
 
     format: int = FORMAT
-    spec: EventSpec = EventSpec()
+    spec: EventSpec = EventSpec()  # thresholds, smoothing and durations
+    # Knots of a rising, piecewise linear map of the summed probability of the targets; none leaves it as it is. Below
+    # the first knot and beyond the last the map is constant.
     isotonic_from: tuple[Probability, ...] = ()
     isotonic_to: tuple[Probability, ...] = ()
+    # The rate that the thresholds were chosen for; None if they were not, or if no threshold kept to it.
     false_alarms_per_hour: NotNegative | None = None
-    subjects: int | None = None
-    simulated: bool = False
+    subjects: int | None = None  # number of held-out subjects they were chosen and calibrated on
+    simulated: bool = False  # whether any of those came from a simulator
     note: str = ""
 
     @model_validator(mode="after")
@@ -107,10 +91,7 @@ class EventRule(Spec):
     def of(cls, bundle: Bundle) -> Self:
         """The rule of a bundle; the defaults if it has none of its own.
 
-        Raises
-        ------
-        BundleError
-            If the rule is damaged or written by a later version.
+        BundleError if the rule is damaged or written by a later version.
         """
         path = bundle.file(EVENTS)
         if not path.is_file():
@@ -138,24 +119,12 @@ class EventRule(Spec):
 
 @dataclass(frozen=True, eq=False)
 class WindowProbabilities:
-    """What a predictor answered for W windows of one stream, in the order of time.
+    """What a predictor answered for W windows of one stream, in the order of time."""
 
-    Parameters
-    ----------
-    middle_s
-        (W,) middles of the windows.
-    known_s
-        (W,) when the samples of each window were complete.
-    probabilities
-        (W, K) probabilities of every class.
-    after_gap
-        (W,) whether there is a gap in the data before the window, so that nothing before it counts.
-    """
-
-    middle_s: Floats
-    known_s: Floats
-    probabilities: Floats
-    after_gap: Bools
+    middle_s: Floats  # (W,) middles of the windows
+    known_s: Floats  # (W,) when the samples of each window were complete
+    probabilities: Floats  # (W, K) probabilities of every class
+    after_gap: Bools  # (W,) whether there is a gap in the data before the window, so that nothing before it counts
 
     def __len__(self) -> int:
         return len(self.middle_s)
@@ -190,13 +159,6 @@ class _Span:
 
 class EventDecider:
     """Decides events window by window, without looking ahead; the same however the windows are handed over.
-
-    Parameters
-    ----------
-    rule
-        How.
-    label_set
-        The K classes.
 
     Examples
     --------

@@ -26,17 +26,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Layout:
     """Makes samples of named values: `of_device` and `of_description` give one.
 
-    Parameters
-    ----------
-    columns
-        The column of every channel, by sensor, or several that are added up such as `gravityX + accelerationX`.
-    times
-        Columns of times, and the seconds that 1 stands for; None for ISO 8601.
-    ways
-        What brings (n, C) readings of a sensor to the wrist frame. Where there is none, a sensor may also stand under
-        its own name, and columns of it may lack.
-    zone
-        Time zone of times that say none.
+    A sensor's channels are columns, or sums such as `gravityX + accelerationX`; times are columns with the seconds that
+    1 stands for, or None for ISO 8601, in a zone where they say none. The ways bring (n, C) readings to the wrist
+    frame; a sensor without one may also stand under its own name, and columns of it may lack.
     """
 
     def __init__(
@@ -60,31 +52,10 @@ class Layout:
 
     @classmethod
     def of_description(cls, description: Description, device: Device, wrist: Wrist | None = None) -> Self:
-        """The columns that a description names, brought to the wrist frame and to SI units.
+        """The columns that a description names of a device's sensors, brought to the wrist frame and to SI units.
 
-        Parameters
-        ----------
-        device
-            The device whose sensors are wanted.
-        wrist
-            The wrist that it is worn on, where the description does not say.
-
-        Raises
-        ------
-        ConfigError
-            If the description has none of the device's sensors.
-        DataError
-            If the wrist has to be known, and is not.
-
-        Examples
-        --------
-        >>> from bfrb.study.description import find_description
-        >>> from bfrb.study.device import GALAXY_WATCH
-        >>> still = dict.fromkeys(["gravityX", "gravityY", "accelerationX", "accelerationY", "accelerationZ"], 0)
-        >>> apple = Layout.of_description(find_description("apple_watch_sensorlogger"), GALAXY_WATCH, "right")
-        >>> sample = apple.samples({"time": "1500000000", "gravityZ": -1, **still})
-        >>> float(sample["time_s"]), [round(value, 2) for value in sample["acc"].tolist()]
-        (1.5, [0.0, 0.0, -9.81])
+        The wrist is that on which it is worn, where the description does not say. ConfigError if the description has
+        none of the sensors; DataError if the wrist has to be known, and is not.
         """
         described = [name for name in description.sensors if device.has(name)]
         if not described:
@@ -99,10 +70,7 @@ class Layout:
     def samples(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Readings by sensor and their time, as `parse_samples` takes them; nothing for what is not there.
 
-        Raises
-        ------
-        DataError
-            If a reading is no number.
+        DataError if a reading is no number.
         """
         found: dict[str, Any] = {}
         for (name, sensor), columns in zip(self._terms.items(), self.readings, strict=True):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bfrb.errors import DataError
+from bfrb.stream.events import Event
 from bfrb.stream.layouts import Layout
 from bfrb.stream.samples import TIME
+from bfrb.stream.stream import Ready, StreamHub
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,7 @@ LONGEST_LINE = 1 << 19
 """Bytes; longer lines are dropped."""
 
 _LONGEST_NAME = 100
-_LONGEST_SET = 4
-"""Columns of a sensor that make no sense apart."""
+_LONGEST_SET = 4  # columns of a sensor that make no sense apart
 _MOST_HEADERS = 2000
 _MOST_NOTES = 8
 
@@ -39,32 +40,15 @@ Message = tuple[str, Mapping[str, Any] | DataError | None]
 
 @dataclass(frozen=True)
 class Line:
-    """A line from one of many connections.
+    """A line from one of many connections."""
 
-    Parameters
-    ----------
-    connection
-        Which; it is also the name of a wearer whose lines name none.
-    time_s
-        When it came.
-    text
-        What came, without its end; None once the connection has ended.
-    """
-
-    connection: str
+    connection: str  # which; it is also the name of a wearer whose lines name none
     time_s: float
-    text: bytes | None
+    text: bytes | None  # what came, without its end; None once the connection has ended
 
 
 class LineSplitter:
-    r"""Puts lines together from bytes as they arrive, and keeps no more of a line than shows that it is too long.
-
-    Examples
-    --------
-    >>> splitter = LineSplitter()
-    >>> splitter.push(b"one\ntw"), splitter.push(b"o\nthree"), splitter.finish()
-    ([b'one'], [b'two'], [b'three'])
-    """
+    """Puts lines together from bytes as they arrive, and keeps no more of a line than shows that it is too long."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -83,13 +67,7 @@ class LineSplitter:
 
 
 class LineReader:
-    """Reads the lines of many connections, each with its own header.
-
-    Parameters
-    ----------
-    layout
-        What stands in them under which name.
-    """
+    """Reads the lines of many connections, each with its own header, as a layout says."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -203,3 +181,88 @@ def _text(line: bytes) -> str:
 def _unreadable(expected: str, found: str | bytes) -> DataError:
     shown = found if isinstance(found, str) else found.decode("utf-8", errors="replace")
     return DataError(f"expected {expected}, got {shown[:80]!r}", remedy="send one JSON object or CSV row a line")
+
+
+log = logging.getLogger(__name__)
+
+Output = dict[str, Any]
+
+
+class Live:
+    """Reads what arrives, pushes it into a hub, and says what happens.
+
+    Every output is an object with `event` (`begins` or `ends`), `wearer` and the fields of an `Event`; that an event
+    begins is said as soon as it is known, if it has not ended by then. With `stamp`, samples get the time of their
+    arrival; who is silent for `idle_s` has ended; the layout is by default that of the bundle's device.
+    """
+
+    def __init__(
+        self, hub: StreamHub, *, stamp: bool = False, idle_s: float = 60.0, layout: Layout | None = None
+    ) -> None:
+        self.hub = hub
+        self.refused = 0
+        self._stamp = stamp
+        self._idle_s = idle_s
+        self._reader = LineReader(layout or Layout.of_device(hub.predictor.source_device))
+        self._came_s: dict[str, float] = {}
+        self._announced: dict[str, float] = {}
+
+    def take(self, lines: Iterable[Line]) -> list[Output]:
+        """What happens with these lines. BundleError if a network fails."""
+        ready: list[Ready] = []
+        outputs: list[Output] = []
+        for line in lines:
+            for wearer, values in self._reader.read(line):
+                if values is not None:
+                    ready += self._take(line, wearer, values)
+                    continue
+                outputs += self._answer(ready) + self.end(wearer)
+                ready = []
+        return outputs + self._answer(ready)
+
+    def end(self, wearer: str) -> list[Output]:
+        """What is known at the end of a wearer's stream."""
+        self._came_s.pop(wearer, None)
+        events = self.hub.finish(wearer)[wearer] if wearer in self.hub.streams else []
+        return self._ended(wearer, events)
+
+    def end_idle(self, now_s: float) -> list[Output]:
+        """End the streams of those who have been silent for too long."""
+        idle = [name for name, came_s in self._came_s.items() if now_s - came_s > self._idle_s]
+        return [output for name in idle for output in self.end(name)]
+
+    def finish(self) -> list[Output]:
+        """End all streams."""
+        return [output for name in list(self.hub.streams) for output in self.end(name)]
+
+    def status(self) -> dict[str, Any]:
+        """How many wearers there are, lines that could not be read, and what became of all samples."""
+        return {"wearers": len(self.hub.streams), "refused_lines": self.refused} | self.hub.counts.to_dict()
+
+    def _take(self, line: Line, wearer: str, values: Mapping[str, Any] | DataError) -> list[Ready]:
+        """The windows that are complete with some samples; lines that cannot be used are counted."""
+        try:
+            if isinstance(values, DataError):
+                raise values
+            ready = self.hub.take(wearer, {**values, **({TIME: line.time_s} if self._stamp else {})})
+        except DataError as error:
+            self.refused += 1
+            if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8 ...: a broken source does not fill the screen
+                log.warning("refused lines: %d, the last from %s: %s", self.refused, line.connection, error.problem)
+            return []
+        self._came_s[wearer] = line.time_s
+        return ready
+
+    def _answer(self, ready: list[Ready]) -> list[Output]:
+        outputs: list[Output] = []
+        for wearer, events in self.hub.answer(ready).items():
+            outputs += self._ended(wearer, events) if events else []
+            ongoing = self.hub.streams[wearer].ongoing
+            if ongoing is not None and self._announced.get(wearer) != ongoing.start_s:
+                self._announced[wearer] = ongoing.start_s
+                outputs.append({"event": "begins", "wearer": wearer, **asdict(ongoing)})
+        return outputs
+
+    def _ended(self, wearer: str, events: list[Event]) -> list[Output]:
+        self._announced.pop(wearer, None)
+        return [{"event": "ends", "wearer": wearer, **asdict(event)} for event in events]

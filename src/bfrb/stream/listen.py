@@ -18,9 +18,8 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import Table, make_table
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventRule, WindowProbabilities
-from bfrb.stream.samples import TIME
+from bfrb.stream.samples import TIME, StreamCounts
 from bfrb.stream.stream import Stream, Wearer
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import UNKNOWN, Annotation
@@ -41,30 +40,14 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedRecording:
-    """A continuous recording: the episodes that were annotated, beside what was answered.
-
-    Parameters
-    ----------
-    id, subject
-        Of the recording.
-    seconds
-        Its length.
-    episodes
-        Of the target behaviours, in the order of time.
-    windows
-        What was answered.
-    step_s
-        Seconds from window to window: an answer stands for so many in the middle of its window.
-    simulated
-        Whether it comes from a simulator.
-    """
+    """A continuous recording: the episodes that were annotated, beside what was answered."""
 
     id: str
     subject: str
     seconds: float
-    episodes: tuple[Episode, ...]
+    episodes: tuple[Episode, ...]  # of the target behaviours, in the order of time
     windows: WindowProbabilities
-    step_s: float
+    step_s: float  # seconds from window to window: an answer stands for so many in the middle of its window
     simulated: bool = False
 
     @property
@@ -86,24 +69,12 @@ class AnnotatedRecording:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What was found with some more rows of one recording.
+    """What was found with some more rows of one recording."""
 
-    Parameters
-    ----------
-    stretch
-        The rows, the last of the recording where it ends.
-    windows
-        What was answered for the windows that were complete with these rows.
-    events
-        The events that were complete.
-    counts
-        What became of the recording's samples; None while it goes on.
-    """
-
-    stretch: Stretch
-    windows: WindowProbabilities
+    stretch: Stretch  # the rows, the last of the recording where it ends
+    windows: WindowProbabilities  # what was answered for the windows that were complete with these rows
     events: tuple[Event, ...]
-    counts: StreamCounts | None
+    counts: StreamCounts | None  # what became of the recording's samples; None while it goes on
 
     def window_table(self, classes: tuple[str, ...]) -> Table:
         """One row per window: `recording`, `middle_s`, `known_s`, a probability per class."""
@@ -114,19 +85,10 @@ class Detections:
 
 @dataclass
 class Summary:
-    """What was found in all recordings.
-
-    Parameters
-    ----------
-    recordings
-        Their number.
-    events
-        (id of the recording, subject, event) in the order in which they were found.
-    counts
-        What became of the samples.
-    """
+    """What was found in all recordings."""
 
     recordings: int = 0
+    # (id of the recording, subject, event) in the order in which they were found.
     events: list[tuple[str, str, Event]] = field(default_factory=list)
     counts: StreamCounts = field(default_factory=StreamCounts)
 
@@ -159,25 +121,18 @@ def listen(
 ) -> Iterator[Detections]:
     """What is found with one stretch of rows after the other, of one recording after the other.
 
+    DataError if there are such, and they are not answered anyway; BundleError if a network fails.
+
     Parameters
     ----------
     predictor_of
         Gives what answers for a subject.
     stretches
         The rows of all recordings.
-    rule
-        How events are decided.
     wearer
         Units and clock, for all recordings; the hand is that of the recording where it is known.
     anyway
         Whether recordings are answered that physics speaks against, or that lack what every network needs.
-
-    Raises
-    ------
-    DataError
-        If there are such, and they are not answered anyway.
-    BundleError
-        If a network fails.
     """
     answered: list[WindowProbabilities] = []
     stream: Stream | None = None
@@ -214,12 +169,7 @@ def listen_held_out(
 ) -> list[AnnotatedRecording]:
     """All annotated recordings; people of the training are answered by the members that had not seen them.
 
-    Raises
-    ------
-    DataError
-        As for `listen`.
-    BundleError
-        If a network fails, or no member held out a person.
+    DataError as of `listen`; BundleError if a network fails, or no member held out a person.
     """
     annotated = (stretch for stretch in stretches if LABEL in stretch.annotations)
     recordings = []
@@ -253,24 +203,7 @@ def listen_held_out(
 
 
 def find_episodes(annotation: Annotation, time_s: Floats, label_set: LabelSet) -> tuple[Episode, ...]:
-    """Runs of rows that are annotated with the same target behaviour.
-
-    Parameters
-    ----------
-    annotation
-        (N,) labels.
-    time_s
-        (N + 1,) times of the rows, and when the last one ends.
-    label_set
-        Which behaviours are targets.
-
-    Examples
-    --------
-    >>> from bfrb.study.labels import LabelSet
-    >>> labels = Annotation(np.array([0, 1, 1, 0], dtype=np.int8), ("rest", "pull"))
-    >>> find_episodes(labels, np.arange(5) / 10, LabelSet("two", ("rest", "pull"), frozenset({"pull"})))
-    (Episode(start_s=0.1, end_s=0.3, label='pull'),)
-    """
+    """Runs of rows annotated with the same target behaviour; (N + 1,) times are of the rows and of their end."""
     edges = np.flatnonzero(np.diff(annotation.codes, prepend=UNKNOWN, append=UNKNOWN))
     names = (*annotation.names, "")  # the last stands for UNKNOWN
     runs = ((start, stop, names[annotation.codes[start]]) for start, stop in itertools.pairwise(edges.tolist()))

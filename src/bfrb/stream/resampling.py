@@ -1,4 +1,4 @@
-"""`Resampler`: from samples with times of their own to rows at the device's rate.
+"""`Resampler`: from samples with times of their own, oriented where that is to be done, to rows at the device's rate.
 
 What comes out depends on the samples and their order only, never on how they were cut into chunks.
 
@@ -11,66 +11,79 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bfrb.arrays import Array, Floats, Ints
-from bfrb.stream.counts import StreamCounts
-from bfrb.stream.orienting import Orienting
-from bfrb.stream.samples import Samples
+from bfrb.read.orientation import OrientationFilter, with_gyroscope
+from bfrb.stream.samples import Samples, StreamCounts
 from bfrb.stream.spec import StreamSpec
 from bfrb.study.device import Device
 from bfrb.study.rows import Aggregation, OpenRows
 
+
+class Orienting:
+    """Takes samples of `with_gyroscope(device)` as they come; gives those that no other can come before any more.
+
+    Once an orientation is sent, none is made: the two would differ in their heading.
+    """
+
+    def __init__(self, device: Device, counts: StreamCounts) -> None:
+        self._device = device
+        self._counts = counts
+        self._place = {name: number for number, name in enumerate(with_gyroscope(device).sensor_names)}
+        self._filter = OrientationFilter()
+        self._waiting: list[Samples] = []
+        self._recorded = False
+
+    def push(self, samples: Samples, settled_s: float) -> Samples:
+        """The samples up to a time before which none comes any more, in the order of time."""
+        held = Samples.concat([*self._waiting, samples])
+        order = np.argsort(held.time_s, kind="stable")
+        count = int(np.searchsorted(held.time_s[order], settled_s, side="right"))
+        self._waiting = [held.take(order[count:])]
+        return self._oriented(held.take(order[:count]))
+
+    def finish(self) -> Samples | None:
+        """Those that were waiting for earlier ones; None if none ever came."""
+        return self.push(self._waiting.pop(), math.inf) if self._waiting else None
+
+    def _oriented(self, samples: Samples) -> Samples:
+        acc, gyr, orientation = (samples.measured[:, self._place[name]] for name in ("acc", "gyr", "quaternion"))
+        sensors, measured = dict(samples.sensors), samples.measured
+        self._recorded |= bool(orientation.any())
+        if not self._recorded and (acc & gyr).any():
+            made = self._filter.push(samples.time_s, sensors["acc"], sensors["gyr"])
+            sensors["quaternion"], measured = made, measured.copy()
+            measured[:, self._place["quaternion"]] = ~np.isnan(made[:, 0])
+            self._counts.oriented += int(measured[:, self._place["quaternion"]].sum())
+        kept = {name: sensors[name] for name in self._device.sensor_names}
+        return replace(samples, sensors=kept, measured=measured[:, : len(kept)])
+
+
 SENSED = "acc"
 """The sensor without which nothing is known of a wearer."""
 
-_BLOCK = 4096
-"""Samples that are looked at together."""
+_BLOCK = 4096  # samples that are looked at together
 
 _NOWHERE = -math.inf
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentRows:
-    """Some consecutive rows of a segment at the device's rate.
+    """Some consecutive rows of a segment at the device's rate."""
 
-    Parameters
-    ----------
-    origin_s
-        Time of the segment's row 0.
-    first
-        Number of the first of these rows in the segment; 0 begins a new segment.
-    sensors
-        For every sensor (n, *shape) readings, with its code where nothing was measured.
-    interval_s
-        (n,) seconds from sample to sample of the accelerometer, NaN where a row has none: at most those of a row where
-        it holds several.
-    """
-
-    origin_s: float
-    first: int
-    sensors: dict[str, Array]
+    origin_s: float  # time of the segment's row 0
+    first: int  # number of the first of these rows in the segment; 0 begins a new segment
+    sensors: dict[str, Array]  # for every sensor (n, *shape) readings, with its code where nothing was measured
+    # (n,) seconds from sample to sample of the accelerometer, NaN where a row has none: at most those of a row where it
+    # holds several.
     interval_s: Floats
 
 
 class Resampler:
-    """Takes samples, gives rows.
-
-    Parameters
-    ----------
-    device
-        The device; its rate is that of the rows.
-    spec
-        What is a gap, what is late, what is another clock.
-    counts
-        Where it is counted what happens.
-    how
-        What a row holds if several samples fall into it.
-    orienting
-        Makes the orientation of samples, if it is to be made where none is sent.
-    """
+    """Takes samples, gives rows at the device's rate, and counts what happens; a spec says what is a gap, or late."""
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
-"""`Samples`: readings with the times they were made at, taken from whatever a source sends."""
+"""`Samples`: readings with times of their own, of whatever a source sends; `StreamCounts`: what became of them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +15,58 @@ from bfrb.errors import ConfigError, DataError
 from bfrb.study.description import ACC_UNITS_M_S2, GYR_UNITS_DEG_S
 from bfrb.study.device import NORM_TOLERANCE, Device, Sensor, measured_rows
 
+
+def _count(meaning: str) -> int:
+    found: int = field(default=0, metadata={"meaning": meaning})
+    return found
+
+
+@dataclass
+class StreamCounts:
+    """What became of the samples of a stream, and of the windows that were made of them.
+
+    Examples
+    --------
+    >>> counts = StreamCounts(samples=7, too_late=2)
+    >>> counts.explained()
+    [('samples received', 7), ('samples dropped: they came too late', 2)]
+    """
+
+    samples: int = _count("samples received")
+    without_time: int = _count("samples dropped: no time that can be read")
+    without_reading: int = _count("samples dropped: no sensor measured anything")
+    too_late: int = _count("samples dropped: they came too late")
+    wrong_time: int = _count("samples dropped: a time that fits neither those before nor those after")
+    unused: int = _count("samples not used: others were nearer to the time of the row")
+    out_of_order: int = _count("samples put in order: they came after later ones, but soon enough")
+    impossible: int = _count("samples with a reading that no such sensor gives, taken as not measured")
+    oriented: int = _count("samples whose orientation was made from gyroscope and accelerometer")
+    gaps: int = _count("gaps: silences over which nothing was assumed")
+    clock_resets: int = _count("times at which the source's clock was set back")
+    rows: int = _count("rows made of the samples, at the bundle's rate")
+    windows: int = _count("windows answered")
+    windows_incomplete: int = _count("windows not answered: too few of their rows were measured")
+    windows_implausible: int = _count("windows not answered: no worn device gives such accelerations (another unit?)")
+    windows_too_slow: int = _count("windows not answered: samples come more slowly than the bundle's rows")
+    windows_contradictory: int = _count("windows that physics speaks against: another unit, sign, axes or order?")
+    windows_doubtful: int = _count("windows that lack what every network needs: their answers are doubtful")
+    events: int = _count("events reported")
+
+    def to_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return asdict(self)
+
+    def explained(self) -> list[tuple[str, int]]:
+        """What each count that is not 0 is of, in words, and the count."""
+        found = [(str(one.metadata["meaning"]), int(getattr(self, one.name))) for one in fields(self)]
+        return [(meaning, count) for meaning, count in found if count]
+
+    def add(self, other: StreamCounts) -> None:
+        """Add the counts of another stream."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+
 TIME = "time_s"
 """Key of the samples' times."""
 
@@ -24,24 +76,13 @@ UNITS = MappingProxyType({"acc": ACC_UNITS_M_S2, "gyr": GYR_UNITS_DEG_S})
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """`n` samples of one device in the order in which they came.
+    """`n` samples of one device in the order in which they came."""
 
-    Parameters
-    ----------
-    time_s
-        (n,) times by the source's clock; NaN where the source gave none that can be read.
-    sensors
-        For every sensor of the device (n, *shape) readings in its unit and dtype, with its code for "not measured".
-    measured
-        (n, S) whether each sensor measured anything, in the order of the device's sensors.
-    impossible
-        (n,) whether a reading was taken away because the sensor cannot have given it.
-    """
-
-    time_s: Floats
+    time_s: Floats  # (n,) times by the source's clock; NaN where the source gave none that can be read
+    # For every sensor of the device (n, *shape) readings in its unit and dtype, with its code for "not measured".
     sensors: Mapping[str, Array]
-    measured: Bools
-    impossible: Bools
+    measured: Bools  # (n, S) whether each sensor measured anything, in the order of the device's sensors
+    impossible: Bools  # (n,) whether a reading was taken away because the sensor cannot have given it
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -63,13 +104,7 @@ class Samples:
 
 
 def check_units(units: Mapping[str, str], device: Device) -> dict[str, float]:
-    """Factors to the device's own units, by sensor.
-
-    Raises
-    ------
-    ConfigError
-        If a sensor has no choice of units, or not this one.
-    """
+    """Factors to the device's own units, by sensor. ConfigError if a sensor has no choice of units, or not this one."""
     for sensor, unit in units.items():
         if not device.has(sensor) or unit not in UNITS.get(sensor, {}):
             known = "; ".join(f"{name}: {', '.join(found)}" for name, found in UNITS.items() if device.has(name))
@@ -78,23 +113,11 @@ def check_units(units: Mapping[str, str], device: Device) -> dict[str, float]:
 
 
 def parse_samples(values: Mapping[str, Any], device: Device) -> dict[str, Array]:
-    """What a source sent, in shape but not yet checked, which costs far less for many samples together.
+    """What a source sent, (n,) times and (n, *shape) readings, not yet checked: that costs less for many together.
 
-    Parameters
-    ----------
-    values
-        `time_s` and the device's sensors by name, one sample or `n` of them: times of shape () or (n,), or none at all;
-        readings of shape `shape` or (n, *shape), flat or not, None or NaN where nothing was measured.
-
-    Returns
-    -------
-    dict
-        (n,) times and (n, *shape) readings, in the source's units, of what was sent.
-
-    Raises
-    ------
-    DataError
-        If a name is no sensor, shapes do not fit together, or something is no number.
+    Given are `time_s` and the device's sensors by name, one sample or `n` of them: times of shape () or (n,), or none;
+    readings of shape `shape` or (n, *shape), flat or not, in the source's units, None or NaN where nothing was
+    measured. DataError if a name is no sensor, shapes do not fit together, or something is no number.
     """
     raw: dict[str, Array] = {}
     for name, value in values.items():
@@ -118,24 +141,9 @@ def count_rows(raw: Mapping[str, Array]) -> int:
 
 
 def check_samples(raw: Sequence[Mapping[str, Array]], device: Device, factors: Mapping[str, float]) -> Samples:
-    """Samples that were sent one after the other; neighbours that hold the same sensors are checked together.
+    """Samples that were sent one after the other, in the device's units; neighbours with the same sensors go together.
 
     What a sensor cannot have measured (outside its range, a quaternion that is no rotation) counts as not measured.
-
-    Parameters
-    ----------
-    raw
-        At least one.
-    factors
-        What readings are multiplied by, by sensor.
-
-    Examples
-    --------
-    >>> from bfrb.study.device import HELIOS
-    >>> raw = parse_samples({"time_s": 0.1, "acc": [0, 0, 2], "thm": [30, 31, None, 29, 9e9]}, HELIOS)
-    >>> samples = check_samples([raw], HELIOS, {"acc": 4})
-    >>> samples.sensors["acc"].tolist(), samples.sensors["thm"].tolist(), samples.impossible.tolist()
-    ([[0.0, 0.0, 8.0]], [[30.0, 31.0, nan, 29.0, nan]], [True])
     """
     groups = itertools.groupby(raw, key=lambda part: [(name, values.dtype) for name, values in part.items()])
     parts = []

@@ -20,46 +20,31 @@ from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import make_table
-from bfrb.stream.counts import StreamCounts
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
-from bfrb.stream.orienting import Orienting
-from bfrb.stream.plausibility import Plausibility
-from bfrb.stream.resampling import SENSED, Resampler, SegmentRows
-from bfrb.stream.samples import TIME, check_samples, check_units, count_rows, parse_samples
+from bfrb.stream.resampling import SENSED, Orienting, Resampler, SegmentRows
+from bfrb.stream.samples import TIME, StreamCounts, check_samples, check_units, count_rows, parse_samples
 from bfrb.stream.spec import StreamSpec
-from bfrb.stream.windowing import WindowBuffer, Windows
+from bfrb.stream.windowing import Plausibility, WindowBuffer, Windows
 from bfrb.study.recordings import Recordings
 
 OnWindows = Callable[[WindowProbabilities], None]
 """Called with what was answered for windows."""
 
-_PATIENT_SAMPLES = 256
-"""So many samples may wait for a window to be complete."""
+_PATIENT_SAMPLES = 256  # so many samples may wait for a window to be complete
 
-_EARLY_S = 1e-6
-"""Rather look too early whether a window is complete than too late."""
+_EARLY_S = 1e-6  # rather look too early whether a window is complete than too late
 
-_MOST_WINDOWS = 256
-"""Windows that are answered at once: more cost memory and save no time."""
+_MOST_WINDOWS = 256  # windows that are answered at once: more cost memory and save no time
 
 
 @dataclass(frozen=True)
 class Wearer:
-    """Who wears the device, and what its source sends.
+    """Who wears the device, and what its source sends."""
 
-    Parameters
-    ----------
-    handedness
-        1 right, 0 left, None unknown; matters to bundles that mirror left hands.
-    units
-        Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
-    clock
-        What disorder is put up with.
-    """
-
-    handedness: int | None = None
+    handedness: int | None = None  # 1 right, 0 left, None unknown; matters to bundles that mirror left hands
+    # Units of the source by sensor, such as `{"acc": "g"}`; the device's own where nothing is said.
     units: Mapping[str, str] = field(default_factory=dict)
-    clock: StreamSpec = field(default_factory=StreamSpec)
+    clock: StreamSpec = field(default_factory=StreamSpec)  # what disorder is put up with
 
 
 class Stream:
@@ -67,8 +52,6 @@ class Stream:
 
     Parameters
     ----------
-    predictor
-        A loaded bundle.
     rule
         How events are decided; by default as the bundle says.
     wearer
@@ -183,16 +166,8 @@ class Stream:
         yield from (windows for windows in found if windows is not None)
 
     def _answer(self, windows: Iterable[Windows]) -> list[Event]:
-        """The events that are complete with the windows, of which many are answered together: that costs less."""
-        events: list[Event] = []
-        ready: list[tuple[Stream, Windows]] = []
-        for part in chain(windows, [None]):
-            if part is None or sum(len(one) for _, one in ready) + len(part) > _MOST_WINDOWS:
-                events += [event for found in answer_windows(self.predictor, ready) for event in found]
-                ready = []
-            if part is not None:
-                ready.append((self, part))
-        return events
+        ready = ((self, some) for some in windows)
+        return [event for found in answer_windows(self.predictor, ready) for event in found]
 
     def decide(self, windows: Windows, probabilities: Floats) -> list[Event]:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
@@ -216,18 +191,23 @@ Ready = tuple[str, Windows]
 """Windows of a wearer that are complete, and not yet answered."""
 
 
-def answer_windows(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
-    """The events that are complete with the given windows of streams, in their order; none if there are none.
+def answer_windows(predictor: Predictor, ready: Iterable[tuple[Stream, Windows]]) -> Iterator[list[Event]]:
+    """The events that are complete with the given windows of streams, in their order. BundleError if a network fails.
 
-    Raises
-    ------
-    BundleError
-        If a network fails.
+    Many are answered together: that costs less.
     """
+    together: list[tuple[Stream, Windows]] = []
+    for each in chain(ready, [None]):
+        if together and (each is None or sum(len(part) for _, part in [*together, each]) > _MOST_WINDOWS):
+            yield from _answer_together(predictor, together)
+            together = []
+        if each is not None:
+            together.append(each)
+
+
+def _answer_together(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
     device, counts = predictor.device, [len(part) for _, part in ready]
     total = sum(counts)
-    if not total:
-        return []
     table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
     hands = [stream.wearer.handedness for (stream, _), count in zip(ready, counts, strict=True) for _ in range(count)]
     if any(hand is not None for hand in hands):
@@ -247,8 +227,6 @@ class StreamHub:
 
     Parameters
     ----------
-    predictor
-        A loaded bundle.
     rule
         How events are decided, for all; by default as the bundle says.
     wearer
@@ -288,12 +266,8 @@ class StreamHub:
     def push(self, samples: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Event]]:
         """The events that are complete with these samples, by wearer. A new name begins a stream.
 
-        Raises
-        ------
-        DataError
-            If there are too many wearers, or as `Stream.push` does; then none of these samples has been used.
-        BundleError
-            If a network fails.
+        DataError if there are too many wearers, or as `Stream.push` does; then none of these samples has been used;
+        BundleError if a network fails.
         """
         raw = {name: self._stream(name).parse(values) for name, values in samples.items()}
         ready = [(name, windows) for name, part in raw.items() for windows in self.streams[name].cut(part)]
@@ -305,19 +279,11 @@ class StreamHub:
         return [(name, windows) for windows in stream.cut(stream.parse(samples))]
 
     def answer(self, ready: Sequence[Ready]) -> dict[str, list[Event]]:
-        """The events that are complete with the given windows, by wearer.
-
-        Raises
-        ------
-        BundleError
-            If a network fails.
-        """
+        """The events that are complete with the given windows, by wearer. BundleError if a network fails."""
         events: dict[str, list[Event]] = {}
-        for start in range(0, len(ready), _MOST_WINDOWS):
-            some = ready[start : start + _MOST_WINDOWS]
-            found = answer_windows(self.predictor, [(self.streams[name], windows) for name, windows in some])
-            for (name, _), new in zip(some, found, strict=True):
-                events.setdefault(name, []).extend(new)
+        found = answer_windows(self.predictor, ((self.streams[name], windows) for name, windows in ready))
+        for (name, _), new in zip(ready, found, strict=True):
+            events.setdefault(name, []).extend(new)
         return events
 
     def finish(self, name: str | None = None) -> dict[str, list[Event]]:

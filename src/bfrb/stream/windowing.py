@@ -1,4 +1,4 @@
-"""`WindowBuffer`: from rows at the device's rate to windows that a predictor can be asked about."""
+"""From rows at the device's rate to windows that a predictor can be asked about; now and then held against physics."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
-from bfrb.stream.counts import StreamCounts
+from bfrb.errors import DataError
+from bfrb.read.judging import ANYWAY, refuse_suspicions
+from bfrb.read.quality import Suspicion, find_suspicions
+from bfrb.read.tables import make_table
 from bfrb.stream.resampling import SENSED, SegmentRows
+from bfrb.stream.samples import StreamCounts
 from bfrb.stream.spec import EventSpec
 from bfrb.study.device import Device
+from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec
 
 PLAUSIBLE_M_S2 = (3.0, 30.0)
@@ -24,42 +29,21 @@ _INTERVAL = "seconds from sample to sample"
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """W windows of one stream.
+    """W windows of one stream."""
 
-    Parameters
-    ----------
-    sensors
-        For every sensor (W * rows, *shape) readings.
-    middle_s, known_s
-        (W,) middles of the rows that they are judged by, and when these were final.
-    after_gap
-        (W,) whether something is missing between the window and the one before.
-    """
-
-    sensors: dict[str, Array]
-    middle_s: Floats
-    known_s: Floats
-    after_gap: Bools
+    sensors: dict[str, Array]  # for every sensor (W * rows, *shape) readings
+    middle_s: Floats  # (W,) middles of the rows that they are judged by
+    known_s: Floats  # (W,) when these were final
+    after_gap: Bools  # (W,) whether something is missing between the window and the one before
 
     def __len__(self) -> int:
         return len(self.middle_s)
 
 
 class WindowBuffer:
-    """Takes rows, gives windows; keeps no more rows than the next window needs.
+    """Takes rows, gives windows as the bundle was trained on; keeps no more rows than the next window needs.
 
-    Parameters
-    ----------
-    device
-        The device.
-    windows
-        How long the windows are that the bundle was trained on.
-    spec
-        How far apart they begin, and how much of one has to be measured.
-    delay_s
-        How long after a window's end its last rows are final.
-    counts
-        Where it is counted which windows are not kept, and why.
+    The last rows of a window are final `delay_s` after its end. It is counted which windows are not kept, and why.
     """
 
     def __init__(
@@ -135,3 +119,70 @@ def _lower_median(values: Floats) -> Floats:
     known = (~np.isnan(values)).sum(axis=1)
     median: Floats = ordered[np.arange(len(values)), np.maximum(known - 1, 0) // 2]
     return median
+
+
+_FIRST_S, _LONGEST_S = 60.0, 600.0
+"""So many seconds of windows are judged together at first, twice as many each time, and never more."""
+
+
+class Plausibility:
+    """Takes windows, counts those that physics speaks against."""
+
+    def __init__(self, device: Device, counts: StreamCounts) -> None:
+        self._device = device.with_sensors(sensor for sensor in device.sensors if sensor.modality == "motion")
+        self._counts = counts
+        self._kept: list[dict[str, Array]] = []
+        self._since = 0
+        self._before_s, self._wanted_s = -np.inf, _FIRST_S
+        self._fatal: dict[str, Suspicion] = {}
+
+    def push(self, windows: Windows) -> None:
+        """Judge some windows, once there are enough; those that overlap with one before are not looked at."""
+        rows = len(windows.sensors["acc"]) // len(windows)
+        length_s = rows / self._device.row_rate_hz
+        for number, middle_s in enumerate(windows.middle_s.tolist()):
+            self._since += 1
+            if not self._before_s <= middle_s < self._before_s + length_s:
+                part = slice(number * rows, (number + 1) * rows)
+                self._kept.append({name: windows.sensors[name][part].copy() for name in self._device.sensor_names})
+                self._before_s = middle_s
+                if len(self._kept) * length_s >= self._wanted_s:
+                    self.judge()
+                    self._wanted_s = min(2 * self._wanted_s, _LONGEST_S)
+
+    def judge(self) -> None:
+        """Judge what there is."""
+        if not self._kept:
+            return
+        sensors = {name: np.concatenate([part[name] for part in self._kept]) for name in self._device.sensor_names}
+        count = len(self._kept)
+        table = make_table({"id": [str(number) for number in range(count)], "subject": ["wearer"] * count})
+        offsets = np.arange(count + 1) * (len(sensors["acc"]) // count)
+        fatal = [one for one in find_suspicions(Recordings(self._device, sensors, offsets, table)) if one.fatal]
+        self._fatal |= {one.kind: one for one in fatal}
+        self._counts.windows_contradictory += self._since if fatal else 0
+        self._kept, self._since = [], 0
+
+    def check(self, recording: str) -> None:
+        """Refuse a recording that is over, if most of its windows should not have been answered.
+
+        DataError if physics speaks against most of them, accelerations have another size than an arm's, or most windows
+        lack what every network needs.
+        """
+        counts = self._counts
+        impossible = not counts.windows and 2 * counts.impossible > counts.samples
+        if impossible or counts.windows_implausible > counts.windows:
+            low, high = PLAUSIBLE_M_S2
+            raise DataError(
+                f"{recording}: expected accelerations of {low:g} to {high:g} m/s^2, as of an arm, found others in "
+                + ("most samples" if impossible else f"{counts.windows_implausible} windows"),
+                remedy=f'if they are in g or mg, say so: unit = "g" in the description, or --acc-unit g; {ANYWAY}',
+            )
+        if 2 * counts.windows_contradictory > counts.windows:
+            refuse_suspicions(recording, self._fatal.values())
+        if 2 * counts.windows_doubtful > counts.windows:
+            raise DataError(
+                f"{recording}: {counts.windows_doubtful} of {counts.windows} windows lack what every network of the "
+                "bundle needs",
+                remedy=f"use a bundle that was trained on such recordings, or to do without; {ANYWAY}",
+            )

@@ -7,7 +7,7 @@ import numpy as np
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.recordings import Recordings
 from bfrb.testing.made_up import expect, random_recordings
-from bfrb.train.spec import VariationSpec
+from bfrb.train.run import VariationSpec
 from bfrb.train.variation import vary
 
 

@@ -34,10 +34,7 @@ PARITY_RECORDINGS = 32
 def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
     """Write the bundle of a workspace whose members are all trained.
 
-    Raises
-    ------
-    BundleError
-        If an exported graph disagrees with torch, or the bundle cannot be written.
+    BundleError if an exported graph disagrees with torch, or the bundle cannot be written.
     """
     plan = workspace.plan
     with writing_bundle(out, overwrite=overwrite) as folder:
@@ -162,7 +159,6 @@ def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
         "recordings": len(workspace.recordings),
         "subjects": len(set(workspace.recordings.subjects)),
         "recordings_simulated": plan.simulated,
-        "initial": None if plan.initial is None else plan.initial.model_dump(mode="json", exclude={"classes"}),
         "teacher": plan.teacher,
         "seed": plan.spec.seed,
         "machine": f"{platform.system()} {platform.machine()}",
@@ -179,7 +175,7 @@ def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
         mirror_left_hand=plan.spec.features.mirror_left_hand,
         max_length=plan.max_length,
         members=members,
-        simulated=plan.simulated or (plan.initial is not None and plan.initial.simulated),
+        simulated=plan.simulated,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provenance=provenance | measured,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, cross_validate_all, draw_folds, fingerprint, labelled
+from bfrb.train.presets import CompareSpec
 from bfrb.train.run import RunSpec, read_run_spec
-from bfrb.train.variants import CompareSpec
 
 RESULTS = "comparison.json"
 
@@ -35,41 +34,19 @@ def compare(
     *,
     folds: Folds | None = None,
     options: RunOptions | None = None,
-    on_variant: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train all variants on the same folds, the reference first; what is done already is not done again.
+    """Train all variants side by side on the same folds; what is done already is not done again.
 
-    Parameters
-    ----------
-    source
-        Labelled recordings.
-    spec
-        The variants.
-    out
-        A folder: `folds.csv`, one bundle per variant, and the results in `comparison.json`.
-    folds
-        Folds to use instead of those the reference would draw.
-    options
-        How every variant is trained, without effect on the result.
-    on_variant
-        Called with the name of every variant that begins.
+    In the folder `out` are `folds.csv`, one bundle per variant, and the results in `comparison.json`, which are given
+    back: for every variant and scenario the score and, but for the reference, how far it is above the reference's, with
+    95 % intervals over subjects. Folds may be given instead of those the reference would draw.
 
-    Returns
-    -------
-    dict
-        For every variant and scenario the score and, but for the reference, how far it is above the reference's, with
-        95 % intervals over subjects.
-
-    Raises
-    ------
-    DataError
-        As for `cross_validate`.
-    ConfigError
-        If the folder holds a comparison of other recordings or folds, or a variant of another spec.
+    DataError as of `cross_validate`; ConfigError if the folder holds a comparison of other recordings or folds, or a
+    variant of another spec.
     """
-    run = replace(options or RunOptions(), templates=out / "templates")
-    recordings = JudgedSource(source, run.anyway).read()
-    run = replace(run, anyway=True)  # of what the variants are shown it has been said
+    options = options or RunOptions()
+    recordings = JudgedSource(source, options.anyway).read()
+    options = replace(options, anyway=True)  # of what the variants are shown it has been said
     folds = _settle(out, recordings, spec, folds)
     order = sorted(spec.variants, key=lambda name: name != spec.compared_with)
     shown = {
@@ -77,34 +54,30 @@ def compare(
         for name in order
         if not (out / name).exists()
     }
-    if run.on is not None and shown:
-        on_variant(", ".join(shown))
-        _train({name: (held, spec.run(name)) for name, held in shown.items()}, out, folds, run)
+    if shown:
+        wanted = {out / name: (held, spec.run(name)) for name, held in shown.items()}
+        cross_validate_all(wanted, folds=folds, options=options)
     reference: dict[str, Answers] = {}
     judged: dict[str, dict[str, Any]] = {}
-    results: dict[str, Any] = {}
     for name in order:
-        on_variant(name)
         variant = spec.variants[name]
-        if not (out / name).exists():
-            _train({name: (shown[name], spec.run(name))}, out, folds, run)
         bundle = _open(out / name, spec.run(name), folds)
         table = read_table(bundle.file(OUT_OF_FOLD))
         answers = answers_by_scenario(table, bundle.label_set)
         scores = {key: _judge(found, reference.get(key), bundle.label_set) for key, found in answers.items()}
         judged[name] = {"changes": variant.model_dump(mode="json", exclude_defaults=True), "scenarios": scores}
         reference = reference or answers
-        results = {
-            "simulated": recordings.simulated,
-            "source": str(bundle.manifest.provenance["source"]),
-            "recordings": table["id"].n_unique(),
-            "subjects": table["subject"].n_unique(),
-            "preset": spec.preset,
-            "changes": list(spec.changes),
-            "reference": spec.compared_with,
-            "variants": {name: judged[name] for name in spec.variants if name in judged},
-        }
-        _write_json(out / RESULTS, results)
+    results = {
+        "simulated": recordings.simulated,
+        "source": str(bundle.manifest.provenance["source"]),
+        "recordings": table["id"].n_unique(),
+        "subjects": table["subject"].n_unique(),
+        "preset": spec.preset,
+        "changes": list(spec.changes),
+        "reference": spec.compared_with,
+        "variants": {name: judged[name] for name in spec.variants},
+    }
+    _write_json(out / RESULTS, results)
     return results
 
 
@@ -124,10 +97,6 @@ def _judge(answers: Answers, reference: Answers | None, labels: LabelSet) -> dic
         between = difference_interval(answers.truth, pair, subjects, labels)
         found["difference_interval"] = between and list(between)
     return found
-
-
-def _train(wanted: dict[str, tuple[Source, RunSpec]], out: Path, folds: Folds, options: RunOptions) -> None:
-    cross_validate_all({out / name: run for name, run in wanted.items()}, folds=folds, options=options)
 
 
 def _open(place: Path, spec: RunSpec, folds: Folds) -> Bundle:

@@ -29,7 +29,6 @@ from bfrb.study.labels import LabelSet, LabelSetSpec, registered_label_set
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 from bfrb.train.assemble import assemble
-from bfrb.train.initial_weights import read_initial
 from bfrb.train.member import compute_device, is_trained, read_history, split_subjects, train_member, write_template
 from bfrb.train.run import RunSpec
 from bfrb.train.trainer import Epoch
@@ -57,10 +56,8 @@ class Status:
 
     histories: dict[str, list[Epoch]]
     finished: frozenset[str]
-    epochs: dict[str, int]
-    """How many each member is trained for, if it does not stop early."""
-    places: Mapping[str, str]
-    """On which machine of a cluster each member is trained."""
+    epochs: dict[str, int]  # how many each member is trained for, if it does not stop early
+    places: Mapping[str, str]  # on which machine of a cluster each member is trained
 
     @property
     def share(self) -> float:
@@ -82,8 +79,6 @@ class RunOptions:
     """Replace a bundle that is already there."""
     on: Runner | None = None
     """What trains the members, such as a cluster (`bfrb.cluster.connect`); None for processes of this machine."""
-    templates: Path | None = None
-    """A folder in which traced graphs are kept, for several runs of the same architectures."""
     on_status: Callable[[Status], None] = lambda _: None
     """Called a few times a second."""
     anyway: bool = False
@@ -96,45 +91,20 @@ def cross_validate(
     out: Path,
     *,
     folds: Folds | None = None,
-    init: Path | None = None,
     options: RunOptions | None = None,
 ) -> Path:
-    """Train every network of a spec on every fold and write the bundle.
+    """Train every network of a spec on every fold and write the bundle, whose place is given back.
 
-    A run that was stopped goes on where it was: at most the epochs that were running are lost. A plain script may call
-    this: the processes that train do not import it, so that it needs no `if __name__ == "__main__"`.
+    A run that was stopped goes on where it was: at most the epochs that were running are lost; it lies beside the
+    bundle to be, in `<out>.partial`. A plain script may call this: the processes that train do not import it, so that
+    it needs no `if __name__ == "__main__"`. Unlabelled recordings are left out; continuous ones are cut into labelled
+    windows. Folds may be given, instead of new ones.
 
-    Parameters
-    ----------
-    source
-        Labelled recordings. Unlabelled ones are left out; continuous ones are cut into labelled windows.
-    spec
-        What to train.
-    out
-        Where the bundle shall be. The unfinished run lies beside it, in `<out>.partial`.
-    folds
-        Folds to use instead of new ones.
-    init
-        A bundle whose weights the networks begin with.
-
-    Returns
-    -------
-    Path
-        The bundle.
-
-    Raises
-    ------
-    DataError
-        If there are no labels, or too few subjects, recordings or gestures; if physics speaks against the recordings.
-    BundleError
-        If something is at `out` that may not be replaced.
-    ConfigError
-        If an unfinished run of another kind, or a damaged one, is in the way, or the bundle to begin from has seen who
-        is judged.
-    BfrbError
-        If a process is killed; the same call goes on.
+    DataError if there are no labels, or too few subjects, recordings or gestures, or if physics speaks against the
+    recordings; BundleError if something is at `out` that may not be replaced; ConfigError if an unfinished run of
+    another kind, or a damaged one, is in the way; BfrbError if a process is killed: the same call goes on.
     """
-    (bundle,) = cross_validate_all({out: (source, spec)}, folds=folds, init=init, options=options)
+    (bundle,) = cross_validate_all({out: (source, spec)}, folds=folds, options=options)
     return bundle
 
 
@@ -142,7 +112,6 @@ def cross_validate_all(
     runs: Mapping[Path, tuple[Source, RunSpec]],
     *,
     folds: Folds | None = None,
-    init: Path | None = None,
     options: RunOptions | None = None,
 ) -> list[Path]:
     """Several runs side by side, so that a cluster always has work: all members are trained, then all bundles written.
@@ -152,7 +121,7 @@ def cross_validate_all(
     options = options or RunOptions()
     outs = [check_target(out, overwrite=options.overwrite) for out in runs]  # before hours of training
     sources = ((JudgedSource(source, options.anyway), spec) for source, spec in runs.values())
-    return train_runs(zip(outs, (prepare(*each, folds, init) for each in sources), strict=True), options)
+    return train_runs(zip(outs, (prepare(*each, folds) for each in sources), strict=True), options)
 
 
 def train_runs(runs: Iterable[tuple[Path, Run]], options: RunOptions) -> list[Path]:
@@ -174,15 +143,11 @@ def train_runs(runs: Iterable[tuple[Path, Run]], options: RunOptions) -> list[Pa
     return list(workspaces)
 
 
-def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Path | None = None) -> Run:
+def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
     """Read and check what a run needs; nothing is written.
 
-    Raises
-    ------
-    ConfigError
-        If a network, a feature or a variation does not exist, or a network has nothing to answer from.
-    DataError
-        If there are no labels, or too few subjects, recordings or gestures.
+    ConfigError if a network, a feature or a variation does not exist, or a network has nothing to answer from;
+    DataError if there are no labels, or too few subjects, recordings or gestures.
     """
     _check_motion(source.device, spec)
     for path in {path for name in spec.networks for path in spec.variation(name).own}:
@@ -202,9 +167,8 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None, init: Pat
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),
         n_folds=len(folds),
-        initial=None if init is None else read_initial(init, recordings, folds, spec.networks),
     )
-    return Run(plan, folds, recordings, init)
+    return Run(plan, folds, recordings)
 
 
 def _check_motion(device: Device, spec: RunSpec) -> None:
@@ -235,10 +199,7 @@ def _check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
 def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
     """The recordings that carry a gesture; continuous recordings are cut into windows that do.
 
-    Raises
-    ------
-    DataError
-        If none does.
+    DataError if none does.
     """
     recordings = cut_continuous(recordings, spec.windows)
     known = keep_labelled(recordings)
@@ -250,13 +211,7 @@ def labelled(recordings: Recordings, spec: RunSpec) -> Recordings:
 
 
 def find_label_set(recordings: Recordings) -> LabelSet:
-    """The registered label set that has all the recordings' gestures.
-
-    Raises
-    ------
-    DataError
-        If none has.
-    """
+    """The registered label set that has all the recordings' gestures. DataError if none has."""
     found = set(recordings.gestures or ())
     if label_set := registered_label_set(found):
         return label_set
@@ -269,10 +224,7 @@ def find_label_set(recordings: Recordings) -> LabelSet:
 def draw_folds(recordings: Recordings, spec: RunSpec) -> Folds:
     """Folds as the spec asks: stratified groups of subjects, or one subject each.
 
-    Raises
-    ------
-    DataError
-        If there are fewer subjects than folds.
+    DataError if there are fewer subjects than folds.
     """
     if spec.folds == "subject":
         return leave_one_subject_out(recordings.table)
@@ -296,7 +248,7 @@ def fingerprint(recordings: Recordings, folds: Folds | None = None) -> str:
 def _train_members(workspaces: Sequence[Workspace], options: RunOptions) -> None:
     """Trace the templates and train the members that are not there yet."""
     templates: dict[str, Job] = {
-        f"graph of {network}, {workspace.title}": partial(write_template, workspace.folder, network, options.templates)
+        f"graph of {network}, {workspace.title}": partial(write_template, workspace.folder, network)
         for workspace in workspaces
         for network in workspace.plan.spec.networks
         if not workspace.template(network).exists()

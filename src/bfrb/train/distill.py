@@ -20,28 +20,13 @@ from bfrb.train.run import RunSpec
 def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, options: RunOptions | None = None) -> Path:
     """Train one network on the labels and on an ensemble's answers to them, and write it as a bundle.
 
-    A recording is answered by the members that did not see its person; those of people whom no member saw, by all.
-    The network is trained once without each fold, which its scores come from, and once on everybody: that one alone
-    is in the bundle.
+    The recordings are of the ensemble's device, perhaps those it was trained on. One is answered by the members that
+    did not see its person; those of people whom no member saw, by all. How recordings are cut and mirrored is taken
+    from the teacher, and so are the folds where it knows all people. The network is trained once without each fold,
+    which its scores come from, and once on everybody: that one alone is in the bundle. A run that was stopped goes on.
 
-    Parameters
-    ----------
-    teacher
-        The ensemble.
-    source
-        Labelled recordings of its device, perhaps those it was trained on.
-    spec
-        What to train: one network. How recordings are cut and mirrored is taken from the teacher, and so are the folds
-        where it knows all people.
-    out
-        Where the bundle shall be. A run that was stopped goes on as of `train.crossval.cross_validate`.
-
-    Raises
-    ------
-    BundleError
-        If the teacher does not say whom its members have seen.
-    DataError, ConfigError
-        As of `train.crossval.cross_validate`.
+    BundleError if the teacher does not say whom its members have seen; DataError and ConfigError as of
+    `cross_validate`.
     """
     options = options or RunOptions()
     out = check_target(out, overwrite=options.overwrite)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,7 +105,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         gestures = make_table({"gesture": [str(label) for label in labels]})
         named = recordings.with_table(recordings.table.with_columns(gestures["gesture"]))
         source = HeldSource(named, "recordings in memory", label_set=self._label_set(named))
-        options = {"workers": self.workers, "overwrite": True, "templates": _graphs()}
+        options = {"workers": self.workers, "overwrite": True}
         self.predictor_ = train_source(source, self._place(), self.preset, self.settings, **options)
         return self
 
@@ -150,14 +148,6 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def groups(recordings: Recordings) -> Names:
         """(R,) whose each of the recordings is, for `cross_val_score(..., groups=...)`."""
         return recordings.subjects
-
-
-@cache
-def _graphs() -> Path:
-    """A folder for the graphs of architectures, so that each is traced once, not in every training of a search."""
-    folder = Path(tempfile.mkdtemp(prefix="bfrb-graphs-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def _joined(recordings: Any) -> Recordings:

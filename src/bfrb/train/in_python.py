@@ -14,8 +14,7 @@ from bfrb.read.sources import HeldSource, Source, open_source, read
 from bfrb.study.description import Description
 from bfrb.study.labels import LabelSet, registered_label_set
 from bfrb.study.recordings import Recordings
-from bfrb.train.presets import read_preset
-from bfrb.train.requirements import check_installed
+from bfrb.train.presets import check_installed, read_preset
 from bfrb.train.run import RunSpec
 
 log = logging.getLogger(__name__)
@@ -108,23 +107,8 @@ def _open(given: Any, targets: Sequence[str] | None, description: str | Path | D
 def find_labels(recordings: Recordings, targets: Sequence[str] | None = None) -> LabelSet:
     """The classes of recordings in memory: those of a study in the package, or else in the order of the alphabet.
 
-    Parameters
-    ----------
-    targets
-        The behaviours looked for; by default those of that study, else every class but `none`.
-
-    Raises
-    ------
-    DataError
-        If there are no labels, or a target is none of the classes.
-
-    Examples
-    --------
-    >>> import numpy as np, polars as pl
-    >>> from bfrb.study.device import GALAXY_WATCH
-    >>> table = pl.DataFrame({"id": ["a", "b"], "subject": ["s", "s"], "gesture": ["rest", "knead"]})
-    >>> find_labels(Recordings(GALAXY_WATCH, {}, np.array([0, 2, 5]), table), targets=["knead"]).classes
-    ('knead', 'rest')
+    Targets are by default those of that study, else every class but `none`. DataError if there are no labels, or a
+    target is none of the classes.
     """
     found = {name for name in recordings.gestures or _names_of_rows(recordings) if name is not None}
     if not found:

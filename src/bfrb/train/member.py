@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from bfrb.arrays import Ints
 from bfrb.errors import ConfigError
-from bfrb.export.graphs import OUTPUTS, Member, Templates, trace_templates
+from bfrb.export.graphs import Member, trace_templates
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
 from bfrb.files import write_text, writing_file
 from bfrb.networks.network import LinearAnswers
@@ -26,10 +25,8 @@ from bfrb.networks.registry import Standardise, build_network
 from bfrb.read.tables import Table
 from bfrb.study.folds import Folds, make_folds
 from bfrb.train.batches import Examples, load_examples, make_standardisers
-from bfrb.train.initial_weights import choose_weights, load_initial
-from bfrb.train.run import RunSpec
-from bfrb.train.solved import fit_solved
-from bfrb.train.spec import VariationSpec
+from bfrb.train.ridge import fit_solved
+from bfrb.train.run import RunSpec, VariationSpec
 from bfrb.train.trainer import Epoch, Fit, Task, train
 from bfrb.train.variation import vary
 from bfrb.train.workspace import MemberPlan, Workspace, explaining_damage
@@ -41,12 +38,8 @@ HISTORY = "history.json"
 def train_member(folder: Path, member: MemberPlan) -> None:
     """Train a member, or go on with it; its weights are then in its folder.
 
-    One thread computes, so that the result does not depend on how many members are trained at a time.
-
-    Raises
-    ------
-    ConfigError
-        If files of the workspace are damaged, or the graphics card's memory does not suffice.
+    One thread computes, so that the result does not depend on how many members are trained at a time. ConfigError if
+    files of the workspace are damaged, or the graphics card's memory does not suffice.
     """
     torch.set_num_threads(1)
     try:
@@ -68,11 +61,6 @@ def _train_member(workspace: Workspace, member: MemberPlan) -> None:
     examples = StudyExamples.scaled_by(workspace, spec.BRANCHES, learning)
     _make_deterministic(member.seed(plan.spec.seed))
     network = build_network(member.network, workspace.shape, spec)
-    if plan.initial is not None:
-        wider = replace(workspace.shape, classes=len(plan.labels) + 1)
-        other = plan.initial.classes != plan.labels.classes
-        redrawn = build_network(member.network, wider, spec).state_dict() if other else {}
-        load_initial(network, choose_weights(workspace.initial, member.name, member.network), redrawn)
     variation = plan.spec.variation(member.network)
     task = Task(
         training=plan.spec.training,
@@ -96,14 +84,10 @@ def _train_member(workspace: Workspace, member: MemberPlan) -> None:
 class StudyExamples:
     """Some of a workspace's recordings as examples, made batch by batch from memory-mapped files."""
 
-    workspace: Workspace
-    """Where the recordings lie."""
-    index: Ints
-    """Which of them."""
-    standardisers: Mapping[str, Standardise]
-    """What scales the features of every branch."""
-    device: torch.device
-    """Where the batches are needed."""
+    workspace: Workspace  # where the recordings lie
+    index: Ints  # which of them
+    standardisers: Mapping[str, Standardise]  # what scales the features of every branch
+    device: torch.device  # where the batches are needed
     variation: VariationSpec | None = None
     """How recordings are varied before their features are computed; None takes them as they are."""
 
@@ -137,19 +121,11 @@ class StudyExamples:
         return load_examples(sequences, recordings, numbers, targets, self.standardisers, longest).to(self.device)
 
 
-def write_template(folder: Path, network: str, kept: Path | None = None) -> None:
-    """Trace an architecture; its graphs are then among the workspace's templates, and kept for others in `kept`."""
+def write_template(folder: Path, network: str) -> None:
+    """Trace an architecture, if its graphs are not kept on this machine; they are then in the workspace."""
     workspace = Workspace(folder)
-    spec, place = workspace.plan.spec.network(network), workspace.template(network)
-    described = json.dumps([network, asdict(workspace.shape), spec.model_dump(mode="json"), torch.__version__, OUTPUTS])
-    earlier = None if kept is None else kept / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.onnx"
-    if earlier is not None and earlier.exists():
-        Templates.load(earlier).save(place)
-        return
-    templates = trace_templates(network, workspace.shape, spec)
-    for path in (place, earlier):
-        if path is not None:
-            templates.save(path)
+    templates = trace_templates(network, workspace.shape, workspace.plan.spec.network(network))
+    templates.save(workspace.template(network))
 
 
 def split(workspace: Workspace, member: MemberPlan) -> tuple[Ints, Ints, Ints]:

@@ -25,30 +25,14 @@ _BATCH = 64
 
 
 def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = False) -> dict[str, int]:
-    """Write a bundle whose answers are moved towards one wearer's labelled recordings.
+    """Write a bundle whose answers are moved towards a wearer's labelled recordings, and say how many of each class.
 
     Of every linear answer the smallest change is taken that brings it nearer to the labels; examples of each class
     count alike. Only networks that are solved for, such as `rocket`, have such answers. The scores in the bundle stay
-    those of before.
+    those of before. The recordings are brought to the bundle's device; continuous ones are cut into windows.
 
-    Parameters
-    ----------
-    source
-        Labelled recordings of the wearer, brought to the bundle's device; continuous ones are cut into windows.
-
-    Returns
-    -------
-    dict
-        How many examples there were of each class.
-
-    Raises
-    ------
-    ConfigError
-        If a network has no linear answers.
-    DataError
-        If there are no labels, or labels that are no class of the bundle.
-    BundleError
-        If something is at `out` that may not be replaced, or a graph disagrees with torch.
+    ConfigError if a network has no linear answers; DataError if there are no labels, or labels that are no class of the
+    bundle; BundleError if something is at `out` that may not be replaced, or a graph disagrees with torch.
     """
     manifest, spec = bundle.manifest, read_run_spec(bundle)
     recordings = labelled(source.read(), spec)
@@ -58,7 +42,6 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
     shape = Shape(channels, len(bundle.label_set), manifest.row_rate_hz)
     counts = np.bincount(codes, minlength=len(bundle.label_set)).tolist()
     told = {name: count for name, count in zip(bundle.label_set.classes, counts, strict=True) if count}
-    templates = {}
     with copying_bundle(bundle, out, overwrite=overwrite) as folder:
         for member in manifest.members:
             network = spec.network(member.network)
@@ -66,10 +49,8 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
             weights = folder / "members" / f"{member.name}.safetensors"
             moved.load_state_dict(load_file(weights))
             move_answers(moved, sequences, codes, manifest.max_length)
-            if member.network not in templates:
-                templates[member.network] = trace_templates(member.network, shape, network)
             few = sequences.batch(np.arange(min(len(recordings), _BATCH)), manifest.max_length)
-            write_graphs(folder / member.graph, moved, templates[member.network], few)
+            write_graphs(folder / member.graph, moved, trace_templates(member.network, shape, network), few)
             save_file(moved.state_dict(), weights)
         changed = {"provenance": manifest.provenance | {"personalized": told}}
         manifest.model_copy(update=changed).write(folder)

@@ -7,14 +7,21 @@ the inverse; with more, their residuals by what these rows took no part in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
+from bfrb.errors import DataError
+from bfrb.networks.network import LinearAnswers
+from bfrb.train.batches import Examples
+from bfrb.train.trainer import Epoch, Task, Weights, class_weights, score_examples
 
 PENALTIES = tuple(float(value) for value in np.logspace(1.0, 6.0, 11))
 """Penalties that are tried, for features of unit variance."""
@@ -22,33 +29,21 @@ PENALTIES = tuple(float(value) for value in np.logspace(1.0, 6.0, 11))
 WEIGHTS = (1.0, 3.0)
 """How much plain features may weigh, of which there are few, against all others."""
 
-_CONSTANT = 100.0
-"""A feature that is always this stands for the bias: hardly any penalty, and left out of nobody's fit."""
+_CONSTANT = 100.0  # a feature that is always this stands for the bias: hardly any penalty, and left out of nobody's fit
 _MIDDLE = 4
-_BLOCKS = 10
-"""Parts of the recordings that are left out in turn where all are of one person."""
+_BLOCKS = 10  # parts of the recordings that are left out in turn where all are of one person
 _TEMPERATURES = (1e-2, 1e3)
 
 
 @dataclass(frozen=True)
 class Solution:
-    """A linear answer: `features @ weights + bias` are logits.
+    """A linear answer: `features @ weights + bias` are logits."""
 
-    Parameters
-    ----------
-    weights, bias
-        (D, K) and (K,).
-    penalty, weight
-        The penalty that was chosen, and the weight of plain features.
-    loss
-        Mean log loss of the probabilities of people left out, by these two.
-    """
-
-    weights: Floats
+    weights: Floats  # (D, K) and (K,)
     bias: Floats
-    penalty: float
+    penalty: float  # the penalty that was chosen, and the weight of plain features
     weight: float
-    loss: float
+    loss: float  # mean log loss of the probabilities of people left out, by these two
 
 
 def solve(
@@ -58,30 +53,10 @@ def solve(
     row_weights: Floats | None = None,
     plain: Bools | None = None,
 ) -> Solution:
-    """Ridge regression of one-hot classes on features, scaled to logits.
+    """Ridge regression of (R, K) probabilities of classes on (R, D) features of about unit variance, scaled to logits.
 
-    Parameters
-    ----------
-    features
-        (R, D) features of about unit variance.
-    targets
-        (R, K) probabilities of the classes.
-    people
-        (R,) whose recording each is.
-    row_weights
-        (R,) how much each recording counts; 1 each by default.
-    plain
-        (D,) which features may weigh more than the others; none by default.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> classes = np.arange(90) % 3
-    >>> features = rng.normal(size=(90, 5)) + 3.0 * np.eye(3, 5)[classes]
-    >>> found = solve(features.astype(np.float32), np.eye(3, dtype=np.float32)[classes], np.arange(90) // 30)
-    >>> answers = (features @ found.weights + found.bias).argmax(axis=1)
-    >>> bool((answers == classes).mean() > 0.95)
-    True
+    It is known whose recording each is. Rows count 1 each by default; (D,) plain features may weigh more than the
+    others.
     """
     counts = np.ones(len(features)) if row_weights is None else row_weights
     plain = np.zeros(features.shape[1], dtype=bool) if plain is None else plain
@@ -89,7 +64,7 @@ def solve(
     found: list[Solution] = []
     for weight in WEIGHTS if plain.any() and not plain.all() else WEIGHTS[:1]:
         weighing = np.where(plain, weight, 1.0)
-        problem = _Problem.of(features, targets, counts, blocks_of(people), weighing)
+        problem = _Problem(features, targets, counts, blocks_of(people), weighing)
         start, temperature, loss = problem.search(PENALTIES, targets, counts, start)
         if not found or loss < found[-1].loss:
             *weights, constant = temperature * problem.weights(start)
@@ -106,54 +81,24 @@ def blocks_of(people: npt.ArrayLike) -> list[Ints]:
     return [np.flatnonzero(codes == code) for code in np.unique(codes)]
 
 
-@dataclass(frozen=True)
 class _Problem:
-    """Centred and weighted features and a constant, with what the rows have in common.
+    """Centred and weighted features and a constant, with what the rows have in common."""
 
-    Parameters
-    ----------
-    features
-        (R, D + 1) the features, the constant last.
-    products
-        (R, R) their products, or (D + 1, D + 1) those of the features where there are more rows.
-    targets
-        (R, K) targets, weighted as the features are.
-    roots
-        (R,) square roots of the rows' weights.
-    mean
-        (D,) what the features were centred by.
-    blocks
-        The rows of each person.
-    """
-
-    features: Floats32
-    products: torch.Tensor
-    targets: torch.Tensor
-    roots: Floats
-    mean: Floats
-    blocks: Sequence[Ints]
-
-    @classmethod
-    def of(
-        cls, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints], weighing: Floats
-    ) -> _Problem:
-        """Centre, weigh, multiply."""
-        roots = np.sqrt(counts)
-        mean: Floats = (counts / counts.sum()) @ features
+    def __init__(
+        self, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints], weighing: Floats
+    ) -> None:
+        self.roots = np.sqrt(counts)
+        self.mean: Floats = (counts / counts.sum()) @ features  # what the features are centred by
         centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
-        np.subtract(features, mean.astype(np.float32), out=centred[:, :-1])
+        np.subtract(features, self.mean.astype(np.float32), out=centred[:, :-1])
         centred[:, :-1] *= weighing.astype(np.float32)
         centred[:, -1] = _CONSTANT
-        centred *= roots[:, None].astype(np.float32)
-        wide = len(centred) <= centred.shape[1]
-        products = torch.from_numpy(centred @ centred.T if wide else centred.T @ centred)
-        return cls(centred, products, torch.from_numpy(targets * roots[:, None]), roots, mean, blocks)
-
-    @property
-    def wide(self) -> bool:
-        """Whether there are as many features as rows, or more."""
-        rows, width = self.features.shape
-        return bool(rows <= width)
+        centred *= self.roots[:, None].astype(np.float32)
+        self.features, self.blocks = centred, blocks
+        self.wide = len(centred) <= centred.shape[1]
+        # (R, R) products of the rows, or (D + 1, D + 1) those of the features where there are more rows.
+        self.products = torch.from_numpy(centred @ centred.T if self.wide else centred.T @ centred)
+        self.targets = torch.from_numpy(targets * self.roots[:, None])
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features and of the constant."""
@@ -235,3 +180,111 @@ def _loss_and_slope(
     losses = np.log(sums[:, 0]) - (targets * logits).sum(axis=1)
     slopes = expected - (targets * scores).sum(axis=1)
     return float(np.average(losses, weights=counts)), float(np.average(slopes, weights=counts))
+
+
+_PLACED_BY = 64  # recordings by which thresholds are placed
+_BATCH = 16
+_LEAST_SPREAD = 0.01  # added, as a spread, to that of every feature: one that hardly varies is not blown up
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What is known of all examples: (R, D) features, and for every stage (R,) whether it can answer."""
+
+    features: Floats32
+    known: Bools
+    measured: dict[str, Bools]
+    rows: Ints  # (R,) number of the example; each comes once, and once more for every varied copy
+
+
+def fit_solved(
+    network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = lambda _: None
+) -> tuple[Weights, list[Epoch]]:
+    """Place the thresholds and scales of a `LinearAnswers`, and solve for its answers (`bfrb.train.trainer.Fit`).
+
+    Penalty and temperature of every answer are chosen by leaving out one person at a time, or one example where the
+    task does not say whose they are. Nothing is kept for a run that is stopped. The history is one record, whose loss
+    is the mean log loss of people left out. DataError if no recording has a reading that the network takes in.
+    """
+    if not isinstance(network, LinearAnswers):
+        raise TypeError(f"{type(network).__name__} is no LinearAnswers")
+    del checkpoint
+    started = perf_counter()
+    network.eval()
+    with torch.no_grad():
+        place_thresholds(network, task)
+        described = _describe(network, task)
+        _standardise(network, described)
+        loss = _solve_answers(network, described, task)
+    score = None if task.stopping is None else score_examples(network, task.stopping, task.label_set)
+    history = [Epoch(0, loss, score, perf_counter() - started)]
+    on_epoch(history)
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}, history
+
+
+def place_thresholds(network: LinearAnswers, task: Task) -> None:
+    """Place what depends on the size of readings by some of the recordings, drawn by the task's seed."""
+    count = len(task.learning.lengths)
+    drawn = np.random.default_rng(task.seed).permutation(count)[:_PLACED_BY]
+    batch = task.learning.take(np.sort(drawn))
+    network.place(batch.inputs, batch.lengths)
+
+
+def _batches(task: Task) -> Iterator[tuple[Ints, Examples]]:
+    """Examples as they are, and as often varied as the network's spec asks, those of like length together."""
+    rng = np.random.default_rng([*task.seed, 1])
+    lengths = task.learning.lengths.cpu().numpy()
+    order = np.argsort(lengths, kind="stable")
+    if len(order) > task.network.most_examples:
+        drawn = np.random.default_rng([*task.seed, 2]).permutation(len(order))[: task.network.most_examples]
+        order = order[np.isin(order, drawn)]
+    for copy in range(1 + task.network.copies):
+        for first in range(0, len(order), _BATCH):
+            index = order[first : first + _BATCH]
+            yield index, task.learning.take(index, rng if copy else None)
+
+
+def _describe(network: LinearAnswers, task: Task) -> _Described:
+    parts = []
+    for index, batch in _batches(task):
+        features, known = network.features(batch.inputs, batch.lengths)
+        measured = {name: flags[:, 0].cpu().numpy() > 0 for name, flags in network.measured(batch.inputs).items()}
+        parts.append(_Described(features.cpu().numpy(), known.cpu().numpy() > 0, measured, index))
+    return _Described(
+        features=np.concatenate([part.features for part in parts]),
+        known=np.concatenate([part.known for part in parts]),
+        measured={name: np.concatenate([part.measured[name] for part in parts]) for name in parts[0].measured},
+        rows=np.concatenate([part.rows for part in parts]),
+    )
+
+
+def _standardise(network: LinearAnswers, described: _Described) -> None:
+    """Give the network the mean and the spread of every feature, of the recordings in which it is known."""
+    counts = described.known.sum(axis=0).clip(min=1)
+    means = np.where(described.known, described.features, 0.0).sum(axis=0) / counts
+    squares = np.where(described.known, described.features - means, 0.0) ** 2
+    spread = np.sqrt(squares.sum(axis=0) / counts + _LEAST_SPREAD**2)
+    network.center.copy_(torch.from_numpy(means))
+    network.scale.copy_(torch.from_numpy(1.0 / spread))
+
+
+def _solve_answers(network: LinearAnswers, described: _Described, task: Task) -> float:
+    """Solve for every answer from the recordings that have what it adds; the loss of the last one."""
+    values = network.standardise(torch.from_numpy(described.features), torch.from_numpy(described.known)).numpy()
+    targets = task.learning.targets.cpu()[described.rows]
+    weights = (targets @ class_weights(targets)).numpy().astype(np.float64) if task.training.class_weights else None
+    people = described.rows if task.people is None else task.people[described.rows]
+    loss, plain = np.nan, network.plain.cpu().numpy()
+    for name, layer in network.answers().items():
+        chosen = np.flatnonzero(described.measured[name])
+        if not len(chosen):
+            continue
+        counts = None if weights is None else weights[chosen]
+        some = values[chosen, : layer.in_features]
+        found = solve(some, targets.numpy()[chosen], people[chosen], counts, plain[: layer.in_features])
+        layer.weight.copy_(torch.from_numpy(found.weights.T))
+        layer.bias.copy_(torch.from_numpy(found.bias))
+        loss = found.loss
+    if np.isnan(loss):
+        raise DataError("expected recordings with readings to learn from, found none", remedy="check the recordings")
+    return loss

@@ -1,8 +1,7 @@
-"""`RunSpec`: a whole training run."""
+"""`RunSpec`: a whole training run: what is varied, how networks are trained, and which."""
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -23,10 +22,133 @@ from bfrb.networks.specs import (
     find_spec,
     short_name,
 )
+from bfrb.parts import is_import_path
 from bfrb.predict.bundle import SPEC, Bundle
-from bfrb.spec import Count, Spec
+from bfrb.spec import Count, Positive, Share, Spec
 from bfrb.study.windows import WindowSpec
-from bfrb.train.spec import TrainingSpec, VariationSpec
+
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+LOST_TOGETHER = {
+    "lose_thm": ("thm",),
+    "lose_tof": ("tof",),
+    "lose_proximity": ("thm", "tof"),
+    "lose_rotation": ("quaternion", "gyr"),
+}
+"""The variations that take sensors away altogether, and which."""
+
+
+class VariationSpec(Spec):
+    """How training recordings are varied anew for every epoch, in physical units; 0 leaves them as they are.
+
+    The variations are applied in the order in which they stand here. A key may also be the import path
+    `package.module:name` of a variation of one's own (`train.variation.Variation`).
+
+    Examples
+    --------
+    >>> VariationSpec.parse({"tilt_device": 5, "mypackage.changes:blink": 0.1}).own
+    {'mypackage.changes:blink': 0.1}
+    """
+
+    tilt_device: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
+    """Spread, in degrees, of the angle by which the device is turned on the wrist."""
+    change_wrist: Share = 0.0
+    """Chance that a recording is mirrored, as if made on the other wrist."""
+    lose_piece: Share = 0.0
+    """Chance of every thermopile and every time-of-flight sensor that it measures nothing."""
+    lose_thm: Share = 0.0
+    """Chance that no thermopile measures anything."""
+    lose_tof: Share = 0.0
+    """Chance that no time-of-flight sensor measures anything."""
+    lose_proximity: Share = 0.0
+    """Chance that neither thermopiles nor time-of-flight sensors measure anything."""
+    lose_rotation: Share = 0.0
+    """Chance that neither an orientation nor a gyroscope tells how the device turns."""
+
+    own: dict[str, NotNegative] = Field(default_factory=dict)
+    """Strengths of variations of one's own, by import path; they come last."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_own(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        own = {key: strength for key, strength in values.items() if is_import_path(key)}
+        others = {key: strength for key, strength in values.items() if key not in own}
+        return {**others, "own": {**others.get("own", {}), **own}}
+
+    @field_validator("own")
+    @classmethod
+    def _check_paths(cls, own: dict[str, float]) -> dict[str, float]:
+        for name in own:
+            if not is_import_path(name):
+                raise ValueError(f"expected variations by import path package.module:name, got {name!r}")
+        return own
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether any strength is above 0."""
+        return any({**self.model_dump(exclude={"own"}), **self.own}.values())
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Sensors that are taken away altogether at times, so that a network learns to do without them."""
+        return frozenset(sensor for name, sensors in LOST_TOGETHER.items() if getattr(self, name) for sensor in sensors)
+
+
+class AuxiliarySpec(Spec):
+    """Weights of the losses for what else is known of a training recording; 0 leaves it out.
+
+    They count only for networks that answer them, and for recordings on which the label is known.
+    """
+
+    orientation: NotNegative = 0.0
+    """Posture of the body, one per recording."""
+    phase: NotNegative = 0.0
+    """On the way to the gesture, or in it; row by row."""
+    behavior: NotNegative = 0.0
+    """What the hand does; row by row."""
+
+
+class TrainingSpec(Spec):
+    """How a network is trained; the defaults are the published ones."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 5e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: NotNegative = 0.0
+    """Over so many epochs the learning rate rises from 0, before the schedule begins."""
+    weight_decay: NotNegative = 3e-3
+    """With `adam`, L2: this times the sum of squares of the decayed weights is added to the loss, as Keras does. With
+    `adamw`, every step shrinks the decayed weights by this times the learning rate."""
+    clip_norm: NotNegative = 0.0
+    """Gradients with a larger norm are scaled down to it; 0 does not clip."""
+    ema_decay: Share = 0.0
+    """Weights are averaged over steps, each step keeping this share of the average; the average is what is scored and
+    exported. 0 takes the weights as they are."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    bucket_batches: Count = 8
+    """Recordings are sorted by length within random groups of this many batches, so that less is padding."""
+    mixup_alpha: NotNegative = 0.4
+    mixup_at: Literal["start", "gesture"] = "start"
+    """What MixUp lays upon each other: the first rows, or the first rows of the gestures where they are known."""
+    label_smoothing: Share = 0.1
+    heads_loss: NotNegative = 0.5
+    """Weight of the class loss of every further head that a network has."""
+    auxiliary: AuxiliarySpec = AuxiliarySpec()
+    teacher_share: Share = 0.5
+    """In `bfrb distill`, how much what the ensemble says counts against the label."""
+    class_weights: bool = True
+    epochs: Count = 160
+    patience: Count = 40
+    stopping: Literal["inner", "held_out_fold", "last_epoch"] = "inner"
+    """Whose competition score chooses the epoch: `inner`, subjects set apart from the training subjects;
+    `held_out_fold`, the fold that is judged, as published notebooks do (its score is then too good); `last_epoch`,
+    nobody's."""
+    inner_share: Annotated[float, Field(gt=0.0, le=0.5)] = 0.12
+    """About this share of the training subjects is set apart for `stopping = "inner"`."""
+    variation: VariationSpec = VariationSpec()
 
 
 class RunSpec(Spec):
@@ -81,10 +203,7 @@ class RunSpec(Spec):
     def network(self, name: str) -> NetworkSpec:
         """The spec of one network; one that is not the package's is imported.
 
-        Raises
-        ------
-        ConfigError
-            If there is no such network, or its sizes are not those of its spec.
+        ConfigError if there is no such network, or its sizes are not those of its spec.
         """
         if name in SPECS:
             spec: NetworkSpec = getattr(self, name)
@@ -94,10 +213,7 @@ class RunSpec(Spec):
     def variation(self, name: str) -> VariationSpec:
         """How the training recordings of one network are varied: as those of all, but for what its own spec says.
 
-        Raises
-        ------
-        ConfigError
-            If its own spec names a variation that does not exist.
+        ConfigError if its own spec names a variation that does not exist.
         """
         return VariationSpec.parse({**self.training.variation.model_dump(), **self.network(name).variation})
 
@@ -115,22 +231,7 @@ class RunSpec(Spec):
 def read_run_spec(bundle: Bundle) -> RunSpec:
     """How a bundle was trained; what later versions no longer know is left out."""
     values = tomllib.loads(bundle.file(SPEC).read_text(encoding="utf-8"))
-    for table, (rows, seconds, pooled) in itertools.product(values.values(), _ONCE_IN_ROWS):
-        if isinstance(table, dict) and rows in table:
-            lengths = table[rows] if isinstance(table[rows], list) else [table[rows]] * len(pooled)
-            told = [length * by / bundle.device.row_rate_hz for length, by in zip(lengths, pooled, strict=True)]
-            table[seconds] = told if len(told) > 1 else told[0]
     return RunSpec.parse(_known(values, RunSpec))
-
-
-_ONCE_IN_ROWS = (
-    ("imu_kernels", "imu_kernels_s", (1, 2)),
-    ("proximity_kernel", "proximity_kernels_s", (1, 2)),
-    ("trunk_kernels", "trunk_kernels_s", (1, 2)),
-    ("filter_rows", "filter_s", (1,)),
-    ("near_rows", "near_s", (1,)),
-)
-"""Lengths that were in rows in version 0.1: their names then and now, and how many rows of the input one row was."""
 
 
 def _known(values: Mapping[str, Any], kind: type[BaseModel]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The training loop: examples and a spec in, weights and history out; resumes where it was stopped."""
+"""The training loop: what is made small, steps of the weights, epochs; resumes where it was stopped."""
 
 from __future__ import annotations
 
@@ -13,19 +13,112 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from bfrb.arrays import Names
 from bfrb.files import writing_file
 from bfrb.metrics import competition_score
-from bfrb.networks.registry import Output
+from bfrb.networks.registry import Network, Output
 from bfrb.networks.specs import NetworkSpec
 from bfrb.study.labels import LabelSet
-from bfrb.train.augment import mix_up
-from bfrb.train.batches import ExampleSet, draw_batches
-from bfrb.train.losses import class_weights, compute_loss
-from bfrb.train.optimizer import make_average, make_optimizer, rate_factor
-from bfrb.train.spec import TrainingSpec
+from bfrb.train.batches import Examples, ExampleSet, draw_batches, mix_up
+from bfrb.train.run import TrainingSpec
 from bfrb.train.workspace import explaining_damage
+
+MAX_CLASS_WEIGHT = 10.0
+"""Largest weight of an example for the rarity of its class."""
+
+
+def compute_loss(
+    output: Output, batch: Examples, training: TrainingSpec, network: NetworkSpec, weights: Tensor | None
+) -> Tensor:
+    """Sum of the losses of the classes, of further heads, of auxiliary labels, and of which branches are there.
+
+    The specs say how much each counts; `weights` (K,) are class weights, or None.
+    """
+    loss = class_loss(output.logits, batch.targets, training.label_smoothing, weights)
+    for logits in output.heads.values():
+        loss = loss + training.heads_loss * class_loss(logits, batch.targets, training.label_smoothing, weights)
+    for name, logits in output.auxiliary.items():
+        share = getattr(training.auxiliary, name)
+        if share and name in batch.auxiliary:
+            loss = loss + share * known_loss(logits, batch.auxiliary[name])
+    for branch, logits in output.present.items():
+        judged = functional.binary_cross_entropy_with_logits(logits.float(), batch.present[branch])
+        loss = loss + network.presence_loss * judged
+    return loss
+
+
+def class_loss(logits: Tensor, targets: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    """Mean cross-entropy of (B, K) logits.
+
+    A class weight counts an example more; it does not change what the example's answer should be. (Weighting the
+    single terms of a smoothed cross-entropy would push every answer towards the rare classes.)
+    """
+    losses = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing, reduction="none")
+    return losses.mean() if weights is None else (losses * (targets @ weights)).mean()
+
+
+def known_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy of (..., K) logits over what is known; targets that sum to 0 count nothing."""
+    losses = -(targets * torch.log_softmax(logits.float(), dim=-1)).sum()
+    return losses / targets.sum().clamp(min=1.0)
+
+
+def class_weights(targets: Tensor) -> Tensor:
+    """(K,) weights that give every class seen the same total, with mean 1 over the (R, K) examples.
+
+    No weight is above `MAX_CLASS_WEIGHT`: a class of a few examples cannot be learnt by shouting.
+    """
+    counts = targets.sum(dim=0)
+    balanced = counts.sum() / ((counts > 0).sum() * counts.clamp(min=1.0))
+    weights = balanced.clamp(max=MAX_CLASS_WEIGHT) * (counts > 0)
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+def make_optimizer(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
+    """Adam with L2 in the gradient, where `weight_decay * w^2` in the loss is `2 * weight_decay * w`; or AdamW.
+
+    TypeError if the network does not say which weights decay.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"{type(network).__name__} does not say which weights decay")
+    decayed = network.decayed()
+    known = {id(parameter) for parameter in decayed}
+    rest = [value for value in network.parameters() if id(value) not in known]
+    decay = 2.0 * spec.weight_decay if spec.optimizer == "adam" else spec.weight_decay
+    groups = [{"params": decayed, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+    kind = torch.optim.Adam if spec.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=spec.learning_rate, fused=True)
+
+
+def rate_factor(spec: TrainingSpec, epochs: float) -> float:
+    """Share of the full learning rate after so many epochs: a straight rise, then constant or half a cosine."""
+    if epochs < spec.warmup_epochs:
+        return epochs / spec.warmup_epochs
+    if spec.schedule == "constant":
+        return 1.0
+    done = (epochs - spec.warmup_epochs) / max(spec.epochs - spec.warmup_epochs, 1e-9)
+    return 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+
+
+def make_average(network: nn.Module, decay: float) -> AveragedModel:
+    """A network whose weights are the moving average of another one's, batch statistics included.
+
+    The weights as they were drawn are the first. After n steps the share that a step keeps is `decay`, but at most
+    (1 + n) / (10 + n), so that the first weights are soon forgotten.
+    """
+
+    def mix(mean: Tensor, value: Tensor, averaged: Tensor | int) -> Tensor:
+        if not value.is_floating_point():
+            return value
+        return torch.lerp(mean, value, 1.0 - min(decay, float(averaged) / (float(averaged) + 9.0)))
+
+    average = AveragedModel(network, avg_fn=mix, use_buffers=True)
+    average.n_averaged += 1  # else the first step would copy the weights
+    return average
+
 
 Weights = dict[str, Tensor]
 
@@ -34,14 +127,10 @@ Weights = dict[str, Tensor]
 class Epoch:
     """What one epoch gave."""
 
-    epoch: int
-    """Its number, from 0."""
-    loss: float
-    """Mean training loss, weight decay not included."""
-    score: float | None
-    """Competition score on the stopping examples; None without them."""
-    seconds: float
-    """How long it took."""
+    epoch: int  # its number, from 0
+    loss: float  # mean training loss, weight decay not included
+    score: float | None  # competition score on the stopping examples; None without them
+    seconds: float  # how long it took
 
 
 def best_epoch(history: list[Epoch]) -> int:
@@ -62,16 +151,11 @@ class Task:
     """One training: what to learn from, and what decides when to stop."""
 
     training: TrainingSpec
-    network: NetworkSpec
-    """Specs."""
-    learning: ExampleSet
-    """What to learn from."""
-    stopping: ExampleSet | None
-    """Whose score chooses the epoch; None takes the last."""
-    label_set: LabelSet
-    """The classes."""
-    seed: tuple[int, ...]
-    """Every random number of the training is drawn from this and the epoch's number."""
+    network: NetworkSpec  # specs
+    learning: ExampleSet  # what to learn from
+    stopping: ExampleSet | None  # whose score chooses the epoch; None takes the last
+    label_set: LabelSet  # the classes
+    seed: tuple[int, ...]  # every random number of the training is drawn from this and the epoch's number
     people: Names | None = None
     """(R,) whose every example is, for fits that leave out one person at a time; None where nobody knows."""
 
@@ -88,21 +172,10 @@ class Fit(Protocol):
 def train(
     network: nn.Module, task: Task, checkpoint: Path, on_epoch: Callable[[list[Epoch]], None] = lambda _: None
 ) -> tuple[Weights, list[Epoch]]:
-    """Train a network; at most the running epoch is lost when the process dies.
+    """Train a network, whose weights have to follow from the task's seed; its state at the best epoch, and all epochs.
 
-    Parameters
-    ----------
-    network
-        Module to train, on the compute device of the examples. Its initial weights must follow from the task's seed.
-    checkpoint
-        File written after every epoch and read at the start. A finished training returns from it at once.
-    on_epoch
-        Called after every epoch with the whole history.
-
-    Returns
-    -------
-    weights, history
-        State of the best epoch, and one record per epoch.
+    The checkpoint is written after every epoch and read at the start, so that at most the running epoch is lost when
+    the process dies. After every epoch `on_epoch` is called with the whole history.
     """
     engine = Engine(network, task.training)
     if checkpoint.exists():
@@ -161,10 +234,7 @@ class Engine:
     def load(self, path: Path) -> None:
         """Go on from what `save` wrote, once its checksums are right: torch itself would take damaged numbers.
 
-        Raises
-        ------
-        ConfigError
-            If the file is damaged, or of another version.
+        ConfigError if the file is damaged, or of another version.
         """
         with explaining_damage(path):
             with zipfile.ZipFile(path) as archive:

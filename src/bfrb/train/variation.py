@@ -20,7 +20,7 @@ from bfrb.parts import import_part
 from bfrb.study.device import Sensor
 from bfrb.study.mirror import mirror
 from bfrb.study.recordings import Recordings
-from bfrb.train.spec import LOST_TOGETHER, VariationSpec
+from bfrb.train.run import LOST_TOGETHER, VariationSpec
 
 Variation = Callable[[Recordings, float, np.random.Generator], Recordings]
 
@@ -34,13 +34,7 @@ def vary(recordings: Recordings, spec: VariationSpec, rng: np.random.Generator) 
 
 
 def find_variation(name: str) -> Variation:
-    """The variation of that name, or at that import path `package.module:name`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
+    """The variation of that name, or at that import path `package.module:name`. ConfigError if there is none."""
     found = VARIATIONS[name] if name in VARIATIONS else import_part(name, "variation")
     if not callable(found):
         raise ConfigError(
@@ -65,7 +59,7 @@ def tilt_device(recordings: Recordings, degrees: float, rng: np.random.Generator
         seen: Array = rotate(conjugate(turn), vectors.astype(np.float64))
         return seen
 
-    return _changed(
+    return changed(
         recordings, acc=turned, gyr=turned, quaternion=lambda values: multiply(values.astype(np.float64), turn)
     )
 
@@ -75,63 +69,24 @@ def change_wrist(recordings: Recordings, chance: float, rng: np.random.Generator
     return mirror(recordings, rng.random(len(recordings)) < chance)
 
 
-def shake_acc(recordings: Recordings, sd_m_s2: float, rng: np.random.Generator) -> Recordings:
-    """Noise on every channel of the accelerometer, in m/s^2."""
-    return _changed(recordings, acc=lambda values: values + rng.normal(0.0, sd_m_s2, values.shape))
-
-
-def warm_skin(recordings: Recordings, sd_celsius: float, rng: np.random.Generator) -> Recordings:
-    """Every recording made with warmer or colder skin: all its thermopiles read as many degrees more or less."""
-    warmer = np.repeat(rng.normal(0.0, sd_celsius, len(recordings)), recordings.lengths)[:, None]
-    return _changed(recordings, thm=lambda values: values + warmer)
-
-
-def blur_tof(recordings: Recordings, sd_steps: float, rng: np.random.Generator) -> Recordings:
-    """Noise on every time-of-flight pixel that sees something, in the sensor's steps; the rest stay as they are."""
-
-    def blurred(values: Array) -> Array:
-        noisy = values + np.float32(sd_steps) * rng.standard_normal(values.shape, dtype=np.float32)
-        return np.where(values >= 0, np.rint(noisy.clip(0, recordings.device.sensor("tof").high)), values)
-
-    return _changed(recordings, tof=blurred)
-
-
-def lose_pixels(recordings: Recordings, probability: float, rng: np.random.Generator) -> Recordings:
-    """A random share of all time-of-flight pixels, anew in every row, gets no light back."""
-
-    def thinned(values: Array) -> Array:
-        lost = (values >= 0) & (rng.random(values.shape, dtype=np.float32) < probability)
-        return np.where(lost, np.int16(recordings.device.sensor("tof").no_response_code or 0), values)
-
-    return _changed(recordings, tof=thinned)
-
-
 def lose_piece(recordings: Recordings, probability: float, rng: np.random.Generator) -> Recordings:
     """Every thermopile and every time-of-flight sensor measures nothing in a random share of the recordings."""
     pieces = {name: recordings.device.sensor(name).pieces for name in recordings.device.names_of("proximity")}
-    return _lose(
+    return lose(
         recordings, {name: rng.random((len(recordings), count)) < probability for name, count in pieces.items()}
     )
-
-
-def lose_site(recordings: Recordings, probability: float, rng: np.random.Generator) -> Recordings:
-    """A random share of the recordings in which one place on the wrist measures no proximity at all."""
-    names = recordings.device.names_of("proximity")
-    sites = recordings.device.sensor(names[0]).shape[0] if names else 1
-    site = np.where(rng.random(len(recordings)) < probability, rng.integers(sites, size=len(recordings)), -1)
-    return _lose(recordings, dict.fromkeys(names, site[:, None] == np.arange(sites)))
 
 
 def _lose_together(*names: str) -> Variation:
     """The variation that takes all of these sensors from a random share of the recordings."""
 
-    def lose(recordings: Recordings, probability: float, rng: np.random.Generator) -> Recordings:
-        return _lose(recordings, dict.fromkeys(names, (rng.random(len(recordings)) < probability)[:, None]))
+    def variation(recordings: Recordings, probability: float, rng: np.random.Generator) -> Recordings:
+        return lose(recordings, dict.fromkeys(names, (rng.random(len(recordings)) < probability)[:, None]))
 
-    return lose
+    return variation
 
 
-def _lose(recordings: Recordings, lost: Mapping[str, Bools]) -> Recordings:
+def lose(recordings: Recordings, lost: Mapping[str, Bools]) -> Recordings:
     """The recordings without what is lost: for every sensor (R, 1), or (R, pieces)."""
 
     def without(name: str) -> Callable[[Array], Array]:
@@ -142,10 +97,10 @@ def _lose(recordings: Recordings, lost: Mapping[str, Bools]) -> Recordings:
 
         return remaining
 
-    return _changed(recordings, **{name: without(name) for name in lost})
+    return changed(recordings, **{name: without(name) for name in lost})
 
 
-def _changed(recordings: Recordings, **changes: Callable[[Array], Array]) -> Recordings:
+def changed(recordings: Recordings, **changes: Callable[[Array], Array]) -> Recordings:
     """The recordings with other readings of these sensors, where the device has them, as the device would give them."""
     sensors = dict(recordings.sensors)
     for sensor in recordings.device.sensors:
@@ -164,12 +119,7 @@ def _possible(sensor: Sensor, values: Array) -> Array:
 VARIATIONS: dict[str, Variation] = {
     "tilt_device": tilt_device,
     "change_wrist": change_wrist,
-    "shake_acc": shake_acc,
-    "warm_skin": warm_skin,
-    "blur_tof": blur_tof,
-    "lose_pixels": lose_pixels,
     "lose_piece": lose_piece,
-    "lose_site": lose_site,
     **{name: _lose_together(*sensors) for name, sensors in LOST_TOGETHER.items()},
 }
 """Every variation by name, in the order in which they are applied."""

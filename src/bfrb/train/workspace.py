@@ -4,7 +4,6 @@
     folds.csv             which subject is held out in which fold
     raw/                  the recordings themselves
     sequences/            their features
-    initial/              weights of the bundle that the networks begin with, if there is one
     targets.npy           what a teacher says of the recordings, if there is one
     templates/            the traced graphs of every architecture
     members/NAME/         checkpoint, history and weights of one network
@@ -41,7 +40,6 @@ from bfrb.study.device import Device
 from bfrb.study.folds import Folds
 from bfrb.study.labels import LabelSet, LabelSetSpec
 from bfrb.study.recordings import Annotation, Recordings
-from bfrb.train.initial_weights import InitialSpec
 from bfrb.train.run import RunSpec
 
 _TABLE, _DESCRIPTION, _OFFSETS = "table.parquet", "recordings.json", "offsets"
@@ -83,23 +81,15 @@ class MemberPlan(Spec):
 class Plan(Spec):
     """What is being trained."""
 
-    spec: RunSpec
-    """The whole run."""
-    fingerprint: str
-    """Hash of recordings, labels and folds: a run goes on only with the data it began with."""
-    version: str
-    """Of the package: a run goes on only with the code it began with."""
+    spec: RunSpec  # the whole run
+    fingerprint: str  # hash of recordings, labels and folds: a run goes on only with the data it began with
+    version: str  # of the package: a run goes on only with the code it began with
     device: Device
     label_set: LabelSetSpec
     simulated: bool
-    source: str
-    """What the recordings are, for the bundle."""
-    max_length: int
-    """Rows of a recording that are used."""
-    n_folds: int
-    """Number of folds."""
-    initial: InitialSpec | None = None
-    """The bundle whose weights the networks begin with, if there is one."""
+    source: str  # what the recordings are, for the bundle
+    max_length: int  # rows of a recording that are used
+    n_folds: int  # number of folds
     teacher: str | None = None
     """The ensemble whose answers are learnt from, if there is one; then a last member learns from everybody."""
 
@@ -121,15 +111,11 @@ class Plan(Spec):
 
 
 class Run(NamedTuple):
-    """A run that is ready to begin: what is trained, on which folds of which recordings, from which bundle.
-
-    `targets` are (R, K) probabilities of the classes to learn, instead of the labels.
-    """
+    """A run that is ready to begin; `targets` are (R, K) probabilities of classes to learn, instead of the labels."""
 
     plan: Plan
     folds: Folds
     recordings: Recordings
-    init: Path | None = None
     targets: Floats32 | None = None
 
 
@@ -138,7 +124,6 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.initial = folder / "initial"
 
     @classmethod
     def beside(cls, out: Path) -> Self:
@@ -152,13 +137,7 @@ class Workspace:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the folder.
-
-        Raises
-        ------
-        ConfigError
-            If another run is in it.
-        """
+        """Keep other runs out of the folder. ConfigError if another run is in it."""
         lock = FileLock(self.folder / "lock")
         while not lock.is_locked:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -178,10 +157,7 @@ class Workspace:
     def begin(self, run: Run) -> None:
         """Lay the data of a new run down; an existing run is gone on with if it is the same.
 
-        Raises
-        ------
-        ConfigError
-            If the folder holds a run with another spec or other data, or a damaged one.
+        ConfigError if the folder holds a run with another spec or other data, or a damaged one.
         """
         if (self.folder / "plan.json").exists():
             _check_same(self.plan, run.plan, self.folder)
@@ -191,9 +167,6 @@ class Workspace:
         save_recordings(run.recordings, self.folder / "raw")
         mirror = spec.features.mirror_left_hand
         save_sequences(run.recordings, spec.branches, self.folder / "sequences", mirror_left_hand=mirror)
-        if run.init is not None:  # kept, so that the run can go on when the bundle has gone
-            no_graphs = shutil.ignore_patterns("*.onnx")
-            shutil.copytree(run.init / "members", self.initial, ignore=no_graphs, dirs_exist_ok=True)
         if run.targets is not None:
             np.save(self.folder / _TARGETS, run.targets)
         run.folds.write(self.folder / "folds.csv")
