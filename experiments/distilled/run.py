@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-sys.path.append(str(Path(__file__).parents[1] / "real"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "real"))
 from run import Task, metrics, read_task
 
 from bfrb.export import targets

@@ -105,9 +105,11 @@ def ways_to_wrist(description: Description, wrist: Wrist | None = None) -> dict[
 
 
 def _to_wrist(name: str, scale: Any, matrix: Array, values: Array) -> Array:
-    scaled = np.asarray(values, np.float64) * scale
-    changed = scaled if (matrix == np.eye(3)).all() else _CHANGES[name](scaled, matrix)
-    return changed.astype(np.float32)
+    turned = np.empty(np.shape(values), np.float32)
+    for start in range(0, len(turned), _BLOCK):  # days of samples are not held in float64
+        scaled = np.asarray(values[start : start + _BLOCK], np.float64) * scale
+        turned[start : start + _BLOCK] = scaled if (matrix == np.eye(3)).all() else _CHANGES[name](scaled, matrix)
+    return turned
 
 
 def nearest_in_time(times: Floats, others: Floats, within: float) -> Ints:
