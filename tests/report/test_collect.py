@@ -14,10 +14,8 @@ from bfrb.errors import DataError
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers
 from bfrb.read.tables import read_table
-from bfrb.report.collect import Evaluation, collect
-from bfrb.report.groups import compare
-from bfrb.report.matching import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Matched, name_sensor_states
-from bfrb.report.mistakes import find_mistakes
+from bfrb.report.collect import Evaluation, collect, find_mistakes
+from bfrb.report.groups import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Matched, compare, name_sensor_states
 from bfrb.report.summary import tell_failures, tell_how_good
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet

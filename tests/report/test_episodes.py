@@ -12,9 +12,8 @@ from bfrb.metrics.events import EventCounts
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.report.collect import collect
-from bfrb.report.episodes import EventEvaluation, evaluate_events, hear
+from bfrb.report.events import EventEvaluation, evaluate_events, hear, show_events
 from bfrb.report.page import render
-from bfrb.report.sections.events import show_events
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from bfrb.metrics import calibration
 from bfrb.report import figures, style
-from bfrb.report.figures.signals import traces
+from bfrb.report.figures import traces
 from bfrb.report.style import figure_to_svg, label
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
@@ -43,7 +43,6 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "classes": lambda: figures.plot_classes(PER_CLASS),
     "few subjects": lambda: figures.plot_subjects(per_subject(2), 0.4),
     "many subjects": lambda: figures.plot_subjects(per_subject(81), 0.4),
-    "groups": lambda: figures.plot_groups({"Hand": [("left", 0.5, (0.4, 0.6)), ("right", 0.7, None)]}, 0.6),
     "calibration": lambda: figures.plot_calibration({"gesture": CURVE, "any": CURVE}),
     "detection": lambda: figures.plot_detection([3.0, 1.0], [0.9, 0.4], {"in use": (1.0, 0.4)}),
     "timeline": lambda: figures.plot_timeline([1.0, 2.0], [0.2, 0.8], 0.5, [(0.5, 2.0)], [(1.5, 2.5)]),
@@ -96,7 +95,7 @@ def test_of_many_subjects_the_lowest_are_named() -> None:
 
 @pytest.mark.parametrize(("lowest", "start"), [(0.0, 0.0), (0.35, 0.2), (0.71, 0.6), (1.0, 0.6)])
 def test_axes_of_scores_begin_near_the_lowest(lowest: float, start: float) -> None:
-    axes = figures.plot_groups({"Hand": [("left", 1.0, (lowest, 1.0)), ("right", 1.0, None)]}).axes[0]
+    axes = figures.plot_subjects({"left": {"score": lowest}, "right": {"score": 1.0}}).axes[0]
     assert axes.get_xlim() == pytest.approx((start - 0.015, 1.015))
 
 

@@ -15,10 +15,10 @@ from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
 from bfrb.read.tables import read_table
 from bfrb.report.collect import Evaluation, collect
+from bfrb.report.groups import Matched
 from bfrb.report.html import write_report
-from bfrb.report.matching import Matched
 from bfrb.report.page import render
-from bfrb.report.sections.provenance import show_provenance
+from bfrb.report.sections import show_provenance
 from bfrb.study.labels import CMI_GESTURES, LabelSet
 from bfrb.study.recordings import Recordings
 from bundles import make_recordings, relabelled

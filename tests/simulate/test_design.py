@@ -5,7 +5,7 @@ import pytest
 
 from bfrb.errors import ConfigError
 from bfrb.simulate.design import MOVES, Person, Plan, draw_people, draw_plan
-from bfrb.simulate.spec import PRESETS, StudySpec, named_spec
+from bfrb.simulate.spec import PRESETS, StudySpec, read_study_spec
 from bfrb.study.labels import CMI_GESTURES
 from realism import PUBLISHED
 
@@ -67,12 +67,12 @@ def test_behaviors_come_in_order(plans: list[Plan]) -> None:
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_survives_toml(name: str) -> None:
-    assert StudySpec.from_toml(named_spec(name).to_toml()) == named_spec(name)
+    assert StudySpec.from_toml(read_study_spec(name).to_toml()) == read_study_spec(name)
 
 
 def test_what_cannot_be_simulated_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown preset"):
-        named_spec("big")
+        read_study_spec("big")
     with pytest.raises(ConfigError, match="10 rows per second"):
         StudySpec().updated(["row_rate_hz=20"])
 

@@ -69,7 +69,9 @@ def rehearse(
     string_columns: Annotated[bool, typer.Option("--string-columns", help="Send thm and tof as texts.")] = False,
     all_null: Annotated[bool, typer.Option("--all-null", help="Send no thm and tof readings.")] = False,
     empty_demographics: Annotated[bool, typer.Option("--empty-demographics", help="Send no demographics.")] = False,
-    imu_share: Annotated[float, typer.Option(help="Share of the sequences without thm and tof readings.")] = 0.0,
+    imu_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the sequences without thm and tof readings.")
+    ] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -21,9 +21,8 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.described_source import recordings_from_frame
 from bfrb.read.findings import Findings
 from bfrb.read.gateway_files import read_requests
-from bfrb.serve.channel import choose_port, is_rerun, start_server
+from bfrb.serve.channel import choose_port, decode, is_rerun, start_server
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
-from bfrb.serve.payloads import decode
 from bfrb.serve.rehearse import ENDPOINT, SUBMISSION, check_gesture, rehearse
 from bfrb.serve.sockets import LOOPBACK, handling_signals
 from bfrb.study.device import HELIOS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 from typing import TypeVar
 
 import tomli_w
@@ -180,14 +181,16 @@ PRESETS = {"study": StudySpec(), "wide": StudySpec(randomise=1.8)}
 """`study` is the published study; `wide` widens every spread."""
 
 
-def named_spec(name: str) -> StudySpec:
-    """The preset of that name.
+def read_study_spec(name: str) -> StudySpec:
+    """The preset of that name, or the spec in a `.toml` file.
 
     Raises
     ------
     ConfigError
-        If there is none.
+        If there is none, or it is wrong.
     """
+    if name.endswith(".toml"):
+        return StudySpec.from_toml(Path(name).read_text(encoding="utf-8"))
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}", remedy=f"choose among {', '.join(PRESETS)}")
     return PRESETS[name]
