@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bfrb.view.server import Server
+from bfrb.view.app import Server
 from bfrb.view.viewer import Viewer
 from bundles import make_bundle
 from cmi_files import labelled_study, write_study

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from itertools import combinations
 from pathlib import Path
@@ -64,22 +63,6 @@ def test_known_effects_are_found_again(design: ModuleType) -> None:
     assert design.luck(scores) > 0.01
 
 
-def test_luck_is_that_of_an_effect_of_nothing(design: ModuleType) -> None:
-    rng = np.random.default_rng(0)
-    drawn = rng.normal(0.0, 0.01, (4000, 24))
-    spread = design.effects(drawn, design.mirrored_design()).std()
-    assert np.sqrt(np.mean([design.luck(scores) ** 2 for scores in drawn])) == pytest.approx(spread, rel=0.03)
-    assert spread == pytest.approx(0.01 * np.sqrt(4 / 24), rel=0.03)
-
-
-def test_an_effect_is_sure_only_beyond_people_and_luck(design: ModuleType) -> None:
-    assert design.is_sure(0.02, (0.01, 0.03), 0.005)
-    assert design.is_sure(-0.02, (-0.03, -0.01), 0.005)
-    assert not design.is_sure(0.02, (-0.01, 0.03), 0.005)
-    assert not design.is_sure(0.02, (0.01, 0.03), 0.01)
-    assert json.dumps(design.is_sure(np.float64(0.02), (0.01, 0.03), np.float64(0.005))) == "true"
-
-
 def test_every_training_of_the_plan_is_what_its_row_says(design: ModuleType) -> None:
     plan = design.read_plan(FOLDER / "techniques.toml")
     spec = plan.variants()
@@ -95,28 +78,6 @@ def test_every_training_of_the_plan_is_what_its_row_says(design: ModuleType) -> 
     assert spec.compared_with == "benchmark"
     assert flat(spec.run("benchmark")) == flat(PRESETS["benchmark"].updated(plan.changes))
     assert {part for parts in plan.together.values() for part in parts} <= set(plan.further)
-
-
-def test_a_technique_of_the_preset_is_on_as_in_the_preset(design: ModuleType) -> None:
-    plan = design.read_plan(FOLDER / "techniques.toml")
-    preset = flat(PRESETS["benchmark"])
-    added = {"behavior", "lose_pieces"}
-    for name, (on, off) in plan.techniques.items():
-        switched = flat(PRESETS["benchmark"].updated(on))
-        is_in_preset = all(switched[key] == preset[key] for key in keys_of(on))
-        assert is_in_preset is (name not in added)
-        assert flat(PRESETS["benchmark"].updated(off)) != switched
-
-
-def test_what_the_preset_changes_in_training_is_measured(design: ModuleType) -> None:
-    plan = design.read_plan(FOLDER / "techniques.toml")
-    measured = {key for on, _ in plan.techniques.values() for key in keys_of(on)}
-    measured |= {key for changes in plan.further.values() for key in keys_of(changes)}
-    preset, plain = flat(PRESETS["benchmark"]), flat(PRESETS["baseline"])
-    changed = {key for key, value in preset.items() if plain[key] != value}
-    how_long = {"folds", "training.epochs", "training.batch_size", "training.stopping", "training.learning_rate"}
-    left = changed - measured - how_long
-    assert left == {"training.mixup_at", "training.schedule", "training.class_weights"}
 
 
 def test_a_technique_that_makes_answers_better_is_told_as_such(design: ModuleType, tmp_path: Path) -> None:

@@ -290,16 +290,6 @@ def test_what_a_device_sends_is_read_as_the_stream_reads_it(
     assert f"{len(messages) - len(samples)} lines could not be read" in browser.text("#status")
 
 
-def test_the_work_can_be_stopped_and_the_page_stays_alive(browser: Opened, watch_page: Path, hour: Path) -> None:
-    browser.show(watch_page)
-    browser.element("#file").send_keys(str(hour))
-    browser.wait("document.querySelector('#progress').value > 0.02")
-    browser.element("#theme").click()  # at work, and alive
-    browser.element("#stop").click()
-    assert browser.said().startswith("Stopped. ")
-    assert browser.js("document.querySelector('#work').hidden") is True
-
-
 def test_the_page_can_be_read_by_everyone(browser: Opened, watch_page: Path, tmp_path: Path) -> None:
     wear(200, 20).write_csv(tmp_path / "short.csv")
     browser.show(watch_page)

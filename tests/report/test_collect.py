@@ -15,10 +15,10 @@ from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers
 from bfrb.read.tables import read_table
 from bfrb.report.collect import Evaluation, collect, find_mistakes
-from bfrb.report.groups import ALL_SENSORS, NO_SENSORS, SENSORS, SOME_SENSORS, Matched, compare, name_sensor_states
+from bfrb.report.groups import ALL_SENSORS, SENSORS, Matched, compare
 from bfrb.report.summary import tell_failures, tell_how_good
 from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
+from bfrb.study.labels import SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import Recordings
 from bundles import make_recordings, relabelled
 from sources import SourceOf
@@ -91,16 +91,6 @@ def test_recordings_of_another_device_are_refused(bundle: Bundle) -> None:
         collect(bundle, SourceOf(watch))
 
 
-def test_missing_sensors_are_noticed_piece_by_piece() -> None:
-    made = make_recordings(3)
-    thm, (_, first, second, _) = made.sensors["thm"].copy(), made.offsets
-    thm[first:second, 4] = np.nan
-    some = Recordings(made.device, {**made.sensors, "thm": thm}, made.offsets, made.table)
-    none = made.without("thm", "tof")
-    assert name_sensor_states(some) == [ALL_SENSORS, SOME_SENSORS, ALL_SENSORS]
-    assert name_sensor_states(none) == [NO_SENSORS] * 3
-
-
 def test_groups_are_scored_like_everybody() -> None:
     given = answers(["pull", "rest", "pull", "rest"], ["pull", "rest", "rest", "pull"], ["a", "a", "b", "b"])
     facts: dict[str, dict[str, object]] = {
@@ -121,15 +111,6 @@ def test_mistakes_are_ranked_by_confidence_and_free_ones_left_out() -> None:
     found = find_mistakes("abcd", Answers(given.truth, given.prediction, given.subjects, probabilities), THREE)
     assert [(mistake.id, mistake.confidence) for mistake in found] == [("b", 0.9), ("a", 0.5)]
     assert found[0].probable == (("pull", 0.9), ("rest", 0.05), ("wave", 0.05))
-
-
-def test_the_truth_is_always_among_the_alternatives() -> None:
-    probabilities = np.zeros((1, 18))
-    probabilities[0, 8:12] = 0.4, 0.3, 0.2, 0.1
-    truth, answer, second = (CMI_GESTURES.classes[index] for index in (0, 8, 9))
-    wrong = Answers(np.array([truth], object), np.array([answer], object), ["s"], probabilities)
-    [mistake] = find_mistakes(["a"], wrong, CMI_GESTURES)
-    assert [name for name, _ in mistake.probable] == [answer, second, truth]
 
 
 def evaluate(bundle: Bundle, truth: list[str], given: list[str]) -> Evaluation:

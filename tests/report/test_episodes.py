@@ -56,11 +56,6 @@ def test_events_are_counted_against_episodes() -> None:
     assert delay_s == pytest.approx(2.5 + 2.0 - 1.0)
 
 
-def test_one_event_over_everything_finds_nothing() -> None:
-    total = EventEvaluation(plain_rule(), TWO, (answered("a", [0.9] * 100, (10.0, 20.0)),), 0).total
-    assert (total.found, total.events, total.right) == (0, 1, 0)
-
-
 def test_everybody_is_judged_by_rules_from_the_others() -> None:
     rng = np.random.default_rng(1)
     several = []
@@ -85,11 +80,6 @@ def test_people_of_the_training_are_counted_as_known(watch_bundle: Bundle, conti
     assert [len(one.episodes) for one in found.recordings] == [2, 1, 0]
 
 
-def test_recordings_without_labelled_rows_are_not_listened_to(watch_bundle: Bundle) -> None:
-    made = make_recordings(3, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, lengths=[100] * 3)
-    assert evaluate_events(watch_bundle, hear(watch_bundle, SourceOf(made))) is None
-
-
 def test_the_page_tells_what_is_found(watch_bundle: Bundle, continuous: Recordings) -> None:
     page = Page(render(collect(watch_bundle, SourceOf(continuous))))
     check_well_made(page)
@@ -106,12 +96,6 @@ def test_a_rule_that_was_chosen_says_for_what() -> None:
     words = " ".join(show_events(EventEvaluation(rule, TWO, (answered("a", [0.1, 0.9, 0.1], (1.0, 2.0)),), 1)).words)
     assert "chosen for 2 false alarms an hour on held-out answers for 9 people" in words
     assert "each person by networks that never saw them" in words
-
-
-def test_nothing_found_is_told_as_such() -> None:
-    section = show_events(EventEvaluation(plain_rule(), TWO, (answered("a", [0.1, 0.1], (0.0, 1.0)),), 0))
-    assert "0 of 1 episode found (0 %)" in " ".join(section.words)
-    assert [figure.table.caption for figure in section.figures] == ["Episodes and events of of a"]
 
 
 def test_real_recordings_can_be_listened_to(watch_bundle: Bundle, real_data: Path) -> None:

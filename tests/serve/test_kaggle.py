@@ -123,7 +123,7 @@ def test_whatever_the_function_raises_is_answered_and_logged(
     assert f"answered 'Text on phone', since: {told}" in caplog.text
 
 
-@pytest.mark.parametrize("answer", [None, 3, "text on phone", "", ["Wave hello"], b"Wave hello", np.array([1, 2])])
+@pytest.mark.parametrize("answer", [None, "text on phone", b"Wave hello", np.array([1, 2])])
 def test_an_answer_that_is_no_gesture_becomes_the_fallback_or_an_error(answer: Any) -> None:
     server = InferenceServer(lambda *_: answer, fallback="Wave hello")
     assert server.answer(GOOD) == reply("Wave hello")
@@ -201,11 +201,6 @@ def test_calls_are_served_one_at_a_time() -> None:
     with serving(predict) as ask, ThreadPoolExecutor(6) as pool:
         assert set(pool.map(ask, [GOOD] * 12)) == {reply("Wave hello")}
     assert most == 1
-
-
-def test_requests_of_more_than_the_four_megabytes_of_grpcs_default_are_taken() -> None:
-    with serving(lambda text: "Wave hello" if len(text) == 6_000_000 else None, strict=True) as ask:
-        assert ask(request("x" * 6_000_000)) == reply("Wave hello")
 
 
 def test_a_bundle_for_other_behaviours_is_not_served(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from bfrb.errors import ConfigError
 from bfrb.simulate.design import MOVES, Person, Plan, draw_people, draw_plan
-from bfrb.simulate.spec import PRESETS, StudySpec, read_study_spec
+from bfrb.simulate.spec import StudySpec, read_study_spec
 from bfrb.study.labels import CMI_GESTURES
 from realism import PUBLISHED
 
@@ -63,11 +63,6 @@ def test_behaviors_come_in_order(plans: list[Plan]) -> None:
     for begin, end in zip(plan.offsets[:-1], plan.offsets[1:], strict=True):
         assert (np.diff(codes[begin:end]) >= 0).all()
         assert len(set(codes[begin:end].tolist()) & {0, 1}) == 1
-
-
-@pytest.mark.parametrize("name", sorted(PRESETS))
-def test_every_preset_survives_toml(name: str) -> None:
-    assert StudySpec.from_toml(read_study_spec(name).to_toml()) == read_study_spec(name)
 
 
 def test_what_cannot_be_simulated_is_refused() -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bfrb.simulate.arm import Pose, Track, draw_arm, follow, solve_arm
-from bfrb.simulate.body import SKIN, Solids
+from bfrb.simulate.body import SKIN, Solids, Track, draw_arm, follow
 from bfrb.simulate.design import LEAN, MOVES, STRAIGHT, Person, Plan
-from bfrb.simulate.frames import about, minimum_jerk, quaternion_of
+from bfrb.simulate.frames import about, quaternion_of
 from bfrb.simulate.motion import Wearing, gesture_offsets, make_clock, recoil, wear
 from bfrb.simulate.posing import target_pose
-from bfrb.simulate.scene import FAR_M, View, helios_layout, see
 from bfrb.simulate.sensors import (
+    FAR_M,
+    View,
+    helios_layout,
     measure_acc,
     measure_quaternion,
     measure_thm,
     measure_tof,
+    see,
     specific_force,
     warmth_seen,
 )
@@ -77,16 +79,6 @@ def test_a_turn_at_constant_rate_gives_that_rate(axis: int) -> None:
     expected = np.zeros(3)
     expected[axis] = rate_rad_s
     np.testing.assert_allclose(turn_rates(measured[None])[0], np.tile(expected, (39, 1)), atol=0.004)
-
-
-def test_the_integral_of_linear_acceleration_returns_the_displacement() -> None:
-    rate_hz = 50.0
-    way = np.array([0.3, -0.2, 0.5])
-    place = minimum_jerk(np.linspace(-0.2, 1.2, 100))[:, None] * way
-    force = specific_force(place, np.tile(np.eye(3), (100, 1, 1)), rate_hz, np.array([0]))
-    linear = force - [0, 0, STANDARD_GRAVITY_M_S2]
-    travelled = np.cumsum(np.cumsum(linear, axis=0), axis=0) / rate_hz**2
-    np.testing.assert_allclose(travelled[-1], way, atol=1e-6)
 
 
 def test_quaternions_turn_vectors_like_their_matrices() -> None:
@@ -208,17 +200,6 @@ def test_who_pulls_quicker_pulls_less_far() -> None:
     rate = [np.count_nonzero(np.diff(np.sign(pull))) for pull in pulls]
     slope = np.polyfit(np.log(rate), np.log([pull.std() for pull in pulls]), 1)[0]
     assert -1.9 < slope < -1.1
-
-
-def test_the_two_links_of_the_arm_keep_their_lengths() -> None:
-    rng = np.random.default_rng(1)
-    arm = draw_arm(PERSON, STILL_BODY, rng)
-    shoulder = rng.normal(0, 1, (50, 3))
-    wrist = shoulder + rng.normal(0, 0.3, (50, 3))
-    pose = Pose(wrist, rng.normal(0, 1, (50, 3)), np.zeros(50))
-    elbow, hand = solve_arm(arm, shoulder, wrist, pose.pole)
-    np.testing.assert_allclose(np.linalg.norm(elbow - shoulder, axis=1), arm.upper_m)
-    np.testing.assert_allclose(np.linalg.norm(hand - elbow, axis=1), arm.fore_m)
 
 
 def everything(track: Track, solids: Solids) -> dict[str, np.ndarray]:

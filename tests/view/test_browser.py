@@ -28,7 +28,6 @@ from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
 from bundles import make_recordings
 from cmi_files import labelled_study, write_study
-from telling import make_telling_bundle
 from viewing_browser import Browser, open_browser
 
 MARKUP = "<img src=x onerror=\"document.title='hacked'\">'/../"
@@ -265,18 +264,6 @@ def test_no_request_leaves_the_machine_and_nothing_is_logged_as_wrong(browser: B
     assert any(address.startswith(own + "api/") for address in addresses)
     assert [address for address in addresses if not address.startswith((own, "about:", "data:"))] == []
     assert [entry for entry in browser.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-
-
-def test_phases_are_drawn_beside_the_probabilities(
-    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
-) -> None:
-    browser.open(start(study, "--bundle", make_telling_bundle(tmp_path / "model")).url, 0)
-    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
-    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
-    assert titles[-2:] == ["Probability", "Phase"]
-    browser.keys(*[Keys.ARROW_RIGHT] * 20)
-    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
-    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 1
 
 
 class Elsewhere(BaseHTTPRequestHandler):

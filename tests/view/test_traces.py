@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from bfrb.errors import DataError
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Annotation
-from bfrb.view.packing import pack
-from bfrb.view.traces import MAX_FRAMES, check_rows, find_segments, make_panels, read_frames, reduce_rows
+from bfrb.view.traces import MAX_FRAMES, check_rows, find_segments, make_panels, pack, read_frames, reduce_rows
 from cmi_files import labelled_study
 from made_up import random_recordings
 from viewing_page import unpack
@@ -34,32 +33,12 @@ def test_no_peak_is_lost_and_none_is_invented(size: tuple[int, int, int]) -> Non
     assert start <= places[0] <= places[-1] < rows
 
 
-@given(sizes)
-def test_every_pixel_spans_its_own_rows(size: tuple[int, int, int]) -> None:
-    rows, width, seed = size[0] + 2 * size[1], size[1], size[2]
-    values = np.random.default_rng(seed).normal(size=(rows + 1, 1)).astype(np.float32)
-    _, reduced = reduce_rows(values, 0, rows + 1, width)
-    for pixel in range(width):
-        own = values[pixel * (rows + 1) // width : (pixel + 1) * (rows + 1) // width]
-        assert reduced[0, 2 * pixel] == own.min()
-        assert reduced[0, 2 * pixel + 1] == own.max()
-
-
 def test_a_gap_stays_a_gap_only_where_a_pixel_has_no_reading() -> None:
     values = np.arange(40, dtype=np.float32)[:, None].copy()
     values[8:16] = np.nan
     values[20] = np.nan
     _, reduced = reduce_rows(values, 0, 40, 5)
     assert np.isnan(reduced[0]).tolist() == [False, False, True, True] + [False] * 6
-
-
-def test_panels_show_sensors_that_measured_nothing_as_gaps() -> None:
-    recording = random_recordings(HELIOS, [20], np.random.default_rng(0)).without("thm", "tof", "quaternion")
-    panels = {panel.name: panel for panel in make_panels(recording)}
-    assert not np.isnan(panels["acc"].values).all()
-    for name in ("thm", "tof", "quaternion"):
-        assert panels[name].values.shape == (20, len(panels[name].channels))
-        assert np.isnan(panels[name].values).all()
 
 
 def test_the_mean_distance_leaves_pixels_without_echo_out() -> None:

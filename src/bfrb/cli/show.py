@@ -21,8 +21,8 @@ ShownTable = tuple[str, Sequence[str], Iterable[Sequence[object]]]
 
 
 @contextmanager
-def progress(description: str) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr, if that is a terminal; yields a function that is told the share done, from 0 to 1."""
+def progress(description: str) -> Iterator[Callable[..., None]]:
+    """A bar on stderr, if that is a terminal; yields what is told the share done, from 0 to 1, and another text."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -30,7 +30,7 @@ def progress(description: str) -> Iterator[Callable[[float], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(description, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda share, text=description: bar.update(task, completed=share, description=text)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bfrb.cli.cluster import On, joined
-from bfrb.cli.options import Overwrite
+from bfrb.cli.options import On, Overwrite, joined
 from bfrb.cli.show import progress
 from bfrb.errors import DataError
 from bfrb.jobs import LocalProcesses

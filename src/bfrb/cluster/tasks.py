@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import ray
 
-from bfrb.cluster.nodes import Node
 from bfrb.errors import BfrbError
 from bfrb.jobs import LITTLE, POLL_S, Job, Need
 
@@ -26,17 +25,24 @@ _CARD_MEMORY = 16 * 2**30
 AGAIN = "repeat the same command, which goes on from here"
 
 
+class Node(NamedTuple):
+    """A machine of the cluster."""
+
+    id: str
+    name: str  # its host, and as much of its id as tells it apart
+    cores: float
+    memory: float  # bytes that jobs may need together
+    cards: float
+    card_memory: int  # bytes of the smallest of its cards
+    versions: Mapping[str, str]
+    lacks: tuple[str, ...]  # folders and files that it does not share with this machine
+
+
 class RayTasks:
-    """Runs jobs on the machines of a cluster: a `bfrb.jobs.Runner`.
+    """Runs jobs on the machines of a cluster, as they were at first and later ones: a `bfrb.jobs.Runner`.
 
-    A job whose machine is lost is run again on another one. Jobs end with this process, however it ends.
-
-    Parameters
-    ----------
-    nodes
-        The machines, as they were at first; later ones work too.
-    workers
-        Jobs at a time; 0 means as many as there is room for.
+    `workers` jobs run at a time; 0 means as many as there is room for. A job whose machine is lost is run again on
+    another one. Jobs end with this process, however it ends.
     """
 
     def __init__(self, nodes: Sequence[Node], workers: int = 0) -> None:
@@ -83,7 +89,7 @@ class RayTasks:
                 tick()
                 for task in ended:
                     name = running.pop(task)
-                    yield name, _take(name, task)
+                    yield name, take(name, task)
         finally:
             for task in running:
                 ray.cancel(task, force=True)
@@ -144,30 +150,10 @@ def as_told(error: BfrbError | OSError, place: str) -> BfrbError:
     return BfrbError(f"on the machine {place}: {what}", remedy=f"check path, rights and space there; then {AGAIN}")
 
 
-def _take(name: str, task: Any) -> Any:
-    """The result of a job that has ended.
-
-    Raises
-    ------
-    BfrbError
-        If it failed.
-    """
-    found = take(name, task)
-    if isinstance(found, BfrbError):
-        raise found
-    return found
-
-
 def take(name: str, task: Any) -> Any:
-    """What a task gave; what Ray has to say about its end becomes an error of ours.
-
-    Raises
-    ------
-    BfrbError
-        If it did not end well.
-    """
+    """What a task gave; an error that it gives is raised, and what Ray has to say about its end becomes one of ours."""
     try:
-        return ray.get(task)
+        found = ray.get(task)
     except ray.exceptions.OutOfMemoryError:
         raise BfrbError(f"{name} was ended for lack of memory", remedy=f"{AGAIN}, with fewer --workers") from None
     except ray.exceptions.RayTaskError as error:
@@ -175,3 +161,6 @@ def take(name: str, task: Any) -> Any:
         raise BfrbError(f"{name} failed: {type(cause).__name__}: {cause}", remedy=AGAIN) from error
     except ray.exceptions.RayError as error:
         raise BfrbError(f"{name} was lost: {str(error).strip().partition(chr(10))[0]}", remedy=AGAIN) from None
+    if isinstance(found, BfrbError):
+        raise found
+    return found

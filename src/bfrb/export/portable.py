@@ -29,7 +29,7 @@ from bfrb.study.mirror import LEFT_HANDED, is_left_handed
 from bfrb.study.recordings import Recordings
 
 if TYPE_CHECKING:
-    from bfrb.export.whole import Whole
+    from bfrb.export.targets import Whole
 
 GRAPH = "model.onnx"
 DESCRIPTION = "input.json"
@@ -140,7 +140,7 @@ def _convert(
 ) -> tuple[str, dict[str, Any]]:
     """Convert for a runtime and ask it, where it runs here, what the golden vectors hold; name of the file, facts."""
     from bfrb.export import targets
-    from bfrb.export.whole import Whole
+    from bfrb.export.targets import Whole
 
     check_rows(bundle, rows)
     if rows is None:

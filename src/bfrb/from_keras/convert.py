@@ -21,8 +21,7 @@ from bfrb.errors import BundleError
 from bfrb.export.graphs import Member, build_member, trace_templates, write_graphs
 from bfrb.features.sequences import Batch
 from bfrb.from_keras.architecture import Recognised, recognise
-from bfrb.from_keras.files import DAMAGE, SAVE_AGAIN, Layer, refuse
-from bfrb.from_keras.folder import Branch, KerasFolder, read_folder
+from bfrb.from_keras.files import DAMAGE, SAVE_AGAIN, Branch, KerasFolder, Layer, read_folder, refuse
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.read.tables import Table, make_table, write_table

@@ -18,7 +18,7 @@ from pydantic import Field
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.read.tables import make_table
 from bfrb.simulate.actions import EVERYDAY, EVERYTHING
-from bfrb.simulate.arm import Track
+from bfrb.simulate.body import Track
 from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan, draw_people
 from bfrb.simulate.frames import minimum_jerk, normalised
 from bfrb.simulate.motion import Wearing, wear

@@ -8,8 +8,7 @@ import numpy as np
 
 from bfrb.arrays import Floats, Ints
 from bfrb.simulate.actions import AMPLITUDE, TABLE, habits
-from bfrb.simulate.arm import Pose, Track, draw_arm, follow
-from bfrb.simulate.body import Posture, Solids, draw_posture, still_solids
+from bfrb.simulate.body import Pose, Posture, Solids, Track, draw_arm, draw_posture, follow, still_solids
 from bfrb.simulate.design import MOVES, Person, Plan
 from bfrb.simulate.frames import about, across, dot, minimum_jerk, normalised, rotated, smoothed, turned
 from bfrb.simulate.posing import draw_spread, rest_pose, target_pose

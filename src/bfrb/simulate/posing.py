@@ -8,8 +8,7 @@ import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.simulate.actions import TABLE, habits
-from bfrb.simulate.arm import Arm, Pose, arm_frame, bent, follow, pronation_for, solve_arm
-from bfrb.simulate.body import Posture, Solids, head_scale
+from bfrb.simulate.body import Arm, Pose, Posture, Solids, arm_frame, bent, follow, head_scale, pronation_for, solve_arm
 from bfrb.simulate.design import Person, Plan
 from bfrb.simulate.frames import across, dot, normalised, rotated, turned
 from bfrb.simulate.spec import BodySpec

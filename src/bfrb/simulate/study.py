@@ -10,17 +10,17 @@ import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
 from bfrb.read.tables import Table, make_table
-from bfrb.simulate.arm import arm_solids
-from bfrb.simulate.body import Solids
+from bfrb.simulate.body import Solids, arm_solids
 from bfrb.simulate.design import PERFORMS, SEQUENCES_PER_SUBJECT, Person, Plan, draw_people, draw_plan
 from bfrb.simulate.frames import about
 from bfrb.simulate.motion import Wearing, wear
-from bfrb.simulate.scene import helios_layout, see
 from bfrb.simulate.sensors import (
+    helios_layout,
     measure_acc,
     measure_quaternion,
     measure_thm,
     measure_tof,
+    see,
     specific_force,
     warmth_seen,
 )
