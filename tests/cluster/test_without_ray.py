@@ -61,8 +61,3 @@ def test_a_file_of_a_place_is_whole_and_listed(tmp_path: Path) -> None:
     assert (place.kind, place.files(), (place / "a/b.txt").read()) == ("folder", {"a/b.txt": 4}, b"held")
     place.remove()
     assert place.kind == "nothing"
-
-
-def test_an_unknown_kind_of_address_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"nowhere://x: .*\n.*an address like s3://bucket"):
-        _ = Place.at("nowhere://x").kind

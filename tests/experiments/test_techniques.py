@@ -54,15 +54,6 @@ def test_effects_are_clear_of_each_other_and_of_what_two_do_together(design: Mod
         assert not (signs.T @ (signs[:, first] * signs[:, second])).any()
 
 
-def test_known_effects_are_found_again(design: ModuleType) -> None:
-    signs, worth = design.mirrored_design(), np.linspace(-0.03, 0.04, 12)
-    together = 0.05 * signs[:, 2] * signs[:, 7]
-    scores = 0.7 + signs @ worth / 2 + together
-    np.testing.assert_allclose(design.effects(scores, signs), worth, atol=1e-12)
-    assert design.luck(0.7 + signs @ worth / 2) == pytest.approx(0.0, abs=1e-12)
-    assert design.luck(scores) > 0.01
-
-
 def test_every_training_of_the_plan_is_what_its_row_says(design: ModuleType) -> None:
     plan = design.read_plan(FOLDER / "techniques.toml")
     spec = plan.variants()

@@ -147,20 +147,6 @@ def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, 
     assert bool(elsewhere & large) == bool(large)
 
 
-def test_what_lies_on_padding_does_not_matter() -> None:
-    member, lengths = random_member("gated_two_branch"), np.array([12, 5])
-    session = onnxruntime.InferenceSession(fill("gated_two_branch", member), providers=["CPUExecutionProvider"])
-    features = random_features(member, [12, 5])
-    clean, attention = session.run(None, {**features, "lengths": lengths})
-    for values in features.values():
-        values[1, 5:] = 1e6
-    dirty, _ = session.run(None, {**features, "lengths": lengths})
-    np.testing.assert_allclose(clean, dirty, atol=1e-6)
-    assert attention.shape == (2, 12)
-    np.testing.assert_allclose(attention.sum(axis=1), 1.0, atol=1e-5)
-    assert (attention[1, 5:] == 0).all()
-
-
 @pytest.mark.parametrize("padding", [True, False])
 def test_a_graph_has_no_head_that_was_not_trained_and_promises_no_number_of_rows(padding: bool) -> None:
     member = random_member("stems")

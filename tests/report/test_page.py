@@ -99,20 +99,6 @@ def test_every_section_is_there_and_in_the_contents(page: Page) -> None:
     assert {f"#{name}" for name in sections} <= set(page.attributes("href"))
 
 
-def test_behind_every_figure_are_its_numbers(page: Page) -> None:
-    tags = [tag for tag, _ in page.elements]
-    starts = [place for place, tag in enumerate(tags) if tag == "figure"]
-    assert len(starts) == 4
-    for start, stop in zip(starts, [*starts[1:], len(tags)], strict=True):
-        assert {"svg", "figcaption", "details", "table"} <= set(tags[start:stop])
-
-
-def test_a_watch_has_one_scenario_and_nothing_to_compare(watch_page: Page) -> None:
-    assert "There are motion sensors only" in watch_page.visible
-    assert "Motion sensors only" not in watch_page.visible
-    assert "nail biting" in watch_page.visible
-
-
 def test_names_from_the_data_are_shown_as_text(hostile_page: Page) -> None:
     assert not hostile_page.all("img")
     for name in HOSTILE[:3]:

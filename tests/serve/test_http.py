@@ -136,11 +136,6 @@ def test_any_bundle_can_be_asked_with_its_own_columns_and_answers_with_its_own_l
     assert status == 422
 
 
-def test_accelerations_in_g_are_answered_with_a_warning(port: int) -> None:
-    body = b"acc_x,acc_y,acc_z\n" + b"0,0,1\n" * 30
-    assert any("they are in g" in note for note in ask(port, body)[1]["notes"])
-
-
 DAMAGED = {
     "nothing": (JSON, b""),
     "null": (JSON, b"null"),

@@ -202,10 +202,3 @@ def test_impossible_options_are_refused_before_anything_is_loaded(
     done = run("serve", tmp_path / "none", "--protocol", *options)
     assert done.code == 2
     assert told in done.err
-
-
-def test_real_sequences_come_through_a_rehearsal(real_data: Path, bundle: Path, tmp_path: Path, run: Bfrb) -> None:
-    folder, out = real_data / "cmi", tmp_path / "submission.parquet"
-    paths = ("--test", folder / "test.csv", "--demographics", folder / "test_demographics.csv", "--out", out)
-    assert run("rehearse", bundle, *paths, "--strict", "--imu-share", "0.5").code == 0
-    assert sorted(pl.read_parquet(out)["sequence_id"]) == ["SEQ_000001", "SEQ_000011"]

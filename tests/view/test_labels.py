@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 from pathlib import Path
 
 import pytest
 
 from bfrb.read.annotations import Interval, read_intervals
-from bfrb.view.labels import Label, LabelFile
+from bfrb.view.labels import LabelFile
 from viewing_page import Page
 
 GIVEN = {"recording": "SEQ_000000", "start_s": 0.25, "end_s": 1.0, "label": "nail biting", "note": "left hand"}
@@ -89,21 +88,6 @@ def test_labels_lie_beside_a_file_or_a_folder(tmp_path: Path) -> None:
     (tmp_path / "study.v1").mkdir()
     for name, expected in (("a.csv", "a"), ("b.c.parquet", "b.c"), ("study.v1", "study.v1")):
         assert LabelFile.beside(tmp_path / name).path == tmp_path / f"{expected}.labels.csv"
-
-
-def test_viewers_of_the_same_data_keep_each_others_labels(tmp_path: Path) -> None:
-    path = tmp_path / "x.labels.csv"
-
-    def label_many(viewer: int) -> None:
-        for number in range(15):
-            LabelFile(path).put(Label(**GIVEN | {"note": f"{viewer} {number}"}))
-
-    threads = [threading.Thread(target=label_many, args=(viewer,)) for viewer in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {label.note for label in LabelFile(path).read()} == {f"{v} {n}" for v in range(3) for n in range(15)}
 
 
 def test_a_killed_writer_leaves_every_label_it_reported(tmp_path: Path) -> None:

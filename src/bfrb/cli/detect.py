@@ -128,10 +128,7 @@ def _sum_up(notes: Iterable[Note]) -> tuple[Summary, Counter[str]]:
 def _window_tables(found: Iterable[Detections], summary: Summary, classes: tuple[str, ...]) -> Iterator[Table]:
     """What was answered, while what was found is counted in.
 
-    Raises
-    ------
-    DataError
-        At the end, if the samples came too slowly for the bundle.
+    DataError at the end, if the samples came too slowly for the bundle.
     """
     for some in found:
         summary.add(some)

@@ -143,10 +143,7 @@ def evaluate(
 def print_bundle_scores(path: Path, *, as_json: bool) -> None:
     """Print the scores of a bundle's out-of-fold predictions.
 
-    Raises
-    ------
-    BundleError
-        If there is no bundle, it is damaged, or it was imported and has nothing to score.
+    BundleError if there is no bundle, it is damaged, or it was imported and has nothing to score.
     """
     from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
     from bfrb.predict.evaluation import score_scenarios

@@ -65,13 +65,7 @@ def print_result(values: Mapping[str, Any], as_json: bool, *tables: ShownTable) 
 
 
 def check_stdout() -> None:
-    """Refuse to print where there is no standard output, as after `>&-` in a shell.
-
-    Raises
-    ------
-    ConfigError
-        If it is closed.
-    """
+    """Refuse to print where there is no standard output, as after `>&-` in a shell; ConfigError if it is closed."""
     if sys.stdout is None:
         raise ConfigError("standard output is closed", remedy="send it to a file, or to /dev/null")
 

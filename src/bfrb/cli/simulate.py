@@ -15,8 +15,7 @@ from bfrb.errors import DataError
 from bfrb.jobs import LocalProcesses
 from bfrb.processes import usable_processors
 
-STORES = "stores"
-"""The format of a study in parts, none of which any machine has to hold whole."""
+STORES = "stores"  # the format of a study in parts, none of which any machine has to hold whole
 
 logger = logging.getLogger(__name__)
 

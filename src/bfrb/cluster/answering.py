@@ -41,8 +41,7 @@ from bfrb.stream.events import EventRule
 from bfrb.stream.listen import Summary, listen
 from bfrb.stream.stream import Wearer
 
-ACTOR_MEMORY = 2**29
-"""Bytes that a loaded predictor and a batch may need (`benchmarks/cluster.py`)."""
+ACTOR_MEMORY = 2**29  # bytes that a loaded predictor and a batch may need (`benchmarks/cluster.py`)
 
 PLAN, PARTS = "_plan.json", "_parts"
 
@@ -130,10 +129,7 @@ Work = Predicting | Detecting
 class Outputs:
     """Where answers go: a folder, or one file, for every output of a work by its name, the main one first.
 
-    Raises
-    ------
-    ConfigError
-        If they are of two kinds, or single files where none can be put together.
+    ConfigError if they are of two kinds, or single files where none can be put together.
     """
 
     places: Mapping[str, Place]
@@ -211,13 +207,7 @@ def answer_source(
 
 
 def _settle(folder: Place, parts: Parts, files: Mapping[str, bytes], work: Work) -> None:
-    """Note what is being answered, or see that it is what was answered before.
-
-    Raises
-    ------
-    ConfigError
-        If it is not.
-    """
+    """Note what is being answered, or see that it is what was answered before; ConfigError if it is not."""
     digest = hashlib.sha256(b"".join(name.encode() + held for name, held in sorted(files.items()))).hexdigest()
     options = {name: str(value) for name, value in asdict(work).items()}
     plan = {"bfrb": version("bfrb"), "bundle": digest, "work": type(work).__name__, "options": options}

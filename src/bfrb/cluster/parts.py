@@ -29,11 +29,8 @@ Told = TypeVar("Told")
 PART_BYTES = 16 * 2**20
 """Bytes of a part, if its smallest piece has not more: seconds of work, and little to do again."""
 
-MOST_PARTS = 10_000
-"""A larger source has larger parts, for each costs a little."""
-
-_DESCRIBING = (".toml", ".json", ".tsv")
-"""Endings of files that may say how others are read."""
+MOST_PARTS = 10_000  # a larger source has larger parts, for each costs a little
+_DESCRIBING = (".toml", ".json", ".tsv")  # endings of files that may say how others are read
 
 _BESIDE = (*_DESCRIBING, ".csv")
 """Endings of files that may lie beside a single file and belong to it: who wore the device."""
@@ -83,10 +80,7 @@ class Parts(Spec):
     def opened(self, number: int) -> Iterator[Path | Store]:
         """One part, as a store or as the path of files that lie here, for as long as the context lasts.
 
-        Raises
-        ------
-        DataError
-            If it is out of reach or damaged.
+        DataError if it is out of reach or damaged.
         """
         part, place = self.parts[number], self.place
         if place.is_local and part.store is not None:
@@ -220,10 +214,7 @@ def ask_parts(
 
     The function is given a store, or the path of files. All machines have to see the bundle's folder.
 
-    Raises
-    ------
-    BfrbError
-        That of the first part that fails; if there is nothing to read, or a machine does not see the files.
+    BfrbError that of the first part that fails; if there is nothing to read, or a machine does not see the files.
     """
     parts = plan_parts(Place.at(data), description)
     check_folders(look_at_nodes(files=[*parts.samples(), bundle.absolute() / BUNDLE_MANIFEST]))

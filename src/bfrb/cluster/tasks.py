@@ -16,11 +16,8 @@ Result = TypeVar("Result")
 RETRIES = 20
 """How often a job is begun again whose machine was lost or took its memory away; what fails by itself is not."""
 
-_WAITING = 4
-"""Jobs handed to Ray for each core: enough to keep all busy, and few enough for a cluster's books."""
-
-_CARD_MEMORY = 16 * 2**30
-"""Bytes of a card that does not say how many it has."""
+_WAITING = 4  # jobs handed to Ray for each core: enough to keep all busy, and few enough for a cluster's books
+_CARD_MEMORY = 16 * 2**30  # bytes of a card that does not say how many it has
 
 AGAIN = "repeat the same command, which goes on from here"
 
@@ -62,10 +59,7 @@ class RayTasks:
     def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:
         """Run the jobs, calling `tick` a few times a second.
 
-        Raises
-        ------
-        BfrbError
-            That of the first job that fails. The other jobs are stopped.
+        BfrbError that of the first job that fails. The other jobs are stopped.
         """
         for _ in self.results(jobs, tick, need):
             pass

@@ -40,8 +40,7 @@ from bfrb.networks.registry import Shape, Standardise, build_network
 from bfrb.networks.specs import NetworkSpec
 from bfrb.predict.member import LENGTHS, unpadded_name
 
-PARITY = 1e-4
-"""Largest difference between a probability from torch and from an exported graph."""
+PARITY = 1e-4  # largest difference between a probability from torch and from an exported graph
 
 OUTPUTS = ("probabilities", "attention", "phases")
 """What graphs can give (see `bfrb.predict.bundle`), in this order."""
@@ -214,10 +213,7 @@ def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch,
     The padded graph is written to `path`; the unpadded one comes beside it and reads large weights from it. Both are
     compared with torch on a batch: without padding on those of at least median length, cut.
 
-    Raises
-    ------
-    BundleError
-        If a difference is larger than `PARITY`.
+    BundleError if a difference is larger than `PARITY`.
     """
     weights = {key: value.numpy() for key, value in member.state_dict().items()}
     padded, unpadded = (fill_template(template, weights, phases=phases) for template in templates)
@@ -249,10 +245,7 @@ def check_parity(
 
     It is asked with (B, T, C) features by branch and, if it takes them, (B,) rows of each recording.
 
-    Raises
-    ------
-    BundleError
-        If it is larger than `PARITY`.
+    BundleError if it is larger than `PARITY`.
     """
     import onnxruntime
 
@@ -289,8 +282,7 @@ def quiet_exporter() -> Iterator[None]:
         log.setLevel(level)
 
 
-KEPT = 100
-"""So many graphs are kept, those that were used last."""
+KEPT = 100  # so many graphs are kept, those that were used last
 
 
 def keep(about: str, trace: Callable[[], onnx.ModelProto]) -> onnx.ModelProto:

@@ -89,10 +89,7 @@ def _members(modules: Any) -> Sequence[Member]:
 def load_network(bundle: Bundle, member: MemberSpec) -> Member:
     """A member as the torch module that it was exported from, with its weights.
 
-    Raises
-    ------
-    BundleError
-        If the bundle does not hold them.
+    BundleError if the bundle does not hold them.
     """
     weights = bundle.file(member.graph).with_suffix(".safetensors")
     if not weights.is_file():
@@ -117,8 +114,7 @@ def _spec(bundle: Bundle, network: str) -> NetworkSpec:
     return kind.parse({key: value for key, value in sizes.items() if key in kind.model_fields})
 
 
-Example = Sequence[Array]
-"""What a module takes in: an array for each of its inputs, of one recording."""
+Example = Sequence[Array]  # what a module takes in: an array for each of its inputs, of one recording
 
 _IN_EIGHT_BITS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "MAX_POOL_2D", "MEAN")
 """Operators of LiteRT that are computed in eight bits; those that features are made of are not among them."""

@@ -47,28 +47,16 @@ _SLICE = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer of a model.
+    """One layer of a model."""
 
-    Parameters
-    ----------
-    kind
-        Its class, such as `Conv1D`; with what it is about, as in `Bidirectional LSTM` and `Lambda time_sum`; with its
-        module if it is not one of Keras's own layers.
-    name
-        Its name, unique in the model.
-    settings
-        Its parameters, as Keras wrote them; those of a `Bidirectional` one as `forward units`, `backward units` ...
-    inputs
-        Names of the layers it reads.
-    weights
-        Its weights, in the order of its class.
-    """
-
+    # its class, such as `Conv1D`; with what it is about, as in `Bidirectional LSTM` and `Lambda time_sum`; with its
+    # module if it is not one of Keras's own layers
     kind: str
-    name: str
+    name: str  # its name, unique in the model
+    # its parameters, as Keras wrote them; those of a `Bidirectional` one as `forward units`, `backward units`
     settings: dict[str, Any]
-    inputs: tuple[str, ...]
-    weights: tuple[Floats32, ...]
+    inputs: tuple[str, ...]  # names of the layers it reads
+    weights: tuple[Floats32, ...]  # its weights, in the order of its class
 
 
 def refuse(layer: str, problem: str) -> BundleError:
@@ -80,10 +68,8 @@ def refuse(layer: str, problem: str) -> BundleError:
 def read_model(path: Path) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
     """The layers of the functional model in a `.h5` or `.keras` file, and the names of those whose values it gives.
 
-    Raises
-    ------
-    BundleError
-        If it holds weights only, or has a layer that is used twice or reads a constant. A damaged one raises `DAMAGE`.
+    BundleError if it holds weights only, or has a layer that is used twice or reads a constant. A damaged one raises
+    `DAMAGE`.
     """
     described, weights = _read_archive(path) if path.suffix == ".keras" else _read_hdf5(path)
     if described["class_name"] != "Functional":
@@ -208,30 +194,15 @@ class Branch:
 
 @dataclass(frozen=True, eq=False)
 class KerasFolder:
-    """A notebook's folder, read and checked, but for its models.
+    """A notebook's folder, read and checked, but for its models."""
 
-    Parameters
-    ----------
-    path
-        The folder.
-    columns
-        Names of the feature columns, in the order in which the models take them: motion, then proximity.
-    branches
-        The columns of either kind.
-    rows
-        Rows that every recording is cut or padded to.
-    classes
-        The gestures, in the order of the models' outputs.
-    models
-        The files of the models, by name.
-    """
-
-    path: Path
+    path: Path  # the folder
+    # names of the feature columns, in the order in which the models take them: motion, then proximity
     columns: tuple[str, ...]
-    branches: dict[str, Branch]
-    rows: int
-    classes: tuple[str, ...]
-    models: dict[str, Path]
+    branches: dict[str, Branch]  # the columns of either kind
+    rows: int  # rows that every recording is cut or padded to
+    classes: tuple[str, ...]  # the gestures, in the order of the models' outputs
+    models: dict[str, Path]  # the files of the models, by name
 
     @property
     def shape(self) -> Shape:

@@ -39,8 +39,7 @@ Each = Callable[[Callable[[Source], Any]], Sequence[Any]]
 MAIN_SCENARIOS = ("all", "imu", "half")
 """Scenarios in the order in which they are shown; the first that a bundle has is the one that is explained."""
 
-SHOWN = 20
-"""Mistakes that a report shows."""
+SHOWN = 20  # mistakes that a report shows
 
 ALTERNATIVES = 3
 

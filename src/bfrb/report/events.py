@@ -20,8 +20,7 @@ from bfrb.stream.events import EventRule, decide_events
 from bfrb.stream.listen import AnnotatedRecording, listen_held_out
 from bfrb.study.labels import LabelSet
 
-MOST_TIMELINES = 3
-"""Recordings whose time line is drawn: those with the most episodes."""
+MOST_TIMELINES = 3  # recordings whose time line is drawn: those with the most episodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +72,7 @@ def hear(bundle: Bundle, source: Source) -> list[AnnotatedRecording]:
 
     People of the training are answered by the members that never saw them.
 
-    Raises
-    ------
-    BundleError
-        If a member fails, or the bundle's event rule is damaged.
+    BundleError if a member fails, or the bundle's event rule is damaged.
     """
     return listen_held_out(bundle, source.stretches(), EventRule.of(bundle))
 

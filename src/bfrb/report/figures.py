@@ -53,11 +53,8 @@ __all__ = [
     "plot_timeline",
 ]
 
-MOST_ROWS = 30
-"""Subjects that are drawn; of more, the lowest."""
-
-LONGEST_COLUMN = 40
-"""Letters of a class's name below its column."""
+MOST_ROWS = 30  # subjects that are drawn; of more, the lowest
+LONGEST_COLUMN = 40  # letters of a class's name below its column
 
 MEASURES = {
     "precision": "precision: answered so, and right",
@@ -65,8 +62,7 @@ MEASURES = {
     "f1": "F1: both",
 }
 
-_LONG_S = 3 * 3600.0
-"""Longer recordings are drawn in hours."""
+_LONG_S = 3 * 3600.0  # longer recordings are drawn in hours
 
 TITLES = {
     "acc": ("acceleration", "m/s²", "xyz"),
@@ -77,11 +73,8 @@ TITLES = {
 }
 """Title, unit and names of the channels that a sensor's panel shows."""
 
-GESTURE = "Gesture"
-"""The phase that is shaded."""
-
-Span = tuple[float, float]
-"""Begin and end in seconds."""
+GESTURE = "Gesture"  # the phase that is shaded
+Span = tuple[float, float]  # begin and end in seconds
 
 
 @styled

@@ -22,8 +22,7 @@ from bfrb.study.windows import WindowSpec
 FACTS = ("orientation", "handedness", "adult_child", "sex", "age")
 """Columns of recordings that a report compares scores by."""
 
-SENSORS = "sensors"
-"""Fact that every recording tells by itself: which of its proximity sensors measured."""
+SENSORS = "sensors"  # fact that every recording tells by itself: which of its proximity sensors measured
 
 ALL_SENSORS, SOME_SENSORS, NO_SENSORS = "all proximity sensors", "some proximity sensors missing", "none at all"
 
@@ -106,8 +105,7 @@ class Group:
     interval: Interval | None
 
 
-Comparisons = dict[str, list[Group]]
-"""Groups by question; one group only means that everybody is alike."""
+Comparisons = dict[str, list[Group]]  # groups by question; one group only means that everybody is alike
 
 
 def _named(*names: str) -> Callable[[object], str | None]:
@@ -130,8 +128,7 @@ def name_age(value: object) -> str | None:
     return [name for start, name in AGE_BANDS.items() if value >= start][-1]
 
 
-name_hand = _named("left-handed", "right-handed")
-"""The dominant hand that a code of the demographics means."""
+name_hand = _named("left-handed", "right-handed")  # the dominant hand that a code of the demographics means
 
 QUESTIONS: dict[str, tuple[str, Callable[[object], str | None]]] = {
     "adult_child": ("Adults and children", _named("children", "adults")),

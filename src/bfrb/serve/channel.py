@@ -23,14 +23,12 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
-PORTS: tuple[int, ...] = (50051, *range(60053, 60063))
-"""The ports the gateway tries, in its order."""
+PORTS: tuple[int, ...] = (50051, *range(60053, 60063))  # the ports the gateway tries, in its order
 
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
 """Environment variable that is set, be it to nothing, where Kaggle evaluates."""
 
-_MAX_MESSAGE_BYTES = 256 << 20
-"""A sequence takes less than one of these megabytes."""
+_MAX_MESSAGE_BYTES = 256 << 20  # a sequence takes less than one of these megabytes
 
 _SERVICE, _METHOD = "kaggle_evaluation_client.KaggleEvaluationService", "Send"
 _OPTIONS = [
@@ -46,8 +44,7 @@ _OPTIONS = [
     ("grpc.so_reuseport", 0),
 ]
 
-Send = Callable[..., bytes]
-"""The one method of the protocol: a request's bytes to the response's."""
+Send = Callable[..., bytes]  # the one method of the protocol: a request's bytes to the response's
 
 RpcError = grpc.RpcError
 

@@ -47,17 +47,10 @@ PATHS = {
     "/openapi.json": "this interface as an OpenAPI document",
 }
 
-MAX_BYTES = 8 << 20
-"""Largest body of a request."""
-
-_WORKERS = 2
-"""Requests that are predicted at a time; each uses all cores."""
-
-_MOST_BRACKETS = 200_000
-"""Lists and objects in JSON: each costs memory many times its two bytes."""
-
-_LAST_ANSWERS_S = 40
-"""Whatever is at work when the server ends is finished by then."""
+MAX_BYTES = 8 << 20  # largest body of a request
+_WORKERS = 2  # requests that are predicted at a time; each uses all cores
+_MOST_BRACKETS = 200_000  # lists and objects in JSON: each costs memory many times its two bytes
+_LAST_ANSWERS_S = 40  # whatever is at work when the server ends is finished by then
 
 
 class Body(BaseModel):

@@ -33,11 +33,8 @@ log = logging.getLogger(__name__)
 FALLBACK_GESTURE = "Text on phone"
 """The answer where none can be given: the most frequent gesture that is no target."""
 
-STOP_S = 1.0
-"""How long a call that is under way may go on when the server ends."""
-
-_SHOWN = 300
-"""Most characters of a message that come from a request."""
+STOP_S = 1.0  # how long a call that is under way may go on when the server ends
+_SHOWN = 300  # most characters of a message that come from a request
 
 
 class InferenceServer:
@@ -198,10 +195,7 @@ def bundle_server(predictor: Predictor, *, strict: bool = False, **options: Any)
     Unless it is strict, impossible readings and demographics count as not known, so that the rest of a damaged
     recording is still predicted.
 
-    Raises
-    ------
-    ConfigError
-        If the bundle tells other things apart than the 18 gestures, or is for another device.
+    ConfigError if the bundle tells other things apart than the 18 gestures, or is for another device.
     """
     if not set(predictor.label_set.classes) <= set(CMI_GESTURES.classes) or predictor.device.name != HELIOS.name:
         raise ConfigError(

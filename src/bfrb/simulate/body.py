@@ -22,11 +22,8 @@ from bfrb.simulate.design import BACK, SIDE, Person, Plan
 from bfrb.simulate.frames import about, across, dot, frame_of, normalised, rotated
 from bfrb.simulate.spec import BodySpec
 
-SKIN, HAIR, CLOTHES, LEG, OBJECT, BED = range(6)
-"""What a surface is made of."""
-
-MIRROR = np.diag([-1.0, 1.0, 1.0])
-"""Swaps left and right."""
+SKIN, HAIR, CLOTHES, LEG, OBJECT, BED = range(6)  # what a surface is made of
+MIRROR = np.diag([-1.0, 1.0, 1.0])  # swaps left and right
 
 
 @dataclass(frozen=True)
@@ -160,14 +157,12 @@ def still_solids(person: Person, posture: Posture) -> Solids:
 HAND_SHARE = 0.098
 """Length of the straight hand from the wrist to the grip of thumb and index finger, as a share of the height."""
 
-PALM_SHARE = 0.050
-"""Length from the wrist to the knuckles, likewise."""
+PALM_SHARE = 0.050  # length from the wrist to the knuckles, likewise
 
 BEHIND_WRIST_M, OFF_AXIS_M = 0.035, 0.030
 """Place of the device: behind the wrist on the forearm's palm side, off the bone's axis."""
 
-PRONATED_RAD, SUPINATED_RAD = -1.4, 1.75
-"""How far a forearm turns, with what the shoulder adds."""
+PRONATED_RAD, SUPINATED_RAD = -1.4, 1.75  # how far a forearm turns, with what the shoulder adds
 
 
 @dataclass(frozen=True)

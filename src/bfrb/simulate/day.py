@@ -31,8 +31,7 @@ from bfrb.study.recordings import Annotation, Recordings
 
 REST = "rest"
 
-ACTIVITIES = (REST, *EVERYTHING)
-"""Names of what the hand does in every row, the row label `activity`."""
+ACTIVITIES = (REST, *EVERYTHING)  # names of what the hand does in every row, the row label `activity`
 
 _POSTURES = (STRAIGHT, LEAN, BACK, SIDE)
 _EVERYDAY_IN = {
@@ -55,8 +54,7 @@ _OTHERS_IN = {
     BACK: ("Text on phone", "Wave hello"),
     SIDE: ("Text on phone", "Wave hello"),
 }
-_JOIN_S = 1.0
-"""How long it takes from one bout's rest to the next one's."""
+_JOIN_S = 1.0  # how long it takes from one bout's rest to the next one's
 
 _RETURNS_S = 2.0
 
@@ -105,8 +103,7 @@ def simulate_days(study: StudySpec, day: DaySpec, seed: int, chosen: slice = sli
         yield _simulate_day(whole, study, day, np.random.default_rng(own))
 
 
-_DAYS = 2
-"""What makes the seed of days another than that of a study."""
+_DAYS = 2  # what makes the seed of days another than that of a study
 
 
 def _simulate_day(person: Person, study: StudySpec, day: DaySpec, rng: np.random.Generator) -> Recordings:

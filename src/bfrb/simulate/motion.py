@@ -14,8 +14,7 @@ from bfrb.simulate.frames import about, across, dot, minimum_jerk, normalised, r
 from bfrb.simulate.posing import draw_spread, rest_pose, target_pose
 from bfrb.simulate.spec import BodySpec, StudySpec
 
-RETURN_S = 1.2
-"""How long the hand takes from the target back to rest."""
+RETURN_S = 1.2  # how long the hand takes from the target back to rest
 
 _SMALLER = 1.5
 """Power of the rate by which quick movements are smaller: between equal speed (1) and equal acceleration (2)."""

@@ -17,8 +17,7 @@ from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_subjects, simulate_test
 from bfrb.study.recordings import Recordings
 
-PEOPLE, MOST_PARTS = 6, 2000
-"""Subjects of a part; more in a study that would have more parts than that."""
+PEOPLE, MOST_PARTS = 6, 2000  # subjects of a part; more in a study that would have more parts than that
 
 
 def plan_parts(folder: Path, spec: StudySpec, seed: int, *, test: int = 0, hours: float = 0.0) -> dict[Path, Job]:

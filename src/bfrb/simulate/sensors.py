@@ -19,11 +19,8 @@ from bfrb.simulate.frames import about, quaternion_of, rotated
 from bfrb.simulate.spec import SensorSpec
 from bfrb.study.device import HELIOS, STANDARD_GRAVITY_M_S2
 
-FAR_M = 2.0
-"""Distance reported for a ray that meets nothing."""
-
-AIR = -1
-"""Material of a ray that meets nothing."""
+FAR_M = 2.0  # distance reported for a ray that meets nothing
+AIR = -1  # material of a ray that meets nothing
 
 _SIGHT_M, _SPECK_M = 0.6, 0.001
 _CHUNK = 256  # the arrays of so many rows stay in the processor's cache

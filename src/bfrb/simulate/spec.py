@@ -182,13 +182,7 @@ PRESETS = {"study": StudySpec(), "wide": StudySpec(randomise=1.8)}
 
 
 def read_study_spec(name: str) -> StudySpec:
-    """The preset of that name, or the spec in a `.toml` file.
-
-    Raises
-    ------
-    ConfigError
-        If there is none, or it is wrong.
-    """
+    """The preset of that name, or the spec in a `.toml` file; ConfigError if there is none, or it is wrong."""
     if name.endswith(".toml"):
         return StudySpec.from_toml(Path(name).read_text(encoding="utf-8"))
     if name not in PRESETS:

@@ -29,11 +29,8 @@ from bfrb.study.device import HELIOS
 from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
 from bfrb.study.recordings import Annotation, Recordings
 
-FACING_RAD = -2.2
-"""Heading of seated people: all faced about the same way in the published study."""
-
-_TEST = 1
-"""What makes the seed of a test another than that of its study."""
+FACING_RAD = -2.2  # heading of seated people: all faced about the same way in the published study
+_TEST = 1  # what makes the seed of a test another than that of its study
 
 
 def simulate_study(spec: StudySpec, seed: int) -> Recordings:
