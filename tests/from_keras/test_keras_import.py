@@ -33,7 +33,7 @@ from bfrb.from_keras.files import read_folder
 from bfrb.predict.predictor import Predictor, load
 from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.labels import CMI_GESTURES
-from notebook_reference import notebook_features, pad_after
+from published import notebook_features, pad_after
 
 if find_spec("keras") is None:
     pytest.skip("Keras is not installed: pip install -e '.[train,dev]'", allow_module_level=True)

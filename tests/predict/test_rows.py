@@ -12,16 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attending import make_attending_bundle
 from bfrb.errors import BundleError, DataError
 from bfrb.features.sequences import build_sequences
 from bfrb.predict.phases import most_probable_course, phase_table
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import PHASES, SEARLE_BEHAVIORS
-from bundles import make_bundle, make_recordings
+from bundles import make_attending_bundle, make_bundle, make_recordings, make_telling_bundle
 from made_up import BASELINE_FEATURES
-from telling import make_telling_bundle
 
 
 @pytest.fixture(scope="module")

@@ -194,7 +194,10 @@ def test_damaged_sequences_get_the_fallback_with_a_warning_and_end_a_strict_rehe
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [(["smtp"], "choose kaggle or http"), (["kaggle", "--fallback", "nothing"], "expected one of the 18 gestures")],
+    [
+        (["smtp"], "not one of 'kaggle', 'http'"),
+        (["kaggle", "--fallback", "nothing"], "expected one of the 18 gestures"),
+    ],
 )
 def test_impossible_options_are_refused_before_anything_is_loaded(
     tmp_path: Path, run: Bfrb, options: list[str], told: str

@@ -20,10 +20,9 @@ from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Recordings
 from bfrb.view import viewer as viewer_module
 from bfrb.view.viewer import Viewer
-from bundles import make_bundle, make_recordings
+from bundles import make_bundle, make_recordings, make_telling_bundle
 from cmi_files import labelled_study, write_study
-from telling import make_telling_bundle
-from viewing_page import OpenPage, Page, serving, unpack
+from viewing import OpenPage, Page, serving, unpack
 
 LIST = "/api/recordings"
 

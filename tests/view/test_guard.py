@@ -11,7 +11,7 @@ import pytest
 
 from bfrb.view.guard import Guard
 from cmi_files import labelled_study, write_study
-from viewing_page import OpenPage, Page, serving
+from viewing import OpenPage, Page, serving
 
 STATE = "/api/state"
 LABEL = {"recording": "SEQ_000000", "start_s": 0.1, "end_s": 0.5, "label": "x"}

@@ -14,7 +14,7 @@ import pytest
 
 from bfrb.read.annotations import Interval, read_intervals
 from bfrb.view.labels import LabelFile
-from viewing_page import Page
+from viewing import Page
 
 GIVEN = {"recording": "SEQ_000000", "start_s": 0.25, "end_s": 1.0, "label": "nail biting", "note": "left hand"}
 

@@ -8,7 +8,7 @@ import signal
 import time
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROTOCOLS = ("kaggle", "http")
-
 
 def serve(
     bundle: BundleFolder,
-    protocol: Annotated[str, typer.Option(help="kaggle or http.")],
+    protocol: Annotated[Literal["kaggle", "http"], typer.Option(help="What is spoken.")],
     host: Annotated[str | None, typer.Option(help="Interface to listen on; by default this machine only.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
     any_port: Annotated[bool, typer.Option("--any-port", help="kaggle: take a later port if one is taken.")] = False,
@@ -35,18 +33,16 @@ def serve(
     fallback: Annotated[str | None, typer.Option(help="kaggle: the answer where none can be given.")] = None,
 ) -> None:
     """Answer requests with a bundle until stopped by Ctrl-C or SIGTERM."""
-    if protocol == "kaggle":
-        _serve_kaggle(bundle, host=host, port=port, any_port=any_port or None, strict=strict, fallback=fallback)
-    elif protocol == "http":
-        _serve_http(bundle, host, port)
-    else:
-        raise ConfigError(f"no protocol {protocol!r}", remedy=f"choose {' or '.join(PROTOCOLS)}")
+    if protocol == "http":
+        from bfrb.serve.http import PORT, serve_http
+        from bfrb.serve.sockets import LOOPBACK
 
-
-def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None:
+        serve_http(load_predictor(bundle), host or LOOPBACK, PORT if port is None else port)
+        return
     from bfrb.serve.kaggle import FALLBACK_GESTURE, bundle_server
     from bfrb.serve.rehearse import check_gesture
 
+    options: dict[str, Any] = {"host": host, "port": port, "any_port": any_port or None, "strict": strict}
     fallback = check_gesture(fallback or FALLBACK_GESTURE)
     server = bundle_server(load_predictor(bundle), fallback=fallback, **options)
     server.start()
@@ -54,13 +50,6 @@ def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None
     # All is done and told. gRPC's own threads can keep the interpreter from coming to its end.
     logging.shutdown()
     os._exit(0)
-
-
-def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:
-    from bfrb.serve.http import PORT, serve_http
-    from bfrb.serve.sockets import LOOPBACK
-
-    serve_http(load_predictor(bundle), host or LOOPBACK, PORT if port is None else port)
 
 
 def rehearse(

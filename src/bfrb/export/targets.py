@@ -37,17 +37,7 @@ from bfrb.predict.bundle import SPEC, Bundle, MemberSpec
 class Whole(nn.Module):
     """Samples of a window to probabilities: features, gaps filled, mirroring, the choice of members and all members.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    worn
-        The device that is worn, if it is not the bundle's.
-
-    Raises
-    ------
-    BundleError
-        If it does not hold the weights of its members.
+    The samples are of the bundle's device, or of what is worn instead. BundleError if it does not hold its weights.
     """
 
     def __init__(self, bundle: Bundle, worn: Worn | None = None) -> None:
@@ -130,25 +120,11 @@ class Target(NamedTuple):
 
 
 def convert(target: str, module: Whole, examples: Sequence[Example], folder: Path, *, int8: bool = False) -> Path:
-    """Convert a module for a runtime; the path of what was written.
+    """Convert a module, from arrays of a recording to (1, K) probabilities, for one of `TARGETS`; the path of the file.
 
-    Parameters
-    ----------
-    target
-        One of `TARGETS`.
-    module
-        From arrays of a recording to (1, K) probabilities.
-    examples
-        Recordings, which decide the sizes, and the ranges of numbers in eight bits.
-    int8
-        Whether weights, and what comes between layers, have eight bits.
-
-    Raises
-    ------
-    ConfigError
-        If a package is not installed.
-    BundleError
-        If the network has something that the converter does not know.
+    The examples are recordings, which decide the sizes, and the ranges of numbers where weights, and what comes between
+    layers, have eight bits. ConfigError if a package is not installed; BundleError if the network has something that the
+    converter does not know.
     """
     found = TARGETS[target]
     need(f"exporting for {target}", found.packages, target)

@@ -171,23 +171,12 @@ COLUMNS, LENGTH, SCALER, CLASSES = "feature_cols.npy", "sequence_maxlen.npy", "s
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """Where one branch of the networks gets its columns from, and how they are scaled.
+    """Where one branch of the networks gets its columns from, and how they are scaled."""
 
-    Parameters
-    ----------
-    features
-        Names of our features, as a bundle's manifest has them.
-    channels
-        All C channels of these features.
-    order
-        For every column of the branch its number among the channels.
-    mean, sd
-        (C,) what is taken from every channel, and what it is then divided by; 0 and 1 for one that no column is.
-    """
-
-    features: tuple[str, ...]
-    channels: tuple[Channel, ...]
-    order: Ints
+    features: tuple[str, ...]  # names of our features, as a bundle's manifest has them
+    channels: tuple[Channel, ...]  # all C channels of these features
+    order: Ints  # for every column of the branch its number among the channels
+    # (C,) what is taken from every channel, and what it is then divided by; 0 and 1 for one that no column is
     mean: Floats32
     sd: Floats32
 

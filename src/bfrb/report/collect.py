@@ -115,21 +115,11 @@ class Evaluation:
 def collect(bundle: Bundle, source: Source | None = None, *, each: Each | None = None) -> Evaluation:
     """Everything a report tells about a bundle.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    source
-        Recordings: those it was trained on, for what they tell about people and for their signals, or new ones, whose
-        people it is then scored on, or both.
-    each
-        What gives a function's results for every part of the recordings, such as a cluster; by default one part is all.
+    The source may hold recordings that it was trained on, for what they tell about people and for their signals, or
+    new ones, whose people it is then scored on, or both. `each` gives a function's results for every part of the
+    recordings, such as a cluster does; by default one part is all.
 
-
-    Raises
-    ------
-    DataError
-        If the bundle keeps no predictions and there are no labelled recordings either, or the device is another.
+    DataError if the bundle keeps no predictions and there are no labelled recordings either, or the device is another.
     """
     if source is not None and source.device.name != bundle.device.name:
         raise DataError(

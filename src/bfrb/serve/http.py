@@ -115,19 +115,8 @@ def make_server(predictor: Predictor) -> uvicorn.Server:
 def serve_http(predictor: Predictor, host: str = LOOPBACK, port: int = PORT) -> None:
     """Answer requests with a bundle until the process gets SIGTERM or SIGINT; requests at work are finished then.
 
-    Parameters
-    ----------
-    predictor
-        The bundle.
-    host
-        The interface to listen on. Nothing is encrypted, and nothing checks who asks.
-    port
-        The port; 0 for any that is free.
-
-    Raises
-    ------
-    ConfigError
-        If the port is taken.
+    It listens on one interface; nothing is encrypted, and nothing checks who asks. Port 0 is any that is free;
+    ConfigError if the port is taken.
     """
     bound = listen(host, port)
     name, number = bound.getsockname()[:2]

@@ -61,23 +61,10 @@ def rehearse(
     seed: int = 0,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Rehearsal:
-    """Ask for every sequence of a test set, in random order.
+    """Ask the server at an address such as `127.0.0.1:50051` for every sequence of a test set, in random order.
 
-    Parameters
-    ----------
-    address
-        The server, such as `127.0.0.1:50051`.
-    requests, scenario
-        The test set (`read_requests`), and what shall be unusual.
-    seed
-        Of the order, and of the choice of sequences without thermopiles and time of flight.
-    progress
-        Given the share done.
-
-    Raises
-    ------
-    DataError
-        At the first answer that is an error or no gesture, as in the evaluation.
+    The seed decides the order, and which sequences lack thermopiles and time of flight; `progress` is given the share
+    done. DataError at the first answer that is an error or no gesture, as in the evaluation.
     """
     rng = np.random.default_rng(seed)
     order: list[str] = rng.permutation(list(requests)).tolist()

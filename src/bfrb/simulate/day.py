@@ -107,12 +107,12 @@ _DAYS = 2  # what makes the seed of days another than that of a study
 
 
 def _simulate_day(person: Person, study: StudySpec, day: DaySpec, rng: np.random.Generator) -> Recordings:
-    rows = round(day.hours * 3600 * study.row_rate_hz)
+    rows = round(day.hours * 3600 * HELIOS.row_rate_hz)
     parts: list[dict[str, Array]] = []
     activities: list[Ints] = []
     facing, done, before = FACING_RAD + rng.normal(0, study.body.heading_rad), 0, None
     while done < rows:
-        plan, activity = _draw_block(day, study, rng)
+        plan, activity = _draw_block(day, rng)
         wearing = _joined(wear(person, plan, study, rng), before)
         before = wearing.track.rows(len(wearing.clock.sequence) - 1, 1)
         then = facing + rng.normal(0, 1.0)
@@ -135,19 +135,19 @@ def _recording(person: Person, sensors: dict[str, Array], activity: Ints) -> Rec
     return Recordings(HELIOS, sensors, np.array([0, len(activity)]), table, annotations, simulated=True)
 
 
-def _draw_block(day: DaySpec, study: StudySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
+def _draw_block(day: DaySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
     """A chain of bouts in one posture, and (N,) what is done in every row, as codes into `ACTIVITIES`."""
     posture = int(rng.choice(_POSTURES, p=np.array(day.posture_shares) / sum(day.posture_shares)))
     bouts: list[tuple[int, float]] = []
     while sum(seconds for _, seconds in bouts) < day.block_s:
         bouts.append(_draw_bout(day, posture, rng))
     codes, seconds = np.array([code for code, _ in bouts]), np.array([length for _, length in bouts])
-    performed = np.rint(np.maximum(seconds, 3.0) * study.row_rate_hz).astype(np.int64)
-    approach = np.rint(rng.uniform(1.5, 3.0, len(bouts)) * study.row_rate_hz).astype(np.int64)
-    returns = np.full(len(bouts), round(_RETURNS_S * study.row_rate_hz))
+    performed = np.rint(np.maximum(seconds, 3.0) * HELIOS.row_rate_hz).astype(np.int64)
+    approach = np.rint(rng.uniform(1.5, 3.0, len(bouts)) * HELIOS.row_rate_hz).astype(np.int64)
+    returns = np.full(len(bouts), round(_RETURNS_S * HELIOS.row_rate_hz))
     rows = np.stack([approach, np.full(len(bouts), 3), performed + returns], axis=1)
     # Who rests has gone back before the begin.
-    back_s = np.where(codes == 0, rows.sum(axis=1) / study.row_rate_hz + 10.0, _RETURNS_S)
+    back_s = np.where(codes == 0, rows.sum(axis=1) / HELIOS.row_rate_hz + 10.0, _RETURNS_S)
     plan = Plan(np.maximum(codes - 1, 0), np.full(len(bouts), posture), np.full(len(bouts), MOVES), rows, back_s)
     pieces = np.stack([rows[:, 0] + 3, performed, returns], axis=1)
     labels = np.stack([np.zeros_like(codes), codes, np.zeros_like(codes)], axis=1)
@@ -206,7 +206,7 @@ def _measure(
     wearing: Wearing, spec: StudySpec, facing_rad: tuple[float, float], rng: np.random.Generator
 ) -> dict[str, Array]:
     """The readings of all sensors in a block, while the wearer turns from one heading to another."""
-    seconds = np.arange(len(wearing.clock.sequence) // spec.steps_per_row) / spec.row_rate_hz
+    seconds = np.arange(len(wearing.clock.sequence) // spec.steps_per_row) / HELIOS.row_rate_hz
     turn = minimum_jerk((seconds - seconds[-1] + 3.0) / 3.0)
     heading = facing_rad[0] + (facing_rad[1] - facing_rad[0]) * turn
     compass = heading, draw_tilt(spec.sensors, rng), np.zeros(len(seconds), dtype=bool)

@@ -23,17 +23,8 @@ PEOPLE, MOST_PARTS = 6, 2000  # subjects of a part; more in a study that would h
 def plan_parts(folder: Path, spec: StudySpec, seed: int, *, test: int = 0, hours: float = 0.0) -> dict[Path, Job]:
     """Jobs that make the parts of a study, each a store in a folder, by their places; those that are there do nothing.
 
-    Parameters
-    ----------
-    test
-        Make so many other subjects as a test, beside the study's.
-    hours
-        Make continuous recordings so long, instead of sequences and a test.
-
-    Raises
-    ------
-    ConfigError
-        If the folder holds parts of another study.
+    With `test` so many other subjects come beside the study's; with `hours`, continuous recordings so long instead of
+    sequences and a test. ConfigError if the folder holds parts of another study.
     """
     plan = {"bfrb": version("bfrb"), "spec": spec.model_dump(mode="json"), "seed": seed, "test": test, "hours": hours}
     text, note = json.dumps(plan, indent=1), folder / "plan.json"

@@ -76,18 +76,9 @@ def describe_error(error: BaseException) -> dict[str, str]:
 
 
 class Viewer:
-    """The opened recordings, the bundle, and the labels.
+    """The opened recordings (by a description as for `open_source`), the bundle that answers, and the labels.
 
     Everything slow goes on in threads of its own; what it makes is asked for when it is needed.
-
-    Parameters
-    ----------
-    recordings
-        What to open.
-    bundle
-        The bundle that answers, if any.
-    description
-        As for `open_source`.
     """
 
     def __init__(self, recordings: Path, bundle: Path | None = None, description: str = "auto") -> None:

@@ -1,4 +1,4 @@
-"""A served page, asked over real sockets."""
+"""The viewer's page, asked over real sockets."""
 
 from __future__ import annotations
 
