@@ -35,7 +35,7 @@ _op: Any = opset18
 
 
 class Front(nn.Module):
-    """Samples, of the bundle's device or what is worn instead, to what its members take in, and who of them is asked."""
+    """Samples, of the bundle's device or what is worn instead, to what its members take in, and who is asked."""
 
     def __init__(self, bundle: Bundle, worn: Worn | None = None, kind: type[PaddedRows] = PaddedRows) -> None:
         super().__init__()

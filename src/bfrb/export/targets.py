@@ -122,9 +122,9 @@ class Target(NamedTuple):
 def convert(target: str, module: Whole, examples: Sequence[Example], folder: Path, *, int8: bool = False) -> Path:
     """Convert a module, from arrays of a recording to (1, K) probabilities, for one of `TARGETS`; the path of the file.
 
-    The examples are recordings, which decide the sizes, and the ranges of numbers where weights, and what comes between
-    layers, have eight bits. ConfigError if a package is not installed; BundleError if the network has something that the
-    converter does not know.
+    The examples are recordings, which decide the sizes, and the ranges of numbers where weights, and what comes
+    between layers, have eight bits. ConfigError if a package is not installed; BundleError if the network has
+    something that the converter does not know.
     """
     found = TARGETS[target]
     need(f"exporting for {target}", found.packages, target)
