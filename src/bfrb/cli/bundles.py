@@ -122,7 +122,6 @@ def export(
 
 
 def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:
-    """Recordings as a bundle is asked about them."""
     from bfrb.predict.answering import open_as
     from bfrb.study.windows import cut_continuous
 

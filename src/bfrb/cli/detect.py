@@ -94,7 +94,6 @@ def _listen(
     probabilities: Path | None,
     show: Progress,
 ) -> Summary:
-    """Listen to recordings in this process."""
     from bfrb.read.stretches import iter_stretches
     from bfrb.read.tables import write_tables
     from bfrb.stream.listen import Summary, listen

@@ -255,7 +255,6 @@ def _summary(scores: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _print_subjects(subjects: dict[str, dict[str, Any]]) -> None:
-    """The subjects with the lowest scores."""
     if subjects:
         keys = ("score", "binary_f1", "macro_f1", "recordings")
         lowest = sorted(subjects.items(), key=lambda item: float(item[1]["score"]))[:SHOWN_SUBJECTS]

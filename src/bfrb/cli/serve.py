@@ -92,7 +92,6 @@ def rehearse(
 
 
 def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
-    """Counts, and times of the calls in milliseconds."""
     import numpy as np
 
     counts = {"sequences": len(rehearsal.answers)}

@@ -80,8 +80,6 @@ def give_up_stdout() -> None:
 
 
 class _Number(str):
-    """A number as text."""
-
     __slots__ = ()
 
 

@@ -159,7 +159,6 @@ def _joined(pieces: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def _find_recordings(place: Place, files: Mapping[str, int], description: str) -> list[str]:
-    """Which files of a folder hold recordings, in order."""
     if place.is_local:
         return [path.path.relative_to(place.path).as_posix() for path in _described(place.path, description)]
     with TemporaryDirectory(prefix="bfrb-") as folder:  # the same folder, with nothing in its large files

@@ -107,8 +107,6 @@ class RayTasks:
 
 
 class _Board:
-    """Where jobs say on which machine they run."""
-
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
 

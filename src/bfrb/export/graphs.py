@@ -98,8 +98,6 @@ class Templates(NamedTuple):
 
 
 class _WeightsAsInputs(nn.Module):
-    """A module as a function of its weights too."""
-
     def __init__(self, member: Member) -> None:
         super().__init__()
         self._call = functools.partial(torch.func.functional_call, member)

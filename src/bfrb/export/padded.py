@@ -63,7 +63,6 @@ class PaddedRows(Memo):
         return events.to(torch.int64).cumsum(dim=1)
 
     def _numbers(self, values: Tensor) -> Tensor:
-        """(1, T, 1) Numbers of the rows."""
         return torch.arange(values.shape[1], device=values.device)[None, :, None]
 
 

@@ -314,7 +314,6 @@ def _made_up_windows(bundle: Bundle) -> WindowProbabilities:
 
 
 def _plain(values: Array) -> list[Any]:
-    """Lists of numbers, None where nothing was measured."""
     return [[None if np.isnan(value) else float(value) for value in row] for row in values]
 
 

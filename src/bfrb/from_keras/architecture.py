@@ -176,7 +176,6 @@ def _find_head(find: _Finder, merged: str) -> str:
 
 
 def _read_spec(weights: dict[str, Layer], rows: int) -> TwoBranchSpec:
-    """The sizes that the layers' own settings tell."""
     units = {label: layer.settings.get("units") for label, layer in weights.items()}
     sizes = {
         "widths": tuple(weights[f"imu.{block}.first.conv"].settings["filters"] for block in (0, 1)),

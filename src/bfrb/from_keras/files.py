@@ -136,7 +136,6 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inputs(name: str, node: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the layers that a layer reads."""
     arguments = node["args"]
     tensors = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
     read = []

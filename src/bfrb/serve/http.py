@@ -132,8 +132,6 @@ def serve_http(predictor: Predictor, host: str = LOOPBACK, port: int = PORT) -> 
 
 
 class _Service:
-    """The answers to all paths."""
-
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bfrb-http")
@@ -233,7 +231,6 @@ def _read_json(body: bytes) -> Columns:
 
 
 async def _receive(request: Request) -> bytes:
-    """The whole body, if it is not too large."""
     claimed = request.headers.get("content-length", "")
     body, size = bytearray(), int(claimed) if claimed.isdecimal() else 0
     chunks = request.stream()

@@ -184,7 +184,6 @@ class InferenceServer:
 
 
 def _line(error: BaseException) -> str:
-    """What went wrong, in one printable line."""
     text = error.problem if isinstance(error, BfrbError) else str(error) or type(error).__name__
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode()[:_SHOWN]
 

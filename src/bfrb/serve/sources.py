@@ -200,8 +200,6 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Tcp(socketserver.BaseRequestHandler):
-    """Lines, as they come."""
-
     server: _Server
 
     def handle(self) -> None:

@@ -155,7 +155,6 @@ def _draw_block(day: DaySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
 
 
 def _draw_bout(day: DaySpec, posture: int, rng: np.random.Generator) -> tuple[int, float]:
-    """Code of an activity, and its seconds."""
     kind = rng.random()
     names: tuple[str, ...] = _EVERYDAY_IN[posture]
     median_s = day.bout_s

@@ -95,7 +95,6 @@ def see(place: Floats, rotation: Floats, solids: Solids, layout: Layout) -> View
 
 
 def _keep_nearer(view: View, rows: npt.NDArray[np.intp], hit: Floats32, material: int) -> None:
-    """Hits (n, 320) of some rows replace what is farther."""
     distance, made_of = view.distance[rows], view.material[rows]
     made_of[hit < distance] = material
     view.distance[rows], view.material[rows] = np.minimum(hit, distance), made_of
