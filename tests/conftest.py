@@ -7,10 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bundles import make_bundle, make_recordings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("patient", deadline=None)  # machines may have other work
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
