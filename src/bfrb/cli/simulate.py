@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bfrb.cli.options import On, Overwrite, joined
+from bfrb.cli.options import On, Overwrite, joined, resumable
 from bfrb.cli.show import progress
 from bfrb.errors import DataError
 from bfrb.jobs import LocalProcesses
@@ -51,7 +51,7 @@ def simulate(
     folder = out.with_name(f"{out.name}.partial")
     jobs = plan_parts(folder, spec, seed, test=test, hours=hours)
     named = {place.name: job for place, job in jobs.items() if not place.exists()}
-    with joined(on, processes, [folder]) as cluster, progress("simulating") as show:
+    with resumable(folder), joined(on, processes, [folder]) as cluster, progress("simulating") as show:
         runner = cluster or LocalProcesses(processes or usable_processors())
         runner.run(named, lambda: show(sum(place.exists() for place in jobs) / len(jobs)))
     if kind is None:
