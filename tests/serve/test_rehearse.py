@@ -195,7 +195,7 @@ def test_damaged_sequences_get_the_fallback_with_a_warning_and_end_a_strict_rehe
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["smtp"], "not one of 'kaggle', 'http'"),
+        (["smtp"], "'smtp' is not one of 'kaggle'"),
         (["kaggle", "--fallback", "nothing"], "expected one of the 18 gestures"),
     ],
 )
