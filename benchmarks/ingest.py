@@ -3,7 +3,7 @@
     python benchmarks/ingest.py [SOURCE] [--rows 575000] [--runs 3]
 
 Writes a CSV of that many rows in the CMI layout: recordings of SOURCE (a file or folder in that layout; by default a
-small simulated study), again and again under other ids. Then `bfrb.read.ingest`, `bfrb.read.check` and
+small simulated study), again and again under other ids. Then `bfrb.read.sources.ingest`, `bfrb.read.check` and
 `pandas.read_csv` run in turn, each in a process of its own. The best of each is compared: both suffer alike from
 whatever else the machine does. Exits with 1 if a bar is missed.
 """
@@ -40,7 +40,7 @@ print(json.dumps({{"seconds": time.perf_counter() - begin, "peak_gb": peak_kb * 
 """
 WORK = {
     "pandas.read_csv": "import pandas; pandas.read_csv(sys.argv[1])",
-    "bfrb ingest": "from bfrb.read.ingest import ingest; ingest(sys.argv[1], sys.argv[2], overwrite=True)",
+    "bfrb ingest": "from bfrb.read.sources import ingest; ingest(sys.argv[1], sys.argv[2], overwrite=True)",
     "bfrb check": "from bfrb.read.check import check; check(sys.argv[1])",
     "open the store": "from bfrb.read.store import Store; Store.open(sys.argv[2]).read()",
 }

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from bundles import make_bundle, make_recordings
 
 ROOT = Path(__file__).resolve().parents[1]
 
-settings.register_profile("patient", deadline=None)  # machines may have other work
-settings.load_profile("patient")
+settings.register_profile("few", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("few")
 
 
 @pytest.fixture(scope="session")

@@ -322,7 +322,8 @@ def main() -> None:
                     ours, theirs = found_by_person(table, column), found_by_person(other, column)
                     what = "recordings" if column == "alarms" else "windows"
                     line[f"{what} above {peer}"] = np.concatenate(ours).mean() - np.concatenate(theirs).mean()
-                    line[f"{what} low"], line[f"{what} high"] = interval(ours, theirs)
+                    low, high = interval(ours, theirs)
+                    line |= {f"{what} above {peer}, low": low, f"{what} above {peer}, high": high}
     shown = pl.DataFrame(lines, infer_schema_length=None).with_columns(pl.selectors.float().round(3))
     shown.write_csv(options.out / "curve.csv")
     people = [

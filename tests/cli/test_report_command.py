@@ -1,7 +1,5 @@
 """`bfrb report`, as it is typed, and the page that training writes."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`bfrb simulate`, as it is typed."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 
@@ -20,33 +18,18 @@ def simulate(bfrb: Bfrb) -> Bfrb:
     return lambda *arguments: bfrb("simulate", *arguments, "--processes", 1)
 
 
-def test_a_study_is_written_in_the_cmi_layout_and_marked_as_simulated(simulate: Bfrb, tmp_path: Path) -> None:
-    out = tmp_path / "study"
-    assert simulate(out, "--subjects", 1, "--seed", 4).code == 0
-    assert {path.name for path in out.iterdir()} == {"train.csv", "train_demographics.csv", "simulated.toml"}
-    mark = tomllib.loads((out / "simulated.toml").read_text())
-    assert mark["simulated"]
-    assert mark["seed"] == 4
-    assert StudySpec.parse(mark["spec"]) == StudySpec(subjects=1)
-    assert read(out).simulated
-    assert len(read(out)) == 102
-
-
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_a_test_holds_other_subjects_without_labels_half_of_them_without_proximity(
+def test_a_study_is_marked_and_its_test_holds_other_subjects_without_labels_half_of_them_without_proximity(
     simulate: Bfrb, tmp_path: Path, file_format: str
 ) -> None:
-    alone, out = tmp_path / "alone", tmp_path / "study"
-    arguments = ("--subjects", "1", "--seed", "4", "--format", file_format)
-    assert simulate(alone, *arguments).code == 0
-    assert simulate(out, *arguments, "--test", "2").code == 0
+    out = tmp_path / "study"
+    assert simulate(out, "--subjects", "1", "--seed", "4", "--format", file_format, "--test", "2").code == 0
     train, test = read(out), read(out / f"test.{file_format}")
     scan = pl.scan_csv if file_format == "csv" else pl.scan_parquet
     widths = [len(scan(out / f"{name}.{file_format}").collect_schema()) for name in ("train", "test")]
-    assert widths == [341, 336]
-    assert (out / f"train.{file_format}").read_bytes() == (alone / f"train.{file_format}").read_bytes()
+    assert (widths, len(train), len(test)) == ([341, 336], 102, 204)
+    assert train.simulated
     assert test.simulated
-    assert len(test) == 204
     assert not set(test.subjects) & set(train.subjects)
     assert not set(test.table["id"]) & set(train.table["id"])
     assert "gesture" not in test.table.columns
@@ -57,26 +40,27 @@ def test_a_test_holds_other_subjects_without_labels_half_of_them_without_proximi
     assert answers["sequence_id"].to_list() == test.table["id"].to_list()
     assert set(answers["gesture"]) == set(CMI_GESTURES.classes)
     assert pl.read_csv(out / "test_demographics.csv")["subject"].to_list() == sorted(set(test.subjects))
-    assert tomllib.loads((out / "simulated.toml").read_text())["test_subjects"] == 2
+    mark = tomllib.loads((out / "simulated.toml").read_text())
+    assert (mark["simulated"], mark["seed"], mark["test_subjects"]) == (True, 4, 2)
+    assert StudySpec.parse(mark["spec"]) == StudySpec(subjects=1)
 
 
-def test_an_existing_study_is_only_replaced_when_asked(simulate: Bfrb, tmp_path: Path) -> None:
+def test_an_existing_study_is_only_replaced_when_asked_and_nothing_else_ever(simulate: Bfrb, tmp_path: Path) -> None:
     out = tmp_path / "study"
     out.mkdir()
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert simulate(tmp_path, "--subjects", "1", "--overwrite").code == 2
+    assert (tmp_path / "thesis.txt").exists()
     (out / "simulated.toml").write_text("simulated = true\n")
     (out / "train.csv").write_text("kept")
     refused = simulate(out, "--subjects", "1")
     assert refused.code == 2
     assert (out / "train.csv").read_text() == "kept"
-    assert simulate(out, "--subjects", "1", "--format", "parquet", "--overwrite").code == 0
+    spec = tmp_path / "spec.toml"
+    spec.write_text(StudySpec(subjects=3).to_toml())
+    assert simulate(out, "--preset", spec, "--subjects", "1", "--format", "parquet", "--overwrite").code == 0
     assert sorted(path.name for path in out.iterdir()) == ["simulated.toml", "train.parquet", "train_demographics.csv"]
-
-
-def test_a_folder_of_something_else_is_never_replaced(simulate: Bfrb, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    refused = simulate(tmp_path, "--subjects", "1", "--overwrite")
-    assert refused.code == 2
-    assert (tmp_path / "thesis.txt").exists()
+    assert tomllib.loads((out / "simulated.toml").read_text())["spec"]["subjects"] == 1
 
 
 @pytest.mark.parametrize(
@@ -92,11 +76,3 @@ def test_a_wrong_option_is_refused_before_anything_is_written(
 ) -> None:
     refused = simulate(tmp_path / "study", *arguments)
     assert (refused.code, complaint in refused.err, list(tmp_path.iterdir())) == (2, True, [])
-
-
-def test_a_spec_can_come_from_a_file(simulate: Bfrb, tmp_path: Path) -> None:
-    spec = tmp_path / "spec.toml"
-    spec.write_text(StudySpec(subjects=3).to_toml())
-    out = tmp_path / "study"
-    assert simulate(out, "--preset", spec, "--subjects", "1").code == 0
-    assert tomllib.loads((out / "simulated.toml").read_text())["spec"]["subjects"] == 1

@@ -1,7 +1,5 @@
 """What every way of mixing examples has to hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,7 +23,7 @@ every_mixing = pytest.mark.parametrize("mixing", MIXINGS.values(), ids=MIXINGS)
 
 
 @every_mixing
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_shapes_labels_and_padding_stay_right(mixing: Mixing, seed: int) -> None:
     batch = make_examples()
     result = mixing(batch, 0.5, np.random.default_rng(seed))

@@ -1,7 +1,5 @@
 """Every registered network holds its contract."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -56,37 +54,27 @@ class TestNetworks(NetworkContract):
 
 
 class Padded(own_networks.MeanNetwork):
-    """Takes padding for rows."""
-
     def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         return super().forward(inputs, None)
 
 
 class Idle(own_networks.MeanNetwork):
-    """Has a layer that nothing goes through."""
-
     def __init__(self, shape: Shape, spec: own_networks.MeanNetwork.Spec) -> None:
         super().__init__(shape, spec)
         self.idle = nn.Linear(2, 2)
 
 
 class Deaf(own_networks.MeanNetwork):
-    """Answers the same whatever there is."""
-
     def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         return super().forward({name: 0.0 * values for name, values in inputs.items()}, lengths)
 
 
 class TwoAnswers(own_networks.MeanNetwork):
-    """Knows two classes only."""
-
     def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         return Output(super().forward(inputs, lengths).logits[:, :2])
 
 
 class Biased(own_networks.MeanNetwork):
-    """Lets biases decay."""
-
     def decayed(self) -> list[nn.Parameter]:
         return [*blocks.kernels(self), self.answer.bias]
 
@@ -116,22 +104,17 @@ def test_a_network_has_its_spec(name: str) -> None:
     assert NETWORKS[name].Spec is SPECS[name] is type(RunSpec().network(name))
 
 
-def test_an_unknown_network_is_refused() -> None:
+def test_the_published_network_has_its_published_size_and_an_unknown_one_is_refused() -> None:
+    network = build_network("two_branch", Shape({"imu": 20, "proximity": 25}, 18), TwoBranchSpec())
+    assert sum(parameter.numel() for parameter in network.parameters()) == pytest.approx(1.05e6, rel=0.005)
     with pytest.raises(ConfigError, match="two_branch"):
         build_network("three_branch", SHAPE, TwoBranchSpec())
 
 
-def test_the_published_network_has_its_published_size() -> None:
-    network = build_network("two_branch", Shape({"imu": 20, "proximity": 25}, 18), TwoBranchSpec())
-    assert sum(parameter.numel() for parameter in network.parameters()) == pytest.approx(1.05e6, rel=0.005)
-
-
 def test_the_gate_silences_the_proximity_branch() -> None:
-    network = build_network(
-        "gated_two_branch", SHAPE, SPECS["gated_two_branch"].parse(SIZES["gated_two_branch"])
-    ).eval()
-    lengths = torch.tensor([8, 5])
-    batch = random_inputs(SHAPE, [8, 5], 8)
+    spec = SPECS["gated_two_branch"].parse(SIZES["gated_two_branch"])
+    network = build_network("gated_two_branch", SHAPE, spec).eval()
+    lengths, batch = torch.tensor([8, 5]), random_inputs(SHAPE, [8, 5], 8)
     with torch.no_grad():
         network.gate[-1].weight.zero_()
         network.gate[-1].bias.fill_(-100.0)

@@ -1,7 +1,5 @@
 """Every variation holds its contract, and the physics of each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import count, product
 
@@ -83,46 +81,38 @@ def test_a_spec_names_every_variation_and_strength_zero_changes_nothing() -> Non
     assert vary(recordings, VariationSpec(), np.random.default_rng(0)) is recordings
 
 
-def test_a_tilted_device_sees_the_same_world() -> None:
+def test_a_tilted_device_sees_the_same_world_and_its_gyroscope_turns_with_it() -> None:
     recordings = make_recordings(4)
     tilted = varied(recordings, "tilt_device", 20.0)
     assert np.abs(tilted.sensors["acc"] - recordings.sensors["acc"]).max() > 0.5
-    before, after = (
-        rotate(found.sensors["quaternion"].astype(float), feature(found, "linear_acc"))
-        for found in (recordings, tilted)
+    turns = (
+        (found.sensors["quaternion"].astype(float), feature(found, "linear_acc")) for found in (recordings, tilted)
     )
+    before, after = (rotate(*turn) for turn in turns)
     np.testing.assert_allclose(after, before, atol=1e-4)
     for name in ("acc_magnitude", "angular_distance", "linear_acc_magnitude"):
         np.testing.assert_allclose(feature(tilted, name), feature(recordings, name), atol=2e-3)
-
-
-def test_a_tilted_gyroscope_turns_like_the_accelerometer() -> None:
-    recordings = make_recordings(4, device=GALAXY_WATCH)
-    tilted = varied(recordings, "tilt_device", 20.0)
-    before, after = ((found.sensors["acc"] * found.sensors["gyr"]).sum(axis=1) for found in (recordings, tilted))
+    watch = make_recordings(4, device=GALAXY_WATCH)
+    both = (watch, varied(watch, "tilt_device", 20.0))
+    before, after = ((found.sensors["acc"] * found.sensors["gyr"]).sum(axis=1) for found in both)
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=0.05)
 
 
 def test_on_the_other_wrist_the_arm_turns_the_other_way() -> None:
     recordings = make_recordings(40, device=GALAXY_WATCH)
     other, mirror = varied(recordings, "change_wrist", 0.5), np.float32([-1, 1, 1])
-    changed = [
-        not np.array_equal(other[number].sensors["acc"], recordings[number].sensors["acc"]) for number in range(40)
-    ]
+    pairs = [(other[n].sensors["acc"], recordings[n].sensors["acc"]) for n in range(40)]
+    changed = [not np.array_equal(*pair) for pair in pairs]
     assert 10 < sum(changed) < 30
     signs = np.where(np.repeat(changed, recordings.lengths)[:, None], mirror, 1)
     np.testing.assert_array_equal(other.sensors["acc"], recordings.sensors["acc"] * signs)
     np.testing.assert_array_equal(other.sensors["gyr"], recordings.sensors["gyr"] * signs * signs.prod(axis=1)[:, None])
 
 
-def test_noise_has_the_strength_that_was_asked_for() -> None:
+def test_noise_and_warmth_have_the_strength_that_was_asked_for() -> None:
     recordings = make_recordings(40)
     noise = varied(recordings, "shake_acc", 0.5).sensors["acc"] - recordings.sensors["acc"]
-    assert noise.std() == pytest.approx(0.5, rel=0.03)
-    assert abs(noise.mean()) < 0.02
-
-
-def test_warmer_skin_warms_all_thermopiles_of_a_recording_alike() -> None:
+    assert (noise.std(), noise.mean()) == (pytest.approx(0.5, rel=0.03), pytest.approx(0.0, abs=0.02))
     recordings = mostly_measured(300)
     thm = recordings.sensors["thm"]
     change = (varied(recordings, "warm_skin", 0.8).sensors["thm"] - thm).reshape(300, -1)

@@ -1,7 +1,5 @@
 """Real recordings as the features meet them, and as the table they were published in."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

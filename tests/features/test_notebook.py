@@ -1,7 +1,5 @@
 """The notebook's features, held against row loops over the real sample, gaps included."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

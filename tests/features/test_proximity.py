@@ -1,7 +1,5 @@
 """Statistics of time-of-flight images, against pandas on real images and by thought."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +8,13 @@ import pandas as pd
 import pytest
 
 from bfrb.features import proximity
-from bfrb.features import tof as pixels
+from bfrb.features import rows as pixels
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.proximity import tof_statistics as statistics_of
 from bfrb.features.rows import RaggedRows
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
-from made_up import plain_table, random_recordings
+from made_up import random_recordings
 from published import published_tof
 
 CODE = -1
@@ -34,85 +32,51 @@ def tof_statistics(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
     return statistics_of(*pixels.image_sums(tof))
 
 
-def nearness_of(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """(N, 320) Nearness of images, as if nothing else had been measured."""
-    images = np.concatenate([tof, np.full((len(tof), 5 - tof.shape[1], 8, 8), CODE, np.int16)], axis=1)
-    table = plain_table(1)
-    recordings = Recordings(HELIOS, {"tof": images}, np.array([0, len(tof)]), table)
-    return FEATURES["tof_nearness"].compute(RaggedRows(recordings))
-
-
-def raw_columns(tof: npt.NDArray[np.int16]) -> pd.DataFrame:
-    """The raw table of (N, 5, 8, 8) images: empty where nothing was measured."""
-    values = np.where(tof == HELIOS.sensor("tof").absent, np.nan, tof).reshape(len(tof), -1)
-    return pd.DataFrame(values, columns=HELIOS.sensor("tof").columns)
-
-
 def test_real_images_give_the_published_statistics(sample: pd.DataFrame, real_recordings: Recordings) -> None:
     computed = FEATURES["tof_statistics"].compute(RaggedRows(real_recordings))
     np.testing.assert_allclose(computed, published_tof(sample), rtol=1e-9, atol=1e-9, equal_nan=True)
+    thm = FEATURES["thm"].compute(RaggedRows(real_recordings))
+    np.testing.assert_allclose(thm, sample[[f"thm_{site}" for site in range(1, 6)]], rtol=1e-6)
 
 
-def test_real_thermopiles_are_passed_on(sample: pd.DataFrame, real_recordings: Recordings) -> None:
-    computed = FEATURES["thm"].compute(RaggedRows(real_recordings))
-    np.testing.assert_allclose(computed, sample[[f"thm_{site}" for site in range(1, 6)]], rtol=1e-6)
-
-
-def test_gaps_are_where_pandas_has_them() -> None:
+def test_gaps_are_where_pandas_has_them_whatever_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    sensor = HELIOS.sensor("tof")
     tof = random_recordings(HELIOS, [300], np.random.default_rng(0), missing=0.2).sensors["tof"]
-    expected = published_tof(raw_columns(tof))
+    raw = np.where(tof == sensor.absent, np.nan, tof).reshape(len(tof), -1)
+    expected, found = published_tof(pd.DataFrame(raw, columns=sensor.columns)), tof_statistics(tof)
     assert np.isnan(expected).any()
-    np.testing.assert_allclose(tof_statistics(tof), expected, rtol=1e-9, atol=1e-9, equal_nan=True)
-
-
-def test_an_image_without_answers_has_no_statistics() -> None:
-    assert np.isnan(tof_statistics(image())).all()
-
-
-def test_an_image_that_was_not_taken_has_no_statistics() -> None:
-    absent = HELIOS.sensor("tof").empty(3)
-    assert np.isnan(tof_statistics(absent)).all()
-
-
-def test_a_distance_of_zero_is_an_answer() -> None:
-    mean, std, low, high = tof_statistics(image(0, 0))[0]
-    assert (mean, std, low, high) == (0.0, 0.0, 0.0, 0.0)
-
-
-def test_a_single_answer_has_no_spread() -> None:
-    mean, std, low, high = tof_statistics(image(7))[0]
-    assert (mean, low, high) == (7.0, 7.0, 7.0)
-    assert np.isnan(std)
-
-
-def test_a_flat_image_has_no_spread_to_the_last_bit() -> None:
-    assert tof_statistics(image(*[254] * 64))[0, 1] == 0.0
-
-
-def test_statistics_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    tof = random_recordings(HELIOS, [100], np.random.default_rng(1)).sensors["tof"]
-    whole = tof_statistics(tof)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     monkeypatch.setattr(pixels, "_BLOCK_ROWS", 7)
-    np.testing.assert_array_equal(tof_statistics(tof), whole)
+    np.testing.assert_array_equal(tof_statistics(tof), found)
+
+
+@pytest.mark.parametrize(
+    ("images", "statistics"),
+    [
+        (image(), [np.nan] * 4),
+        (HELIOS.sensor("tof").empty(1)[:, :1], [np.nan] * 4),
+        (image(0, 0), [0.0] * 4),
+        (image(7), [7.0, np.nan, 7.0, 7.0]),
+        (image(*[254] * 64), [254.0, 0.0, 254.0, 254.0]),
+    ],
+    ids=["without answers", "not taken", "at distance zero", "one answer", "flat"],
+)
+def test_images_by_thought(images: npt.NDArray[np.int16], statistics: list[float]) -> None:
+    np.testing.assert_array_equal(tof_statistics(images)[0], statistics)
 
 
 def test_thermopile_differences_start_at_zero() -> None:
     recordings = random_recordings(HELIOS, [3, 4], np.random.default_rng(2), missing=0.0)
     thm = recordings.sensors["thm"].astype(np.float64)
-    computed = FEATURES["thm_difference"].compute(RaggedRows(recordings))
-    np.testing.assert_array_equal(computed[[0, 3]], 0.0)
-    np.testing.assert_allclose(computed[[1, 2, 4, 5, 6]], thm[[1, 2, 4, 5, 6]] - thm[[0, 1, 3, 4, 5]])
+    computed, before = FEATURES["thm_difference"].compute(RaggedRows(recordings)), [0, 0, 1, 3, 3, 4, 5]
+    np.testing.assert_allclose(computed, thm - thm[before])
 
 
 def test_nearness_falls_with_distance_and_tells_far_from_unknown() -> None:
-    nearness = nearness_of(image(0, 1, 254, 255))[0]
-    assert nearness.dtype == np.float32
-    assert (np.diff(nearness[:4]) < 0).all()
-    assert (nearness[:4] > 0).all()
-    assert (nearness[4:] == proximity.FAR).all()
-    assert proximity.FAR < 0
-    dark = nearness_of(HELIOS.sensor("tof").empty(1))
-    assert np.isnan(dark).all()
+    *near, far, unknown = proximity.tof_nearness(np.float32([0, 1, 254, 255, CODE, np.nan]))
+    assert near == sorted(near, reverse=True)
+    assert near[-1] > 0 > far == proximity.FAR
+    assert np.isnan(unknown)
 
 
 def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_recordings: Recordings) -> None:

@@ -1,7 +1,5 @@
 """Damaged files in the CMI layout: every one is refused, with a message that says where and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import bfrb
 from bfrb.errors import DataError
@@ -42,8 +38,9 @@ def corrupted(seed: int, word: str) -> Change:
 
     def change(rows: pl.DataFrame) -> pl.DataFrame:
         hit = np.random.default_rng(seed).random((rows.height, len(READINGS))) < 0.01
-        columns = [rows[name].cast(pl.String).set(pl.Series(hit[:, n]), word) for n, name in enumerate(READINGS)]
-        return rows.with_columns(columns)
+        return rows.with_columns(
+            rows[name].cast(pl.String).set(pl.Series(hit[:, n]), word) for n, name in enumerate(READINGS)
+        )
 
     return change
 
@@ -62,12 +59,7 @@ row_faults: dict[str, tuple[Change, str]] = {
     "rows of a sequence reversed": (lambda rows: pl.concat([rows[:12].reverse(), rows[12:]]), "counts 0, 1, 2"),
     "a row missing": (lambda rows: pl.concat([rows[:5], rows[6:]]), "6 instead of 5 in 'SEQ_000000'"),
     "a row doubled": (lambda rows: pl.concat([rows[:5], rows[4:]]), "4 instead of 5"),
-    "the first row missing": (lambda rows: rows[1:], "1 instead of 0"),
-    "rows of two interleaved": (
-        lambda rows: rows.sort("sequence_counter", maintain_order=True),
-        "after other rec",
-    ),
-    "everything twice": (lambda rows: pl.concat([rows, rows]), "'SEQ_000000' after other"),
+    "rows of two interleaved": (lambda rows: rows.sort("sequence_counter", maintain_order=True), "after other rec"),
     "a sequence twice in a row": (lambda rows: pl.concat([rows[:12], rows]), "0 instead of 12"),
     "a counter that is no number": (cell(3, "sequence_counter", "x"), "column sequence_counter"),
     "a counter with a fraction": (cell(3, "sequence_counter", "3.5"), "whole number, found '?3.5"),
@@ -83,7 +75,6 @@ row_faults: dict[str, tuple[Change, str]] = {
     "a word among readings": (cell(3, "thm_2", "warm"), "a number, found 'warm' in (row 4|line 5), column thm_2"),
     "a fraction of a distance": (cell(3, "tof_1_v7", "12.5"), "whole number of tof, found 12.5 in .* column tof_1_v7"),
     "a distance beyond all numbers": (cell(3, "tof_1_v7", "70000"), "found 70000 in"),
-    "a distance too far": (cell(3, "tof_1_v7", 400.0), "found 400 in"),
     "a distance below the code": (cell(3, "tof_1_v7", -2.0), "found -2 in"),
     "an acceleration of a crash": (cell(3, "acc_y", 1e4), "column acc_y"),
     "an infinite acceleration": (cell(3, "acc_y", np.inf), "found inf"),
@@ -117,9 +108,8 @@ def test_rows_that_are_wrong_are_refused_from_every_source(fault: str, tmp_path:
 
 def test_a_fault_is_placed_by_its_line_and_counted(tmp_path: Path) -> None:
     cell(30, "thm_2", "cold", cell(20, "thm_2", "warm"))(ROWS).write_csv(tmp_path / "train.csv")
-    with pytest.raises(
-        DataError, match=r"train\.csv: expected a number, found 'warm' in line 22, column thm_2 \(and 1 m"
-    ):
+    message = r"train\.csv: expected a number, found 'warm' in line 22, column thm_2 \(and 1 m"
+    with pytest.raises(DataError, match=message):
         bfrb.read(tmp_path)
 
 
@@ -135,7 +125,6 @@ file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a header and no rows": (lambda text: text[: text.index(b"\n") + 1], "no usable recordings"),
     "half a header": (lambda text: text[:500], "'tof_1_v34'"),
     "binary": (lambda _: np.random.default_rng(0).bytes(20_000), "binary"),
-    "zeros": (lambda text: bytes(len(text)), "binary"),
     "zeros in the middle": (lambda text: text[:30_000] + bytes(4096) + text[34_096:], "0x00 in line"),
     "UTF-16": (lambda text: text.decode().encode("utf-16"), "encoding"),
     "Latin-1": (lambda text: text.replace(b"Cheek", b"Ch\xe9ek"), "0xe9 in line"),
@@ -145,9 +134,6 @@ file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a carriage return in the header": (lambda text: text.replace(b"acc_y", b"acc\r_y", 1), "carriage return"),
     "an endless name of a column": (lambda text: b"x" * 200_000 + b"," + text, "found no names"),
     "a line cut in the middle": (lambda text: text[:60_000], "fields in every line"),
-    "a part missing in the middle": (lambda text: text[:40_000] + text[47_000:], "fields in every line"),
-    "a comma lost": (lambda text: text[:50_000] + text[50_000:].replace(b",", b"", 1), "fields in every line"),
-    "a comma too many": (lambda text: text[:50_000] + text[50_000:].replace(b",", b",,", 1), "fields in every line"),
     "a comma lost, another too many": (unbalanced, "found 340 in line 4 .*1 more"),
     "a blank line": (lambda text: text.replace(b"\nSEQ_000002", b"\n\nSEQ_000002", 1), "found 1 in line"),
     "a quote that stays open": (lambda text: text.replace(b"Wave", b'"Wave').replace(b"Eye", b'"Eye', 1), "stays open"),
@@ -167,80 +153,62 @@ def test_files_that_are_damaged_are_refused(fault: str, tmp_path: Path) -> None:
     assert check(path).verdict == "unusable"
 
 
-@settings(max_examples=40, deadline=None)
-@given(share=st.floats(0, 1, exclude_max=True))
-def test_a_file_cut_off_anywhere_is_refused_or_ends_with_a_whole_line(
-    share: float, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = write_study(tmp_path_factory.mktemp("cut"), STUDY)
-    text = path.read_bytes()
-    cut = text[: int(share * len(text))]
-    path.write_bytes(cut)
-    try:
-        found = bfrb.read(path)
-    except DataError:
-        return
-    assert cut.endswith(b"\n") or text[len(cut) : len(cut) + 1] == b"\n"
-    assert_same(found[:-1], STUDY[: len(found) - 1])
+@pytest.mark.parametrize("name", ["train.csv", "train.parquet"])
+def test_a_file_cut_off_anywhere_is_refused_or_ends_with_a_whole_line(name: str, tmp_path: Path) -> None:
+    path = write_study(tmp_path, STUDY, name)
+    data = path.read_bytes()
+    for share in np.random.default_rng(0).random(15):
+        cut = data[: int(share * len(data))]
+        path.write_bytes(cut)
+        try:
+            found = bfrb.read(path)
+        except DataError:
+            continue
+        assert path.suffix == ".csv"
+        assert cut.endswith(b"\n") or data[len(cut) : len(cut) + 1] == b"\n"
+        assert_same(found[:-1], STUDY[: len(found) - 1])
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 4])
 def test_a_last_value_that_may_be_cut_is_refused(missing: int, tmp_path: Path) -> None:
-    rows = with_images(ROWS).with_columns(tof_5_v63=pl.lit(131.0))
     path = tmp_path / "train.csv"
-    rows.write_csv(path)
+    with_images(ROWS).with_columns(tof_5_v63=pl.lit(131.0)).write_csv(path)
     path.write_bytes(path.read_bytes()[: -1 - missing])
     with pytest.raises(DataError, match=r"line end after the last line|fields in every line"):
         bfrb.read(path)
 
 
-@settings(max_examples=12, deadline=None)
-@given(share=st.floats(0, 1, exclude_max=True))
-def test_a_parquet_file_cut_off_anywhere_is_refused(share: float, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = write_study(tmp_path_factory.mktemp("cut"), STUDY, "train.parquet")
-    data = path.read_bytes()
-    path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(DataError):
-        bfrb.read(path)
-    assert check(path).verdict == "unusable"
-
-
-@settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 1 << 30), printable=st.booleans())
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("values", [(32, 127), (0, 256)])
 def test_a_file_with_1_percent_of_its_bytes_changed_is_refused(
-    seed: int, printable: bool, tmp_path_factory: pytest.TempPathFactory
+    seed: int, values: tuple[int, int], tmp_path: Path
 ) -> None:
-    path = write_study(tmp_path_factory.mktemp("corrupted"), STUDY)
+    path = write_study(tmp_path, STUDY)
     text = np.frombuffer(path.read_bytes(), np.uint8).copy()
     rng = np.random.default_rng(seed)
     hit = rng.random(len(text)) < 0.01
-    text[hit] = rng.integers(*((32, 127) if printable else (0, 256)), int(hit.sum()))
+    text[hit] = rng.integers(*values, int(hit.sum()))
     path.write_bytes(text.tobytes())
     with pytest.raises(DataError):
         bfrb.read(path)
     assert check(path).verdict == "unusable"
 
 
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
-def test_one_changed_byte_is_refused_or_changes_one_value(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = write_study(tmp_path_factory.mktemp("corrupted"), STUDY)
-    text = bytearray(path.read_bytes())
-    position = data.draw(st.integers(text.index(b"\n") + 1, len(text) - 2))
-    text[position] = data.draw(st.integers(0, 255))
-    path.write_bytes(text)
-    try:
-        found = bfrb.read(path)
-    except DataError:
-        return
-    differing = sum(
-        int((~((found.sensors[name] == values) | (found.sensors[name] != found.sensors[name]))).sum())
-        for name, values in STUDY.sensors.items()
-    )
-    assert differing <= 1 or differing == 4  # a quaternion whose w has changed its sign is turned as a whole
-    assert found.offsets.tolist() == STUDY.offsets.tolist()
+def test_one_changed_byte_is_refused_or_changes_one_value(tmp_path: Path) -> None:
+    path = write_study(tmp_path, STUDY)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(30):
+        text = bytearray(whole)
+        text[rng.integers(whole.index(b"\n") + 1, len(whole) - 1)] = rng.integers(0, 256)
+        path.write_bytes(text)
+        try:
+            found = bfrb.read(path)
+        except DataError:
+            continue
+        pairs = [(found.sensors[name], values) for name, values in STUDY.sensors.items()]
+        differing = sum(int(((ours != values) & ~np.isnan(ours.astype(float))).sum()) for ours, values in pairs)
+        assert differing <= 1 or differing == 4  # a quaternion whose w has changed its sign is turned as a whole
+        assert found.offsets.tolist() == STUDY.offsets.tolist()
 
 
 subject_faults: dict[str, tuple[str, str]] = {
@@ -275,20 +243,13 @@ def test_a_subject_twice_with_the_same_measures_is_no_fault(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("column", ["acc_x", "tof_1_v0", "sequence_counter", "sequence_id", "gesture"])
-@pytest.mark.parametrize("value", [[1, 2], {"x": 1}, b"\xff", timedelta(seconds=1)])
+@pytest.mark.parametrize("value", [{"x": 1}, timedelta(seconds=1)])
 def test_columns_of_neither_numbers_nor_text_are_refused(column: str, value: object, tmp_path: Path) -> None:
     strange = ROWS.with_columns(pl.Series(column, [value] * ROWS.height))
     strange.write_parquet(tmp_path / "train.parquet")
     for source in (tmp_path, strange):
         with pytest.raises(DataError, match="found a value of the type .* in row 1, column " + column):
             bfrb.read(source)
-
-
-def test_a_pandas_frame_with_a_column_twice_is_refused() -> None:
-    pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame(ROWS.to_dict(as_series=False))
-    with pytest.raises(DataError, match="'acc_x' comes twice"):
-        bfrb.read(pd.concat([frame, frame[["acc_x"]]], axis=1))
 
 
 @pytest.mark.parametrize(
@@ -308,16 +269,11 @@ def test_columns_of_a_sensor_that_is_not_of_the_layout_are_never_left_out_in_sil
     assert [finding.severity for finding in found] == ["warning"]
 
 
-def test_a_damaged_parquet_table_of_subjects_is_refused(tmp_path: Path) -> None:
+def test_tables_of_subjects_that_are_damaged_or_not_there_are_refused(tmp_path: Path) -> None:
     path = write_study(tmp_path, STUDY)
     (tmp_path / "train_demographics.csv").unlink()
     (tmp_path / "train_demographics.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match="complete Parquet file"):
         bfrb.read(path)
-
-
-def test_a_missing_path_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file"):
-        bfrb.read(tmp_path / "nothing")
     with pytest.raises(DataError, match=r"demographics"):
-        bfrb.read(write_study(tmp_path, STUDY), demographics=tmp_path / "absent.csv")
+        bfrb.read(path, demographics=tmp_path / "absent.csv")

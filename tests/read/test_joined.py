@@ -1,7 +1,5 @@
 """Several studies of several watches, listed in a file, are read as one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,8 +1,7 @@
 """Motion-BIDS: what is written is read again, and data sets of others are read as they say."""
 
-from __future__ import annotations
-
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,13 +100,7 @@ def test_what_is_written_is_read_again(device: object, per_row: bool, tmp_path: 
     if per_row:
         codes = (np.arange(recordings.n_rows) // 9 % 3 - 1).astype(np.int8)
         table = recordings.table.drop("gesture")
-        recordings = type(recordings)(
-            recordings.device,
-            dict(recordings.sensors),
-            recordings.offsets,
-            table,
-            {"gesture": Annotation(codes, ("a", "b"))},
-        )
+        recordings = replace(recordings, table=table, annotations={"gesture": Annotation(codes, ("a", "b"))})
     out = tmp_path / "bids"
     assert write_motion_bids(HeldSource(recordings, "made up"), out) == 5
     names = pl.read_csv(out / "recordings.tsv", separator="\t")
@@ -133,8 +126,7 @@ def test_what_is_written_is_read_again(device: object, per_row: bool, tmp_path: 
 
 
 def test_recordings_of_a_simulator_say_so_in_motion_bids(tmp_path: Path) -> None:
-    made = make_recordings(2)
-    simulated = type(made)(made.device, dict(made.sensors), made.offsets, made.table, simulated=True)
+    simulated = replace(make_recordings(2), simulated=True)
     write_motion_bids(HeldSource(simulated, "made up"), tmp_path / "bids")
     described = json.loads((tmp_path / "bids" / "dataset_description.json").read_text())
     assert "SIMULATED" in described["Name"]
@@ -142,8 +134,7 @@ def test_recordings_of_a_simulator_say_so_in_motion_bids(tmp_path: Path) -> None
 
 
 def test_a_command_writes_motion_bids(tmp_path: Path) -> None:
-    done = CliRunner().invoke(
-        app, ["ingest", str(others(tmp_path / "set")), "--out", str(tmp_path / "out"), "--to", "bids"]
-    )
+    command = ["ingest", str(others(tmp_path / "set")), "--out", str(tmp_path / "out"), "--to", "bids"]
+    done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert open_source(tmp_path / "out").read().n_rows == 100

@@ -1,21 +1,16 @@
 """Orientation made from gyroscope and accelerometer: arms whose turning is known, and a watch that gives its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bfrb.arrays import Array, Floats
 from bfrb.features.pipeline import FEATURES, available, compute_features
 from bfrb.features.rotations import magnitude, multiply, relative, rotation_vector, up_in_wrist
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.orientation import OrientationFilter, add_orientation, with_gyroscope, with_made_orientation
-from bfrb.read.rows import make_rows
-from bfrb.read.series import RecordedSamples
+from bfrb.read.series import RecordedSamples, make_rows
 from bfrb.stream.counts import StreamCounts
 from bfrb.stream.orienting import Orienting
 from bfrb.stream.resampling import Resampler
@@ -50,7 +45,7 @@ def moved(count: int, rate_hz: float, seed: int, jitter: float = 0.2) -> tuple[F
     return time_s, acc.astype(np.float32), (20 * walk[:, 3:]).astype(np.float32)
 
 
-@pytest.mark.parametrize("rate_hz", [20, 50, 100, 128, 400])
+@pytest.mark.parametrize("rate_hz", [20, 100, 400])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_steady_turn_is_followed_whatever_the_rate(rate_hz: float, axis: int) -> None:
     time_s = np.arange(int(6 * rate_hz)) / rate_hz
@@ -66,16 +61,14 @@ def test_a_steady_turn_is_followed_whatever_the_rate(rate_hz: float, axis: int) 
     np.testing.assert_allclose(turn, np.tile(expected, (len(turn), 1)), atol=0.02)
 
 
-@pytest.mark.parametrize("up", [(0, -1, 0), (0, 1, 0), (0, 0, 1), (0.6, 0, -0.8)])
-def test_an_arm_at_rest_knows_up_at_once_and_does_not_turn(up: tuple[float, float, float]) -> None:
-    time_s, acc = np.arange(3000) / 50, np.tile(np.float32(up) * np.float32(G), (3000, 1))
+@pytest.mark.parametrize("up", [(0, -1, 0), (0, 0, 1), (0.6, 0, -0.8)])
+def test_an_arm_at_rest_knows_up_at_once_and_the_drift_of_its_gyroscope_is_learnt(
+    up: tuple[float, float, float],
+) -> None:
+    time_s, acc = np.arange(6000) / 50, np.tile(np.float32(up) * np.float32(G), (6000, 1))
     made = OrientationFilter().push(time_s, acc, np.zeros_like(acc)).astype(np.float64)
-    np.testing.assert_allclose(up_in_wrist(made), np.tile(up, (3000, 1)), atol=1e-3)
+    np.testing.assert_allclose(up_in_wrist(made), np.tile(up, (6000, 1)), atol=1e-3)
     assert magnitude(rotation_vector(relative(made[:1], made))).max() < 1e-3
-
-
-def test_the_drift_of_a_gyroscope_at_rest_is_learnt() -> None:
-    time_s, acc = np.arange(6000) / 50, np.tile(np.float32([0, -G, 0]), (6000, 1))
     made = OrientationFilter().push(time_s, acc, np.full_like(acc, 1.0)).astype(np.float64)
     turned = np.rad2deg(magnitude(rotation_vector(relative(made[-501:-1], made[-500:])))) * 50
     assert turned.max() < 0.1
@@ -91,25 +84,21 @@ def test_after_a_gap_or_on_another_clock_the_filter_begins_anew(jump_s: float) -
     np.testing.assert_array_equal(made[200:], after.push(late[200:], acc[200:], gyr[200:]))
 
 
-def test_a_few_lost_samples_are_bridged() -> None:
+def test_lost_samples_are_bridged_and_what_lacks_one_of_the_two_has_no_orientation() -> None:
     time_s = np.arange(500) / 100
     acc, gyr = turning(time_s, 0, 90.0)
     kept = np.delete(np.arange(500), np.arange(200, 240))
     made = OrientationFilter().push(time_s[kept], acc[kept], gyr[kept]).astype(np.float64)
     cosine = (up_in_wrist(made) * acc[kept] / G).sum(axis=1)
     assert np.rad2deg(np.arccos(np.clip(cosine, -1, 1))).max() < 1.0
-
-
-def test_a_sample_without_one_of_the_two_has_no_orientation() -> None:
-    time_s, acc, gyr = moved(200, 50, seed=2)
     acc[20], gyr[30:33] = np.nan, np.nan
     made = OrientationFilter().push(time_s, acc, gyr)
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(made).any(axis=1)), [20, 30, 31, 32])
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, 300), max_size=8), st.sampled_from([20, 50, 100, 256]), st.integers(0, 1000))
-def test_an_orientation_does_not_depend_on_how_the_samples_were_cut(cuts: list[int], rate_hz: int, seed: int) -> None:
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("rate_hz", "cuts"), [(20, [150]), (50, [1, 2, 40, 42, 299]), (100, []), (256, [7, 7, 151])])
+def test_an_orientation_does_not_depend_on_how_the_samples_were_cut(rate_hz: int, cuts: list[int], seed: int) -> None:
     time_s, acc, gyr = moved(300, rate_hz, seed, jitter=0.9)
     time_s[150:] += 2.0 * (seed % 2)
     time_s[40:43] = time_s[40]

@@ -1,7 +1,5 @@
 """The recordings of Searle et al. 2021: rows of two sensors joined, labels decoded."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -59,12 +57,9 @@ def test_every_row_has_its_label_hand_and_both_sensors(clone: Path) -> None:
     assert found[1].sensors["gyr"][5].tolist() == pytest.approx([5.5, 0.0, 2.0])
 
 
-def test_a_row_without_a_gyroscope_row_near_in_time_has_none(clone: Path) -> None:
+def test_a_row_without_a_gyroscope_row_near_in_time_has_none_and_either_folder_may_be_named(clone: Path) -> None:
     gyr = read(clone)[0].sensors["gyr"]
     assert np.flatnonzero(np.isnan(gyr).any(axis=1)).tolist() == [0, 1]
-
-
-def test_the_data_folder_and_the_repository_are_the_same(clone: Path) -> None:
     assert open_source(clone).device == open_source(clone / "data").device == GALAXY_WATCH
     assert read(clone / "data").ids == read(clone).ids
 
@@ -115,20 +110,12 @@ def test_a_damaged_clone_is_refused(fault: str, clone: Path) -> None:
     assert refused.value.remedy
 
 
-@pytest.fixture(scope="module")
-def real(real_data: Path) -> Recordings:
-    return open_source(real_data / "searle2021").read()
-
-
-def test_all_real_recordings_are_there(real: Recordings) -> None:
+def test_all_real_recordings_are_there_and_the_share_of_time_is_that_of_the_paper(real_data: Path) -> None:
+    real = open_source(real_data / "searle2021").read()
     assert real.ids == [f"exp-{number}" for number in range(1, 11)]
     assert set(labels(real)) == set(SEARLE_BEHAVIORS.classes)
     assert np.isnan(real.sensors["gyr"]).any(axis=1).sum() < 20
     minutes = real.lengths / real.device.row_rate_hz / 60
     assert 32 < minutes.min() < minutes.max() < 41
-    norm = np.linalg.norm(real.sensors["acc"], axis=1)
-    assert abs(np.median(norm) - 9.8) < 0.3
-
-
-def test_the_share_of_time_in_which_something_happens_is_that_of_the_paper(real: Recordings) -> None:
+    assert abs(np.median(np.linalg.norm(real.sensors["acc"], axis=1)) - 9.8) < 0.3
     assert np.mean(labels(real) != "none") == pytest.approx(0.115, abs=0.003)

@@ -1,7 +1,5 @@
 """Any source is recognised by what lies there, and read whole, in batches, or some rows at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +9,7 @@ import pytest
 
 import bfrb
 from bfrb.errors import ConfigError, DataError
-from bfrb.read.ingest import ingest
-from bfrb.read.sources import HeldSource, Source, open_source
+from bfrb.read.sources import HeldSource, Source, ingest, open_source
 from bfrb.read.stretches import iter_stretches
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
@@ -47,20 +44,17 @@ def test_a_description_names_the_files(tmp_path: Path) -> None:
     path = write_study(tmp_path, labelled_study())
     assert open_source(tmp_path).describe() == f"{path} as cmi with train_demographics.csv"
     assert open_source(tmp_path).paths == (path, tmp_path / "train_demographics.csv")
+    (tmp_path / "mine.csv").write_text("subject,age\nSUBJ_000000,99\n")
+    named = bfrb.read(path, demographics=tmp_path / "mine.csv")
+    assert set(named.table["age"].drop_nulls()) == {99.0}
     (tmp_path / "train_demographics.csv").unlink()
     assert open_source(tmp_path).describe() == f"{path} as cmi with no demographics"
 
 
-def test_other_demographics_may_be_named(tmp_path: Path) -> None:
-    path = write_study(tmp_path, labelled_study())
-    (tmp_path / "mine.csv").write_text("subject,age\nSUBJ_000000,99\n")
-    assert set(bfrb.read(path, demographics=tmp_path / "mine.csv").table["age"].drop_nulls()) == {99.0}
-
-
 def test_the_real_folders_are_recognised(real_data: Path) -> None:
     assert open_source(real_data / "cmi").device == HELIOS
-    assert open_source(real_data / "searle2021").device == GALAXY_WATCH
-    assert open_source(real_data / "searle2021" / "data").device == GALAXY_WATCH
+    for folder in ("searle2021", "searle2021/data"):
+        assert open_source(real_data / folder).device == GALAXY_WATCH
 
 
 def test_what_cannot_be_read_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:

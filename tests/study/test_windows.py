@@ -1,14 +1,9 @@
 """Windows carry the label that most of their rows have."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.study import stretches
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.recordings import UNKNOWN, Annotation, Recordings
 from bfrb.study.stretches import cut_stretches
@@ -37,13 +32,18 @@ def labelled(*codes: list[int]) -> Recordings:
 )
 def test_the_majority_of_the_rows_decides(codes: list[int], gesture: str | None) -> None:
     assert label_windows(labelled(codes), 5, 5).table["gesture"].to_list() == [gesture]
+    with pytest.raises(DataError, match="'mood', found gesture"):
+        label_windows(labelled(codes), 5, 5, annotation="mood")
 
 
-@given(
-    codes=st.lists(st.lists(st.integers(-1, 2), min_size=4, max_size=12), min_size=1, max_size=4),
-    step=st.integers(1, 4),
-)
-def test_every_window_is_labelled_as_if_it_were_alone(codes: list[list[int]], step: int) -> None:
+def some_codes(seed: int) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-1, 3, rng.integers(4, 13)).tolist() for _ in range(4)]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_every_window_is_labelled_as_if_it_were_alone(step: int) -> None:
+    codes = some_codes(step)
     windows = label_windows(labelled(*codes), 4, step)
     for window, gesture in zip(range(len(windows)), windows.table["gesture"], strict=True):
         own = windows[window].annotations["gesture"].codes.tolist()
@@ -52,17 +52,9 @@ def test_every_window_is_labelled_as_if_it_were_alone(codes: list[list[int]], st
         assert gesture == (None if code is None else NAMES[code])
 
 
-def test_windows_need_a_row_label() -> None:
-    with pytest.raises(DataError, match="'mood', found gesture"):
-        label_windows(labelled([0, 0, 0]), 2, 1, annotation="mood")
-
-
-@given(
-    codes=st.lists(st.lists(st.integers(-1, 2), min_size=4, max_size=12), min_size=1, max_size=4),
-    context=st.integers(0, 6),
-)
-def test_context_changes_no_label_and_shows_what_came_before(codes: list[list[int]], context: int) -> None:
-    recordings = readable(codes)
+@pytest.mark.parametrize("context", [0, 1, 6])
+def test_context_changes_no_label_and_shows_what_came_before(context: int) -> None:
+    recordings = readable(some_codes(context))
     plain, shown = label_windows(recordings, 4, 2), label_windows(recordings, 4, 2, context=context)
     assert shown.table.equals(plain.table)
     acc = shown.sensors["acc"].reshape(len(shown), context + 4, 3)
@@ -85,21 +77,15 @@ def readable(codes: list[list[int]]) -> Recordings:
     return Recordings(GALAXY_WATCH, {"acc": acc}, bare.offsets, bare.table, bare.annotations)
 
 
-@settings(deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=3),
-    rows=st.integers(1, 45),
-    spec=st.builds(
-        lambda length, step, context: WindowSpec(length_s=length, step_s=step, context_s=context),
-        *(st.sampled_from([0.5, 1.0, 1.7]),) * 2,
-        st.sampled_from([0.0, 0.6, 2.0]),
-    ),
-)
-def test_windows_from_stretches_are_those_of_whole_recordings(lengths: list[int], rows: int, spec: WindowSpec) -> None:
+@pytest.mark.parametrize("rows", [1, 7, 45])
+@pytest.mark.parametrize("lengths", [[3], [40, 1, 23], [17, 40]])
+@pytest.mark.parametrize(("length_s", "step_s", "context_s"), [(0.5, 1.7, 0.6), (1.0, 0.5, 2.0), (1.7, 1.0, 0.0)])
+def test_windows_from_stretches_are_those_of_whole_recordings(
+    rows: int, lengths: list[int], length_s: float, step_s: float, context_s: float
+) -> None:
+    spec = WindowSpec(length_s=length_s, step_s=step_s, context_s=context_s)
     recordings = readable([[number % 3 for number in range(length)] for length in lengths])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stretches, "STRETCH_ROWS", rows)
-        parts = list(cut_continuous_stretches(cut_stretches([recordings]), GALAXY_WATCH, spec))
+    parts = list(cut_continuous_stretches(cut_stretches([recordings], rows), GALAXY_WATCH, spec))
     if max(lengths) < spec.rows(GALAXY_WATCH.row_rate_hz)[0]:
         assert parts == []
         return

@@ -46,7 +46,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings into a store: typed, compressed, opened at once."""
-    from bfrb.read.ingest import ingest as ingest_source
+    from bfrb.read.sources import ingest as ingest_source
 
     if to == "bids":
         _write_bids(source, out, description, demographics, as_json)

@@ -229,9 +229,16 @@ def _quantized(module: Any, examples: Sequence[Example]) -> nn.Module:
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
     )
+    from torchao.quantization.pt2e.constant_fold import constant_fold
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     config = get_symmetric_quantization_config(is_per_channel=True)
+    known = set(dict(module.named_buffers()))
+    constant_fold(module)  # the quantiser takes kernels for parameters, not for what is made of them
+    for name in set(dict(module.named_buffers())) - known:
+        folded = module.get_buffer(name)
+        delattr(module, name)
+        module.register_parameter(name, nn.Parameter(folded, requires_grad=False))
     prepared = prepare_pt2e(module, XNNPACKQuantizer().set_module_name("members", config))
     with torch.no_grad():
         for one in examples:

@@ -19,32 +19,21 @@ class Channel:
 
 @dataclass(frozen=True)
 class Feature:
-    """A formula with a name.
-
-    Parameters
-    ----------
-    name
-        Name under which a spec asks for it.
-    needs
-        The sensors it is computed from; a device without one of them does not have the feature.
-    channels
-        Its channels on a device that has the sensors, at least one.
-    compute
-        (..., C) values of rows of such a device; NaN where a sample that enters the formula is missing.
-        A recording's values never depend on the other recordings.
-    fills_gaps
-        Whether it puts values of its own where a sample is missing, as published code did, so that less is missing.
-    uses_heading
-        Whether its values depend on the compass direction of the orientation: a device whose orientation is made does
-        not have the feature.
-    """
+    """A formula with a name."""
 
     name: str
+    """Name under which a spec asks for it."""
     needs: tuple[str, ...]
+    """The sensors it is computed from; a device without one of them does not have the feature."""
     channels: Callable[[Device], tuple[Channel, ...]]
+    """Its channels on a device that has the sensors, at least one."""
     compute: Quantity
+    """(..., C) values of rows of such a device; NaN where a sample that enters the formula is missing. A recording's
+    values never depend on the other recordings."""
     fills_gaps: bool = False
+    """Whether it puts values of its own where a sample is missing, as published code did, so that less is missing."""
     uses_heading: bool = False
+    """Whether its values depend on the compass direction of the orientation, which one that is made does not know."""
 
     def is_available(self, device: Device) -> bool:
         """Whether the device carries every sensor the feature needs, and knows the heading if it does."""
@@ -63,10 +52,10 @@ def vector_feature(
     return Feature(name, needs, of_device, compute, uses_heading=uses_heading)
 
 
-def read_sensor(name: str) -> Quantity:
-    """A formula that gives the sensor's own readings, (..., C) in C order of the sensor's shape."""
+def read_sensor(name: str, formula: Callable[[Values], Values] = lambda readings: readings) -> Quantity:
+    """A formula of one sensor's readings, (..., C) in C order of the sensor's shape; by default the readings."""
 
     def read(rows: Rows) -> Values:
-        return rows.sensor(name)
+        return formula(rows.sensor(name))
 
     return read

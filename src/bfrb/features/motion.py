@@ -21,9 +21,6 @@ from bfrb.features.rotations import (
 from bfrb.features.rows import Order, Quantity, Rows, Values
 from bfrb.study.device import STANDARD_GRAVITY_M_S2
 
-_acc = read_sensor("acc")
-_quaternion = read_sensor("quaternion")
-
 
 def linear_acceleration(acc: Values, quaternion: Values) -> Values:
     """(..., 3) Acceleration in m/s^2 without gravity, of acceleration with it and orientation.
@@ -73,10 +70,6 @@ def _angular_distance(rows: Rows) -> Values:
     return magnitude(rows.shared(turn_to_next))
 
 
-def _gyr(rows: Rows) -> Values:
-    return rows.sensor("gyr") * (math.pi / 180.0)
-
-
 def _magnitude(vector: Quantity) -> Quantity:
     return lambda rows: magnitude(rows.shared(vector))
 
@@ -91,20 +84,12 @@ def _per_second(quantity: Quantity) -> Quantity:
     return change
 
 
-def _angle(rows: Rows) -> Values:
-    return rotation_angle(rows.sensor("quaternion"))
-
-
-def _up(rows: Rows) -> Values:
-    return up_in_wrist(rows.sensor("quaternion"))
-
-
-def _heading(rows: Rows) -> Values:
-    """The world's x axis in the wrist frame: the x component of what each axis of the wrist is in the world."""
-    quaternion = conjugate(rows.sensor("quaternion"))
-    xp = namespace_of(quaternion)
-    ahead = xp.zeros_like(quaternion[..., 1:])
-    return rotate(quaternion, xp.concat([ahead[..., :1] + 1.0, ahead[..., 1:]], axis=-1))
+def heading_in_wrist(quaternion: Values) -> Values:
+    """(..., 3) The world's x axis in the wrist frame."""
+    back = conjugate(quaternion)
+    xp = namespace_of(back)
+    ahead = xp.zeros_like(back[..., 1:])
+    return rotate(back, xp.concat([ahead[..., :1] + 1.0, ahead[..., 1:]], axis=-1))
 
 
 def _linear_acc_world(rows: Rows) -> Values:
@@ -115,6 +100,10 @@ _ACC = ("acc",)
 _ORIENTATION = ("quaternion",)
 _BOTH = ("acc", "quaternion")
 _GYR = ("gyr",)
+_acc, _quaternion = read_sensor("acc"), read_sensor("quaternion")
+_angle = read_sensor("quaternion", rotation_angle)
+_up, _heading = read_sensor("quaternion", up_in_wrist), read_sensor("quaternion", heading_in_wrist)
+_gyr = read_sensor("gyr", lambda readings: readings * (math.pi / 180.0))
 _acc_magnitude, _linear_acc_magnitude = _magnitude(_acc), _magnitude(_linear_acc)
 
 MOTION_FEATURES = (

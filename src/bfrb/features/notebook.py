@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bfrb.arrays import namespace_of
-from bfrb.features.feature import Channel, Feature, vector_feature
+from bfrb.features.feature import Channel, Feature, read_sensor, vector_feature
 from bfrb.features.motion import rotation_angle, turn_to_next
 from bfrb.features.proximity import PROXIMITY_FEATURES
 from bfrb.features.rotations import magnitude, up_in_wrist
@@ -24,20 +24,8 @@ ROW_RATE_HZ = 200.0
 _PREFIX = "notebook_"
 
 
-def _acc(rows: Rows) -> Values:
-    return rows.sensor("acc")
-
-
-def _quaternion(rows: Rows) -> Values:
-    return rows.sensor("quaternion")
-
-
-def _acc_mag(rows: Rows) -> Values:
-    return magnitude(_acc(rows))
-
-
-def _rot_angle(rows: Rows) -> Values:
-    return rotation_angle(_quaternion(rows))
+_acc, _quaternion = read_sensor("acc"), read_sensor("quaternion")
+_acc_mag, _rot_angle = read_sensor("acc", magnitude), read_sensor("quaternion", rotation_angle)
 
 
 def _linear_acc(rows: Rows) -> Values:

@@ -14,8 +14,7 @@ from bfrb.features.feature import Channel, Feature
 from bfrb.features.motion import MOTION_FEATURES
 from bfrb.features.notebook import NOTEBOOK_FEATURES
 from bfrb.features.proximity import PROXIMITY_FEATURES
-from bfrb.features.ragged import fill
-from bfrb.features.rows import RaggedRows
+from bfrb.features.rows import RaggedRows, fill
 from bfrb.parts import import_part, is_import_path
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
@@ -25,32 +24,22 @@ FEATURES: dict[str, Feature] = {
 }
 """Every feature by the name under which a spec asks for it."""
 
-
 _BLOCK_ROWS = 4096
 """Rows that are computed at once: what is made of them stays in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Features:
-    """Named channels of a ragged batch: `N` rows in `R` recordings.
-
-    Parameters
-    ----------
-    channels
-        The `C` channels.
-    values
-        (N, C) float32 values. Gaps are filled from the same recording; what is missing throughout a recording is
-        NaN there: nothing is known.
-    valid
-        (N, C) Which values were measured, not filled.
-    offsets
-        (R + 1,) first row of every recording, and N.
-    """
+    """Named channels of a ragged batch: `N` rows in `R` recordings."""
 
     channels: tuple[Channel, ...]
+    """The `C` channels."""
     values: Floats32
+    """(N, C) values. Gaps are filled from the same recording; what is missing throughout a recording is NaN there."""
     valid: Bools
+    """(N, C) Which values were measured, not filled."""
     offsets: Ints
+    """(R + 1,) first row of every recording, and N."""
 
     def __repr__(self) -> str:
         rows, channels = self.values.shape
@@ -58,40 +47,23 @@ class Features:
 
 
 def find_feature(name: str) -> Feature:
-    """The feature of that name, or at that import path `package.module:name`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
+    """The feature of that name, or at that import path `package.module:name`; a `ConfigError` if there is none."""
     if name in FEATURES:
         return FEATURES[name]
     if is_import_path(name):
-        return _import_feature(name)
+        found = import_part(name, "feature")
+        if not isinstance(found, Feature):
+            remedy = "make it with bfrb.features.feature.Feature or vector_feature"
+            raise ConfigError(f"{name} is no feature, but {type(found).__name__}", remedy=remedy)
+        return found
     near = difflib.get_close_matches(name, FEATURES, n=1, cutoff=0.4)
     own = "or name your own as package.module:name"
     remedy = f"did you mean {near[0]!r}?" if near else f"choose among {', '.join(FEATURES)}, {own}"
     raise ConfigError(f"no feature {name!r}", remedy=remedy)
 
 
-def _import_feature(path: str) -> Feature:
-    found = import_part(path, "feature")
-    if not isinstance(found, Feature):
-        raise ConfigError(
-            f"{path} is no feature, but {type(found).__name__}",
-            remedy="make it with bfrb.features.feature.Feature or vector_feature",
-        )
-    return found
-
-
 def available(names: Iterable[str], device: Device) -> tuple[str, ...]:
-    """The named features that the device can give, in the same order.
-
-    Raises
-    ------
-    ConfigError
-        If a name is no feature at all.
+    """The named features that the device can give, in the same order; a `ConfigError` for one that is none at all.
 
     Examples
     --------
@@ -113,10 +85,7 @@ def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
     A value derived from a missing sample is missing; then each recording is filled forwards, and at its start
     backwards.
 
-    Raises
-    ------
-    ConfigError
-        If a name is no feature, comes twice, or needs a sensor that the device does not have.
+    Raises `ConfigError` if a name is no feature, comes twice, or needs a sensor that the device does not have.
 
     Examples
     --------

@@ -26,15 +26,8 @@ _RANGE = 256
 def tof_statistics(*sums: Values) -> Values:
     """(..., 4 S) Mean, standard deviation, minimum and maximum over the pixels of each image that got an answer.
 
-    NaN for an image without any answer; NaN as standard deviation of a single one.
+    NaN for an image without any answer; NaN as standard deviation of a single one. `sums` are those of `Rows.images`.
 
-    Parameters
-    ----------
-    sums
-        (..., S) of every image the number of such pixels, their sum, sum of squares, least and largest: `Rows.images`.
-
-    Examples
-    --------
     >>> two = [np.array([[value]]) for value in (2.0, 24.0, 296.0, 10.0, 14.0)]
     >>> tof_statistics(*two).round(3).tolist()
     [[12.0, 2.828, 10.0, 14.0]]
@@ -49,22 +42,17 @@ def tof_statistics(*sums: Values) -> Values:
     return xp.reshape(xp.stack(statistics, axis=-1), (*count.shape[:-1], -1))
 
 
-def tof_nearness(rows: Rows) -> Values:
+def tof_nearness(distance: Values) -> Values:
     """(..., 64 S) How near what each pixel sees is: 1 at distance 0, 1/256 at the largest one, `FAR` without an answer.
 
     NaN where a pixel measured nothing at all.
     """
-    distance = rows.sensor("tof")
     xp = namespace_of(distance)
     return xp.where(distance < 0, xp.full_like(distance, FAR), 1.0 - distance / _RANGE)
 
 
-def _tof_statistics(rows: Rows) -> Values:
-    return tof_statistics(*rows.images("tof"))
-
-
-def _thm_clean(rows: Rows) -> Values:
-    thm = rows.sensor("thm")
+def without_glitches(thm: Values) -> Values:
+    """(..., S) Thermopiles of which each sees skin or room, NaN for others."""
     xp = namespace_of(thm)
     return xp.where(thm >= COLDEST_SKIN_C, thm, xp.full_like(thm, float("nan")))
 
@@ -99,12 +87,18 @@ def _per_site(sensor_name: str, *suffixes: str) -> Callable[[Device], tuple[Chan
     return channels
 
 
+def _tof_statistics(rows: Rows) -> Values:
+    return tof_statistics(*rows.images("tof"))
+
+
+_thm, _thm_clean = read_sensor("thm"), read_sensor("thm", without_glitches)
+
 PROXIMITY_FEATURES = (
-    Feature("thm", ("thm",), _per_site("thm", ""), read_sensor("thm")),
-    Feature("thm_difference", ("thm",), _per_site("thm", "_difference"), _change(read_sensor("thm"))),
+    Feature("thm", ("thm",), _per_site("thm", ""), _thm),
+    Feature("thm_difference", ("thm",), _per_site("thm", "_difference"), _change(_thm)),
     Feature("thm_clean", ("thm",), _per_site("thm", "_clean"), _thm_clean),
     Feature("thm_clean_difference", ("thm",), _per_site("thm", "_clean_difference"), _change(_thm_clean)),
-    Feature("tof_nearness", ("tof",), _pixels, tof_nearness),
+    Feature("tof_nearness", ("tof",), _pixels, read_sensor("tof", tof_nearness)),
     Feature("tof_statistics", ("tof",), _per_site("tof", *(f"_{name}" for name in TOF_STATISTICS)), _tof_statistics),
 )
 """Every feature of the thermopiles and time-of-flight sensors."""

@@ -35,8 +35,6 @@ def conjugate(quaternion: Values) -> Values:
 def rotate(quaternion: Values, vector: Values) -> Values:
     """(..., 3) Vectors turned by the rotations: from wrist to world for an orientation.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> quarter_turn = np.array([[0.5**0.5, 0.0, 0.0, 0.5**0.5]])
     >>> np.allclose(rotate(quarter_turn, np.array([[1.0, 0.0, 0.0]])), [[0.0, 1.0, 0.0]])
@@ -50,8 +48,6 @@ def rotate(quaternion: Values, vector: Values) -> Values:
 def up_in_wrist(quaternion: Values) -> Values:
     """(..., 3) The world's upward unit vector as seen in the wrist frame.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> up_in_wrist(np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])).tolist()
     [[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]
@@ -78,8 +74,6 @@ def canonical(quaternion: Values) -> Values:
 def rotation_vector(quaternion: Values) -> Values:
     """(..., 3) Axis times angle in rad, the short way round: its length is at most pi.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> quarter_turn = np.array([[0.5**0.5, 0.0, 0.0, 0.5**0.5]])
     >>> (rotation_vector(-quarter_turn) / np.pi).round(12).tolist()

@@ -13,9 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bfrb.arrays import Array, Ints
-from bfrb.features.ragged import fill, next_rows, previous_rows
-from bfrb.features.tof import image_sums
+from bfrb.arrays import Array, Bools, Floats, Ints
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
@@ -24,6 +22,9 @@ Values = Any
 
 Quantity = Callable[[Any], Values]
 """A formula over `Rows`."""
+
+_BLOCK_ROWS = 1024
+"""The images of so many rows, and what is made of them, stay in the processor's cache."""
 
 
 class Order(Protocol):
@@ -72,13 +73,7 @@ class Memo:
 
 
 class RaggedOrder:
-    """What comes before and after what in a ragged batch, in NumPy.
-
-    Parameters
-    ----------
-    offsets
-        (R + 1,) first row of every recording, and N.
-    """
+    """What comes before and after what in a ragged batch with (R + 1,) offsets, in NumPy."""
 
     def __init__(self, offsets: Ints) -> None:
         self._offsets = offsets
@@ -105,13 +100,7 @@ class RaggedOrder:
 
 
 class RaggedRows(RaggedOrder, Memo):
-    """The rows of a ragged batch, in NumPy: float64, or float32 for sensors of whole numbers, which holds them exactly.
-
-    Parameters
-    ----------
-    recordings
-        The batch.
-    """
+    """The rows of a ragged batch, in NumPy: float64, or float32 for sensors of whole numbers: it holds them."""
 
     def __init__(self, recordings: Recordings) -> None:
         super().__init__(recordings.offsets)
@@ -129,3 +118,124 @@ class RaggedRows(RaggedOrder, Memo):
     def images(self, name: str) -> tuple[Array, ...]:
         """(N, S) Sums over the pixels of each image."""
         return image_sums(self._recordings.sensors[name])
+
+
+def previous_rows(offsets: Ints) -> Ints:
+    """(N,) The row before each row; a recording's first row is its own predecessor.
+
+    >>> previous_rows(np.array([0, 3, 5])).tolist()
+    [0, 0, 1, 3, 3]
+    """
+    rows = np.arange(-1, offsets[-1] - 1)
+    rows[offsets[:-1]] += 1
+    return rows
+
+
+def next_rows(offsets: Ints) -> Ints:
+    """(N,) The row after each row; a recording's last row is its own successor.
+
+    >>> next_rows(np.array([0, 3, 5])).tolist()
+    [1, 2, 2, 4, 4]
+    """
+    rows = np.arange(1, offsets[-1] + 1)
+    rows[offsets[1:] - 1] -= 1
+    return rows
+
+
+def rows_of(offsets: Ints, recordings: Ints) -> Ints:
+    """(n,) All rows of the numbered recordings, one recording after the other.
+
+    >>> rows_of(np.array([0, 3, 5]), np.array([1, 0])).tolist()
+    [3, 4, 0, 1, 2]
+    """
+    starts, lengths = offsets[recordings], np.diff(offsets)[recordings]
+    ends = np.cumsum(lengths)
+    return np.repeat(starts - ends + lengths, lengths) + np.arange(lengths.sum())
+
+
+def fill(values: Array, offsets: Ints) -> Array:
+    """(N, C) Every NaN replaced by the last value before it in its recording, or else by the first one after it.
+
+    A channel without any value in a recording stays NaN there.
+
+    >>> gaps = np.array([[np.nan], [1.0], [np.nan], [2.0], [np.nan]])
+    >>> fill(gaps, np.array([0, 4, 5])).ravel().tolist()
+    [1.0, 1.0, 1.0, 2.0, nan]
+    """
+    filled = values.copy()
+    missing = np.isnan(values)
+    first, stop = (np.repeat(border, np.diff(offsets)) for border in (offsets[:-1], offsets[1:]))
+    for channels in _alike(missing):
+        rows, earlier, later = _around_gaps(missing[:, channels[0]])
+        sources = np.where(earlier >= first[rows], earlier, later)
+        found = (sources >= first[rows]) & (sources < stop[rows])
+        filled[np.ix_(rows[found], channels)] = values[np.ix_(sources[found], channels)]
+    return filled
+
+
+def _alike(missing: Bools) -> list[Ints]:
+    """Numbers of the channels with gaps, those together that have the same ones, as all pixels of an image do."""
+    channels = np.flatnonzero(missing.any(axis=0))
+    same: dict[bytes, list[int]] = {}
+    packed = np.ascontiguousarray(np.packbits(missing[:, channels], axis=0).T)
+    for channel, gaps in zip(channels.tolist(), packed, strict=True):
+        same.setdefault(gaps.tobytes(), []).append(channel)
+    return [np.array(found) for found in same.values()]
+
+
+def _around_gaps(missing: Bools) -> tuple[Ints, Ints, Ints]:
+    """The missing rows; for each the last known row before it (or -1), and the first known row after it (or N)."""
+    rows = np.flatnonzero(missing)
+    known = np.concatenate([[-1], np.flatnonzero(~missing), [len(missing)]])
+    known_before = rows - np.arange(len(rows))
+    return rows, known[known_before], known[known_before + 1]
+
+
+def image_sums(images: Array) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Five (N, S) arrays: pixels with an answer, their sum, their sum of squares, the least and the largest of them.
+
+    `images`: (N, S, 8, 8) `int16` images. Distances are 0 to 255, the codes of pixels without an answer are negative.
+
+    >>> image = np.full((1, 1, 8, 8), -1, dtype=np.int16)
+    >>> image[0, 0, 0, :2] = 10, 14
+    >>> [one.item() for one in image_sums(image)]
+    [2.0, 24.0, 296.0, 10.0, 14.0]
+    """
+    rows, sites = images.shape[:2]
+    flat = images.reshape(rows, sites, -1)
+    sums = np.empty((5, rows, sites))
+    for start in range(0, rows, _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        sums[:, block] = _block_sums(flat[block])
+    count, total, squares, low, high = sums
+    return count, total, squares, low, high
+
+
+def _block_sums(images: Array) -> Array:
+    """(5, n, S) Sums over (n, S, P) images; of an image without an answer the least and the largest mean nothing."""
+    pixels = _pixels_first(images)
+    distance = np.maximum(pixels, 0)
+    # Whole numbers that fit their types: up to 64 pixels, their sum below 2^15, that of their squares below 2^24.
+    count = _reduce(np.add, (pixels >= 0).view(np.int8))
+    total = _reduce(np.add, distance)
+    squares = _reduce(np.add, np.square(distance, dtype=np.float32))
+    # Seen as unsigned, the negative codes are larger than any distance.
+    low, high = _reduce(np.minimum, pixels.view(np.uint16)), _reduce(np.maximum, pixels)
+    return np.stack([count, total, squares, low, high]).reshape(5, *images.shape[:2])
+
+
+def _pixels_first(images: Array) -> Array:
+    """(P / 4, 4 n S) The pixels of (n, S, P) images, four of each image side by side.
+
+    NumPy reduces long rows many times faster than it reduces many short ones, and four pixels are moved as one word.
+    """
+    words = images.reshape(-1, images.shape[-1]).view(np.int64)
+    return np.ascontiguousarray(words.T).view(images.dtype)
+
+
+def _reduce(operation: np.ufunc, pixels: Array) -> Floats:
+    """(M,) The operation over all pixels of each image, from (P / 4, 4 M), computed in the pixels' own type."""
+    fours = operation.reduce(pixels, axis=0, dtype=pixels.dtype)
+    pairs = operation(fours[0::2], fours[1::2])
+    whole: Floats = operation(pairs[0::2], pairs[1::2]).astype(np.float64)
+    return whole

@@ -16,7 +16,7 @@ from bfrb.arrays import Array, Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
 from bfrb.features.feature import Channel
 from bfrb.features.pipeline import Features, available, channels_of, compute_features
-from bfrb.features.ragged import rows_of
+from bfrb.features.rows import rows_of
 from bfrb.files import writing_folder
 from bfrb.study.mirror import as_right_handed
 from bfrb.study.recordings import Recordings
@@ -36,31 +36,17 @@ _BATCH_ROWS = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some recordings as rectangular arrays.
-
-    Parameters
-    ----------
-    inputs
-        For every branch (B, T, C) float32 values, NaN where nothing is known, 0 after a recording's end.
-    lengths
-        (B,) rows of each recording.
-    """
+    """Some recordings as rectangular arrays."""
 
     inputs: dict[str, Floats32]
+    """For every branch (B, T, C) values, NaN where nothing is known, 0 after a recording's end."""
     lengths: Ints
+    """(B,) rows of each recording."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Features of recordings, by branch of a network; a branch without channels is one the device cannot feed.
-
-    Parameters
-    ----------
-    branches
-        Features by branch, all of the same rows.
-    offsets
-        (R + 1,) first row of every recording, and N.
-    """
+    """Features of recordings, by branch of a network; a branch without channels is one the device cannot feed."""
 
     branches: Mapping[str, Features]
     offsets: Ints
@@ -81,14 +67,8 @@ class Sequences:
     def batch(self, index: npt.ArrayLike, max_length: int, keep: Keep = "last") -> Batch:
         """The numbered recordings, padded with 0 at their end to the longest of them.
 
-        Parameters
-        ----------
-        index
-            (B,) numbers of recordings, at least one.
-        max_length
-            Longer recordings keep `max_length` rows.
-        keep
-            Which: the last ones, because the gesture is at the end, or the first ones, as published notebooks do.
+        Longer ones than `max_length` rows keep the last ones, because the gesture is at the end, or the first ones, as
+        published notebooks do.
         """
         chosen = np.asarray(index, dtype=np.int64)
         starts, ends = self.offsets[chosen], self.offsets[chosen + 1]
@@ -97,7 +77,9 @@ class Sequences:
         steps = np.arange(lengths.max())
         padding = steps >= lengths[:, None]
         rows = np.where(padding, 0, starts[:, None] + steps)
-        inputs = {name: _gather(features.values, rows, padding) for name, features in self.branches.items()}
+        inputs = {name: features.values[rows] for name, features in self.branches.items()}
+        for values in inputs.values():
+            values[padding] = 0.0
         return Batch(inputs, lengths)
 
     def save(self, folder: Path) -> None:
@@ -108,10 +90,7 @@ class Sequences:
     def load(folder: Path, *, mmap: bool = True) -> Sequences:
         """Read what `save` wrote; with `mmap` the arrays stay on disk and are shared between processes.
 
-        Raises
-        ------
-        DataError
-            If the folder does not hold complete sequences.
+        Raises `DataError` if the folder does not hold complete sequences.
         """
         try:
             described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))["branches"]
@@ -125,31 +104,23 @@ class Sequences:
                 )
                 for name, channels in described.items()
             }
-            return _complete(Sequences(branches, offsets))
+            for name, features in branches.items():
+                shape = (int(offsets[-1]), len(features.channels))
+                if features.values.shape != shape or features.valid.shape != shape:
+                    raise ValueError(f"the arrays of {name!r} are not of shape {shape}")
+            return Sequences(branches, offsets)
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"expected sequences in {folder}, but {error}", remedy="delete the folder and compute them again"
-            ) from None
+            problem = f"expected sequences in {folder}, but {error}"
+            raise DataError(problem, remedy="delete the folder and compute them again") from None
 
 
 def build_sequences(
     recordings: Recordings, branches: Mapping[str, Sequence[str]], *, mirror_left_hand: bool = False
 ) -> Sequences:
-    """Compute the features of every branch that the recordings' device can give.
+    """Compute the features of every branch that the recordings' device can give, left hands mirrored first if asked to.
 
-    Parameters
-    ----------
-    recordings
-        The recordings.
-    branches
-        Names of features by branch, such as `FeatureSpec().branches(...)` gives.
-    mirror_left_hand
-        Whether recordings of left-handed subjects are mirrored first.
-
-    Raises
-    ------
-    ConfigError
-        If a name is no feature, or comes twice in a branch.
+    `branches`: names of features by branch, such as `FeatureSpec().branches(...)` gives. Raises `ConfigError` if a name
+    is no feature, or comes twice in a branch.
     """
     recordings = as_right_handed(recordings) if mirror_left_hand else recordings
     computed = {
@@ -161,13 +132,7 @@ def build_sequences(
 def save_sequences(
     recordings: Recordings, branches: Mapping[str, Sequence[str]], folder: Path, *, mirror_left_hand: bool = False
 ) -> None:
-    """Write what `build_sequences(...).save(folder)` would, in bounded memory: computed a few recordings at a time.
-
-    Raises
-    ------
-    ConfigError
-        If a name is no feature, or comes twice in a branch.
-    """
+    """Write what `build_sequences(...).save(folder)` would, in bounded memory: computed a few recordings at a time."""
     device = recordings.device
     channels = {branch: channels_of(available(names, device), device) for branch, names in branches.items()}
     parts = (
@@ -218,21 +183,14 @@ def channel_statistics(sequences: Sequences, recordings_index: npt.ArrayLike) ->
     branches get mean 0 and standard deviation 1.
     """
     rows = rows_of(sequences.offsets, np.asarray(recordings_index, dtype=np.int64))
-    return {
-        name: _identity(features) if name in UNSCALED else _branch_statistics(features, rows)
-        for name, features in sequences.branches.items()
-    }
-
-
-def _branch_statistics(features: Features, rows: Ints) -> ChannelStatistics:
-    moments = [_moments(features.values[rows, c], features.valid[rows, c]) for c in range(len(features.channels))]
-    mean, sd = np.array(moments, dtype=np.float64).reshape(-1, 2).T
-    return ChannelStatistics(mean, sd)
-
-
-def _identity(features: Features) -> ChannelStatistics:
-    count = len(features.channels)
-    return ChannelStatistics(np.zeros(count), np.ones(count))
+    statistics = {}
+    for name, features in sequences.branches.items():
+        moments = [
+            (0.0, 1.0) if name in UNSCALED else _moments(features.values[rows, c], features.valid[rows, c])
+            for c in range(len(features.channels))
+        ]
+        statistics[name] = ChannelStatistics(*np.array(moments, dtype=np.float64).reshape(-1, 2).T)
+    return statistics
 
 
 def _moments(values: Floats32, valid: Bools) -> tuple[float, float]:
@@ -240,22 +198,6 @@ def _moments(values: Floats32, valid: Bools) -> tuple[float, float]:
     if not len(measured):
         return 0.0, 1.0
     return float(measured.mean()), float(measured.std()) or 1.0
-
-
-def _gather(values: Floats32, rows: Ints, padding: Bools) -> Floats32:
-    """(B, T, C) The given rows, 0 on padding."""
-    gathered = values[rows]
-    gathered[padding] = 0.0
-    return gathered
-
-
-def _complete(sequences: Sequences) -> Sequences:
-    """The same sequences, once their arrays are known to be of one size."""
-    for name, features in sequences.branches.items():
-        shape = (int(sequences.offsets[-1]), len(features.channels))
-        if features.values.shape != shape or features.valid.shape != shape:
-            raise ValueError(f"the arrays of {name!r} are not of shape {shape}")
-    return sequences
 
 
 def _load_array(path: Path, mmap: bool) -> Array:

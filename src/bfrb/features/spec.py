@@ -59,13 +59,7 @@ class FeatureSpec(Spec):
     """Features of branches that only networks of one's own take in, by the names of the branches."""
 
     def branches(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Feature names of the named branches.
-
-        Raises
-        ------
-        ConfigError
-            If a branch has no features.
-        """
+        """Feature names of the named branches; raises `ConfigError` if a branch has no features."""
         known = {name: found for name, found in dict(self).items() if isinstance(found, tuple)} | self.own
         for name in names:
             if name not in known:

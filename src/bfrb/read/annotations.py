@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,42 +31,29 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Interval:
-    """Something that the wearer did.
-
-    Parameters
-    ----------
-    start_s, end_s
-        From, and up to, in seconds: of a clock, or since the recording began. A point, such as the press of a button,
-        has no end.
-    label
-        What it is.
-    recording
-        Id of the recording, an empty text where the file does not say.
-    note
-        Anything else that was remembered.
-    """
+    """Something that the wearer did."""
 
     start_s: float
+    """Of a clock, or since the recording began."""
     end_s: float | None
+    """A point, such as the press of a button, has no end."""
     label: str
     recording: str = ""
+    """Its id, an empty text where the file does not say."""
     note: str = ""
 
 
 def read_intervals(path: Path) -> list[Interval]:
     """All intervals of a file of annotations, in the order of their beginning.
 
-    Raises
-    ------
-    DataError
-        If it is no such file, or a time or a label in it cannot be used.
+    Raises `DataError` if it is no such file, or a time or a label in it cannot be used.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: expected annotations as text, but {error}", remedy="export them again") from None
     try:
-        found = list(_reader_of(path, text)(text))
+        found = list(_read(path, text))
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error, ElementTree.ParseError) as error:
         raise DataError(f"{path}: cannot be read as annotations: {error}", remedy="export them again") from None
     for interval in found:
@@ -81,14 +68,7 @@ def read_intervals(path: Path) -> list[Interval]:
 def label_samples(time_s: Floats, intervals: Iterable[Interval], spec: LabelsSpec) -> npt.NDArray[np.object_]:
     """(N,) The label of every sample, None where there is none; of two that overlap, the later one counts.
 
-    Parameters
-    ----------
-    time_s
-        (N,) times of the samples, of the clock or since the recording began.
-    intervals
-        What the wearer did.
-    spec
-        By how much the two clocks differ, how late points are, and what is unlabelled.
+    The (N,) times are those of a clock, or since the recording began.
     """
     begin = float(time_s[0]) if len(time_s) else 0.0
     labels = np.full(len(time_s), "none" if spec.unlabelled == "none" else None, dtype=object)
@@ -98,78 +78,87 @@ def label_samples(time_s: Floats, intervals: Iterable[Interval], spec: LabelsSpe
             start, end = start - spec.lateness_s, start
         origin = spec.offset_s + (0.0 if start >= CLOCK_S and begin >= CLOCK_S else begin)
         rows = slice(*np.searchsorted(time_s, [start + origin, end + origin]))
-        labels[rows] = interval.label
+        labels[rows] = interval.label or None
     return labels
 
 
-def _reader_of(path: Path, text: str) -> Callable[[str], Iterator[Interval]]:
+def _read(path: Path, text: str) -> Iterator[Interval]:
     if path.suffix.lower() == ".eaf" or text.lstrip().startswith("<"):
-        return _read_eaf
+        return _read_eaf(text)
     if text.lstrip()[:1] in ("[", "{"):
-        return _read_label_studio
-    names = {name.strip().lower() for name in _split_first(text)}
-    for wanted, reader in _TABLES.items():
+        return _read_label_studio(text)
+    separator = max("\t,;", key=text.partition("\n")[0].count)
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    names = {name.strip().lower() for name in table.fieldnames or ()}
+    rows = ({str(name).strip().lower(): (value or "").strip() for name, value in row.items() if name} for row in table)
+    if {"behavior", "time"} <= names and names & {"behavior type", "status"}:
+        return _read_boris_tabular(rows)
+    for wanted, of_row in _TABLES.items():
         if set(wanted) <= names:
-            return reader
+            return (found for found in map(of_row, rows) if found.label not in ("", "n/a"))
     shown = ", ".join(sorted(names)[:8]) or "nothing"
-    raise DataError(
-        f"{path}: expected annotations of bfrb, BIDS, BORIS, ELAN, Label Studio or Sensor Logger, found {shown}",
-        remedy="write a table with the columns onset, duration and trial_type (seconds)",
-    )
+    problem = f"{path}: expected annotations of bfrb, BIDS, BORIS, ELAN, Label Studio or Sensor Logger, found {shown}"
+    raise DataError(problem, remedy="write a table with the columns onset, duration and trial_type (seconds)")
 
 
-def _split_first(text: str) -> list[str]:
-    return next(csv.reader([text.partition("\n")[0].strip("\r")], delimiter=_separator(text)), [])
+def _number(text: str) -> float | None:
+    return None if text in ("", "n/a", "NA") else float(text)
 
 
-def _separator(text: str) -> str:
-    first = text.partition("\n")[0]
-    return max("\t,;", key=first.count)
+def _of_own(row: Row) -> Interval:
+    about = row.get("recording", ""), row.get("note", "")
+    return Interval(float(row["start_s"]), _number(row.get("end_s", "")), row["label"], *about)
 
 
-def _rows(text: str) -> Iterator[Row]:
-    for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=_separator(text)):
-        yield {str(name).strip().lower(): (value or "").strip() for name, value in row.items() if name}
+def _of_bids(row: Row) -> Interval:
+    start, lasts = float(row["onset"]), _number(row["duration"]) or 0.0
+    return Interval(start, start + lasts if lasts > 0 else None, row["trial_type"])
 
 
-def _read_own(text: str) -> Iterator[Interval]:
-    for row in _rows(text):
-        end = row.get("end_s", "")
-        yield Interval(
-            float(row["start_s"]),
-            float(end) if end else None,
-            row["label"],
-            row.get("recording", ""),
-            row.get("note", ""),
-        )
+def _of_boris(row: Row) -> Interval:
+    start, stop = float(row["start (s)"]), _number(row["stop (s)"])
+    about = row.get("observation id", ""), row.get("comment start", "")
+    return Interval(start, stop if stop is not None and stop > start else None, row["behavior"], *about)
 
 
-def _read_bids(text: str) -> Iterator[Interval]:
-    for row in _rows(text):
-        if row["trial_type"] in ("", "n/a"):
-            continue
-        start, lasts = float(row["onset"]), row["duration"]
-        ends = lasts not in ("", "n/a") and float(lasts) > 0
-        yield Interval(start, start + float(lasts) if ends else None, row["trial_type"])
+def _of_elan(row: Row) -> Interval:
+    others = ("tier", "participant", "begin time", "end time", "duration", "file")
+    labels = (value for name, value in row.items() if value and name not in others and " - " not in name)
+    return Interval(_elan_seconds(row, "begin time"), _elan_seconds(row, "end time"), next(labels, ""))
 
 
-def _read_boris_aggregated(text: str) -> Iterator[Interval]:
-    for row in _rows(text):
-        start, stop = float(row["start (s)"]), row["stop (s)"]
-        ends = stop not in ("", "NA") and float(stop) > start
-        yield Interval(
-            start,
-            float(stop) if ends else None,
-            row["behavior"],
-            row.get("observation id", ""),
-            row.get("comment start", ""),
-        )
+def _elan_seconds(row: Row, word: str) -> float:
+    """A time in one of the forms that ELAN offers, seconds before milliseconds before those of a clock."""
+    given = {name.rpartition(" ")[2]: value for name, value in row.items() if name.startswith(word)}
+    if "ss.msec" in given:
+        return float(given["ss.msec"])
+    if "msec" in given:
+        return float(given["msec"]) / 1e3
+    hours, minutes, seconds = next(iter(given.values())).split(":")[:3]
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
-def _read_boris_tabular(text: str) -> Iterator[Interval]:
+def _of_sensor_logger(row: Row) -> Interval:
+    pressed_s, end_s = (_number(row.get("millisecond_press_duration", "")) or 0.0) / 1e3, float(row["time"]) * 1e-9
+    return Interval(end_s - pressed_s, end_s if pressed_s else None, row["text"])
+
+
+_TABLES: Mapping[Sequence[str], Callable[[Row], Interval]] = {
+    ("start_s", "end_s", "label"): _of_own,
+    ("onset", "duration", "trial_type"): _of_bids,
+    ("behavior", "start (s)", "stop (s)"): _of_boris,
+    ("time", "seconds_elapsed", "text"): _of_sensor_logger,
+    ("tier", "begin time - ss.msec"): _of_elan,
+    ("tier", "begin time - msec"): _of_elan,
+    ("tier", "begin time - hh:mm:ss.ms"): _of_elan,
+}
+"""What makes an interval of a row of a table that has such columns."""
+
+
+def _read_boris_tabular(rows: Iterable[Row]) -> Iterator[Interval]:
     """Rows that begin and end: of each behaviour of each subject, a stop belongs to the start before it."""
     started: dict[tuple[str, str], float] = {}
-    for row in _rows(text):
+    for row in rows:
         kind = (row.get("behavior type") or row.get("status") or "").upper()
         key, time_s = (row.get("subject", ""), row["behavior"]), float(row["time"])
         if kind == "START":
@@ -183,32 +172,6 @@ def _read_boris_tabular(text: str) -> Iterator[Interval]:
     if started:
         (_, behaviour), time_s = next(iter(started.items()))
         raise ValueError(f"{behaviour!r} begins at {time_s:g} s and never ends")
-
-
-def _read_elan_table(text: str) -> Iterator[Interval]:
-    for row in _rows(text):
-        start, end = (_elan_seconds(row, word) for word in ("begin time", "end time"))
-        label = next(
-            (value for name, value in row.items() if value and name not in _ELAN_OTHERS and " - " not in name), ""
-        )
-        yield Interval(start, end, label)
-
-
-_ELAN_OTHERS = ("tier", "participant", "begin time", "end time", "duration", "file")
-
-
-def _elan_seconds(row: Row, word: str) -> float:
-    for name, value in row.items():
-        if name.startswith(word) and name.endswith("ss.msec"):
-            return float(value)
-    for name, value in row.items():
-        if name.startswith(word) and name.endswith("msec") and ":" not in value:
-            return float(value) / 1e3
-    for name, value in row.items():
-        if name.startswith(word) and ":" in value:
-            hours, minutes, seconds = value.split(":")[:3]
-            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    raise ValueError(f"no column gives the {word}")
 
 
 def _read_eaf(text: str) -> Iterator[Interval]:
@@ -244,33 +207,8 @@ def _label_studio_seconds(value: Any) -> float:
     return float(value) / 1e3 if abs(float(value)) > 1e3 * CLOCK_S else float(value)
 
 
-def _read_sensor_logger(text: str) -> Iterator[Interval]:
-    for row in _rows(text):
-        pressed_s = float(row.get("millisecond_press_duration") or 0.0) / 1e3
-        end_s = float(row["time"]) * 1e-9
-        yield Interval(end_s - pressed_s if pressed_s else end_s, end_s if pressed_s else None, row["text"])
-
-
-_TABLES: Mapping[Sequence[str], Callable[[str], Iterator[Interval]]] = {
-    ("start_s", "end_s", "label"): _read_own,
-    ("onset", "duration", "trial_type"): _read_bids,
-    ("behavior", "start (s)", "stop (s)"): _read_boris_aggregated,
-    ("behavior", "time", "behavior type"): _read_boris_tabular,
-    ("behavior", "time", "status"): _read_boris_tabular,
-    ("time", "seconds_elapsed", "text"): _read_sensor_logger,
-    ("tier", "begin time - ss.msec"): _read_elan_table,
-    ("tier", "begin time - msec"): _read_elan_table,
-    ("tier", "begin time - hh:mm:ss.ms"): _read_elan_table,
-}
-
-
 def merged(label: str | None, merge: Mapping[str, str]) -> str | None:
     """The class that a label becomes, None for unknown; 2.0 becomes what 2 becomes."""
     if label is None:
         return None
     return merge.get(label, merge.get(label.strip().removesuffix(".0"), label)) or None
-
-
-def of_recording(intervals: Iterable[Interval], recording: str) -> list[Interval]:
-    """Those that are of one recording, or of a file that names none."""
-    return [replace(found, recording=recording) for found in intervals if found.recording in ("", recording)]

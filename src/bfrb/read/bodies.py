@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Floats, Ints
+from bfrb.arrays import Ints
 from bfrb.errors import DataError
-from bfrb.read.checks import Checker, run_starts
+from bfrb.read.checks import ROW, Checker, read_numbers, run_starts
 from bfrb.read.cmi_write import COUNTER, ID
-from bfrb.read.columns import ROW, read_numbers
+from bfrb.read.csv_blocks import check_wanted
 from bfrb.read.demographics import SUBJECT
 from bfrb.read.findings import refuse
 from bfrb.read.stretches import TIMES
-from bfrb.read.text_tables import check_wanted
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
 
@@ -37,13 +36,8 @@ Columns = Mapping[str, Sequence[Any]]
 def read_csv(body: bytes) -> Columns:
     r"""The columns of a CSV table, as texts.
 
-    Raises
-    ------
-    DataError
-        If it is not plain CSV, a line has another number of fields than the first, or it is too large.
+    Raises `DataError` if it is not plain CSV, a line has another number of fields than the first, or it is too large.
 
-    Examples
-    --------
     >>> read_csv(b"acc_x,acc_y\r\n1,\r\n2,0.5\r\n")
     {'acc_x': ('1', '2'), 'acc_y': ('', '0.5')}
     """
@@ -62,13 +56,8 @@ def read_csv(body: bytes) -> Columns:
 def columns_of(rows: list[dict[str, Any]] | dict[str, Any]) -> Columns:
     """The columns of a JSON table: a list with an object for every row, or an object with a list for every column.
 
-    Raises
-    ------
-    DataError
-        If it is of another form, or too large.
+    Raises `DataError` if it is of another form, or too large.
 
-    Examples
-    --------
     >>> columns_of([{"acc_x": 1, "acc_y": None}, {"acc_x": 2}])
     {'acc_x': [1, 2], 'acc_y': [None, None]}
     """
@@ -84,22 +73,11 @@ def columns_of(rows: list[dict[str, Any]] | dict[str, Any]) -> Columns:
 
 
 def recordings_from_columns(columns: Columns, device: Device, handedness: int | None = None) -> Recordings:
-    """Recordings of a device, from columns with a value for every row.
+    """Recordings of a device, from columns with a value for every row at the device's rate.
 
-    Parameters
-    ----------
-    columns
-        The device's columns by name; those of a sensor may be left out together. Any of `OPTIONAL` may stand beside
-        them: without `sequence_id` all rows are one recording. Others are passed over, see `unused_columns`.
-    device
-        The device; its rows come at its rate.
-    handedness
-        Of all wearers: 0 left, 1 right, None unknown.
-
-    Raises
-    ------
-    DataError
-        If columns are missing, values are no numbers or impossible, or rows are out of order or come at another rate.
+    A sensor's columns may be left out together. Any of `OPTIONAL` may stand beside them: without `sequence_id` all rows
+    are one recording. Others are passed over, see `unused_columns`. Raises `DataError` if columns are missing, values
+    are no numbers or impossible, or rows are out of order or come at another rate.
     """
     rows = len(next(iter(columns.values()), ()))
     present = [sensor for sensor in device.sensors if set(sensor.columns) & set(columns)]
@@ -114,8 +92,7 @@ def recordings_from_columns(columns: Columns, device: Device, handedness: int | 
     checker = Checker(refuse("the table"), strict=False)
     frame = checker.with_texts(frame, [ID, SUBJECT], [ID, SUBJECT])
     starts = run_starts(frame, [ID])
-    _check_order(frame, starts)
-    _check_rate(frame, starts, device)
+    _check_order(frame, starts, device)
     table = frame[starts].select(pl.col(ID).alias("id"), SUBJECT, handedness=pl.lit(handedness, pl.Int8))
     sensors = {}
     for sensor in present:
@@ -155,31 +132,23 @@ def _series(name: str, values: Sequence[Any]) -> pl.Series:
         raise _unreadable(f"numbers in the column {name}", str(error)[:100]) from None
 
 
-def _numbers(frame: pl.DataFrame, name: str) -> Floats:
-    """(rows,) numbers of a column, NaN where nothing is given."""
-    numbers: Floats = read_numbers(frame, [name], refuse("the table"), dtype=pl.Float64)[:, 0]
-    return numbers
-
-
-def _check_order(frame: pl.DataFrame, starts: Ints) -> None:
-    """Refuse rows of a recording that do not follow one another; ids in several places are refused later."""
-    if COUNTER in frame.columns:
-        follows = np.diff(_numbers(frame, COUNTER)) == 1
-        follows[starts[1:] - 1] = True
-        if not follows.all():
-            raise _unreadable(f"rows whose {COUNTER} rises by 1", f"another after row {np.argmin(follows) + 1}")
-
-
-def _check_rate(frame: pl.DataFrame, starts: Ints, device: Device) -> None:
-    """Refuse times that show another rate than the device's: nothing is resampled here."""
-    for name in TIMES.keys() & set(frame.columns):
-        steps_s = np.delete(np.diff(_numbers(frame, name)) * TIMES[name], starts[1:] - 1)
-        expected_s, found_s = 1 / device.row_rate_hz, np.median(steps_s) if len(steps_s) else np.nan
-        if len(steps_s) and not abs(found_s - expected_s) <= _RATE_TOLERANCE * expected_s:
-            raise DataError(
-                f"expected a row every {expected_s:g} s, got one every {found_s:g} s by {name}",
-                remedy="send rows at the rate of the bundle, or use bfrb detect or bfrb stream, which resample",
+def _check_order(frame: pl.DataFrame, starts: Ints, device: Device) -> None:
+    """Refuse rows that do not follow one another, or times of another rate: nothing is resampled here."""
+    for name in (COUNTER, *TIMES):
+        if name not in frame.columns:
+            continue
+        steps = np.diff(read_numbers(frame, [name], refuse("the table"), dtype=pl.Float64)[:, 0])
+        within = np.delete(np.arange(len(steps)), starts[1:] - 1)
+        steps = steps[within] * TIMES.get(name, 1.0)
+        if name == COUNTER and not (steps == 1).all():
+            raise _unreadable(
+                f"rows whose {COUNTER} rises by 1", f"another after row {within[np.argmin(steps == 1)] + 1}"
             )
+        expected_s, found_s = 1 / device.row_rate_hz, np.median(steps) if len(steps) else np.nan
+        if name in TIMES and len(steps) and not abs(found_s - expected_s) <= _RATE_TOLERANCE * expected_s:
+            problem = f"expected a row every {expected_s:g} s, got one every {found_s:g} s by {name}"
+            remedy = "send rows at the rate of the bundle, or use bfrb detect or bfrb stream, which resample"
+            raise DataError(problem, remedy=remedy)
 
 
 def _check_size(rows: int, columns: int) -> None:

@@ -1,4 +1,8 @@
-"""Checks of frames that hold whole recordings: order, words and readings."""
+"""Checks of frames: columns of any type turned into numbers or texts, the order of rows, words and readings.
+
+Every frame that is read begins with a column that counts its rows from 1, `LINE` or `ROW`: it says where something is.
+Whatever does not fit is reported, and left out.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +15,126 @@ import polars as pl
 
 from bfrb.arrays import Array, Bools, Ints
 from bfrb.read.annotations import merged
-from bfrb.read.columns import place_of, read_numbers, read_texts
 from bfrb.read.findings import Finding, Report, Severity
 from bfrb.study.description import WordsSpec
-from bfrb.study.device import Sensor
-from bfrb.study.readings import NORM_TOLERANCE
+from bfrb.study.device import NORM_TOLERANCE, Sensor
 
+LINE, ROW = "line number", "row number"
+"""First column of every frame: the line (of text) or the row (of other sources)."""
+
+MISSING_WORDS = ("", "nan", "na", "n/a", "null", "none", "<na>", "-")
+"""Words, in lower case, that stand for "no value" in columns that should hold numbers."""
+
+_TEXTS = {pl.String, pl.Categorical, pl.Enum, pl.Boolean}
 _REPAIR = "the source is damaged there: repair it, or leave the whole reading empty"
+
+
+def place_of(frame: pl.DataFrame, row: int, column: str = "") -> str:
+    """Where a value stands in its source, such as "line 1,234, column acc_x"."""
+    place = f"{frame.columns[0].partition(' ')[0]} {frame.to_series()[row]:,}"
+    return f"{place}, column {column}" if column else place
+
+
+def convert(frame: pl.DataFrame, types: Mapping[str, Any], report: Report) -> pl.DataFrame:
+    """The columns named in `types` and of these types (texts or floats), after the number of the line or row.
+
+    Numbers may come as strings. Values that do not fit are reported and become NaN, as do empty texts.
+
+    >>> frame = pl.DataFrame({ROW: [1, 2], "step": ["7.0", ""]})
+    >>> convert(frame, {"step": pl.Float64}, print)["step"].to_list()
+    [7.0, nan]
+    """
+    columns = [frame.to_series()]
+    for name, dtype in types.items():
+        if dtype == pl.String:
+            columns.append(read_texts(frame, name, report))
+        else:
+            columns.append(pl.Series(name, read_numbers(frame, [name], report, dtype=dtype)[:, 0]))
+    return pl.DataFrame(columns)
+
+
+def read_texts(frame: pl.DataFrame, name: str, report: Report) -> pl.Series:
+    """A column as strings, null where it is empty; parameters are those of `convert`."""
+    column = frame[name]
+    if not (column.dtype.is_numeric() or column.dtype.base_type() in {*_TEXTS, pl.Null}):
+        _report_type(frame, column, "text", report)
+        return pl.Series(name, [None] * frame.height, dtype=pl.String)
+    texts = column.cast(pl.String)
+    empty = texts == ""
+    return texts.set(empty, None) if empty.any() else texts
+
+
+def read_numbers(
+    frame: pl.DataFrame, names: Sequence[str], report: Report, *, dtype: Any = pl.Float32, whole: bool = False
+) -> Array:
+    """(N, C) The named columns as numbers, NaN where there is none; if they shall be whole, others are reported too."""
+    numbers = _numbers(frame, names, report, dtype)
+    if not whole:
+        return numbers
+    wrong = ~(np.isnan(numbers) | (np.isfinite(numbers) & (np.trunc(numbers) == numbers)))
+    _report_values(frame, names, wrong, "a whole number", report)
+    return np.where(wrong, np.nan, numbers)
+
+
+def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: Any) -> Array:
+    # All at once where they are alike: hundreds of short columns one by one would take many times as long.
+    columns = frame[list(names)]
+    kinds = {kind.base_type() for kind in columns.dtypes}
+    if all(kind.is_numeric() and kind != pl.Decimal for kind in kinds):
+        return _as(dtype, columns.to_numpy(order="c"))
+    if kinds <= _TEXTS:
+        return _parse(frame, columns.cast(pl.String).get_columns(), report, dtype)
+    if len(names) > 1:
+        return np.concatenate([_numbers(frame, [name], report, dtype) for name in names], axis=1)
+    if kinds <= {pl.Decimal, pl.Null}:
+        return columns.cast(dtype).to_numpy()
+    _report_type(frame, columns.to_series(), "a number", report)
+    return _as(dtype, np.full((frame.height, 1), np.nan))
+
+
+def _as(dtype: Any, numbers: Array) -> Array:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which no sensor can have given
+        return numbers.astype(np.float32 if dtype == pl.Float32 else np.float64, copy=False)
+
+
+def _parse(frame: pl.DataFrame, columns: list[pl.Series], report: Report, dtype: Any) -> Array:
+    """(N, C) The numbers in columns of strings."""
+    texts = pl.concat(columns)
+    if texts.null_count() == len(texts):
+        return _as(dtype, np.full((frame.height, len(columns)), np.nan))
+    parsed = texts.cast(dtype, strict=False)
+    if parsed.null_count() > texts.null_count():
+        texts = texts.str.strip_chars()
+        parsed = texts.cast(dtype, strict=False)
+        failed = parsed.is_null() & texts.is_not_null() & ~texts.str.to_lowercase().is_in(MISSING_WORDS)
+        wrong = failed.to_numpy().reshape(len(columns), -1).T
+        _report_values(frame, [column.name for column in columns], wrong, "a number", report)
+    return parsed.to_numpy().reshape(len(columns), -1).T
+
+
+def _report_values(frame: pl.DataFrame, names: Sequence[str], wrong: Bools, expected: str, report: Report) -> None:
+    if not wrong.any():
+        return
+    row, position = (int(index) for index in np.argwhere(wrong)[0])
+    name = names[position]
+    remedy = "repair the value or leave it empty, or name another column, unit or decimal sign in the description"
+    place = place_of(frame, row, name)
+    report(Finding("unreadable value", "error", expected, repr(frame[name][row]), remedy, place, int(wrong.sum())))
+
+
+def _report_type(frame: pl.DataFrame, column: pl.Series, expected: str, report: Report) -> None:
+    given = column.is_not_null()
+    if given.any():
+        place = place_of(frame, int(given.arg_true()[0]), column.name)
+        found, remedy = f"a value of the type {column.dtype}", "write the column again with plain values"
+        report(Finding("unreadable value", "error", expected, found, remedy, place, int(given.sum())))
 
 
 @dataclass(frozen=True)
 class Checker:
     """Looks at the frames of one source, one after the other, and reports what is wrong.
 
-    Parameters
-    ----------
-    report
-        Told of every finding.
-    strict
-        Whether incomplete readings and words that are no class are faults.
-    seen
-        Recordings that were there before.
+    Where it is strict, incomplete readings and words that are no class are faults.
     """
 
     report: Report
@@ -120,71 +223,49 @@ class Checker:
     def readings(self, frame: pl.DataFrame, sensor: Sensor, columns: Sequence[str], numbers: Array) -> Array:
         """(N, C) readings of a sensor without those that are not possible, which are reported.
 
-        Parameters
-        ----------
-        sensor
-            With its limits in the unit of the file.
-        columns
-            Where the readings are.
-        numbers
-            (N, C) what stands there, NaN where nothing does.
+        `sensor`: with its limits in the unit of the file; `columns`: where the readings are; `numbers`: (N, C) what
+        stands there, NaN where nothing does.
         """
         absent = np.isnan(numbers)
-        for fault in self._find_faults(sensor, numbers):
-            row, column = (int(index) for index in np.argwhere(fault.where)[0])
-            finding = replace(fault.finding, found=f"{fault.shown[row, column]:g}")
-            finding = replace(finding, place=place_of(frame, row, columns[column]))
-            self.report(replace(finding, count=int(fault.where.sum()) // fault.width))
-            absent |= fault.where
+        for kind, expected, wrong, shown, width in self._find_faults(sensor, numbers):
+            row, column = (int(index) for index in np.argwhere(wrong)[0])
+            place, count = place_of(frame, row, columns[column]), int(wrong.sum()) // width
+            self.report(Finding(kind, "error", expected, f"{shown[row, column]:g}", _REPAIR, place, count))
+            absent |= wrong
         if sensor.unit_norm and (negative := numbers[:, 0] < 0).any():
             expected, remedy = "quaternions with w >= 0", "nothing: the sign has no meaning, and is turned in reading"
             self.tell(Finding("quaternion sign", "note", expected, "w < 0", remedy), frame, negative)
         values = np.where(absent, numbers.dtype.type(sensor.absent), numbers)
         return values if sensor.modality == "motion" else values.astype(sensor.dtype)
 
-    def _find_faults(self, sensor: Sensor, numbers: Array) -> Iterator[_Fault]:
-        """What is wrong among (N, C) readings, NaN where there is none; each fault that occurs."""
+    def _find_faults(self, sensor: Sensor, numbers: Array) -> Iterator[tuple[str, str, Bools, Array, int]]:
+        """Of each fault that occurs the kind, what was expected, (N, C) where, what is there; values wrong together."""
         missing = np.isnan(numbers)
-        if sensor.no_response_code is not None:
-            fractions = (np.trunc(numbers) != numbers) & ~missing
-            if fractions.any():
-                yield _Fault(_error("no whole number", f"a whole number of {sensor.name}"), fractions, numbers)
+        if sensor.no_response_code is not None and (broken := (np.trunc(numbers) != numbers) & ~missing).any():
+            yield "no whole number", f"a whole number of {sensor.name}", broken, numbers, 1
         outside = (numbers < sensor.low) | (numbers > sensor.high)
         if outside.any():
             expected = f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}"
-            yield _Fault(_error("impossible value", expected), outside, numbers)
+            yield "impossible value", expected, outside, numbers, 1
         if self.strict and missing.any():
             parts = missing.reshape(len(numbers), sensor.pieces, -1)
             size = parts.shape[2]
-            some = parts.any(axis=2) & ~parts.all(axis=2)
+            some = np.repeat(parts.any(axis=2) & ~parts.all(axis=2), size, axis=1)
             if some.any():
-                expected = f"all {size} values of a reading of {sensor.name}, or none"
                 given = np.repeat((~parts).sum(axis=2), size, axis=1)
-                finding = _error(f"incomplete {sensor.name}", expected)
-                yield _Fault(finding, np.repeat(some, size, axis=1), given, size)
+                expected = f"all {size} values of a reading of {sensor.name}, or none"
+                yield f"incomplete {sensor.name}", expected, some, given, size
         if sensor.unit_norm:
             norms = np.broadcast_to(np.linalg.norm(numbers, axis=1)[:, None], numbers.shape)
-            off = np.abs(norms - 1.0) > NORM_TOLERANCE
-            if off.any():
-                finding = _error("wrong norm", f"{sensor.name} of norm 1")
-                yield _Fault(finding, off, norms, numbers.shape[1])
+            if (off := np.abs(norms - 1.0) > NORM_TOLERANCE).any():
+                yield "wrong norm", f"{sensor.name} of norm 1", off, norms, numbers.shape[1]
 
     def tell(self, finding: Finding, frame: pl.DataFrame, rows: Bools, column: str = "") -> None:
         """Report something that is wrong in some rows."""
         self.report(replace(finding, place=place_of(frame, int(rows.argmax()), column), count=int(rows.sum())))
 
 
-@dataclass(frozen=True)
-class _Fault:
-    """Readings that are not possible: (N, C) where and what is found there; so many values are wrong together."""
-
-    finding: Finding
-    where: Bools
-    shown: Array
-    width: int = 1
-
-
-def _error(kind: str, expected: str, found: str = "", remedy: str = _REPAIR) -> Finding:
+def _error(kind: str, expected: str, found: str, remedy: str) -> Finding:
     return Finding(kind, "error", expected, found, remedy)
 
 

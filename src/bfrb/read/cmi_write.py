@@ -14,13 +14,12 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.demographics import MEASURES, SUBJECT
 from bfrb.read.described_source import SIMULATED_MARK
+from bfrb.read.store import to_columns
 from bfrb.read.tables import appending, naming
-from bfrb.study.device import Sensor
 from bfrb.study.recordings import Annotation, Recordings
 
 Format = Literal["csv", "parquet"]
@@ -41,27 +40,11 @@ def write_cmi(
     mark: str = "",
     overwrite: bool = False,
 ) -> Path:
-    """Write recordings part by part, in bounded memory: the whole folder or nothing.
+    """Write recordings of the Helios device part by part, in bounded memory: the whole folder or nothing.
 
-    Parameters
-    ----------
-    parts
-        Recordings of the Helios device.
-    out
-        The folder to make.
-    test
-        Recordings of the same device for a test, written without their labels.
-    file_format
-        Of the recordings; demographics are always CSV.
-    mark
-        Text of the file that says that the recordings are simulated; without it none is written.
-    overwrite
-        Replace a folder of recordings that is there.
-
-    Raises
-    ------
-    DataError
-        If the folder is there already, or its parent is not.
+    `test`: recordings for a test, written without their labels; `file_format`: of the recordings; demographics are
+    always CSV; `mark`: text of the file that says that the recordings are simulated; without it none is written;
+    `overwrite`: replace a folder of recordings that is there. Raises `DataError` if the place is taken.
     """
     check_new_folder(out, overwrite)
     with writing_folder(out) as folder:
@@ -73,13 +56,7 @@ def write_cmi(
 
 
 def check_new_folder(out: Path, overwrite: bool) -> None:
-    """Refuse a place where no folder of recordings can be made, before any work is done for it.
-
-    Raises
-    ------
-    DataError
-        If something is there that may not be replaced, or the parent is no folder.
-    """
+    """Refuse a place where no folder of recordings can be made, before any work is done for it."""
     if not out.absolute().parent.is_dir():
         raise DataError(f"there is no folder {out.parent} to make {out.name} in", remedy="make that folder first")
     if not out.exists():
@@ -92,13 +69,7 @@ def check_new_folder(out: Path, overwrite: bool) -> None:
 
 
 def check_format(name: str) -> Format:
-    """The file format of that name.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-    """
+    """The file format of that name; raises `DataError` if there is none."""
     if name == "csv":
         return "csv"
     if name == "parquet":
@@ -107,13 +78,7 @@ def check_format(name: str) -> Format:
 
 
 def _write_split(parts: Iterable[Recordings], folder: Path, path: Path) -> None:
-    """Write the rows, the subjects and, of a test, the answers to a folder; nothing if there are no recordings.
-
-    Parameters
-    ----------
-    path
-        What the file of rows is called in the end.
-    """
+    """Write the rows, the subjects and, of a test, the answers to a folder; nothing if there are no recordings."""
     parts = iter(parts)
     first = next(parts, None)
     if first is None:
@@ -148,19 +113,11 @@ def rows_of(recordings: Recordings) -> pl.DataFrame:
     numbers = columns[COUNTER].cast(pl.String).str.zfill(6)
     columns["row_id"] = pl.select(pl.concat_str([columns[ID], numbers], separator="_")).to_series()
     frame = pl.DataFrame({name: columns[name] for name in _FIRST if name in columns})
-    readings = [_readings(sensor, recordings.sensors[sensor.name]) for sensor in recordings.device.sensors]
-    return pl.concat([frame, *readings], how="horizontal")
+    readings = [to_columns(sensor, recordings.sensors[sensor.name]) for sensor in recordings.device.sensors]
+    return frame.hstack([column for columns in readings for column in columns])
 
 
 def _texts(annotation: Annotation) -> pl.Series:
     names = pl.Series([*annotation.names, None], dtype=pl.String)
     codes = annotation.codes.astype(np.int64)
     return names.gather(np.where(codes < 0, len(annotation.names), codes))
-
-
-def _readings(sensor: Sensor, values: Array) -> pl.DataFrame:
-    flat = values.reshape(len(values), -1)
-    frame = pl.from_numpy(flat, schema=list(sensor.columns), orient="row")
-    if sensor.no_response_code is None:
-        return frame.fill_nan(None)
-    return frame.with_columns(pl.all().replace(sensor.absent, None)) if (flat == sensor.absent).any() else frame

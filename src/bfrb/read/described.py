@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,16 +15,14 @@ import polars as pl
 
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
-from bfrb.read.checks import Checker, run_starts
-from bfrb.read.columns import place_of, read_numbers
-from bfrb.read.csv_blocks import Progress, iter_frames
+from bfrb.read.checks import Checker, place_of, read_numbers, run_starts
+from bfrb.read.csv_blocks import Progress, iter_frames, open_table
 from bfrb.read.demographics import Demographics
 from bfrb.read.device_files import READERS, format_of
 from bfrb.read.findings import Finding, Report, refuse
 from bfrb.read.layouts import Layout, fields_of, find_layout, find_limits, find_unread_sensors, needed_columns
 from bfrb.read.series import RecordedSamples, bring_to_wrist, nearest_in_time
-from bfrb.read.study_files import Blanks, DescribedFile, Words, find_files
-from bfrb.read.text_tables import open_table
+from bfrb.read.study_files import DescribedFile, Words, find_files
 from bfrb.study.description import TIME_UNITS_S, Description, LabelsSpec, TimeSpec
 from bfrb.study.frame import Wrist
 
@@ -32,17 +31,7 @@ _LEFT, _RIGHT = {"left", "l", "links"}, {"right", "r", "rechts"}
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads what a description speaks of.
-
-    Parameters
-    ----------
-    description
-        How it is read.
-    report
-        Told of what is wrong; by default the first error is raised.
-    people
-        What is known of the wearers.
-    """
+    """Reads what a description speaks of; `people` is what is known of the wearers."""
 
     description: Description
     report: Report | None = None
@@ -51,10 +40,7 @@ class Reader:
     def iter_samples(self, path: Path, progress: Progress | None = None) -> Iterator[RecordedSamples]:
         """The samples of every recording at a path, some recordings at a time, in the wrist frame and in SI units.
 
-        Raises
-        ------
-        DataError
-            If a file lacks a column or is damaged, its times fall, or no wrist is known.
+        Raises `DataError` if a file lacks a column or is damaged, its times fall, or no wrist is known.
         """
         if any(self.description.sensor(name).match for name in self.description.sensors):
             yield from self._iter_apart(path, progress)
@@ -116,15 +102,7 @@ class Reader:
             report(Finding("columns of another sensor", "warning", expected, found, remedy, refused=True))
 
     def samples_of(self, frame: pl.DataFrame, layout: Layout, checker: Checker, words: Words) -> RecordedSamples | None:
-        """The samples in a frame of whole recordings, without those that cannot be used; None if none can.
-
-        Parameters
-        ----------
-        frame
-            Columns of any type, after the number of the line or row.
-        words
-            What is known by the file's path.
-        """
+        """The samples in a frame of whole recordings, without those that cannot be used; None if none can."""
         description = self.description
         named_by = (*layout.ids, *layout.alike)
         texts = dict.fromkeys([*named_by, *(spec.column or "" for spec in layout.words.values())])
@@ -175,30 +153,20 @@ class Reader:
         spec = self.description.time
         if spec.column is None:
             if spec.rate_hz is None:
-                raise DataError(
-                    f"{self.description.name}: neither times nor a rate are known",
-                    remedy="add column = ... (and its unit) or rate_hz = ... to [time] in the description",
-                )
+                problem = f"{self.description.name}: neither times nor a rate are known"
+                remedy = "add column = ... (and its unit) or rate_hz = ... to [time] in the description"
+                raise DataError(problem, remedy=remedy)
             return (np.arange(frame.height) - np.repeat(offsets[:-1], np.diff(offsets))) / spec.rate_hz
         times = read_seconds(frame, spec, checker.report)
-        for start, stop in pairwise(offsets.tolist()):
-            latest = np.maximum.accumulate(times[start:stop])
-            back = latest - times[start:stop]
-            falls = back > spec.back_s
-            if falls.any():
-                at = int(falls.argmax())
-                finding = Finding(
-                    "time falls",
-                    "error",
-                    f"rows in the order of time, {spec.column} not falling",
-                    f"one that is {back[at]:.3f} s earlier than one before it",
-                    "sort the file; or, if its rows come steadily, give rate_hz in [time] instead of the column",
-                    place_of(frame, start + at),
-                    int(falls.sum()),
-                )
-                checker.report(finding)
-            times[start:stop] = latest
-        return times
+        latest = np.concatenate([np.maximum.accumulate(times[a:b]) for a, b in pairwise(offsets.tolist())])
+        falls = latest - times > spec.back_s
+        if falls.any():
+            at = int(falls.argmax())
+            expected = f"rows in the order of time, {spec.column} not falling"
+            found = f"one that is {latest[at] - times[at]:.3f} s earlier than one before it"
+            remedy = "sort the file; or, if its rows come steadily, give rate_hz in [time] instead of the column"
+            checker.tell(Finding("time falls", "error", expected, found, remedy), frame, falls)
+        return latest
 
     def _side_of(self, words: Words, subject: str) -> Wrist | None:
         """The wrist of a recording: what its rows say, or what the table of participants does."""
@@ -212,12 +180,11 @@ class Reader:
         return "left" if text in _LEFT else "right" if text in _RIGHT else None
 
     def _to_wrist(self, sensors: Mapping[str, Array], sides: Sequence[Wrist | None], offsets: Ints) -> dict[str, Array]:
-        different = set(sides) if self.description.axes is not None else {None}
-        if len(different) == 1:
-            return bring_to_wrist(sensors, self.description, sides[0])
+        if self.description.axes is None or len(set(sides)) == 1:
+            return bring_to_wrist(sensors, self.description, sides[0] if self.description.axes else None)
         parts = [
-            bring_to_wrist({name: values[rows] for name, values in sensors.items()}, self.description, side)
-            for side, rows in zip(sides, map(slice, offsets[:-1], offsets[1:]), strict=True)
+            bring_to_wrist({name: values[start:stop] for name, values in sensors.items()}, self.description, side)
+            for side, (start, stop) in zip(sides, pairwise(offsets.tolist()), strict=True)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in sensors}
 
@@ -241,15 +208,14 @@ class Reader:
         groups: dict[str, dict[str, list[DescribedFile]]] = {}
         for name in self.description.sensors:
             for file in find_files(path, self.description, self.description.sensor(name).match):
-                key = self.description.recordings.id.format_map(Blanks(file.words))
+                key = self.description.recordings.id.format_map(defaultdict(str, file.words))
                 groups.setdefault(key, {}).setdefault(name, []).append(file)
         for number, (key, files) in enumerate(groups.items()):
             missing = [name for name in self.description.sensors if name not in files]
             if missing:
-                raise DataError(
-                    f"{key}: there is {', '.join(files)} and no {', '.join(missing)}",
-                    remedy="add the file, or name recordings by {folder} or what path finds, so that files meet",
-                )
+                problem = f"{key}: there is {', '.join(files)} and no {', '.join(missing)}"
+                remedy = "add the file, or name recordings by {folder} or what path finds, so that files meet"
+                raise DataError(problem, remedy=remedy)
             parts = {}
             for name, some in files.items():
                 reader = replace(self, description=self._alone(name))
@@ -304,15 +270,11 @@ def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> list[tuple[s
 
 def _labelled(labels: pl.Series, spec: LabelsSpec, ids: pl.Series, offsets: Ints) -> pl.Series:
     """(N,) the same labels, and for rows without one what they are said to be."""
-    others = {name: spec.unlabelled_in.get(name, "none" if spec.unlabelled == "none" else None) for name in ids}
-    if not any(others.values()):
+    others = [spec.unlabelled_in.get(name, "none" if spec.unlabelled == "none" else None) for name in ids]
+    if not any(others):
         return labels
-    lengths = np.diff(offsets)
-    return labels.fill_null(
-        ids.replace_strict(list(others), list(others.values()), return_dtype=pl.String).gather(
-            np.repeat(np.arange(len(ids)), lengths)
-        )
-    )
+    of_rows = np.repeat(np.array(others, dtype=object), np.diff(offsets)).tolist()
+    return labels.fill_null(pl.Series(of_rows, dtype=pl.String))
 
 
 def _whole_recordings(frames: Iterable[pl.DataFrame], ids: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -342,8 +304,8 @@ def read_seconds(frame: pl.DataFrame, spec: TimeSpec, report: Report) -> Floats:
         at = int(lost.argmax())
         remedy = "fill it, or remove the line; or correct the unit of [time]"
         expected = f"a time in every row{', such as 2024-05-01T12:00:00.000+02:00' if spec.unit == 'iso8601' else ''}"
-        found = repr(frame[column][at])
-        report(Finding("no time", "error", expected, found, remedy, place_of(frame, at, column), int(lost.sum())))
+        found, place = repr(frame[column][at]), place_of(frame, at, column)
+        report(Finding("no time", "error", expected, found, remedy, place, int(lost.sum())))
         known = np.flatnonzero(~lost)
         times = np.interp(np.arange(len(times)), known, times[known]) if len(known) else np.zeros(len(times))
     return times

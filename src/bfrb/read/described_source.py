@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from bfrb.arrays import Array
 from bfrb.errors import DataError
-from bfrb.read.annotations import Interval, label_samples, merged, of_recording, read_intervals
-from bfrb.read.checks import Checker
-from bfrb.read.columns import ROW
+from bfrb.read.annotations import Interval, label_samples, merged, read_intervals
+from bfrb.read.checks import ROW, Checker
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.demographics import Demographics, find_demographics, read_demographics
 from bfrb.read.described import Reader
@@ -24,10 +24,9 @@ from bfrb.read.findings import Findings, Report, refuse
 from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
 from bfrb.read.orientation import add_orientation, makes_orientation, with_made_orientation
-from bfrb.read.rows import make_rows
-from bfrb.read.series import RecordedSamples
-from bfrb.read.study_files import Blanks, find_label_files
-from bfrb.study.description import Description, LabelsSpec
+from bfrb.read.series import RecordedSamples, make_rows
+from bfrb.read.study_files import find_label_files
+from bfrb.study.description import Description
 from bfrb.study.device import Device, device_of
 from bfrb.study.labels import CMI, LabelSet, label_set_of
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
@@ -40,35 +39,22 @@ RATE_TOLERANCE = 0.1
 SIMULATED_MARK = "simulated.toml"
 """A file of this name beside recordings says that they come from a simulator."""
 
-_Words = Mapping[str, tuple[pl.Series, tuple[str, ...]]]
+_Labels = Mapping[str, Annotation]
 
 
 @dataclass(frozen=True)
 class DescribedSource:
-    """Recordings that a description says how to read.
-
-    Parameters
-    ----------
-    path
-        A file or a folder.
-    description
-        How it is read.
-    wanted
-        The device of a bundle that is to answer: the recordings are brought to its rate and its sensors, and what they
-        lack was not measured. By default they keep their own, at the description's rate or that of the first recording.
-    how
-        What a row holds if several samples fall into it.
-    demographics
-        A table of the wearers, instead of the one that the description names.
-    report
-        Told what is wrong; if it returns, the rest is read. By default the first error is raised.
-    """
+    """Recordings that a description says how to read."""
 
     path: Path
+    """A file or a folder."""
     description: Description
     wanted: Device | None = None
+    """The device of a bundle that is to answer: recordings are brought to its rate and sensors, and what they lack was
+    not measured. By default they keep their own, at the description's rate or that of the first recording."""
     how: Aggregation = "mean"
     demographics: Path | None = None
+    """A table of the wearers, instead of the one that the description names."""
     report: Report | None = None
 
     @cached_property
@@ -82,9 +68,8 @@ class DescribedSource:
 
     def _own_device(self) -> Device:
         time, reader = self.description.time, Reader(self.description)
-        if time.steady:
-            return device_of(self.description)
-        if time.rate_hz is not None and reader.format_of(reader.files(self.path)[0].path) not in READERS:
+        of_its_own = not time.steady and reader.format_of(reader.files(self.path)[0].path) in READERS
+        if time.steady or (time.rate_hz is not None and not of_its_own):
             return device_of(self.description)
         rate_hz = time.rate_hz or round(self._first[0], 2)
         if not np.isfinite(rate_hz):
@@ -101,10 +86,8 @@ class DescribedSource:
                 remedy="add [axes] and [worn] to the description (docs/own-data.md)",
             )
         if not set(self._first[1]) & set(wanted.sensor_names):
-            raise DataError(
-                f"{self.path} has {', '.join(self._first[1])}, the bundle needs {', '.join(wanted.sensor_names)}",
-                remedy="use a bundle that was trained on such sensors",
-            )
+            problem = f"{self.path} has {', '.join(self._first[1])}, the bundle needs {', '.join(wanted.sensor_names)}"
+            raise DataError(problem, remedy="use a bundle that was trained on such sensors")
         makes = wanted.has("quaternion") and makes_orientation(self._first[1])
         return with_made_orientation(wanted) if makes else wanted
 
@@ -146,13 +129,7 @@ class DescribedSource:
 
     @cached_property
     def label_set(self) -> LabelSet | None:
-        """The classes: those of the description, or those that are found; None without labels.
-
-        Raises
-        ------
-        ConfigError
-            If a target is none of them.
-        """
+        """The classes: those of the description, or those that are found; None without labels."""
         spec = self.description.labels
         if spec.column is None and not (spec.files and self._intervals):
             return None
@@ -160,20 +137,14 @@ class DescribedSource:
             return label_set_of(self.description)
         found = {"none"} if spec.unlabelled == "none" else set()
         if spec.files:
-            labels = {merged(interval.label, spec.merge) for interval in self._intervals}
+            labels: set[str] = {interval.label for interval in self._intervals}
         else:
             reader = Reader(self.description, Findings())  # what is damaged is told once, in reading
             labels = {*reader.find_words(self.path, "gesture"), *spec.unlabelled_in.values()}
         return label_set_of(self.description, found | {name for name in labels if name})
 
     def read(self) -> Recordings:
-        """All recordings.
-
-        Raises
-        ------
-        DataError
-            If files are missing or damaged.
-        """
+        """All recordings."""
         return Recordings.concat(list(self.batches()))
 
     def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
@@ -185,27 +156,23 @@ class DescribedSource:
         if self.description.time.steady:
             yield from self.stretches(max_rows, progress)
             return
-        for samples, words in self._parts(progress):
+        for samples, labels in self._parts(progress):
             _check_rates(samples, self.device.row_rate_hz)
-            codes = {name: _encode(*told) for name, told in words.items()}
+            readings = {name: samples.sensors[name] for name in self.device.sensor_names if name in samples.sensors}
             for about, rows in zip(samples.table.iter_rows(named=True), samples.rows, strict=True):
+                begin_s = float(samples.time_s[rows.start])
                 for start in range(rows.start, rows.stop, max_rows):
                     part = slice(start, min(start + max_rows, rows.stop))
-                    sensors = {
-                        name: samples.sensors[name][part]
-                        for name in self.device.sensor_names
-                        if name in samples.sensors
-                    }
-                    labels = {name: Annotation(codes[name][part], words[name][1]) for name in codes}
-                    begin_s, begins = float(samples.time_s[rows.start]), start == rows.start
-                    yield Stretch(about, begins, samples.time_s[part], sensors, labels, self.simulated, begin_s)
+                    sensors = {name: values[part] for name, values in readings.items()}
+                    some, begins = {name: label.take(part) for name, label in labels.items()}, start == rows.start
+                    yield Stretch(about, begins, samples.time_s[part], sensors, some, self.simulated, begin_s)
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches; what stands in a block of a file, but one recording at least, is in memory."""
         waiting: list[Recordings] = []
         steady, simulated = self.description.time.steady, self.simulated
-        for samples, words in self._parts(progress):
-            part = to_recordings(samples, self.device, words, steady=steady, how=self.how, simulated=simulated)
+        for samples, labels in self._parts(progress):
+            part = to_recordings(samples, self.device, labels, steady=steady, how=self.how, simulated=simulated)
             for batch in part.batches(max_rows):
                 if waiting and sum(one.n_rows for one in waiting) + batch.n_rows > max_rows:
                     yield Recordings.concat(waiting)
@@ -214,8 +181,8 @@ class DescribedSource:
         if waiting:
             yield Recordings.concat(waiting)
 
-    def _parts(self, progress: Progress | None) -> Iterator[tuple[RecordedSamples, _Words]]:
-        """Samples, and their words with the classes of each."""
+    def _parts(self, progress: Progress | None) -> Iterator[tuple[RecordedSamples, _Labels]]:
+        """Samples, and what their words stand for."""
         report = self.report or refuse(str(self.path))
         table, spec, people = self._participants(), self.description.participants, None
         if table is not None or spec is not None:
@@ -233,42 +200,37 @@ class DescribedSource:
         if people is not None:
             people.finish()
 
-    def _with_labels(self, samples: RecordedSamples) -> tuple[RecordedSamples, _Words]:
-        labels = {name: (series, self._classes(name)) for name, series in samples.words.items()}
+    def _with_labels(self, samples: RecordedSamples) -> tuple[RecordedSamples, _Labels]:
+        classes = {name: spec.classes for name, spec in self.description.columns.items()}
+        if self.label_set is not None:
+            classes["gesture"] = self.label_set.classes
+        labels = {name: _encoded(series.to_list(), classes[name]) for name, series in samples.words.items()}
         spec = self.description.labels
         if spec.files and self.label_set is not None:
-            series = self._labelled(samples, spec)
+            found = [
+                label_samples(
+                    samples.time_s[rows], [one for one in self._intervals if one.recording in ("", name)], spec
+                )
+                for name, rows in zip(samples.table["id"], samples.rows, strict=True)
+            ]
             if spec.per == "row":
-                labels["gesture"] = (series, self.label_set.classes)
+                labels["gesture"] = _encoded(np.concatenate(found).tolist(), classes["gesture"])
             else:
-                ids = samples.table["id"]
-                words = [_only(series[rows], name) for rows, name in zip(samples.rows, ids, strict=True)]
+                words = [_only(one, name) for one, name in zip(found, samples.table["id"], strict=True)]
                 table = samples.table.insert_column(2, pl.Series("gesture", words, dtype=pl.String))
                 samples = replace(samples, table=table)
         return samples, labels
 
-    def _classes(self, name: str) -> tuple[str, ...]:
-        if name == "gesture" and self.label_set is not None:
-            return self.label_set.classes
-        return self.description.columns[name].classes
-
-    def _labelled(self, samples: RecordedSamples, spec: LabelsSpec) -> pl.Series:
-        """(N,) the class of every sample by the files of labels."""
-        parts = []
-        for name, rows in zip(samples.table["id"], samples.rows, strict=True):
-            labels = label_samples(samples.time_s[rows], of_recording(self._intervals, name), spec).tolist()
-            names = {label: merged(label, spec.merge) for label in set(labels)}
-            parts += [names[label] for label in labels]
-        return pl.Series("gesture", parts, dtype=pl.String)
-
     @cached_property
     def _intervals(self) -> list[Interval]:
-        """Intervals of all label files; a file that names no recording is of the recording that it is called like."""
+        """Intervals of all label files, with the class of each; a file that names no recording is of its namesake."""
         found: list[Interval] = []
+        spec = self.description.labels
         for file in find_label_files(self.path, self.description):
-            for interval in read_intervals(file.path):
-                named = interval.recording or self.description.recordings.id.format_map(Blanks(file.words))
-                found.append(replace(interval, recording=named))
+            own = self.description.recordings.id.format_map(defaultdict(str, file.words))
+            for one in read_intervals(file.path):
+                label = merged(one.label, spec.merge) or ""
+                found.append(replace(one, recording=one.recording or own, label=label))
         return found
 
 
@@ -277,71 +239,53 @@ def _told_by(samples: RecordedSamples) -> tuple[float, tuple[str, ...]]:
     return samples.rates_hz()[0], tuple(samples.sensors)
 
 
-def _only(labels: pl.Series, recording: str) -> str | None:
-    names = labels.drop_nulls().unique().sort().to_list()
+def _only(labels: npt.NDArray[np.object_], recording: str) -> str | None:
+    names = sorted({label for label in labels.tolist() if label is not None})
     if len(names) > 1:
-        raise DataError(
-            f"the recording {recording!r} has the labels {', '.join(names[:3])}, and one was expected",
-            remedy='say per = "row" in [labels]',
-        )
+        problem = f"the recording {recording!r} has the labels {', '.join(names[:3])}, and one was expected"
+        raise DataError(problem, remedy='say per = "row" in [labels]')
     return names[0] if names else None
+
+
+def _encoded(words: list[str | None], classes: tuple[str, ...]) -> Annotation:
+    codes: dict[str | None, int] = {name: code for code, name in enumerate(classes)}
+    return Annotation(np.array([codes.get(word, UNKNOWN) for word in words], dtype=np.int8), classes)
 
 
 def to_recordings(
     samples: RecordedSamples,
     device: Device,
-    words: _Words,
+    labels: _Labels,
     *,
     steady: bool = False,
     how: Aggregation = "mean",
     simulated: bool = False,
 ) -> Recordings:
-    """Recordings of samples, as rows of a device.
+    """Recordings of samples, as rows of a device; where they are steady, every sample is a row.
 
-    Parameters
-    ----------
-    words
-        (N,) texts by the names of the annotations that they become, and the classes of each.
-    steady
-        Whether every sample is a row; by default they are brought to the rate of the device.
-    how
-        What a row holds if several samples fall into it.
-    simulated
-        Whether they come from a simulator.
-
-    Raises
-    ------
-    DataError
-        If a recording has fewer samples a second than rows are asked for, or readings are not possible.
+    Raises `DataError` if a recording has fewer samples a second than rows are asked for, or a reading is not possible.
     """
     samples = samples if steady else add_orientation(samples, device)
     kept = tuple(sensor for sensor in device.sensors if sensor.name in samples.sensors)
-    codes = {name: _encode(*told) for name, told in words.items()}
     if steady:
         sensors = {sensor.name: samples.sensors[sensor.name].reshape(-1, *sensor.shape) for sensor in kept}
-        offsets = samples.offsets
-    else:
-        _check_rates(samples, device.row_rate_hz)
-        sensors, rows, offsets = make_rows(samples, device.model_copy(update={"sensors": kept}), how)
-        for name, numbers in codes.items():  # the last sample of a row counts
-            codes[name] = np.full(offsets[-1], UNKNOWN, dtype=np.int8)
-            codes[name][rows] = numbers
-    annotations = {name: Annotation(codes[name], words[name][1]) for name in words}
+        return Recordings(device, sensors, samples.offsets, samples.table, labels, simulated)
+    _check_rates(samples, device.row_rate_hz)
+    sensors, rows, offsets = make_rows(samples, device.model_copy(update={"sensors": kept}), how)
+    annotations = {}
+    for name, label in labels.items():  # the last sample of a row counts
+        codes = np.full(offsets[-1], UNKNOWN, dtype=np.int8)
+        codes[rows] = label.codes
+        annotations[name] = Annotation(codes, label.names)
     return Recordings(device, sensors, offsets, samples.table, annotations, simulated)
-
-
-def _encode(texts: pl.Series, classes: tuple[str, ...]) -> Array:
-    codes = {name: code for code, name in enumerate(classes)}
-    return np.array([codes.get(text, UNKNOWN) for text in texts.to_list()], dtype=np.int8)
 
 
 def _check_rates(samples: RecordedSamples, rate_hz: float) -> None:
     for recording, found in zip(samples.table["id"], samples.rates_hz(), strict=True):
         if found < (1 - RATE_TOLERANCE) * rate_hz:
-            raise DataError(
-                f"the recording {recording!r} has {found:.4g} samples a second, and {rate_hz:g} are asked for",
-                remedy="leave it out, or ask for a lower rate: what was not measured is not invented",
-            )
+            problem = f"the recording {recording!r} has {found:.4g} samples a second, and {rate_hz:g} are asked for"
+            remedy = "leave it out, or ask for a lower rate: what was not measured is not invented"
+            raise DataError(problem, remedy=remedy)
 
 
 def recordings_from_frame(
@@ -349,22 +293,9 @@ def recordings_from_frame(
 ) -> Recordings:
     """Recordings in a polars or pandas frame, as the Kaggle gateway sends them.
 
-    Parameters
-    ----------
-    frame
-        Rows of whole recordings. Columns may come in any order, as numbers or as strings; those that are optional may
-        be null or absent; others are ignored.
-    demographics
-        A frame with a row per subject; may be None or empty.
-    report
-        Told of impossible values, which then count as not measured; without it they are refused.
-    description
-        How it is read; by default as the CMI study.
-
-    Raises
-    ------
-    DataError
-        If the frame has no rows, lacks columns, or holds impossible values.
+    `frame` holds rows of whole recordings: columns in any order, as numbers or as strings; those that are optional may
+    be null or absent; others are ignored. `demographics` has a row per subject, and may be None or empty. Raises
+    `DataError` if there are no rows, or columns are missing, or values impossible.
     """
     described = description or CMI
     told = report or refuse("the frame")
@@ -377,7 +308,7 @@ def recordings_from_frame(
     samples = reader.samples_of(numbered, layout, Checker(told, described.file.strict), {})
     if samples is None:
         raise DataError("the frame has no rows", remedy="give all rows of at least one recording")
-    words = {name: (series, described.words[name].classes) for name, series in samples.words.items()}
-    recordings = to_recordings(samples, device_of(described), words, steady=described.time.steady)
+    labels = {name: _encoded(series.to_list(), described.words[name].classes) for name, series in samples.words.items()}
+    recordings = to_recordings(samples, device_of(described), labels, steady=described.time.steady)
     people.finish()
     return recordings

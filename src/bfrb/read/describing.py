@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,15 +15,14 @@ import polars as pl
 
 from bfrb.arrays import Floats
 from bfrb.errors import BfrbError, DataError
-from bfrb.read.columns import ROW, read_numbers
-from bfrb.read.csv_blocks import iter_frames
+from bfrb.read.checks import ROW, read_numbers
+from bfrb.read.csv_blocks import TextTable, iter_frames, open_table, terms_of
 from bfrb.read.described import read_seconds
 from bfrb.read.described_source import recordings_from_frame
 from bfrb.read.device_files import READERS, format_of
 from bfrb.read.findings import Findings, refuse
 from bfrb.read.layouts import needed_columns
 from bfrb.read.quality import find_suspicions
-from bfrb.read.text_tables import TextTable, open_table, terms_of
 from bfrb.study.description import STUDIES, Description, FileSpec, TimeSpec, find_description, known_descriptions
 
 _ROWS = 20_000
@@ -45,23 +45,13 @@ _TELLING = ("gravity", "sign", "axes", "order", "angular velocity")
 """Suspicions that another description would dispel."""
 
 Values = dict[str, Any]
-"""Tables of a description."""
 
 
 def describe_file(path: Path) -> str:
     """TOML that describes how a file is read, with a `?` and a question where that cannot be known.
 
-    Where a description that comes with the package fits the file, it is what the new one starts from.
-
-    Parameters
-    ----------
-    path
-        A CSV, TSV or Parquet file, or one in a format of its own.
-
-    Raises
-    ------
-    DataError
-        If it is of a kind that is not read, or no columns of an accelerometer can be told.
+    Where a description that comes with the package fits, the new one starts from it. Raises `DataError` if the file is
+    of a kind that is not read, or no columns of an accelerometer can be told.
     """
     kind = format_of(path)
     found: list[str] = []
@@ -150,16 +140,18 @@ def _describe_table(path: Path, found: list[str]) -> Values:
         frame = frame.with_columns(pl.col(pl.String).str.replace(",", ".", literal=True))
     time = _describe_time(frame, table.names, found)
     values: Values = {"file": file, "time": time}
-    named = _columns_by_name(table.names) if "columns" not in file else _columns_by_place(table.names, time)
-    for name, groups in named.items():
+    if "columns" in file:  # without names: three beside each other, and perhaps three more
+        others = [name for name in table.names if name != time.get("column")]
+        named = {"acc": [tuple(others[start : start + 3]) for start in range(0, len(others) - 2, 3)]}
+    else:
+        named = _columns_by_name(table.names)
+    for name, groups in ((name, groups) for name, groups in named.items() if groups):
         readings = [(columns, _readings(frame, columns)) for columns in groups]
         columns, read = next(((each, r) for each, r in readings if name != "acc" or _acc_units(r)), readings[0])
         values[name] = {"columns": list(columns)} | _describe_unit(name, columns, read, found)
     if "acc" not in values:
-        raise DataError(
-            f"{path}: no three columns look like an accelerometer's among {', '.join(table.names[:12])}",
-            remedy="write the description by hand: docs/own-data.md shows one",
-        )
+        problem = f"{path}: no three columns look like an accelerometer's among {', '.join(table.names[:12])}"
+        raise DataError(problem, remedy="write the description by hand: docs/own-data.md shows one")
     with suppress(BfrbError):
         _settle(frame, values, found)
     return values
@@ -176,29 +168,19 @@ def _columns_by_name(names: Sequence[str]) -> dict[str, list[tuple[str, ...]]]:
         for name in alike:
             stem, axis = _axis_of(name)
             stems.setdefault(stem, {}).setdefault(axis, name)
-        fitting = [
-            tuple(axes[axis] for axis in _AXES[sensor]) for axes in stems.values() if set(_AXES[sensor]) <= set(axes)
-        ]
+        whole = (axes for axes in stems.values() if set(_AXES[sensor]) <= set(axes))
+        fitting = [tuple(axes[axis] for axis in _AXES[sensor]) for axes in whole]
         if sensor == "acc" and {"gravityX", "gravityY", "gravityZ"} <= set(names):  # Core Motion tells them apart
             fitting = [tuple(f"gravity{axis[-1].upper()} + {axis}" for axis in columns) for columns in fitting]
-        if fitting:
-            groups[sensor] = fitting
+        groups[sensor] = fitting
     return groups
-
-
-def _columns_by_place(names: Sequence[str], time: Mapping[str, Any]) -> dict[str, list[tuple[str, ...]]]:
-    """The same where columns have no names: three beside each other, and perhaps three more."""
-    others = [name for name in names if name != time.get("column")]
-    groups = {"acc": [tuple(others[start : start + 3]) for start in range(0, len(others) - 2, 3)]}
-    return groups if groups["acc"] else {}
 
 
 def _axis_of(name: str) -> tuple[str, str]:
     """What is left of a name such as `accelerationX`, `acc_x` or `Accelerometer X (g)`, and the letter of its axis."""
     bare = re.sub(r"\(.*?\)|\[.*?\]", "", name).strip(" _-.")
-    found = re.search(r"(?:^|[_\-. ]|(?<=[a-z]))([wxyzWXYZ])(?:$|[_\-. ]|-?axis)", bare) or re.search(
-        r"([wxyz])$", bare
-    )
+    found = re.search(r"(?:^|[_\-. ]|(?<=[a-z]))([wxyzWXYZ])(?:$|[_\-. ]|-?axis)", bare)
+    found = found or re.search(r"([wxyz])$", bare)
     return (bare[: found.start(1)] + "*" + bare[found.end(1) :], found[1].lower()) if found else (bare, "")
 
 
@@ -263,12 +245,5 @@ def _settle(frame: pl.DataFrame, values: Values, found: list[str]) -> None:
 
 
 def _lines(values: Mapping[str, Any]) -> str:
-    return "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Keys and values as TOML, which writes texts, numbers and lists as JSON does."""
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())

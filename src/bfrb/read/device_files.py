@@ -1,9 +1,19 @@
-"""Formats of their own: Empatica's E4 and EmbracePlus, Garmin's FIT; and which format a file is, by its content."""
+"""Formats of their own, and which format a file is, by its content.
+
+Read are ActiGraph's gt3x, GENEActiv's bin and Axivity's cwa (by actfast), Empatica's E4 and EmbracePlus, Garmin's FIT.
+actfast passes over the records (of type 26, ACTIVITY2) in which a GT9X Link keeps its accelerations, and says nothing;
+those are decoded here, after ActiGraph's public description of the format: a second of samples each, as little-endian
+16-bit integers x, y, z, in steps of 1 / `Acceleration Scale` g.
+"""
 
 from __future__ import annotations
 
+import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +21,13 @@ import numpy as np
 
 from bfrb.arrays import Array, Floats
 from bfrb.errors import ConfigError, DataError
-from bfrb.read.actigraphy import DeviceFile, read_actigraphy
 
 FileFormat = Literal["table", "actigraphy", "e4", "embraceplus", "fit"]
 
-E4_STEPS_OF_G = 64.0
-"""An E4 counts accelerations in 1/64 g."""
+_E4_STEPS_OF_G = 64.0
+_RECORD = struct.Struct("<BBIH")  # separator, type, seconds since 1970, bytes that follow
+_SEPARATOR, _ACTIVITY2 = 0x1E, 26
+_SAMPLE_BYTES = 6
 
 _STARTS: Mapping[bytes, FileFormat] = {
     b"Obj\x01": "embraceplus",
@@ -25,13 +36,24 @@ _STARTS: Mapping[bytes, FileFormat] = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class DeviceFile:
+    """What a file of a device holds, in the device's axes."""
+
+    device: str
+    """The device that wrote it, in words."""
+    rate_hz: float
+    """Samples per second, as it was set, or else as the times say."""
+    time_s: Floats
+    """(N,) seconds since 1970, as the device's clock has them."""
+    sensors: dict[str, Array]
+    """(N, 3) readings: `acc` in g, `gyr` in deg/s."""
+
+
 def format_of(path: Path) -> FileFormat:
     """The format of a file, by its first bytes; what is no other is taken for a table.
 
-    Raises
-    ------
-    DataError
-        If it is of a device or a program whose format is not read: the message says what to do.
+    Raises `DataError` if it is of a device or a program whose format is not read: the message says what to do.
     """
     with path.open("rb") as file:
         head = file.read(1024)
@@ -54,12 +76,9 @@ def _format_of_zip(path: Path) -> FileFormat:
     if "info.txt" in names and "log.bin" in names:
         return "actigraphy"
     if "info.txt" in names and "activity.bin" in names:
-        raise DataError(
-            f"{path}: an old GT3X file (NHANES), whose activity.bin is not read",
-            remedy="export it as raw CSV in ActiLife",
-        )
-    shown = ", ".join(names[:4])
-    raise DataError(f"{path}: a zip archive of {shown}", remedy="unpack it, and name the folder")
+        what = "an old GT3X file (NHANES), whose activity.bin is not read"
+        raise DataError(f"{path}: {what}", remedy="export it as raw CSV in ActiLife")
+    raise DataError(f"{path}: a zip archive of {', '.join(names[:4])}", remedy="unpack it, and name the folder")
 
 
 def _refuse_known(path: Path, head: bytes) -> None:
@@ -75,10 +94,8 @@ def _refuse_known(path: Path, head: bytes) -> None:
         if head.startswith(start):
             raise DataError(f"{path}: {what}, which is not read", remedy=remedy)
     if b"Epoch Period (hh:mm:ss)" in head and b"Epoch Period (hh:mm:ss) 00:00:00" not in head:
-        raise DataError(
-            f"{path}: counts of ActiGraph per epoch of some seconds, from which movements cannot be told",
-            remedy="export the raw data: the gt3x file itself, or Raw CSV in ActiLife",
-        )
+        problem = f"{path}: counts of ActiGraph per epoch of some seconds, from which movements cannot be told"
+        raise DataError(problem, remedy="export the raw data: the gt3x file itself, or Raw CSV in ActiLife")
 
 
 def _looks_like_e4(head: bytes) -> bool:
@@ -87,44 +104,35 @@ def _looks_like_e4(head: bytes) -> bool:
     return len(cells) == 3 and all(len(one) == 3 for one in cells) and len({text.strip() for text in cells[1]}) == 1
 
 
-def read_e4(path: Path) -> DeviceFile:
-    """The accelerations of an Empatica E4: its `ACC.csv`.
-
-    Raises
-    ------
-    DataError
-        If it is no such file.
-    """
+@contextmanager
+def _expecting(path: Path, what: str, *errors: type[Exception]) -> Iterator[None]:
     try:
+        yield
+    except errors as error:
+        raise DataError(f"{path}: expected {what}, but {error!r}", remedy="copy it again from the device") from None
+
+
+def read_e4(path: Path) -> DeviceFile:
+    """The accelerations of an Empatica E4: its `ACC.csv`. A `DataError` if it is no such file."""
+    with _expecting(path, "an E4's ACC.csv (start, rate, then x,y,z)", ValueError, IndexError):
         values = np.loadtxt(path, delimiter=",", ndmin=2)
         start_s, rate_hz = float(values[0, 0]), float(values[1, 0])
-        acc = (values[2:, :3] / E4_STEPS_OF_G).astype(np.float32)
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: expected an E4's ACC.csv (start, rate, then x,y,z), but {error}", remedy="copy it again"
-        ) from None
+        acc = (values[2:, :3] / _E4_STEPS_OF_G).astype(np.float32)
     return DeviceFile("Empatica E4", rate_hz, start_s + np.arange(len(acc)) / rate_hz, {"acc": acc})
 
 
 def read_embraceplus(path: Path) -> DeviceFile:
     """The accelerations (and angular velocities, if any) of an Avro file of Empatica's EmbracePlus.
 
-    Raises
-    ------
-    DataError
-        If it is no such file.
-    ConfigError
-        If fastavro is not installed.
+    Raises `DataError` if it is no such file, `ConfigError` if fastavro is not installed.
     """
     fastavro = _imported("fastavro", "EmbracePlus")
-    try:
+    with _expecting(
+        path, "an Avro file of an EmbracePlus", StopIteration, LookupError, ValueError, TypeError, EOFError
+    ):
         with path.open("rb") as file:
             raw = next(iter(fastavro.reader(file)))["rawData"]
         acc, rate_hz, start_s = _embraceplus_sensor(raw["accelerometer"])
-    except (StopIteration, KeyError, ValueError, TypeError, EOFError, IndexError) as error:
-        raise DataError(
-            f"{path}: expected an Avro file of an EmbracePlus, but {error!r}", remedy="copy it again from Empatica"
-        ) from None
     sensors = {"acc": acc}
     gyr = raw.get("gyroscope") or {}
     if len(gyr.get("x", [])) == len(acc):
@@ -150,53 +158,101 @@ _FIT_FIELDS = {
 def read_fit(path: Path) -> DeviceFile:
     """The calibrated accelerations (g) and angular velocities (deg/s) of a Garmin FIT file.
 
-    Raises
-    ------
-    DataError
-        If it is damaged, or holds none.
-    ConfigError
-        If fitdecode is not installed.
+    Raises `DataError` if it is damaged, or holds none, `ConfigError` if fitdecode is not installed.
     """
     fitdecode = _imported("fitdecode", "Garmin's FIT")
     parts: dict[str, list[tuple[Floats, Floats]]] = {"acc": [], "gyr": []}
-    try:
-        with fitdecode.FitReader(str(path)) as reader:
-            for frame in reader:
-                if isinstance(frame, fitdecode.FitDataMessage) and frame.name in _FIT_FIELDS:
-                    name, fields = _FIT_FIELDS[frame.name]
-                    part = _fit_samples(frame, fields)
-                    if part is not None:
-                        parts[name].append(part)
-    except fitdecode.FitError as error:
-        raise DataError(f"{path}: expected a FIT file, but {error}", remedy="copy it again from the watch") from None
+    with _expecting(path, "a FIT file", fitdecode.FitError), fitdecode.FitReader(str(path)) as reader:
+        for frame in reader:
+            if isinstance(frame, fitdecode.FitDataMessage) and frame.name in _FIT_FIELDS:
+                name, fields = _FIT_FIELDS[frame.name]
+                # Samples that are not calibrated are of no use.
+                if all(frame.has_field(field) and frame.get_value(field) is not None for field in fields):
+                    parts[name].append(_fit_samples(frame, fields))
     if not parts["acc"]:
-        raise DataError(
-            f"{path}: holds no calibrated accelerations (most Garmin watches keep none in their activities)",
-            remedy="record with an app that logs sensor data, such as RawLogger, or export it as CSV",
-        )
+        problem = f"{path}: holds no calibrated accelerations (most Garmin watches keep none in their activities)"
+        remedy = "record with an app that logs sensor data, such as RawLogger, or export it as CSV"
+        raise DataError(problem, remedy=remedy)
     time_s, acc = (np.concatenate(found) for found in zip(*parts["acc"], strict=True))
     sensors = {"acc": (acc * 1e-3).astype(np.float32)}  # FIT counts them in mg
     if parts["gyr"]:
         at, gyr = (np.concatenate(found) for found in zip(*parts["gyr"], strict=True))
         if len(at) == len(time_s):
             sensors["gyr"] = gyr.astype(np.float32)
-    steps = np.diff(time_s)
-    return DeviceFile("Garmin FIT", float(1.0 / np.median(steps[steps > 0])), time_s, sensors)
+    return DeviceFile("Garmin FIT", _median_rate_hz(time_s), time_s, sensors)
 
 
-def _fit_samples(frame: Any, fields: tuple[str, ...]) -> tuple[Floats, Floats] | None:
-    """Times and (n, 3) readings of one message; None if it has no calibrated ones."""
-    if not all(frame.has_field(name) and frame.get_value(name) is not None for name in fields):
-        return None
+def _fit_samples(frame: Any, fields: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """Times and (n, 3) readings of one message."""
     start_s = frame.get_value("timestamp").timestamp() + frame.get_value("timestamp_ms", fallback=0) * 1e-3
     offsets = np.atleast_1d(np.asarray(frame.get_value("sample_time_offset"), dtype=np.float64)) * 1e-3
     readings = np.stack([np.atleast_1d(np.asarray(frame.get_value(name), float)) for name in fields], axis=1)
     return start_s + offsets, readings
 
 
-def _imported(name: str, what: str) -> Any:
-    from importlib import import_module
+def _median_rate_hz(time_s: Floats) -> float:
+    steps = np.diff(time_s)
+    return float(1.0 / np.median(steps[steps > 0]))
 
+
+def read_actigraphy(path: Path) -> DeviceFile:
+    """All samples of a gt3x, bin or cwa file.
+
+    Raises `DataError` if it is none of them, or damaged, or holds no accelerations, `ConfigError` if actfast is not
+    installed.
+    """
+    actfast = _imported("actfast", "ActiGraph, GENEActiv and Axivity")
+    with _expecting(path, "a file of ActiGraph, GENEActiv or Axivity", OSError, ValueError, RuntimeError):
+        found: Any = actfast.read(str(path))
+    words = {
+        key: str(value)
+        for group in found["metadata"].values()
+        if isinstance(group, dict)
+        for key, value in group.items()
+    }
+    model = next((words[key] for key in ("Device Type", "hardware_type") if key in words), "")
+    name, series = f"{found['format']} {model}".strip(), found["timeseries"]
+    rates = ("Sample Rate", "sample_rate_hz", "Measurement Frequency")
+    rate_hz = next((float(words[key].split()[0]) for key in rates if key in words), None)
+    group = series.get("high_frequency") or series.get("acceleration")
+    if group is not None and len(group["acceleration"]):
+        time_s = group["datetime"].astype(np.float64) * 1e-9
+        sensors = {
+            ours: group[theirs] for ours, theirs in (("acc", "acceleration"), ("gyr", "gyroscope")) if theirs in group
+        }
+        return DeviceFile(name, rate_hz or _median_rate_hz(time_s), time_s, sensors)
+    seconds: list[int] = []
+    samples: list[Array] = []
+    if zipfile.is_zipfile(path) and "Acceleration Scale" in words:
+        with zipfile.ZipFile(path) as archive:
+            seconds, samples = _activity2(archive.read("log.bin"))
+    if not samples:
+        raise DataError(f"{path}: holds no accelerations", remedy="copy it again from the device")
+    counts = np.array([len(one) for one in samples])
+    within = np.concatenate([np.arange(count) / count for count in counts])
+    time_s = np.repeat(np.array(seconds, dtype=np.float64), counts) + within
+    acc = (np.concatenate(samples) / float(words["Acceleration Scale"])).astype(np.float32)
+    return DeviceFile(name, rate_hz or _median_rate_hz(time_s), time_s, {"acc": acc})
+
+
+def _activity2(log: bytes) -> tuple[list[int], list[Array]]:
+    """Second and (n, 3) samples of every record of accelerations."""
+    seconds, samples = [], []
+    at = 0
+    while at + _RECORD.size <= len(log):
+        separator, kind, second, size = _RECORD.unpack_from(log, at)
+        if separator != _SEPARATOR:
+            break
+        start = at + _RECORD.size
+        whole = size - size % _SAMPLE_BYTES
+        if kind == _ACTIVITY2 and whole and start + whole <= len(log):
+            seconds.append(second)
+            samples.append(np.frombuffer(log, "<i2", whole // 2, start).reshape(-1, 3))
+        at = start + size + 1  # a byte of checksum ends each record
+    return seconds, samples
+
+
+def _imported(name: str, what: str) -> Any:
     try:
         return import_module(name)
     except ImportError:

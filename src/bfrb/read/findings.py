@@ -16,32 +16,13 @@ from bfrb.errors import DataError
 log = logging.getLogger(__name__)
 
 Severity = Literal["error", "warning", "note"]
+"""The source is damaged, and refused; usable, but suspicious; good to know."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a source that is not as it should be.
+    """Something about a source that is not as it should be; those of one kind and severity are counted together.
 
-    Parameters
-    ----------
-    kind
-        Its short name; findings of one kind and severity are counted together.
-    severity
-        `"error"`, the source is damaged, and refused; `"warning"`, usable but suspicious; `"note"`, good to know.
-    expected, found
-        What should be there, and what is there in the first such place. If nothing is expected, `found` is the whole
-        sentence.
-    remedy
-        What the user can do about it.
-    place
-        The first such place, such as "line 14, column thm_1"; empty if it is the source as a whole.
-    count
-        Number of such places.
-    refused
-        Whether strict readers refuse the source for it, though it is no error: something would be left out.
-
-    Examples
-    --------
     >>> finding = Finding("bad value", "error", "a number", "'x'", "repair it", place="line 3", count=2)
     >>> finding.sentence
     "expected a number, found 'x' in line 3 (and 1 more)"
@@ -50,11 +31,15 @@ class Finding:
     kind: str
     severity: Severity
     expected: str
+    """What should be there; if nothing is expected, `found` is the whole sentence."""
     found: str
+    """What is there in the first such place."""
     remedy: str
     place: str = ""
+    """The first such place, such as "line 14, column thm_1"; empty if it is the source as a whole."""
     count: int = 1
     refused: bool = False
+    """Whether strict readers refuse the source for it, though it is no error: something would be left out."""
 
     @property
     def sentence(self) -> str:
@@ -85,8 +70,6 @@ def refuse(source: str) -> Report:
 class Findings:
     """A report that collects: findings of one kind are counted together, the first place is kept.
 
-    Examples
-    --------
     >>> findings = Findings()
     >>> for place in ("line 3", "line 9"):
     ...     findings(Finding("bad value", "error", "a number", "'x'", "repair it", place))
@@ -104,8 +87,9 @@ class Findings:
 
     def __iter__(self) -> Iterator[Finding]:
         """All findings, errors first."""
-        order = ("error", "warning", "note")
-        return iter(sorted(self._found.values(), key=lambda finding: order.index(finding.severity)))
+        return iter(
+            sorted(self._found.values(), key=lambda finding: ("error", "warning", "note").index(finding.severity))
+        )
 
     def of(self, severity: Severity) -> list[Finding]:
         """The findings of one severity."""

@@ -13,7 +13,6 @@ import polars as pl
 from bfrb.errors import DataError
 
 Frame = pl.DataFrame
-Series = pl.Series
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -21,18 +20,12 @@ _SEND_AGAIN = "send the whole table as an Arrow IPC stream or as Parquet, or cop
 
 
 def read_frame(data: bytes) -> Frame:
-    """A frame from an Arrow IPC stream or, if it begins with PAR1, from Parquet.
+    """A frame from an Arrow IPC stream, plain or compressed, or, if it begins with PAR1, from Parquet.
 
-    Raises
-    ------
-    DataError
-        If it is neither, or damaged.
+    Raises `DataError` if it is neither, or damaged.
     """
-    return read_parquet(data) if data.startswith(PARQUET_MAGIC) else read_arrow(data)
-
-
-def read_arrow(data: bytes) -> Frame:
-    """A frame from an Arrow IPC stream of any number of record batches, plain or compressed. Errors as `read_frame`."""
+    if data.startswith(PARQUET_MAGIC):
+        return read_parquet(data)
     with refusing("an Arrow IPC stream"):
         return pl.read_ipc_stream(data)
 
@@ -69,19 +62,15 @@ def is_pandas(value: Any) -> bool:
 def as_polars(value: Any, what: str) -> Frame:
     """A frame of polars or of pandas, its index left out, as one of polars; an empty one for None.
 
-    Raises
-    ------
-    DataError
-        If it is something else, or two columns have the same name.
+    Raises `DataError` if it is something else, or two columns have the same name.
     """
     if value is None:
         return pl.DataFrame()
     if isinstance(value, pl.DataFrame):
         return value
     if not is_pandas(value):
-        raise DataError(
-            f"expected {what} as a polars or pandas frame, got {type(value).__name__}", remedy="give a frame"
-        )
+        problem = f"expected {what} as a polars or pandas frame, got {type(value).__name__}"
+        raise DataError(problem, remedy="give a frame")
     names = [str(name) for name in value.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -89,7 +78,7 @@ def as_polars(value: Any, what: str) -> Frame:
     return pl.DataFrame([_from_column(name, value[column]) for name, column in zip(names, value, strict=True)])
 
 
-def _from_column(name: str, column: Any) -> Series:
+def _from_column(name: str, column: Any) -> pl.Series:
     values = column.to_numpy()
     if values.dtype.kind in "iufb":
         return pl.Series(name, np.ascontiguousarray(values), nan_to_null=True)

@@ -24,10 +24,7 @@ _PROXIMITY = pl.selectors.by_name(
 def read_requests(test: Path, demographics: Path) -> Requests:
     """The sequences of a test set and their subjects, from two CSV files; no rows for a subject that is not known.
 
-    Raises
-    ------
-    DataError
-        If a file is missing or cannot be read.
+    Raises `DataError` if a file is missing or cannot be read.
     """
     rows, subjects = _read_csv(test, ID, SUBJECT), _read_csv(demographics, SUBJECT)
     parts = rows.partition_by(ID, maintain_order=True)

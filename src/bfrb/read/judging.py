@@ -23,13 +23,7 @@ ANYWAY = "or go on all the same with --anyway (in Python: anyway=True)"
 
 
 def refuse_suspicions(source: str, suspicions: Iterable[Suspicion]) -> None:
-    """Refuse recordings that physics speaks against.
-
-    Raises
-    ------
-    DataError
-        If one of the suspicions is fatal.
-    """
+    """Raise a `DataError` if one of the suspicions is fatal."""
     fatal = [suspicion for suspicion in suspicions if suspicion.fatal]
     if fatal:
         more = f" (and {len(fatal) - 1} more: `bfrb check` lists them)" if len(fatal) > 1 else ""
@@ -38,16 +32,9 @@ def refuse_suspicions(source: str, suspicions: Iterable[Suspicion]) -> None:
 
 @dataclass(frozen=True)
 class JudgedSource:
-    """The recordings of a source; those that physics speaks against are refused, or else warned of.
+    """The recordings of a source; those that physics speaks against are refused (a `DataError`), or `anyway` warned of.
 
     Every batch is judged by itself, so that one person's device worn wrongly is not hidden by all others'.
-
-    Parameters
-    ----------
-    source
-        The source.
-    anyway
-        Whether what would be refused is told and used.
     """
 
     source: Source
@@ -79,26 +66,20 @@ class JudgedSource:
         return self.source.describe()
 
     def read(self) -> Recordings:
-        """All recordings; errors as of `batches`."""
+        """All recordings."""
         recordings = self.source.read()
         for batch in recordings.batches():
             self._judge(batch)
         return recordings
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
-        """The recordings in batches.
-
-        Raises
-        ------
-        DataError
-            If physics speaks against a batch.
-        """
+        """The recordings in batches."""
         for batch in self.source.batches(max_rows, progress):
             self._judge(batch)
             yield batch
 
     def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """The rows, a stretch at a time; errors as of `batches`."""
+        """The rows, a stretch at a time."""
         return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _judge(self, batch: Recordings) -> None:

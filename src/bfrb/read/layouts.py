@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from bfrb.read.text_tables import check_wanted, terms_of
+from bfrb.read.csv_blocks import check_wanted, terms_of
 from bfrb.study.description import Description, WordsSpec
 from bfrb.study.device import DEVICES, Sensor, device_of
 
@@ -20,42 +20,24 @@ _AXIS = re.compile(r"(.*?)[ ._-]?([xyz])", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Layout:
-    """What of a description a table with some columns has.
-
-    Parameters
-    ----------
-    ids
-        Columns that tell its recordings apart.
-    alike
-        Columns that are the same in all rows of a recording.
-    words
-        The columns of words, by the names that they get.
-    sensors
-        For every sensor the signs and names of the columns that its channels are made of.
-    types
-        The polars types of all columns that are read.
-    """
+    """What of a description a table with some columns has."""
 
     ids: tuple[str, ...]
+    """Columns that tell its recordings apart."""
     alike: tuple[str, ...]
+    """Columns that are the same in all rows of a recording."""
     words: Mapping[str, WordsSpec]
     sensors: Mapping[str, list[list[tuple[int, str]]]]
+    """For every sensor the signs and names of the columns that its channels are made of."""
     types: Mapping[str, Any]
+    """The polars types of all columns that are read."""
 
 
 @lru_cache(maxsize=16)  # a server is asked about the same columns all day
 def find_layout(names: tuple[str, ...], description: Description, known: frozenset[str], source: str) -> Layout:
-    """What a table with columns of these names has.
+    """What a table with columns of these names has; words that are known by its path need none.
 
-    Parameters
-    ----------
-    known
-        Words of the file's path, which no columns are needed for.
-
-    Raises
-    ------
-    DataError
-        If it lacks columns.
+    Raises `DataError` if it lacks columns.
     """
     given, spec = set(names), description.recordings
     check_wanted(source, names, needed_columns(description, known))
@@ -103,8 +85,6 @@ def fields_of(text: str) -> list[str]:
 def find_unread_sensors(columns: tuple[str, ...], description: Description) -> tuple[str, ...]:
     """Columns that are not described, but hold readings: those of a sensor of another device, or three axes.
 
-    Examples
-    --------
     >>> from bfrb.study.description import find_description
     >>> find_unread_sensors(("acc_x", "gyr_x", "mag_x", "mag_y", "mag_z", "note"), find_description("helios"))
     ('gyr_x', 'mag_x', 'mag_y', 'mag_z')

@@ -1,4 +1,4 @@
-"""Write recordings as a Motion-BIDS data set (`read.motion_bids`)."""
+"""Write recordings as a Motion-BIDS data set (`read.study_files`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,8 @@ def write_motion_bids(source: Source, out: Path, progress: Progress | None = Non
     """Write the recordings of a source as a data set, whole or not at all; how many they are.
 
     Readings are those of the wrist frame, in SI units; an orientation that was made is left out. Sensors that
-    Motion-BIDS has no type for are of the type `MISC`.
-    Recordings get new names, subject and run; `recordings.tsv` tells the ones they had.
-
-    Raises
-    ------
-    DataError
-        If something is at `out`, or the source cannot be read.
+    Motion-BIDS has no type for are of the type `MISC`. Recordings get new names; `recordings.tsv` tells
+    the ones they had. Raises `DataError` if something is at `out`, or the source cannot be read.
     """
     if out.exists():
         raise DataError(f"{out} is there already", remedy="choose another folder")
@@ -75,17 +71,9 @@ def _label_of(subject: str, names: dict[str, str]) -> str:
     """The label of a subject, of letters and digits; another one than that of others."""
     if subject not in names:
         label = re.sub(r"[^A-Za-z0-9]", "", subject) or "x"
-        taken = set(names.values())
-        names[subject] = next(name for name in _numbered(label) if name not in taken)
+        possible = chain([label], (f"{label}x{number}" for number in count(2)))
+        names[subject] = next(name for name in possible if name not in names.values())
     return names[subject]
-
-
-def _numbered(label: str) -> Iterator[str]:
-    yield label
-    number = 1
-    while True:
-        number += 1
-        yield f"{label}x{number}"
 
 
 def _write_about(source: Source, folder: Path) -> None:

@@ -18,11 +18,8 @@ from typing import Any
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Floats32
-from bfrb.read.series import RecordedSamples
+from bfrb.read.series import GAP_S, RecordedSamples
 from bfrb.study.device import Device, Sensor
-
-GAP_S = 1.0
-"""After a longer silence nothing is known of what was before: the filter begins anew, upright by the accelerometer."""
 
 _STEP_S = 0.01
 _SHORTEST_S = 0.005
@@ -63,8 +60,6 @@ def add_orientation(samples: RecordedSamples, device: Device) -> RecordedSamples
 class OrientationFilter:
     """Samples in the order of time in, an orientation for each out.
 
-    Examples
-    --------
     >>> time_s, still = np.arange(200) / 100, np.tile(np.float32([0, 9.81, 0]), (200, 1))
     >>> hanging = OrientationFilter().push(time_s, still, np.zeros((200, 3), np.float32))
     >>> (2 * hanging[-1] ** 2).round(3).tolist()  # a quarter turn about x lifts the hand to point up
@@ -82,12 +77,8 @@ class OrientationFilter:
     def push(self, time_s: Floats, acc: Array, gyr: Array) -> Floats32:
         """(N, 4) orientations `(w, x, y, z)`, wrist frame to a world whose z points up.
 
-        Parameters
-        ----------
-        time_s
-            (N,) times in seconds; where they fall, another clock begins.
-        acc, gyr
-            (N, 3) readings in m/s^2 and deg/s. Samples that lack one of them get no orientation: NaN.
+        `time_s`: (N,) times in seconds; where they fall, another clock begins; `acc`, `gyr`: (N, 3) readings in m/s^2
+        and deg/s. Samples that lack one of them get no orientation: NaN.
         """
         made = np.full((len(time_s), 4), np.nan, dtype=np.float32)
         samples = np.concatenate([time_s[:, None], acc, np.deg2rad(gyr.astype(np.float64))], axis=1, dtype=np.float64)

@@ -7,30 +7,15 @@ told as a `Suspicion`, with what would explain it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import Literal
 
 import numpy as np
 
-from bfrb.arrays import Array, Bools, Floats, Ints
+from bfrb.arrays import Floats, Ints
 from bfrb.study.device import STANDARD_GRAVITY_M_S2
 from bfrb.study.recordings import Recordings
-
-Kind = Literal[
-    "gravity",
-    "sign",
-    "axes",
-    "order",
-    "angular velocity",
-    "dead",
-    "stuck",
-    "saturated",
-    "non-wear",
-    "temperature",
-    "distance",
-]
 
 GRAVITY_RANGE_M_S2 = (6.5, 14.0)
 """Medians of the size of acceleration that arms have, at rest and at work."""
@@ -56,44 +41,25 @@ _NON_WEAR_S, _NON_WEAR_SD_M_S2 = 1800.0, 0.13
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Something that recordings of a wrist would not show.
+    """Something that recordings of a wrist would not show, and what would explain it."""
 
-    Parameters
-    ----------
-    kind
-        What it is about.
-    problem
-        What was expected and what was found.
-    remedy
-        What would explain it, and what to do then.
-    fatal
-        Whether an answer for such recordings would be wrong without a sign of it.
-    """
-
-    kind: Kind
+    kind: str
+    """One word, such as gravity, sign, axes, order, dead, saturated, non-wear."""
     problem: str
     remedy: str
     fatal: bool = True
+    """Whether an answer for such recordings would be wrong without a sign of it."""
 
 
 def find_suspicions(recordings: Recordings) -> list[Suspicion]:
     """All that speaks against recordings, taken together, being what they are said to be."""
-    checks: tuple[Callable[[Recordings], Iterator[Suspicion]], ...] = (
-        _check_gravity,
-        _check_channels,
-        _check_orientation,
-        _check_gyroscope,
-        _check_proximity,
-        _check_wear,
-    )
+    checks = (_check_gravity, _check_channels, _check_orientation, _check_gyroscope, _check_proximity, _check_wear)
     return [found for check in checks for found in check(recordings)]
 
 
 def say_posture(recordings: Recordings) -> str | None:
     """How the arm was held, in plain words, for whoever knows what the wearer did; None without an accelerometer.
 
-    Examples
-    --------
     >>> import polars as pl
     >>> from bfrb.study.device import HELIOS
     >>> hanging = np.tile(np.float32([0, -9.81, 0]), (30, 1))
@@ -105,14 +71,10 @@ def say_posture(recordings: Recordings) -> str | None:
     if len(acc) < LEAST_ROWS:
         return None
     up = acc / np.maximum(np.linalg.norm(acc, axis=1, keepdims=True), 1e-9)
-    hand, palm = up[:, 1], up[:, 2]
-
-    def share(which: Bools) -> str:
-        return f"{100 * which.mean():.0f} %"
-
+    down, high = 100 * (up < -0.5).mean(axis=0), 100 * (up > 0.5).mean(axis=0)
     return (
-        f"the hand points down {share(hand < -0.5)} of the time, up {share(hand > 0.5)}; "
-        f"the palm faces down {share(palm < -0.5)} of the time, up {share(palm > 0.5)}"
+        f"the hand points down {down[1]:.0f} % of the time, up {high[1]:.0f} %; "
+        f"the palm faces down {down[2]:.0f} % of the time, up {high[2]:.0f} %"
     )
 
 
@@ -127,29 +89,22 @@ def _measured(recordings: Recordings, *names: str) -> Floats:
 
 def _check_gravity(recordings: Recordings) -> Iterator[Suspicion]:
     acc = _measured(recordings, "acc")
-    if len(acc) < LEAST_ROWS:
-        return
-    size = float(np.median(np.linalg.norm(acc, axis=1)))
+    size = float(np.median(np.linalg.norm(acc, axis=1))) if len(acc) >= LEAST_ROWS else STANDARD_GRAVITY_M_S2
     low, high = GRAVITY_RANGE_M_S2
     if low <= size <= high:
         return
-    ratio = size / STANDARD_GRAVITY_M_S2
-    explained = {
-        'they are in g: divide nothing, say unit = "g"': 1 / STANDARD_GRAVITY_M_S2,
-        'they are in mg: say unit = "mg"': 1000 / STANDARD_GRAVITY_M_S2,
-        'they were taken for g and are in m/s^2: say unit = "m/s^2"': STANDARD_GRAVITY_M_S2,
-        "they are counts of 1/64 g: say unit = 0.15323": 64 / STANDARD_GRAVITY_M_S2,
+    one_g = {
+        'they are in g: divide nothing, say unit = "g"': 1.0,
+        'they are in mg: say unit = "mg"': 1000.0,
+        'they were taken for g and are in m/s^2: say unit = "m/s^2"': STANDARD_GRAVITY_M_S2**2,
+        "they are counts of 1/64 g: say unit = 0.15323": 64.0,
     }
-    likely = [words for words, expected in explained.items() if 0.8 < ratio / expected < 1.35]
-    if not likely and ratio < 0.25:
+    likely = [words for words, expected in one_g.items() if 0.8 < size / expected < 1.35]
+    if not likely and size < 0.25 * STANDARD_GRAVITY_M_S2:
         likely = ["gravity was taken out of them: record or export them with it (Apple: gravity + userAcceleration)"]
+    problem = f"expected accelerations of about 9.81 m/s^2, as of an arm at rest, found {size:.3g} (median)"
     moves_much = not likely and high < size < _RUNNING_M_S2
-    yield Suspicion(
-        "gravity",
-        f"expected accelerations of about 9.81 m/s^2, as of an arm at rest, found {size:.3g} (median)",
-        "; or ".join(likely) or "find out their unit, and say it",
-        fatal=not moves_much,
-    )
+    yield Suspicion("gravity", problem, "; or ".join(likely) or "find out their unit, and say it", not moves_much)
 
 
 def _check_channels(recordings: Recordings) -> Iterator[Suspicion]:
@@ -157,26 +112,19 @@ def _check_channels(recordings: Recordings) -> Iterator[Suspicion]:
         values = _measured(recordings, name)
         if len(values) < 5 * LEAST_ROWS:
             continue
-        spread = values.std(axis=0)
-        dead = [axis for axis, sd in zip("xyz", spread, strict=True) if sd == 0]
+        dead = [axis for axis, sd in zip("xyz", values.std(axis=0), strict=True) if sd == 0]
         if len(dead) == 3:
-            yield Suspicion(
-                "dead", f"{name} is the same in every row", "the sensor or its export stood still: check it"
-            )
+            remedy = "the sensor or its export stood still: check it"
+            yield Suspicion("dead", f"{name} is the same in every row", remedy)
         elif dead:
             yield Suspicion("dead", f"{name} {', '.join(dead)} never changes", "an axis is dead, or a column was lost")
         limit = np.abs(values).max(axis=0)
         at_limit = (np.abs(values) >= limit - 1e-6).mean(axis=0)
         full = [axis for axis, share in zip("xyz", at_limit, strict=True) if _SATURATED_SHARE < share < 0.5]
-        large = limit.max() > 15 if name == "acc" else limit.max() > 100
-        if full and large:
-            yield Suspicion(
-                "saturated",
-                f"{name} {', '.join(full)} stands at its largest reading, {limit.max():.4g}, in "
-                f"{100 * at_limit.max():.1f} % of the rows",
-                "record with a wider range",
-                fatal=False,
-            )
+        if full and limit.max() > (15 if name == "acc" else 100):
+            where = f"in {100 * at_limit.max():.1f} % of the rows"
+            problem = f"{name} {', '.join(full)} stands at its largest reading, {limit.max():.4g}, {where}"
+            yield Suspicion("saturated", problem, "record with a wider range", fatal=False)
 
 
 def _check_orientation(recordings: Recordings) -> Iterator[Suspicion]:
@@ -188,13 +136,9 @@ def _check_orientation(recordings: Recordings) -> Iterator[Suspicion]:
     if found >= _EXPLAINED:
         return
     kind, words, score = _explain_orientation(acc, quaternion)
-    if found >= _UPWARDS and score < found + _BETTER:
-        return
-    yield Suspicion(
-        kind,
-        f"turned into the world by the orientation, gravity should point up; it does so with {found:+.2f} of its size",
-        words,
-    )
+    if found < _UPWARDS or score >= found + _BETTER:
+        up = f"gravity should point up; it does so with {found:+.2f} of its size"
+        yield Suspicion(kind, f"turned into the world by the orientation, {up}", words)
 
 
 def _upwards(acc: Floats, quaternion: Floats) -> float:
@@ -204,11 +148,11 @@ def _upwards(acc: Floats, quaternion: Floats) -> float:
     return float((acc * up).sum(axis=1).mean() / np.linalg.norm(acc, axis=1).mean())
 
 
-def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[Kind, str, float]:
+def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[str, str, float]:
     """The change that makes gravity point up, and how much it then does; 0 if none does."""
     swapped = quaternion[:, [3, 0, 1, 2]]
     back = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
-    changes: dict[str, tuple[Kind, Floats, Floats]] = {
+    changes: dict[str, tuple[str, Floats, Floats]] = {
         'the sign of the accelerations is turned: say at_rest = "down"': ("sign", -acc, quaternion),
         "the quaternion is x, y, z, w: name its columns in the order w, x, y, z": ("order", acc, swapped),
         'it turns the world into the device: say turns = "world_to_device"': ("order", acc, back),
@@ -224,14 +168,9 @@ def _explain_orientation(acc: Floats, quaternion: Floats) -> tuple[Kind, str, fl
         for sign in product((1.0, -1.0), repeat=3)
     )
     if score >= _EXPLAINED:
-        axes = ", ".join(
-            f"{axis} = {'-' if s < 0 else ''}{'xyz'[o]}" for axis, o, s in zip("xyz", order, sign, strict=True)
-        )
-        return (
-            "axes",
-            f"the axes of the accelerations are turned or swapped against the orientation's: {axes} would fit",
-            score,
-        )
+        axes = [f"{axis} = {'-' if s < 0 else ''}{'xyz'[o]}" for axis, o, s in zip("xyz", order, sign, strict=True)]
+        turned = "the axes of the accelerations are turned or swapped against the orientation's"
+        return "axes", f"{turned}: {', '.join(axes)} would fit", score
     return "axes", "orientation and accelerations are not of one device, or one of them is damaged", 0.0
 
 
@@ -275,53 +214,38 @@ def _judge_gyroscope(change: Floats, expected: Floats) -> Iterator[Suspicion]:
     slope = float((change * expected).sum() / strength)
     follows = float((change * expected).sum() / np.sqrt(strength * (change**2).sum() + 1e-12))
     if follows < -_FOLLOWS:
-        yield Suspicion(
-            "angular velocity",
-            "gravity turns against the gyroscope",
-            "its sign is turned, or its axes are left-handed against those of the accelerometer: check both",
-            fatal=follows < -_SURELY_FOLLOWS,
-        )
+        remedy = "its sign is turned, or its axes are left-handed against those of the accelerometer: check both"
+        surely = follows < -_SURELY_FOLLOWS
+        yield Suspicion("angular velocity", "gravity turns against the gyroscope", remedy, surely)
     elif (follows > _FOLLOWS and slope < 0.1) or (follows > _WEAKLY_FOLLOWS and slope > 10.0):
-        likely = {True: 'it is in rad/s: say unit = "rad/s"', False: 'it is in deg/s: say unit = "deg/s"'}
-        yield Suspicion(
-            "angular velocity",
-            f"gravity turns {slope:.3g} times as fast as the gyroscope says",
-            likely[slope > 1],
-        )
+        unit = "rad/s" if slope > 1 else "deg/s"
+        problem = f"gravity turns {slope:.3g} times as fast as the gyroscope says"
+        yield Suspicion("angular velocity", problem, f'it is in {unit}: say unit = "{unit}"')
 
 
 def _check_proximity(recordings: Recordings) -> Iterator[Suspicion]:
     if recordings.device.has("thm"):
         values = recordings.sensors["thm"]
         known = values[~np.isnan(values)]
-        if len(known) > LEAST_ROWS and float(np.median(known)) > 60.0:
-            yield Suspicion(
-                "temperature",
-                f"expected skin or room, 15 to 40 degrees C, found {float(np.median(known)):.1f} (median)",
-                "they are in degrees F, or in steps of their own: convert them to degrees C",
-            )
-    if recordings.device.has("tof"):
-        yield from _check_distances(recordings)
-
-
-def _check_distances(recordings: Recordings) -> Iterator[Suspicion]:
+        if len(known) > LEAST_ROWS and (middle := float(np.median(known))) > 60.0:
+            problem = f"expected skin or room, 15 to 40 degrees C, found {middle:.1f} (median)"
+            remedy = "they are in degrees F, or in steps of their own: convert them to degrees C"
+            yield Suspicion("temperature", problem, remedy)
+    if not recordings.device.has("tof"):
+        return
     sensor, values = recordings.device.sensor("tof"), recordings.sensors["tof"]
     known = values[values != sensor.absent]
     if len(known) < 320 * LEAST_ROWS:
         return
     if known.min() == known.max():
-        yield Suspicion(
-            "distance", "time of flight is the same in every pixel", "the sensors or their export stood still"
-        )
-        return
-    if not (known == sensor.no_response_code).any():
+        remedy = "the sensors or their export stood still"
+        yield Suspicion("distance", "time of flight is the same in every pixel", remedy)
+    elif not (known == sensor.no_response_code).any():
         for code in (0, 255):
             if (share := float((known == code).mean())) > 0.2:
-                yield Suspicion(
-                    "distance",
-                    f"no pixel is without an answer, and {100 * share:.0f} % of them are {code}",
-                    f"{code} stands for no answer: write {sensor.no_response_code} there",
-                )
+                problem = f"no pixel is without an answer, and {100 * share:.0f} % of them are {code}"
+                remedy = f"{code} stands for no answer: write {sensor.no_response_code} there"
+                yield Suspicion("distance", problem, remedy)
 
 
 def _check_wear(recordings: Recordings) -> Iterator[Suspicion]:
@@ -334,20 +258,10 @@ def _check_wear(recordings: Recordings) -> Iterator[Suspicion]:
         if whole:
             start = int(recordings.offsets[number])
             parts = recordings.sensors["acc"][start : start + whole].reshape(-1, rows, 3).astype(np.float64)
-            still += int(_is_still(parts).sum())
+            # Still are those parts of which at least two axes hardly moved.
+            still += int(((parts.std(axis=1) < _NON_WEAR_SD_M_S2).sum(axis=1) >= 2).sum())
             total += len(parts)
     if still:
-        hours = still * _NON_WEAR_S / 3600
-        yield Suspicion(
-            "non-wear",
-            f"{hours:.1f} hours of {total * _NON_WEAR_S / 3600:.1f} are as still as a device that nobody wears",
-            "leave them out, or count no hours without alarms from them",
-            fatal=False,
-        )
-
-
-def _is_still(parts: Array) -> Bools:
-    """(n,) Whether at least two axes hardly moved in each (rows, 3) part."""
-    spread = parts.std(axis=1)
-    still: Bools = (spread < _NON_WEAR_SD_M_S2).sum(axis=1) >= 2
-    return still
+        hours, of = still * _NON_WEAR_S / 3600, total * _NON_WEAR_S / 3600
+        problem = f"{hours:.1f} hours of {of:.1f} are as still as a device that nobody wears"
+        yield Suspicion("non-wear", problem, "leave them out, or count no hours without alarms from them", fatal=False)

@@ -1,4 +1,4 @@
-"""`RecordedSamples`: those of recordings as a device gave them, brought to the wrist frame and to SI units."""
+"""`RecordedSamples`: what a device gave of recordings, in the wrist frame and in SI units; and rows made of them."""
 
 from __future__ import annotations
 
@@ -11,35 +11,32 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bfrb.arrays import Array, Floats, Ints
+from bfrb.arrays import Array, Bools, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.study.description import Description
+from bfrb.study.device import Device, Sensor, measured_rows
 from bfrb.study.frame import Wrist, device_to_wrist, orientations_to_wrist, turns_to_wrist, vectors_to_wrist
+from bfrb.study.rows import Aggregation, OpenRows
+
+GAP_S = 1.0
+"""After a longer silence nothing is known of what was before: rows, and a made orientation, begin anew."""
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedSamples:
-    """The samples of some recordings, one recording after the other, at the times at which they were taken.
-
-    Parameters
-    ----------
-    table
-        One row per recording: `id`, `subject` and what else is known of it.
-    offsets
-        (R + 1,) first sample of every recording, and N.
-    time_s
-        (N,) times in seconds, not falling within a recording; of a clock, since 1970, or since the recording began.
-    sensors
-        (N, C) readings of every sensor, with its value for "not measured".
-    words
-        (N,) texts of the columns of words, null where there is none.
-    """
+    """The samples of some recordings, one recording after the other, at the times at which they were taken."""
 
     table: pl.DataFrame
+    """One row per recording: `id`, `subject` and what else is known of it."""
     offsets: Ints
+    """(R + 1,) first sample of every recording, and N."""
     time_s: Floats
+    """(N,) times, not falling within a recording; of a clock, since 1970, or since the recording began."""
     sensors: Mapping[str, Array]
+    """(N, C) readings of every sensor, with its value for "not measured"."""
     words: Mapping[str, pl.Series] = field(default_factory=dict)
+    """(N,) texts of the columns of words, null where there is none."""
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -74,19 +71,8 @@ def bring_to_wrist(
 ) -> dict[str, Array]:
     """Readings in the files' units and in the device's axes, in the wrist frame and in SI units.
 
-    Parameters
-    ----------
-    sensors
-        (N, C) readings by sensor; those of motion come back as float32, others as they are.
-    description
-        What they mean. Without axes, the device's own are kept.
-    wrist
-        On which wrist it was, where the description does not say.
-
-    Raises
-    ------
-    DataError
-        If it is not known on which wrist it was, and its axes are said in words of a watch.
+    Those of motion, (N, C), come back as float32, others as they are. Without axes, the device's own are kept. Raises
+    `DataError` if they are said in words of a watch, and nothing tells on which wrist it was.
     """
     ways = ways_to_wrist(description, wrist)
     return {**sensors, **{name: ways[name](values) for name, values in sensors.items() if name in ways}}
@@ -103,7 +89,12 @@ def ways_to_wrist(description: Description, wrist: Wrist | None = None) -> dict[
     """What `bring_to_wrist` does with (N, C) readings of each sensor; the same for one of them as for many."""
     matrix = np.eye(3, dtype=np.int64)
     if description.axes is not None:
-        matrix = device_to_wrist(description.axes.words, known_wrist(description, wrist), crown=description.worn.crown)
+        wrist = wrist or description.worn.wrist
+        if wrist is None:
+            problem = f"{description.name} does not say on which wrist the device was worn"
+            remedy = 'add wrist = "left" (or "right") to its [worn], or the column that says it for each recording'
+            raise DataError(problem, remedy=remedy)
+        matrix = device_to_wrist(description.axes.words, wrist, crown=description.worn.crown)
     ways: dict[str, Callable[[Array], Array]] = {}
     for name in description.sensors:
         if name in _CHANGES:
@@ -119,36 +110,69 @@ def _to_wrist(name: str, scale: Any, matrix: Array, values: Array) -> Array:
     return changed.astype(np.float32)
 
 
-def known_wrist(description: Description, wrist: Wrist | None) -> Wrist:
-    """The wrist of a recording: what is known of it itself, or else what the description says.
-
-    Raises
-    ------
-    DataError
-        If neither is known.
-    """
-    found = wrist or description.worn.wrist
-    if found is None:
-        raise DataError(
-            f"{description.name} does not say on which wrist the device was worn",
-            remedy='add wrist = "left" or wrist = "right" to its [worn], or the column that says it for each recording',
-        )
-    return found
-
-
 def nearest_in_time(times: Floats, others: Floats, within: float) -> Ints:
     """For every time the position of the nearest other one, the earlier of two as near; -1 if none is within reach.
 
-    Parameters
-    ----------
-    times
-        (N,) times in seconds. A microsecond is no difference: so much is lost of a clock's since 1970.
-    others
-        (M,) times, not falling.
-    within
-        How far the nearest may be away.
+    The (M,) others do not fall. A microsecond is no difference: so much is lost of a clock's since 1970.
     """
     after = np.minimum(np.searchsorted(others, times), len(others) - 1)
     before = np.maximum(after - 1, 0)
     nearest = np.where(times - others[before] <= others[after] - times + 1e-6, before, after)
     return np.where(np.abs(others[nearest] - times) <= within, nearest, -1)
+
+
+def make_rows(samples: RecordedSamples, device: Device, how: Aggregation) -> tuple[dict[str, Array], Ints, Ints]:
+    """Rows of samples, the same as a stream makes of them (`stream.resampling`).
+
+    Row k stands k / rate after the first sample that measured something; after a gap, that sample's row begins with it.
+
+    Returns for every sensor (n, *shape) readings at the device's rate, rows without a sample not measured; the row that
+    each of the (N,) samples falls into; and the rows' (R + 1,) offsets.
+    """
+    measured = np.stack([_measured(sensor, samples.sensors[sensor.name]) for sensor in device.sensors], axis=1)
+    known = np.asarray(measured.any(axis=1))
+    if device.has("quaternion") and "gyr" in samples.sensors:  # an orientation is made of it: it counts as a sample
+        known |= ~np.isnan(samples.sensors["gyr"]).all(axis=1)
+    places, offsets = [], [0]
+    for part in samples.rows:
+        rows, distance = _place(samples.time_s[part], known[part], device.row_rate_hz)
+        places.append((rows + offsets[-1], distance))
+        offsets.append(offsets[-1] + int(rows[-1]) + 1)
+    rows, distance = (np.concatenate(each) for each in zip(*places, strict=True))
+    opened = OpenRows(device, how)
+    parts: list[dict[str, Array]] = []
+    done = 0
+    for start in range(0, len(samples), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        parts.append(opened.take(int(rows[start]) - done))
+        done = int(rows[start])
+        readings = {
+            sensor.name: samples.sensors[sensor.name][block].astype(sensor.dtype).reshape(-1, *sensor.shape)
+            for sensor in device.sensors
+        }
+        opened.add(rows[block] - done, distance[block], readings, measured[block])
+    parts.append(opened.take(offsets[-1] - done))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, rows, np.array(offsets)
+
+
+def _measured(sensor: Sensor, values: Array) -> Bools:
+    """(N,) Whether a sensor measured something; an orientation lacks nothing or all."""
+    if sensor.unit_norm:
+        return np.asarray(~np.isnan(values).any(axis=1))
+    return np.asarray(measured_rows(sensor, values).any(axis=1))
+
+
+def _place(time_s: Floats, measured: Bools, rate_hz: float) -> tuple[Ints, Floats]:
+    """The row of each sample of one recording, and how far from the row's time it is, in rows."""
+    known = np.flatnonzero(measured) if measured.any() else np.zeros(1, np.int64)
+    after_gap = known[1:][time_s[known[1:]] > time_s[known[:-1]] + GAP_S]
+    rows, distance = np.empty(len(time_s), np.int64), np.empty(len(time_s))
+    first_s = time_s[known[0]]
+    for start, stop in pairwise([0, *after_gap.tolist(), len(time_s)]):
+        origin_s = time_s[start] if start else first_s
+        steps = (time_s[start:stop] - origin_s) * rate_hz
+        within = np.floor(steps + 0.5)
+        distance[start:stop] = np.abs(steps - within)
+        rows[start:stop] = within + np.floor((origin_s - first_s) * rate_hz + 0.5)
+    rows = np.minimum.accumulate(rows[::-1])[::-1]  # what measured nothing before a gap's end comes before that
+    return rows - rows[0], distance

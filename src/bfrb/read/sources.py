@@ -20,7 +20,7 @@ from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
 from bfrb.read.frames import as_polars
-from bfrb.read.store import MANIFEST, Store
+from bfrb.read.store import MANIFEST, Store, check_place, write_store
 from bfrb.read.study_files import describe_source, find_files
 from bfrb.spec import Positive, Spec, read_toml
 from bfrb.study.description import Description, find_description
@@ -29,6 +29,9 @@ from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
 from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
+
+PART_ROWS = 30_000
+"""Most rows of a part of a store: smaller ones take longer to write and compress less, larger ones more memory."""
 
 
 class Source(Protocol):
@@ -65,15 +68,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class HeldSource:
-    """A source of recordings that are in memory already.
-
-    Parameters
-    ----------
-    recordings
-        The recordings.
-    origin
-        Where they come from.
-    """
+    """A source of recordings that are in memory already, and where they come from."""
 
     recordings: Recordings
     origin: str
@@ -166,18 +161,9 @@ class StudiesSpec(Spec):
 
 @dataclass(frozen=True)
 class JoinedSource:
-    """Several studies, read as one.
+    """Several studies, read as one: the file that lists them, what it says, and the studies by name.
 
-    Parameters
-    ----------
-    path
-        The file that lists them.
-    spec
-        What it says.
-    device
-        The device that all were worn as.
-    sources
-        The studies by name, brought to that device.
+    They are brought to the device that all were worn as.
     """
 
     path: Path
@@ -214,8 +200,7 @@ class JoinedSource:
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches, study by study."""
         for number, study in enumerate(self.spec.studies):
-            for batch in self.sources[study.name].batches(max_rows):
-                yield self._joined(study, batch)
+            yield from (self._joined(study, batch) for batch in self.sources[study.name].batches(max_rows))
             if progress is not None:
                 progress((number + 1) / len(self.sources))
 
@@ -239,21 +224,19 @@ class JoinedSource:
 
 
 def _open_studies(path: Path, wanted: Device | None, how: Aggregation) -> JoinedSource:
-    spec = StudiesSpec.from_toml(read_toml(path))
-    named = {one.name: (path.parent / one.data, _beside(one.description, path.parent)) for one in spec.studies}
+    spec, folder = StudiesSpec.from_toml(read_toml(path)), path.parent
+    named = {}
+    for one in spec.studies:
+        beside = folder / one.description
+        named[one.name] = (folder / one.data, str(beside) if beside.is_file() else one.description)
     device = wanted or spec.device(open_source(*next(iter(named.values()))).device)
     sources = {name: open_source(*told, device=device, how=how) for name, told in named.items()}
     for name, source in sources.items():
         if source.device != device:
-            raise DataError(
-                f"{name}: its recordings stay rows of {source.device.name!r} at {source.device.row_rate_hz:g} Hz",
-                remedy="say steady = false in [time] of its description, so that its samples become rows of all",
-            )
+            problem = f"{name}: its recordings stay rows of {source.device.name!r} at {source.device.row_rate_hz:g} Hz"
+            remedy = "say steady = false in [time] of its description, so that its samples become rows of all"
+            raise DataError(problem, remedy=remedy)
     return JoinedSource(path, spec, device, sources)
-
-
-def _beside(description: str, folder: Path) -> str:
-    return str(folder / description) if (folder / description).is_file() else description
 
 
 def open_source(
@@ -271,8 +254,8 @@ def open_source(
     path
         A file or a folder; a `.toml` file lists several studies that are read as one (`StudiesSpec`).
     description
-        What to take it for: a description, its name (`bfrb devices`), such as `"cmi"`, or its `.toml` file; or
-        `"auto"` to look. A store is always recognised, and so is a folder with a `study.toml`.
+        A description, its name (`bfrb devices`) or its `.toml` file; or `"auto"` to look. A store is always recognised,
+        and so is a folder with a `study.toml`.
     demographics
         A table of subjects; by default the one that the description speaks of.
     report
@@ -284,10 +267,8 @@ def open_source(
 
     Raises
     ------
-    DataError
-        If there is nothing that can be read.
-    ConfigError
-        If there is no such description.
+    DataError, ConfigError
+        If there is nothing that can be read, or no such description.
     """
     place = Path(path)
     if not place.exists():
@@ -312,23 +293,10 @@ def read(
     device: Device | None = None,
     how: Aggregation = "mean",
 ) -> Recordings:
-    """All recordings at a path, or in a frame; also called as `bfrb.read`.
+    """All recordings at a path, or in a polars or pandas frame; also called as `bfrb.read`.
 
-    Parameters
-    ----------
-    source
-        A path as for `open_source`, or a polars or pandas frame: in the CMI layout, or as a description says.
-    description
-        As for `open_source`; or a `Description`.
-    demographics
-        A table of subjects: a path, or beside a frame in the CMI layout a frame.
-    device, how
-        As for `open_source`.
-
-    Raises
-    ------
-    DataError, ConfigError
-        As for `open_source`; if anything is damaged, or lacks columns.
+    Parameters are those of `open_source`; a frame is in the CMI layout, or as a description says, and beside one in the
+    CMI layout demographics may be a frame. Raises `DataError` if anything is damaged, or lacks columns.
 
     Examples
     --------
@@ -355,19 +323,34 @@ def read(
         return open_source(Path(source), description, demographics, device=device, how=how).read()
     if description in ("auto", "cmi"):
         return recordings_from_frame(source, demographics)
-    return _read_described(source, find_description(description), device, how)
-
-
-def _read_described(source: Any, description: Description, device: Device | None, how: Aggregation) -> Recordings:
-    """Recordings of a frame by a description; `{file}`, `{folder}` and `{path}` are `frame`."""
-    frame = as_polars(source, "a path, or the rows")
     with TemporaryDirectory() as folder:
-        path = Path(folder, "frame", "frame.parquet")
+        path = Path(folder, "frame", "frame.parquet")  # what `{file}`, `{folder}` and `{path}` of a description are
         path.parent.mkdir()
-        frame.write_parquet(path)
-        return DescribedSource(path, description, device, how).read()
+        as_polars(source, "a path, or the rows").write_parquet(path)
+        return DescribedSource(path, find_description(description), device, how).read()
 
 
 def size_bytes(source: Source) -> int:
     """Size of the files with the recordings; 0 if they are in memory."""
     return sum(map(bytes_of, source.paths[:1]))
+
+
+def ingest(
+    source: Path | str,
+    out: Path | str,
+    *,
+    description: str = "auto",
+    demographics: Path | str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Store:
+    """Stream recordings into a store, a folder to be made; parameters as of `open_source` and `write_store`.
+
+    Raises `DataError` if the source cannot be used, or the place is taken or is that of the source; nothing is left
+    behind then.
+    """
+    opened = open_source(source, description, demographics)
+    check_place(Path(out), overwrite, opened.paths)
+    parts, size = opened.batches(PART_ROWS, progress), size_bytes(opened)
+    name = opened.paths[0].resolve().name
+    return write_store(parts, out, source=name, source_bytes=size, label_set=opened.label_set, overwrite=overwrite)

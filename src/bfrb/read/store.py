@@ -67,30 +67,18 @@ class Manifest(Spec):
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store, which is a `Source`. Whatever reads it raises a `DataError` where it is damaged.
-
-    Parameters
-    ----------
-    path
-        Its folder.
-    manifest
-        What it says of itself.
-    skipped
-        Recordings before the first, where only some of its parts are opened.
-    """
+    """An opened store, which is a `Source`. Whatever reads it raises a `DataError` where it is damaged."""
 
     path: Path
     manifest: Manifest
     skipped: int = 0
+    """Recordings before the first, where only some of its parts are opened."""
 
     @classmethod
     def open(cls, path: Path | str, parts: slice = slice(None)) -> Store:
         """Open a store, or some of its parts as if they were all; only its manifest is read.
 
-        Raises
-        ------
-        DataError
-            If it is no store, was written by a newer version, or files are missing or have another size.
+        Raises `DataError` if it is no store, was written by a newer version, or files are missing or have another size.
         """
         folder = Path(path)
         whole = read_manifest(folder)
@@ -152,13 +140,14 @@ class Store:
         codes = {name: np.empty(self.manifest.rows, np.int8) for name in self.manifest.annotations}
         done = 0
         for part in self.manifest.parts:
-            frame = self._load(part)
             rows = slice(done, done := done + part.rows)
-            for name, values in _to_sensors(frame, self.device).items():
+            readings, labels = self._unpack(self._load(part))
+            for name, values in readings.items():
                 sensors[name][rows] = values
-            for name, array in codes.items():
-                array[rows] = frame[_LABEL_PREFIX + name].to_numpy()
-        return self._recordings(self._table, sensors, codes)
+            for name, label in labels.items():
+                codes[name][rows] = label.codes
+        labels = {name: Annotation(codes[name], names) for name, names in self.manifest.annotations.items()}
+        return self._recordings(self._table, sensors, labels)
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches of at most `max_rows` rows (or of one longer recording), in bounded memory."""
@@ -172,11 +161,9 @@ class Store:
     def read_part(self, number: int) -> Recordings:
         """The recordings of one of the store's parts."""
         part = self.manifest.parts[number]
-        frame = self._load(part)
         first = sum(before.recordings for before in self.manifest.parts[:number])
-        codes = {name: frame[_LABEL_PREFIX + name].to_numpy() for name in self.manifest.annotations}
         table = self._table[first : first + part.recordings]
-        return self._recordings(table, _to_sensors(frame, self.device), codes)
+        return self._recordings(table, *self._unpack(self._load(part)))
 
     def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The rows of all recordings, no more of them in memory than a stretch."""
@@ -193,23 +180,30 @@ class Store:
 
     def _split(self, frame: pl.DataFrame, first: int, table: pl.DataFrame) -> Iterator[Stretch]:
         """Some rows of the store, from one on, as stretches of the recordings that they are of."""
-        ends, stop = np.cumsum(self.lengths), first + frame.height
-        sensors, done = _to_sensors(frame, self.device), first
-        codes = {name: frame[_LABEL_PREFIX + name].to_numpy() for name in self.manifest.annotations}
+        ends, stop, done = np.cumsum(self.lengths), first + frame.height, first
+        sensors, labels = self._unpack(frame)
         while done < stop:
             number = int(np.searchsorted(ends, done, side="right"))
-            end = min(stop, int(ends[number]))
+            begins, end = done == ends[number] - self.lengths[number], min(stop, int(ends[number]))
             rows = slice(done - first, end - first)
-            labels = {name: Annotation(codes[name][rows], names) for name, names in self.manifest.annotations.items()}
             readings = {name: values[rows] for name, values in sensors.items()}
-            begins = done == ends[number] - self.lengths[number]
-            yield Stretch(table.row(number, named=True), begins, None, readings, labels, self.simulated)
+            some = {name: label.take(rows) for name, label in labels.items()}
+            yield Stretch(table.row(number, named=True), begins, None, readings, some, self.simulated)
             done = end
 
-    def _recordings(self, table: pl.DataFrame, sensors: dict[str, Array], codes: dict[str, Array]) -> Recordings:
+    def _unpack(self, frame: pl.DataFrame) -> tuple[dict[str, Array], dict[str, Annotation]]:
+        """(N, *shape) readings of the sensors, and the row labels, in a stored frame."""
+        sensors = {}
+        for sensor in self.device.sensors:
+            if sensor.columns[0] in frame.columns:
+                filled = frame.select(pl.col(sensor.columns).fill_null(sensor.absent))
+                sensors[sensor.name] = filled.to_numpy(order="c").reshape(-1, *sensor.shape)
+        known = self.manifest.annotations.items()
+        return sensors, {name: Annotation(frame[_LABEL_PREFIX + name].to_numpy(), names) for name, names in known}
+
+    def _recordings(self, table: pl.DataFrame, sensors: dict[str, Array], labels: dict[str, Annotation]) -> Recordings:
         offsets = np.concatenate([[0], np.cumsum(table[ROW_COUNT].to_numpy())])
-        annotations = {name: Annotation(codes[name], names) for name, names in self.manifest.annotations.items()}
-        return Recordings(self.device, sensors, offsets, table.drop(ROW_COUNT), annotations, self.simulated)
+        return Recordings(self.device, sensors, offsets, table.drop(ROW_COUNT), labels, self.simulated)
 
     def _load(self, file: StoredFile) -> pl.DataFrame:
         self._check_sum(file)
@@ -248,11 +242,9 @@ def read_manifest(folder: Path) -> Manifest:
         first = error.errors()[0]
         raise _damaged(folder, f"{MANIFEST}: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
     if manifest.format > FORMAT:
-        raise DataError(
-            f"{folder}: a store of format {manifest.format}, written by bfrb {manifest.bfrb}; this version reads up "
-            f"to format {FORMAT}",
-            remedy="update bfrb, or ingest the source again",
-        )
+        written = f"a store of format {manifest.format}, written by bfrb {manifest.bfrb}"
+        problem = f"{folder}: {written}; this version reads up to format {FORMAT}"
+        raise DataError(problem, remedy="update bfrb, or ingest the source again")
     totals = [(sum(part.rows for part in manifest.parts)), sum(part.recordings for part in manifest.parts)]
     if totals != [manifest.rows, manifest.recordings] or not manifest.parts:
         raise _damaged(folder, f"{MANIFEST}: its parts do not add up")
@@ -261,16 +253,6 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _damaged(folder: Path, how: str) -> DataError:
     return DataError(f"{folder}: the store is damaged: {how}", remedy="ingest the source again")
-
-
-def _to_sensors(frame: pl.DataFrame, device: Device) -> dict[str, Array]:
-    """(N, *shape) readings of the sensors that have columns in a stored frame."""
-    sensors = {}
-    for sensor in device.sensors:
-        if sensor.columns[0] in frame.columns:
-            filled = frame.select(pl.col(sensor.columns).fill_null(sensor.absent))
-            sensors[sensor.name] = filled.to_numpy(order="c").reshape(-1, *sensor.shape)
-    return sensors
 
 
 def write_store(
@@ -317,7 +299,8 @@ def write_store(
         if not kinds:
             raise DataError("expected recordings, got none", remedy="check the source: it holds no rows")
         table = pl.concat(tables, how="diagonal_relaxed")
-        _check_unique(table["id"])
+        if (twice := table["id"].filter(table["id"].is_duplicated())).len():
+            raise DataError(f"the recording {twice[0]!r} comes twice", remedy="keep each recording once")
         manifest = Manifest(
             format=FORMAT,
             bfrb=version("bfrb"),
@@ -339,15 +322,7 @@ def write_store(
 def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = ()) -> None:
     """Refuse a place where no store can be made, before any work is done for it.
 
-    Parameters
-    ----------
-    reads
-        Files and folders that the store is made of.
-
-    Raises
-    ------
-    DataError
-        If it is taken, its folder does not exist, or what is read lies there.
+    Raises `DataError` if it is taken, its folder does not exist, or what is read for the store lies there.
     """
     if not folder.absolute().parent.is_dir():
         raise DataError(f"there is no folder {folder.parent} to put the store in", remedy="make it first")
@@ -355,28 +330,17 @@ def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = ()) -> No
     if any(place == path.resolve() or place in path.resolve().parents for path in reads):
         raise DataError(f"{folder}: the store would take the place of its source", remedy="choose another place")
     is_store = (folder / MANIFEST).is_file()
-    if not folder.exists() or (overwrite and is_store):
-        return
-    raise DataError(
-        f"{folder}: there is {'a store' if is_store else 'something else'} already",
-        remedy="choose another place" + (", or replace it with --overwrite" if is_store else ""),
-    )
-
-
-def _check_unique(ids: pl.Series) -> None:
-    if ids.n_unique() != len(ids):
-        raise DataError(
-            f"the recording {ids.filter(ids.is_duplicated())[0]!r} comes twice", remedy="keep each recording once"
-        )
+    if folder.exists() and not (overwrite and is_store):
+        what, more = ("a store", ", or replace it with --overwrite") if is_store else ("something else", "")
+        raise DataError(f"{folder}: there is {what} already", remedy="choose another place" + more)
 
 
 def _write(work: Path, out: Path, name: str, frame: pl.DataFrame, recordings: int) -> StoredFile:
     place = work / name
     with naming(out / name):
         frame.write_parquet(place, compression="lz4", statistics=False)
-    return StoredFile(
-        name=name, rows=frame.height, recordings=recordings, size=place.stat().st_size, crc32=_crc32(place)
-    )
+    sizes = {"size": place.stat().st_size, "crc32": _crc32(place)}
+    return StoredFile(name=name, rows=frame.height, recordings=recordings, **sizes)
 
 
 def _to_frame(recordings: Recordings) -> pl.DataFrame:

@@ -16,12 +16,11 @@ import numpy as np
 import polars as pl
 
 from bfrb.errors import DataError
-from bfrb.read.columns import read_numbers
-from bfrb.read.csv_blocks import Progress, iter_frames
+from bfrb.read.checks import read_numbers
+from bfrb.read.csv_blocks import Progress, TextTable, iter_frames, open_table
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Findings
 from bfrb.read.sources import Source, open_source
-from bfrb.read.text_tables import TextTable, open_table
 from bfrb.study.description import FileSpec
 from bfrb.study.device import Device
 from bfrb.study.recordings import Recordings
@@ -42,35 +41,17 @@ def iter_stretches(
     progress: Progress | None = None,
     how: Aggregation = "mean",
 ) -> Iterator[Stretch]:
-    """All samples or rows at a path, recording after recording.
+    """All samples or rows at a path, a sample table or what `open_source` reads, recording after recording.
 
-    Parameters
-    ----------
-    path
-        A sample table, or what `open_source` reads.
-    device
-        The device that the rows have to be of.
-    description
-        As for `open_source`.
-    progress
-        Told the share that has been read.
-    how
-        As for `open_source`.
-
-    Raises
-    ------
-    DataError
-        If there is nothing that can be read, it is of another device, or damaged.
+    Raises `DataError` if there is nothing that can be read, or it is of another device than the given one, or damaged.
     """
     samples = find_sample_table(path) if description == "auto" else None
     if samples is not None:
         return _table_stretches(*samples, device, progress)
     source = open_source(path, description, device=device, how=how)
     if source.device.name != device.name:
-        raise DataError(
-            f"expected recordings of the device {device.name!r}, got {source.device.name!r}",
-            remedy="use a bundle that was trained on recordings of this device",
-        )
+        problem = f"expected recordings of the device {device.name!r}, got {source.device.name!r}"
+        raise DataError(problem, remedy="use a bundle that was trained on recordings of this device")
     if isinstance(source, DescribedSource):
         return source.sample_stretches(progress=progress)
     return source.stretches(progress=progress)
@@ -98,10 +79,8 @@ def _table_stretches(table: TextTable, time: str, device: Device, progress: Prog
     sensors = [sensor for sensor in device.sensors if set(sensor.columns) <= set(table.names)]
     if not sensors:
         lacking, found = ", ".join(device.sensors[0].columns), ", ".join(table.names[:8])
-        raise DataError(
-            f"{path}: expected columns of the device {device.name!r} such as {lacking}, found {found}",
-            remedy="name the columns as the device does, or use a bundle for another device",
-        )
+        problem = f"{path}: expected columns of the device {device.name!r} such as {lacking}, found {found}"
+        raise DataError(problem, remedy="name the columns as the device does, or use a bundle for another device")
     names = [time, *(name for sensor in sensors for name in sensor.columns)]
     findings, begins = Findings(), True
     for frame in iter_frames(table, dict.fromkeys(names, pl.Float64), findings, progress):
@@ -110,9 +89,8 @@ def _table_stretches(table: TextTable, time: str, device: Device, progress: Prog
             numbers = read_numbers(rows, names, findings, dtype=pl.Float64)
             ends = np.cumsum([1, *(len(sensor.columns) for sensor in sensors)])
             parts = np.split(numbers, ends[:-1], axis=1)[1:]
-            readings = {
-                sensor.name: part.reshape(-1, *sensor.shape) for sensor, part in zip(sensors, parts, strict=True)
-            }
+            shaped = zip(sensors, parts, strict=True)
+            readings = {sensor.name: part.reshape(-1, *sensor.shape) for sensor, part in shaped}
             about = {"id": path.stem, "subject": path.stem}
             yield Stretch(about, begins, numbers[:, 0] * TIMES[time], readings)
             begins = False

@@ -35,17 +35,13 @@ def stack_tables(tables: Sequence[Table]) -> Table:
 
 
 def check_table_path(path: Path) -> None:
-    """Refuse a place where no table can be written, before any work is done for it.
+    """Raise a `DataError` where no table can be written, before any work is done for it.
 
-    Raises
-    ------
-    DataError
-        If the name does not end in `.csv` or `.parquet`, is a folder's, or its folder does not exist.
+    The name has to end in `.csv` or `.parquet` and not to be a folder's, and its folder has to be there.
     """
     if path.suffix not in SUFFIXES:
-        raise DataError(
-            f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}", remedy="rename the output"
-        )
+        problem = f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}"
+        raise DataError(problem, remedy="rename the output")
     if path.is_dir():
         raise DataError(f"expected a file for the output, but {path} is a folder", remedy="name a file in it")
     if not path.parent.is_dir():
@@ -53,13 +49,7 @@ def check_table_path(path: Path) -> None:
 
 
 def check_table_paths(paths: Sequence[Path]) -> None:
-    """Refuse places for several tables like `check_table_path`, and one that is given twice.
-
-    Raises
-    ------
-    DataError
-        If no table can be written to one of them, or two are the same.
-    """
+    """Refuse places for several tables like `check_table_path`, and one that is given twice."""
     for path in paths:
         check_table_path(path)
     if len({path.resolve() for path in paths}) < len(paths):
@@ -68,36 +58,20 @@ def check_table_paths(paths: Sequence[Path]) -> None:
 
 
 def write_table(table: Table, path: Path) -> None:
-    """Write a table as CSV or Parquet, by the path's suffix: whole or not at all; a file that is there is replaced.
-
-    Raises
-    ------
-    DataError
-        If no table can be written there.
-    """
+    """Write a table as CSV or Parquet, by the path's suffix: whole or not at all; a file that is there is replaced."""
     write_tables([table], path)
 
 
 def write_tables(parts: Iterable[Table], path: Path) -> None:
-    """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time.
-
-    Raises
-    ------
-    DataError
-        If no table can be written there, or there is none.
-    """
+    """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time."""
     write_side_by_side(((part,) for part in parts), [path])
 
 
 def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path]) -> None:
     """Write tables to several files, as `write_tables` does to one: each group has a table for every file.
 
-    All files are written, or none: they take their places once the last of them is whole.
-
-    Raises
-    ------
-    DataError
-        If no table can be written to one of the places, two are the same, or there is no group.
+    All files are written, or none: they take their places once the last of them is whole. Raises `DataError` if no
+    table can be written to one of the places, two are the same, or there is no group.
     """
     check_table_paths(paths)
     groups = iter(groups)
@@ -113,43 +87,31 @@ def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path])
 
 @contextmanager
 def appending(place: Path, path: Path) -> Iterator[Callable[[Table], None]]:
-    """A function that writes tables one below the other to a file at `place`, which shall be called `path`.
+    """A function that writes tables one below the other to a file at `place`, which shall be called `path`."""
 
-    Raises
-    ------
-    DataError
-        If they cannot be written.
-    """
+    def write(how: Callable[..., object], *arguments: object, **options: object) -> None:
+        with naming(path):
+            how(*arguments, **options)
+
     if path.suffix == ".csv":
         with place.open("wb", buffering=0) as file:
-            yield lambda part: _write(path, part.write_csv, file, include_header=not file.tell())
+            yield lambda part: write(part.write_csv, file, include_header=not file.tell())
         return
     # A Parquet file ends with its contents: the tables lie in a folder beside it until all are there.
     folder = place.with_name(f"{place.name}.parts")
     folder.mkdir()
     names = (folder / f"{number:06d}.parquet" for number in count())
     try:
-        yield lambda part: _write(path, part.write_parquet, next(names))
+        yield lambda part: write(part.write_parquet, next(names))
         rows = pl.scan_parquet(sorted(folder.iterdir()))
-        _write(path, rows.sink_parquet, place, compression="zstd", maintain_order=True)
+        write(rows.sink_parquet, place, compression="zstd", maintain_order=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(path: Path, write: Callable[..., object], *arguments: object, **options: object) -> None:
-    with naming(path):
-        write(*arguments, **options)
-
-
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Say of what cannot be written here, such as on a full disk, that it should have become `path`.
-
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
+    """Say of what cannot be written here, such as on a full disk, that it should have become `path`: a `DataError`."""
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -158,24 +120,13 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def read_table(path: Path, texts: Collection[str] = IDS) -> Table:
-    """Read a CSV or Parquet file.
+    """Read a CSV or Parquet file; a `DataError` if it is missing, of another type, empty or damaged.
 
-    In a CSV a column is text unless it is numbers and nothing else: 01 is none.
-
-    Parameters
-    ----------
-    texts
-        Columns that are text even if they look like numbers.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, of another type, empty or damaged.
+    In a CSV a column is text unless it is numbers and nothing else: 01 is none. Those named in `texts` always are.
     """
     if path.suffix not in SUFFIXES or not path.is_file():
-        raise DataError(
-            f"expected a file that ends in {' or '.join(SUFFIXES)}, got {path}", remedy="check the path and its ending"
-        )
+        problem = f"expected a file that ends in {' or '.join(SUFFIXES)}, got {path}"
+        raise DataError(problem, remedy="check the path and its ending")
     try:
         if path.suffix == ".parquet":
             table = pl.read_parquet(path)

@@ -12,9 +12,9 @@ import numpy as np
 
 from bfrb.arrays import Array
 from bfrb.errors import ConfigError, DataError
+from bfrb.read.csv_blocks import terms_of
 from bfrb.read.series import ways_to_wrist
 from bfrb.read.stretches import TIMES
-from bfrb.read.text_tables import terms_of
 from bfrb.stream.samples import TIME
 from bfrb.study.description import TIME_UNITS_S, Description
 from bfrb.study.device import Device

@@ -13,8 +13,7 @@ import numpy as np
 from bfrb.arrays import Array, Bools, Floats
 from bfrb.errors import ConfigError, DataError
 from bfrb.study.description import ACC_UNITS_M_S2, GYR_UNITS_DEG_S
-from bfrb.study.device import Device, Sensor
-from bfrb.study.readings import NORM_TOLERANCE, measured_rows
+from bfrb.study.device import NORM_TOLERANCE, Device, Sensor, measured_rows
 
 TIME = "time_s"
 """Key of the samples' times."""

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bfrb.read.orientation import GAP_S
+from bfrb.read.series import GAP_S
 from bfrb.spec import Count, Positive, Share, Spec
 
 NotNegative = Annotated[float, Field(ge=0.0)]

@@ -19,8 +19,6 @@ def hash_content(recordings: Recordings) -> list[str]:
     It depends on nothing else: not on ids and labels, not on which other sensors are there, and not on whether a left
     wrist was mirrored, which turns signs.
 
-    Examples
-    --------
     >>> import numpy as np, polars as pl
     >>> from bfrb.study.device import HELIOS
     >>> acc = np.float32([[0, 1, 9.8], [0, 2, 9.8], [0, -1, 9.8]])

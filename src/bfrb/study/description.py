@@ -289,9 +289,7 @@ class Description(Spec):
         unsaid = [name for name, spec in columns.items() if spec.per == "row" and not spec.classes]
         if unsaid:
             raise ValueError(f"expected the classes of {unsaid[0]!r}, which is a word for every row")
-        return {
-            name: spec if spec.column else spec.model_copy(update={"column": name}) for name, spec in columns.items()
-        }
+        return {name: spec.model_copy(update={"column": spec.column or name}) for name, spec in columns.items()}
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -334,10 +332,7 @@ def known_descriptions() -> Mapping[str, str]:
 def find_description(wanted: str | Path | Description) -> Description:
     """A description, by its name in this package or by its file, which may lie in a package: `package:name.toml`.
 
-    Raises
-    ------
-    ConfigError
-        If there is none, or it has an unknown key or an impossible value.
+    Raises `ConfigError` if there is none, or it has an unknown key or an impossible value.
     """
     if isinstance(wanted, Description):
         return wanted
@@ -369,10 +364,9 @@ def _text_of(wanted: str, folder: Path) -> tuple[str, Path]:
         path = locate_file(wanted, folder)
         return read_toml(path), path.parent
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
-    raise ConfigError(
-        f"no description {wanted!r}",
-        remedy=(f"did you mean {near[0]!r}? " if near else "") + "`bfrb devices` lists them; or name a .toml file",
-    )
+    problem = f"no description {wanted!r}"
+    remedy = (f"did you mean {near[0]!r}? " if near else "") + "`bfrb devices` lists them; or name a .toml file"
+    raise ConfigError(problem, remedy=remedy)
 
 
 def _overlaid(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

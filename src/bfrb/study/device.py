@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, field_validator, model_validator
 
-from bfrb.arrays import Array, Bools
-from bfrb.errors import ConfigError
+from bfrb.arrays import Array, Bools, Ints
+from bfrb.errors import ConfigError, DataError
 from bfrb.spec import Positive, Spec
 from bfrb.study.description import Description, expand_columns, find_description
 
@@ -24,81 +24,54 @@ Modality = Literal["motion", "proximity"]
 
 
 class Symmetry(Spec):
-    """What a change of wearing does to one reading: the other wrist, or the device turned over.
-
-    Parameters
-    ----------
-    order
-        For vectors: for each channel of the result, the channel it is taken from.
-    sign
-        For vectors: for each channel of the result, +1 or -1.
-    sites
-        For sensors with several parts: for each part of the result the number, from 1, of the part it is taken from.
-    flip
-        For images: what becomes of each image of the result: `"rows"` trades its first and last row, `"columns"` its
-        first and last column.
-    """
+    """What a change of wearing does to one reading: the other wrist, or the device turned over."""
 
     order: tuple[int, ...] = ()
+    """Of vectors, for each channel of the result, the channel it is taken from."""
     sign: tuple[int, ...] = ()
+    """Of vectors, for each channel of the result, +1 or -1."""
     sites: tuple[int, ...] = ()
+    """Of sensors with several parts, for each part of the result the number, from 1, of the part it is taken from."""
     flip: tuple[Literal["none", "rows", "columns", "both"], ...] = ()
+    """What becomes of each image of the result: `"rows"` trades its first and last row, `"columns"` its columns."""
 
     def apply(self, values: Array) -> Array:
         """(N, ...) readings as they would be under the symmetry; same dtype, missing values stay missing."""
         if self.sites:
-            return self._flipped(values[:, [site - 1 for site in self.sites]])
+            images = values[:, [site - 1 for site in self.sites]]
+            for site, flip in enumerate(self.flip):
+                rows, columns = (slice(None, None, -1 if flip in (one, "both") else 1) for one in ("rows", "columns"))
+                images[:, site] = images[:, site, rows, columns].copy()
+            return images
         changed = values[:, list(self.order)] if self.order else values.copy()
         return changed * np.array(self.sign, dtype=values.dtype) if self.sign else changed
 
-    def _flipped(self, images: Array) -> Array:
-        for site, flip in enumerate(self.flip):
-            rows = slice(None, None, -1 if flip in ("rows", "both") else 1)
-            columns = slice(None, None, -1 if flip in ("columns", "both") else 1)
-            images[:, site] = images[:, site, rows, columns].copy()
-        return images
-
 
 class Sensor(Spec):
-    """One sensor of a device. The motion sensors are known: `Sensor(name="acc")` is an accelerometer.
-
-    Parameters
-    ----------
-    name
-        Key of its array in `Recordings.sensors`: `acc`, `gyr` and `quaternion` are motion, others proximity.
-    columns
-        Names of its channels in tables, in C order of `shape`; `"tof_{1..5}_v{0..63}"` stands for 320 of them.
-    shape
-        Shape of one reading: `(3,)` for an accelerometer, `(5, 8, 8)` for five time-of-flight images.
-    unit
-        Unit of a reading as stored.
-    low, high
-        Physically possible readings, both ends included. Anything outside is a damaged file, not a measurement.
-    modality
-        `"motion"` (inertial) or `"proximity"` (thermopiles, time of flight). Proximity sensors may be missing.
-    left_hand, upside_down
-        What a reading turns into on the other wrist, and on a device worn turned by 180 degrees about its z axis.
-    no_response_code
-        For integer sensors, the raw code for "measured, but nothing came back".
-    unit_norm
-        Whether every reading is a unit vector.
-    made
-        Whether readings are computed from those of other sensors: an orientation from gyroscope and accelerometer,
-        whose heading means nothing.
-    """
+    """One sensor of a device. The motion sensors are known: `Sensor(name="acc")` is an accelerometer."""
 
     name: str
+    """Key of its array in `Recordings.sensors`: `acc`, `gyr` and `quaternion` are motion, others proximity."""
     columns: tuple[str, ...]
+    """Names of its channels in tables, in C order of `shape`; `"tof_{1..5}_v{0..63}"` stands for 320 of them."""
     shape: tuple[int, ...]
+    """Shape of one reading: `(3,)` for an accelerometer, `(5, 8, 8)` for five time-of-flight images."""
     unit: str
     low: float
+    """Least reading that is physically possible; what is outside is a damaged file, not a measurement."""
     high: float
     modality: Modality = "proximity"
+    """`"motion"` (inertial) or `"proximity"` (thermopiles, time of flight). Proximity sensors may be missing."""
     left_hand: Symmetry = Symmetry()
+    """What a reading turns into on the other wrist."""
     upside_down: Symmetry = Symmetry()
+    """What a reading turns into on a device worn turned by 180 degrees about its z axis."""
     no_response_code: int | None = None
+    """For integer sensors, the raw code for "measured, but nothing came back"."""
     unit_norm: bool = False
+    """Whether every reading is a unit vector."""
     made: bool = False
+    """Whether it is computed from other sensors: an orientation from gyroscope and accelerometer, without a heading."""
 
     @model_validator(mode="before")
     @classmethod
@@ -143,15 +116,6 @@ class Sensor(Spec):
 class Device(Spec):
     """A wearable, as its recordings are kept: in the wrist frame and in SI units.
 
-    Parameters
-    ----------
-    name
-        What it is called; nothing is looked up by it.
-    sensors
-        Its sensors.
-    row_rate_hz
-        Rows per second of its recordings.
-
     Examples
     --------
     >>> watch = Device(name="my watch", sensors=(Sensor(name="acc"), Sensor(name="gyr")), row_rate_hz=50.0)
@@ -160,8 +124,10 @@ class Device(Spec):
     """
 
     name: str
+    """What it is called; nothing is looked up by it."""
     sensors: tuple[Sensor, ...]
     row_rate_hz: Positive
+    """Rows per second of its recordings."""
 
     @cached_property
     def sensor_names(self) -> tuple[str, ...]:
@@ -177,20 +143,12 @@ class Device(Spec):
         return name in self.sensor_names
 
     def sensor(self, name: str) -> Sensor:
-        """The sensor of that name.
-
-        Raises
-        ------
-        ConfigError
-            If the device does not have it.
-        """
+        """The sensor of that name; a `ConfigError` if the device does not have it."""
         for sensor in self.sensors:
             if sensor.name == name:
                 return sensor
-        raise ConfigError(
-            f"the device {self.name!r} has no sensor {name!r}",
-            remedy=f"choose among its sensors: {', '.join(self.sensor_names)}",
-        )
+        problem = f"the device {self.name!r} has no sensor {name!r}"
+        raise ConfigError(problem, remedy=f"choose among its sensors: {', '.join(self.sensor_names)}")
 
     @property
     def knows_heading(self) -> bool:
@@ -207,13 +165,7 @@ class Device(Spec):
 
 @lru_cache(maxsize=64)
 def device_of(description: Description, row_rate_hz: float | None = None) -> Device:
-    """The device that a description tells of, at a rate or at its usual one.
-
-    Raises
-    ------
-    ConfigError
-        If there is no rate.
-    """
+    """The device that a description tells of, at a rate or at its usual one; a `ConfigError` if there is none."""
     rate_hz = row_rate_hz or description.time.rate_hz
     if rate_hz is None:
         raise ConfigError(f"{description.name} names no rate", remedy="add rate_hz = ... to its [time]")
@@ -230,13 +182,7 @@ def _sensor_values(description: Description, name: str) -> dict[str, Any]:
 
 
 def find_device(name: str) -> Device:
-    """The device that a description of this package tells of, at its usual rate.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such description, or it names no rate.
-    """
+    """The device that a description of this package tells of, at its usual rate; errors as of `device_of`."""
     return device_of(find_description(name))
 
 
@@ -296,3 +242,69 @@ def _by_name(value: Any) -> Any:
 
 KnownDevice = Annotated[Device, BeforeValidator(_by_name)]
 """A device, or the name of one that this package describes."""
+
+NORM_TOLERANCE = 0.01
+"""Largest deviation from norm 1 of a reading that has to be a unit vector."""
+
+
+def checked_readings(sensor: Sensor, values: Array | None, rows: int) -> Array:
+    """(rows, *shape) read-only readings in the sensor's dtype; without values, nothing was measured.
+
+    Unit quaternions are kept with w >= 0: q and -q are the same orientation, and no answer may depend on which of them
+    a file has.
+
+    Raises `DataError` if the shape is another one, or a reading is not possible.
+    """
+    array = sensor.empty(rows) if values is None else np.ascontiguousarray(values, dtype=sensor.dtype).view()
+    if array.shape != (rows, *sensor.shape):
+        problem = f"expected {sensor.name} of shape {(rows, *sensor.shape)}, got {array.shape}"
+        raise DataError(problem, remedy="give one reading per row")
+    if array.size and not _within(sensor, array):
+        where = np.argwhere(~sensor.is_absent(array) & ((array < sensor.low) | (array > sensor.high)))
+        expected = f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}"
+        raise _damaged(expected, f"{array[tuple(where[0])]:g}", where[:, 0])
+    if sensor.unit_norm:
+        norms = np.linalg.norm(array, axis=1)
+        wrong = np.flatnonzero(np.abs(norms - 1.0) > NORM_TOLERANCE)
+        if len(wrong):
+            raise _damaged(f"{sensor.name} of norm 1", f"norm {norms[wrong[0]]:g}", wrong)
+        array = with_one_sign(array)
+    array.setflags(write=False)
+    return array
+
+
+def _damaged(expected: str, found: str, rows: Ints) -> DataError:
+    return DataError(
+        f"expected {expected}, found {found} in row {rows[0]} (and {len(rows) - 1} more)",
+        remedy="the source is damaged there: repair it, or mark these readings as missing",
+    )
+
+
+def _within(sensor: Sensor, values: Array) -> bool:
+    # Minimum and maximum ignore "not measured" for both kinds, and need no mask the size of the data.
+    if sensor.no_response_code is None:
+        return not (np.fmin.reduce(values, axis=None) < sensor.low or np.fmax.reduce(values, axis=None) > sensor.high)
+    low = values.min() >= sensor.low
+    low = low or np.count_nonzero(values < sensor.low) == np.count_nonzero(values == sensor.absent)
+    return bool(low and values.max() <= sensor.high)
+
+
+def with_one_sign(quaternions: Array) -> Array:
+    """(N, 4) quaternions, each turned into its negative where its first component that is not 0 is negative.
+
+    >>> with_one_sign(np.array([[-1.0, 0, 0, 0], [0, 0, -1, 0], [0.6, -0.8, 0, 0]])).tolist()
+    [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.6, -0.8, 0.0, 0.0]]
+    """
+    first = (quaternions != 0).argmax(axis=1)[:, None]
+    negative = np.take_along_axis(quaternions, first, axis=1)[:, 0] < 0
+    if not negative.any() and not (np.signbit(quaternions) & (quaternions == 0)).any():
+        return quaternions  # as they are: they may lie in a file that is shared
+    zero = np.zeros((), quaternions.dtype)  # which makes 0 of -0
+    signed: Array = np.where(negative[:, None], -quaternions, quaternions) + zero
+    return signed
+
+
+def measured_rows(sensor: Sensor, values: Array) -> Bools:
+    """(N, pieces) Whether each piece of a sensor measured anything in each of (N, *shape) readings."""
+    size = len(sensor.columns) // sensor.pieces
+    return np.asarray(~sensor.is_absent(values).reshape(len(values), sensor.pieces, size).all(axis=2))

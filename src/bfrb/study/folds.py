@@ -46,10 +46,8 @@ class Folds:
     def __post_init__(self) -> None:
         numbers = sorted(set(self.fold_of.values()))
         if len(numbers) < 2 or numbers != list(range(len(numbers))):
-            raise DataError(
-                f"expected at least two folds, numbered 0, 1, 2, ..., got the numbers {numbers[:5]}",
-                remedy="give every fold at least one subject",
-            )
+            problem = f"expected at least two folds, numbered 0, 1, 2, ..., got the numbers {numbers[:5]}"
+            raise DataError(problem, remedy="give every fold at least one subject")
         object.__setattr__(self, "fold_of", MappingProxyType(dict(self.fold_of)))
 
     def __len__(self) -> int:
@@ -82,19 +80,11 @@ class Folds:
         return training, validation
 
     def numbers(self, subjects: Sequence[str] | Names) -> Ints:
-        """(R,) fold of every recording, by its subject.
-
-        Raises
-        ------
-        DataError
-            If a subject has no fold.
-        """
+        """(R,) fold of every recording, by its subject; a `DataError` if one has none."""
         missing = sorted({subject for subject in subjects if subject not in self.fold_of})
         if missing:
-            raise DataError(
-                f"expected a fold for every subject, {len(missing)} have none: {', '.join(missing[:5])}",
-                remedy="add them to the fold file, or make new folds",
-            )
+            problem = f"expected a fold for every subject, {len(missing)} have none: {', '.join(missing[:5])}"
+            raise DataError(problem, remedy="add them to the fold file, or make new folds")
         return np.fromiter((self.fold_of[subject] for subject in subjects), np.int64, len(subjects))
 
     def write(self, path: Path | str) -> None:
@@ -106,36 +96,21 @@ class Folds:
 
     @classmethod
     def read(cls, path: Path | str) -> Folds:
-        """Read what `write` wrote.
-
-        Raises
-        ------
-        DataError
-            If it is no such file, or names a subject twice.
-        """
-        table = _read_table(Path(path))
+        """Read what `write` wrote; a `DataError` if it is no such file, or names a subject twice."""
+        if not Path(path).is_file():
+            raise DataError(f"{path}: no such file", remedy="check the path of the fold file")
+        try:
+            table = pl.read_csv(path, schema_overrides={"subject": pl.String, "fold": pl.Int64}, infer_schema=False)
+            table = table.select("subject", "fold")
+            if table.null_count().sum_horizontal()[0]:
+                raise pl.exceptions.SchemaError("not every line has a subject and a fold")
+        except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+            problem = f"{path}: expected a CSV with the columns subject and fold, but {str(error).splitlines()[0]}"
+            raise DataError(problem, remedy="write one line per subject, such as SUBJ_000206,0") from None
         twice = table["subject"].filter(table["subject"].is_duplicated())
         if len(twice):
             raise DataError(f"{path}: the subject {twice[0]!r} comes twice", remedy="keep one line per subject")
         return cls(dict(zip(table["subject"], table["fold"], strict=True)))
-
-
-def _read_table(path: Path) -> pl.DataFrame:
-    if not path.is_file():
-        raise DataError(f"{path}: no such file", remedy="check the path of the fold file")
-    try:
-        table = pl.read_csv(path, schema_overrides={"subject": pl.String, "fold": pl.Int64}, infer_schema=False)
-        if (
-            not {"subject", "fold"} <= set(table.columns)
-            or table.select("subject", "fold").null_count().sum_horizontal()[0]
-        ):
-            raise pl.exceptions.SchemaError("not every line has a subject and a fold")
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: expected a CSV with the columns subject and fold, but {str(error).splitlines()[0]}",
-            remedy="write one line per subject, such as SUBJ_000206,0",
-        ) from None
-    return table.select("subject", "fold")
 
 
 def make_folds(recordings: pl.DataFrame, n_folds: int, seed: int) -> Folds:
@@ -160,10 +135,8 @@ def make_folds(recordings: pl.DataFrame, n_folds: int, seed: int) -> Folds:
     """
     subjects, counts = _count_by_subject(recordings)
     if not 2 <= n_folds <= len(subjects):
-        raise DataError(
-            f"expected from 2 to {len(subjects)} folds for {len(subjects)} subjects, got {n_folds}",
-            remedy="choose fewer folds, or record more people: a subject is never divided",
-        )
+        problem = f"expected from 2 to {len(subjects)} folds for {len(subjects)} subjects, got {n_folds}"
+        raise DataError(problem, remedy="choose fewer folds, or record more people: a subject is never divided")
     drawn = np.random.default_rng(seed).permutation(len(subjects))
     order = drawn[np.argsort(-counts[drawn].sum(axis=1), kind="stable")]
     share = counts.sum(axis=0) / n_folds
@@ -186,25 +159,19 @@ def _count_by_subject(recordings: pl.DataFrame) -> tuple[list[str], Floats]:
     pairs = recordings.select("subject", gesture.cast(pl.String).alias("gesture"))
     subjects = pairs["subject"].unique().sort().to_list()
     gestures = pairs["gesture"].unique().sort().to_list()
-    row = pairs["subject"].replace_strict(subjects, range(len(subjects)), return_dtype=pl.Int64).to_numpy()
-    column = pairs["gesture"].replace_strict(gestures, range(len(gestures)), return_dtype=pl.Int64).to_numpy()
+    row, column = (
+        pairs[name].replace_strict(known, range(len(known)), return_dtype=pl.Int64).to_numpy()
+        for name, known in (("subject", subjects), ("gesture", gestures))
+    )
     counts = np.zeros((len(subjects), len(gestures)))
     np.add.at(counts, (row, column), 1)
     return subjects, counts
 
 
 def leave_one_subject_out(recordings: pl.DataFrame) -> Folds:
-    """A fold of its own for every subject, in sorted order.
-
-    Raises
-    ------
-    DataError
-        If there is only one subject.
-    """
+    """A fold of its own for every subject, in sorted order; a `DataError` if there is only one."""
     subjects = recordings["subject"].unique().sort().to_list()
     if len(subjects) < 2:
-        raise DataError(
-            "expected several subjects to leave one out, got one",
-            remedy="record more people, or use its data to predict",
-        )
+        problem = "expected several subjects to leave one out, got one"
+        raise DataError(problem, remedy="record more people, or use its data to predict")
     return Folds({subject: fold for fold, subject in enumerate(subjects)})

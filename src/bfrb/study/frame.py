@@ -85,10 +85,8 @@ def device_to_wrist(
         told = _HALF_TURN @ told
     if set(axes) <= set(WATCH_WORDS):
         if round(float(np.linalg.det(told))) != 1:
-            raise ConfigError(
-                f"the axes {', '.join(axes)} are left-handed, and devices measure in right-handed ones",
-                remedy="turn one of the three round, such as 3h for 9h",
-            )
+            problem = f"the axes {', '.join(axes)} are left-handed, and devices measure in right-handed ones"
+            raise ConfigError(problem, remedy="turn one of the three round, such as 3h for 9h")
         # Read on the other wrist, a watch is turned by 180 degrees against the arm, and seen in the mirror.
         of_wrist = _ON_RIGHT_WRIST if wrist == "right" else _MIRROR @ _ON_RIGHT_WRIST @ _HALF_TURN
         return of_wrist @ told
@@ -101,10 +99,8 @@ def _columns(axes: tuple[str, str, str]) -> Array:
         if set(axes) <= set(words):
             matrix = np.array([words[word] for word in axes]).T
             if round(abs(float(np.linalg.det(matrix)))) != 1:
-                raise ConfigError(
-                    f"the axes {', '.join(axes)} name one direction twice",
-                    remedy="name three directions across each other",
-                )
+                problem = f"the axes {', '.join(axes)} name one direction twice"
+                raise ConfigError(problem, remedy="name three directions across each other")
             return matrix
     unknown = sorted(set(axes) - set(ARM_WORDS) - set(WATCH_WORDS))
     told = ", ".join(axes)
@@ -116,7 +112,8 @@ def _columns(axes: tuple[str, str, str]) -> Array:
 
 def vectors_to_wrist(vectors: Array, matrix: Array) -> Array:
     """(N, 3) Accelerations of a device in the wrist frame; same type, NaN stays."""
-    order, sign = _permutation(matrix)
+    order = np.abs(matrix).argmax(axis=1)
+    sign = np.take_along_axis(matrix, order[:, None], axis=1)[:, 0]
     return np.ascontiguousarray(vectors[:, order] * sign.astype(vectors.dtype))
 
 
@@ -134,37 +131,20 @@ def orientations_to_wrist(quaternion: Floats, matrix: Array) -> Floats:
     proper = _MIRROR @ matrix if mirrors else matrix
     # A mirror across x = 0 on both sides keeps w and x and turns the others round.
     sense = np.array([1.0, 1.0, -1.0, -1.0] if mirrors else [1.0, 1.0, 1.0, 1.0])
-    turned: Floats = _times(quaternion, _conjugate(_quaternion_of(proper))) * sense
+    turned: Floats = _times(quaternion, _quaternion_of(proper) * np.array([1.0, -1.0, -1.0, -1.0])) * sense
     return turned
 
 
-def _permutation(matrix: Array) -> tuple[Array, Array]:
-    order = np.abs(matrix).argmax(axis=1)
-    return order, np.take_along_axis(matrix, order[:, None], axis=1)[:, 0]
-
-
 def _quaternion_of(rotation: Array) -> Floats:
-    """(4,) The unit quaternion of a proper signed permutation: one of 24, found by trying."""
-    half = np.sqrt(0.5)
-    values = np.array([-1.0, -half, -0.5, 0.0, 0.5, half, 1.0])
-    grid = np.stack(np.meshgrid(*[values] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
-    units = grid[np.abs((grid**2).sum(axis=1) - 1.0) < 1e-9]
-    w, x, y, z = units.T
-    matrices = np.stack(
-        [
-            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], axis=-1),
-            np.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], axis=-1),
-            np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=-1),
-        ],
-        axis=-2,
-    )
-    fits = np.abs(matrices - rotation).max(axis=(1, 2)) < 1e-6
-    return np.asarray(units[fits][-1], dtype=np.float64)
-
-
-def _conjugate(quaternion: Floats) -> Floats:
-    inverse: Floats = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
-    return inverse
+    """(4,) The unit quaternion of a proper signed permutation, its first component that is not 0 positive."""
+    trace = np.trace(rotation)
+    twists = (rotation - rotation.T)[[2, 0, 1], [1, 2, 0]]
+    symmetric = rotation + rotation.T - trace * np.eye(3)
+    # Bar-Itzhack (2000): its eigenvector to the largest eigenvalue. The squares of its components are quarters.
+    vector = np.linalg.eigh(np.block([[np.array([[trace]]), twists[None]], [twists[:, None], symmetric]]))[1][:, -1]
+    exact = np.sign(vector) * np.sqrt(np.round(4.0 * vector**2)) / 2.0
+    unit: Floats = exact * np.sign(exact[exact != 0][0]) + 0.0
+    return unit
 
 
 def _times(first: Floats, second: Floats) -> Floats:

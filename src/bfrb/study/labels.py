@@ -21,32 +21,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes a network tells apart, and which of them are the behaviours looked for.
-
-    Parameters
-    ----------
-    name
-        Name under which the set is registered and stored in a bundle.
-    classes
-        All classes, in the order of the network's outputs.
-    targets
-        The classes that are body-focused repetitive behaviours. Every other class is a *non-target*.
-    """
+    """The classes a network tells apart, and which of them are the behaviours looked for."""
 
     name: str
+    """Name under which the set is registered and stored in a bundle."""
     classes: tuple[str, ...]
+    """All classes, in the order of the network's outputs."""
     targets: frozenset[str]
+    """The classes that are body-focused repetitive behaviours. Every other class is a *non-target*."""
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes):
-            raise ConfigError(
-                f"label set {self.name!r} names a class twice: {self.classes}", remedy="list every class once"
-            )
-        if not self.targets <= set(self.classes):
-            raise ConfigError(
-                f"label set {self.name!r} has targets that are no classes: {sorted(self.targets - set(self.classes))}",
-                remedy="choose the targets among the classes",
-            )
+            problem = f"label set {self.name!r} names a class twice: {self.classes}"
+            raise ConfigError(problem, remedy="list every class once")
+        if strange := sorted(self.targets - set(self.classes)):
+            problem = f"label set {self.name!r} has targets that are no classes: {strange}"
+            raise ConfigError(problem, remedy="choose the targets among the classes")
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -61,21 +51,13 @@ class LabelSet:
         return {name: index for index, name in enumerate(self.classes)}
 
     def encode(self, labels: npt.ArrayLike) -> Ints:
-        """(R,) class numbers of (R,) class names.
-
-        Raises
-        ------
-        DataError
-            If a label is missing or is no class of this set.
-        """
+        """(R,) class numbers of (R,) class names; a `DataError` if one is missing or is no class of this set."""
         names = np.asarray(labels, dtype=object)
         unknown = {name for name in names.tolist() if name not in self._index}
         if unknown:
             shown = ", ".join(sorted(map(repr, unknown))[:3])
-            raise DataError(
-                f"expected labels among the {len(self)} classes of {self.name!r}, found {shown}",
-                remedy=f"correct or remove these rows; the classes are: {', '.join(self.classes)}",
-            )
+            problem = f"expected labels among the {len(self)} classes of {self.name!r}, found {shown}"
+            raise DataError(problem, remedy=f"correct or remove these rows; the classes are: {', '.join(self.classes)}")
         return np.fromiter((self._index[name] for name in names.tolist()), np.int64, len(names))
 
     def decode(self, indices: npt.ArrayLike) -> Names:
@@ -104,10 +86,7 @@ class LabelSetSpec(Spec):
 def label_set_of(description: Description, found: Iterable[str] = ()) -> LabelSet:
     """The label set of a study: the classes of its description, or else those that were found in its files.
 
-    Raises
-    ------
-    ConfigError
-        If a target is none of them, and labels are no files that are still being made.
+    Raises `ConfigError` if a target is none of them, and labels are no files that are still being made.
     """
     spec = description.labels
     classes = spec.classes or tuple(sorted(set(found), key=lambda name: (name != "none", name)))
@@ -118,10 +97,8 @@ def label_set_of(description: Description, found: Iterable[str] = ()) -> LabelSe
     if strange and spec.files:
         log.warning("%s: nothing is labelled %r yet", description.name, ", ".join(strange))
     elif strange:
-        raise ConfigError(
-            f"{description.name} looks for {strange[0]!r}, which is no class",
-            remedy=f"choose the targets among {', '.join(classes)}",
-        )
+        problem = f"{description.name} looks for {strange[0]!r}, which is no class"
+        raise ConfigError(problem, remedy=f"choose the targets among {', '.join(classes)}")
     return LabelSet(description.name, classes, frozenset(targets) & set(classes))
 
 

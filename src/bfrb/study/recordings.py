@@ -14,8 +14,7 @@ import polars as pl
 
 from bfrb.arrays import Array, Bools, Ints, Names
 from bfrb.errors import DataError
-from bfrb.study.device import Device
-from bfrb.study.readings import checked_readings, measured_rows
+from bfrb.study.device import Device, checked_readings, measured_rows
 
 UNKNOWN = -1
 """Code of a row whose annotation is not known."""
@@ -26,26 +25,17 @@ BATCH_ROWS = 50_000
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """(N,) A label for every row, as codes into a list of names.
-
-    Parameters
-    ----------
-    codes
-        (N,) `int8` indices into `names`; `UNKNOWN` where nothing is known.
-    names
-        The names.
-    """
+    """(N,) A label for every row, as codes into a list of names."""
 
     codes: npt.NDArray[np.int8]
+    """(N,) indices into `names`; `UNKNOWN` where nothing is known."""
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
         codes = np.ascontiguousarray(self.codes, dtype=np.int8).view()
         if codes.ndim != 1 or (codes.size and (codes.min() < UNKNOWN or codes.max() >= len(self.names))):
-            raise DataError(
-                f"expected one-dimensional codes from -1 to {len(self.names) - 1}, got shape {codes.shape}",
-                remedy="encode the annotation against its list of names",
-            )
+            problem = f"expected one-dimensional codes from -1 to {len(self.names) - 1}, got shape {codes.shape}"
+            raise DataError(problem, remedy="encode the annotation against its list of names")
         codes.setflags(write=False)
         object.__setattr__(self, "codes", codes)
 
@@ -59,30 +49,9 @@ class Recordings:
     """A ragged batch of recordings of one device: `N` rows in `R` recordings.
 
     Recording `r` is rows `offsets[r]` to `offsets[r + 1]`, the end not included. All arrays are contiguous and
-    read-only, so a slice of recordings is a view. What can be checked is checked here, once; code that is given a
-    `Recordings` checks nothing again.
-
-    Parameters
-    ----------
-    device
-        The device; its sensors are the keys of `sensors`.
-    sensors
-        For every sensor of the device an (N, *shape) array of its dtype, in its unit, with its code for "not
-        measured" (`Sensor.absent`). A sensor left out is filled with that code.
-    offsets
-        (R + 1,) first row of every recording, and N.
-    table
-        One row per recording: `id` and `subject` (strings without nulls; ids unique), and any of `gesture`,
-        `orientation`, `handedness`, `age` ...
-    annotations
-        Labels of single rows, such as `phase` and `behavior`.
-    simulated
-        Whether the values come from a simulator. Results on them must say so.
-
-    Raises
-    ------
-    DataError
-        If shapes, types, offsets, ids or values do not fit together or are physically impossible.
+    read-only, so a slice of recordings is a view. What can be checked is checked here, once, and what does not fit
+    together or is physically impossible is refused with a `DataError`; code that is given a `Recordings` checks nothing
+    again.
 
     Examples
     --------
@@ -97,10 +66,17 @@ class Recordings:
 
     device: Device
     sensors: Mapping[str, Array]
+    """For every sensor of the device an (N, *shape) array of its dtype, in its unit, with its code for "not measured"
+    (`Sensor.absent`). A sensor left out is filled with that code."""
     offsets: Ints
+    """(R + 1,) first row of every recording, and N."""
     table: pl.DataFrame
+    """One row per recording: `id` and `subject` (strings without nulls; ids unique), and any of `gesture`,
+    `orientation`, `handedness`, `age` ..."""
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
+    """Labels of single rows, such as `phase` and `behavior`."""
     simulated: bool = False
+    """Whether the values come from a simulator. Results on them must say so."""
 
     def __post_init__(self) -> None:
         offsets = _checked_offsets(self.offsets)
@@ -108,21 +84,15 @@ class Recordings:
         _check_table(self.table, len(offsets) - 1)
         unknown = set(self.sensors) - set(self.device.sensor_names)
         if unknown:
-            raise DataError(
-                f"the device {self.device.name!r} has no sensor {', '.join(sorted(unknown))}",
-                remedy=f"its sensors are {', '.join(self.device.sensor_names)}",
-            )
-        sensors = {
-            sensor.name: checked_readings(sensor, self.sensors.get(sensor.name), rows) for sensor in self.device.sensors
-        }
+            problem = f"the device {self.device.name!r} has no sensor {', '.join(sorted(unknown))}"
+            raise DataError(problem, remedy=f"its sensors are {', '.join(self.device.sensor_names)}")
+        readings = {one.name: checked_readings(one, self.sensors.get(one.name), rows) for one in self.device.sensors}
         for name, annotation in self.annotations.items():
             if len(annotation.codes) != rows:
-                raise DataError(
-                    f"expected {rows} codes in the annotation {name!r}, got {len(annotation.codes)}",
-                    remedy="annotate every row, with -1 where nothing is known",
-                )
+                problem = f"expected {rows} codes in the annotation {name!r}, got {len(annotation.codes)}"
+                raise DataError(problem, remedy="annotate every row, with -1 where nothing is known")
         object.__setattr__(self, "offsets", offsets)
-        object.__setattr__(self, "sensors", MappingProxyType(sensors))
+        object.__setattr__(self, "sensors", MappingProxyType(readings))
         object.__setattr__(self, "annotations", MappingProxyType(dict(self.annotations)))
 
     def __len__(self) -> int:
@@ -196,31 +166,22 @@ class Recordings:
 
     def _view(self, start: int, stop: int) -> Recordings:
         rows = slice(int(self.offsets[start]), int(self.offsets[stop]))
-        return _unchecked(
-            self,
-            sensors={name: values[rows] for name, values in self.sensors.items()},
-            offsets=self.offsets[start : stop + 1] - self.offsets[start],
-            table=self.table[start:stop],
-            annotations={name: annotation.take(rows) for name, annotation in self.annotations.items()},
-        )
+        return self._of_rows(rows, self.offsets[start : stop + 1] - self.offsets[start], self.table[start:stop])
 
     def _gather(self, starts: Array, lengths: Array, table: pl.DataFrame) -> Recordings:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return _unchecked(
-            self,
-            sensors={name: values[rows] for name, values in self.sensors.items()},
-            offsets=offsets,
-            table=table,
-            annotations={name: annotation.take(rows) for name, annotation in self.annotations.items()},
-        )
+        return self._of_rows(rows, offsets, table)
+
+    def _of_rows(self, rows: Any, offsets: Ints, table: pl.DataFrame) -> Recordings:
+        sensors = {name: values[rows] for name, values in self.sensors.items()}
+        annotations = {name: annotation.take(rows) for name, annotation in self.annotations.items()}
+        return _unchecked(self, sensors=sensors, offsets=offsets, table=table, annotations=annotations)
 
     def without(self, *sensors: str) -> Recordings:
         """The same recordings as if the named sensors had measured nothing."""
-        kept = {name: values for name, values in self.sensors.items() if name not in sensors}
         removed = {name: self.device.sensor(name).empty(self.n_rows) for name in sensors}
-        ordered = {name: (kept | removed)[name] for name in self.device.sensor_names}
-        return _unchecked(self, sensors=ordered)
+        return _unchecked(self, sensors={**self.sensors, **removed})
 
     def with_sensors(self, **sensors: Array) -> Recordings:
         """The same recordings with other readings of some sensors, (N, *shape) each; errors as of `Recordings`."""
@@ -246,21 +207,15 @@ class Recordings:
         Recordings shorter than `length` give no window, and neither does the rest at a recording's end. Ids become
         `<id>@<first row>`; the table keeps its other columns.
 
-        Raises
-        ------
-        DataError
-            If `length` or `step` is not positive, or no recording is long enough.
+        Raises `DataError` if `length` or `step` is not positive, or no recording is long enough.
         """
         if length < 1 or step < 1:
-            raise DataError(
-                f"expected windows of at least one row, got length {length}, step {step}", remedy="raise them"
-            )
+            problem = f"expected windows of at least one row, got length {length}, step {step}"
+            raise DataError(problem, remedy="raise them")
         counts = np.maximum(0, (self.lengths - length) // step + 1)
         if counts.sum() == 0:
-            raise DataError(
-                f"no recording has the {length} rows of a window; the longest has {self.lengths.max(initial=0)}",
-                remedy="choose shorter windows",
-            )
+            problem = f"no recording has the {length} rows of a window; the longest has {self.lengths.max(initial=0)}"
+            raise DataError(problem, remedy="choose shorter windows")
         source = np.repeat(np.arange(len(self)), counts)
         first = (np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)) * step
         table = self.table[source].with_columns(
@@ -272,10 +227,7 @@ class Recordings:
     def concat(parts: Sequence[Recordings]) -> Recordings:
         """One batch of several; columns of the table that some parts lack become null there.
 
-        Raises
-        ------
-        DataError
-            If there is no part, the devices differ, or an id comes twice.
+        Raises `DataError` if there is no part, the devices differ, or an id comes twice.
         """
         if not parts:
             raise DataError("expected recordings, got none", remedy="check the source: it holds no rows")
@@ -285,20 +237,15 @@ class Recordings:
             raise DataError("recordings of different devices cannot be joined", remedy="keep one batch per device")
         table = pl.concat([part.table for part in parts], how="diagonal_relaxed")
         _check_table(table, sum(len(part) for part in parts))
-        shared = set.intersection(*(set(part.annotations) for part in parts))
         first = parts[0]
+        shared = [name for name in first.annotations if all(name in part.annotations for part in parts)]
+        codes = {name: np.concatenate([part.annotations[name].codes for part in parts]) for name in shared}
         return _unchecked(
             first,
             sensors={name: np.concatenate([part.sensors[name] for part in parts]) for name in first.sensors},
             offsets=np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]),
             table=table,
-            annotations={
-                name: Annotation(
-                    np.concatenate([part.annotations[name].codes for part in parts]), first.annotations[name].names
-                )
-                for name in first.annotations
-                if name in shared
-            },
+            annotations={name: Annotation(codes[name], first.annotations[name].names) for name in shared},
             simulated=any(part.simulated for part in parts),
         )
 
@@ -319,10 +266,8 @@ def _unchecked(original: Recordings, **changes: Any) -> Recordings:
 def _checked_offsets(offsets: npt.ArrayLike) -> Ints:
     array = np.array(offsets, dtype=np.int64)
     if array.ndim != 1 or not array.size or array[0] != 0 or (np.diff(array) < 1).any():
-        raise DataError(
-            f"expected offsets that begin with 0 and grow, got {array[:5].tolist()} ...",
-            remedy="leave out recordings without rows",
-        )
+        problem = f"expected offsets that begin with 0 and grow, got {array[:5].tolist()} ..."
+        raise DataError(problem, remedy="leave out recordings without rows")
     array.setflags(write=False)
     return array
 
@@ -343,7 +288,5 @@ def _check_table(table: pl.DataFrame, recordings: int) -> None:
             )
     if table["id"].n_unique() != table.height:
         twice = table["id"].filter(table["id"].is_duplicated()).unique().sort().to_list()
-        raise DataError(
-            f"expected unique recording ids, found {len(twice)} used more than once, such as {twice[0]!r}",
-            remedy="keep one recording of each id; a file may have been appended to itself",
-        )
+        problem = f"expected unique recording ids, found {len(twice)} used more than once, such as {twice[0]!r}"
+        raise DataError(problem, remedy="keep one recording of each id; a file may have been appended to itself")

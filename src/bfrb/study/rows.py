@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -20,13 +20,6 @@ class OpenRows:
     What a row holds depends on its samples and their order only, not on how many are added at once. The mean is taken
     channel by channel over what was measured; of quaternions it is the normalised mean after all have been turned to
     the sign of the first; images are not averaged, the nearest is taken. A single sample is kept to the last bit.
-
-    Parameters
-    ----------
-    device
-        The device.
-    how
-        How rows are made.
 
     Examples
     --------
@@ -55,26 +48,16 @@ class OpenRows:
             row.grow(missing)
 
     def add(self, rows: Ints, distance: Floats, sensors: Mapping[str, Array], measured: Bools) -> None:
-        """Take in samples.
+        """Take in n samples: the row of each, from the first open one, and how far from the row's time it is.
 
-        Parameters
-        ----------
-        rows
-            (n,) the row that each falls into, counted from the first open one.
-        distance
-            (n,) how far from the row's time.
-        sensors
-            For every sensor (n, *shape) readings.
-        measured
-            (n, S) whether each sensor measured anything.
+        For every sensor there are (n, *shape) readings, and an (n, S) mask says whether each measured anything.
         """
         self.grow(int(rows.max(initial=-1)) + 1)
         np.add.at(self._fallen, rows, 1)
         samples = np.arange(self._added, self._added + len(rows))
         self._added += len(rows)
         for row, known in zip(self._rows, measured.T, strict=True):
-            places = _Places(rows[known], distance[known], samples[known])
-            row.add(places, sensors[row.sensor.name][known])
+            row.add(rows[known], distance[known], samples[known], sensors[row.sensor.name][known])
 
     def count_unused(self, count: int) -> int:
         """Samples of the first rows of which nothing is kept, because others were nearer."""
@@ -90,14 +73,6 @@ class OpenRows:
         return {row.sensor.name: row.take(count) for row in self._rows}
 
 
-class _Places(NamedTuple):
-    """Where n samples fall: the row, how far from its time, and the number of each sample."""
-
-    rows: Ints
-    distance: Floats
-    samples: Ints
-
-
 class _Nearest:
     """The reading nearest in time; of equally near ones the first that came."""
 
@@ -111,8 +86,7 @@ class _Nearest:
         self._values = np.concatenate([self._values, self.sensor.empty(missing)])
         self._distance = np.concatenate([self._distance, np.full(missing, np.inf)])
 
-    def add(self, places: _Places, values: Array) -> None:
-        rows, distance, samples = places
+    def add(self, rows: Ints, distance: Floats, samples: Ints, values: Array) -> None:
         order = np.lexsort((distance, rows))
         first = order[np.diff(rows[order], prepend=-1) > 0]
         nearer = first[distance[first] < self._distance[rows[first]]]
@@ -140,8 +114,7 @@ class _Mean:
         self._counts = np.concatenate([self._counts, np.zeros(shape)])
         self._first = np.concatenate([self._first, np.full(shape, np.nan)])
 
-    def add(self, places: _Places, values: Array) -> None:
-        rows = places.rows
+    def add(self, rows: Ints, _distance: Floats, _samples: Ints, values: Array) -> None:
         readings = values.reshape(len(values), len(self.sensor.columns)).astype(np.float64)
         if self.sensor.unit_norm:
             readings = self._turned(rows, readings)

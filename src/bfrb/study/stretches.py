@@ -15,33 +15,21 @@ STRETCH_ROWS = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """Consecutive rows of one recording.
-
-    Parameters
-    ----------
-    about
-        What is known of the recording: `id` and `subject`, and any of `handedness` (1 right, 0 left), `age` ...
-    begins
-        Whether these are its first rows.
-    time_s
-        (n,) times of the rows, NaN where there is none; None if they come at the device's rate.
-    sensors
-        (n, *shape) readings by sensor. Those of a sample table have not been checked.
-    annotations
-        Labels of the rows.
-    simulated
-        Whether they come from a simulator.
-    begin_s
-        When the recording began, by the clock of `time_s`: what is answered counts from then.
-    """
+    """Consecutive rows of one recording."""
 
     about: Mapping[str, Any]
+    """What is known of the recording: `id` and `subject`, and any of `handedness` (1 right, 0 left), `age` ..."""
     begins: bool
+    """Whether these are its first rows."""
     time_s: Floats | None
+    """(n,) times of the rows, NaN where there is none; None if they come at the device's rate."""
     sensors: Mapping[str, Array]
+    """(n, *shape) readings by sensor. Those of a sample table have not been checked."""
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
+    """Labels of the rows."""
     simulated: bool = False
     begin_s: float = 0.0
+    """When the recording began, by the clock of `time_s`: what is answered counts from then."""
 
     @property
     def id(self) -> str:

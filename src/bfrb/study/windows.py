@@ -10,11 +10,14 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.spec import Positive, Spec
 from bfrb.study.device import Device
 from bfrb.study.recordings import UNKNOWN, Annotation, Recordings
 from bfrb.study.stretches import Stretch
+
+_LABEL = "label:"
 
 
 class WindowSpec(Spec):
@@ -38,29 +41,13 @@ def label_windows(
     """Windows of `length` rows, `step` rows apart, with the majority of a row label as their `gesture`.
 
     A window most of whose rows are not labelled gets no gesture (null). Of labels that are equally frequent, the one
-    that comes first in the annotation's names wins.
-
-    Parameters
-    ----------
-    length, step
-        In rows.
-    annotation
-        Name of the row label.
-    context
-        Every window begins with so many rows more, on which its label does not depend.
-    given
-        So many rows of the first window's context are the first rows of each recording; those before were not measured.
-
-    Raises
-    ------
-    DataError
-        If there is no such annotation, or no recording is long enough.
+    that comes first in the annotation's names wins. Every window begins with `context` rows more, on which its label
+    does not depend; `given` rows of the first one's are the first rows of each recording, and those before were not
+    measured. Raises `DataError` if there is no such annotation, or no recording is long enough.
     """
     if annotation not in recordings.annotations:
-        raise DataError(
-            f"expected row labels {annotation!r}, found {', '.join(recordings.annotations) or 'none'}",
-            remedy="use recordings whose rows are labelled",
-        )
+        problem = f"expected row labels {annotation!r}, found {', '.join(recordings.annotations) or 'none'}"
+        raise DataError(problem, remedy="use recordings whose rows are labelled")
     windows = _lengthen(recordings, context - given).windows(context + length, step)
     names = windows.annotations[annotation].names
     codes = windows.annotations[annotation].codes.reshape(len(windows), -1)[:, context:]
@@ -91,13 +78,7 @@ def _lengthen(recordings: Recordings, rows: int) -> Recordings:
 
 
 def cut_continuous(recordings: Recordings, spec: WindowSpec) -> Recordings:
-    """Continuous recordings, whose rows are labelled, in windows as a spec asks; others as they are.
-
-    Raises
-    ------
-    DataError
-        If no recording is as long as a window.
-    """
+    """Continuous recordings, whose rows are labelled, in windows as a spec asks; others as they are."""
     if recordings.gestures is not None or "gesture" not in recordings.annotations:
         return recordings
     length, step, context = spec.rows(recordings.device.row_rate_hz)
@@ -105,65 +86,34 @@ def cut_continuous(recordings: Recordings, spec: WindowSpec) -> Recordings:
 
 
 def cut_continuous_stretches(stretches: Iterable[Stretch], device: Device, spec: WindowSpec) -> Iterator[Recordings]:
-    """The windows of `cut_continuous` for recordings that come in stretches, in memory that does not grow with them.
-
-    Parameters
-    ----------
-    stretches
-        The labelled rows of continuous recordings, one after the other.
-    device
-        Their device.
-    spec
-        How they are cut.
-    """
-    cutter = _Cutter(device, spec)
+    """The windows of `cut_continuous` for recordings that come in stretches, in memory that does not grow with them."""
+    length, step, context = spec.rows(device.row_rate_hz)
+    kept: dict[str, Array] = {}
+    first = done = 0
     for stretch in stretches:
-        windows = cutter.push(stretch)
-        if windows is not None:
-            yield windows
-
-
-class _Cutter:
-    """Keeps the rows that the next windows need."""
-
-    def __init__(self, device: Device, spec: WindowSpec) -> None:
-        self._device = device
-        self._length, self._step, self._context = spec.rows(device.row_rate_hz)
-
-    def push(self, stretch: Stretch) -> Recordings | None:
-        """The windows that are complete with these rows."""
+        codes = {_LABEL + name: label.codes for name, label in stretch.annotations.items()}
         if stretch.begins:
-            self._first = self._done = 0
-            self._sensors = {name: values[:0] for name, values in stretch.sensors.items()}
-            self._codes = {name: label.codes[:0] for name, label in stretch.annotations.items()}
-        self._sensors = {name: np.concatenate([old, stretch.sensors[name]]) for name, old in self._sensors.items()}
-        self._codes = {
-            name: np.concatenate([old, stretch.annotations[name].codes]) for name, old in self._codes.items()
-        }
-        end = self._first + len(next(iter(self._sensors.values())))
-        stop = max(0, (end - self._length) // self._step + 1)
-        windows = self._windows(stretch, stop) if stop > self._done else None
-        self._done = max(stop, self._done)
-        self._forget(min(end, max(self._first, self._done * self._step - self._context)))
-        return windows
+            kept, first, done = {**stretch.sensors, **codes}, 0, 0
+        else:
+            kept = {name: np.concatenate([kept[name], rows]) for name, rows in {**stretch.sensors, **codes}.items()}
+        end = first + len(next(iter(kept.values())))
+        stop = max(0, (end - length) // step + 1)
+        if stop > done:
+            begin = max(0, done * step - context)
+            rows = slice(begin - first, (stop - 1) * step + length - first)
+            piece = _piece(stretch, device, {name: values[rows] for name, values in kept.items()})
+            windows = label_windows(piece, length, step, context=context, given=done * step - begin)
+            ids = pl.Series([f"{stretch.id}@{number * step}" for number in range(done, stop)])
+            yield windows.with_table(windows.table.with_columns(id=ids))
+            done = stop
+        dropped = min(end, max(first, done * step - context)) - first
+        kept = {name: values[dropped:].copy() for name, values in kept.items()}  # a view would keep all that ever came
+        first += dropped
 
-    def _forget(self, first: int) -> None:
-        dropped = first - self._first
-        # Copies: a view would keep all rows that ever came.
-        self._sensors = {name: values[dropped:].copy() for name, values in self._sensors.items()}
-        self._codes = {name: codes[dropped:].copy() for name, codes in self._codes.items()}
-        self._first = first
 
-    def _windows(self, stretch: Stretch, stop: int) -> Recordings:
-        """The windows before a number that were not given yet."""
-        first = max(0, self._done * self._step - self._context)
-        rows = slice(first - self._first, (stop - 1) * self._step + self._length - self._first)
-        sensors = {name: values[rows] for name, values in self._sensors.items()}
-        labels = {name: Annotation(self._codes[name][rows], label.names) for name, label in stretch.annotations.items()}
-        table = pl.DataFrame({name: [value] for name, value in stretch.about.items()})
-        offsets = np.array([0, rows.stop - rows.start])
-        piece = Recordings(self._device, sensors, offsets, table, labels, stretch.simulated)
-        given = self._done * self._step - first
-        windows = label_windows(piece, self._length, self._step, context=self._context, given=given)
-        ids = [f"{stretch.id}@{number * self._step}" for number in range(self._done, stop)]
-        return windows.with_table(windows.table.with_columns(id=pl.Series(ids)))
+def _piece(stretch: Stretch, device: Device, rows: dict[str, Array]) -> Recordings:
+    """Some rows of the recording that a stretch is of."""
+    labels = {name: Annotation(rows.pop(_LABEL + name), label.names) for name, label in stretch.annotations.items()}
+    table = pl.DataFrame({name: [value] for name, value in stretch.about.items()})
+    offsets = np.array([0, len(next(iter(rows.values())))])
+    return Recordings(device, rows, offsets, table, labels, stretch.simulated)

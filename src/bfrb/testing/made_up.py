@@ -23,8 +23,6 @@ def random_recordings(
 ) -> Recordings:
     """Recordings of the given lengths, all of one subject, in which a share of every sensor's readings is absent.
 
-    Examples
-    --------
     >>> from bfrb.study.device import GALAXY_WATCH
     >>> random_recordings(GALAXY_WATCH, [3, 40], np.random.default_rng(0))
     <Recordings: 2 of galaxy_watch, 1 subject, 43 rows, acc gyr>

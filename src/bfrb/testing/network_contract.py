@@ -22,21 +22,14 @@ _LENGTHS = ([7, 3], [1], [23, 1, 11], [5, 5], [2, 19, 8, 1])
 
 
 class NetworkContract:
-    """Tests of a network, with all branches, and with those of the motion sensors only.
-
-    Attributes
-    ----------
-    network
-        Its name, or its import path `package.module:Class`.
-    sizes
-        Values of its spec, small ones to be quick.
-    channels
-        Channels of its branches; 6 of each that is not named.
-    """
+    """Tests of a network, with all branches, and with those of the motion sensors only."""
 
     network: str
+    """Its name, or its import path `package.module:Class`."""
     sizes: ClassVar[Mapping[str, Any]] = {}
+    """Values of its spec, small ones to be quick."""
     channels: ClassVar[Mapping[str, int]] = {}
+    """Channels of its branches; 6 of each that is not named."""
 
     def _spec(self) -> NetworkSpec:
         return find_spec(self.network).parse(self.sizes)
@@ -56,19 +49,14 @@ class NetworkContract:
         for shape in self._shapes():
             member = Member(self._built(shape), _unscaled(shape)).eval()
             for number, lengths in enumerate(_LENGTHS):
-                yield (
-                    shape,
-                    member,
-                    torch.tensor(lengths),
-                    random_inputs(shape, lengths, max(lengths) + 4 * (number % 3)),
-                )
+                inputs = random_inputs(shape, lengths, max(lengths) + 4 * (number % 3))
+                yield shape, member, torch.tensor(lengths), inputs
 
     def test_it_has_its_spec(self) -> None:
         """The class names the spec of its sizes, and its branches those of the motion sensors."""
         spec = self._spec()
-        expect(
-            set(spec.MOTION) <= set(spec.BRANCHES) and spec.MOTION, "MOTION names no branch, or one that is not there"
-        )
+        named = spec.MOTION and set(spec.MOTION) <= set(spec.BRANCHES)
+        expect(named, "MOTION names no branch, or one that is not there")
 
     def test_logits_are_finite_and_one_per_class(self) -> None:
         """So are those of further heads; of each branch there may be one that tells whether it is there."""
@@ -77,9 +65,8 @@ class NetworkContract:
             for logits in (output.logits, *output.heads.values()):
                 expect(logits.shape == (len(lengths), shape.classes), f"expected a logit per class, got {logits.shape}")
                 expect(bool(torch.isfinite(logits).all()), "logits are not finite")
-            expect(
-                all(logits.shape == (len(lengths),) for logits in output.present.values()), "one number per sequence"
-            )
+            one_each = all(logits.shape == (len(lengths),) for logits in output.present.values())
+            expect(one_each, "one number per sequence")
 
     def test_further_labels_are_answered_in_their_own_shapes(self) -> None:
         """`orientation` per sequence, the others per row."""

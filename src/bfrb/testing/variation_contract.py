@@ -12,21 +12,14 @@ from bfrb.train.variation import vary
 
 
 class VariationContract:
-    """Tests of a variation of recordings.
-
-    Attributes
-    ----------
-    variation
-        Its name, or its import path `package.module:name`.
-    strength
-        A strength at which it changes something.
-    device
-        A device with the sensors that it changes.
-    """
+    """Tests of a variation of recordings."""
 
     variation: str
+    """Its name, or its import path `package.module:name`."""
     strength: float = 0.5
+    """A strength at which it changes something."""
     device: Device = HELIOS
+    """A device with the sensors that it changes."""
 
     def _recordings(self) -> Recordings:
         return random_recordings(self.device, [2, 30, 7, 45, 12], np.random.default_rng(0))

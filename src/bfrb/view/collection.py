@@ -14,9 +14,8 @@ import numpy as np
 
 from bfrb.errors import DataError
 from bfrb.read.csv_blocks import Progress
-from bfrb.read.ingest import ingest
 from bfrb.read.judging import JudgedSource
-from bfrb.read.sources import open_source, size_bytes
+from bfrb.read.sources import ingest, open_source, size_bytes
 from bfrb.read.store import Store
 from bfrb.study.recordings import Recordings
 from bfrb.view.traces import make_panels

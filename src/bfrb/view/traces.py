@@ -13,8 +13,7 @@ from bfrb.arrays import Array, Floats32
 from bfrb.errors import DataError
 from bfrb.features.motion import make_continuous
 from bfrb.features.proximity import TOF_STATISTICS, tof_statistics
-from bfrb.features.rows import RaggedOrder
-from bfrb.features.tof import image_sums
+from bfrb.features.rows import RaggedOrder, image_sums
 from bfrb.study.recordings import UNKNOWN, Recordings
 
 MAX_FRAMES = 512
