@@ -38,7 +38,7 @@ from bfrb.from_keras.convert import import_keras
 from bfrb.predict.predictor import load
 from bfrb.read.described_source import recordings_from_frame
 from features import cpu_name
-from notebook_reference import notebook_features, pad_after
+from published import notebook_features, pad_after
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

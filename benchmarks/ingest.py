@@ -75,10 +75,10 @@ def main() -> int:
 
 def simulated() -> Recordings:
     """A small simulated study."""
-    from bfrb.simulate.spec import named_spec
+    from bfrb.simulate.spec import read_study_spec
     from bfrb.simulate.study import simulate_subjects
 
-    return Recordings.concat(list(simulate_subjects(named_spec("study").updated(["subjects=4"]), 0, 1)))
+    return Recordings.concat(list(simulate_subjects(read_study_spec("study").updated(["subjects=4"]), 0)))
 
 
 def write_repeated(recordings: Recordings, path: Path, rows: int) -> int:

@@ -217,30 +217,24 @@ class TwoSample:
     telling: tuple[tuple[str, float], ...]
 
 
-def two_sample_test(real: Recordings, simulated: Recordings, seed: int = 0, rows: int = 20) -> TwoSample:
-    """Train a classifier to tell real from simulated IMU windows, on subjects it has not seen.
-
-    Parameters
-    ----------
-    rows
-        Length of a window.
-    """
+def two_sample_test(real: Recordings, simulated: Recordings, seed: int = 0, effort: int = 5) -> TwoSample:
+    """Train a classifier to tell real from simulated IMU windows of two seconds, on subjects it has not seen."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.inspection import permutation_importance
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold
 
-    parts = [part.windows(rows, rows) for part in (real, simulated)]
+    parts = [part.windows(20, 20) for part in (real, simulated)]
     features = np.concatenate([imu_features(part) for part in parts])
     truth = np.repeat([1, 0], [len(part) for part in parts])
     groups = np.concatenate([part.subjects for part in parts])
     scores, importance = np.zeros(len(truth)), []
     for train, test in StratifiedGroupKFold(4, shuffle=True, random_state=seed).split(features, truth, groups):
-        forest = RandomForestClassifier(300, min_samples_leaf=2, class_weight="balanced", random_state=seed)
+        forest = RandomForestClassifier(60 * effort, min_samples_leaf=2, class_weight="balanced", random_state=seed)
         forest.fit(features[train], truth[train])
         scores[test] = forest.predict_proba(features[test])[:, 1]
         shuffled = permutation_importance(
-            forest, features[test], truth[test], scoring="roc_auc", n_repeats=5, random_state=seed
+            forest, features[test], truth[test], scoring="roc_auc", n_repeats=effort, random_state=seed
         )
         importance.append(shuffled.importances_mean)
     losses = np.mean(importance, axis=0)

@@ -9,16 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-
-from bfrb.read.cmi_write import write_cmi
-from bfrb.simulate.spec import StudySpec, mark_of
-from bfrb.simulate.study import simulate_subjects
 
 SAMPLE_S = 0.5
 
@@ -63,11 +61,12 @@ def main() -> None:
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
     parser.add_argument("--folder", type=Path, help="where to write and delete the study; by default a temporary one")
     options = parser.parse_args()
-    spec = StudySpec(subjects=options.subjects)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder, PeakMemory() as memory:
         begin = time.perf_counter()
-        parts = simulate_subjects(spec, 0, options.processes)
-        out = write_cmi(parts, Path(folder) / "study", file_format=options.format, mark=mark_of(spec, 0))
+        out = Path(folder) / "study"
+        numbers = {"--subjects": options.subjects, "--processes": options.processes, "--format": options.format}
+        arguments = [str(part) for option in numbers.items() for part in option]
+        subprocess.run([sys.executable, "-m", "bfrb", "simulate", out, *arguments], check=True)
         seconds = time.perf_counter() - begin
         megabytes = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}")

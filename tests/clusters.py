@@ -19,7 +19,7 @@ PATH = os.pathsep.join([*(str(ROOT / name) for name in ("src", "tests", "example
 
 NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 
-SPEC = TINY.updated(["folds=3", "seeds=2", "training.epochs=20"])
+SPEC = TINY.updated(["folds=3", "seeds=2", "training.epochs=8"])
 
 
 class OneProcess:

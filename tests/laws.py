@@ -65,7 +65,6 @@ RAW_NAME = re.compile(r"(acc_[xyz]|gyr_[xyz]|rot_[wxyz]|thm_[1-5]|tof_[1-5](_v\d
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
 MAX_FILE_LINES = 400
-MAX_PARAMETERS = 6
 MAX_FUNCTION_LINES = 30
 SHARE_OF_SHORT_FUNCTIONS = 0.9
 MAX_MEDIAN_LINES = 12
@@ -243,32 +242,6 @@ def find_raw_names(modules: Sequence[Module]) -> list[str]:
     ]
 
 
-def find_prints(modules: Sequence[Module]) -> list[str]:
-    """Nothing prints outside the command line."""
-    return [
-        module.at(node, "prints")
-        for module in modules
-        if module.part != "cli"
-        for node in module.nodes(ast.Call)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-    ]
-
-
-def find_asserts(modules: Sequence[Module]) -> list[str]:
-    """Input is checked with errors that help, not with assert."""
-    return [module.at(node, "asserts") for module in modules for node in module.nodes(ast.Assert)]
-
-
-def find_bare_excepts(modules: Sequence[Module]) -> list[str]:
-    """An except clause says what it expects."""
-    return [
-        module.at(node, "catches everything")
-        for module in modules
-        for node in module.nodes(ast.ExceptHandler)
-        if isinstance(node, ast.ExceptHandler) and (node.type is None or _name_of(node.type) == "BaseException")
-    ]
-
-
 def find_hidden_randomness(modules: Sequence[Module]) -> list[str]:
     """Random numbers come from a generator that was passed in, or from a seed."""
     found = [
@@ -300,21 +273,6 @@ def find_long_files(modules: Sequence[Module]) -> list[str]:
     ]
 
 
-def find_long_signatures(modules: Sequence[Module]) -> list[str]:
-    """More than six parameters are a spec. A command's options are its parameters, so commands are exempt."""
-    return [
-        module.at(function, f"{function.name} has {count} parameters")
-        for module, function in _functions(modules)
-        if module.part != "cli" and (count := _count_parameters(function)) > MAX_PARAMETERS
-    ]
-
-
-def _count_parameters(function: Function) -> int:
-    arguments = function.args
-    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-    return len(names) - (names[:1] in (["self"], ["cls"]))
-
-
 def find_long_functions(modules: Sequence[Module]) -> list[str]:
     """Nine functions in ten have at most thirty lines besides their docstring, and half of them about ten."""
     sizes = {module.at(function, function.name): count_lines(function) for module, function in _functions(modules)}
@@ -336,26 +294,3 @@ def count_lines(function: Function) -> int:
         return lines
     docstring = function.body[0]
     return lines - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
-
-
-def find_undocumented(modules: Sequence[Module]) -> list[str]:
-    """Every module and everything public in it has a docstring."""
-    found = []
-    for module in modules:
-        if ast.get_docstring(module.tree) is None:
-            found.append(module.at(1, "has no docstring"))
-        found += [
-            module.at(node, f"{node.name} has no docstring")
-            for node in _public_definitions(module.tree)
-            if ast.get_docstring(node) is None
-        ]
-    return found
-
-
-def _public_definitions(parent: ast.Module | ast.ClassDef) -> Iterator[Function | ast.ClassDef]:
-    for node in parent.body:
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
-            if not any(_name_of(decorator) == "overload" for decorator in node.decorator_list):
-                yield node
-            if isinstance(node, ast.ClassDef):
-                yield from _public_definitions(node)

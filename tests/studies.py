@@ -1,16 +1,28 @@
-"""A tiny study and a tiny run."""
+"""Recordings in memory as sources, a tiny study and a tiny run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bfrb.read.sources import HeldSource
+from bfrb.study.recordings import Recordings
 from bfrb.train.presets import PRESETS
 from bfrb.train.run import RunSpec
 from bundles import make_recordings
+
+
+@dataclass(frozen=True)
+class SourceOf(HeldSource):
+    """A source of given recordings, in batches of about 200 rows."""
+
+    origin: str = "the recordings of a test"
+
+    def batches(self, max_rows: int = 200, progress: object = None) -> Iterator[Recordings]:
+        yield from self.recordings.batches(200)
+
 
 TINY = PRESETS["quick"].updated(
     [

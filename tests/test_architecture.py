@@ -41,11 +41,6 @@ def test_the_package_obeys(law: str) -> None:
     assert LAWS[law](package()) == []
 
 
-def test_the_whole_package_is_read() -> None:
-    names = {module.name for module in package()}
-    assert {"bfrb", "bfrb.errors", "bfrb.read", "bfrb.study.device", "bfrb.cli"} <= names
-
-
 LONG_BODY = "\n".join(f"    x{line} = {line}" for line in range(40))
 
 BROKEN: dict[str, list[tuple[dict[str, str], str]]] = {
@@ -87,25 +82,15 @@ BROKEN: dict[str, list[tuple[dict[str, str], str]]] = {
         ({"cli/a.py": "x = 'tof_3_v17'"}, "cli/a.py:2 names the raw column 'tof_3_v17'"),
         ({"networks/a.py": "x = f'thm_{site}'"}, "networks/a.py:2 names the raw column 'thm_'"),
     ],
-    "prints": [({"read/a.py": "print(1)"}, "read/a.py:2 prints")],
-    "asserts": [({"read/a.py": "def f(x):\n    assert x"}, "read/a.py:3 asserts")],
-    "bare excepts": [({"cli/a.py": "try:\n    f()\nexcept:\n    pass"}, "cli/a.py:4 catches everything")],
     "hidden randomness": [
         ({"simulate/a.py": "x = np.random.default_rng()"}, "simulate/a.py:2 makes a generator"),
         ({"simulate/a.py": "from random import choice"}, "simulate/a.py:2 imports random"),
     ],
     "vague files": [({"read/utils.py": ""}, "read/utils.py:1"), ({"cli/helpers.py": ""}, "cli/helpers.py:1")],
     "long files": [({"read/a.py": "\n" * laws.MAX_FILE_LINES}, "read/a.py:1 has 401 lines")],
-    "long signatures": [
-        ({"read/a.py": "def f(a, b, c, d, *, e, f, g): ..."}, "read/a.py:2 f has 7 parameters"),
-    ],
     "long functions": [
         ({"read/a.py": f"def f():\n{LONG_BODY}"}, "read/a.py:2 f has 41 lines"),
         ({"read/a.py": f"def f():\n{LONG_BODY}"}, "the median function has 41 lines"),
-    ],
-    "undocumented": [
-        ({"read/a.py": "def f(): ..."}, "read/a.py:2 f has no docstring"),
-        ({"read/a.py": "class A:\n    '''A.'''\n    def f(self): ..."}, "read/a.py:4 f has no docstring"),
     ],
 }
 
@@ -119,27 +104,6 @@ def test_every_law_has_an_example_that_breaks_it() -> None:
 )
 def test_a_broken_law_is_found(law: str, files: dict[str, str], complaint: str) -> None:
     assert any(complaint in line for line in LAWS[law](tree(files))), LAWS[law](tree(files))
-
-
-@pytest.mark.parametrize("law", LAWS)
-def test_a_tidy_tree_breaks_no_law(law: str) -> None:
-    files = {
-        "__init__.py": "",
-        "errors.py": "",
-        "study/device.py": "import polars\nfrom bfrb.errors import A\nNAME = 'rot_w'",
-        "networks/net.py": "import torch\nfrom bfrb.study.device import NAME",
-        "cluster/tasks.py": "def f():\n    '''Run.'''\n    import ray",
-        "predict/predictor.py": "from bfrb.read import device\nimport numpy",
-        "export/graphs.py": "def f():\n    '''Export.'''\n    import torch\n    from bfrb.networks import net",
-        "cli/main.py": "def f(self, a, b, c, d, e, g):\n    '''Show.'''\n    print(a)",
-        "features/wearing.py": "class A:\n    '''A.'''\n    def f(self, a, b, c, d, e, g):\n        '''Turn.'''",
-    }
-    assert LAWS[law](tree(files)) == []
-
-
-def test_a_docstring_does_not_count_as_length() -> None:
-    [(_, function)] = laws._functions(tree({"a.py": 'def f():\n    """One\n\n    two.\n    """\n    return 1'}))
-    assert laws.count_lines(function) == 2
 
 
 def modules_after(statement: str) -> set[str]:

@@ -55,6 +55,6 @@ def test_there_are_such_pages() -> None:
 )
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     spec = StudySpec(subjects=4)
-    write_cmi([simulate_study(spec, seed=1)[::8]], tmp_path / "study", mark=mark_of(spec, 1))
+    write_cmi([simulate_study(spec, seed=1)[::12]], tmp_path / "study", mark=mark_of(spec, 1))
     done = run_page(page.read_text(encoding="utf-8"), tmp_path)
     assert done.returncode == 0, done.stderr

@@ -38,12 +38,3 @@ def test_a_folder_replaces_the_one_that_was_there(tmp_path: Path) -> None:
         (unfinished / "inner" / "new").write_text("")
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["inner"]
-
-
-def test_after_an_error_the_old_folder_is_there_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old").write_text("")
-    with pytest.raises(ValueError, match="stop"), writing_folder(tmp_path / "out"):
-        raise ValueError("stop")
-    assert names(tmp_path / "out") == ["old"]
-    assert names(tmp_path) == ["out"]

@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict, cross_val_sco
 from sklearn.utils import estimator_checks
 
 import bfrb
-from bfrb.errors import BundleError, ConfigError, DataError
+from bfrb.errors import ConfigError, DataError
 from bfrb.predict.predictor import load
 from bfrb.read.sources import Source
 from bfrb.study.description import Description
@@ -62,15 +62,6 @@ def test_a_frame_is_read_as_a_description_says(kind: str, tmp_path: Path) -> Non
         np.testing.assert_array_equal(recordings.annotations["gesture"].codes, from_file.annotations["gesture"].codes)
 
 
-def test_what_cannot_be_read_as_a_frame_is_refused() -> None:
-    with pytest.raises(DataError, match="expected a path, or the rows as a polars or pandas frame, got list"):
-        bfrb.read([1, 2], WATCH)
-    with pytest.raises(DataError, match="az"):
-        bfrb.read(watch_frame().drop("az"), WATCH)
-    with pytest.raises(ConfigError, match="No module named 'nowhere'"):
-        bfrb.read(watch_frame(), "nowhere:watch.toml")
-
-
 def test_a_predictor_takes_paths_and_frames(tmp_path: Path) -> None:
     recordings = bfrb.read(watch_frame(), WATCH)
     predictor = load(make_bundle(tmp_path / "model", device=recordings.device, label_set=FOUR))
@@ -108,13 +99,6 @@ def test_recordings_predictors_and_predictions_show_themselves(tmp_path: Path) -
         html = thing._repr_html_()
         assert text in html
         assert "<table" in html
-
-
-def test_a_bundle_whose_feature_is_not_here_says_so_when_it_is_loaded(tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path / "model", branches={"imu": ("acc", "not_here:SHAKE")})
-    with pytest.raises(BundleError, match=r"needs a feature that is not here: .*not_here:SHAKE, but No module") as told:
-        load(bundle)
-    assert "PYTHONPATH" in told.value.remedy
 
 
 def test_features_are_a_frame_per_row_with_gaps() -> None:
@@ -231,16 +215,7 @@ def test_a_fitted_classifier_is_pickled_and_its_folder_goes_with_it(quick: list[
 
 @pytest.mark.parametrize(
     "check",
-    [
-        "check_no_attributes_set_in_init",
-        "check_parameters_default_constructible",
-        "check_get_params_invariance",
-        "check_set_params",
-        "check_estimator_cloneable",
-        "check_estimator_repr",
-        "check_valid_tag_types",
-        "check_mixin_order",
-    ],
+    ["check_parameters_default_constructible", "check_get_params_invariance", "check_estimator_cloneable"],
 )
 def test_it_is_an_estimator_to_scikit_learn(check: str) -> None:
     getattr(estimator_checks, check)("Classifier", bfrb.Classifier())

@@ -68,7 +68,6 @@ def test_the_error_of_a_job_is_raised_and_the_others_are_stopped(tmp_path: Path)
     ("code", "told"),
     [
         (signal.SIGKILL, r"victim was killed by signal 9 \(Killed\); most likely there is too little memory for 2"),
-        (signal.SIGSEGV, r"victim was killed by signal 11 \(Segmentation fault\)\n"),
         (3, r"victim ended with exit code 3\n"),
     ],
 )

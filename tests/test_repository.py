@@ -50,13 +50,6 @@ def named_commands(text: str) -> list[tuple[str, list[str]]]:
     return [(command, re.findall(r"(?<=\s)--[a-z0-9-]+", rest)) for command, rest in found]
 
 
-def test_commands_are_found_in_pages() -> None:
-    text = (
-        "Try `bfrb check FILE`.\n```console\n$ bfrb train a --out b \\\n  --folds 3  # --no\n```\nThe bfrb study `x`."
-    )
-    assert named_commands(text) == [("train", ["--out", "--folds"]), ("check", [])]
-
-
 def known_options() -> dict[str, set[str]]:
     """The options of every command of the command line."""
     group: Any = typer.main.get_command(app)
@@ -92,11 +85,6 @@ def missing_names(code: str) -> list[str]:
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "bfrb":
             missing += [node.attr] * (not hasattr(importlib.import_module("bfrb"), node.attr))
     return missing
-
-
-def test_a_missing_name_is_found() -> None:
-    code = "import bfrb\nfrom bfrb.errors import DataError, Oops\nbfrb.nothing()"
-    assert sorted(missing_names(code)) == ["Oops", "nothing"]
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)

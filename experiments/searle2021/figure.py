@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from bfrb.report.figures.events import plot_detection
+from bfrb.report.figures import plot_detection
 
 
 def main() -> None:

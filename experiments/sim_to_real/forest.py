@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
 from bfrb.read.sources import open_source
-from bfrb.simulate.spec import named_spec
+from bfrb.simulate.spec import read_study_spec
 from bfrb.simulate.study import simulate_study
 from bfrb.study.labels import BEHAVIORS, CMI_GESTURES
 from bfrb.study.recordings import Recordings
@@ -88,7 +88,7 @@ def main() -> None:
     truth = np.array([CMI_GESTURES.classes.index(name) for name in real.gestures])
     print(f"{options.subjects} SIMULATED subjects, {options.seeds} seeds; {len(real)} real sequences, 18 gestures")
     for preset in options.presets:
-        spec = named_spec(preset).updated([f"subjects={options.subjects}"])
+        spec = read_study_spec(preset).updated([f"subjects={options.subjects}"])
         studies = [simulate_study(spec, seed) for seed in range(options.seeds)]
         for name, imu_only in (("all", False), ("imu", True)):
             found = [chances(study, real, imu_only, seed) for seed, study in enumerate(studies)]

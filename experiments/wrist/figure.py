@@ -6,7 +6,7 @@ import sys
 
 import polars as pl
 
-from bfrb.report.figures.events import plot_detection
+from bfrb.report.figures import plot_detection
 
 ALARMS = pl.max_horizontal(pl.selectors.starts_with("false alarms an hour"))
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from bfrb.cli.compare import read_variants, show_comparison
+from bfrb.cli.train import read_variants, show_comparison
 from bfrb.errors import ConfigError
 
 

@@ -13,8 +13,7 @@ import pytest
 from bfrb.read.judging import JudgedSource
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
-from bundles import make_bundle
-from telling import make_telling_bundle
+from bundles import make_bundle, make_telling_bundle
 from typed_commands import Bfrb
 
 WINNER = ("cmi", "first_place_oof_compare.csv")

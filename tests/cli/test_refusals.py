@@ -19,7 +19,7 @@ from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from bfrb.study.recordings import Recordings
 from bundles import make_bundle
-from sources import SourceOf
+from studies import SourceOf
 from typed_commands import Bfrb
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"

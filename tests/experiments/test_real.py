@@ -45,16 +45,6 @@ def test_the_ridge_of_the_peers_is_that_of_scikit_learn(peers: ModuleType, noise
         np.testing.assert_allclose(found[held_out], theirs.decision_function(features[held_out]), atol=0.02)
 
 
-def test_a_forest_answers_people_whose_classes_it_did_not_see(peers: ModuleType) -> None:
-    rows, classes, splits = windows()
-    scores = peers.random_forest(rows, classes, splits[:1], 3)
-    held_out = splits[0][1]
-    assert (scores[held_out].argmax(axis=1) == classes[held_out]).mean() > 0.6
-    hidden = classes.copy()
-    hidden[held_out] = 0
-    np.testing.assert_array_equal(peers.random_forest(rows, hidden, splits[:1], 3)[held_out], scores[held_out])
-
-
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_the_deep_peer_learns(peers: ModuleType) -> None:
     rows, classes, splits = windows()

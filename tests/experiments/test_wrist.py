@@ -13,7 +13,6 @@ import pytest
 from bfrb.stream.events import EventDecider, EventRule, WindowProbabilities
 from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet
-from bfrb.train.presets import PRESETS
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "wrist"
 TWO = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
@@ -93,10 +92,3 @@ def test_no_window_is_answered_by_a_fit_that_knew_its_person_or_those_it_helps_t
         for other in set(range(8)) - {fold}:
             (number,) = set(found[fold, folds == other].tolist())
             assert known[int(number) - 1][1] == {fold, other}
-
-
-def test_the_preset_has_the_kernels_and_windows_that_were_measured() -> None:
-    windows, spec = experiment("watch_windows"), PRESETS["wrist"]
-    assert (spec.rocket.biases, spec.rocket.contrast) == (windows.SPEC.biases, windows.SPEC.contrast)
-    assert {name: getattr(spec.features, name) for name in windows.BRANCHES} == windows.BRANCHES
-    assert spec.windows.length_s == spec.windows.step_s == windows.WINDOW_S

@@ -112,15 +112,14 @@ def random_features(member: Member, lengths: list[int], seed: int = 0) -> dict[s
 
 
 @every_network
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("lengths", [[1], [2], [40, 3, 17, 40], list(range(1, 20))])
-def test_graphs_of_several_members_agree_with_torch(name: str, seed: int, lengths: list[int]) -> None:
-    member = random_member(name, seed)
+@pytest.mark.parametrize("lengths", [[1], [40, 3, 17, 40], list(range(1, 20))])
+def test_graphs_of_several_members_agree_with_torch(name: str, lengths: list[int]) -> None:
+    member = random_member(name, len(lengths))
     assert check_parity(fill(name, member), member, random_features(member, lengths), np.array(lengths)) < 1e-5
 
 
 @every_network
-@pytest.mark.parametrize(("count", "length"), [(1, 1), (1, 2), (1, 40), (5, 13), (2, 23)])
+@pytest.mark.parametrize(("count", "length"), [(1, 1), (1, 40), (5, 13)])
 def test_graphs_without_padding_agree_with_torch_in_fewer_steps(name: str, count: int, length: int) -> None:
     member = random_member(name, 2)
     graph = fill(name, member, padding=False)
@@ -146,32 +145,6 @@ def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, 
     elsewhere = {value.name for value in kept if value.data_location == onnx.TensorProto.EXTERNAL}
     large = {value.name for value in kept if np.prod(value.dims) >= 512}
     assert bool(elsewhere & large) == bool(large)
-
-
-def test_templates_are_read_as_they_were_written(tmp_path: Path) -> None:
-    templates("context").save(tmp_path / "context.onnx")
-    assert Templates.load(tmp_path / "context.onnx") == templates("context")
-
-
-def test_what_lies_on_padding_does_not_matter() -> None:
-    member, lengths = random_member("gated_two_branch"), np.array([12, 5])
-    session = onnxruntime.InferenceSession(fill("gated_two_branch", member), providers=["CPUExecutionProvider"])
-    features = random_features(member, [12, 5])
-    clean, attention = session.run(None, {**features, "lengths": lengths})
-    for values in features.values():
-        values[1, 5:] = 1e6
-    dirty, _ = session.run(None, {**features, "lengths": lengths})
-    np.testing.assert_allclose(clean, dirty, atol=1e-6)
-    assert attention.shape == (2, 12)
-    np.testing.assert_allclose(attention.sum(axis=1), 1.0, atol=1e-5)
-    assert (attention[1, 5:] == 0).all()
-
-
-def test_a_graph_says_nothing_of_the_files_it_was_traced_from() -> None:
-    graph = fill("context", random_member("context"))
-    assert b".py" in templates("context").padded.SerializeToString()
-    assert b".py" not in graph
-    assert b"stack_trace" not in graph
 
 
 @pytest.mark.parametrize("padding", [True, False])

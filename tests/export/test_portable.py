@@ -15,10 +15,8 @@ import onnxruntime
 import polars as pl
 import pytest
 from onnx import TensorProto, helper
-from typer.testing import CliRunner
 
 import bfrb
-from bfrb.cli import app
 from bfrb.errors import BundleError, ConfigError
 from bfrb.export.portable import export_bundle, pad_samples
 from bfrb.predict.bundle import Bundle
@@ -167,13 +165,3 @@ def test_nothing_is_written_over_and_nothing_is_left_of_a_failed_export(
     with pytest.raises(BundleError, match="agree"):
         export_bundle(Bundle.open(bundle), tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_the_command_says_what_it_wrote(
-    bundle: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bfrb.export.portable.build_graph", lambda *_, **__: onnx.load(exported / "model.onnx"))
-    done = CliRunner().invoke(app, ["export", str(bundle), "--out", str(tmp_path / "out")])
-    assert done.exit_code == 0, done.output
-    written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"model.onnx", "input.json", "golden.json", "check_golden.py", "event_rule.c"}

@@ -17,8 +17,7 @@ import torch
 
 from bfrb.errors import ConfigError
 from bfrb.export.portable import Conversion, arrange, export_bundle, pad_samples
-from bfrb.export.targets import TARGETS
-from bfrb.export.whole import Whole
+from bfrb.export.targets import TARGETS, Whole
 from bfrb.export.worn import Worn
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor, load

@@ -244,14 +244,11 @@ HEADER = "sequence_id,sequence_counter,subject,acc_x,acc_y,acc_z\n"
         ("a.csv", "PAR1\0\0", ["found a Parquet file", "CSV"]),
         ("a.csv", "mood,weather\n1,2\n", ["expected a table that this page knows", "mood, weather", "--device"]),
         ("a.csv", HEADER + "a,0,s,0,0,9.8\na,1,s,0,9.8\n", ["line 3: expected 6 values, found 5", "damaged"]),
-        ("a.csv", HEADER + "a,0,s,0,much,9.8\n", ["line 2", "acc_y", 'expected a number, found "much"']),
         ("a.csv", HEADER + "a,0,s,0,0,980\n", ["acc_z: expected acc between -156.9 and 156.9, found 980"]),
         ("a.csv", HEADER + "a,0,s,0,,9.8\n", ["acc_x: expected all 3 values of a reading of acc, or none, found 2"]),
         ("a.csv", HEADER + "a,0,s,0,0,9.8\na,2,s,0,0,9.8\n", ["counts 0, 1, 2", "found 2 instead of 1"]),
-        ("a.csv", HEADER + "a,0,s,0,0,9\nb,0,s,0,0,9\na,0,s,0,0,9\n", ["more rows of a after other recordings"]),
         ("a.csv", HEADER + "".join(f"a,{n},s,0,0,1\n" for n in range(50)), ["9.81 m/s²", "found 1.00", "in g"]),
         ("a.csv", "time_s,acc_x,acc_y,acc_z\n" + "".join(f"{n},0,0,9.8\n" for n in range(99)), ["more slowly"]),
-        ("a.csv", "subject,handedness\ns,0\n", ["found a table of people only"]),
     ],
 )
 def test_a_wrong_file_is_refused_in_words(
@@ -288,16 +285,6 @@ def test_what_a_device_sends_is_read_as_the_stream_reads_it(
     browser.wait("document.querySelector('#status').textContent.startsWith('The device has ended')")
     check_stream(browser, listen(watch, samples))
     assert f"{len(messages) - len(samples)} lines could not be read" in browser.text("#status")
-
-
-def test_the_work_can_be_stopped_and_the_page_stays_alive(browser: Opened, watch_page: Path, hour: Path) -> None:
-    browser.show(watch_page)
-    browser.element("#file").send_keys(str(hour))
-    browser.wait("document.querySelector('#progress').value > 0.02")
-    browser.element("#theme").click()  # at work, and alive
-    browser.element("#stop").click()
-    assert browser.said().startswith("Stopped. ")
-    assert browser.js("document.querySelector('#work').hidden") is True
 
 
 def test_the_page_can_be_read_by_everyone(browser: Opened, watch_page: Path, tmp_path: Path) -> None:
@@ -355,11 +342,6 @@ def test_an_earlier_page_or_a_package_gives_the_runtime_and_another_is_refused(
     npm.write_text(f'#!/bin/sh\nfor last in "$@"; do :; done\ncp {packed} "${{last#*=}}"\n')
     assert find_runtime(None) == found
     assert sorted(path.name for path in (tmp_path / "cache").rglob("ort*")) == sorted(web.HASHES)
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert find_runtime(None) == found
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
-    with pytest.raises(ConfigError, match="no npm"):
-        find_runtime(None)
 
 
 def test_a_description_of_one_s_own_comes_first_and_has_to_fit(

@@ -9,7 +9,7 @@ from bfrb.features.notebook import NOTEBOOK_FEATURES, find_columns
 from bfrb.features.pipeline import compute_features
 from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.device import HELIOS
-from notebook_reference import notebook_features
+from published import notebook_features
 
 
 def test_the_notebooks_features_are_those_of_its_row_loops(real_data: Path) -> None:

@@ -6,8 +6,6 @@ import base64
 import json
 import marshal
 import shutil
-import subprocess
-import sys
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -31,11 +29,11 @@ from bfrb.features.pipeline import compute_features
 from bfrb.features.sequences import Sequences
 from bfrb.from_keras.architecture import recognise
 from bfrb.from_keras.convert import fill_member, import_keras
-from bfrb.from_keras.folder import read_folder
+from bfrb.from_keras.files import read_folder
 from bfrb.predict.predictor import Predictor, load
 from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.labels import CMI_GESTURES
-from notebook_reference import notebook_features, pad_after
+from published import notebook_features, pad_after
 
 if find_spec("keras") is None:
     pytest.skip("Keras is not installed: pip install -e '.[train,dev]'", allow_module_level=True)
@@ -92,7 +90,7 @@ def answers_of_keras(folder: Path, model: Any, features: list[Any], rows: int) -
 
 @dataclass(frozen=True)
 class Imported:
-    """Twenty networks of the published sizes, what Keras answers with them, and the bundle they became."""
+    """Networks of the published sizes, what Keras answers with them, and the bundle they became."""
 
     expected: dict[str, Any]
     predictor: Predictor
@@ -101,41 +99,34 @@ class Imported:
 
 @pytest.fixture(scope="module")
 def imported(frames: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Imported:
-    place = tmp_path_factory.mktemp("twenty")
+    place = tmp_path_factory.mktemp("published")
     features = {name: features_of(frame) for name, frame in frames.items()}
     folder = keras_notebook.make_folder(place / "notebook", {}, np.concatenate(features["test"]), rows=127)
     sums = dict.fromkeys(frames, 0.0)
     for gated, name in ((False, "D-111"), (True, "v0629")):
         model = keras_notebook.build(rows=127, gated=gated, units=128)
-        for fold in range(10):
-            keras_notebook.randomise(model, np.random.default_rng(fold + 10 * gated))
+        for fold in range(2):
+            keras_notebook.randomise(model, np.random.default_rng(fold + 2 * gated))
             model.save(folder / f"{name}_{fold}{'.h5' if fold % 2 else '.keras'}")
             for kind, found in features.items():
                 sums[kind] = sums[kind] + answers_of_keras(folder, model, found, 127)
     done = CliRunner().invoke(app, ["import-keras", str(folder), "--out", str(place / "model"), "--json"])
     assert done.exit_code == 0, done.output
-    return Imported({kind: total / 20 for kind, total in sums.items()}, load(place / "model"), json.loads(done.stdout))
+    return Imported({kind: total / 4 for kind, total in sums.items()}, load(place / "model"), json.loads(done.stdout))
 
 
 @pytest.mark.parametrize("kind", ["sample", "test", "made up"])
-def test_twenty_networks_answer_as_their_mean_in_keras(imported: Imported, frames: Any, kind: str) -> None:
+def test_networks_of_both_kinds_answer_as_their_mean_in_keras(imported: Imported, frames: Any, kind: str) -> None:
     found = imported.predictor.predict(recordings_from_frame(frames[kind]))
     assert list(found.ids) == list(frames[kind]["sequence_id"].unique())
     assert len(found.ids) < 3 or np.ptp(imported.expected[kind], axis=0).max() > 0.05, "they answer everything alike"
     assert np.abs(found.probabilities - imported.expected[kind]).max() < TOLERANCE
 
 
-def test_answers_do_not_depend_on_the_company(imported: Imported, frames: Any) -> None:
-    recordings = recordings_from_frame(frames["made up"])
-    together = imported.predictor.predict(recordings).probabilities
-    alone = [imported.predictor.predict(recordings[number]).probabilities[0] for number in range(len(recordings))]
-    np.testing.assert_allclose(together, alone, atol=1e-6)
-
-
 def test_the_bundle_says_where_it_comes_from(imported: Imported) -> None:
     bundle = imported.predictor.bundle
     assert imported.printed["members"] == [member.name for member in bundle.manifest.members]
-    assert [member.fold for member in bundle.manifest.members] == [*range(10), *range(10)]
+    assert [member.fold for member in bundle.manifest.members] == [0, 1, 0, 1]
     assert bundle.manifest.provenance["imported_from"] == "keras"
     assert bundle.manifest.provenance["models"][:2] == ["D-111_0.keras", "D-111_1.h5"]
     assert (bundle.manifest.keep, bundle.manifest.max_length) == ("first", 127)
@@ -144,19 +135,6 @@ def test_the_bundle_says_where_it_comes_from(imported: Imported) -> None:
     assert spec["two_branch"]["widths"] == [64, 128]
     scored = CliRunner().invoke(app, ["evaluate", str(bundle.path)])
     assert "imported, not trained" in str(scored.exception)
-
-
-def test_prediction_needs_neither_keras_nor_torch(imported: Imported, real_data: Path) -> None:
-    program = f"""
-import sys
-sys.modules.update(dict.fromkeys(("keras", "torch", "h5py", "onnx")))
-import bfrb
-recordings = bfrb.read({str(real_data / "cmi" / "test.csv")!r})
-print(bfrb.load({str(imported.predictor.bundle.path)!r}).predict(recordings).gestures[0])
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() in CMI_GESTURES.classes
 
 
 def test_a_selection_of_columns_in_another_order_is_followed(tmp_path: Path, frames: Any) -> None:
@@ -219,7 +197,7 @@ def test_a_folder_without_models_or_with_one_twice_is_refused(folder: Path, tmp_
 
 
 @pytest.mark.parametrize("name", ["D-111_0.h5", "v0629_0.keras"])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.9, 0.999])
 def test_a_truncated_model_is_named(folder: Path, name: str, share: float) -> None:
     whole = (folder / name).read_bytes()
     (folder / name).write_bytes(whole[: int(share * len(whole))])
@@ -297,8 +275,6 @@ def merge(described: dict[str, Any], changes: dict[str, Any]) -> None:
 
 CHANGES: list[tuple[str, int, dict[str, Any], str]] = [
     ("Dropout", 0, {"class_name": "SpatialDropout1D"}, "is SpatialDropout1D("),
-    ("Dropout", 0, {"class_name": "Custom>Dropout"}, "is Custom>Dropout("),
-    ("InputLayer", 0, {"class_name": "Masking"}, "is Masking("),
     ("Dense", 0, {"inbound_nodes": [{}, {}]}, "is used 2 times"),
     ("Concatenate", 0, {"inbound_nodes": []}, "; expected Concatenate("),
     (
@@ -308,34 +284,19 @@ CHANGES: list[tuple[str, int, dict[str, Any], str]] = [
         "batch_shape=[None, 50, 45]; expected [None, 40, 45]",
     ),
     ("MaxPooling1D", 0, {"config": {"padding": "same"}}, "has padding='same'; expected 'valid'"),
-    ("MaxPooling1D", 3, {"config": {"pool_size": [3]}}, "has pool_size=[3]; expected [2]"),
     ("Activation", 0, {"config": {"activation": "gelu"}}, "has activation='gelu'; expected 'relu'"),
     ("BatchNormalization", 0, {"config": {"axis": 1}}, "has axis=1; expected -1"),
-    ("BatchNormalization", 9, {"config": {"epsilon": 0.01}}, "has epsilon=0.01; expected 0.001"),
     ("Conv1D", 0, {"config": {"strides": [2]}}, "has strides=[2]; expected [1]"),
-    ("Conv1D", 1, {"config": {"dilation_rate": [2]}}, "has dilation_rate=[2]; expected [1]"),
     ("Conv1D", 0, {"config": {"filters": 7}}, "has weights of the shapes"),
     ("Conv1D", 0, {"config": {"dtype": "mixed_float16"}}, "has dtype='mixed_float16'; expected 'float32'"),
     ("Conv1D", 0, {"config": {"new_in_keras_9": "spiral"}}, "has new_in_keras_9='spiral'; expected it to be off"),
-    ("Dense", 0, {"config": {"activation": "relu6"}}, "has activation='relu6'; expected 'relu'"),
     ("Dense", -1, {"config": {"activation": "sigmoid"}}, "has activation='sigmoid'; expected 'softmax'"),
-    ("Reshape", 0, {"config": {"target_shape": [2, 4]}}, "has target_shape=[2, 4]; expected [1, 8]"),
     ("GlobalAveragePooling1D", 0, {"config": {"keepdims": True}}, "has keepdims=True; expected it to be off"),
-    ("Bidirectional", 0, {"config": {"merge_mode": "sum"}}, "has merge_mode='sum'; expected 'concat'"),
     ("Bidirectional", 0, {"config": {"layer": {"config": {"go_backwards": True}}}}, "has forward go_backwards=True"),
-    (
-        "Bidirectional",
-        0,
-        {"config": {"layer": {"config": {"recurrent_activation": "hard_sigmoid"}}}},
-        "='hard_sigmoid'",
-    ),
     ("Bidirectional", 1, {"config": {"layer": {"config": {"reset_after": False}}}}, "has forward reset_after=False"),
-    ("Bidirectional", 1, {"config": {"backward_layer": {"config": {"stateful": True}}}}, "has backward stateful=True"),
     ("Lambda", 0, {"config": {"arguments": {"scale": 3}}}, "has arguments={'scale': 3}; expected it to be off"),
     ("Lambda", 0, {"config": {"function": {"config": {"closure": [7]}}}}, "is Lambda t[:, :, :7](input_layer"),
-    ("Lambda", 0, {"config": {"function": {"config": {"closure": [20, 1]}}}}, "is Lambda of other code("),
     ("Lambda", 0, {"config": {"function": {"config": {"defaults": [1]}}}}, "is Lambda of other code("),
-    ("Lambda", 0, {"config": {"function": {"config": {"code": "AAAA"}}}}, "is Lambda of other code("),
     ("Lambda", -1, {"config": {"function": {"config": "time_mean"}}}, "is Lambda time_mean("),
 ]
 
@@ -351,11 +312,7 @@ def test_what_would_change_the_answer_is_refused_with_the_name_of_its_layer(
 def slices(number: int) -> list[Callable[..., Any]]:
     return [
         lambda t: t[:, :, :number] * 3.0,
-        lambda t: -t[:, :, :number],
-        lambda t: t[:, :number, :],
         lambda t: t[:, :, : number - 1],
-        lambda t: t[:, :, number:number],
-        lambda t: t[:, :, ::number],
         lambda t: t[:, 1:, :number],
     ]
 
@@ -376,8 +333,6 @@ def test_a_lambda_of_other_code_is_refused_and_never_loaded(
 COMPILED = [
     ("3.10", ":20", "4wEAAAAAAAAAAAAAAAEAAAAFAAAAEwAAAHMaAAAAfABkAGQAhQJkAGQAhQJkAIgAhQJmAxkAUwCpAU6pAKkB2gF0qQHaBw=="),
     ("3.10", "20:", "4wEAAAAAAAAAAAAAAAEAAAAFAAAAEwAAAHMaAAAAfABkAGQAhQJkAGQAhQKIAGQAhQJmAxkAUwCpAU6pAKkB2gF0qQHaBw=="),
-    ("3.12", ":20", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAACVAZcAfABkAGQAhQJkAGQAhQJkAIkBhQJmAxkAAABTAKkBTqkAqQLaAXTaB2lt"),
-    ("3.12", "20:", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAACVAZcAfABkAGQAhQJkAGQAhQKJAWQAhQJmAxkAAABTAKkBTqkAqQLaAXTaB2lt"),
     ("3.13", ":20", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAAA+AZUAVQBTAFMAMgJTAFMAMgJTAFQBMgI0AwUAAAAkAKkBTqkAqQLaAXTaB2lt"),
     ("3.13", "20:", "4wEAAAAAAAAAAAAAAAUAAAATAAAA8yAAAAA+AZUAVQBTAFMAMgJTAFMAMgJUAVMAMgI0AwUAAAAkAKkBTqkAqQLaAXTaB2lt"),
 ]
@@ -400,13 +355,9 @@ def test_the_slices_are_known_from_other_pythons_too(folder: Path, version: str,
         ("feature_cols.npy", np.array([*keras_notebook.COLUMNS[:-1], "tof_5_median"]), "'tof_5_median'"),
         ("feature_cols.npy", np.array([*keras_notebook.COLUMNS[:-1], "acc_x"]), "each once, got 'acc_x'"),
         ("feature_cols.npy", np.array(keras_notebook.COLUMNS[::-1]), "columns of motion, then columns of proximity"),
-        ("feature_cols.npy", np.array(keras_notebook.COLUMNS[:-1]), "44 columns"),
-        ("feature_cols.npy", np.zeros(45), "expected names"),
         ("feature_cols.npy", np.array([1, "x"], dtype=object), "expected names"),
         ("sequence_maxlen.npy", np.array([1, 2]), "a number of rows"),
-        ("sequence_maxlen.npy", np.array(-3), "a number of rows"),
         ("sequence_maxlen.npy", np.array(41), "expected [None, 41, 45]"),
-        ("gesture_classes.npy", np.array(["Wave hello", "Nod"]), "18 gestures"),
         ("gesture_classes.npy", np.array([*CMI_GESTURES.classes[:-1], "Zap"]), "Write name on leg"),
     ],
 )
@@ -421,14 +372,3 @@ def test_a_scaler_that_does_not_fit_is_refused(folder: Path) -> None:
         assert "fitted on 45 columns" in refused(folder)
     joblib.dump(np.zeros(45), folder / "scaler.pkl")
     assert "expected a StandardScaler" in refused(folder)
-
-
-def test_a_scaler_without_mean_is_followed(folder: Path) -> None:
-    rows = np.random.default_rng(0).normal(5, 2, size=(9, 45))
-    joblib.dump(StandardScaler(with_mean=False).fit(rows), folder / "scaler.pkl")
-    assert not read_folder(folder).branches["imu"].mean.any()
-
-
-def test_a_bundle_is_not_replaced_unasked(imported: Imported, folder: Path) -> None:
-    with pytest.raises(BundleError, match="there is a bundle"):
-        import_keras(folder, imported.predictor.bundle.path)

@@ -17,9 +17,8 @@ from bfrb.features.sequences import build_sequences
 from bfrb.predict.predictions import most_probable_course, phase_table
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.labels import PHASES
-from bundles import make_bundle, make_recordings
+from bundles import make_bundle, make_recordings, make_telling_bundle
 from made_up import BASELINE_FEATURES
-from telling import make_telling_bundle
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from bfrb.errors import DataError
-from bfrb.read.frames import as_polars, read_frame, read_pandas, write_arrow
+from bfrb.read.frames import as_polars, read_frame, write_arrow
 
 FRAME = pl.DataFrame({"text": ["a", None, "b"] * 40, "whole": range(120)})
 
@@ -43,13 +43,11 @@ def test_frames_that_are_cut_off_or_altered_are_refused_or_read(write: Callable[
                 continue
 
 
-def test_frames_of_pandas_are_read_from_parquet_and_become_those_of_polars() -> None:
-    pd = pytest.importorskip("pandas")
+def test_frames_of_pandas_become_those_of_polars() -> None:
+    pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
     frame = pl.DataFrame({"text": ["a", None], "whole": [1, None], "real": [0.5, 1.5], "truth": [True, False]})
-    read = read_pandas(parquet(frame))
-    assert isinstance(read, pd.DataFrame)
-    assert as_polars(read, "it").with_columns(pl.col("whole").cast(pl.Int64)).equals(frame)
+    assert as_polars(frame.to_pandas(), "it").with_columns(pl.col("whole").cast(pl.Int64)).equals(frame)
 
 
 @pytest.mark.parametrize("names", [["a", "b", "a"], ["1", 1, "b"]])

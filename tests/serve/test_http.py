@@ -31,7 +31,6 @@ from bundles import make_bundle, make_recordings
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
-pytest.importorskip("prometheus_client")
 
 from bfrb.serve import http as web
 from bfrb.serve.http import CSV, JSON, PATHS, make_server
@@ -56,9 +55,8 @@ def served(predictor: Predictor) -> Iterator[int]:
 
 
 @pytest.fixture(autouse=True)
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("MAX_BYTES", 1 << 20), ("READ_S", 0.5), ("MAX_REQUESTS", 3)):
-        monkeypatch.setattr(web, name, value)
+def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MAX_BYTES", 1 << 20)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +84,7 @@ def ask(port: int, body: bytes, media_type: str = CSV, query: str = "", **header
 
 def get(port: int, path: str) -> Reply:
     with send(port, "GET", path) as response:
-        text = response.read().decode()
-        return response.status, text if path == "/metrics" else json.loads(text)
+        return response.status, json.loads(response.read())
 
 
 def as_csv(recordings: Recordings) -> bytes:
@@ -139,11 +136,6 @@ def test_any_bundle_can_be_asked_with_its_own_columns_and_answers_with_its_own_l
     assert status == 422
 
 
-def test_accelerations_in_g_are_answered_with_a_warning(port: int) -> None:
-    body = b"acc_x,acc_y,acc_z\n" + b"0,0,1\n" * 30
-    assert any("they are in g" in note for note in ask(port, body)[1]["notes"])
-
-
 DAMAGED = {
     "nothing": (JSON, b""),
     "null": (JSON, b"null"),
@@ -185,42 +177,24 @@ def test_the_overview_the_bundle_and_the_document_are_told(port: int, predictor:
     assert {*document["paths"], "/openapi.json"} == set(PATHS)
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {CSV, JSON}
-    assert {"200", "408", "413", "415", "422", "503"} <= set(predict["responses"])
+    assert {"200", "413", "415", "422"} <= set(predict["responses"])
     for path, status in (("/nothing", 404), ("/predict", 405), ("/../etc/passwd", 404)):
         found, answer = get(port, path)
         assert (found, "/predict" in answer["remedy"]) == (status, True)
 
 
-def test_answers_are_counted_and_logged_without_what_the_query_says_of_a_person(
+def test_answers_are_logged_without_what_the_query_says_of_a_person(
     predictor: Predictor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "bfrb.serve"), served(predictor) as port:
-        ask(port, as_csv(make_recordings(3)), query="?handedness=1")
-        ask(port, b"x")
+    with caplog.at_level(logging.INFO, "bfrb.serve"), served(predictor) as port, ThreadPoolExecutor(5) as threads:
+        body = as_csv(make_recordings(3))
+        assert [code for code, _ in threads.map(lambda _: ask(port, body, query="?handedness=1"), range(5))] == [
+            200
+        ] * 5
         get(port, "/two%0Alines")
-        until(lambda: len(caplog.messages) == 3)
-        text = get(port, "/metrics")[1]
+        until(lambda: len(caplog.messages) == 6)
     assert caplog.messages[0].startswith("POST '/predict' 200, ")
-    assert "\n" not in caplog.messages[2]
-    for path, status in (("/predict", 200), ("/predict", 422), ("other", 404)):
-        assert f'bfrb_request_seconds_count{{path="{path}",status="{status}"}} 1.0' in text
-    counts = [line for line in text.splitlines() if line.startswith("bfrb_predictions_total")]
-    assert sum(float(line.rpartition(" ")[2]) for line in counts) == 3
-    assert "process_resident_memory_bytes" in text
-
-
-def test_more_requests_than_are_taken_on_are_put_off(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    free, answer, body = threading.Event(), predictor.predict, as_csv(make_recordings(1))
-    monkeypatch.setattr(predictor, "predict", lambda recordings: free.wait(10) and answer(recordings))
-    with served(predictor) as port, ThreadPoolExecutor(5) as threads:
-        asked = [threads.submit(ask, port, body) for _ in range(5)]
-        until(lambda: sum(one.done() for one in asked) == 2)
-        assert get(port, "/health")[0] == 200
-        refused = send(port, "POST", "/predict", body, content_type=CSV)
-        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-        free.set()
-        assert sorted(one.result()[0] for one in asked) == [200] * 3 + [503] * 2
-        assert ask(port, body)[0] == 200
+    assert "\n" not in caplog.messages[5]
 
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
@@ -230,7 +204,6 @@ HOSTILE = {
         413,
         HEAD + b"transfer-encoding: chunked\r\n\r\n" + (b"100000\r\n" + b"a" * (1 << 20) + b"\r\n") * 2,
     ),
-    "a body shorter than claimed": (408, HEAD + b"content-length: 1000\r\n\r\nacc_x"),
     "two lengths": (400, HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello"),
     "no HTTP": (400, b"\x80\x04\x95 no HTTP at all\r\n\r\n"),
     "a strange host": (404, b"GET /x HTTP/1.1\r\nhost: [::1\r\nconnection: close\r\n\r\n"),

@@ -70,21 +70,20 @@ def ask_bundle(bundle: Path) -> Iterator[Ask]:
         yield ask
 
 
-def test_captured_requests_are_predicted_and_the_reply_is_byte_equal(captured: Path, ask_bundle: Ask) -> None:
+def test_captured_requests_are_predicted_and_the_reply_is_byte_equal(
+    captured: Path, bundle: Path, ask_bundle: Ask
+) -> None:
+    assert ask_bundle(GOOD) == reply(bfrb.load(bundle).predict_one(ROWS, SUBJECT))
     for path in captured.glob("request_*.bin"):
         assert ask_bundle(path.read_bytes()) in map(reply, CMI_GESTURES.classes)
         with serving(lambda *_: "Text on phone", strict=True) as ask:
             assert ask(path.read_bytes()) == (captured / "response_str.bin").read_bytes()
 
 
-def test_a_bundle_answers_what_its_predictor_does(bundle: Path, ask_bundle: Ask) -> None:
-    assert ask_bundle(GOOD) == reply(bfrb.load(bundle).predict_one(ROWS, SUBJECT))
-
-
-@pytest.mark.parametrize("gesture", CMI_GESTURES.classes)
 @pytest.mark.parametrize("wrap", [str, np.str_, np.array, lambda text: np.array([text], object)])
-def test_every_gesture_is_replied_as_plain_text_also_if_numpy_holds_it(gesture: str, wrap: Any) -> None:
-    assert InferenceServer(lambda *_: wrap(gesture), strict=True).answer(GOOD) == reply(gesture)
+def test_every_gesture_is_replied_as_plain_text_also_if_numpy_holds_it(wrap: Any) -> None:
+    for gesture in CMI_GESTURES.classes:
+        assert InferenceServer(lambda *_, found=gesture: wrap(found), strict=True).answer(GOOD) == reply(gesture)
 
 
 def test_the_function_is_given_polars_frames_and_keywords() -> None:
@@ -124,7 +123,7 @@ def test_whatever_the_function_raises_is_answered_and_logged(
     assert f"answered 'Text on phone', since: {told}" in caplog.text
 
 
-@pytest.mark.parametrize("answer", [None, 3, "text on phone", "", ["Wave hello"], b"Wave hello", np.array([1, 2])])
+@pytest.mark.parametrize("answer", [None, "text on phone", b"Wave hello", np.array([1, 2])])
 def test_an_answer_that_is_no_gesture_becomes_the_fallback_or_an_error(answer: Any) -> None:
     server = InferenceServer(lambda *_: answer, fallback="Wave hello")
     assert server.answer(GOOD) == reply("Wave hello")
@@ -202,11 +201,6 @@ def test_calls_are_served_one_at_a_time() -> None:
     with serving(predict) as ask, ThreadPoolExecutor(6) as pool:
         assert set(pool.map(ask, [GOOD] * 12)) == {reply("Wave hello")}
     assert most == 1
-
-
-def test_requests_of_more_than_the_four_megabytes_of_grpcs_default_are_taken() -> None:
-    with serving(lambda text: "Wave hello" if len(text) == 6_000_000 else None, strict=True) as ask:
-        assert ask(request("x" * 6_000_000)) == reply("Wave hello")
 
 
 def test_a_bundle_for_other_behaviours_is_not_served(tmp_path: Path) -> None:

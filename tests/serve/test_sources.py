@@ -116,12 +116,6 @@ def test_a_pushed_body_may_be_a_document_of_many_lines_and_is_refused_from_other
         assert post(source.port, SAMPLE) == 200
 
 
-def test_connections_beyond_those_that_are_taken_on_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened("tcp://127.0.0.1:0") as source:
-        monkeypatch.setattr("bfrb.serve.sources.MOST_CONNECTIONS", threading.active_count())
-        assert talk(source.port, b"") == b""
-
-
 def test_senders_wait_where_nobody_reads_and_nothing_is_lost() -> None:
     count = 20_000
     with opened("tcp://127.0.0.1:0") as source:

@@ -10,7 +10,7 @@ import pytest
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from bfrb.study.recordings import Recordings
-from realism import PUBLISHED, dynamics, matched, statistics, table_lines, two_sample_test
+from realism import PUBLISHED, dynamics, matched, statistics, two_sample_test
 
 BANDS_HZ = {"0.3-1": 0.6, "1-2": 1.5, "2-3.5": 2.7, "3.5-5": 4.2}
 
@@ -42,12 +42,6 @@ def test_a_swinging_wrist_has_its_power_in_the_band_of_its_rate(study: Recording
     assert max(powers.values()) < 0.5
 
 
-def test_the_reach_from_one_side_to_the_other_turns_gravity_by_half_a_circle(study: Recordings) -> None:
-    before = study.annotations["behavior"].codes < 2
-    acc = np.where(before[:, None], [0.0, 0.0, 9.81], [0.0, 0.0, -9.81])
-    assert dynamics(moved(study, acc))["gravity change in a reach (deg)"] == pytest.approx(180)
-
-
 def test_every_lot_holds_other_recordings_of_the_same_gestures_and_postures(study: Recordings) -> None:
     real = study[[3, 40]]
     kinds = {(real.table["gesture"][row], real.table["orientation"][row]) for row in range(2)}
@@ -61,14 +55,8 @@ def test_every_lot_holds_other_recordings_of_the_same_gestures_and_postures(stud
 def test_people_of_one_study_cannot_be_told_apart_and_noisy_devices_can(study: Recordings) -> None:
     people = np.array(study.subjects)
     mine, theirs = (study[np.isin(people, sorted(set(people))[half::2])][::12] for half in (0, 1))
-    assert two_sample_test(mine, theirs).auc == pytest.approx(0.5, abs=0.2)
+    assert two_sample_test(mine, theirs, effort=1).auc == pytest.approx(0.5, abs=0.2)
     noise = np.random.default_rng(0).normal(0, 1.5, theirs.sensors["acc"].shape)
-    found = two_sample_test(mine, moved(theirs, theirs.sensors["acc"] + noise))
+    found = two_sample_test(mine, moved(theirs, theirs.sensors["acc"] + noise), effort=1)
     assert found.auc > 0.95
     assert "steps sd" in found.telling[0][0] or "curvature sd" in found.telling[0][0] or "least" in found.telling[0][0]
-
-
-def test_shares_may_differ_by_points_and_all_else_by_a_tenth() -> None:
-    share = "tof 1 no response %"
-    lines = table_lines([(share, 10.0, 12.9), (share, 10.0, 13.1), ("acc x mean", 10.0, 11.1)])
-    assert [line.endswith("differs |") for line in lines[2:]] == [False, True, True]

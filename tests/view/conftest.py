@@ -6,6 +6,6 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="the viewer is not installed: pip install 'bfrb[view]'")
 
-from viewing_page import bundle, open_page, page, study
+from viewing import bundle, open_page, page, study
 
 __all__ = ["bundle", "open_page", "page", "study"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -20,13 +18,11 @@ from bfrb.stream.stream import Stream
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Recordings
-from bfrb.view import answers
 from bfrb.view import viewer as viewer_module
 from bfrb.view.viewer import Viewer
-from bundles import make_bundle, make_recordings
+from bundles import make_bundle, make_recordings, make_telling_bundle
 from cmi_files import labelled_study, write_study
-from telling import make_telling_bundle
-from viewing_page import OpenPage, Page, serving, unpack
+from viewing import OpenPage, Page, serving, unpack
 
 LIST = "/api/recordings"
 
@@ -54,14 +50,6 @@ def test_the_page_and_its_files_are_served_and_name_no_other_host(page: Page) ->
     assert len(own) > 10
     for word in ("http:", "https:", "innerHTML"):
         assert not any(word in text for text in own)
-
-
-def test_the_state_says_what_is_open(page: Page) -> None:
-    state = page.ask("/api/state").json
-    found = state["recordings"]
-    assert (found["name"], found["state"], found["recordings"], found["device"]) == ("study", "ready", 5, "helios")
-    assert found["simulated"] is False
-    assert state["bundle"]["members"] == 2
 
 
 def test_recordings_are_listed_page_by_page_and_described(page: Page) -> None:
@@ -168,16 +156,6 @@ def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stre
     assert course["events"] == [asdict(event) for event in events]
 
 
-def test_of_a_long_recording_fewer_windows_and_no_events_are_given(
-    watch: tuple[Page, Recordings], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("MIN_STEPS", "MAX_STEPS"):
-        monkeypatch.setattr(answers, name, 10)
-    course = watch[0].first("/answers")
-    assert 5 < len(course["end_rows"]) <= 10
-    assert course["events"] is None
-
-
 def test_without_a_bundle_for_the_device_there_is_no_answer(
     open_page: OpenPage, study: Path, watch: tuple[Page, Recordings]
 ) -> None:
@@ -185,17 +163,6 @@ def test_without_a_bundle_for_the_device_there_is_no_answer(
     assert (answer.status, "galaxy_watch" in answer.json["problem"]) == (422, True)
     answer = open_page(study).ask(f"{LIST}/0/answer")
     assert (answer.status, "--bundle" in answer.json["remedy"]) == (422, True)
-
-
-def test_names_with_markup_come_back_as_they_are(open_page: OpenPage, tmp_path: Path) -> None:
-    name = "<img src=x onerror=alert(1)>\"'/../&amp;"
-    recordings = make_recordings(1)
-    write_store([recordings.with_table(recordings.table.with_columns(id=pl.lit(name)))], tmp_path / "s", source="x")
-    page = open_page(tmp_path / "s")
-    assert page.first()["id"] == name
-    label = {"recording": name, "start_s": 0, "end_s": 1, "label": name}
-    assert page.ask("/api/labels", "POST", label).status == 201
-    assert page.ask("/api/labels").json["labels"][0]["label"] == name
 
 
 def test_a_large_source_is_read_from_a_temporary_store(
@@ -221,30 +188,3 @@ def test_a_source_that_cannot_be_read_is_told_at_the_start(study: Path) -> None:
         assert "empty" in found["problem"]
     finally:
         viewer.close()
-
-
-def test_recordings_of_a_store_are_read_part_by_part(open_page: OpenPage, tmp_path: Path) -> None:
-    parts = [make_recordings(3, seed=seed) for seed in range(7)]
-    renamed = [
-        part.with_table(part.table.with_columns(id=pl.format("{}-{}", pl.lit(number), "id")))
-        for number, part in enumerate(parts)
-    ]
-    write_store(renamed, tmp_path / "store", source="random")
-    page = open_page(tmp_path / "store")
-    whole = Recordings.concat(renamed)
-    for number in (0, 20, 7, 8, 9, 0):
-        _, arrays = unpack(page.ask(f"{LIST}/{number}/frames").body)
-        np.testing.assert_array_equal(arrays["acc"], whole[number].sensors["acc"])
-
-
-def test_small_answers_are_sent_at_once(page: Page) -> None:
-    """Not only after the 40 ms that a system waits for more to send: on average of several."""
-    connection = http.client.HTTPConnection("127.0.0.1", page.server.port, timeout=30)
-    times = []
-    for _ in range(9):
-        begin = time.perf_counter()
-        connection.request("GET", f"{LIST}/0", headers={"X-Bfrb-Token": page.server.token})
-        connection.getresponse().read()
-        times.append(time.perf_counter() - begin)
-    connection.close()
-    assert min(times) < 0.03

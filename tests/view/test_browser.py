@@ -6,11 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,7 +25,6 @@ from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
 from bundles import make_recordings
 from cmi_files import labelled_study, write_study
-from telling import make_telling_bundle
 from viewing_browser import Browser, open_browser
 
 MARKUP = "<img src=x onerror=\"document.title='hacked'\">'/../"
@@ -141,25 +137,6 @@ def test_keys_step_zoom_move_and_play_and_the_address_brings_back_what_was_shown
     browser.wait("!document.querySelector('#help').open")
 
 
-def test_the_cursor_plays_at_true_speed_and_with_it_images_and_wrist(browser: Browser, url: str) -> None:
-    browser.open(url, 0)
-    browser.wait("document.querySelector('#answer .bar') !== null")
-    canvases = ("#tof canvas", "#wrist")
-    drawn = [f"[...document.querySelectorAll('{each}')].map(canvas => canvas.toDataURL()).join()" for each in canvases]
-    before = [browser.js(found) for found in drawn]
-    browser.keys(" ")
-    browser.wait(f"{CLOCK} > 0.4")
-    first = browser.js(f"[{CLOCK}, performance.now()]")
-    browser.wait(f"{CLOCK} > 2")
-    second = browser.js(f"[{CLOCK}, performance.now()]")
-    browser.keys(" ")
-    assert (second[0] - first[0]) / ((second[1] - first[1]) / 1000) == pytest.approx(1.0, abs=0.15)
-    stopped = browser.js(CLOCK)
-    for found, old in zip(drawn, before, strict=True):
-        browser.wait(f"{found} !== arguments[0]", old)
-    assert browser.js(CLOCK) == stopped
-
-
 def test_the_word_simulated_is_never_cut(browser: Browser, url: str) -> None:
     browser.open(url, 0)
     browser.js("document.querySelectorAll('.top .simulated').forEach((mark) => { mark.hidden = false; })")
@@ -265,69 +242,6 @@ def test_no_request_leaves_the_machine_and_nothing_is_logged_as_wrong(browser: B
     assert any(address.startswith(own + "api/") for address in addresses)
     assert [address for address in addresses if not address.startswith((own, "about:", "data:"))] == []
     assert [entry for entry in browser.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-
-
-def test_phases_are_drawn_beside_the_probabilities(
-    browser: Browser, start: Callable[..., Started], study: Path, tmp_path: Path
-) -> None:
-    browser.open(start(study, "--bundle", make_telling_bundle(tmp_path / "model")).url, 0)
-    browser.wait("document.querySelectorAll('#panels .panel').length === 6")
-    titles = browser.js("[...document.querySelectorAll('#panels .panel h3')].map(title => title.innerText)")
-    assert titles[-2:] == ["Probability", "Phase"]
-    browser.keys(*[Keys.ARROW_RIGHT] * 20)
-    shown = "document.querySelector('#panels .panel:last-of-type .value').innerText"
-    assert 0 < float(browser.wait(f"Number({shown}) > 0 && {shown}")) < 1
-
-
-class Elsewhere(BaseHTTPRequestHandler):
-    """A page of another origin, without any policy that would stop it from asking."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>elsewhere</title>")
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-FORGERY = """
-    const [url, token, done] = arguments;
-    const body = JSON.stringify({recording: "SEQ_000001", start_s: 0, end_s: 1, label: "forged"});
-    const headers = {"x-bfrb-token": token};
-    const ask = (path, options) => fetch(url + path, options).then((answer) => answer.text(), () => "refused");
-    Promise.all([
-      ask("/api/labels", {method: "POST", body, headers}),
-      ask("/api/labels", {method: "POST", body, mode: "no-cors"}),
-      ask("/api/state", {headers}),
-      ask("/api/state", {}),
-      ask("/", {}),
-    ]).then(done);
-"""
-
-
-def test_another_origin_can_neither_read_nor_label(
-    browser: Browser, start: Callable[..., Started], study: Path, elsewhere: str
-) -> None:
-    """Not even if it has got hold of the token."""
-    started = start(study)
-    address, _, token = started.url.partition("/#token=")
-    browser.driver.get(elsewhere)
-    asked = browser.driver.execute_async_script(FORGERY, address, token)
-    assert asked == ["refused"] * 5
-    browser.open(started.url, 1)
-    browser.wait("document.querySelector('#label-hint').innerText")
-    assert "forged" not in "".join(path.read_text() for path in study.parent.glob("*.labels.csv"))
 
 
 HABIT = """

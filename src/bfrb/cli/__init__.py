@@ -15,18 +15,14 @@ import typer
 
 from bfrb import __version__
 from bfrb.cli.bundles import export, import_keras, personalize, report
-from bfrb.cli.calibrate import calibrate
-from bfrb.cli.compare import compare
 from bfrb.cli.data import check, devices, ingest
-from bfrb.cli.detect import detect
-from bfrb.cli.distill import distill
+from bfrb.cli.detect import calibrate, detect
 from bfrb.cli.predict import evaluate, predict
-from bfrb.cli.serve import rehearse, serve
+from bfrb.cli.serve import rehearse, serve, view
 from bfrb.cli.show import give_up_stdout
 from bfrb.cli.simulate import simulate
 from bfrb.cli.stream import stream
-from bfrb.cli.train import train
-from bfrb.cli.view import view
+from bfrb.cli.train import compare, distill, train
 from bfrb.errors import BfrbError
 
 app = typer.Typer(

@@ -6,12 +6,21 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bfrb.cli.cluster import On, Result, Workers, ask_on, joined
-from bfrb.cli.options import Anyway, AsJson, BundleFolder, DescriptionName, Overwrite, tell_simulated
+from bfrb.cli.options import (
+    Anyway,
+    AsJson,
+    BundleFolder,
+    DescriptionName,
+    On,
+    Overwrite,
+    Workers,
+    joined,
+    tell_simulated,
+)
 from bfrb.cli.show import print_result
 from bfrb.errors import ConfigError
 from bfrb.files import bytes_of
@@ -50,11 +59,11 @@ def report(
 
 
 def _ask_opened(
-    cluster: RayTasks, bundle: Path, data: Path, description: str, ask: Callable[[Source], Result]
-) -> list[Result]:
-    from bfrb.cluster.asking import open_and_ask
+    cluster: RayTasks, bundle: Path, data: Path, description: str, ask: Callable[[Source], Any]
+) -> list[Any]:
+    from bfrb.cluster.parts import ask_parts, open_and_ask
 
-    return ask_on(cluster, bundle, data, description, partial(open_and_ask, description, ask))
+    return ask_parts(cluster, bundle, data, description, partial(open_and_ask, description, ask))
 
 
 def export(
@@ -113,7 +122,6 @@ def export(
 
 
 def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:
-    """Recordings as a bundle is asked about them."""
     from bfrb.predict.answering import open_as
     from bfrb.study.windows import cut_continuous
 

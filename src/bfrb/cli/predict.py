@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.cluster import On, Workers, answer_on, ask_on, count_gestures, joined
-from bfrb.cli.options import Anyway, Demographics, DescriptionName, tell_simulated
-from bfrb.cli.outputs import check_outputs
+from bfrb.cli.options import (
+    Anyway,
+    AsJson,
+    BundleFolder,
+    Demographics,
+    DescriptionName,
+    On,
+    Workers,
+    answer_on,
+    check_outputs,
+    joined,
+    tell_simulated,
+)
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BundleError, ConfigError
 
@@ -29,7 +39,7 @@ SHOWN_SUBJECTS = 10
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")],
+    bundle: BundleFolder,
     data: Annotated[Path, typer.Argument(help="A store, a folder or a file with recordings.")],
     out: Annotated[Path, typer.Option(help="Where the predictions shall be: a .csv or .parquet file.")],
     phases: Annotated[
@@ -40,7 +50,7 @@ def predict(
     anyway: Anyway = False,
     on: On = None,
     workers: Workers = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.predict.answering import Opening, answer_batches, open_for
@@ -59,10 +69,11 @@ def predict(
     counts: Counter[str] = Counter()
     with joined(on, workers) as cluster, progress("predicting") as show:
         if cluster is not None:
-            from bfrb.cluster.work import Predicting
+            from bfrb.cluster.answering import Predicting
 
             work = Predicting(opening, phases=phases is not None)
-            counts = count_gestures(answer_on(cluster, bundle, data, work, outs, show))
+            for note in answer_on(cluster, bundle, data, work, outs, show):
+                counts.update(note["about"]["gestures"])
         else:
             # From disk to disk: neither recordings nor answers pile up.
             source = open_for(predictor, data, opening)
@@ -104,7 +115,7 @@ def evaluate(
     anyway: Anyway = False,
     on: On = None,
     workers: Workers = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
     from bfrb.predict.evaluation import Columns
@@ -132,10 +143,7 @@ def evaluate(
 def print_bundle_scores(path: Path, *, as_json: bool) -> None:
     """Print the scores of a bundle's out-of-fold predictions.
 
-    Raises
-    ------
-    BundleError
-        If there is no bundle, it is damaged, or it was imported and has nothing to score.
+    BundleError if there is no bundle, it is damaged, or it was imported and has nothing to score.
     """
     from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
     from bfrb.predict.evaluation import score_scenarios
@@ -179,7 +187,10 @@ def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, 
         if cluster is None:
             parts = [judge(predictor, opening, data, show)]
         else:
-            parts = ask_on(cluster, path, data, opening.description, partial(judge, predictor, opening), show)
+            from bfrb.cluster.parts import ask_parts
+
+            ask = partial(judge, predictor, opening)
+            parts = ask_parts(cluster, path, data, opening.description, ask, show)
     predictions, overlap = join_answers(part.answers for part in parts), parts[0].overlap
     for part in parts[1:]:
         overlap.add(part.overlap)
@@ -244,7 +255,6 @@ def _summary(scores: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _print_subjects(subjects: dict[str, dict[str, Any]]) -> None:
-    """The subjects with the lowest scores."""
     if subjects:
         keys = ("score", "binary_f1", "macro_f1", "recordings")
         lowest = sorted(subjects.items(), key=lambda item: float(item[1]["score"]))[:SHOWN_SUBJECTS]

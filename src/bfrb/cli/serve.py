@@ -1,30 +1,31 @@
-"""`bfrb serve` and `bfrb rehearse`: answers of a bundle over the network, and Kaggle's evaluation on one machine."""
+"""`bfrb serve`, `bfrb rehearse` and `bfrb view`: answers of a bundle over the network, and a local page."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
+import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bfrb.cli.options import AsJson, BundleFolder, load_predictor
+from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, load_predictor
 from bfrb.cli.show import print_result, progress
 from bfrb.errors import ConfigError
+from bfrb.parts import need
 
 if TYPE_CHECKING:
     from bfrb.serve.rehearse import Rehearsal
 
 log = logging.getLogger(__name__)
 
-PROTOCOLS = ("kaggle", "http")
-
 
 def serve(
     bundle: BundleFolder,
-    protocol: Annotated[str, typer.Option(help="kaggle or http.")],
+    protocol: Annotated[Literal["kaggle", "http"], typer.Option(help="What is spoken.")],
     host: Annotated[str | None, typer.Option(help="Interface to listen on; by default this machine only.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
     any_port: Annotated[bool, typer.Option("--any-port", help="kaggle: take a later port if one is taken.")] = False,
@@ -32,18 +33,16 @@ def serve(
     fallback: Annotated[str | None, typer.Option(help="kaggle: the answer where none can be given.")] = None,
 ) -> None:
     """Answer requests with a bundle until stopped by Ctrl-C or SIGTERM."""
-    if protocol == "kaggle":
-        _serve_kaggle(bundle, host=host, port=port, any_port=any_port or None, strict=strict, fallback=fallback)
-    elif protocol == "http":
-        _serve_http(bundle, host, port)
-    else:
-        raise ConfigError(f"no protocol {protocol!r}", remedy=f"choose {' or '.join(PROTOCOLS)}")
+    if protocol == "http":
+        from bfrb.serve.http import PORT, serve_http
+        from bfrb.serve.sockets import LOOPBACK
 
-
-def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None:
+        serve_http(load_predictor(bundle), host or LOOPBACK, PORT if port is None else port)
+        return
     from bfrb.serve.kaggle import FALLBACK_GESTURE, bundle_server
     from bfrb.serve.rehearse import check_gesture
 
+    options: dict[str, Any] = {"host": host, "port": port, "any_port": any_port or None, "strict": strict}
     fallback = check_gesture(fallback or FALLBACK_GESTURE)
     server = bundle_server(load_predictor(bundle), fallback=fallback, **options)
     server.start()
@@ -51,13 +50,6 @@ def _serve_kaggle(bundle: Path, *, fallback: str | None, **options: Any) -> None
     # All is done and told. gRPC's own threads can keep the interpreter from coming to its end.
     logging.shutdown()
     os._exit(0)
-
-
-def _serve_http(bundle: Path, host: str | None, port: int | None) -> None:
-    from bfrb.serve.http import PORT, serve_http
-    from bfrb.serve.sockets import LOOPBACK
-
-    serve_http(load_predictor(bundle), host or LOOPBACK, PORT if port is None else port)
 
 
 def rehearse(
@@ -69,7 +61,9 @@ def rehearse(
     string_columns: Annotated[bool, typer.Option("--string-columns", help="Send thm and tof as texts.")] = False,
     all_null: Annotated[bool, typer.Option("--all-null", help="Send no thm and tof readings.")] = False,
     empty_demographics: Annotated[bool, typer.Option("--empty-demographics", help="Send no demographics.")] = False,
-    imu_share: Annotated[float, typer.Option(help="Share of the sequences without thm and tof readings.")] = 0.0,
+    imu_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the sequences without thm and tof readings.")
+    ] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -98,10 +92,49 @@ def rehearse(
 
 
 def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
-    """Counts, and times of the calls in milliseconds."""
     import numpy as np
 
     counts = {"sequences": len(rehearsal.answers)}
     shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(rehearsal.seconds) else {}
     times = {name: float(np.quantile(rehearsal.seconds, share)) * 1000 for name, share in shares.items()}
     return counts | times
+
+
+FIRST_WAIT_S = 1.0
+"""How long the page waits for the recordings; longer reading goes on behind it, with its progress on the page."""
+
+
+def view(
+    recordings: Annotated[Path, typer.Argument(help="A store, a folder or a file with recordings.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="A folder that `bfrb train` wrote: its answers are shown.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
+    description: DescriptionName = "auto",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
+    need("the viewer's web server", ("fastapi", "uvicorn"), "view")
+    from bfrb.view.app import Server
+    from bfrb.view.viewer import Viewer
+
+    for path in filter(None, (recordings, bundle)):
+        if not path.exists():
+            raise ConfigError(f"{path}: no such file or folder", remedy="check the path")
+    viewer = Viewer(recordings, bundle, description)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        viewer.wait(FIRST_WAIT_S)
+        server = Server(viewer, port)
+        typer.echo(server.url)
+        log.info("serving on this machine only; Ctrl-C stops it")
+        server.run((lambda: webbrowser.open(server.url)) if browser else None)
+    except KeyboardInterrupt:
+        log.info("stopped")
+    finally:
+        viewer.close()
+
+
+def _stop(*_: Any) -> None:
+    """End as with Ctrl-C, so that temporary files are removed."""
+    raise KeyboardInterrupt

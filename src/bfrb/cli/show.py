@@ -21,8 +21,8 @@ ShownTable = tuple[str, Sequence[str], Iterable[Sequence[object]]]
 
 
 @contextmanager
-def progress(description: str) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr, if that is a terminal; yields a function that is told the share done, from 0 to 1."""
+def progress(description: str) -> Iterator[Callable[..., None]]:
+    """A bar on stderr, if that is a terminal; yields what is told the share done, from 0 to 1, and another text."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -30,7 +30,7 @@ def progress(description: str) -> Iterator[Callable[[float], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(description, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda share, text=description: bar.update(task, completed=share, description=text)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -65,13 +65,7 @@ def print_result(values: Mapping[str, Any], as_json: bool, *tables: ShownTable) 
 
 
 def check_stdout() -> None:
-    """Refuse to print where there is no standard output, as after `>&-` in a shell.
-
-    Raises
-    ------
-    ConfigError
-        If it is closed.
-    """
+    """Refuse to print where there is no standard output, as after `>&-` in a shell; ConfigError if it is closed."""
     if sys.stdout is None:
         raise ConfigError("standard output is closed", remedy="send it to a file, or to /dev/null")
 
@@ -86,8 +80,6 @@ def give_up_stdout() -> None:
 
 
 class _Number(str):
-    """A number as text."""
-
     __slots__ = ()
 
 

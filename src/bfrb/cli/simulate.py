@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bfrb.cli.cluster import On, joined
-from bfrb.cli.options import Overwrite
+from bfrb.cli.options import On, Overwrite, joined, resumable
 from bfrb.cli.show import progress
 from bfrb.errors import DataError
+from bfrb.jobs import LocalProcesses
 from bfrb.processes import usable_processors
 
-if TYPE_CHECKING:
-    from bfrb.simulate.spec import StudySpec
-    from bfrb.study.recordings import Recordings
-
-STORES = "stores"
-"""On a cluster: the format of a study in parts, none of which any machine has to hold whole."""
+STORES = "stores"  # the format of a study in parts, none of which any machine has to hold whole
 
 logger = logging.getLogger(__name__)
 
@@ -37,85 +31,39 @@ def simulate(
     preset: Annotated[str, typer.Option(help="study, wide, or a .toml file with a study spec.")] = "study",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
     file_format: Annotated[
-        str, typer.Option("--format", help="csv or parquet; on a cluster also stores, one for some people each.")
+        str, typer.Option("--format", help="csv, parquet, or stores: a folder of stores, one for some people each.")
     ] = "csv",
     processes: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
     overwrite: Overwrite = False,
     on: On = None,
 ) -> None:
-    """Simulate wearers of the Helios device and write their recordings in the CMI layout."""
+    """Simulate wearers of the Helios device and write their recordings in the CMI layout. Goes on when repeated."""
     from bfrb.read.cmi_write import check_format, check_new_folder, write_cmi
     from bfrb.read.store import check_place, write_store
-    from bfrb.simulate.parts import read_parts
-    from bfrb.simulate.spec import mark_of
+    from bfrb.simulate.parts import plan_parts, read_parts
+    from bfrb.simulate.spec import mark_of, read_study_spec
 
-    spec = read_study_spec(preset, subjects, set_ or [])
-    kind = None if file_format == STORES and on is not None else check_format(file_format)
+    spec = read_study_spec(preset).updated([*([f"subjects={subjects}"] if subjects else []), *(set_ or [])])
+    kind = None if file_format == STORES else check_format(file_format)
     if kind is None and out.exists():
         raise DataError(f"{out}: there is something already", remedy="choose another place")
     check_place(out, overwrite) if hours else check_new_folder(out, overwrite)
-    folder, title = out.with_name(f"{out.name}.partial"), f"{spec.subjects} simulated subjects"
-    if on is None:
-        made = _made_here(spec, seed, test, hours, processes)
-    else:
-        _make_on(on, folder, spec, seed, test, hours, processes)
-        made = read_parts(folder), read_parts(folder, "test")
+    folder = out.with_name(f"{out.name}.partial")
+    jobs = plan_parts(folder, spec, seed, test=test, hours=hours)
+    named = {place.name: job for place, job in jobs.items() if not place.exists()}
+    with resumable(folder), joined(on, processes, [folder]) as cluster, progress("simulating") as show:
+        runner = cluster or LocalProcesses(processes or usable_processors())
+        runner.run(named, lambda: show(sum(place.exists() for place in jobs) / len(jobs)))
     if kind is None:
         folder.rename(out)
     elif hours:
-        write_store(made[0], out, source=f"simulated days of {hours:g} h, seed {seed}", overwrite=overwrite)
-        title = f"{spec.subjects} simulated continuous recordings of {hours:g} h"
+        made = f"simulated days of {hours:g} h, seed {seed}"
+        write_store(read_parts(folder), out, source=made, overwrite=overwrite)
     else:
-        mark = mark_of(spec, seed, test)
-        write_cmi(made[0], out, test=made[1], file_format=kind, mark=mark, overwrite=overwrite)
-    if on is not None and kind is not None:
+        parts, others, mark = read_parts(folder), read_parts(folder, "test"), mark_of(spec, seed, test)
+        write_cmi(parts, out, test=others, file_format=kind, mark=mark, overwrite=overwrite)
+    if kind is not None:
         shutil.rmtree(folder)
-    logger.info("wrote %s: %s%s", out, title, f" and {test} others for a test" if test else "")
-
-
-def _made_here(
-    spec: StudySpec, seed: int, test: int, hours: float, processes: int
-) -> tuple[Iterator[Recordings], Iterator[Recordings]]:
-    """The recordings of the study and of the test, as processes of this machine make them."""
-    from bfrb.simulate.day import DaySpec, simulate_days
-    from bfrb.simulate.study import simulate_subjects, simulate_test
-
-    if hours:
-        return _watched(simulate_days(spec, DaySpec(hours=hours), seed), spec.subjects), iter(())
-    workers = processes or usable_processors()
-    parts = _watched(simulate_subjects(spec, seed, min(workers, spec.subjects)), spec.subjects)
-    others = _watched(simulate_test(spec, seed, test, min(workers, test)), test) if test else iter(())
-    return parts, others
-
-
-def _make_on(on: str, folder: Path, spec: StudySpec, seed: int, test: int, hours: float, workers: int) -> None:
-    """Have the parts of a study made on a cluster; those that are there already are not made again."""
-    from bfrb.simulate.parts import part_jobs, settle
-
-    settle(folder, spec, seed, test=test, hours=hours)
-    with joined(on, workers, [folder]) as cluster, progress("simulating on Ray") as show:
-        kinds = [0, test] if test and not hours else [0]
-        jobs = {
-            name: job for kind in kinds for name, job in part_jobs(folder, spec, seed, test=kind, hours=hours).items()
-        }
-        if cluster is not None:
-            for number, _ in enumerate(cluster.results(jobs), start=1):
-                show(number / len(jobs))
-
-
-def read_study_spec(preset: str, subjects: int | None, assignments: Iterable[str]) -> StudySpec:
-    """The spec that the options describe."""
-    from bfrb.simulate.spec import StudySpec, named_spec
-
-    path = Path(preset)
-    spec = StudySpec.from_toml(path.read_text(encoding="utf-8")) if path.suffix == ".toml" else named_spec(preset)
-    more = [] if subjects is None else [f"subjects={subjects}"]
-    return spec.updated([*more, *assignments])
-
-
-def _watched(parts: Iterator[Recordings], total: int) -> Iterator[Recordings]:
-    """The same parts, with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import track
-
-    return iter(track(parts, total=total, description="simulating subjects", console=Console(stderr=True)))
+    what = f"continuous recordings of {hours:g} h" if hours else "subjects"
+    others_too = f" and {test} others for a test" if test and not hours else ""
+    logger.info("wrote %s: %d simulated %s%s", out, spec.subjects, what, others_too)

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,10 +20,7 @@ from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.serve.sources import Source
-    from bfrb.stream.layouts import Layout
     from bfrb.stream.lines import Live
-    from bfrb.study.device import Device
-    from bfrb.study.frame import Wrist
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +33,7 @@ def stream(
     device: Annotated[
         str | None, typer.Option(help="What the lines' columns mean: a description by its name, or a .toml file.")
     ] = None,
-    wrist: Annotated[str | None, typer.Option(help="With --device: the wrist it is worn on, left or right.")] = None,
+    wrist: Annotated[Literal["left", "right"] | None, typer.Option(help="With --device: where it is worn.")] = None,
     acc_unit: AccUnit = "m/s^2",
     left_handed: Annotated[bool, typer.Option("--left-handed", help="The wearers are left-handed.")] = False,
     stamp: Annotated[bool, typer.Option("--stamp", help="Samples get the time of their arrival.")] = False,
@@ -46,8 +43,10 @@ def stream(
 ) -> None:
     """Read samples as lines of JSON or CSV, and print behaviours as lines of JSON as they begin and end."""
     from bfrb.serve.sources import Address, Source
+    from bfrb.stream.layouts import Layout
     from bfrb.stream.lines import Live
     from bfrb.stream.stream import StreamHub, Wearer
+    from bfrb.study.description import find_description
 
     address = Address.parse(source, public=public)
     if device is not None and (left_handed or acc_unit != "m/s^2"):
@@ -55,7 +54,9 @@ def stream(
     predictor = load_predictor(bundle)
     wearer = Wearer(handedness=0 if left_handed else None, units={"acc": acc_unit})
     hub = StreamHub(predictor, read_rule(predictor.bundle, set_ or []), wearer=lambda _: wearer, most=wearers)
-    layout = None if device is None else _describe(device, wrist, predictor.source_device)
+    layout = None
+    if device is not None:
+        layout = Layout.of_description(find_description(device), predictor.source_device, wrist)
     live = Live(hub, stamp=stamp, idle_s=idle, layout=layout)
     opened = Source(address, sys.stdin.buffer if sys.stdin else io.BytesIO())
     asked = threading.Event()
@@ -69,15 +70,6 @@ def stream(
         # Nobody reads the events any more; the interpreter would complain once more when it closes stdout.
         give_up_stdout()
     warn_unanswered(hub.counts)
-
-
-def _describe(description: str, wrist: str | None, device: Device) -> Layout:
-    from bfrb.stream.layouts import Layout
-    from bfrb.study.description import find_description
-
-    if wrist not in (None, "left", "right"):
-        raise ConfigError(f"no wrist {wrist!r}", remedy="choose left or right")
-    return Layout.of_description(find_description(description), device, cast("Wrist | None", wrist))
 
 
 def _follow(source: Source, live: Live, status_s: float, asked: threading.Event) -> None:

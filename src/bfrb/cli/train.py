@@ -1,19 +1,37 @@
-"""`bfrb train`: recordings to a bundle."""
+"""`bfrb train`, `bfrb distill` and `bfrb compare`: recordings to bundles."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bfrb.cli.cluster import On, joined
-from bfrb.cli.options import Anyway, DescriptionName
+from bfrb.cli.options import (
+    Anyway,
+    AsJson,
+    BundleFolder,
+    Demographics,
+    DescriptionName,
+    Labelled,
+    NoReport,
+    On,
+    Overwrite,
+    Restart,
+    Settings,
+    Workers,
+    joined,
+    resumable,
+)
+from bfrb.cli.show import print_json, print_table, progress
 from bfrb.errors import BfrbError, ConfigError
-from bfrb.train.presets import check_installed, read_preset
+from bfrb.spec import read_toml
+from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec, check_installed, read_preset
 from bfrb.train.run import RunSpec
 
 if TYPE_CHECKING:
@@ -21,7 +39,7 @@ if TYPE_CHECKING:
     from bfrb.study.folds import Folds
     from bfrb.train.crossval import Status
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -37,17 +55,17 @@ def train(
     networks: Annotated[
         str | None, typer.Option(help="Names, or package.module:Class of your own, separated by commas.")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")] = None,
+    set_: Settings = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     description: DescriptionName = "auto",
-    demographics: Annotated[Path | None, typer.Option(help="Demographics that do not lie beside the data.")] = None,
+    demographics: Demographics = None,
     anyway: Anyway = False,
-    workers: Annotated[int, typer.Option(min=0, help="Networks at a time; 0: as many as there is room for.")] = 0,
+    workers: Workers = 0,
     on: On = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Throw an unfinished run away.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page about the bundle.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+    restart: Restart = False,
+    overwrite: Overwrite = False,
+    no_report: NoReport = False,
+    as_json: AsJson = False,
     show_spec: Annotated[
         bool, typer.Option("--show-spec", help="Print all settings as TOML, and train nothing.")
     ] = False,
@@ -68,51 +86,33 @@ def train(
     from bfrb.train.crossval import RunOptions, cross_validate
 
     opened = open_source(source, description, demographics)
-    logger.info("reading %s", opened.describe())
-    with joined(on, workers, [out.absolute().parent]) as cluster, TrainingProgress() as shown:
-        options = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown.update, anyway=anyway)
-        try:
-            bundle = cross_validate(opened, spec, out, folds=fold_file, options=options)
-        except KeyboardInterrupt:
-            logger.warning("stopped; the same command goes on from here (%s.partial)", out)
-            raise typer.Exit(130) from None
-    logger.info("wrote %s", bundle)
+    log.info("reading %s", opened.describe())
+    with resumable(f"{out}.partial"), joined(on, workers, [out.absolute().parent]) as cluster, telling() as shown:
+        options = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown, anyway=anyway)
+        bundle = cross_validate(opened, spec, out, folds=fold_file, options=options)
+    log.info("wrote %s", bundle)
     print_bundle_scores(bundle, as_json=as_json)
     if not no_report:
         write_report_beside(bundle, opened)
 
 
 def check_training_installed() -> None:
-    """Refuse to train without the packages that only training needs; own networks may lie in the working folder.
-
-    Raises
-    ------
-    ConfigError
-        If one is not installed.
-    """
+    """Refuse, by a ConfigError, to train without the packages for it; own networks may lie in the working folder."""
     check_installed()
     sys.path.append(os.getcwd())  # noqa: PTH109  as `python script.py` has its folder; processes that train get it too
 
 
 def write_report_beside(bundle: Path, source: Source) -> None:
-    """Write the page about a new bundle, if that can be done; the bundle is good without it.
-
-    Parameters
-    ----------
-    bundle
-        The bundle. Its own files are checksummed, so the page lies beside it.
-    source
-        What it was trained on.
-    """
+    """Write the page about a new bundle and what it was trained on, if that can be done: it is good without it."""
     from bfrb.report.html import default_page, write_report
 
     page = default_page(bundle)
     try:
         write_report(bundle, page, source)
     except (BfrbError, OSError) as error:
-        logger.warning("the bundle is complete, but its report could not be written: %s", error)
+        log.warning("the bundle is complete, but its report could not be written: %s", error)
     else:
-        logger.info("wrote %s", page)
+        log.info("wrote %s", page)
 
 
 def _read_options(
@@ -136,34 +136,11 @@ def _read_options(
     return read_preset(preset).updated(changes), fold_file
 
 
-class TrainingProgress:
-    """One line on stderr, from the first epoch on: members and epochs done, the newest scores, the time left."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(stderr=True),
-        )
-        self._task = self._progress.add_task("", total=1.0)
-
-    def __enter__(self) -> TrainingProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress.live.is_started:
-            self._progress.stop()
-
-    def update(self, status: Status) -> None:
-        """Show how far the run is."""
-        self._progress.start()
-        self._progress.update(self._task, completed=status.share, description=describe(status))
+@contextmanager
+def telling() -> Iterator[Callable[[Status], None]]:
+    """Yields what shows how far a run is: members and epochs done, the newest scores, the time left."""
+    with progress("preparing") as show:
+        yield lambda status: show(status.share, describe(status))
 
 
 def describe(status: Status) -> str:
@@ -177,3 +154,106 @@ def describe(status: Status) -> str:
             epochs = f"{newest.epoch + 1}/{status.epochs[name]}"
             parts.append(f"{name}{place} epoch {epochs} loss {newest.loss:.2f}{score}")
     return " | ".join(parts)
+
+
+def distill(
+    bundle: BundleFolder,
+    data: Annotated[Path, typer.Argument(help="Labelled recordings, such as those it was trained on.")],
+    out: Annotated[Path, typer.Option(help="Where the bundle of the small network shall be.")],
+    preset: Annotated[str, typer.Option(help="small, micro, or a .toml file with a run spec.")] = "small",
+    set_: Settings = None,
+    description: DescriptionName = "auto",
+    demographics: Demographics = None,
+    anyway: Anyway = False,
+    workers: Workers = 0,
+    restart: Restart = False,
+    overwrite: Overwrite = False,
+    no_report: NoReport = False,
+    as_json: AsJson = False,
+) -> None:
+    """Teach one small network an ensemble's answers, those of each person by members that never saw them."""
+    check_training_installed()
+    from bfrb.cli.predict import print_bundle_scores
+    from bfrb.predict.answering import open_as
+    from bfrb.predict.bundle import Bundle
+    from bfrb.read.judging import JudgedSource
+    from bfrb.train.crossval import RunOptions
+    from bfrb.train.distill import distill as write_bundle
+
+    teacher = Bundle.open(bundle)
+    opened = open_as(teacher, data, description, demographics)
+    spec = read_preset(preset).updated(set_ or [])
+    with resumable(f"{out}.partial"), telling() as shown:
+        options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown)
+        written = write_bundle(teacher, JudgedSource(opened, anyway), spec, out, options=options)
+    log.info("wrote %s", written)
+    print_bundle_scores(written, as_json=as_json)
+    if not no_report:
+        write_report_beside(written, opened)
+
+
+def compare(
+    source: Labelled,
+    out: Annotated[Path, typer.Option(help="A folder for the bundles and the results.")],
+    variants: Annotated[Path | None, typer.Option(help="A .toml file with the variants.")] = None,
+    sensors: Annotated[bool, typer.Option("--sensors", help="Compare what each kind of sensor adds.")] = False,
+    preset: Annotated[str | None, typer.Option(help="Preset of all variants, instead of the file's.")] = None,
+    set_: Settings = None,
+    folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
+    description: DescriptionName = "auto",
+    anyway: Anyway = False,
+    workers: Workers = 0,
+    on: On = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train variants on the same folds and print their differences, paired over subjects. Goes on when repeated."""
+    spec = read_variants(variants, sensors=sensors, preset=preset, changes=set_ or [])
+    check_training_installed()
+    from bfrb.read.sources import open_source
+    from bfrb.study.folds import Folds
+    from bfrb.train import compare as library
+    from bfrb.train.crossval import RunOptions
+
+    opened = open_source(source, description)
+    fixed = None if folds is None else Folds.read(folds)
+    with resumable(out), joined(on, workers, [out]) as cluster, telling() as shown:
+        options = RunOptions(workers, on=cluster, on_status=shown, anyway=anyway)
+        results = library.compare(opened, spec, out, folds=fixed, options=options)
+    log.info("wrote %s", out / library.RESULTS)
+    print_json(results) if as_json else show_comparison(results)
+
+
+def read_variants(path: Path | None, *, sensors: bool, preset: str | None, changes: list[str]) -> CompareSpec:
+    """What the options ask to compare: a file or sensors, or a ConfigError."""
+    if sensors == (path is not None):
+        raise ConfigError("expected either variants or --sensors", remedy="name a .toml file, or add --sensors")
+    spec = CompareSpec(variants=SENSOR_VARIANTS) if path is None else CompareSpec.from_toml(read_toml(path))
+    new: dict[str, Any] = {"changes": (*spec.changes, *changes)} | ({} if preset is None else {"preset": preset})
+    return spec.model_copy(update=new)
+
+
+def show_comparison(results: dict[str, Any]) -> None:
+    """Print a table per scenario: every variant's score, and how far it is above the reference's."""
+    kind = "SIMULATED recordings" if results["simulated"] else "recordings"
+    people = results["subjects"]
+    about = f"{results['recordings']} {kind} of {people} subjects"
+    columns = ("variant", "score", "95 %", f"above {results['reference']}", "95 % of that", "sure")
+    for scenario in next(iter(results["variants"].values()))["scenarios"]:
+        rows = [
+            (name, *_cells(found["scenarios"][scenario], people))
+            for name, found in results["variants"].items()
+            if scenario in found["scenarios"]
+        ]
+        print_table(f"Sensors: {scenario} ({about})", columns, rows)
+
+
+def _cells(found: dict[str, Any], people: int) -> tuple[object, ...]:
+    from bfrb.metrics import ENOUGH_PEOPLE, excludes_zero
+
+    shown = "{:.3f} to {:.3f}".format(*found["interval"])
+    if "difference" not in found:
+        return found["score"], shown, None, None, ""
+    between = found["difference_interval"]
+    few = people < ENOUGH_PEOPLE
+    sure = "too few people to be sure" if few else "yes" if excludes_zero(between) else "no"
+    return found["score"], shown, f"{found['difference']:+.3f}", "{:+.3f} to {:+.3f}".format(*between), sure

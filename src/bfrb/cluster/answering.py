@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,38 +26,121 @@ from typing import Any
 
 import ray
 
-from bfrb.cluster.nodes import check_folders, look_at_nodes, peak_memory
+from bfrb.cluster.connection import check_folders, look_at_nodes
 from bfrb.cluster.parts import Parts, plan_parts
 from bfrb.cluster.places import Place
 from bfrb.cluster.tasks import RETRIES, RayTasks, as_told, here, take
-from bfrb.cluster.work import Work
 from bfrb.errors import BfrbError, ConfigError
+from bfrb.predict.answering import Opening, answer_batches, open_for
+from bfrb.predict.predictor import load
 from bfrb.processes import PROCESSORS
-from bfrb.read.tables import SUFFIXES, Table, read_table, write_side_by_side, write_table
+from bfrb.read.store import Store
+from bfrb.read.stretches import iter_stretches
+from bfrb.read.tables import SUFFIXES, Table, read_table, stack_tables, write_side_by_side, write_table
+from bfrb.stream.events import EventRule
+from bfrb.stream.listen import Summary, listen
+from bfrb.stream.stream import Wearer
 
-ACTOR_MEMORY = 2**29
-"""Bytes that a loaded predictor and a batch may need (`benchmarks/cluster.py`)."""
+ACTOR_MEMORY = 2**29  # bytes that a loaded predictor and a batch may need (`benchmarks/cluster.py`)
 
 PLAN, PARTS = "_plan.json", "_parts"
 
-BundleFiles = Mapping[str, bytes]
-"""A bundle's files by name, so that machines need not share its folder."""
+Answering = Callable[[Path | Store], tuple[Mapping[str, Table], Mapping[str, Any]]]
+"""Gives of a part the tables by the names of the outputs, empty ones left out, and what is counted, as plain values."""
 
 Note = dict[str, Any]
 """What is kept of a part that is done: `about`, what was counted; `tables`, which files it has; and how it went."""
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """Where answers go.
+class Predicting:
+    """`bfrb predict`, with its options."""
 
-    Parameters
-    ----------
-    places
-        A folder, or one file, for every output of a work, the main one first.
+    opening: Opening
+    phases: bool = False
+
+    @property
+    def description(self) -> str:
+        """How the source is read."""
+        return self.opening.description
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the tables that it gives, the main one first."""
+        return ("predictions", "phases") if self.phases else ("predictions",)
+
+    def load(self, bundle: Path) -> Answering:
+        """What answers parts."""
+        predictor = load(bundle)
+
+        def answer(part: Path | Store) -> tuple[Mapping[str, Table], Mapping[str, Any]]:
+            counts: Counter[str] = Counter()
+            source = open_for(predictor, part, self.opening)
+            found = list(zip(*answer_batches(predictor, source, counts, phases=self.phases), strict=True))
+            tables = {name: stack_tables(each) for name, each in zip(self.outputs, found, strict=True)}
+            return tables, {"gestures": dict(counts)}
+
+        return answer
+
+
+@dataclass(frozen=True)
+class Detecting:
+    """`bfrb detect`, with its options."""
+
+    rule: EventRule
+    description: str = "auto"
+    acc_unit: str = "m/s^2"
+    anyway: bool = False
+    windows: bool = False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the tables that it gives, the main one first."""
+        return ("events", "windows") if self.windows else ("events",)
+
+    def load(self, bundle: Path) -> Answering:
+        """What answers parts."""
+        predictor = load(bundle)
+        wearer = Wearer(units={"acc": self.acc_unit})
+
+        def answer(part: Path | Store) -> tuple[Mapping[str, Table], Mapping[str, Any]]:
+            if isinstance(part, Store):
+                predictor.check_device(part.device)
+                stretches = part.stretches()
+            else:
+                rows = predictor.bundle.manifest.rows
+                stretches = iter_stretches(part, predictor.source_device, self.description, how=rows)
+            summary, windows = Summary(), []
+            for found in listen(lambda _: predictor, stretches, self.rule, wearer, anyway=self.anyway):
+                summary.add(found)
+                if self.windows:
+                    windows.append(found.window_table(predictor.label_set.classes))
+            tables = {"events": summary.event_table()} | ({"windows": stack_tables(windows)} if windows else {})
+            about = {"recordings": summary.recordings, "labels": summary.labels, "counts": summary.counts.to_dict()}
+            return {name: table for name, table in tables.items() if table.height}, about
+
+        return answer
+
+
+Work = Predicting | Detecting
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where answers go: a folder, or one file, for every output of a work by its name, the main one first.
+
+    ConfigError if they are of two kinds, or single files where none can be put together.
     """
 
     places: Mapping[str, Place]
+
+    def __post_init__(self) -> None:
+        files = [place for place in self.places.values() if Path(place.base).suffix in SUFFIXES]
+        if files and (len(files) < len(self.places) or not all(place.is_local for place in files)):
+            raise ConfigError(
+                f"expected folders for all outputs, got the file {files[0].name}",
+                remedy="name folders, or files of this machine's disks for all of them",
+            )
 
     @property
     def main(self) -> Place:
@@ -72,21 +156,6 @@ class Outputs:
     def folder(self) -> Place:
         """What holds the plan and what is done."""
         return Place(f"{self.main.name}.partial") if self.merged else self.main
-
-    def check(self) -> None:
-        """Refuse outputs of two kinds, and single files where none can be put together.
-
-        Raises
-        ------
-        ConfigError
-            If they are.
-        """
-        files = [place for place in self.places.values() if Path(place.base).suffix in SUFFIXES]
-        if files and (len(files) < len(self.places) or not all(place.is_local for place in files)):
-            raise ConfigError(
-                f"expected folders for all outputs, got the file {files[0].name}",
-                remedy="name folders, or files of this machine's disks for all of them",
-            )
 
     def part(self, output: str, number: int) -> Place:
         """Where the answers to a part go."""
@@ -111,19 +180,8 @@ def answer_source(
 ) -> list[Note]:
     """Answer a source on a cluster; what is done already is not done again.
 
-    Parameters
-    ----------
-    source
-        A store, a folder with stores, or recordings that a description tells of.
-    bundle
-        What answers; it is sent to the machines.
-    progress
-        Told the share that is done.
-
-    Returns
-    -------
-    list
-        What is noted of every part, in the order of the source.
+    The bundle is sent to the machines; `progress` is told the share that is done. Gives what is noted of every part, in
+    the order of the source.
 
     Raises
     ------
@@ -132,7 +190,6 @@ def answer_source(
     ConfigError
         If the folder of the output holds answers to something else.
     """
-    outputs.check()
     parts = plan_parts(source, work.description)
     files = {name: (Place.at(bundle) / name).read() for name in Place.at(bundle).files()}
     _settle(outputs.folder, parts, files, work)
@@ -149,16 +206,10 @@ def answer_source(
     return notes
 
 
-def _settle(folder: Place, parts: Parts, files: BundleFiles, work: Work) -> None:
-    """Note what is being answered, or see that it is what was answered before.
-
-    Raises
-    ------
-    ConfigError
-        If it is not.
-    """
+def _settle(folder: Place, parts: Parts, files: Mapping[str, bytes], work: Work) -> None:
+    """Note what is being answered, or see that it is what was answered before; ConfigError if it is not."""
     digest = hashlib.sha256(b"".join(name.encode() + held for name, held in sorted(files.items()))).hexdigest()
-    options = {name: str(value) for name, value in asdict(work).items()}  # type: ignore[call-overload]
+    options = {name: str(value) for name, value in asdict(work).items()}
     plan = {"bfrb": version("bfrb"), "bundle": digest, "work": type(work).__name__, "options": options}
     text = json.dumps(plan | {"source": parts.model_dump(mode="json")}, indent=1)
     place = folder / PLAN
@@ -184,7 +235,7 @@ class Task:
 
 
 def _answer(
-    cluster: RayTasks, task: Task, files: BundleFiles, todo: Sequence[int], progress: Callable[[float], None]
+    cluster: RayTasks, task: Task, files: Mapping[str, bytes], todo: Sequence[int], progress: Callable[[float], None]
 ) -> None:
     """Have parts answered. Ray Data runs in a task, for it does not run behind an address of `ray://`."""
     actors = cluster.workers or min(len(todo), cluster.cores)
@@ -194,11 +245,9 @@ def _answer(
     try:
         while not ray.wait([running], timeout=poll_s)[0]:
             progress(len(task.outputs.done()) / whole)
-        failed = take("answering", running)
+        take("answering", running)
     finally:
         ray.cancel(running, force=True)  # which is nothing where it has ended
-    if failed is not None:
-        raise failed
     progress(1.0)
 
 
@@ -254,7 +303,7 @@ class PartAnswerer:
         return {"part": list(batch["part"]), "error": errors}
 
     @cached_property
-    def _answering(self) -> Any:
+    def _answering(self) -> Answering:
         for name, held in ray.get(self._files[0]).items():
             path = Path(self._folder.name, name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -262,21 +311,20 @@ class PartAnswerer:
         return self._task.work.load(Path(self._folder.name))
 
     def _do(self, number: int) -> None:
+        import resource
+
         task, begun = self._task, time.perf_counter()
         with task.parts.opened(number) as part:
-            found = self._answering(part)
-        for name, table in found.tables.items():
-            task.outputs.part(name, number).write(_as_parquet(table))
-        how = {"seconds": round(time.perf_counter() - begun, 3), "peak_mb": peak_memory() >> 20}
-        note = {"about": found.about, "tables": list(found.tables), "on": here(), "process": os.getpid()} | how
+            tables, about = self._answering(part)
+        for name, table in tables.items():
+            with TemporaryDirectory(prefix="bfrb-") as folder:
+                path = Path(folder, "table.parquet")
+                write_table(table, path)
+                task.outputs.part(name, number).write(path.read_bytes())
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        how = {"seconds": round(time.perf_counter() - begun, 3), "peak_mb": peak_mb}
+        note = {"about": about, "tables": list(tables), "on": here(), "process": os.getpid()} | how
         task.outputs.note(number).write(json.dumps(note).encode())
-
-
-def _as_parquet(table: Table) -> bytes:
-    with TemporaryDirectory(prefix="bfrb-") as folder:
-        path = Path(folder, "table.parquet")
-        write_table(table, path)
-        return path.read_bytes()
 
 
 def _merge(outputs: Outputs, notes: Sequence[Note]) -> None:

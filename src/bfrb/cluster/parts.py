@@ -6,26 +6,31 @@ Parts follow each other in the order of the whole, so that their answers one bel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
+from bfrb.cluster.connection import check_folders, look_at_nodes
 from bfrb.cluster.places import Place
+from bfrb.cluster.tasks import RayTasks
 from bfrb.errors import DataError
+from bfrb.jobs import LITTLE
+from bfrb.predict.bundle import MANIFEST as BUNDLE_MANIFEST
+from bfrb.read.sources import Source, open_source
 from bfrb.read.store import MANIFEST, TABLE, Store, read_manifest
 from bfrb.read.study_files import DescribedFile, describe_source, find_files
 from bfrb.spec import Spec
 
+Told = TypeVar("Told")
+
 PART_BYTES = 16 * 2**20
 """Bytes of a part, if its smallest piece has not more: seconds of work, and little to do again."""
 
-MOST_PARTS = 10_000
-"""A larger source has larger parts, for each costs a little."""
-
-_DESCRIBING = (".toml", ".json", ".tsv")
-"""Endings of files that may say how others are read."""
+MOST_PARTS = 10_000  # a larger source has larger parts, for each costs a little
+_DESCRIBING = (".toml", ".json", ".tsv")  # endings of files that may say how others are read
 
 _BESIDE = (*_DESCRIBING, ".csv")
 """Endings of files that may lie beside a single file and belong to it: who wore the device."""
@@ -75,10 +80,7 @@ class Parts(Spec):
     def opened(self, number: int) -> Iterator[Path | Store]:
         """One part, as a store or as the path of files that lie here, for as long as the context lasts.
 
-        Raises
-        ------
-        DataError
-            If it is out of reach or damaged.
+        DataError if it is out of reach or damaged.
         """
         part, place = self.parts[number], self.place
         if place.is_local and part.store is not None:
@@ -157,7 +159,6 @@ def _joined(pieces: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def _find_recordings(place: Place, files: Mapping[str, int], description: str) -> list[str]:
-    """Which files of a folder hold recordings, in order."""
     if place.is_local:
         return [path.path.relative_to(place.path).as_posix() for path in _described(place.path, description)]
     with TemporaryDirectory(prefix="bfrb-") as folder:  # the same folder, with nothing in its large files
@@ -198,3 +199,38 @@ def _bring_beside(root: Place, names: tuple[str, ...]) -> TemporaryDirectory[str
     for name in names:
         _bring(root / name, Path(folder.name, name))
     return folder
+
+
+def ask_parts(
+    cluster: RayTasks,
+    bundle: Path,
+    data: Path,
+    description: str,
+    ask: Callable[[Path | Store], Told],
+    progress: Callable[[float], None] = lambda _: None,
+) -> list[Told]:
+    """What a function tells of every part of a source, in order, where that is small and nobody keeps it.
+
+    The function is given a store, or the path of files. All machines have to see the bundle's folder.
+
+    BfrbError that of the first part that fails; if there is nothing to read, or a machine does not see the files.
+    """
+    parts = plan_parts(Place.at(data), description)
+    check_folders(look_at_nodes(files=[*parts.samples(), bundle.absolute() / BUNDLE_MANIFEST]))
+    order = parts.largest_first
+    jobs = {f"part {number} of {len(order)}": partial(_ask_part, parts, number, ask) for number in order}
+    told: dict[str, Told] = {}
+    for name, found in cluster.results(jobs, need=LITTLE):
+        told[name] = found
+        progress(len(told) / len(jobs))
+    return [told[f"part {number} of {len(order)}"] for number in range(len(order))]
+
+
+def open_and_ask(description: str, ask: Callable[[Source], Told], part: Path | Store) -> Told:
+    """What a function of a source tells of a part; errors are its own, and those of `open_source`."""
+    return ask(open_source(part, description) if isinstance(part, Path) else part)
+
+
+def _ask_part(parts: Parts, number: int, ask: Callable[[Path | Store], Told]) -> Told:
+    with parts.opened(number) as part:
+        return ask(part)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -20,13 +22,7 @@ _BLOCK = 2**22
 
 @dataclass(frozen=True)
 class Place:
-    """A folder or a file.
-
-    Parameters
-    ----------
-    name
-        A path, or an address such as `s3://bucket/folder`.
-    """
+    """A folder or a file: a path, or an address such as `s3://bucket/folder`."""
 
     name: str
 
@@ -79,62 +75,36 @@ class Place:
 
     @property
     def kind(self) -> str:
-        """What is there: `file`, `folder` or `nothing`.
-
-        Raises
-        ------
-        DataError
-            If its file system does not answer.
-        """
+        """What is there: `file`, `folder` or `nothing`; DataError here and below if its file system does not answer."""
         from pyarrow.fs import FileType
 
-        system, path = self._opened
-        try:
+        with self._reached() as (system, path):
             found = system.get_file_info(path).type
-        except OSError as error:
-            raise self._out_of_reach(error) from None
         return {FileType.File: "file", FileType.Directory: "folder"}.get(found, "nothing")
 
     def files(self, deep: bool = True) -> dict[str, int]:
         """Names of the files in it, as seen from it, and their sizes in bytes; none if it is not there."""
         from pyarrow.fs import FileSelector, FileType
 
-        system, path = self._opened
-        try:
+        with self._reached() as (system, path):
             found = system.get_file_info(FileSelector(path, allow_not_found=True, recursive=deep))
-        except OSError as error:
-            raise self._out_of_reach(error) from None
         root = path.rstrip("/") + "/"
         files = {info.path.removeprefix(root): info.size for info in found if info.type == FileType.File}
         return {name: size for name, size in files.items() if not name.rpartition("/")[2].startswith(".")}
 
     def read(self) -> bytes:
-        """What the file holds; errors as of `kind`."""
-        system, path = self._opened
-        try:
-            with system.open_input_stream(path) as stream:
-                held: bytes = stream.read()
-        except OSError as error:
-            raise self._out_of_reach(error) from None
+        """What the file holds."""
+        with self._reached() as (system, path), system.open_input_stream(path) as stream:
+            held: bytes = stream.read()
         return held
 
     def fetch(self, copy: Path) -> None:
-        """Copy the file to a path of this machine; errors as of `kind`."""
-        system, path = self._opened
-        try:
-            with system.open_input_stream(path) as stream, copy.open("wb") as file:
-                shutil.copyfileobj(stream, file, _BLOCK)
-        except OSError as error:
-            raise self._out_of_reach(error) from None
+        """Copy the file to a path of this machine."""
+        with self._reached() as (system, path), system.open_input_stream(path) as stream, copy.open("wb") as file:
+            shutil.copyfileobj(stream, file, _BLOCK)
 
     def write(self, held: bytes) -> None:
-        """Write a file, whole or not at all.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
-        """
+        """Write a file, whole or not at all; OSError if it cannot be written."""
         if self.is_local:
             with writing_file(self.path) as unfinished:
                 unfinished.write_bytes(held)
@@ -149,10 +119,15 @@ class Place:
 
     def remove(self) -> None:
         """Delete the folder with all that is in it, if it is there."""
-        system, path = self._opened
         if self.kind == "folder":
+            system, path = self._opened
             system.delete_dir(path)
 
-    def _out_of_reach(self, error: OSError) -> DataError:
-        why = str(error).partition("\n")[0]
-        return DataError(f"{self.name} is out of reach: {why}", remedy="check the address, the rights and the network")
+    @contextmanager
+    def _reached(self) -> Iterator[tuple[Any, str]]:
+        try:
+            yield self._opened
+        except OSError as error:
+            why = str(error).partition("\n")[0]
+            remedy = "check the address, the rights and the network"
+            raise DataError(f"{self.name} is out of reach: {why}", remedy=remedy) from None

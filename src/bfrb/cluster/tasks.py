@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import ray
 
-from bfrb.cluster.nodes import Node
 from bfrb.errors import BfrbError
 from bfrb.jobs import LITTLE, POLL_S, Job, Need
 
@@ -17,26 +16,30 @@ Result = TypeVar("Result")
 RETRIES = 20
 """How often a job is begun again whose machine was lost or took its memory away; what fails by itself is not."""
 
-_WAITING = 4
-"""Jobs handed to Ray for each core: enough to keep all busy, and few enough for a cluster's books."""
-
-_CARD_MEMORY = 16 * 2**30
-"""Bytes of a card that does not say how many it has."""
+_WAITING = 4  # jobs handed to Ray for each core: enough to keep all busy, and few enough for a cluster's books
+_CARD_MEMORY = 16 * 2**30  # bytes of a card that does not say how many it has
 
 AGAIN = "repeat the same command, which goes on from here"
 
 
+class Node(NamedTuple):
+    """A machine of the cluster."""
+
+    id: str
+    name: str  # its host, and as much of its id as tells it apart
+    cores: float
+    memory: float  # bytes that jobs may need together
+    cards: float
+    card_memory: int  # bytes of the smallest of its cards
+    versions: Mapping[str, str]
+    lacks: tuple[str, ...]  # folders and files that it does not share with this machine
+
+
 class RayTasks:
-    """Runs jobs on the machines of a cluster: a `bfrb.jobs.Runner`.
+    """Runs jobs on the machines of a cluster, as they were at first and later ones: a `bfrb.jobs.Runner`.
 
-    A job whose machine is lost is run again on another one. Jobs end with this process, however it ends.
-
-    Parameters
-    ----------
-    nodes
-        The machines, as they were at first; later ones work too.
-    workers
-        Jobs at a time; 0 means as many as there is room for.
+    `workers` jobs run at a time; 0 means as many as there is room for. A job whose machine is lost is run again on
+    another one. Jobs end with this process, however it ends.
     """
 
     def __init__(self, nodes: Sequence[Node], workers: int = 0) -> None:
@@ -56,10 +59,7 @@ class RayTasks:
     def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:
         """Run the jobs, calling `tick` a few times a second.
 
-        Raises
-        ------
-        BfrbError
-            That of the first job that fails. The other jobs are stopped.
+        BfrbError that of the first job that fails. The other jobs are stopped.
         """
         for _ in self.results(jobs, tick, need):
             pass
@@ -83,7 +83,7 @@ class RayTasks:
                 tick()
                 for task in ended:
                     name = running.pop(task)
-                    yield name, _take(name, task)
+                    yield name, take(name, task)
         finally:
             for task in running:
                 ray.cancel(task, force=True)
@@ -107,8 +107,6 @@ class RayTasks:
 
 
 class _Board:
-    """Where jobs say on which machine they run."""
-
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
 
@@ -144,30 +142,10 @@ def as_told(error: BfrbError | OSError, place: str) -> BfrbError:
     return BfrbError(f"on the machine {place}: {what}", remedy=f"check path, rights and space there; then {AGAIN}")
 
 
-def _take(name: str, task: Any) -> Any:
-    """The result of a job that has ended.
-
-    Raises
-    ------
-    BfrbError
-        If it failed.
-    """
-    found = take(name, task)
-    if isinstance(found, BfrbError):
-        raise found
-    return found
-
-
 def take(name: str, task: Any) -> Any:
-    """What a task gave; what Ray has to say about its end becomes an error of ours.
-
-    Raises
-    ------
-    BfrbError
-        If it did not end well.
-    """
+    """What a task gave; an error that it gives is raised, and what Ray has to say about its end becomes one of ours."""
     try:
-        return ray.get(task)
+        found = ray.get(task)
     except ray.exceptions.OutOfMemoryError:
         raise BfrbError(f"{name} was ended for lack of memory", remedy=f"{AGAIN}, with fewer --workers") from None
     except ray.exceptions.RayTaskError as error:
@@ -175,3 +153,6 @@ def take(name: str, task: Any) -> Any:
         raise BfrbError(f"{name} failed: {type(cause).__name__}: {cause}", remedy=AGAIN) from error
     except ray.exceptions.RayError as error:
         raise BfrbError(f"{name} was lost: {str(error).strip().partition(chr(10))[0]}", remedy=AGAIN) from None
+    if isinstance(found, BfrbError):
+        raise found
+    return found

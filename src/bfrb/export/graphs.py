@@ -5,6 +5,8 @@ recordings are padded, and one for recordings of one length, which is the same n
 
 Tracing a network takes many seconds, so it is done once per architecture and form, with the weights as inputs of the
 graph; each trained member then fills its weights into these templates, and is compared with torch on real sequences.
+Templates are kept in the user's cache, and traced again when the networks of this package, torch or its exporter
+change; deleting them, or not being able to write them, costs nothing but time.
 """
 
 from __future__ import annotations
@@ -14,27 +16,31 @@ import functools
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from bfrb.arrays import Array, Floats32, Ints
 from bfrb.errors import BundleError
-from bfrb.export.kept import keep
 from bfrb.features.sequences import Batch
-from bfrb.files import writing_files
+from bfrb.files import cache_folder, writing_file, writing_files
 from bfrb.networks.registry import Shape, Standardise, build_network
 from bfrb.networks.specs import NetworkSpec
 from bfrb.predict.member import LENGTHS, unpadded_name
 
-PARITY = 1e-4
-"""Largest difference between a probability from torch and from an exported graph."""
+PARITY = 1e-4  # largest difference between a probability from torch and from an exported graph
 
 OUTPUTS = ("probabilities", "attention", "phases")
 """What graphs can give (see `bfrb.predict.bundle`), in this order."""
@@ -92,8 +98,6 @@ class Templates(NamedTuple):
 
 
 class _WeightsAsInputs(nn.Module):
-    """A module as a function of its weights too."""
-
     def __init__(self, member: Member) -> None:
         super().__init__()
         self._call = functools.partial(torch.func.functional_call, member)
@@ -207,10 +211,7 @@ def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch,
     The padded graph is written to `path`; the unpadded one comes beside it and reads large weights from it. Both are
     compared with torch on a batch: without padding on those of at least median length, cut.
 
-    Raises
-    ------
-    BundleError
-        If a difference is larger than `PARITY`.
+    BundleError if a difference is larger than `PARITY`.
     """
     weights = {key: value.numpy() for key, value in member.state_dict().items()}
     padded, unpadded = (fill_template(template, weights, phases=phases) for template in templates)
@@ -242,10 +243,7 @@ def check_parity(
 
     It is asked with (B, T, C) features by branch and, if it takes them, (B,) rows of each recording.
 
-    Raises
-    ------
-    BundleError
-        If it is larger than `PARITY`.
+    BundleError if it is larger than `PARITY`.
     """
     import onnxruntime
 
@@ -271,12 +269,51 @@ def check_parity(
 @contextlib.contextmanager
 def quiet_exporter() -> Iterator[None]:
     """Keep the exporter's chatter about missing optional packages off the terminal."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        log.setLevel(level)
+
+
+KEPT = 100  # so many graphs are kept, those that were used last
+
+
+def keep(about: str, trace: Callable[[], onnx.ModelProto]) -> onnx.ModelProto:
+    """The graph that is kept of what `about` says completely; else it is traced."""
+    path = cache_folder() / "graphs" / f"{sha256(f'{_code()} {about}'.encode()).hexdigest()}.onnx"
+    with suppress(OSError, DecodeError):
+        found = onnx.load(path)
+        if found.graph.node:
+            path.touch()
+            return found
+    traced = trace()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing_file(path) as place:
+            onnx.save(traced, place)
+        for old in sorted(path.parent.glob("*.onnx"), key=_used)[:-KEPT]:
+            old.unlink(missing_ok=True)
+    return traced
+
+
+def _used(path: Path) -> float:
+    """When a file was used last; one that another process has just deleted, never."""
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
+
+
+@cache
+def _code() -> str:
+    """Everything but the sizes that a graph depends on."""
+    digest = sha256(" ".join(version(name) for name in ("onnx", "onnxscript", "torch")).encode())
+    for package in ("bfrb.networks", "bfrb.export"):
+        for module in sorted(files(package).iterdir(), key=lambda one: one.name):
+            if module.name.endswith(".py"):
+                digest.update(module.read_bytes())
+    return digest.hexdigest()

@@ -12,14 +12,8 @@ from bfrb.study.device import Device
 class PaddedRows(Memo):
     """Rows of a rectangular batch, for the formulas of `features`.
 
-    Parameters
-    ----------
-    sensors
-        (B, T, C) readings by sensor, channels in C order of its shape, NaN where nothing was measured.
-    lengths
-        (B,) rows of every recording; what stands after its end is never looked at by the rows before.
-    device
-        The device that was worn.
+    (B, T, C) readings by sensor, channels in C order of its shape, NaN where nothing was measured; (B,) rows of every
+    recording, whose rows never look at what stands after its end; and the device that was worn.
     """
 
     dtype = torch.float64
@@ -69,7 +63,6 @@ class PaddedRows(Memo):
         return events.to(torch.int64).cumsum(dim=1)
 
     def _numbers(self, values: Tensor) -> Tensor:
-        """(1, T, 1) Numbers of the rows."""
         return torch.arange(values.shape[1], device=values.device)[None, :, None]
 
 

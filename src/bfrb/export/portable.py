@@ -29,7 +29,7 @@ from bfrb.study.mirror import LEFT_HANDED, is_left_handed
 from bfrb.study.recordings import Recordings
 
 if TYPE_CHECKING:
-    from bfrb.export.whole import Whole
+    from bfrb.export.targets import Whole
 
 GRAPH = "model.onnx"
 DESCRIPTION = "input.json"
@@ -37,15 +37,9 @@ GOLDEN = "golden.json"
 CHECKER = "check_golden.py"
 EVENT_RULE = "event_rule.c"
 
-PARITY = 1e-5
-"""Largest difference between a probability of an exported graph and the package's own."""
-
-
-TARGET_PARITY = 1e-4
-"""The same for other runtimes, whose features are computed in float32."""
-
-CALIBRATED_ON = 100
-"""Recordings by which the ranges of numbers in eight bits are found."""
+PARITY = 1e-5  # largest difference between a probability of an exported graph and the package's own
+TARGET_PARITY = 1e-4  # the same for other runtimes, whose features are computed in float32
+CALIBRATED_ON = 100  # recordings by which the ranges of numbers in eight bits are found
 
 _WRIST_FRAME = "wrist: x to the thumb of a right hand, y to the fingers, z out of the palm; acc at rest: +g upwards"
 
@@ -124,13 +118,7 @@ def export_bundle(
 
 
 def check_free(out: Path) -> None:
-    """Refuse a place where something is.
-
-    Raises
-    ------
-    ConfigError
-        If it is no empty folder.
-    """
+    """Refuse a place where something is; ConfigError if it is no empty folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already", remedy="choose another folder")
 
@@ -140,7 +128,7 @@ def _convert(
 ) -> tuple[str, dict[str, Any]]:
     """Convert for a runtime and ask it, where it runs here, what the golden vectors hold; name of the file, facts."""
     from bfrb.export import targets
-    from bfrb.export.whole import Whole
+    from bfrb.export.targets import Whole
 
     check_rows(bundle, rows)
     if rows is None:
@@ -326,17 +314,13 @@ def _made_up_windows(bundle: Bundle) -> WindowProbabilities:
 
 
 def _plain(values: Array) -> list[Any]:
-    """Lists of numbers, None where nothing was measured."""
     return [[None if np.isnan(value) else float(value) for value in row] for row in values]
 
 
 def _check(difference: float, parity: float) -> None:
     """Refuse a graph that says something else than the package.
 
-    Raises
-    ------
-    BundleError
-        If a probability of the golden vectors is off by more than `parity`.
+    BundleError if a probability of the golden vectors is off by more than `parity`.
     """
     if not difference <= parity:
         raise BundleError(

@@ -35,17 +35,7 @@ _op: Any = opset18
 
 
 class Front(nn.Module):
-    """Samples to what the members of a bundle take in, and which of them are asked.
-
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    worn
-        The device that is worn, if it is not the bundle's.
-    kind
-        How rows are computed.
-    """
+    """Samples, of the bundle's device or what is worn instead, to what its members take in, and who is asked."""
 
     def __init__(self, bundle: Bundle, worn: Worn | None = None, kind: type[PaddedRows] = PaddedRows) -> None:
         super().__init__()
@@ -98,7 +88,7 @@ class Front(nn.Module):
         return [*(torch.where(padding, 0.0, values) for values in taken), used]
 
     def _ask(self, measured: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
-        """(B, M) Which members are asked, by the rule of `predict.routing`."""
+        """(B, M) Which members are asked, by the rule of `predict.member`."""
         everyone = torch.ones_like(lengths, dtype=torch.bool)
         asked = [torch.stack([everyone, *(measured[name] for name in needs)]).all(dim=0) for needs in self.requires]
         able = torch.stack(asked, dim=1)
@@ -108,21 +98,8 @@ class Front(nn.Module):
 def build_graph(bundle: Bundle, *, rows: int | None = None, worn: Worn | None = None) -> onnx.ModelProto:
     """One graph: for every sensor (B, T, C) float32 samples, and `lengths` (B,) int64, in; `probabilities` (B, K) out.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    rows
-        Makes a graph for recordings of exactly so many rows, which takes no `lengths`.
-    worn
-        Makes a graph for what this device reads.
-
-    Raises
-    ------
-    BundleError
-        If the members' graphs cannot be merged.
-    ConfigError
-        If more rows are asked for than the networks take in.
+    With rows it is for recordings of exactly so many, and takes no `lengths`; with a worn device, for what that reads.
+    BundleError if the members' graphs cannot be merged; ConfigError if the networks do not take in so many rows.
     """
     manifest = bundle.manifest
     check_rows(bundle, rows)

@@ -3,27 +3,108 @@
 litert       model.tflite   phones; and microcontrollers, for the network `micro` in eight bits
 executorch   model.pte      phones, by XNNPACK
 coreml       model.mlpackage   Apple's; it is converted and read back, for it runs on macOS only
+
+The members are built anew from a bundle's spec and weights. Features are computed in float32, by steps that every
+runtime knows.
 """
 
 from __future__ import annotations
 
 import logging
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from bfrb.arrays import Array, Floats32
 from bfrb.errors import BundleError
-from bfrb.export.graphs import quiet_exporter
-from bfrb.export.whole import Whole
+from bfrb.export.graphs import PROBABILITIES, Member, build_member, quiet_exporter
+from bfrb.export.padded import WindowRows
+from bfrb.export.samples import LEFT, Front
+from bfrb.export.worn import Worn
+from bfrb.features.pipeline import channels_of, find_feature
+from bfrb.networks.registry import Shape
+from bfrb.networks.specs import NetworkSpec, find_spec, short_name
 from bfrb.parts import need
+from bfrb.predict.bundle import SPEC, Bundle, MemberSpec
 
-Example = Sequence[Array]
-"""What a module takes in: an array for each of its inputs, of one recording."""
+
+class Whole(nn.Module):
+    """Samples of a window to probabilities: features, gaps filled, mirroring, the choice of members and all members.
+
+    The samples are of the bundle's device, or of what is worn instead. BundleError if it does not hold its weights.
+    """
+
+    def __init__(self, bundle: Bundle, worn: Worn | None = None) -> None:
+        super().__init__()
+        self.front = Front(bundle, worn, WindowRows)
+        self.members = nn.ModuleList([load_network(bundle, member) for member in bundle.manifest.members])
+        features = {
+            name
+            for member in _members(self.members)
+            for branch in member.standardisers
+            for name in self.front.branches[branch]
+        }
+        needed = {sensor for name in features for sensor in find_feature(name).needs}
+        if len(self.members) > 1:  # who is asked depends on what was measured
+            needed |= {sensor for member in bundle.manifest.members for sensor in member.requires}
+        self.inputs = [name for name in self.front.inputs if name in needed]
+        self.mirrors = bundle.manifest.mirror_left_hand
+        if self.mirrors:
+            self.inputs.append(LEFT)
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """(B, K) probabilities of (B, T, C) samples of the `inputs`, the last of which may be (B,) 1 for left hands."""
+        given = dict(zip(self.inputs, values, strict=True))
+        left = given.pop(LEFT) > 0.5 if self.mirrors else None
+        *branches, asked = self.front(given, None, left)
+        named = dict(zip(self.front.branches, branches, strict=True))
+        answers: list[Tensor] = [member.answers(named)[PROBABILITIES] for member in _members(self.members)]
+        if len(answers) == 1:
+            return answers[0]
+        weights = asked.to(answers[0].dtype)[:, :, None]
+        summed: Tensor = (torch.stack(answers, dim=1) * weights).sum(dim=1)
+        return summed / summed.sum(dim=1, keepdim=True)
+
+
+def _members(modules: Any) -> Sequence[Member]:
+    return list(modules)
+
+
+def load_network(bundle: Bundle, member: MemberSpec) -> Member:
+    """A member as the torch module that it was exported from, with its weights.
+
+    BundleError if the bundle does not hold them.
+    """
+    weights = bundle.file(member.graph).with_suffix(".safetensors")
+    if not weights.is_file():
+        raise BundleError(f"the bundle {bundle.path} has no weights of {member.name}", remedy="train it anew")
+    manifest, device = bundle.manifest, bundle.device
+    branches = Front(bundle).branches
+    channels = {name: len(channels_of(branches.get(name, ()), device)) for name in manifest.branches}
+    network = build_member(
+        member.network,
+        Shape(channels, len(bundle.label_set), bundle.manifest.row_rate_hz),
+        _spec(bundle, member.network),
+    )
+    network.load_state_dict(load_file(weights))
+    return network.eval()
+
+
+def _spec(bundle: Bundle, network: str) -> NetworkSpec:
+    """Sizes of a network, as they stand in the bundle; what later versions no longer know is left out."""
+    values = tomllib.loads(bundle.file(SPEC).read_text(encoding="utf-8"))
+    sizes = values.get(network) or values.get("sizes", {}).get(short_name(network), {})
+    kind = find_spec(network)
+    return kind.parse({key: value for key, value in sizes.items() if key in kind.model_fields})
+
+
+Example = Sequence[Array]  # what a module takes in: an array for each of its inputs, of one recording
 
 _IN_EIGHT_BITS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL", "MAX_POOL_2D", "MEAN")
 """Operators of LiteRT that are computed in eight bits; those that features are made of are not among them."""
@@ -39,25 +120,11 @@ class Target(NamedTuple):
 
 
 def convert(target: str, module: Whole, examples: Sequence[Example], folder: Path, *, int8: bool = False) -> Path:
-    """Convert a module for a runtime; the path of what was written.
+    """Convert a module, from arrays of a recording to (1, K) probabilities, for one of `TARGETS`; the path of the file.
 
-    Parameters
-    ----------
-    target
-        One of `TARGETS`.
-    module
-        From arrays of a recording to (1, K) probabilities.
-    examples
-        Recordings, which decide the sizes, and the ranges of numbers in eight bits.
-    int8
-        Whether weights, and what comes between layers, have eight bits.
-
-    Raises
-    ------
-    ConfigError
-        If a package is not installed.
-    BundleError
-        If the network has something that the converter does not know.
+    The examples are recordings, which decide the sizes, and the ranges of numbers where weights, and what comes
+    between layers, have eight bits. ConfigError if a package is not installed; BundleError if the network has
+    something that the converter does not know.
     """
     found = TARGETS[target]
     need(f"exporting for {target}", found.packages, target)

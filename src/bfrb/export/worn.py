@@ -20,21 +20,12 @@ from bfrb.study.frame import Wrist
 
 @dataclass(frozen=True)
 class Worn:
-    """A device that is not kept as a bundle's is, and how what it reads becomes that.
+    """A device that is not kept as a bundle's is, and how what it reads becomes that."""
 
-    Parameters
-    ----------
-    description
-        What it reads.
-    matrices
-        By sensor (C, C): a reading times this is in the wrist frame and in its units.
-    inputs
-        The sensors that a graph takes in. An orientation that the package would make of others is one of them, in the
-        wrist frame.
-    """
-
-    description: Description
-    matrices: dict[str, Floats32]
+    description: Description  # what it reads
+    matrices: dict[str, Floats32]  # by sensor (C, C): a reading times this is in the wrist frame and in its units
+    # the sensors that a graph takes in. An orientation that the package would make of others is one of them, in the
+    # wrist frame.
     inputs: tuple[str, ...]
 
     @classmethod

@@ -30,8 +30,7 @@ def _both_ways(kind: str, **settings: Any) -> dict[str, Any]:
     return found | {"merge_mode": "concat", "forward layer": kind, "backward layer": kind}
 
 
-_ANY = object()
-"""The value of a setting that is free, but has to be there: a layer of one's own may lack it."""
+_ANY = object()  # the value of a setting that is free, but has to be there: a layer of one's own may lack it
 
 _CONVOLUTION = {"strides": [1], "padding": "same", "dilation_rate": [1], "groups": 1}
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -58,30 +57,17 @@ expected has to be off."""
 
 @dataclass(frozen=True)
 class Recognised:
-    """A model that is one of the published networks.
+    """A model that is one of the published networks."""
 
-    Parameters
-    ----------
-    network
-        Which one, by its name in the registry.
-    spec
-        Its sizes.
-    weights
-        The layers with weights, by the names of their modules in the network.
-    """
-
-    network: str
-    spec: TwoBranchSpec
-    weights: dict[str, Layer]
+    network: str  # which one, by its name in the registry
+    spec: TwoBranchSpec  # its sizes
+    weights: dict[str, Layer]  # the layers with weights, by the names of their modules in the network
 
 
 def recognise(model: Path, rows: int, motion: int, columns: int) -> Recognised:
     """Which published network the model in a file is, that takes in so many rows and columns, the first being motion.
 
-    Raises
-    ------
-    BundleError
-        If it is damaged or neither; a layer that differs is named.
+    BundleError if it is damaged or neither; a layer that differs is named.
     """
     layers, given = read_model(model)
     find = _Finder(layers)
@@ -190,7 +176,6 @@ def _find_head(find: _Finder, merged: str) -> str:
 
 
 def _read_spec(weights: dict[str, Layer], rows: int) -> TwoBranchSpec:
-    """The sizes that the layers' own settings tell."""
     units = {label: layer.settings.get("units") for label, layer in weights.items()}
     sizes = {
         "widths": tuple(weights[f"imu.{block}.first.conv"].settings["filters"] for block in (0, 1)),

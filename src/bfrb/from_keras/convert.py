@@ -21,8 +21,7 @@ from bfrb.errors import BundleError
 from bfrb.export.graphs import Member, build_member, trace_templates, write_graphs
 from bfrb.features.sequences import Batch
 from bfrb.from_keras.architecture import Recognised, recognise
-from bfrb.from_keras.files import DAMAGE, SAVE_AGAIN, Layer, refuse
-from bfrb.from_keras.folder import Branch, KerasFolder, read_folder
+from bfrb.from_keras.files import DAMAGE, SAVE_AGAIN, Branch, KerasFolder, Layer, read_folder, refuse
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.read.tables import Table, make_table, write_table
@@ -39,22 +38,11 @@ _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def import_keras(folder: Path, out: Path, *, overwrite: bool = False) -> Path:
-    """Write the bundle of a notebook's folder; the path of the bundle.
+    """Write the bundle of a notebook's folder at a place; the path of the bundle.
 
-    Parameters
-    ----------
-    folder
-        The folder with `feature_cols.npy`, `sequence_maxlen.npy`, `scaler.pkl`, `gesture_classes.npy` and any number
-        of `.h5` and `.keras` models.
-    out
-        Where the bundle shall be.
-    overwrite
-        Whether a bundle that is there may be replaced.
-
-    Raises
-    ------
-    BundleError
-        If a file is missing, damaged or not understood, or there is something at `out`. Nothing is left behind.
+    The folder holds `feature_cols.npy`, `sequence_maxlen.npy`, `scaler.pkl`, `gesture_classes.npy` and any number of
+    `.h5` and `.keras` models. BundleError if a file is missing, damaged or not understood, or there is something at
+    `out` that may not be replaced. Nothing is left behind.
     """
     with writing_bundle(out, overwrite=overwrite) as place:
         source = read_folder(folder)

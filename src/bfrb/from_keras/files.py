@@ -1,4 +1,4 @@
-"""Keras 3 models read as data, from `.h5` and `.keras` files: their layers and weights, without Keras."""
+"""What the published notebook leaves behind, read as data: its folder, and its models of Keras 3, without Keras."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from bfrb.arrays import Floats32
+from bfrb.arrays import Floats32, Ints
 from bfrb.errors import BundleError
+from bfrb.features.feature import Channel
+from bfrb.features.notebook import find_columns
+from bfrb.features.pipeline import channels_of
+from bfrb.from_keras.pickled import StandardScaler, read_pickled
+from bfrb.networks.network import Shape
+from bfrb.study.device import HELIOS
+from bfrb.study.labels import CMI_GESTURES
 
 DAMAGE = (
     *(OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError),
@@ -40,28 +47,16 @@ _SLICE = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer of a model.
+    """One layer of a model."""
 
-    Parameters
-    ----------
-    kind
-        Its class, such as `Conv1D`; with what it is about, as in `Bidirectional LSTM` and `Lambda time_sum`; with its
-        module if it is not one of Keras's own layers.
-    name
-        Its name, unique in the model.
-    settings
-        Its parameters, as Keras wrote them; those of a `Bidirectional` one as `forward units`, `backward units` ...
-    inputs
-        Names of the layers it reads.
-    weights
-        Its weights, in the order of its class.
-    """
-
+    # its class, such as `Conv1D`; with what it is about, as in `Bidirectional LSTM` and `Lambda time_sum`; with its
+    # module if it is not one of Keras's own layers
     kind: str
-    name: str
+    name: str  # its name, unique in the model
+    # its parameters, as Keras wrote them; those of a `Bidirectional` one as `forward units`, `backward units`
     settings: dict[str, Any]
-    inputs: tuple[str, ...]
-    weights: tuple[Floats32, ...]
+    inputs: tuple[str, ...]  # names of the layers it reads
+    weights: tuple[Floats32, ...]  # its weights, in the order of its class
 
 
 def refuse(layer: str, problem: str) -> BundleError:
@@ -73,10 +68,8 @@ def refuse(layer: str, problem: str) -> BundleError:
 def read_model(path: Path) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
     """The layers of the functional model in a `.h5` or `.keras` file, and the names of those whose values it gives.
 
-    Raises
-    ------
-    BundleError
-        If it holds weights only, or has a layer that is used twice or reads a constant. A damaged one raises `DAMAGE`.
+    BundleError if it holds weights only, or has a layer that is used twice or reads a constant. A damaged one raises
+    `DAMAGE`.
     """
     described, weights = _read_archive(path) if path.suffix == ".keras" else _read_hdf5(path)
     if described["class_name"] != "Functional":
@@ -143,7 +136,6 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inputs(name: str, node: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the layers that a layer reads."""
     arguments = node["args"]
     tensors = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
     read = []
@@ -171,3 +163,113 @@ def _name_function(function: dict[str, Any]) -> str:
     if not found or config["defaults"] or not closure or len(closure) != 1:
         return "of other code"
     return f"t[:, :, {closure[0]}:]" if found["start"] else f"t[:, :, :{closure[0]}]"
+
+
+COLUMNS, LENGTH, SCALER, CLASSES = "feature_cols.npy", "sequence_maxlen.npy", "scaler.pkl", "gesture_classes.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """Where one branch of the networks gets its columns from, and how they are scaled."""
+
+    features: tuple[str, ...]  # names of our features, as a bundle's manifest has them
+    channels: tuple[Channel, ...]  # all C channels of these features
+    order: Ints  # for every column of the branch its number among the channels
+    # (C,) what is taken from every channel, and what it is then divided by; 0 and 1 for one that no column is
+    mean: Floats32
+    sd: Floats32
+
+
+@dataclass(frozen=True, eq=False)
+class KerasFolder:
+    """A notebook's folder, read and checked, but for its models."""
+
+    path: Path  # the folder
+    # names of the feature columns, in the order in which the models take them: motion, then proximity
+    columns: tuple[str, ...]
+    branches: dict[str, Branch]  # the columns of either kind
+    rows: int  # rows that every recording is cut or padded to
+    classes: tuple[str, ...]  # the gestures, in the order of the models' outputs
+    models: dict[str, Path]  # the files of the models, by name
+
+    @property
+    def shape(self) -> Shape:
+        """What our networks have to fit."""
+        return Shape({name: len(branch.channels) for name, branch in self.branches.items()}, len(self.classes))
+
+
+def read_folder(path: Path) -> KerasFolder:
+    """Read a folder whose models tell the gestures of the CMI study apart, in any order, from Helios's sensors.
+
+    BundleError if a file is missing or damaged, or they do not fit together.
+    """
+    missing = [name for name in (COLUMNS, LENGTH, SCALER, CLASSES) if not (path / name).is_file()]
+    _expect(not missing, f"{path} lacks {', '.join(missing)}", "name the folder with the notebook's files")
+    columns, classes = _read_names(path / COLUMNS), _read_names(path / CLASSES)
+    odd = sorted(set(classes) ^ set(CMI_GESTURES.classes)) or ["one comes twice"]
+    problem = f"expected the {len(CMI_GESTURES)} gestures of the CMI study in {path / CLASSES}; not so: {odd[0]}"
+    are_gestures = sorted(classes) == sorted(CMI_GESTURES.classes)
+    _expect(are_gestures, problem, "only models that tell these gestures apart can be imported")
+    rows = np.asarray(read_pickled(path / LENGTH))
+    is_number = rows.size == 1 and rows.dtype.kind in "iuf" and 4 <= rows.item() <= 100_000
+    _expect(is_number, f"expected a number of rows in {path / LENGTH}, got {rows!r}")
+    models = sorted(file for file in path.iterdir() if file.suffix in (".h5", ".keras") and file.is_file())
+    _expect(models, f"there is no .h5 or .keras model in {path}", "put the trained models there")
+    names = [file.stem for file in models]
+    twice = [name for name in names if names.count(name) > 1]
+    _expect(not twice, f"models are there as .h5 and as .keras, and would count twice: {twice}", "remove one of them")
+    branches = _find_branches(columns, *_read_scaling(path / SCALER, len(columns)))
+    return KerasFolder(path, columns, branches, int(rows.item()), classes, dict(zip(names, models, strict=True)))
+
+
+def _expect(right: Any, problem: str, remedy: str = "check that the folder's files belong together") -> None:
+    if not right:
+        raise BundleError(problem, remedy=remedy)
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    found = np.asarray(read_pickled(path))
+    are_names = found.ndim == 1 and found.size and all(isinstance(name, str) for name in found.tolist())
+    _expect(are_names, f"expected names in {path}, got {found.dtype} of shape {found.shape}")
+    return tuple(found.tolist())
+
+
+def _read_scaling(path: Path, columns: int) -> tuple[Floats32, Floats32]:
+    """Mean and standard deviation of every column; 0 and 1 where the scaler leaves one of them out."""
+    scaler = read_pickled(path)
+    _expect(isinstance(scaler, StandardScaler), f"expected a StandardScaler in {path}, got {type(scaler).__name__}")
+    state = {name: getattr(value, "array", value) for name, value in vars(scaler).items()}
+    mean = state.get("mean_") if state.get("with_mean", True) else np.zeros(columns)
+    sd = state.get("scale_") if state.get("with_std", True) else np.ones(columns)
+    are_right = _are_numbers(mean, columns) and _are_numbers(sd, columns) and np.all(sd)
+    problem = f"expected a scaler fitted on {columns} columns in {path}: as many finite means and scales above 0"
+    _expect(are_right, problem)
+    return np.asarray(mean, dtype=np.float32), np.asarray(sd, dtype=np.float32)
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    right = isinstance(values, np.ndarray) and values.shape == (count,) and values.dtype.kind in "fiu"
+    return right and bool(np.isfinite(values).all())
+
+
+def _find_branches(columns: tuple[str, ...], mean: Floats32, sd: Floats32) -> dict[str, Branch]:
+    known = find_columns(HELIOS)
+    odd = [column for column in columns if column not in known or columns.count(column) > 1]
+    problem = f"expected feature columns of the published notebook, each once, got {', '.join(map(repr, odd[:1]))}"
+    _expect(not odd, problem, f"these are known: {', '.join(known)}")
+    motion = [all(HELIOS.sensor(name).modality == "motion" for name in known[column][0].needs) for column in columns]
+    border = sum(motion)
+    problem = f"expected columns of motion, then columns of proximity, got {', '.join(columns)}"
+    _expect(0 < border < len(columns) and all(motion[:border]), problem)
+    parts = {"imu": slice(border), "proximity": slice(border, None)}
+    return {name: _make_branch(columns[part], mean[part], sd[part]) for name, part in parts.items()}
+
+
+def _make_branch(columns: tuple[str, ...], mean: Floats32, sd: Floats32) -> Branch:
+    found = [find_columns(HELIOS)[column] for column in columns]
+    features = tuple(dict.fromkeys(feature.name for feature, _ in found))
+    channels = channels_of(features, HELIOS)
+    order = np.array([channels.index(feature.channels(HELIOS)[number]) for feature, number in found])
+    means, sds = np.zeros(len(channels), dtype=np.float32), np.ones(len(channels), dtype=np.float32)
+    means[order], sds[order] = mean, sd
+    return Branch(features, channels, order, means, sds)

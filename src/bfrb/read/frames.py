@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -35,16 +34,6 @@ def read_parquet(data: bytes) -> Frame:
     """A frame from the bytes of a Parquet file. Errors as `read_frame`."""
     with refusing("Parquet"):
         return pl.read_parquet(data)
-
-
-def read_pandas(data: bytes) -> Any:
-    """A frame of pandas from Parquet, or of polars where pandas or pyarrow is missing. Errors as `read_frame`."""
-    if find_spec("pandas") is None or find_spec("pyarrow") is None:
-        return read_parquet(data)
-    import pandas as pd
-
-    with refusing("Parquet"):
-        return pd.read_parquet(io.BytesIO(data), engine="pyarrow")
 
 
 @contextmanager

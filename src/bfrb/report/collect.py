@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.arrays import Ints
+from bfrb.arrays import Bools, Ints
 from bfrb.errors import DataError
 from bfrb.metrics import confusion_matrix, scores_of
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
@@ -27,9 +27,8 @@ from bfrb.predict.out_of_fold import TrainingOverlap
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table
-from bfrb.report.episodes import EventEvaluation, evaluate_events, hear
-from bfrb.report.matching import Matched, match_recordings
-from bfrb.report.mistakes import Mistake, find_mistakes
+from bfrb.report.events import EventEvaluation, evaluate_events, hear
+from bfrb.report.groups import Matched, match_recordings
 from bfrb.study.labels import LabelSet
 
 log = logging.getLogger(__name__)
@@ -39,6 +38,22 @@ Each = Callable[[Callable[[Source], Any]], Sequence[Any]]
 
 MAIN_SCENARIOS = ("all", "imu", "half")
 """Scenarios in the order in which they are shown; the first that a bundle has is the one that is explained."""
+
+SHOWN = 20  # mistakes that a report shows
+
+ALTERNATIVES = 3
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer to a recording."""
+
+    id: str
+    subject: str
+    truth: str
+    answer: str
+    confidence: float  # probability that the answer was given
+    probable: tuple[tuple[str, float], ...]  # most probable classes, the answer first; the truth is always among them
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,21 +115,11 @@ class Evaluation:
 def collect(bundle: Bundle, source: Source | None = None, *, each: Each | None = None) -> Evaluation:
     """Everything a report tells about a bundle.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    source
-        Recordings: those it was trained on, for what they tell about people and for their signals, or new ones, whose
-        people it is then scored on, or both.
-    each
-        What gives a function's results for every part of the recordings, such as a cluster; by default one part is all.
+    The source may hold recordings that it was trained on, for what they tell about people and for their signals, or
+    new ones, whose people it is then scored on, or both. `each` gives a function's results for every part of the
+    recordings, such as a cluster does; by default one part is all.
 
-
-    Raises
-    ------
-    DataError
-        If the bundle keeps no predictions and there are no labelled recordings either, or the device is another.
+    DataError if the bundle keeps no predictions and there are no labelled recordings either, or the device is another.
     """
     if source is not None and source.device.name != bundle.device.name:
         raise DataError(
@@ -169,3 +174,28 @@ def _answer_part(bundle: Bundle, known: frozenset[str], source: Source) -> tuple
     labelled = (batch for batch in strangers if batch.gestures is not None)
     first = next(labelled, None)
     return None if first is None else answer_labelled(Predictor(bundle), chain([first], labelled))
+
+
+def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, shown: int = SHOWN) -> list[Mistake]:
+    """The most confident mistakes that cost score of (R,) answers with probabilities, the most confident first."""
+    if answers.probabilities is None:
+        return []
+    confidence = answers.probabilities.max(axis=1)
+    rows = np.flatnonzero(costs_score(answers, label_set)).tolist()
+    found = []
+    for row in sorted(rows, key=lambda row: (-confidence[row], ids[row]))[:shown]:
+        truth, answer = str(answers.truth[row]), str(answers.prediction[row])
+        by_class = dict(zip(label_set.classes, answers.probabilities[row].tolist(), strict=True))
+        ranked = sorted(by_class, key=lambda name: -by_class[name])[:ALTERNATIVES]
+        chosen = ranked if truth in ranked else [*ranked[:-1], truth]
+        subject = "" if answers.subjects is None else str(answers.subjects[row])
+        probable = tuple((name, by_class[name]) for name in chosen)
+        found.append(Mistake(ids[row], subject, truth, answer, by_class[answer], probable))
+    return found
+
+
+def costs_score(answers: Answers, label_set: LabelSet) -> Bools:
+    """(R,) Whether each answer is wrong and costs score, as confusions among what nobody looks for do not."""
+    truth, answer = label_set.encode(answers.truth), label_set.encode(answers.prediction)
+    counted: Bools = (truth != answer) & (label_set.is_target[truth] | label_set.is_target[answer])
+    return counted

@@ -19,23 +19,11 @@ SUFFIXES = (".html", ".htm")
 
 
 def write_report(bundle: Path, out: Path, source: Source | None = None, *, each: Each | None = None) -> None:
-    """Write a report on a bundle: whole or not at all; a file that is there is replaced.
+    """Write a report on a bundle to a `.html` file: whole or not at all; one that is there is replaced.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    out
-        The page, a `.html` file.
-    source, each
-        Recordings, and how their parts are answered, as for `collect`.
-
-    Raises
-    ------
-    ConfigError
-        If a package that reports need is not installed, or no page can be written at `out`.
-    BundleError, DataError
-        If the bundle is damaged, or cannot be reported on.
+    Recordings, and how their parts are answered, are as for `collect`. ConfigError if a package that reports need is
+    not installed, or no page can be written at `out`; BundleError or DataError if the bundle is damaged, or cannot be
+    reported on.
     """
     need("a report", ("matplotlib", "jinja2", "sklearn"), "report")
     check_page_path(out)

@@ -9,15 +9,11 @@ from markupsafe import Markup
 
 from bfrb.predict.bundle import SPEC
 from bfrb.report import figures
-from bfrb.report.collect import Evaluation
+from bfrb.report import sections as show
+from bfrb.report.collect import Evaluation, Mistake, costs_score
+from bfrb.report.events import show_events
 from bfrb.report.groups import compare
-from bfrb.report.mistakes import Mistake, costs_score
 from bfrb.report.section import PageFigure, count, interval_text, percent
-from bfrb.report.sections.events import show_events
-from bfrb.report.sections.people import show_people
-from bfrb.report.sections.provenance import show_provenance
-from bfrb.report.sections.recognition import show_calibration, show_classes, show_confusion, show_learning
-from bfrb.report.sections.sensors import show_sensors
 from bfrb.report.style import figure_to_svg, mark_simulated, printable
 from bfrb.report.summary import SCENARIOS, tell_failures, tell_how_good
 
@@ -30,8 +26,12 @@ def render(evaluation: Evaluation) -> str:
     comparisons = {} if matched is None else compare(evaluation.ids, answers, matched, labels)
     given = (
         None if evaluation.events is None else show_events(evaluation.events, simulated=evaluation.given_simulated),
-        show_people(evaluation, comparisons),
-        *(show(evaluation) for show in (show_confusion, show_classes, show_sensors, show_calibration, show_learning)),
+        show.show_people(evaluation, comparisons),
+        show.show_confusion(evaluation),
+        show.show_classes(evaluation),
+        show.show_sensors(evaluation),
+        show.show_calibration(evaluation),
+        show.show_learning(evaluation),
     )
     page: str = _environment(evaluation).get_template(TEMPLATE).render(
         style=files("bfrb.report").joinpath("templates", "report.css").read_text(encoding="utf-8"),
@@ -42,7 +42,7 @@ def render(evaluation: Evaluation) -> str:
         failures=tell_failures(evaluation, comparisons),
         sections=[section for section in given if section is not None],
         total_mistakes=int(costs_score(answers, labels).sum()),
-        provenance=show_provenance(evaluation),
+        provenance=show.show_provenance(evaluation),
         spec_text=evaluation.bundle.file(SPEC).read_text(encoding="utf-8"),
     )  # fmt: skip
     return page

@@ -42,7 +42,6 @@ class Section:
     words: Sequence[str] = ()  # paragraphs before the figures
     figures: Sequence[PageFigure] = ()
     tables: Sequence[DataTable] = ()
-    notes: Sequence[str] = ()  # paragraphs after the figures
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -48,8 +48,7 @@ COLOURS = {
 """Colours by name; the page's style sheet has a variable of each name, light and dark."""
 
 INK, MUTED, GRID, BAND, HEAT, *SERIES = COLOURS.values()
-MARKERS = ("o", "s", "^", "D", "v", "P")
-"""Shapes of points, so that colour is never the only difference."""
+MARKERS = ("o", "s", "^", "D", "v", "P")  # shapes of points, so that colour is never the only difference
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1.5, 2)), (0, (8, 2)), (0, (3, 1)))
 """Patterns of lines, for the same reason."""
@@ -57,11 +56,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1.5, 2)
 FAINT: dict[str, Any] = {"color": MUTED, "linestyle": DASHES[1], "linewidth": 1}
 """How lines look that something is compared with."""
 
-WIDTH_IN = 7.4
-"""Width of a figure that fills the page, in inches."""
-
-LONGEST_NAME = 44
-"""Letters of a name that a figure shows."""
+WIDTH_IN = 7.4  # width of a figure that fills the page, in inches
+LONGEST_NAME = 44  # letters of a name that a figure shows
 
 styled = rc_context(fname=Path(__file__).parent / "templates" / "report.mplstyle")
 """Draws in the package's style, and matplotlib's defaults for all else, whatever a notebook has set: a decorator."""

@@ -18,8 +18,7 @@ SCENARIOS = {
 }
 """Title and meaning of every scenario."""
 
-RARE = 0.01
-"""Share of behaviours among the movements of a day, for the sake of an example."""
+RARE = 0.01  # share of behaviours among the movements of a day, for the sake of an example
 
 
 def tell_how_good(evaluation: Evaluation) -> list[str]:

@@ -1,4 +1,4 @@
-"""How Kaggle's gateway and its server meet: the ports that it tries, and gRPC with the options of both sides."""
+"""How Kaggle's gateway and its server meet: the ports that it tries, gRPC, and the protocol's payloads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from typing import Any
 
-from bfrb.errors import BfrbError, ConfigError
+from bfrb.errors import BfrbError, ConfigError, DataError
+from bfrb.read.frames import read_frame
+from bfrb.serve.kaggle_pb2 import Payload
 
 try:
     import grpc
@@ -21,14 +23,12 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
-PORTS: tuple[int, ...] = (50051, *range(60053, 60063))
-"""The ports the gateway tries, in its order."""
+PORTS: tuple[int, ...] = (50051, *range(60053, 60063))  # the ports the gateway tries, in its order
 
 RERUN = "KAGGLE_IS_COMPETITION_RERUN"
 """Environment variable that is set, be it to nothing, where Kaggle evaluates."""
 
-_MAX_MESSAGE_BYTES = 256 << 20
-"""A sequence takes less than one of these megabytes."""
+_MAX_MESSAGE_BYTES = 256 << 20  # a sequence takes less than one of these megabytes
 
 _SERVICE, _METHOD = "kaggle_evaluation_client.KaggleEvaluationService", "Send"
 _OPTIONS = [
@@ -44,8 +44,7 @@ _OPTIONS = [
     ("grpc.so_reuseport", 0),
 ]
 
-Send = Callable[..., bytes]
-"""The one method of the protocol: a request's bytes to the response's."""
+Send = Callable[..., bytes]  # the one method of the protocol: a request's bytes to the response's
 
 RpcError = grpc.RpcError
 
@@ -115,3 +114,31 @@ def connect(address: str) -> Iterator[Send]:
     """The method of the server at an address such as `127.0.0.1:50051`."""
     with grpc.insecure_channel(address, options=_OPTIONS) as channel:
         yield channel.unary_unary(f"/{_SERVICE}/{_METHOD}")
+
+
+def decode(payload: Payload) -> Any:
+    """The value of a payload (`kaggle.proto`), frames as polars ones; nothing is unpickled.
+
+    DataError if there is none, it is of a kind that the gateway does not send, or it cannot be read.
+
+    Examples
+    --------
+    >>> decode(Payload(int_value=-3))
+    -3
+    """
+    kind = payload.WhichOneof("value")
+    if kind not in _DECODERS:
+        raise DataError(f"expected a payload with a plain value or a frame, got {kind}", remedy="send a frame")
+    return _DECODERS[kind](getattr(payload, kind))
+
+
+_DECODERS: dict[str | None, Callable[[Any], Any]] = {
+    **dict.fromkeys(("str_value", "bool_value", "int_value", "float_value"), lambda value: value),
+    "none_value": lambda _: None,
+    "list_value": lambda value: [decode(part) for part in value.payloads],
+    "tuple_value": lambda value: tuple(decode(part) for part in value.payloads),
+    "dict_value": lambda value: {key: decode(part) for key, part in value.payload_map.items()},
+    "pandas_dataframe_value": read_frame,
+    "polars_dataframe_value": read_frame,
+}
+"""What makes values of payloads, by their kind."""

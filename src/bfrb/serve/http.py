@@ -27,8 +27,6 @@ try:
     from fastapi import FastAPI, Query, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse, Response
-    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, ProcessCollector
-    from prometheus_client.exposition import generate_latest
     from starlette.exceptions import HTTPException
     from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.requests import ClientDisconnect
@@ -46,27 +44,13 @@ PATHS = {
     "/predict": "POST recordings as CSV or JSON: the label of each, with all probabilities",
     "/model": "what the bundle is: device, columns, labels",
     "/health": "whether the server answers",
-    "/metrics": "counts and times for Prometheus",
     "/openapi.json": "this interface as an OpenAPI document",
 }
 
-MAX_BYTES = 8 << 20
-"""Largest body of a request."""
-
-MAX_REQUESTS = 32
-"""Requests that are being received, wait, or are predicted."""
-
-READ_S = 10.0
-"""Longest time in which a body has to arrive."""
-
-_WORKERS = 2
-"""Requests that are predicted at a time; each uses all cores."""
-
-_MOST_BRACKETS = 200_000
-"""Lists and objects in JSON: each costs memory many times its two bytes."""
-
-_LAST_ANSWERS_S = 40
-"""Whatever is at work when the server ends is finished by then."""
+MAX_BYTES = 8 << 20  # largest body of a request
+_WORKERS = 2  # requests that are predicted at a time; each uses all cores
+_MOST_BRACKETS = 200_000  # lists and objects in JSON: each costs memory many times its two bytes
+_LAST_ANSWERS_S = 40  # whatever is at work when the server ends is finished by then
 
 
 class Body(BaseModel):
@@ -105,8 +89,7 @@ class RefusedError(HTTPException):
 
     def __init__(self, status: int, problem: str, remedy: str) -> None:
         # Whoever sends more than is read cannot be understood any longer.
-        headers = {"connection": "close"} if status in (408, 413, 503) else {}
-        super().__init__(status, problem, headers | ({"retry-after": "1"} if status == 503 else {}))
+        super().__init__(status, problem, {"connection": "close"} if status == 413 else None)
         self.remedy = remedy
 
 
@@ -114,14 +97,13 @@ def make_server(predictor: Predictor) -> uvicorn.Server:
     """The server of a predictor; `server.run(sockets=[...])` serves."""
     service = _Service(predictor)
     refusals: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in (408, 413, 415, 422, 503)
+        status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in (413, 415, 422)
     }
     body = {"requestBody": {"required": True, "content": _contents(predictor.device)}}
     app = FastAPI(title="bfrb", version=version("bfrb"), docs_url=None, redoc_url=None, redirect_slashes=False)
     app.post("/predict", responses=refusals, openapi_extra=body)(service.predict)
     for path, give in (("/", service.index), ("/model", service.model), ("/health", service.health)):
         app.get(path)(give)
-    app.get("/metrics", response_class=Response)(service.metrics)
     for kind in (DataError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
         app.add_exception_handler(kind, _show_problem)
     app.add_middleware(BaseHTTPMiddleware, dispatch=service.watch)
@@ -133,19 +115,8 @@ def make_server(predictor: Predictor) -> uvicorn.Server:
 def serve_http(predictor: Predictor, host: str = LOOPBACK, port: int = PORT) -> None:
     """Answer requests with a bundle until the process gets SIGTERM or SIGINT; requests at work are finished then.
 
-    Parameters
-    ----------
-    predictor
-        The bundle.
-    host
-        The interface to listen on. Nothing is encrypted, and nothing checks who asks.
-    port
-        The port; 0 for any that is free.
-
-    Raises
-    ------
-    ConfigError
-        If the port is taken.
+    It listens on one interface; nothing is encrypted, and nothing checks who asks. Port 0 is any that is free;
+    ConfigError if the port is taken.
     """
     bound = listen(host, port)
     name, number = bound.getsockname()[:2]
@@ -161,30 +132,15 @@ def serve_http(predictor: Predictor, host: str = LOOPBACK, port: int = PORT) -> 
 
 
 class _Service:
-    """The answers to all paths."""
-
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="bfrb-http")
-        self._at_work = 0
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        about = ("path", "status")
-        self._seconds = Histogram("bfrb_request_seconds", "Time to an answer.", about, registry=self._registry)
-        self._labels = Counter("bfrb_predictions", "Recordings by label.", ("label",), registry=self._registry)
 
     async def predict(self, request: Request, handedness: Annotated[int | None, Query(ge=0, le=1)] = None) -> Answer:
         """The label of every recording, with the probabilities of all; `handedness` 0 is left, 1 right."""
-        read = _reader(request)
-        if self._at_work >= MAX_REQUESTS:
-            raise RefusedError(503, "too many requests at a time", "ask again in a second")
-        self._at_work += 1
-        try:
-            body = await _receive(request)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, lambda: self._answer(read(body), handedness))
-        finally:
-            self._at_work -= 1
+        read, body = _reader(request), await _receive(request)
+        work = asyncio.get_running_loop().run_in_executor(self._pool, lambda: self._answer(read(body), handedness))
+        return await work
 
     async def index(self) -> dict[str, Any]:
         """What can be asked here."""
@@ -207,20 +163,15 @@ class _Service:
         """Whether the server answers."""
         return {"status": "ok"}
 
-    async def metrics(self) -> Response:
-        """Counts and times, in Prometheus' format."""
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
-
     async def watch(self, request: Request, answer: Callable[..., Any]) -> Response:
-        """Count and log an answer, without what stands in the query: it says something about a person."""
-        status, start, path = 500, time.perf_counter(), request.url.path
+        """Log an answer, without what stands in the query: it says something about a person."""
+        status, start = 500, time.perf_counter()
         try:
             response: Response = await answer(request)
             status = response.status_code
         finally:
-            took_s = time.perf_counter() - start
-            self._seconds.labels(path if path in PATHS else "other", status).observe(took_s)
-            log.info("%s %.100r %d, %.0f ms", request.method, path, status, 1000 * took_s)
+            took_ms = 1000 * (time.perf_counter() - start)
+            log.info("%s %.100r %d, %.0f ms", request.method, request.url.path, status, took_ms)
         return response
 
     def _answer(self, columns: Columns, handedness: int | None) -> Answer:
@@ -240,8 +191,6 @@ class _Service:
                 found.ids, found.gestures, targets, found.probabilities, strict=True
             )
         ]
-        for label in found.gestures:
-            self._labels.labels(label).inc()
         unused = unused_columns(columns, device)
         notes = [SIMULATED] if simulated else []
         notes += [f"Columns that were not used: {', '.join(unused)[:200]}"] if unused else []
@@ -282,18 +231,12 @@ def _read_json(body: bytes) -> Columns:
 
 
 async def _receive(request: Request) -> bytes:
-    """The whole body, if it is not too large, and comes in time."""
     claimed = request.headers.get("content-length", "")
     body, size = bytearray(), int(claimed) if claimed.isdecimal() else 0
-    try:
-        async with asyncio.timeout(READ_S):
-            chunks = request.stream()
-            while size <= MAX_BYTES and (chunk := await anext(chunks, b"")):
-                body += chunk
-                size = max(size, len(body))
-    except TimeoutError:
-        problem = f"the request did not arrive within {READ_S:g} s"
-        raise RefusedError(408, problem, "send it faster, or less at a time") from None
+    chunks = request.stream()
+    while size <= MAX_BYTES and (chunk := await anext(chunks, b"")):
+        body += chunk
+        size = max(size, len(body))
     if size > MAX_BYTES:
         problem = f"expected at most {MAX_BYTES:,} bytes, got {size:,} or more"
         raise RefusedError(413, problem, "send fewer recordings at a time")

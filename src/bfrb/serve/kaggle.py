@@ -21,9 +21,8 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.described_source import recordings_from_frame
 from bfrb.read.findings import Findings
 from bfrb.read.gateway_files import read_requests
-from bfrb.serve.channel import choose_port, is_rerun, start_server
+from bfrb.serve.channel import choose_port, decode, is_rerun, start_server
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
-from bfrb.serve.payloads import decode
 from bfrb.serve.rehearse import ENDPOINT, SUBMISSION, check_gesture, rehearse
 from bfrb.serve.sockets import LOOPBACK, handling_signals
 from bfrb.study.device import HELIOS
@@ -34,11 +33,8 @@ log = logging.getLogger(__name__)
 FALLBACK_GESTURE = "Text on phone"
 """The answer where none can be given: the most frequent gesture that is no target."""
 
-STOP_S = 1.0
-"""How long a call that is under way may go on when the server ends."""
-
-_SHOWN = 300
-"""Most characters of a message that come from a request."""
+STOP_S = 1.0  # how long a call that is under way may go on when the server ends
+_SHOWN = 300  # most characters of a message that come from a request
 
 
 class InferenceServer:
@@ -188,7 +184,6 @@ class InferenceServer:
 
 
 def _line(error: BaseException) -> str:
-    """What went wrong, in one printable line."""
     text = error.problem if isinstance(error, BfrbError) else str(error) or type(error).__name__
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode()[:_SHOWN]
 
@@ -199,10 +194,7 @@ def bundle_server(predictor: Predictor, *, strict: bool = False, **options: Any)
     Unless it is strict, impossible readings and demographics count as not known, so that the rest of a damaged
     recording is still predicted.
 
-    Raises
-    ------
-    ConfigError
-        If the bundle tells other things apart than the 18 gestures, or is for another device.
+    ConfigError if the bundle tells other things apart than the 18 gestures, or is for another device.
     """
     if not set(predictor.label_set.classes) <= set(CMI_GESTURES.classes) or predictor.device.name != HELIOS.name:
         raise ConfigError(

@@ -6,18 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bfrb.arrays import Floats
-from bfrb.errors import ConfigError, DataError
+from bfrb.errors import DataError
 from bfrb.read.frames import Frame, write_arrow
 from bfrb.read.gateway_files import Requests, proximity_as_text, without_proximity
 from bfrb.read.tables import make_table, write_table
-from bfrb.serve.channel import RpcError, Send, connect
+from bfrb.serve.channel import RpcError, Send, connect, decode
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
-from bfrb.serve.payloads import decode
 from bfrb.study.labels import CMI_GESTURES
 
 SUBMISSION = "submission.parquet"
@@ -28,28 +27,12 @@ _LATER_CALLS_S = 1800.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """What may differ from a plain test set.
+    """What may differ from a plain test set."""
 
-    Parameters
-    ----------
-    string_columns
-        Thermopile and time-of-flight columns arrive as texts.
-    all_null
-        They arrive without any reading, for all sequences.
-    empty_demographics
-        Nothing is known about any subject.
-    imu_share
-        Share of the sequences without thermopile and time-of-flight readings, chosen at random.
-    """
-
-    string_columns: bool = False
-    all_null: bool = False
-    empty_demographics: bool = False
-    imu_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.imu_share <= 1.0:
-            raise ConfigError(f"expected a share from 0 to 1, got {self.imu_share}", remedy="give 0.5 for one half")
+    string_columns: bool = False  # thermopile and time-of-flight columns arrive as texts
+    all_null: bool = False  # they arrive without any reading, for all sequences
+    empty_demographics: bool = False  # nothing is known about any subject
+    imu_share: float = 0.0  # share of the sequences, chosen at random, without these readings
 
     def apply(self, rows: Frame, subject: Frame, *, imu_only: bool) -> tuple[Frame, Frame]:
         """The two frames of a request as they are sent."""
@@ -60,20 +43,11 @@ class Scenario:
         return rows, subject.clear() if self.empty_demographics else subject
 
 
-@dataclass(frozen=True, eq=False)
-class Rehearsal:
-    """The answers of an evaluation.
+class Rehearsal(NamedTuple):
+    """The answers of an evaluation."""
 
-    Parameters
-    ----------
-    answers
-        The answer for every sequence by its id, in the order served.
-    seconds
-        (n,) How long each call took.
-    """
-
-    answers: dict[str, str]
-    seconds: Floats
+    answers: dict[str, str]  # by the id of the sequence, in the order served
+    seconds: Floats  # (n,) how long each call took
 
     def write(self, path: Path) -> None:
         """Write the submission, `sequence_id` and `gesture` as texts: whole or not at all."""
@@ -85,27 +59,12 @@ def rehearse(
     requests: Requests,
     scenario: Scenario = Scenario(),
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Rehearsal:
-    """Ask for every sequence of a test set, in random order.
+    """Ask the server at an address such as `127.0.0.1:50051` for every sequence of a test set, in random order.
 
-    Parameters
-    ----------
-    address
-        The server, such as `127.0.0.1:50051`.
-    requests
-        The test set (`read_requests`).
-    scenario
-        What shall be unusual.
-    seed
-        Of the order, and of the choice of sequences without thermopiles and time of flight.
-    progress
-        Given the share done.
-
-    Raises
-    ------
-    DataError
-        At the first answer that is an error or no gesture, as in the evaluation.
+    The seed decides the order, and which sequences lack thermopiles and time of flight; `progress` is given the share
+    done. DataError at the first answer that is an error or no gesture, as in the evaluation.
     """
     rng = np.random.default_rng(seed)
     order: list[str] = rng.permutation(list(requests)).tolist()
@@ -118,8 +77,7 @@ def rehearse(
             start = time.perf_counter()
             answers[name] = ask(send, frames, deadline_s=_LATER_CALLS_S if seconds else None)
             seconds.append(time.perf_counter() - start)
-            if progress is not None:
-                progress(len(answers) / len(order))
+            progress(len(answers) / len(order))
     return Rehearsal(answers, np.array(seconds))
 
 

@@ -29,11 +29,8 @@ from bfrb.stream.lines import LONGEST_LINE, Line, LineSplitter
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.25
-"""So long is waited for lines."""
-
-MOST_CONNECTIONS = 500
-"""Threads at a time; further connections are turned away."""
+TICK_S = 0.25  # so long is waited for lines
+MOST_CONNECTIONS = 500  # threads at a time; further connections are turned away
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LAST_PORT = 65_535
@@ -203,8 +200,6 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Tcp(socketserver.BaseRequestHandler):
-    """Lines, as they come."""
-
     server: _Server
 
     def handle(self) -> None:

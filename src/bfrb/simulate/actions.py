@@ -150,8 +150,7 @@ EVERYDAY: dict[str, Action] = {
 }  # fmt: skip
 """What a hand does between gestures on a simulated day: small models, each a place and a rhythm, drawn from no data."""
 
-EVERYTHING = (*CMI_GESTURES.classes, *EVERYDAY)
-"""All names, in the order of the table's rows."""
+EVERYTHING = (*CMI_GESTURES.classes, *EVERYDAY)  # all names, in the order of the table's rows
 
 
 _ACTIONS = [(ACTIONS | EVERYDAY)[name] for name in EVERYTHING]

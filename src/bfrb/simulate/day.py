@@ -18,7 +18,7 @@ from pydantic import Field
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.read.tables import make_table
 from bfrb.simulate.actions import EVERYDAY, EVERYTHING
-from bfrb.simulate.arm import Track
+from bfrb.simulate.body import Track
 from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan, draw_people
 from bfrb.simulate.frames import minimum_jerk, normalised
 from bfrb.simulate.motion import Wearing, wear
@@ -31,8 +31,7 @@ from bfrb.study.recordings import Annotation, Recordings
 
 REST = "rest"
 
-ACTIVITIES = (REST, *EVERYTHING)
-"""Names of what the hand does in every row, the row label `activity`."""
+ACTIVITIES = (REST, *EVERYTHING)  # names of what the hand does in every row, the row label `activity`
 
 _POSTURES = (STRAIGHT, LEAN, BACK, SIDE)
 _EVERYDAY_IN = {
@@ -55,8 +54,7 @@ _OTHERS_IN = {
     BACK: ("Text on phone", "Wave hello"),
     SIDE: ("Text on phone", "Wave hello"),
 }
-_JOIN_S = 1.0
-"""How long it takes from one bout's rest to the next one's."""
+_JOIN_S = 1.0  # how long it takes from one bout's rest to the next one's
 
 _RETURNS_S = 2.0
 
@@ -105,17 +103,16 @@ def simulate_days(study: StudySpec, day: DaySpec, seed: int, chosen: slice = sli
         yield _simulate_day(whole, study, day, np.random.default_rng(own))
 
 
-_DAYS = 2
-"""What makes the seed of days another than that of a study."""
+_DAYS = 2  # what makes the seed of days another than that of a study
 
 
 def _simulate_day(person: Person, study: StudySpec, day: DaySpec, rng: np.random.Generator) -> Recordings:
-    rows = round(day.hours * 3600 * study.row_rate_hz)
+    rows = round(day.hours * 3600 * HELIOS.row_rate_hz)
     parts: list[dict[str, Array]] = []
     activities: list[Ints] = []
     facing, done, before = FACING_RAD + rng.normal(0, study.body.heading_rad), 0, None
     while done < rows:
-        plan, activity = _draw_block(day, study, rng)
+        plan, activity = _draw_block(day, rng)
         wearing = _joined(wear(person, plan, study, rng), before)
         before = wearing.track.rows(len(wearing.clock.sequence) - 1, 1)
         then = facing + rng.normal(0, 1.0)
@@ -138,19 +135,19 @@ def _recording(person: Person, sensors: dict[str, Array], activity: Ints) -> Rec
     return Recordings(HELIOS, sensors, np.array([0, len(activity)]), table, annotations, simulated=True)
 
 
-def _draw_block(day: DaySpec, study: StudySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
+def _draw_block(day: DaySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
     """A chain of bouts in one posture, and (N,) what is done in every row, as codes into `ACTIVITIES`."""
     posture = int(rng.choice(_POSTURES, p=np.array(day.posture_shares) / sum(day.posture_shares)))
     bouts: list[tuple[int, float]] = []
     while sum(seconds for _, seconds in bouts) < day.block_s:
         bouts.append(_draw_bout(day, posture, rng))
     codes, seconds = np.array([code for code, _ in bouts]), np.array([length for _, length in bouts])
-    performed = np.rint(np.maximum(seconds, 3.0) * study.row_rate_hz).astype(np.int64)
-    approach = np.rint(rng.uniform(1.5, 3.0, len(bouts)) * study.row_rate_hz).astype(np.int64)
-    returns = np.full(len(bouts), round(_RETURNS_S * study.row_rate_hz))
+    performed = np.rint(np.maximum(seconds, 3.0) * HELIOS.row_rate_hz).astype(np.int64)
+    approach = np.rint(rng.uniform(1.5, 3.0, len(bouts)) * HELIOS.row_rate_hz).astype(np.int64)
+    returns = np.full(len(bouts), round(_RETURNS_S * HELIOS.row_rate_hz))
     rows = np.stack([approach, np.full(len(bouts), 3), performed + returns], axis=1)
     # Who rests has gone back before the begin.
-    back_s = np.where(codes == 0, rows.sum(axis=1) / study.row_rate_hz + 10.0, _RETURNS_S)
+    back_s = np.where(codes == 0, rows.sum(axis=1) / HELIOS.row_rate_hz + 10.0, _RETURNS_S)
     plan = Plan(np.maximum(codes - 1, 0), np.full(len(bouts), posture), np.full(len(bouts), MOVES), rows, back_s)
     pieces = np.stack([rows[:, 0] + 3, performed, returns], axis=1)
     labels = np.stack([np.zeros_like(codes), codes, np.zeros_like(codes)], axis=1)
@@ -158,7 +155,6 @@ def _draw_block(day: DaySpec, study: StudySpec, rng: np.random.Generator) -> tup
 
 
 def _draw_bout(day: DaySpec, posture: int, rng: np.random.Generator) -> tuple[int, float]:
-    """Code of an activity, and its seconds."""
     kind = rng.random()
     names: tuple[str, ...] = _EVERYDAY_IN[posture]
     median_s = day.bout_s
@@ -209,7 +205,7 @@ def _measure(
     wearing: Wearing, spec: StudySpec, facing_rad: tuple[float, float], rng: np.random.Generator
 ) -> dict[str, Array]:
     """The readings of all sensors in a block, while the wearer turns from one heading to another."""
-    seconds = np.arange(len(wearing.clock.sequence) // spec.steps_per_row) / spec.row_rate_hz
+    seconds = np.arange(len(wearing.clock.sequence) // spec.steps_per_row) / HELIOS.row_rate_hz
     turn = minimum_jerk((seconds - seconds[-1] + 3.0) / 3.0)
     heading = facing_rad[0] + (facing_rad[1] - facing_rad[0]) * turn
     compass = heading, draw_tilt(spec.sensors, rng), np.zeros(len(seconds), dtype=bool)

@@ -8,15 +8,14 @@ import numpy as np
 
 from bfrb.arrays import Floats, Ints
 from bfrb.simulate.actions import AMPLITUDE, TABLE, habits
-from bfrb.simulate.arm import Pose, Track, draw_arm, follow
-from bfrb.simulate.body import Posture, Solids, draw_posture, still_solids
+from bfrb.simulate.body import Pose, Posture, Solids, Track, draw_arm, draw_posture, follow, still_solids
 from bfrb.simulate.design import MOVES, Person, Plan
 from bfrb.simulate.frames import about, across, dot, minimum_jerk, normalised, rotated, smoothed, turned
 from bfrb.simulate.posing import draw_spread, rest_pose, target_pose
 from bfrb.simulate.spec import BodySpec, StudySpec
+from bfrb.study.device import HELIOS
 
-RETURN_S = 1.2
-"""How long the hand takes from the target back to rest."""
+RETURN_S = 1.2  # how long the hand takes from the target back to rest
 
 _SMALLER = 1.5
 """Power of the rate by which quick movements are smaller: between equal speed (1) and equal acceleration (2)."""
@@ -37,12 +36,12 @@ class Clock:
 
 def make_clock(plan: Plan, spec: StudySpec) -> Clock:
     """The steps of a plan."""
-    rate = spec.row_rate_hz * spec.steps_per_row
+    rate = HELIOS.row_rate_hz * spec.steps_per_row
     steps = plan.rows.sum(axis=1) * spec.steps_per_row
     sequence = np.repeat(np.arange(len(plan)), steps)
     first = np.repeat(np.cumsum(steps) - steps, steps)
     time = (np.arange(len(sequence)) - first) / rate
-    return Clock(sequence, time, np.cumsum(plan.rows, axis=1) / spec.row_rate_hz, rate)
+    return Clock(sequence, time, np.cumsum(plan.rows, axis=1) / HELIOS.row_rate_hz, rate)
 
 
 def approach(plan: Plan, clock: Clock, travel_m: Floats, reach_s: float, rng: np.random.Generator) -> Floats:

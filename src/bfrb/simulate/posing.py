@@ -8,8 +8,7 @@ import numpy as np
 
 from bfrb.arrays import Bools, Floats, Ints
 from bfrb.simulate.actions import TABLE, habits
-from bfrb.simulate.arm import Arm, Pose, arm_frame, bent, follow, pronation_for, solve_arm
-from bfrb.simulate.body import Posture, Solids, head_scale
+from bfrb.simulate.body import Arm, Pose, Posture, Solids, arm_frame, bent, follow, head_scale, pronation_for, solve_arm
 from bfrb.simulate.design import Person, Plan
 from bfrb.simulate.frames import across, dot, normalised, rotated, turned
 from bfrb.simulate.spec import BodySpec
@@ -17,8 +16,7 @@ from bfrb.simulate.spec import BodySpec
 _SWIVELS_RAD = np.linspace(-0.9, 2.1, 16)
 _FLEXES_RAD = np.array([-0.6, -0.3, 0.0, 0.3])
 _CLEARANCE_M = 0.04
-_HABIT = np.array([0.3, 0.3, 0.6, 0.6])
-"""Discomfort of a swivel that is not one's own, by posture."""
+_HABIT = np.array([0.3, 0.3, 0.6, 0.6])  # discomfort of a swivel that is not one's own, by posture
 
 _HEAVY = np.array([1.7, 1.7, 0.8, 1.6])
 """Discomfort of an elbow held up against gravity by the length of the upper arm, by posture; beds carry it."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 from typing import TypeVar
 
 import tomli_w
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from bfrb.errors import ConfigError
 from bfrb.spec import Spec
-from bfrb.study.device import HELIOS
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -143,20 +143,12 @@ class StudySpec(Spec):
     """
 
     subjects: int = Field(81, ge=1)
-    row_rate_hz: float = Field(10.0, gt=0, description="of the Helios device; another is refused")
     steps_per_row: int = Field(5, ge=2, description="steps of the motion within a row")
     randomise: float = Field(1.0, ge=0, description="factor on every spread between people and sequences")
     people: PeopleSpec = PeopleSpec()
     timing: TimingSpec = TimingSpec()
     body: BodySpec = BodySpec()
     sensors: SensorSpec = SensorSpec()
-
-    @field_validator("row_rate_hz")
-    @classmethod
-    def _check_rate(cls, rate_hz: float) -> float:
-        if rate_hz != HELIOS.row_rate_hz:
-            raise ValueError(f"expected {HELIOS.row_rate_hz:g} rows per second, as Helios gives, got {rate_hz:g}")
-        return rate_hz
 
     def widened(self) -> StudySpec:
         """The same study with every spread multiplied by `randomise`, which becomes 1."""
@@ -180,14 +172,10 @@ PRESETS = {"study": StudySpec(), "wide": StudySpec(randomise=1.8)}
 """`study` is the published study; `wide` widens every spread."""
 
 
-def named_spec(name: str) -> StudySpec:
-    """The preset of that name.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
+def read_study_spec(name: str) -> StudySpec:
+    """The preset of that name, or the spec in a `.toml` file; ConfigError if there is none, or it is wrong."""
+    if name.endswith(".toml"):
+        return StudySpec.from_toml(Path(name).read_text(encoding="utf-8"))
     if name not in PRESETS:
         raise ConfigError(f"unknown preset {name!r}", remedy=f"choose among {', '.join(PRESETS)}")
     return PRESETS[name]

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import replace
-from itertools import islice
-from multiprocessing import active_children, get_context
+from typing import Any
 
 import numpy as np
 
 from bfrb.arrays import Array, Bools, Floats, Ints
-from bfrb.processes import children_without_interrupts
 from bfrb.read.tables import Table, make_table
-from bfrb.simulate.arm import arm_solids
-from bfrb.simulate.body import Solids
+from bfrb.simulate.body import Solids, arm_solids
 from bfrb.simulate.design import PERFORMS, SEQUENCES_PER_SUBJECT, Person, Plan, draw_people, draw_plan
 from bfrb.simulate.frames import about
 from bfrb.simulate.motion import Wearing, wear
-from bfrb.simulate.scene import helios_layout, see
 from bfrb.simulate.sensors import (
+    helios_layout,
     measure_acc,
     measure_quaternion,
     measure_thm,
     measure_tof,
+    see,
     specific_force,
     warmth_seen,
 )
@@ -33,28 +29,12 @@ from bfrb.study.device import HELIOS
 from bfrb.study.labels import BEHAVIORS, CMI_GESTURES, ORIENTATIONS, PHASES
 from bfrb.study.recordings import Annotation, Recordings
 
-Job = tuple[Person, StudySpec, np.random.SeedSequence]
-Result = tuple[Plan, dict[str, Array]]
-
-FACING_RAD = -2.2
-"""Heading of seated people: all faced about the same way in the published study."""
-
-_POLL_S = 0.1
-_TEST = 1
-"""What makes the seed of a test another than that of its study."""
+FACING_RAD = -2.2  # heading of seated people: all faced about the same way in the published study
+_TEST = 1  # what makes the seed of a test another than that of its study
 
 
-def simulate_study(spec: StudySpec, seed: int, processes: int = 1) -> Recordings:
-    """A whole study in memory.
-
-    Parameters
-    ----------
-    spec
-        What to simulate.
-    seed
-        The same spec and seed give the same recordings, whatever the number of processes.
-    processes
-        Processes to use.
+def simulate_study(spec: StudySpec, seed: int) -> Recordings:
+    """A whole study in memory; the same spec and seed give the same recordings.
 
     Examples
     --------
@@ -62,19 +42,16 @@ def simulate_study(spec: StudySpec, seed: int, processes: int = 1) -> Recordings
     >>> len(study), study.simulated
     (102, True)
     """
-    return Recordings.concat(list(simulate_subjects(spec, seed, processes)))
+    return Recordings.concat(list(simulate_subjects(spec, seed)))
 
 
-def simulate_subjects(
-    spec: StudySpec, seed: int, processes: int = 1, chosen: slice = slice(None)
-) -> Iterator[Recordings]:
+def simulate_subjects(spec: StudySpec, seed: int, chosen: slice = slice(None)) -> Iterator[Recordings]:
     """The recordings of one subject after the other, or of some of them: a study of any size fits in memory."""
-    yield from _simulate(_jobs(spec, np.random.SeedSequence(seed), seed)[chosen], processes)
+    for person, *how in _jobs(spec, np.random.SeedSequence(seed), seed)[chosen]:
+        yield _recordings(person, *simulate_subject(person, *how))
 
 
-def simulate_test(
-    spec: StudySpec, seed: int, subjects: int, processes: int = 1, chosen: slice = slice(None)
-) -> Iterator[Recordings]:
+def simulate_test(spec: StudySpec, seed: int, subjects: int, chosen: slice = slice(None)) -> Iterator[Recordings]:
     """The recordings of so many subjects who are not in the study, one after the other, as a hidden test has them.
 
     Every second sequence of a subject, at random, has neither thermopiles nor time of flight. The labels are there;
@@ -82,7 +59,8 @@ def simulate_test(
     """
     root = np.random.SeedSequence([seed, _TEST])
     jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, seed, before=spec.subjects)[chosen]
-    for recordings, own in zip(_simulate(jobs, processes), root.spawn(subjects)[chosen], strict=True):
+    for (person, *how), own in zip(jobs, root.spawn(subjects)[chosen], strict=True):
+        recordings = _recordings(person, *simulate_subject(person, *how))
         blind = np.random.default_rng(own).permutation(len(recordings)) < len(recordings) // 2
         rows = np.repeat(blind, recordings.lengths)
         sensors = {name: recordings.sensors[name].copy() for name in ("thm", "tof")}
@@ -91,7 +69,9 @@ def simulate_test(
         yield replace(recordings, sensors={**recordings.sensors, **sensors})
 
 
-def _jobs(spec: StudySpec, root: np.random.SeedSequence, seed: int, before: int = 0) -> list[Job]:
+def _jobs(
+    spec: StudySpec, root: np.random.SeedSequence, seed: int, before: int = 0
+) -> list[tuple[Person, StudySpec, Any]]:
     """What to simulate for every subject; their numbers follow on `before`."""
     spec = spec.widened()
     first, *seeds = root.spawn(spec.subjects + 1)
@@ -99,36 +79,7 @@ def _jobs(spec: StudySpec, root: np.random.SeedSequence, seed: int, before: int 
     return [(person, spec, own) for person, own in zip(people, seeds, strict=True)]
 
 
-def _simulate(jobs: list[Job], processes: int) -> Iterator[Recordings]:
-    results = _in_order(jobs, processes) if processes > 1 else (simulate_subject(*job) for job in jobs)
-    for (person, _, _), result in zip(jobs, results, strict=True):
-        yield _recordings(person, *result)
-
-
-def _in_order(jobs: list[Job], processes: int) -> Iterator[Result]:
-    """Results in the order of the jobs; no more than two per process wait to be taken."""
-    others, left = set(active_children()), iter(jobs)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            while True:
-                for job in islice(left, 2 * processes + 1 - len(waiting)):
-                    with children_without_interrupts():
-                        waiting.append(pool.submit(simulate_subject, *job))
-                if not waiting:
-                    return
-                # Asked for again and again, for polars lets Ctrl-C not break into a long wait for a lock.
-                while not wait([waiting[0]], timeout=_POLL_S).done:
-                    pass
-                yield waiting.popleft().result()
-        finally:
-            if waiting:  # nobody wants the rest: it is not waited for
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in set(active_children()) - others:
-                    process.terminate()
-
-
-def simulate_subject(person: Person, spec: StudySpec, seed: np.random.SeedSequence) -> Result:
+def simulate_subject(person: Person, spec: StudySpec, seed: np.random.SeedSequence) -> tuple[Plan, dict[str, Array]]:
     """The sequences of one subject and the readings of all sensors in them."""
     entropy = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)  # spawning changes what is spawned next
     plan_rng, motion_rng, rng = (np.random.default_rng(each) for each in entropy.spawn(3))

@@ -1,11 +1,15 @@
-"""The web application: the page's files, and the questions it asks about recordings, answers and labels."""
+"""The web application and its server: the page's files, and what it asks about recordings, answers and labels."""
 
 from __future__ import annotations
 
 import mimetypes
+import secrets
+import threading
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Annotated, Any
 
+import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -13,14 +17,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from bfrb.errors import BfrbError
+from bfrb.serve.sockets import LOOPBACK, listen
 from bfrb.study.recordings import Recordings
 from bfrb.view import answers, traces
-from bfrb.view.background import describe_error
 from bfrb.view.collection import Collection
 from bfrb.view.guard import Guard
 from bfrb.view.labels import Label
-from bfrb.view.packing import pack
-from bfrb.view.viewer import Viewer
+from bfrb.view.traces import pack
+from bfrb.view.viewer import Viewer, describe_error
 
 _ASSETS = f"{files('bfrb.view')}/assets"
 _PACKED = "application/octet-stream"
@@ -136,3 +140,34 @@ def _change_label(viewer: Opened, key: str, label: Label) -> Label:
 def _remove_label(viewer: Opened, key: str) -> dict[str, Any]:
     viewer.label_file().remove(key)
     return {}
+
+
+_LAST_ANSWERS_S = 2
+
+
+class Server:
+    """A page that is served on this machine; port 0 is any that is free, ConfigError if it is taken."""
+
+    def __init__(self, viewer: Viewer, port: int = 0) -> None:
+        self._socket = listen(LOOPBACK, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.token = secrets.token_urlsafe(24)
+        app = make_app(viewer, self.port, self.token)
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
+        config.timeout_graceful_shutdown = _LAST_ANSWERS_S
+        self._server = uvicorn.Server(config)
+
+    @property
+    def url(self) -> str:
+        """The address of the page. The token is in the part that a browser sends to nobody."""
+        return f"http://{LOOPBACK}:{self.port}/#token={self.token}"
+
+    def run(self, when_ready: Callable[[], object] | None = None) -> None:
+        """Serve until it is stopped."""
+        if when_ready is not None:
+            threading.Thread(target=when_ready, daemon=True).start()
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Let `run` come to its end."""
+        self._server.should_exit = True

@@ -30,16 +30,10 @@ _KEPT_PARTS, _KEPT_PANELS = 4, 3
 
 
 class Collection:
-    """R recordings in parts, of which the few that were looked at last are kept in memory.
+    """R recordings in parts (those in memory are one part), of which the few that were looked at last are kept.
 
     Which sensors are missing is only known from the readings; it is found out part by part, in a thread of its own.
-
-    Parameters
-    ----------
-    name, description
-        Its name on the page, and where it comes from, in one line.
-    held
-        Recordings in memory, which are one part, or a store.
+    The description says in one line where it comes from.
     """
 
     def __init__(self, name: str, description: str, held: Recordings | Store) -> None:
@@ -95,14 +89,10 @@ class Collection:
         return {name: sorted((each, n) for each, n in Counter(found).items() if each) for name, found in values.items()}
 
     def find(self, search: Mapping[str, str]) -> list[int]:
-        """Numbers of the recordings found, in their order.
+        """Numbers of the recordings found, in their order; what is empty or left out finds everything.
 
-        Parameters
-        ----------
-        search
-            `text`: words that all have to occur in id, subject, gesture or orientation, in any case; exact values of
-            `FILTERS`; `missing`: a sensor that measured nothing, in whole or in part, or `nothing`, or `anything`.
-            What is empty or left out finds everything.
+        `text`: words that all have to occur in id, subject, gesture or orientation, in any case; exact values of
+        `FILTERS`; `missing`: a sensor that measured nothing, in whole or in part, or `nothing`, or `anything`.
         """
         found = list(range(len(self)))
         for word in search.get("text", "").lower().split():
@@ -132,21 +122,10 @@ class Collection:
 def open_collection(
     path: Path, temporary: Path, description: str = "auto", progress: Progress | None = None
 ) -> Collection:
-    """Open recordings to look at.
+    """Open recordings to look at; path and description are as for `open_source`, DataError if they cannot be read.
 
-    Parameters
-    ----------
-    path, description
-        As for `open_source`.
-    temporary
-        A folder that is ours: large sources are ingested to a store in it.
-    progress
-        Called with the share that is read.
-
-    Raises
-    ------
-    DataError
-        If they cannot be read.
+    Large sources are ingested to a store in a temporary folder of ours; `progress` is called with the share that is
+    read.
     """
     source = open_source(path, description)
     held: Recordings | Store

@@ -1,8 +1,9 @@
-"""What a recording is drawn from: traces, reduced to what a screen can show, and the readings of single rows."""
+"""What a recording is drawn from, as messages: traces, reduced to what a screen can show, readings of single rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -142,3 +143,26 @@ def describe(recording: Recordings) -> dict[str, Any]:
         "row_rate_hz": recording.device.row_rate_hz,
         "segments": find_segments(recording),
     }
+
+
+_ALIGNMENT = 8
+
+
+def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
+    """Arrays and plain values as one message.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> message = pack({"x": np.float32([1, 2])}, rows=2)
+    >>> len(message), message[4:12]
+    (88, b'{"rows":')
+    """
+    placed, body = [], b""
+    for name, array in arrays.items():
+        placed.append({"name": name, "dtype": array.dtype.name, "shape": array.shape, "offset": len(body)})
+        data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        body += data + b"\0" * (-len(data) % _ALIGNMENT)
+    header = json.dumps(values | {"arrays": placed}, allow_nan=False, separators=(",", ":")).encode()
+    header += b" " * (-(4 + len(header)) % _ALIGNMENT)
+    return len(header).to_bytes(4, "little") + header + body

@@ -1,4 +1,4 @@
-"""A served page, asked over real sockets."""
+"""The viewer's page, asked over real sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bfrb.view.server import Server
+from bfrb.view.app import Server
 from bfrb.view.viewer import Viewer
 from bundles import make_bundle
 from cmi_files import labelled_study, write_study
