@@ -1,7 +1,5 @@
 """The command `bfrb`, also as `python -m bfrb`: Ctrl-C ends it quietly even while it is still being loaded."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 

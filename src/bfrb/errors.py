@@ -4,8 +4,6 @@ Every error raised for bad input is a `BfrbError`. The command line turns it int
 code 2; in Python it is an ordinary exception.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -4,8 +4,6 @@ What is written gets a temporary name in the same folder, is forced to the disk,
 error, a killed process or a power cut either the old thing is there or the new one; never a part.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

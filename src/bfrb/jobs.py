@@ -4,8 +4,6 @@ A job is a picklable function of no arguments. As its result lies in files, it d
 that was stopped can be run again.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Parts of one's own, by import path `package.module:name`; packages that are needed, and that can be called."""
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 from importlib.resources import files

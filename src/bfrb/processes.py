@@ -1,7 +1,5 @@
 """Processors and memory that may be used, and child processes that leave Ctrl-C to their parent."""
 
-from __future__ import annotations
-
 import math
 import os
 import signal

@@ -1,7 +1,5 @@
 """`Spec`: the frozen base of all specs, read from and written to TOML, and the numbers they are made of."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import tomllib

@@ -4,8 +4,6 @@ Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 usable wi
 130 stopped with Ctrl-C.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """How commands show things: progress on stderr; tables and JSON, their results, on stdout."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

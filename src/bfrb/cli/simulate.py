@@ -1,7 +1,5 @@
 """`bfrb simulate`: a made-up study in the layout of the real one."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 from pathlib import Path

@@ -9,8 +9,6 @@ main output's folder, or `<out>.partial` beside a file, holds
 Ray Data hands the parts to actors. As all that they give lies in files, it moves nothing but the parts' numbers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -3,8 +3,6 @@
 Parts follow each other in the order of the whole, so that their answers one below the other are those of the whole.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -9,8 +9,6 @@ Templates are kept in the user's cache, and traced again when the networks of th
 change; deleting them, or not being able to write them, costs nothing but time.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import io

@@ -1,7 +1,5 @@
 """Rows of recordings side by side in torch, padded: the features' formulas inside graphs that are exported."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -5,8 +5,6 @@ members' graphs as the bundle holds them. What goes in are rows of the wrist fra
 where nothing was measured; pixels of time-of-flight images that got no answer are negative.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -8,8 +8,6 @@ The members are built anew from a bundle's spec and weights. Features are comput
 runtime knows.
 """
 
-from __future__ import annotations
-
 import logging
 import tomllib
 from collections.abc import Callable, Sequence

@@ -10,8 +10,6 @@ Browsers let a page from a disk load scripts and nothing else, so graph and runt
 forbids itself every connection (its content security policy): it is the browser that holds it to that.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json

@@ -1,7 +1,5 @@
 """What a feature is: named channels with units, from one formula for all rows at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Vectors are in the wrist frame. Rates are per second: the time step is the device's, `1 / row_rate_hz`.
 """
 
-from __future__ import annotations
-
 import math
 
 from bfrb.arrays import namespace_of

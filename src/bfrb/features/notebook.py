@@ -5,8 +5,6 @@ second; gravity is 9.81; where an orientation is missing there is acceleration w
 and there are no gaps: they are filled forwards, then backwards, and with 0 where a sensor measures nothing throughout.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from bfrb.arrays import namespace_of

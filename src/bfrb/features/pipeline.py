@@ -1,7 +1,5 @@
 """The table of features, and `compute_features`: from recordings to named channels without gaps."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Features of the sensors that look at the skin: thermopiles and time-of-flight images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

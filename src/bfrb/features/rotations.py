@@ -5,8 +5,6 @@ are the same rotation: every function here but `multiply` gives the same result 
 exactly 1. A NaN in a quaternion gives NaN.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from bfrb.arrays import namespace_of

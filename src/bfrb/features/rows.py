@@ -5,8 +5,6 @@ after the other in NumPy with the recordings' offsets, and *padded* in graphs th
 differs between the two, which row comes before and after and how gaps are filled, is all that `Rows` has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Which features enter a network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from pydantic import Field

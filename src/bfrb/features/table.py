@@ -1,7 +1,5 @@
 """Features as a table, for statistics and models of any kind: one row per row, or one per recording."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

@@ -4,8 +4,6 @@ The layers of a model are found one after the other, in the order in which the n
 and what they read. A layer that differs, and one that is left over, is refused by its name.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ The models' files are read as data, and their weights go into our own networks. 
 they see every recording cut or padded to a fixed length, and the padding takes part in everything (`padded_rows`).
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Mapping

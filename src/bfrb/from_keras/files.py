@@ -1,7 +1,5 @@
 """What the published notebook leaves behind, read as data: its folder, and its models of Keras 3, without Keras."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

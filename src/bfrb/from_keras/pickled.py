@@ -4,8 +4,6 @@ A pickle may call any function there is. Here it can make numbers, texts, lists,
 `StandardScaler` becomes a plain holder of its state. Neither scikit-learn nor joblib has to be installed.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import pickle

@@ -4,8 +4,6 @@ It is the mean of two F1 scores: targets against the rest, and the macro F1 over
 non-targets are merged into.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

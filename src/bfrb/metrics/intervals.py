@@ -8,8 +8,6 @@ limit of the two counts on each side: `benchmarks/interval_coverage.py` tells ho
 the percentiles of a bootstrap, which hold it too seldom for few people.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

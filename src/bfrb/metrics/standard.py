@@ -3,8 +3,6 @@
 Only scoring needs scikit-learn, and importing it takes seconds: it is loaded where a score is asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType

@@ -8,8 +8,6 @@ fewer and plainer steps. Convolutions and what stands between them then take (B,
 (`as_images`), for which ONNX Runtime and phones have faster kernels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, cast
 

@@ -4,8 +4,6 @@ Behaviours come in a context: somebody sits still and reads, and then the hand m
 last seconds and the minutes up to now by the same few numbers, and answers from both.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """A network for microcontrollers: separable convolutions over what the motion sensors read, and nothing that recurs."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

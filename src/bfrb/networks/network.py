@@ -4,8 +4,6 @@ Without lengths all sequences are of one length. A network then takes no steps t
 answer is the same. Bundles keep that form too (`bfrb.export.graphs`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable

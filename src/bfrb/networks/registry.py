@@ -1,7 +1,5 @@
 """Networks, one a file: found by a short name in the one table of them, or by an import path."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from bfrb.networks.context import Context

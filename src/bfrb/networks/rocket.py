@@ -6,8 +6,6 @@ so that padding never matters and a window of any rate will do. Nothing before t
 what depends on data (where an answer of a kernel counts as positive, the scale of every feature) is placed once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, combinations
 from typing import cast

@@ -3,8 +3,6 @@
 Lengths are in seconds, so that they mean the same at any rate of rows.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self

@@ -1,7 +1,5 @@
 """A stem for every group of sensors, an answer from motion alone and one from all sensors, in one network."""
 
-from __future__ import annotations
-
 import math
 
 import torch

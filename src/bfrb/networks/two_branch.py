@@ -1,7 +1,5 @@
 """The published two-branch network: a residual CNN for motion, a lighter one for proximity; recurrences; a gate."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Recordings that a predictor is asked about, opened as it needs them; and its answers as tables, batch by batch."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path

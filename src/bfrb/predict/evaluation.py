@@ -11,8 +11,6 @@ Predictions under scenarios stand in a table with the columns `scenario`, `id`, 
 one probability column per class, as in a bundle's `out_of_fold.parquet`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence

@@ -5,8 +5,6 @@ several is enough. Where no member can be asked by that rule, all are, and the a
 refuse to give it, unless they are told to.
 """
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

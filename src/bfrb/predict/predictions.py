@@ -1,7 +1,5 @@
 """`Predictions`: what a predictor answers; and when in a recording the gesture is, as networks tell phases by rows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from html import escape
 

@@ -4,8 +4,6 @@ Read are: this package's own CSV (`bfrb view`), BIDS `events.tsv`, BORIS (aggreg
 tab-delimited), Label Studio's JSON, and Sensor Logger's `Annotation.csv`. Which of them a file is, its content tells.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

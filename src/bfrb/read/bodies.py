@@ -1,7 +1,5 @@
 """Recordings in the bodies of requests: CSV or JSON with the columns of any device, from anyone."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 The strict readers stop at the first error; this goes on, through the same checks, and counts, batch by batch.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Every frame that is read begins with a column that counts its rows from 1, `LINE
 Whatever does not fit is reported, and left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any

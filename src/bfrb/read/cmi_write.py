@@ -4,8 +4,6 @@ Recordings for a test are written beside them, as Kaggle does: `test` without la
 What Kaggle keeps for itself goes to `test_answers.csv`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path

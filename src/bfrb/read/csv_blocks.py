@@ -5,8 +5,6 @@ short with nulls and says nothing, so a truncated file, or one in which a separa
 counted before a block is parsed, and a block with more, fewer, or anything unusual is looked at line by line.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

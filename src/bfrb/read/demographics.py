@@ -1,7 +1,5 @@
 """What is known about the subjects: reading, checking and joining a table of them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from functools import partial

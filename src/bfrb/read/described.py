@@ -1,7 +1,5 @@
 """Recordings read by a description: which files there are, what they are called, and the samples in each of them."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """`DescribedSource`: recordings of any device and any study, as rows at a steady rate, in the wrist frame."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A first description of somebody's file: what can be found out is written, what cannot is asked."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

@@ -6,8 +6,6 @@ those are decoded here, after ActiGraph's public description of the format: a se
 16-bit integers x, y, z, in steps of 1 / `Acceleration Scale` g.
 """
 
-from __future__ import annotations
-
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping

@@ -4,8 +4,6 @@ Whoever looks at data calls a `Report` with each `Finding`. A strict reader's re
 `check` collects, and the code that called it goes on with what is left of the data.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Frames as bytes (Arrow IPC streams and Parquet) and back, and to and from pandas."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager

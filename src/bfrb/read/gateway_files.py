@@ -1,7 +1,5 @@
 """The test set as Kaggle's gateway reads it: types inferred from the first rows, one request a sequence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sources that physics is asked about: what cannot be as it is said to be is refused before it is used."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

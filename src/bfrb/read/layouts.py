@@ -1,7 +1,5 @@
 """What of a description a table has, by the names of its columns."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Write recordings as a Motion-BIDS data set (`read.study_files`)."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -9,8 +9,6 @@ neither a rate has to be known nor do jitter and lost samples matter. A sample's
 those before it only, and not on how they were cut: a file and a stream of the same samples agree to the last bit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any

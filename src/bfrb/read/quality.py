@@ -5,8 +5,6 @@ is a gyroscope, it turns gravity through the device as fast as the accelerometer
 told as a `Suspicion`, with what would explain it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product

@@ -1,7 +1,5 @@
 """Sources: anything recordings can be read from, opened by one function."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ Beside everything that `open_source` reads, this reads *sample tables*: CSV or P
 device's columns, one of the columns `TIMES`, and rows that need not be regular.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress

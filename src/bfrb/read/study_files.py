@@ -6,8 +6,6 @@ recordings. What was done stands in `_events.tsv`, who did it in `participants.t
 worn: a `study.toml` beside the data does.
 """
 
-from __future__ import annotations
-
 import csv
 import fnmatch
 import json

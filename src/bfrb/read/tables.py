@@ -1,7 +1,5 @@
 """Small tables of results, such as predictions: columns to a frame, and frames to and from CSV or Parquet."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

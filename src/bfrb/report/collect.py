@@ -1,7 +1,5 @@
 """What a report tells, collected from a bundle and, where they are given, from its recordings."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace

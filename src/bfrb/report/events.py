@@ -1,7 +1,5 @@
 """How well a bundle finds episodes in continuous recordings, to which it listens as to a stream."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

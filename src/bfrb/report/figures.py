@@ -9,8 +9,6 @@ Examples
 'answered'
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

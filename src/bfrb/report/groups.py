@@ -1,7 +1,5 @@
 """Given recordings found among those that a bundle was judged on, and scores of groups of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

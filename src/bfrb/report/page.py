@@ -1,7 +1,5 @@
 """A report's page from what was collected: the template is filled, figures become SVG."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined

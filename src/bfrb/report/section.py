@@ -1,7 +1,5 @@
 """What a page is made of: sections of words, tables, and figures with the numbers behind them; and how numbers read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The sections of a report, each from what was collected."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

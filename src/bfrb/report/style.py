@@ -4,8 +4,6 @@ The colours are those of Okabe and Ito, which the colour-blind can tell apart. O
 the page's style sheet, so that a figure follows the page from light to dark; in a notebook they are as they are.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re

@@ -1,7 +1,5 @@
 """What the numbers mean, in plain words: how good it is, and where it fails."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

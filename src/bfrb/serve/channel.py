@@ -1,7 +1,5 @@
 """How Kaggle's gateway and its server meet: the ports that it tries, gRPC, and the protocol's payloads."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import logging

@@ -1,7 +1,5 @@
 """`bfrb serve --protocol http`: a web server, recordings in, labels with probabilities out."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal

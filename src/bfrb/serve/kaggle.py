@@ -1,7 +1,5 @@
 """The server that Kaggle's gateway asks for the gesture of one sequence after the other."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

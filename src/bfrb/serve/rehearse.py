@@ -1,7 +1,5 @@
 """A rehearsal of Kaggle's evaluation on one machine: an own gateway, with what may be unusual about the real one."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

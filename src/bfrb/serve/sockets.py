@@ -1,7 +1,5 @@
 """What servers share: a port to listen on, taken before anything is served, and signals that end them."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import socket

@@ -4,8 +4,6 @@ Places are given in the frame of a body part, in metres for a person of 1.70 m. 
 directions at the place (away from the body, up along it, across it) and as pronation of the forearm.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 import numpy as np

@@ -7,8 +7,6 @@ each, walking is an arm that swings on a body that sits, the body takes its next
 and with every block the device sits on the wrist a little differently.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The design of the CMI study: which sequences a subject does, how long they take, who the subjects are."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -3,8 +3,6 @@
 Rotation matrices are stacks (..., 3, 3) whose columns are the axes of the turned frame.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from bfrb.arrays import Floats, Ints

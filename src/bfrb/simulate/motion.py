@@ -1,7 +1,5 @@
 """How the hand moves: rest, a smooth reach, a pause at the target, the gesture; and the arm that follows it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Parts of a made-up study as stores: jobs that processes of this machine, or many machines, can do, and go on with."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import partial

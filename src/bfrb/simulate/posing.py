@@ -1,7 +1,5 @@
 """Which pose an arm takes: the hand touches its place, and the rest is the least uncomfortable way to do so."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -5,8 +5,6 @@ quadratic form of a ray and an ellipsoid then falls apart into matrix products: 
 on one side, the few numbers of a solid by the pixels on the other.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

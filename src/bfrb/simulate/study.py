@@ -1,7 +1,5 @@
 """From a spec and a seed to recordings: one subject after the other, each from a seed of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any

@@ -3,8 +3,6 @@
 Everything here is fitted on people that the networks which answered had not seen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """What stands in a device's lines under which name: as the bundle's device has it, or as a description says."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta

@@ -5,8 +5,6 @@ One with names of the device's columns is a header, any other a row of CSV under
 Columns that are not known are passed over, which is said.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import logging

@@ -3,8 +3,6 @@
 Whatever answers whole recordings does it here: `bfrb detect`, `calibrate`, `report` and the viewer.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator

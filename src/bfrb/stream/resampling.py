@@ -7,8 +7,6 @@ later, and takes in the samples that are at most half a row away. Nothing is int
 measured. A row is final once no accepted sample can fall into it any more.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """`EventSpec` and `StreamSpec`: how answers for a stream become events, and what disorder a stream puts up with."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator

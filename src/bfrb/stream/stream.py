@@ -6,8 +6,6 @@ The events depend on the samples and their order only: chunks of 1, 7 or 1,000 s
 bit. Memory and work a second are bounded, whatever a source sends.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """From rows at the device's rate to windows that a predictor can be asked about; now and then held against physics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

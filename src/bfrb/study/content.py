@@ -1,7 +1,5 @@
 """What tells recordings apart when their names do not: a hash of what was measured."""
 
-from __future__ import annotations
-
 import hashlib
 from itertools import pairwise
 

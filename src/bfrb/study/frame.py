@@ -13,8 +13,6 @@ Directions are said in words: of the arm (`thumb`, `little`, `hand`, `elbow`, `p
 to the elbow on a right one, and 12 o'clock to the little finger on both.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What can be recognised: label sets, and the vocabularies of the studies that come with this package."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass

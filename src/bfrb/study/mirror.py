@@ -3,8 +3,6 @@
 The symmetries themselves stand with every sensor of a `Device`; here they are applied to whole recordings.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rows at a device's rate, made of samples that came at any rate."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Stretches: recordings of any length, some rows at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Continuous recordings cut into windows, each with the label that most of its rows have."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated

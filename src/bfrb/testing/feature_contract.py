@@ -1,7 +1,5 @@
 """What every feature promises."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bfrb.arrays import Array

@@ -1,7 +1,5 @@
 """Made-up recordings of any device: random readings within each sensor's range, with gaps of every kind."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What every network promises."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """What every variation promises."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bfrb.study.device import HELIOS, Device

@@ -1,7 +1,5 @@
 """From a finished run to a bundle: export, check, score, write."""
 
-from __future__ import annotations
-
 import json
 import platform
 from collections.abc import Iterable, Sequence

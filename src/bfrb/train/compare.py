@@ -1,7 +1,5 @@
 """Compare variants of a training run: the same recordings, the same folds, differences paired over subjects."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Train an ensemble over subject-wise folds: recordings and a run spec in, a bundle out."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Teach one small network what an ensemble answers, each person by members that never saw them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`Classifier`: training and prediction as an estimator of scikit-learn, for its cross-validation and searches."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

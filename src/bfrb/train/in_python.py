@@ -1,7 +1,5 @@
 """`bfrb.train(...)`: from recordings to a predictor in one call."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Train one member of an ensemble from the files of a workspace, as a job of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping, Sequence

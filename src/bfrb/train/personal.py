@@ -1,7 +1,5 @@
 """One wearer's own examples: a bundle's linear answers are moved towards them, in closed form."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Run specs by name (`presets.toml`) and from TOML files, variants for `bfrb compare`, and what training needs."""
 
-from __future__ import annotations
-
 import tomllib
 from importlib.resources import files
 from typing import Annotated, Any, Self

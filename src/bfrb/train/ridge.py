@@ -5,8 +5,6 @@ groups of rows): with fewer rows than features, the weights of one person's rows
 the inverse; with more, their residuals by what these rows took no part in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`RunSpec`: a whole training run: what is varied, how networks are trained, and which."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self

@@ -1,7 +1,5 @@
 """The training loop: what is made small, steps of the weights, epochs; resumes where it was stopped."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 from collections.abc import Callable

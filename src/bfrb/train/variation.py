@@ -6,8 +6,6 @@ network input, they always fit together: a turned device changes accelerometer a
 what the device could have given: readings within its range, orientations with w >= 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 

@@ -12,8 +12,6 @@ Every file is written under another name and renamed, so that a file that is the
 plain arrays that are memory-mapped, so that all members' processes share them.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import zlib

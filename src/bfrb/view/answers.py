@@ -1,7 +1,5 @@
 """What a bundle answers for one recording: as a whole, and as time goes on."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The web application and its server: the page's files, and what it asks about recordings, answers and labels."""
 
-from __future__ import annotations
-
 import mimetypes
 import secrets
 import threading

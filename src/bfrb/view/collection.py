@@ -1,7 +1,5 @@
 """Collections: the recordings of one source, listed and searched, and read part by part when they are looked at."""
 
-from __future__ import annotations
-
 import tempfile
 import threading
 from collections import Counter

@@ -5,8 +5,6 @@ requests, or, by pointing a name of its own at 127.0.0.1 (DNS rebinding), even r
 name this host, carry no other origin, and, to reach anything but the page's own files, the token of this start.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ The file is always whole: it holds all labels from before a change or all from a
 again under a lock, so that two viewers of the same data do not undo each other's labels.
 """
 
-from __future__ import annotations
-
 import csv
 import secrets
 from datetime import UTC, datetime

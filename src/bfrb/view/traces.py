@@ -1,7 +1,5 @@
 """What a recording is drawn from, as messages: traces, reduced to what a screen can show, readings of single rows."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from itertools import pairwise

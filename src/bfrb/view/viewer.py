@@ -1,7 +1,5 @@
 """`Viewer`: what one start of the page has open, read and loaded while the page is already there."""
 
-from __future__ import annotations
-
 import tempfile
 import threading
 from collections.abc import Callable
