@@ -1,7 +1,5 @@
 """Continuous recordings with known claims and episodes, for tests of what is made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Small recordings and small, valid bundles, made without torch, for tests that need one."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace

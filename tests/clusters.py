@@ -1,7 +1,5 @@
 """A cluster of three nodes on this machine, and a training to run on it."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Made-up studies in the CMI layout: labelled recordings, their rows as a frame, and files of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Messages of Kaggle's evaluation, as the gateway builds them."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

@@ -4,8 +4,6 @@ Each law takes the modules of a source tree and gives one line for every place t
 obedience. The laws are stated in docs/architecture.md; the allowances there and the tables here are the same.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Training examples, a small network and ways to damage a file, for tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,7 +1,5 @@
 """Made-up recordings, and the published network's features."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from bfrb.features.spec import FeatureSpec

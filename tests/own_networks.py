@@ -1,7 +1,5 @@
 """Parts of one's own, as a user of the package would write them."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import numpy as np

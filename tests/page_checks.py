@@ -1,7 +1,5 @@
 """What every page has to be, checked with the parser of the standard library."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 from itertools import pairwise

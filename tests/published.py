@@ -4,8 +4,6 @@ Slow and plain. Tests hold the package's features against it, and the benchmark 
 the original notebook: the time step is a parameter, and a value derived from a missing sample is missing.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Recordings in memory as sources, a tiny study and a tiny run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The laws of the house, asserted on the package as it is and on small trees that break them."""
 
-from __future__ import annotations
-
 import inspect
 import os
 import subprocess

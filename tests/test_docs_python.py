@@ -1,7 +1,5 @@
 """Python blocks of the documentation that are marked as such run, one page a script, on a simulated study."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """What `import bfrb` offers to scripts and notebooks: frames in, frames out, and an estimator."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from typing import Any

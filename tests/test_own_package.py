@@ -1,7 +1,5 @@
 """A package of a user's own brings a device, labels, a feature, a variation and a network, and this one knows none."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The names that `import bfrb` offers."""
 
-from __future__ import annotations
-
 from importlib.metadata import version
 
 import pytest

@@ -1,7 +1,5 @@
 """Processes that leave Ctrl-C to their parent."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator

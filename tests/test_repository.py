@@ -1,7 +1,5 @@
 """What the repository says about itself is true: versions, pins, commands, examples, links, clean files."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import re

@@ -1,7 +1,5 @@
 """What specs refuse, and in which words."""
 
-from __future__ import annotations
-
 import pytest
 
 from bfrb.errors import ConfigError

@@ -1,7 +1,5 @@
 """A command run as it is typed, for tests of the command line."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The viewer's page, asked over real sockets."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import threading

@@ -1,7 +1,5 @@
 """The benchmark of the whole preset `baseline`, on the processor and with next to nothing to learn from."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

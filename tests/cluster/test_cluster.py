@@ -1,7 +1,5 @@
 """A cluster of three nodes on this machine: the same answers as without it, whatever happens to nodes and drivers."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

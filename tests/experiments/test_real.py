@@ -1,7 +1,5 @@
 """Peers on real studies: their quicker ridge is scikit-learn's, and who is judged takes no part."""
 
-from __future__ import annotations
-
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType

@@ -1,7 +1,5 @@
 """The experiment on watches counts alarms as the event rule of the package does, and judges nobody by who knew them."""
 
-from __future__ import annotations
-
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bundles that tests of exports share, and what was exported of them: tracing takes long."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

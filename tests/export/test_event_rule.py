@@ -1,7 +1,5 @@
 """The event rule in C says what the package's own says, to the last bit."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import shutil

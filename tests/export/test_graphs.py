@@ -1,7 +1,5 @@
 """Graphs of networks: the same answers as torch, with padding and without."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache

@@ -1,7 +1,5 @@
 """The features' formulas in torch, on padded batches, are those on ragged ones in NumPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

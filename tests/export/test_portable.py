@@ -1,7 +1,5 @@
 """What `bfrb export` writes says what the package says, from samples to probabilities."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

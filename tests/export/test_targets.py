@@ -1,7 +1,5 @@
 """Other runtimes say what the package says, from a bundle's samples and from those of a described device."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The page that `bfrb export --to web` writes, in a real browser, from the disk: it says what Python says."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Models that real Keras saved, imported: the same answers, and clear refusals."""
 
-from __future__ import annotations
-
 import base64
 import json
 import marshal

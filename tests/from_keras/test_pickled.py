@@ -1,7 +1,5 @@
 """Pickles of scalers and names: what scikit-learn, joblib and NumPy write is read; the rest is refused, not run."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """The competition's score, judged against scikit-learn."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Event scores: cases made by hand, and laws that always hold."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Intervals over people: against scipy, and by how often they hold a truth that is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

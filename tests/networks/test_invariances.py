@@ -1,7 +1,5 @@
 """What may not change an answer does not: real recordings through the whole path, networks with random weights."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

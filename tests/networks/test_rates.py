@@ -1,7 +1,5 @@
 """Lengths in the networks' specs are seconds: the same at any rate of rows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Fixed kernels, against a plain reference, and what happens where sensors are missing."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The network with a stem for every group of sensors: what it does where sensors are missing."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

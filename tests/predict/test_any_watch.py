@@ -1,7 +1,5 @@
 """What a Helios recorded, as another watch would have recorded it: a bundle answers it as it answers the Helios."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Writing, opening and refusing bundles."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

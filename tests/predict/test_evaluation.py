@@ -1,7 +1,5 @@
 """Scores by scenario."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable

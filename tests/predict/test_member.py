@@ -1,7 +1,5 @@
 """Members of a bundle: what their graphs may be, and what becomes of their answers."""
 
-from __future__ import annotations
-
 import shutil
 import tarfile
 from dataclasses import replace

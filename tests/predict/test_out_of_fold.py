@@ -1,7 +1,5 @@
 """Answers by the members that never saw a person, and recordings of the training, known by what they hold."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

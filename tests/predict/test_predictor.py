@@ -1,7 +1,5 @@
 """Predicting from a bundle."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import re

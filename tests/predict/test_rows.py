@@ -1,7 +1,5 @@
 """What networks tell of the rows of a recording: of which phase each is."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bundles that reports are made of."""
 
-from __future__ import annotations
-
 import pytest
 
 from bfrb.predict.bundle import Bundle

@@ -1,7 +1,5 @@
 """What a report collects from a bundle and its recordings, and how well episodes in continuous ones are found."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from pathlib import Path

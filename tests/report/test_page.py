@@ -1,7 +1,5 @@
 """The page and its figures: content, form, and what they do with names from the data."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

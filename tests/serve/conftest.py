@@ -1,7 +1,5 @@
 """A small bundle to serve, and the requests captured from the real gateway."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Which port is taken, when not to start, and payloads as values: hostile bytes are refused, and no pickle is run."""
 
-from __future__ import annotations
-
 import io
 import math
 import re

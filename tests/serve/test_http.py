@@ -1,7 +1,5 @@
 """The web server: what it answers, what it refuses, and how it ends."""
 
-from __future__ import annotations
-
 import gzip
 import http.client
 import json

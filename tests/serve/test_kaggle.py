@@ -1,7 +1,5 @@
 """The server as the gateway sees it, asked by a client of gRPC alone."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """The rehearsal: the gateway's flow with everything unusual about it, from Python and from the command line."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

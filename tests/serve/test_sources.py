@@ -1,7 +1,5 @@
 """Where live samples come from: every kind of source, and how it ends."""
 
-from __future__ import annotations
-
 import http.client
 import io
 import json

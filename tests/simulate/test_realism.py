@@ -1,7 +1,5 @@
 """What tells simulated from real recordings measures what it says."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

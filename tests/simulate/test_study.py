@@ -1,7 +1,5 @@
 """A simulated study and simulated days: as published, repeatable, possible, and readable by what trains."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

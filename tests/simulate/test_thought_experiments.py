@@ -1,7 +1,5 @@
 """What must be true of any wearer and any device, whatever the numbers in the spec."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Honest probabilities and thresholds, and scores by rules that come from other people."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

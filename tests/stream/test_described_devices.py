@@ -1,7 +1,5 @@
 """A described device's file and its live samples: the same rows and the same answers, to the last bit."""
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From the probabilities of windows to events: by thought experiment, and against the rule as it is worded."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Lines from devices: JSON and CSV, many wearers, and whatever else may come."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

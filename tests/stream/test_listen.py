@@ -1,7 +1,5 @@
 """Listening to whole recordings: what a stream of the same rows says, and the episodes beside it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

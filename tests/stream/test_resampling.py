@@ -1,7 +1,5 @@
 """From samples with times of their own to rows: jitter, gaps, other clocks, other rates, disorder and garbage."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

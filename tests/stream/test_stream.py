@@ -1,7 +1,5 @@
 """Samples in, events out: the same events however they come, and none without data."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An ensemble teaches one network, and nobody is taught by who saw them."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import replace

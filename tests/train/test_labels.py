@@ -1,7 +1,5 @@
 """What is known of recordings beside their class, in examples."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

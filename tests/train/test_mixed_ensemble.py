@@ -1,7 +1,5 @@
 """Networks of several kinds in one bundle, some of which cannot do without proximity sensors."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A wearer's own examples move the answers of networks that are solved for, and of no others."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Networks tell phases if they were trained to, and only then."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

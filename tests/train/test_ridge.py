@@ -1,7 +1,5 @@
 """Ridge regression of classes: what it says of people left out is what a fit without them says."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

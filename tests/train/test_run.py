@@ -1,7 +1,5 @@
 """What a run spec takes and refuses, and how networks of one's own come in."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

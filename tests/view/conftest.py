@@ -1,7 +1,5 @@
 """What the tests of the viewer share."""
 
-from __future__ import annotations
-
 import pytest
 
 pytest.importorskip("uvicorn", reason="the viewer is not installed: pip install 'bfrb[view]'")

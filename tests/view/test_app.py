@@ -1,7 +1,5 @@
 """What the page asks, and what it is answered."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The page in a real browser: headless Chromium, driven through its own driver."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

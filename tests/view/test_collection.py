@@ -1,7 +1,5 @@
 """The list finds what is looked for; traces keep what can be seen; segments and messages are exact."""
 
-from __future__ import annotations
-
 import numpy as np
 import polars as pl
 import pytest

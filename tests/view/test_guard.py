@@ -1,7 +1,5 @@
 """Only the page itself may ask: no other host name, origin, site or path, and nothing without the token."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Labels: in a file of their own, on the disk at every change, never lost."""
 
-from __future__ import annotations
-
 import csv
 import os
 import signal
