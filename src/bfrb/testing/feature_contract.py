@@ -19,7 +19,7 @@ class FeatureContract:
     """Tests of a feature, on a device that has its sensors."""
 
     feature: str
-    """Its name, or its import path `package.module:name`."""
+    """Its name, or where it is imported from, as a spec says it."""
     device: Device = HELIOS
 
     def _found(self) -> Feature:

@@ -23,7 +23,7 @@ class NetworkContract:
     """Tests of a network, with all branches, and with those of the motion sensors only."""
 
     network: str
-    """Its name, or its import path `package.module:Class`."""
+    """Its name, or where its class is imported from, as a spec says it."""
     sizes: ClassVar[Mapping[str, Any]] = {}
     """Values of its spec, small ones to be quick."""
     channels: ClassVar[Mapping[str, int]] = {}

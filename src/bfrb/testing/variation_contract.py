@@ -13,7 +13,7 @@ class VariationContract:
     """Tests of a variation of recordings."""
 
     variation: str
-    """Its name, or its import path `package.module:name`."""
+    """Its name, or where it is imported from, as a spec says it."""
     strength: float = 0.5
     """A strength at which it changes something."""
     device: Device = HELIOS
