@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -35,6 +36,18 @@ def do_all(jobs: Sequence[Job]) -> None:
         job()
 
 
+def wait_for_port(port: int) -> None:
+    """Until a server listens, as Ray's for clients does some seconds after the head."""
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise TimeoutError(f"nothing listens at port {port}")
+
+
 @contextmanager
 def started(nodes: int = 3) -> Iterator[tuple[Any, str]]:
     """A cluster of nodes of one core, whose workers find these tests, and its address from outside.
@@ -53,6 +66,7 @@ def started(nodes: int = 3) -> Iterator[tuple[Any, str]]:
     try:
         for _ in range(nodes - 1):
             cluster.add_node(num_cpus=1, **NODE)
+        wait_for_port(port)
         os.environ["RAY_ADDRESS"] = cluster.address
         yield cluster, f"ray://127.0.0.1:{port}"
     finally:
