@@ -77,13 +77,14 @@ def read_numbers(
 def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: Any) -> Array:
     # All at once where they are alike: hundreds of short columns one by one would take many times as long. Frames are
     # cast by polars' threads, which the child of a fork lacks; a series is not.
-    columns = frame[list(names)].get_columns()
+    part = frame[list(names)]
+    columns = part.get_columns()
     kinds = {column.dtype.base_type() for column in columns}
     if kinds <= _TEXTS:
         return _parse(frame, [column.cast(pl.String) for column in columns], report, dtype)
     if len(names) > 1:
         if all(kind.is_numeric() and kind != pl.Decimal for kind in kinds):
-            return _as(dtype, frame[list(names)].to_numpy(order="c"))
+            return _as(dtype, part.to_numpy(order="c"))
         return np.concatenate([_numbers(frame, [name], report, dtype) for name in names], axis=1)
     if kinds <= {pl.Decimal, pl.Null}:
         return columns[0].cast(dtype).to_numpy()[:, None]

@@ -106,9 +106,11 @@ def ways_to_wrist(description: Description, wrist: Wrist | None = None) -> dict[
 
 def _to_wrist(name: str, scale: Any, matrix: Array, values: Array) -> Array:
     turned = np.empty(np.shape(values), np.float32)
+    stays = (matrix == np.eye(3)).all()
     for start in range(0, len(turned), _BLOCK):  # days of samples are not held in float64
-        scaled = np.asarray(values[start : start + _BLOCK], np.float64) * scale
-        turned[start : start + _BLOCK] = scaled if (matrix == np.eye(3)).all() else _CHANGES[name](scaled, matrix)
+        block = slice(start, start + _BLOCK)
+        scaled = np.asarray(values[block], np.float64) * scale
+        turned[block] = scaled if stays else _CHANGES[name](scaled, matrix)
     return turned
 
 
