@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bundles import make_bundle, make_recordings
+from cmi_files import labelled_study, write_study
 from studies import here
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,3 +47,12 @@ def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     distill(Bundle.open(teacher), recordings, spec, out, options=here())
     torch.use_deterministic_algorithms(False)
     return out
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A folder of five labelled recordings in the CMI layout."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    write_study(folder, labelled_study())
+    return folder

@@ -15,7 +15,6 @@ import pytest
 from bfrb.view.app import Server
 from bfrb.view.viewer import Viewer
 from bundles import make_bundle
-from cmi_files import labelled_study, write_study
 
 
 @dataclass
@@ -112,15 +111,6 @@ def open_page() -> Iterator[OpenPage]:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("view") / "model")
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    """A folder of five labelled recordings in the CMI layout."""
-    folder = tmp_path / "study"
-    folder.mkdir()
-    write_study(folder, labelled_study())
-    return folder
 
 
 @pytest.fixture

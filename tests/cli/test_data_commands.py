@@ -13,17 +13,8 @@ import numpy as np
 import pytest
 
 from bfrb.read.store import Store
-from cmi_files import assert_same, labelled_study, write_study
+from cmi_files import assert_same, labelled_study
 from typed_commands import Bfrb
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    folder = tmp_path / "study"
-    folder.mkdir()
-    write_study(folder, labelled_study())
-    return folder
-
 
 faults: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda data: data[: len(data) * 2 // 3],
