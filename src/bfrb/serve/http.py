@@ -46,6 +46,7 @@ PATHS = {
 }
 
 MAX_BYTES = 8 << 20  # largest body of a request
+_MOST_READ = 64 << 20  # largest body that is read before it is refused
 _WORKERS = 2  # requests that are predicted at a time; each uses all cores
 _MOST_BRACKETS = 200_000  # lists and objects in JSON: each costs memory many times its two bytes
 _LAST_ANSWERS_S = 40  # whatever is at work when the server ends is finished by then
@@ -229,14 +230,17 @@ def _read_json(body: bytes) -> Columns:
 
 
 async def _receive(request: Request) -> bytes:
+    """The body; one that is too large is read to its end, within bounds: a client that still sends reads no answer."""
     claimed = request.headers.get("content-length", "")
-    body, size = bytearray(), int(claimed) if claimed.isdecimal() else 0
+    body, size = bytearray(), 0
+    total = int(claimed) if claimed.isdecimal() else 0
     chunks = request.stream()
-    while size <= MAX_BYTES and (chunk := await anext(chunks, b"")):
-        body += chunk
-        size = max(size, len(body))
-    if size > MAX_BYTES:
-        problem = f"expected at most {MAX_BYTES:,} bytes, got {size:,} or more"
+    while max(size, total) <= _MOST_READ and (chunk := await anext(chunks, b"")):
+        size += len(chunk)
+        if size <= MAX_BYTES:
+            body += chunk
+    if max(size, total) > MAX_BYTES:
+        problem = f"expected at most {MAX_BYTES:,} bytes, got {max(size, total):,}"
         raise RefusedError(413, problem, "send fewer recordings at a time")
     return bytes(body)
 

@@ -38,6 +38,7 @@ _BAUD = 115_200
 _WAITING = 64
 _READ_BYTES = 1 << 16
 _REQUEST_S = 10.0
+_MOST_DROPPED_READS = 1000
 _PAGES_HERE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 _FOREIGN = "pages of other sites may not send samples"
 
@@ -229,6 +230,15 @@ class _Http(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
+
+    def finish(self) -> None:
+        """Read on for a while: a refusal would be lost if the connection ended while its client still sends."""
+        super().finish()
+        with contextlib.suppress(OSError):
+            self.request.shutdown(socket.SHUT_WR)
+            for _ in range(_MOST_DROPPED_READS):
+                if not self.request.recv(_READ_BYTES):
+                    break
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
