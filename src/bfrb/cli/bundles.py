@@ -19,6 +19,7 @@ from bfrb.cli.options import (
     Overwrite,
     Workers,
     joined,
+    parse_seconds,
     tell_simulated,
 )
 from bfrb.cli.show import print_result
@@ -70,7 +71,12 @@ def export(
     bundle: BundleFolder,
     out: Annotated[Path, typer.Option(help="The folder to make.")],
     window: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds of every recording: a graph of fixed length, without masks.")
+        float | None,
+        typer.Option(
+            parser=parse_seconds,
+            metavar="<seconds>",
+            help="How long every recording is, such as 5s: a graph of fixed length, without masks.",
+        ),
     ] = None,
     member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
     to: Annotated[
