@@ -19,6 +19,16 @@ class Result:
     def json(self) -> dict:
         return json.loads(self.out)
 
+    def works(self) -> "Result":
+        assert self.code == 0, self.err
+        return self
+
+    def refuses(self, *told: str) -> "Result":
+        """It ended with code 2, and an error that says this."""
+        said = " ".join(self.err.split())
+        assert (self.code, [each for each in told if each not in said]) == (2, []), self.err
+        return self
+
 
 Bfrb = Callable[..., Result]
 

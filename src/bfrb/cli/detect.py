@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,14 +24,12 @@ from bfrb.cli.options import (
     joined,
     load_predictor,
 )
-from bfrb.cli.show import ShownTable, print_result, progress
+from bfrb.cli.show import ShownTable, interval_text, print_result, progress
 from bfrb.errors import DataError
 
 if TYPE_CHECKING:
     from bfrb.cluster.answering import Note
     from bfrb.predict.bundle import Bundle
-    from bfrb.predict.predictor import Predictor
-    from bfrb.read.csv_blocks import Progress
     from bfrb.read.tables import Table
     from bfrb.stream.events import EventRule
     from bfrb.stream.listen import AnnotatedRecording, Detections, Summary
@@ -55,22 +53,27 @@ def detect(
     as_json: AsJson = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
-    from bfrb.read.tables import check_table_path, write_table
+    from bfrb.read.tables import check_table_path, write_table, write_tables
+    from bfrb.stream.listen import Listening, Summary, listen_to
 
     outs = (out, *([probabilities] if probabilities else []))
     for path in outs if on is None else ():
         check_table_path(path)
     predictor = load_predictor(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
+    how = Listening(rule, description, acc_unit, anyway)
     with joined(on, workers) as cluster, progress("listening") as show:
         if cluster is not None:
             from bfrb.cluster.answering import Detecting
 
-            work = Detecting(rule, description, acc_unit, anyway, windows=len(outs) > 1)
+            work = Detecting(how, windows=len(outs) > 1)
             summary, labels = _sum_up(answer_on(cluster, bundle, recording, work, outs, show))
             _check_speed(summary.counts)
         else:
-            summary = _listen(predictor, recording, description, rule, acc_unit, anyway, probabilities, show)
+            summary = Summary()
+            found = listen_to(predictor, recording, how, show)
+            tables = _window_tables(found, summary, predictor.label_set.classes)
+            deque(tables, maxlen=0) if probabilities is None else write_tables(tables, probabilities)
             labels = Counter(summary.labels)
     if cluster is None or (out.suffix and not out.exists()):
         write_table(summary.event_table(), out)
@@ -82,33 +85,6 @@ def detect(
     samples = ("Samples, and the windows made of them", ("", "number"), summary.counts.explained())
     print_result(counts | about, as_json, events, samples)
     log.info("wrote %s", out)
-
-
-def _listen(
-    predictor: Predictor,
-    recording: Path,
-    description: str,
-    rule: EventRule,
-    acc_unit: str,
-    anyway: bool,
-    probabilities: Path | None,
-    show: Progress,
-) -> Summary:
-    from bfrb.read.stretches import iter_stretches
-    from bfrb.read.tables import write_tables
-    from bfrb.stream.listen import Summary, listen
-    from bfrb.stream.stream import Wearer
-
-    summary = Summary()
-    stretches = iter_stretches(recording, predictor.source_device, description, show, predictor.bundle.manifest.rows)
-    found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}), anyway=anyway)
-    tables = _window_tables(found, summary, predictor.label_set.classes)
-    if probabilities is None:
-        for _ in tables:
-            pass
-    else:
-        write_tables(tables, probabilities)
-    return summary
 
 
 def _sum_up(notes: Iterable[Note]) -> tuple[Summary, Counter[str]]:
@@ -233,16 +209,12 @@ def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
 
     title = f"Events in {scores['hours']:.1f} hours of {scores['subjects']} people, {scores['episodes']} episodes"
     shown = [name for name in (*EVENT_SCORES, "auc", "auc_mean_subject", "average_precision") if name in scores]
-    rows = [(name.replace("_", " "), scores[name]["value"], _interval(scores[name]["interval"])) for name in shown]
+    rows = [(name.replace("_", " "), scores[name]["value"], interval_text(scores[name]["interval"])) for name in shown]
     yield title + " (SIMULATED)" * scores["simulated"], ("score", "value", "95 %"), rows
     if "per_subject" in scores:
         kinds = ("episodes", *EVENT_SCORES)
         subjects = [(name, *(found[kind] for kind in kinds)) for name, found in scores["per_subject"].items()]
         yield "By subject", ("subject", *(kind.replace("_", " ") for kind in kinds)), subjects
-
-
-def _interval(interval: tuple[float, float] | None) -> str | None:
-    return None if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _rule_table(rule: EventRule) -> ShownTable:

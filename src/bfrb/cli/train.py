@@ -28,7 +28,7 @@ from bfrb.cli.options import (
     joined,
     resumable,
 )
-from bfrb.cli.show import print_json, print_table, progress
+from bfrb.cli.show import interval_text, print_json, print_table, progress
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.spec import read_toml
 from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec, check_installed, read_preset
@@ -250,7 +250,7 @@ def show_comparison(results: dict[str, Any]) -> None:
 def _cells(found: dict[str, Any], people: int) -> tuple[object, ...]:
     from bfrb.metrics import ENOUGH_PEOPLE, excludes_zero
 
-    shown = "{:.3f} to {:.3f}".format(*found["interval"])
+    shown = interval_text(found["interval"])
     if "difference" not in found:
         return found["score"], shown, None, None, ""
     between = found["difference_interval"]

@@ -26,40 +26,27 @@ from bfrb.spec import Spec
 from bfrb.stream.spec import EventSpec, NotNegative, Probability
 from bfrb.study.labels import LabelSet
 
-EVENTS = "events.json"
-"""Name of the rule's file in a bundle."""
-
-FORMAT = 1
-"""Version of that file; a later one is refused."""
+EVENTS = "events.json"  # name of the rule's file in a bundle
+FORMAT = 1  # version of that file; a later one is refused
 
 
 @dataclass(frozen=True)
 class Event:
-    """A behaviour that happened.
+    """A behaviour that happened; times are in seconds by the clock of the samples, the end is not included.
 
-    Parameters
-    ----------
-    start_s, end_s
-        When, by the clock of the samples; the end is not included.
-    label
-        The most probable target class over the event.
-    confidence
-        The largest smoothed probability, from 0 to 1, that the wearer did any of the targets.
-    known_s
-        The moment at which it was known that an event is going on: when the samples of the deciding window were
-        complete. An alarm can be raised then; the end is known later.
+    It was known at `known_s`, when the samples of the deciding window were complete, that an event is going on: an
+    alarm can be raised then. The end is known later.
     """
 
     start_s: float
     end_s: float
-    label: str
-    confidence: float
+    label: str  # the most probable target class over the event
+    confidence: float  # the largest smoothed probability, from 0 to 1, that the wearer did any of the targets
     known_s: float
 
     def since(self, begin_s: float) -> Event:
         """The same by a clock that begins at that time."""
-        start_s, end_s, known_s = (time_s - begin_s for time_s in (self.start_s, self.end_s, self.known_s))
-        return replace(self, start_s=start_s, end_s=end_s, known_s=known_s)
+        return replace(self, **{name: getattr(self, name) - begin_s for name in ("start_s", "end_s", "known_s")})
 
 
 class EventRule(Spec):
