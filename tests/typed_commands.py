@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from bfrb.cli import main
-
 
 class Result:
     """Exit code and what was printed."""
@@ -35,6 +33,7 @@ Bfrb = Callable[..., Result]
 
 def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
     """Run a command in this process; a traceback would come out as the exception itself."""
+    from bfrb.cli import main
 
     def run(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["bfrb", *map(str, arguments)])

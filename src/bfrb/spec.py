@@ -80,14 +80,10 @@ def _read_assignment(assignment: str) -> tuple[str, Any]:
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"expected key=value, got {assignment!r}", remedy="write, say, training.epochs=30")
-    return key.strip(), _parse_value(text.strip())
-
-
-def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return key.strip(), tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        return key.strip(), text.strip()
 
 
 def _explain(kind: type[Spec], error: ValidationError) -> ConfigError:

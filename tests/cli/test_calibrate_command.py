@@ -11,9 +11,6 @@ from bfrb.predict.bundle import Bundle
 from bfrb.read.store import Store, write_store
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import listen_held_out
-from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import SEARLE_BEHAVIORS
-from bundles import make_bundle
 from typed_commands import Bfrb
 
 LABELLED = np.repeat([0, 1, 0], [100, 80, 120])
@@ -21,12 +18,10 @@ Places = tuple[Path, Path]
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+def places(tmp_path_factory: pytest.TempPathFactory, watch_bundle: Path) -> Places:
     """A bundle for the watch, and a store with half a minute of three people, each with an episode."""
-    folder = tmp_path_factory.mktemp("watch")
-    bundle = make_bundle(folder / "model", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    write_store([watch_recordings(LABELLED, 3)], folder / "store", source="made up")
-    return bundle, folder / "store"
+    store = tmp_path_factory.mktemp("watch") / "store"
+    return watch_bundle, write_store([watch_recordings(LABELLED, 3)], store, source="made up").path
 
 
 def test_thresholds_are_chosen_and_put_into_the_bundle(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
@@ -60,5 +55,5 @@ def test_calibrate_hears_what_detect_hears_as_late(places: Places, tmp_path: Pat
     assert known_s.tolist() == pl.read_parquet(windows)["known_s"].to_list()
 
 
-def test_recordings_of_another_device_are_refused(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
-    bfrb("calibrate", make_bundle(tmp_path / "helios"), places[1]).refuses("expected recordings of the device")
+def test_recordings_of_another_device_are_refused(places: Places, bundle: Path, bfrb: Bfrb) -> None:
+    bfrb("calibrate", bundle, places[1]).refuses("expected recordings of the device")

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bfrb.features.rotations import up_in_wrist
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.cmi_write import rows_of
@@ -15,10 +14,9 @@ from bfrb.read.store import Store, write_store
 from bfrb.stream.events import EventRule
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream
-from bfrb.study.device import GALAXY_WATCH, HELIOS
-from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
-from bundles import make_bundle
+from bundles import make_bundle, make_recordings
 from typed_commands import Bfrb
 
 ROWS = (900, 400)
@@ -39,19 +37,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recordings() -> Recordings:
-    """Two continuous recordings that a worn device could have made, without a label."""
-    rng = np.random.default_rng(3)
-    total = sum(ROWS)
-    drift = np.cumsum(rng.normal(0, 0.3, (total, 4)), axis=0)
-    quaternion = drift / np.linalg.norm(drift, axis=1, keepdims=True)
-    sensors = {
-        "acc": (9.8 * up_in_wrist(quaternion) + rng.normal(0, 4, (total, 3))).astype(np.float32),
-        "quaternion": quaternion.astype(np.float32),
-        "thm": rng.normal(28, 2, (total, 5)).astype(np.float32),
-        "tof": rng.integers(-1, 250, (total, 5, 8, 8)).astype(np.int16),
-    }
-    table = pl.DataFrame({"id": ["SEQ_1", "SEQ_2"], "subject": ["ann", "ben"]})
-    return Recordings(HELIOS, sensors, np.array([0, ROWS[0], total]), table)
+    """Two continuous recordings, without a label."""
+    made = make_recordings(2, lengths=ROWS, seed=3)
+    return made.with_table(made.table.select("id", "subject"))
 
 
 @pytest.fixture
@@ -81,9 +69,9 @@ def test_a_store_gives_the_events_of_each_of_its_recordings(
     monkeypatch.setattr(Store, "stretches", partialmethod(Store.stretches, 130))
     out, answers = tmp_path / "events.csv", tmp_path / "windows.parquet"
     result = detect(bundle, store, "--out", out, "--probabilities", answers, "--json").works()
-    for number, name in enumerate(["SEQ_1", "SEQ_2"]):
+    for number, name in enumerate(["SEQ_000000", "SEQ_000001"]):
         assert found(out, name) == expected(bundle, recordings[number])
-    assert found(out, "SEQ_1")
+    assert found(out, "SEQ_000000")
     assert sum(result.json["events"].values()) == len(pl.read_csv(out))
     assert result.json["recordings"] == 2
     assert result.json["counts"]["samples"] == sum(ROWS)
@@ -147,11 +135,10 @@ def test_what_cannot_be_listened_to_is_refused(
 
 
 def test_a_bundle_for_another_device_and_a_damaged_store_are_refused(
-    detect: Bfrb, bundle: Path, store: Path, tmp_path: Path
+    detect: Bfrb, bundle: Path, watch_bundle: Path, store: Path, tmp_path: Path
 ) -> None:
-    watch = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, members=1)
     out = tmp_path / "events.csv"
-    detect(watch, store, "--out", out).refuses("got 'helios'")
+    detect(watch_bundle, store, "--out", out).refuses("got 'helios'")
     part = store / "rows" / "part-00000.parquet"
     part.write_bytes(part.read_bytes()[:-8] + b"12345678")
     detect(bundle, store, "--out", out).refuses("has changed since it was written")

@@ -13,8 +13,8 @@ import pytest
 
 from bfrb.read.cmi_write import rows_of
 from bfrb.read.judging import JudgedSource
-from bfrb.study.device import GALAXY_WATCH, HELIOS
-from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
+from bfrb.study.device import HELIOS
+from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.recordings import Recordings
 from bundles import make_bundle, make_telling_bundle
 from typed_commands import Bfrb
@@ -171,10 +171,11 @@ def test_damaged_recordings_leave_neither_predictions_nor_phases(
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_bundles_of_another_device_and_damaged_ones_are_refused(bfrb: Bfrb, tmp_path: Path, command: str) -> None:
+def test_bundles_of_another_device_and_damaged_ones_are_refused(
+    bfrb: Bfrb, watch_bundle: Path, tmp_path: Path, command: str
+) -> None:
     out, data = ("--out", tmp_path / "p.csv") if command == "predict" else (), study(tmp_path)
-    watch = make_bundle(tmp_path / "watch", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    bfrb(command, watch, data, *out).refuses("device 'galaxy_watch', got 'helios'")
+    bfrb(command, watch_bundle, data, *out).refuses("device 'galaxy_watch', got 'helios'")
     bundle = make_bundle(tmp_path / "model")
     graph = bundle / "members" / "two_branch-00.onnx"
     graph.write_bytes(truncated(graph.read_bytes()))

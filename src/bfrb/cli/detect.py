@@ -8,22 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from bfrb.cli.options import (
-    AccUnit,
-    Anyway,
-    AsJson,
-    BundleFolder,
-    DescriptionName,
-    On,
-    Overwrite,
-    RuleChanges,
-    Workers,
-    answer_on,
-    joined,
-    load_predictor,
-)
+from bfrb.cli import options
 from bfrb.cli.show import ShownTable, interval_text, print_result, progress
 from bfrb.errors import DataError
 
@@ -40,17 +27,17 @@ log = logging.getLogger(__name__)
 
 
 def detect(
-    bundle: BundleFolder,
-    recording: Annotated[Path, typer.Argument(help="A table of samples with times, a store, a file or a folder.")],
-    out: Annotated[Path, typer.Option(help="Where the events shall be: a .csv or .parquet file.")],
-    probabilities: Annotated[Path | None, typer.Option(help="A file for the answers for all windows.")] = None,
-    description: DescriptionName = "auto",
-    anyway: Anyway = False,
-    set_: RuleChanges = None,
-    acc_unit: AccUnit = "m/s^2",
-    on: On = None,
-    workers: Workers = 0,
-    as_json: AsJson = False,
+    bundle: options.BundleFolder,
+    recording: Annotated[Path, Argument(help="A table of samples with times, a store, a file or a folder.")],
+    out: Annotated[Path, Option(help="Where the events shall be: a .csv or .parquet file.")],
+    probabilities: Annotated[Path | None, Option(help="A file for the answers for all windows.")] = None,
+    description: options.DescriptionName = "auto",
+    anyway: options.Anyway = False,
+    set_: options.RuleChanges = None,
+    acc_unit: options.AccUnit = "m/s^2",
+    on: options.On = None,
+    workers: options.Workers = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
     from bfrb.read.tables import check_table_path, write_table, write_tables
@@ -59,15 +46,15 @@ def detect(
     outs = (out, *([probabilities] if probabilities else []))
     for path in outs if on is None else ():
         check_table_path(path)
-    predictor = load_predictor(bundle)
+    predictor = options.load_predictor(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
     how = Listening(rule, description, acc_unit, anyway)
-    with joined(on, workers) as cluster, progress("listening") as show:
+    with options.joined(on, workers) as cluster, progress("listening") as show:
         if cluster is not None:
             from bfrb.cluster.answering import Detecting
 
             work = Detecting(how, windows=len(outs) > 1)
-            summary, labels = _sum_up(answer_on(cluster, bundle, recording, work, outs, show))
+            summary, labels = _sum_up(options.answer_on(cluster, bundle, recording, work, outs, show))
             _check_speed(summary.counts)
         else:
             summary = Summary()
@@ -149,17 +136,15 @@ def warn_unanswered(counts: StreamCounts) -> None:
 
 
 def calibrate(
-    bundle: Annotated[Path, typer.Argument(help="A bundle trained on continuous recordings.")],
-    data: Annotated[Path, typer.Argument(help="Labelled continuous recordings, such as those it was trained on.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Where the bundle with thresholds shall be; none: scores only.")
-    ] = None,
-    false_alarms: Annotated[float, typer.Option(min=0.0, help="False alarms per hour that are put up with.")] = 6.0,
-    set_: RuleChanges = None,
-    description: DescriptionName = "auto",
-    anyway: Anyway = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    bundle: Annotated[Path, Argument(help="A bundle trained on continuous recordings.")],
+    data: Annotated[Path, Argument(help="Labelled continuous recordings, such as those it was trained on.")],
+    out: Annotated[Path | None, Option(help="Where the bundle with thresholds goes; none: scores only.")] = None,
+    false_alarms: Annotated[float, Option(min=0.0, help="False alarms per hour that are put up with.")] = 6.0,
+    set_: options.RuleChanges = None,
+    description: options.DescriptionName = "auto",
+    anyway: options.Anyway = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Choose thresholds for a rate of false alarms, and score events on whole recordings.
 

@@ -9,21 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from bfrb.cli.options import (
-    Anyway,
-    AsJson,
-    BundleFolder,
-    Demographics,
-    DescriptionName,
-    On,
-    Workers,
-    answer_on,
-    check_outputs,
-    joined,
-    tell_simulated,
-)
+from bfrb.cli import options
 from bfrb.cli.show import ShownTable, interval_text, print_result, progress
 from bfrb.errors import BundleError, ConfigError
 
@@ -38,18 +26,16 @@ SHOWN_SUBJECTS = 10
 
 
 def predict(
-    bundle: BundleFolder,
-    data: Annotated[Path, typer.Argument(help="A store, a folder or a file with recordings.")],
-    out: Annotated[Path, typer.Option(help="Where the predictions shall be: a .csv or .parquet file.")],
-    phases: Annotated[
-        Path | None, typer.Option(help="A file for the phases row by row: when in a recording the gesture is.")
-    ] = None,
-    description: DescriptionName = "auto",
-    demographics: Demographics = None,
-    anyway: Anyway = False,
-    on: On = None,
-    workers: Workers = 0,
-    as_json: AsJson = False,
+    bundle: options.BundleFolder,
+    data: Annotated[Path, Argument(help="A store, a folder or a file with recordings.")],
+    out: Annotated[Path, Option(help="Where the predictions shall be: a .csv or .parquet file.")],
+    phases: Annotated[Path | None, Option(help="A file for the phases row by row: when the gesture is.")] = None,
+    description: options.DescriptionName = "auto",
+    demographics: options.Demographics = None,
+    anyway: options.Anyway = False,
+    on: options.On = None,
+    workers: options.Workers = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.predict.answering import Opening, answer_batches, open_for
@@ -59,7 +45,7 @@ def predict(
     outs = [out] if phases is None else [out, phases]
     if on is None:
         check_table_paths(outs)
-    check_outputs(outs, [bundle, data, demographics])
+    options.check_outputs(outs, [bundle, data, demographics])
     predictor = load(bundle)
     if phases is not None and not predictor.gives_phases:
         raise BundleError(
@@ -67,15 +53,15 @@ def predict(
             remedy="leave --phases out, or train stems with --set training.auxiliary.phase=0.1 on "
             "recordings whose rows have phases",
         )
-    tell_simulated(predictor.bundle)
+    options.tell_simulated(predictor.bundle)
     opening = Opening(description, demographics, anyway)
     counts: Counter[str] = Counter()
-    with joined(on, workers) as cluster, progress("predicting") as show:
+    with options.joined(on, workers) as cluster, progress("predicting") as show:
         if cluster is not None:
             from bfrb.cluster.answering import Predicting
 
             work = Predicting(opening, phases=phases is not None)
-            for note in answer_on(cluster, bundle, data, work, outs, show):
+            for note in options.answer_on(cluster, bundle, data, work, outs, show):
                 counts.update(note["about"]["gestures"])
         else:
             # From disk to disk: neither recordings nor answers pile up.
@@ -90,24 +76,20 @@ def predict(
 
 
 def evaluate(
-    target: Annotated[Path, typer.Argument(help="A bundle, or a .csv or .parquet file with predictions.")],
-    data: Annotated[Path | None, typer.Argument(help="Labelled recordings to predict with the bundle.")] = None,
-    answers: Annotated[
-        Path | None, typer.Option(help="A file with the true gestures for a file of predictions that lacks them.")
-    ] = None,
-    truth: Annotated[str, typer.Option(help="Column of the true gestures.")] = "gesture",
-    prediction: Annotated[str, typer.Option(help="Column of the predicted gestures.")] = "prediction",
-    recording: Annotated[
-        str, typer.Option(help="Column of the recordings' ids, to find the answers by.")
-    ] = "sequence_id",
-    subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
-    label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
-    description: DescriptionName = "auto",
-    demographics: Demographics = None,
-    anyway: Anyway = False,
-    on: On = None,
-    workers: Workers = 0,
-    as_json: AsJson = False,
+    target: Annotated[Path, Argument(help="A bundle, or a .csv or .parquet file with predictions.")],
+    data: Annotated[Path | None, Argument(help="Labelled recordings to predict with the bundle.")] = None,
+    answers: Annotated[Path | None, Option(help="A file with the true gestures, if the target lacks them.")] = None,
+    truth: Annotated[str, Option(help="Column of the true gestures.")] = "gesture",
+    prediction: Annotated[str, Option(help="Column of the predicted gestures.")] = "prediction",
+    recording: Annotated[str, Option(help="Column of ids, to find the answers by.")] = "sequence_id",
+    subject: Annotated[str | None, Option(help="Column of the subjects, for scores by subject.")] = None,
+    label_set: Annotated[str, Option(help="The gestures of a file of predictions.")] = "cmi",
+    description: options.DescriptionName = "auto",
+    demographics: options.Demographics = None,
+    anyway: options.Anyway = False,
+    on: options.On = None,
+    workers: options.Workers = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
     from bfrb.predict.evaluation import Columns
@@ -170,7 +152,7 @@ def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, 
     from bfrb.predict.predictor import load
 
     predictor = load(path)
-    with joined(on, workers) as cluster, progress("predicting") as show:
+    with options.joined(on, workers) as cluster, progress("predicting") as show:
         if cluster is None:
             parts = [judge(predictor, opening, data, show)]
         else:
@@ -220,7 +202,11 @@ def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
         heading += " of a bundle trained on SIMULATED recordings"
     scenarios = {name: found for name, found in scores.items() if isinstance(found, dict) and "score" in found}
     scenarios = scenarios or {"predictions": scores}
-    rows = [(name, *_summary(found)) for name, found in scenarios.items()]
+    keys = ("binary_f1", "macro_f1", "auc", "recordings", "subjects")
+    rows = [
+        (name, found["score"], interval_text(found.get("interval")), *map(found.get, keys))
+        for name, found in scenarios.items()
+    ]
     yield f"{heading} ({scores['source']})", _SUMMARY_COLUMNS, rows
     name, first = next(iter(scenarios.items()))
     yield f"By class ({name})", ("class", *_CLASS_KEYS), _picked(first["per_class"], _CLASS_KEYS)
@@ -228,11 +214,6 @@ def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
         lowest = sorted(_picked(subjects, _SUBJECT_KEYS), key=lambda row: float(row[1]))[:SHOWN_SUBJECTS]
         title = f"By subject, the lowest {len(lowest)} of {len(subjects)} (--json gives all)"
         yield title, ("subject", *_SUBJECT_KEYS), lowest
-
-
-def _summary(scores: dict[str, Any]) -> tuple[object, ...]:
-    keys = ("binary_f1", "macro_f1", "auc", "recordings", "subjects")
-    return (scores["score"], interval_text(scores.get("interval")), *map(scores.get, keys))
 
 
 def _picked(found: dict[str, dict[str, Any]], keys: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,6 +110,8 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    from bfrb.cluster.tasks import Node
+
     found = [node for node in ray.nodes() if node["Alive"]]
     look = ray.remote(_make_look())
     with ExitStack() as stack:
@@ -127,16 +129,12 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
                 f"a machine of the cluster does not answer: {str(error).strip().partition(chr(10))[0]}",
                 remedy="see `ray status`; take the machine out of the cluster, or begin it anew",
             ) from None
-    return [_node(node, *told[node["NodeID"]]) for node in found]
-
-
-def _node(node: Mapping[str, Any], host: str, versions: Mapping[str, str], lacks: Sequence[str], memory: int) -> Node:
-    from bfrb.cluster.tasks import Node
-
-    has = node["Resources"]
-    name = f"{host}/{node['NodeID'][:4]}"
-    cores, bytes_, cards = (has.get(what, 0.0) for what in ("CPU", "memory", "GPU"))
-    return Node(node["NodeID"], name, cores, bytes_, cards, memory, versions, tuple(lacks))
+    nodes = []
+    for node in found:
+        host, versions, lacks, card_memory = told[node["NodeID"]]
+        has = (node["Resources"].get(what, 0.0) for what in ("CPU", "memory", "GPU"))
+        nodes.append(Node(node["NodeID"], f"{host}/{node['NodeID'][:4]}", *has, card_memory, versions, tuple(lacks)))
+    return nodes
 
 
 def _make_look() -> Any:

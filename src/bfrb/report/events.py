@@ -86,7 +86,11 @@ def show_events(listening: EventEvaluation, *, simulated: bool = False) -> Secti
     shown += [_show_timeline(listening, number) for number in ranked if episodes[number]]
     shown = [replace(figure, simulated=simulated) for figure in shown]
     best = _best(listening)
-    tables = [*_tables(listening), *([_delays(best)] if best.delays_s else [])]
+    tables = _tables(listening)
+    if best.delays_s:
+        shares = (0.1, 0.25, 0.5, 0.75, 0.9)
+        rows = [(f"{100 * share:.0f} %", float(np.quantile(best.delays_s, share))) for share in shares]
+        tables.append(DataTable("Delays of the episodes found", ("of the episodes", "known within, s"), rows))
     return Section("events", "What it finds when it listens", "Events", _tell(listening), shown, tables)
 
 
@@ -184,12 +188,6 @@ def _show_curve(listening: EventEvaluation) -> PageFigure:
         "threshold; each person's probabilities are calibrated by the others."
     )
     return PageFigure("detection", figure, caption, table, narrow=True)
-
-
-def _delays(counts: EventCounts) -> DataTable:
-    shares = (0.1, 0.25, 0.5, 0.75, 0.9)
-    rows = [(f"{100 * share:.0f} %", float(np.quantile(counts.delays_s, share))) for share in shares]
-    return DataTable("Delays of the episodes found", ("of the episodes", "known within, s"), rows)
 
 
 def _show_timeline(listening: EventEvaluation, number: int) -> PageFigure:

@@ -38,6 +38,8 @@ SPEC = EventSpec(smoothing_s=5.0, merge_s=10.0, minimum_s=3.0)
 
 FALSE_ALARMS_PER_HOUR = 6.0  # the usual rate that thresholds are chosen for
 
+Annotated = Sequence[AnnotatedRecording]
+
 
 def fit_isotonic(claimed: Floats, truth: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Knots of the rising map from (W,) claimed probabilities to the share of truth, by pooling adjacent violators.
@@ -68,7 +70,7 @@ def fit_isotonic(claimed: Floats, truth: Floats) -> tuple[tuple[float, ...], tup
 
 
 def fit_rule(
-    recordings: Sequence[AnnotatedRecording],
+    recordings: Annotated,
     label_set: LabelSet,
     false_alarms_per_hour: float = FALSE_ALARMS_PER_HOUR,
     spec: EventSpec = SPEC,
@@ -114,20 +116,15 @@ def with_threshold(rule: EventRule, on: float) -> EventRule:
     return rule.model_copy(update={"spec": spec})
 
 
-def count_thresholds(
-    recordings: Sequence[AnnotatedRecording], rule: EventRule, label_set: LabelSet
-) -> list[EventCounts]:
+def count_thresholds(recordings: Annotated, rule: EventRule, label_set: LabelSet) -> list[EventCounts]:
     """For every one of `THRESHOLDS` what is found in all recordings."""
     smoothed = [EventDecider(rule, label_set).smooth(one.windows) for one in recordings]
     totals = []
     for on in THRESHOLDS:
         deciders = [EventDecider(with_threshold(rule, on), label_set) for _ in recordings]
         found = zip(deciders, recordings, smoothed, strict=True)
-        totals.append(
-            EventCounts.total(
-                [_count(one, decider.decide(one.windows, *trace) + decider.finish()) for decider, one, trace in found]
-            )
-        )
+        events = ((one, decider.decide(one.windows, *trace) + decider.finish()) for decider, one, trace in found)
+        totals.append(EventCounts.total([_count(*each) for each in events]))
     return totals
 
 
@@ -140,9 +137,6 @@ def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> EventCount
     spans = np.array([(event.start_s, event.end_s) for event in events], dtype=np.float64).reshape(-1, 2)
     known_s = np.array([event.known_s for event in events], dtype=np.float64)
     return count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, of_event=HIT)
-
-
-Annotated = Sequence[AnnotatedRecording]
 
 
 def by_subject(recordings: Annotated) -> dict[str, list[AnnotatedRecording]]:

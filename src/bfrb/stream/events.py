@@ -211,8 +211,9 @@ class EventDecider:
                 self._end_run()
             if windows.after_gap[first]:
                 events += self._close()
-            if self._run is None:
-                events += self._close_before(float(starts_s[0] if above[first] else ends_s[-1]))
+            now_s = float(starts_s[0] if above[first] else ends_s[-1])
+            if self._run is None and self._event and now_s - self._event.end_s > self.rule.spec.merge_s:
+                events += self._close()  # a run that begins now is no part of it
             if above[first]:
                 run = self._run or _Span(float(starts_s[0]), 0.0, 0.0, np.zeros(len(self._targets)))
                 peaks = np.maximum(np.maximum.accumulate(smoothed[first:stop]), run.peak)
@@ -239,11 +240,6 @@ class EventDecider:
     def _end_run(self) -> None:
         self._event = self._in_the_making()
         self._run = None
-
-    def _close_before(self, now_s: float) -> Iterator[Event]:
-        """The event, if it is too long ago for a run to be a part of it."""
-        if self._event is not None and now_s - self._event.end_s > self.rule.spec.merge_s:
-            yield from self._close()
 
     def _close(self) -> Iterator[Event]:
         event = self._reported(self._event)
