@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Runtime = Literal["onnx", "litert", "executorch", "coreml", "web"]
+_LENGTH = "How long every recording is, such as 5s: a graph of fixed length, without masks."
+Window = Annotated[float | None, Option(parser=options.parse_seconds, metavar="<seconds>", help=_LENGTH)]
 
 
 def report(
@@ -59,7 +61,7 @@ def _ask_opened(
 def export(
     bundle: options.BundleFolder,
     out: Annotated[Path, Option(help="The folder to make.")],
-    window: Annotated[float | None, Option(min=0.1, help="Seconds of all recordings: a graph of fixed length.")] = None,
+    window: Window = None,
     member: Annotated[str | None, Option(help="Export this member alone, such as stems-00.")] = None,
     to: Annotated[Runtime, Option(help="The runtime; or web, a page that answers in a browser.")] = "onnx",
     int8: Annotated[Path | None, Option(help="Recordings by whose ranges eight bits are computed with.")] = None,

@@ -38,6 +38,14 @@ On = Annotated[str | None, Option("--on", help="A cluster: ray (this machine's, 
 Workers = Annotated[int, Option(min=0, help="Jobs at a time; 0: as many as there is room for.")]
 
 
+def parse_seconds(text: str) -> float:
+    """Seconds, such as 5, 5s or 2.5s. ValueError for anything else."""
+    seconds = float(str(text).removesuffix("s"))
+    if not 0.0 < seconds < float("inf"):
+        raise ValueError("expected seconds, more than 0")
+    return seconds
+
+
 def tell_simulated(bundle: Bundle) -> None:
     """Say so if a bundle was trained on simulated recordings."""
     if bundle.manifest.simulated:

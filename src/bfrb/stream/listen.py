@@ -6,7 +6,8 @@ Whatever answers whole recordings does it here: `bfrb detect`, `calibrate`, `rep
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from bfrb.arrays import Array, Floats
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
+from bfrb.read.annotations import CLOCK_S
 from bfrb.read.csv_blocks import Progress
 from bfrb.read.store import Store
 from bfrb.read.stretches import iter_stretches
@@ -90,13 +92,14 @@ class Summary:
     """What was found in all recordings."""
 
     recordings: int = 0
-    # (id of the recording, subject, event) in the order in which they were found.
-    events: list[tuple[str, str, Event]] = field(default_factory=list)
+    # (id of the recording, subject, event, when the recording began) in the order in which they were found.
+    events: list[tuple[str, str, Event, float]] = field(default_factory=list)
     counts: StreamCounts = field(default_factory=StreamCounts)
 
     def add(self, found: Detections) -> None:
         """Count in what was found with some more rows."""
-        self.events += [(found.stretch.id, found.stretch.subject, event) for event in found.events]
+        stretch = found.stretch
+        self.events += [(stretch.id, stretch.subject, event, stretch.begin_s) for event in found.events]
         if found.counts is not None:
             self.recordings += 1
             self.counts.add(found.counts)
@@ -104,13 +107,27 @@ class Summary:
     @property
     def labels(self) -> dict[str, int]:
         """Events by label, the most frequent first."""
-        return dict(Counter(event.label for _, _, event in self.events).most_common())
+        return dict(Counter(event.label for _, _, event, _ in self.events).most_common())
 
     def event_table(self) -> Table:
-        """One row per event: `recording`, `subject`, then the fields of an `Event`."""
-        about = {"recording": [name for name, _, _ in self.events], "subject": [who for _, who, _ in self.events]}
-        events = [event for _, _, event in self.events]
-        return make_table(about | {one.name: [getattr(each, one.name) for each in events] for one in fields(Event)})
+        """One row per event: `recording`, `subject`, the fields of an `Event` (times rounded to 1e-6 s), `start_utc`.
+
+        The last is the start in ISO 8601, and empty where samples have no clock.
+        """
+        rows = []
+        for recording, subject, event, begin_s in self.events:
+            times = {name: round(value, 6) for name, value in asdict(event).items() if name.endswith("_s")}
+            start = _utc(begin_s + event.start_s)
+            rows.append({"recording": recording, "subject": subject, **asdict(event), **times, "start_utc": start})
+        names = ("recording", "subject", *(one.name for one in fields(Event)), "start_utc")
+        return make_table({name: [row[name] for row in rows] for name in names})
+
+
+def _utc(time_s: float) -> str:
+    """A time of a clock in seconds since 1970 in ISO 8601; an empty text for one of a recording."""
+    if time_s < CLOCK_S:
+        return ""
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def listen(
