@@ -14,8 +14,7 @@ from bfrb.errors import ConfigError
 _WIDTH_IN_FILES = 140
 
 
-ShownTable = tuple[str, Sequence[str], Iterable[Sequence[object]]]
-"""Title, names of the columns, and rows of a table."""
+ShownTable = tuple[str, Sequence[str], Iterable[Sequence[object]]]  # title, names of the columns, and rows of a table
 
 
 @contextmanager
@@ -75,6 +74,11 @@ def give_up_stdout() -> None:
             sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def interval_text(interval: Sequence[float] | None) -> str | None:
+    """A 95 % interval as a cell of a table."""
+    return None if interval is None else "{:.3f} to {:.3f}".format(*interval)
 
 
 class _Number(str):

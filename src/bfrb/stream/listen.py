@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
 from bfrb.read.annotations import CLOCK_S
+from bfrb.read.csv_blocks import Progress
+from bfrb.read.store import Store
+from bfrb.read.stretches import iter_stretches
 from bfrb.read.tables import Table, make_table
 from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.samples import TIME, StreamCounts
@@ -25,8 +30,7 @@ from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import UNKNOWN, Annotation
 from bfrb.study.stretches import Stretch
 
-LABEL = "gesture"
-"""The annotation of rows in which the episodes are."""
+LABEL = "gesture"  # the annotation of rows in which the episodes are
 
 
 @dataclass(frozen=True)
@@ -136,18 +140,9 @@ def listen(
 ) -> Iterator[Detections]:
     """What is found with one stretch of rows after the other, of one recording after the other.
 
-    DataError if there are such, and they are not answered anyway; BundleError if a network fails.
-
-    Parameters
-    ----------
-    predictor_of
-        Gives what answers for a subject.
-    stretches
-        The rows of all recordings.
-    wearer
-        Units and clock, for all recordings; the hand is that of the recording where it is known.
-    anyway
-        Whether recordings are answered that physics speaks against, or that lack what every network needs.
+    `predictor_of` gives what answers for a subject. The wearer's units and clock are those of all recordings; the hand
+    is that of the recording where it is known. DataError if there are recordings that physics speaks against, or that
+    lack what every network needs, and they are not answered `anyway`; BundleError if a network fails.
     """
     answered: list[WindowProbabilities] = []
     stream: Stream | None = None
@@ -174,6 +169,28 @@ def listen(
             yield tell(stretch, stream, stream.push({**stretch.sensors, **times}), None)
 
 
+class Listening(NamedTuple):
+    """How the recordings of a source are read, and listened to."""
+
+    rule: EventRule
+    description: str = "auto"
+    acc_unit: str = "m/s^2"
+    anyway: bool = False
+
+
+def listen_to(
+    predictor: Predictor, source: Path | Store, how: Listening, progress: Progress | None = None
+) -> Iterator[Detections]:
+    """What is found in all recordings at a path or of a store; errors as of `iter_stretches` and `listen`."""
+    if isinstance(source, Store):
+        predictor.check_device(source.device)
+        stretches = source.stretches()
+    else:
+        device, rows = predictor.source_device, predictor.bundle.manifest.rows
+        stretches = iter_stretches(source, device, how.description, progress, rows)
+    return listen(lambda _: predictor, stretches, how.rule, Wearer(units={"acc": how.acc_unit}), anyway=how.anyway)
+
+
 def _worn(wearer: Wearer | None, stretch: Stretch) -> Wearer:
     hand = stretch.about.get("handedness")
     return replace(wearer or Wearer(), **({} if hand is None else {"handedness": hand}))
@@ -193,15 +210,14 @@ def listen_held_out(
     times: list[Floats] = []
     for found in listen(HeldOutPredictor(bundle).of, annotated, rule, anyway=anyway):
         windows.append(found.windows)
+        label, known_s, rate_hz = found.stretch.annotations[LABEL], found.stretch.time_s, bundle.device.row_rate_hz
         if found.counts is None:
-            codes.append(found.stretch.annotations[LABEL].codes)
-            done = sum(map(len, times))
-            rows = np.arange(done, done + len(codes[-1])) / bundle.device.row_rate_hz
-            known_s = found.stretch.time_s
-            times.append(rows if known_s is None else known_s - found.stretch.begin_s)
+            rows_s = (sum(map(len, codes)) + np.arange(len(label.codes))) / rate_hz
+            times.append(rows_s if known_s is None else known_s - found.stretch.begin_s)
+            codes.append(label.codes)
             continue
-        time_s = np.concatenate([*times, times[-1][-1:] + 1 / bundle.device.row_rate_hz])
-        label = Annotation(np.concatenate(codes), found.stretch.annotations[LABEL].names)
+        time_s = np.concatenate([*times, times[-1][-1:] + 1 / rate_hz])
+        label = Annotation(np.concatenate(codes), label.names)
         recordings.append(
             AnnotatedRecording(
                 found.stretch.id,
