@@ -13,10 +13,7 @@
 
 A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
 computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32
-and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up; and
-if its network was trained to tell phases, `phases` (B, T, P) float32, the probabilities of `gestures.PHASES` at every
-row, each row summing to 1; after a recording's end they mean nothing. A graph that has no such output cannot tell
-phases, even where its network has a head for them: one that was not trained is left out of the graph.
+and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up.
 An unpadded graph takes recordings of one length and no `lengths`; it reads most weights from its neighbour.
 """
 
