@@ -23,9 +23,6 @@ class NetworkSpec(Spec):
     """Branches of the motion sensors: without a channel in any of them there is nothing to answer from."""
     DISPENSABLE: ClassVar[tuple[str, ...]] = ()
     """Sensors that it can do without by its making, whatever it is trained with."""
-    KNOWS_MISSING: ClassVar[bool] = False
-    """Whether it tells channels that were not measured, 0 throughout, from others. Then a mixture of two recordings
-    (MixUp) lacks what either of them lacks; else it has its share of it, as published."""
 
     variation: Mapping[str, float] = {}
     """How this network's training recordings are varied besides, or instead: strengths of `training.variation`."""
@@ -87,7 +84,6 @@ class RocketSpec(NetworkSpec):
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
     MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
     DISPENSABLE: ClassVar[tuple[str, ...]] = ("gyr", "quaternion", "thm", "tof")  # acceleration alone has its answer
-    KNOWS_MISSING: ClassVar[bool] = True
 
     rows: Annotated[int, Field(ge=2)] = 96
     """Every recording is stretched to so many rows, whatever its rate: what they mean depends on how long it lasts."""

@@ -144,16 +144,12 @@ def mix_up(
     rng: np.random.Generator,
     *,
     at: Literal["start", "gesture"] = "start",
-    lose: bool = False,
 ) -> Examples:
     """Blend every example with another one, labels alike (Zhang et al. 2018, arXiv 1710.09412).
 
     The share of the first is drawn once per batch from Beta(alpha, alpha); with alpha 0 nothing is changed. The blend
     is as long as the longer one. Laid upon each other are the first rows, or the first rows of the two gestures, where
     both are known: then the partner is moved, and those of its rows that fall off the batch's ends are lost.
-
-    With `lose`, a channel that one of the two lacks is lacking in the blend. Else it is there with its share, which is
-    no reading that a sensor gives.
     """
     if alpha == 0 or len(batch) < 2:
         return batch
@@ -163,23 +159,12 @@ def mix_up(
     if at == "gesture" and batch.onsets is not None and partner.onsets is not None:
         known = (batch.onsets >= 0) & (partner.onsets >= 0)
         partner = _moved(partner, torch.where(known, batch.onsets - partner.onsets, 0))
-    blended = replace(
+    return replace(
         batch,
         inputs={name: torch.lerp(partner.inputs[name], values, share) for name, values in batch.inputs.items()},
         lengths=torch.maximum(batch.lengths, partner.lengths),
         targets=torch.lerp(partner.targets, batch.targets, share),
         present={name: torch.lerp(partner.present[name], flags, share) for name, flags in batch.present.items()},
-    )
-    return _without_missing(blended, batch, order) if lose else blended
-
-
-def _without_missing(blended: Examples, batch: Examples, order: Tensor) -> Examples:
-    """A blend without the channels that were not measured, 0 throughout, in one of the two."""
-    measured = {name: (values != 0).any(dim=1, keepdim=True) for name, values in batch.inputs.items()}
-    return replace(
-        blended,
-        inputs={name: values * (measured[name] & measured[name][order]) for name, values in blended.inputs.items()},
-        present={name: flags * flags[order] for name, flags in batch.present.items()},
     )
 
 

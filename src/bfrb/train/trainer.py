@@ -248,7 +248,7 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
         batch = learning.take(index, rng)
-        batch = mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at, lose=task.network.KNOWS_MISSING)
+        batch = mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at)
         output: Output = engine.network(batch.inputs, batch.lengths)
         loss = compute_loss(output, batch, spec, task.network, weights)
         engine.step(loss, number + step / len(batches))
