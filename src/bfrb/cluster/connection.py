@@ -132,8 +132,9 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
     nodes = []
     for node in found:
         host, versions, lacks, card_memory = told[node["NodeID"]]
-        has = (node["Resources"].get(what, 0.0) for what in ("CPU", "memory", "GPU"))
-        nodes.append(Node(node["NodeID"], f"{host}/{node['NodeID'][:4]}", *has, card_memory, versions, tuple(lacks)))
+        cores, memory, cards = (node["Resources"].get(what, 0.0) for what in ("CPU", "memory", "GPU"))
+        name = f"{host}/{node['NodeID'][:4]}"
+        nodes.append(Node(node["NodeID"], name, cores, memory, cards, card_memory, versions, tuple(lacks)))
     return nodes
 
 
