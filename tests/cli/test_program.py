@@ -9,7 +9,7 @@ import typer
 
 import bfrb as package
 import bfrb.__main__ as program
-from bfrb.cli import COMMANDS, app
+from bfrb.cli import COMMANDS, app, show
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.cli.train import read_variants, show_comparison
 from bfrb.errors import ConfigError
@@ -79,11 +79,15 @@ def test_json_is_one_object_with_readable_letters(capsys: pytest.CaptureFixture[
         print_json({"score": float("nan")})
 
 
-def test_no_bar_is_drawn_into_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("working") as show:
-        show(0.5)
-        show(1.0)
+def test_a_file_gets_lines_now_and_then_and_no_bar(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with caplog.at_level("INFO", "bfrb.cli"), progress("working") as tell:
+        tell(0.1)
+        monkeypatch.setattr(show, "_TELL_EVERY_S", 0.0)
+        tell(0.5)
     assert capsys.readouterr() == ("", "")
+    assert caplog.messages == ["working: 50 %"]
 
 
 def found(score: float, difference: tuple[float, float, float] | None = None) -> dict[str, Any]:
