@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.predict.predictions import most_probable_course
 from bfrb.predict.predictor import Predictor, load
 from bfrb.read.sources import open_source

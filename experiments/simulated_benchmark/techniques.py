@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from design import Plan, effects, is_sure, luck
 
-from bfrb.metrics import DIFFERENCE, confusion_by_subject, interval_without_one, scores_of
+from bfrb.metrics.competition import confusion_by_subject, scores_of
+from bfrb.metrics.intervals import DIFFERENCE, interval_without_one
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import answers_by_scenario, choose_half
 from bfrb.predict.out_of_fold import HeldOutPredictor

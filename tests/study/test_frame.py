@@ -19,17 +19,15 @@ from bfrb.study.frame import (
 WRISTS = ("left", "right")
 
 
-def right_handed(words: dict[str, tuple[int, int, int]], sign: int = 1) -> list[tuple[str, str, str]]:
-    turned = lambda axes: round(np.linalg.det(np.array([words[word] for word in axes])))  # noqa: E731
-    return [axes for axes in permutations(words, 3) if turned(axes) == sign]
+def right_handed(words: dict[str, tuple[int, int, int]]) -> list[tuple[str, str, str]]:
+    return [axes for axes in permutations(words, 3) if round(np.linalg.det([words[word] for word in axes])) == 1]
 
 
 @pytest.mark.parametrize(("wrist", "hand"), [("left", "3h"), ("right", "9h")])
 def test_a_watch_that_can_be_read_points_its_hours_at_the_hand(wrist: str, hand: str) -> None:
     matrix = device_to_wrist(("3h", "12h", "out"), wrist)
-    np.testing.assert_array_equal(matrix @ WATCH_WORDS[hand], ARM_WORDS["hand"])
-    np.testing.assert_array_equal(matrix @ WATCH_WORDS["12h"], ARM_WORDS["little"])
-    np.testing.assert_array_equal(matrix @ WATCH_WORDS["out"], ARM_WORDS["back"])
+    for watch, arm in ((hand, "hand"), ("12h", "little"), ("out", "back")):
+        np.testing.assert_array_equal(matrix @ WATCH_WORDS[watch], ARM_WORDS[arm])
 
 
 @pytest.mark.parametrize("wrist", WRISTS)

@@ -36,25 +36,10 @@ def test_the_majority_of_the_rows_decides(codes: list[int], gesture: str | None)
         label_windows(labelled(codes), 5, 5, annotation="mood")
 
 
-def some_codes(seed: int) -> list[list[int]]:
-    rng = np.random.default_rng(seed)
-    return [rng.integers(-1, 3, rng.integers(4, 13)).tolist() for _ in range(4)]
-
-
-@pytest.mark.parametrize("step", [1, 2, 3, 4])
-def test_every_window_is_labelled_as_if_it_were_alone(step: int) -> None:
-    codes = some_codes(step)
-    windows = label_windows(labelled(*codes), 4, step)
-    for window, gesture in zip(range(len(windows)), windows.table["gesture"], strict=True):
-        own = windows[window].annotations["gesture"].codes.tolist()
-        best = max((own.count(code), -code if code >= 0 else -9) for code in (0, 1, 2, UNKNOWN))
-        code = -best[1] if best[1] != -9 else None
-        assert gesture == (None if code is None else NAMES[code])
-
-
 @pytest.mark.parametrize("context", [0, 1, 6])
 def test_context_changes_no_label_and_shows_what_came_before(context: int) -> None:
-    recordings = readable(some_codes(context))
+    rng = np.random.default_rng(context)
+    recordings = readable([rng.integers(-1, 3, rng.integers(4, 13)).tolist() for _ in range(4)])
     plain, shown = label_windows(recordings, 4, 2), label_windows(recordings, 4, 2, context=context)
     assert shown.table.equals(plain.table)
     acc = shown.sensors["acc"].reshape(len(shown), context + 4, 3)

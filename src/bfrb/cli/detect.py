@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from bfrb.cluster.answering import Note
     from bfrb.predict.bundle import Bundle
     from bfrb.predict.predictor import Predictor
-    from bfrb.read.csv_blocks import Progress
     from bfrb.read.tables import Table
     from bfrb.stream.events import EventRule
     from bfrb.stream.listen import AnnotatedRecording, Detections, Summary
     from bfrb.stream.samples import StreamCounts
     from bfrb.study.labels import LabelSet
+    from bfrb.study.recordings import Progress
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ def _score(
 
 
 def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
-    from bfrb.metrics import EVENT_SCORES
+    from bfrb.metrics.events import EVENT_SCORES
 
     title = f"Events in {scores['hours']:.1f} hours of {scores['subjects']} people, {scores['episodes']} episodes"
     shown = [name for name in (*EVENT_SCORES, "auc", "auc_mean_subject", "average_precision") if name in scores]

@@ -64,24 +64,12 @@ class EventCounts:
 def count_events(
     episodes: Floats, events: Floats, hours: float, *, known_s: Floats | None = None, of_event: float = 0.0
 ) -> EventCounts:
-    """What (F, 2) reported events found of (E, 2) episodes in one recording.
+    """What (F, 2) reported events found of (E, 2) episodes in one recording, begins and ends in seconds.
 
-    Parameters
-    ----------
-    episodes, events
-        Begins and ends in seconds.
-    known_s
-        (F,) when each event was known, for the delays; its begin by default.
-    of_event
-        An event is right if more than this share of it lies in episodes.
+    `known_s`: (F,) when each event was known, for the delays, its begin by default; `of_event`: an event is right if
+    more than this share of it lies in episodes. Raises `DataError` if an end is not after its begin, spans of one kind
+    overlap, or nothing was recorded.
 
-    Raises
-    ------
-    DataError
-        If an end is not after its begin, spans of one kind overlap, or nothing was recorded.
-
-    Examples
-    --------
     >>> counts = count_events(np.array([[10.0, 20.0], [50.0, 55.0]]), np.array([[12.0, 30.0], [70.0, 71.0]]), hours=0.5)
     >>> counts.found, counts.sensitivity, counts.precision, counts.false_alarms_per_hour, counts.median_delay_s
     (1, 0.5, 0.5, 2.0, 2.0)

@@ -33,15 +33,9 @@ def interval_over_people(
 ) -> Interval | None:
     """95 % interval of a score over people; None with fewer than two, or where it hangs on one of them.
 
-    Parameters
-    ----------
-    score
-        The score of the people with the given numbers, from 0; None where it is not defined.
-    possible
-        Least and largest possible value of the score.
+    `score`: that of the people with the given numbers, from 0, None where it is not defined; `possible`: its least and
+    largest possible value.
 
-    Examples
-    --------
     >>> heights_m = np.array([1.62, 1.71, 1.75, 1.80, 1.69, 1.77])
     >>> low, high = interval_over_people(lambda chosen: heights_m[chosen].mean(), 6, (0.0, 3.0))
     >>> round(low, 2), round(high, 2)

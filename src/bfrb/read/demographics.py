@@ -124,10 +124,8 @@ class Demographics:
         if alike:
             expected, found = f"the subject {alike[0][0]!r}, as in the recordings", repr(alike[0][1])
         elif self._rows and 2 * len(unknown) > len(self._asked):
-            expected, found = (
-                f"subjects of the recordings, such as {unknown[0]!r}",
-                f"such as {next(iter(self._rows))!r}",
-            )
+            expected = f"subjects of the recordings, such as {unknown[0]!r}"
+            found = f"such as {next(iter(self._rows))!r}"
         else:
             return
         remedy = "write ids alike in both files: zeros in front, blanks and capitals count"

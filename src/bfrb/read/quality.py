@@ -70,10 +70,8 @@ def say_posture(recordings: Recordings) -> str | None:
         return None
     up = acc / np.maximum(np.linalg.norm(acc, axis=1, keepdims=True), 1e-9)
     down, high = 100 * (up < -0.5).mean(axis=0), 100 * (up > 0.5).mean(axis=0)
-    return (
-        f"the hand points down {down[1]:.0f} % of the time, up {high[1]:.0f} %; "
-        f"the palm faces down {down[2]:.0f} % of the time, up {high[2]:.0f} %"
-    )
+    hand, palm = (f"down {down[axis]:.0f} % of the time, up {high[axis]:.0f} %" for axis in (1, 2))
+    return f"the hand points {hand}; the palm faces {palm}"
 
 
 def _measured(recordings: Recordings, *names: str) -> Floats:
@@ -81,8 +79,7 @@ def _measured(recordings: Recordings, *names: str) -> Floats:
     if not all(recordings.device.has(name) for name in names):
         return np.zeros((0, 1))
     values = np.concatenate([recordings.sensors[name].astype(np.float64) for name in names], axis=1)
-    kept: Floats = values[~np.isnan(values).any(axis=1)]
-    return kept
+    return np.asarray(values[~np.isnan(values).any(axis=1)])
 
 
 def _check_gravity(recordings: Recordings) -> Iterator[Suspicion]:
@@ -112,8 +109,9 @@ def _check_channels(recordings: Recordings) -> Iterator[Suspicion]:
             continue
         dead = [axis for axis, sd in zip("xyz", values.std(axis=0), strict=True) if sd == 0]
         if len(dead) == 3:
-            remedy = "the sensor or its export stood still: check it"
-            yield Suspicion("dead", f"{name} is the same in every row", remedy)
+            yield Suspicion(
+                "dead", f"{name} is the same in every row", "the sensor or its export stood still: check it"
+            )
         elif dead:
             yield Suspicion("dead", f"{name} {', '.join(dead)} never changes", "an axis is dead, or a column was lost")
         limit = np.abs(values).max(axis=0)
@@ -227,8 +225,7 @@ def _check_proximity(recordings: Recordings) -> Iterator[Suspicion]:
         known = values[~np.isnan(values)]
         if len(known) > LEAST_ROWS and (middle := float(np.median(known))) > 60.0:
             problem = f"expected skin or room, 15 to 40 degrees C, found {middle:.1f} (median)"
-            remedy = "they are in degrees F, or in steps of their own: convert them to degrees C"
-            yield Suspicion("temperature", problem, remedy)
+            yield Suspicion("temperature", problem, "they are in degrees F, or in steps of their own: convert them")
     if not recordings.device.has("tof"):
         return
     sensor, values = recordings.device.sensor("tof"), recordings.sensors["tof"]
@@ -236,14 +233,13 @@ def _check_proximity(recordings: Recordings) -> Iterator[Suspicion]:
     if len(known) < 320 * LEAST_ROWS:
         return
     if known.min() == known.max():
-        remedy = "the sensors or their export stood still"
-        yield Suspicion("distance", "time of flight is the same in every pixel", remedy)
+        same = "time of flight is the same in every pixel"
+        yield Suspicion("distance", same, "the sensors or their export stood still")
     elif not (known == sensor.no_response_code).any():
         for code in (0, 255):
             if (share := float((known == code).mean())) > 0.2:
                 problem = f"no pixel is without an answer, and {100 * share:.0f} % of them are {code}"
-                remedy = f"{code} stands for no answer: write {sensor.no_response_code} there"
-                yield Suspicion("distance", problem, remedy)
+                yield Suspicion("distance", problem, f"{code} is no answer: write {sensor.no_response_code} there")
 
 
 def _check_wear(recordings: Recordings) -> Iterator[Suspicion]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from bfrb.arrays import Array, Floats
-from bfrb.metrics import Calibration
+from bfrb.metrics.standard import Calibration
 from bfrb.report.style import (
     BAND,
     DASHES,

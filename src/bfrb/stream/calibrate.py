@@ -11,16 +11,16 @@ import numpy as np
 
 from bfrb.arrays import Floats, Ints
 from bfrb.errors import DataError
-from bfrb.metrics import (
+from bfrb.metrics.events import (
     EVENT_SCORES,
     EventCounts,
-    calibration,
     count_events,
     event_interval,
-    interval_over_people,
     time_average_precision,
     time_roc_auc,
 )
+from bfrb.metrics.intervals import interval_over_people
+from bfrb.metrics.standard import calibration
 from bfrb.stream.events import Event, EventDecider, EventRule, decide_events
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec

@@ -60,17 +60,9 @@ def _lengthen(recordings: Recordings, rows: int) -> Recordings:
     """The recordings with so many rows before their first in which nothing was measured."""
     if not rows:
         return recordings
-    number = np.repeat(np.arange(len(recordings)), recordings.lengths)
-    places = np.arange(recordings.n_rows) + rows * (number + 1)
-    total = recordings.n_rows + rows * len(recordings)
-    sensors = {sensor.name: sensor.empty(total) for sensor in recordings.device.sensors}
-    for name, values in recordings.sensors.items():
-        sensors[name][places] = values
-    annotations = {}
-    for name, found in recordings.annotations.items():
-        codes = np.full(total, UNKNOWN, dtype=np.int8)
-        codes[places] = found.codes
-        annotations[name] = Annotation(codes, found.names)
+    at, device, labels = np.repeat(recordings.offsets[:-1], rows), recordings.device, recordings.annotations
+    sensors = {one.name: np.insert(recordings.sensors[one.name], at, one.absent, axis=0) for one in device.sensors}
+    annotations = {name: Annotation(np.insert(old.codes, at, UNKNOWN), old.names) for name, old in labels.items()}
     offsets = recordings.offsets + rows * np.arange(len(recordings) + 1)
     return replace(recordings, sensors=sensors, offsets=offsets, annotations=annotations)
 
