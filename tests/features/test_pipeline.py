@@ -31,6 +31,9 @@ def test_a_device_has_the_channels_of_its_sensors() -> None:
         (["zzzz"], r"choose among acc, .*tof_statistics"),
         (["acc", "thm"], "'thm', which needs thm"),
         (["acc", "acc"], "named twice"),
+        (["own_networks:Absent"], "expected a feature at own_networks:Absent"),
+        (["own_networks:weaken"], "is no feature, but function"),
+        (["__main__:MINE"], "lies in the script itself"),
     ],
 )
 def test_names_that_cannot_be_computed_are_refused(names: list[str], message: str) -> None:
