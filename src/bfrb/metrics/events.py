@@ -76,7 +76,8 @@ def count_events(
     """
     if not hours > 0:
         raise DataError(f"expected some hours of recording, got {hours:g}", remedy="give the time that was listened to")
-    shared = _shared_seconds(_checked(episodes), _checked(events))
+    begins = np.maximum(_checked(episodes)[:, None, 0], _checked(events)[None, :, 0])
+    shared = np.maximum(np.minimum(episodes[:, None, 1], events[None, :, 1]) - begins, 0.0)  # (E, F) seconds
     right = shared.sum(axis=0) > of_event * (events[:, 1] - events[:, 0])
     found = shared[:, right].sum(axis=1) > 0
     when_s = events[:, 0] if known_s is None else known_s
@@ -138,10 +139,3 @@ def _checked(spans: Floats) -> Floats:
     if (ordered[1:, 0] < ordered[:-1, 1]).any():
         raise DataError("expected spans that do not overlap", remedy="join those that do")
     return spans
-
-
-def _shared_seconds(episodes: Floats, events: Floats) -> Floats:
-    """(E, F) Seconds that each episode and each event share."""
-    begins = np.maximum(episodes[:, None, 0], events[None, :, 0])
-    ends = np.minimum(episodes[:, None, 1], events[None, :, 1])
-    return np.asarray(np.maximum(ends - begins, 0.0))

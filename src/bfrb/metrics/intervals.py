@@ -56,7 +56,10 @@ def interval_without_one(whole: float, without: Floats, possible: Interval = SHA
         return None
     shares = count * whole - (count - 1) * without
     error = float(shares.std(ddof=1)) / np.sqrt(count)
-    quantile = _t_quantile(count - 1)
+    load_scikit_learn()  # which brings scipy, or is asked for
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(count - 1, (1 + LEVEL) / 2))
     low, high = _skewed_quantiles(shares, quantile)
     limits = whole - error * max(high, quantile), whole - error * min(low, -quantile)
     return float(np.clip(limits[0], *possible)), float(np.clip(limits[1], *possible))
@@ -77,11 +80,3 @@ def _skewed_quantiles(values: Floats, quantile: float) -> tuple[float, float]:
         return -quantile, quantile
     low, high = (3 / bend * (np.cbrt(1 + bend * (value - bend / 6)) - 1) for value in (-quantile, quantile))
     return float(low), float(high)
-
-
-def _t_quantile(freedom: int) -> float:
-    """Upper 2.5 % point of Student's distribution."""
-    load_scikit_learn()  # which brings scipy, or is asked for
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))

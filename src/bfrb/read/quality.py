@@ -11,7 +11,7 @@ from itertools import permutations, product
 
 import numpy as np
 
-from bfrb.arrays import Floats, Ints
+from bfrb.arrays import Floats
 from bfrb.study.device import STANDARD_GRAVITY_M_S2
 from bfrb.study.recordings import Recordings
 
@@ -177,7 +177,8 @@ def _check_gyroscope(recordings: Recordings) -> Iterator[Suspicion]:
     rate_hz = recordings.device.row_rate_hz
     width = max(2, round(_SMOOTHED_S * rate_hz))
     both = np.concatenate([recordings.sensors[name].astype(np.float64) for name in ("acc", "gyr")], axis=1)
-    starts = _inside(recordings, 2 * width)
+    every = np.arange(recordings.n_rows)
+    starts = every[np.repeat(recordings.offsets[1:], recordings.lengths) - every >= 2 * width]  # within one recording
     starts = starts[:: max(1, len(starts) // _MOST_ROWS)]
     both = np.concatenate([both, np.square(both[:, :3]).sum(axis=1, keepdims=True)], axis=1)
     sums = np.concatenate([np.zeros((1, 7)), np.cumsum(np.nan_to_num(both), axis=0)])
@@ -194,13 +195,6 @@ def _check_gyroscope(recordings: Recordings) -> Iterator[Suspicion]:
     calm = (np.abs(size - STANDARD_GRAVITY_M_S2) < _CALM_M_S2) & (jolts < _CALM_M_S2 + np.linalg.norm(change, axis=1))
     if calm.sum() >= 5 * LEAST_ROWS:
         yield from _judge_gyroscope(change[calm], expected[calm])
-
-
-def _inside(recordings: Recordings, rows: int) -> Ints:
-    """First rows of all stretches of so many rows that lie in one recording."""
-    every = np.arange(recordings.n_rows)
-    left = np.repeat(recordings.offsets[1:], recordings.lengths) - every
-    return every[left >= rows]
 
 
 def _judge_gyroscope(change: Floats, expected: Floats) -> Iterator[Suspicion]:

@@ -91,7 +91,10 @@ def cut_continuous_stretches(stretches: Iterable[Stretch], device: Device, spec:
         if stop > done:
             begin = max(0, done * step - context)
             rows = slice(begin - first, (stop - 1) * step + length - first)
-            piece = _piece(stretch, device, {name: values[rows] for name, values in kept.items()})
+            some = {name: values[rows] for name, values in kept.items()}
+            labels = {name: Annotation(some.pop(_LABEL + name), old.names) for name, old in stretch.annotations.items()}
+            table = pl.DataFrame({name: [value] for name, value in stretch.about.items()})
+            piece = Recordings(device, some, np.array([0, rows.stop - rows.start]), table, labels, stretch.simulated)
             windows = label_windows(piece, length, step, context=context, given=done * step - begin)
             ids = pl.Series([f"{stretch.id}@{number * step}" for number in range(done, stop)])
             yield windows.with_table(windows.table.with_columns(id=ids))
@@ -99,11 +102,3 @@ def cut_continuous_stretches(stretches: Iterable[Stretch], device: Device, spec:
         dropped = min(end, max(first, done * step - context)) - first
         kept = {name: values[dropped:].copy() for name, values in kept.items()}  # a view would keep all that ever came
         first += dropped
-
-
-def _piece(stretch: Stretch, device: Device, rows: dict[str, Array]) -> Recordings:
-    """Some rows of the recording that a stretch is of."""
-    labels = {name: Annotation(rows.pop(_LABEL + name), label.names) for name, label in stretch.annotations.items()}
-    table = pl.DataFrame({name: [value] for name, value in stretch.about.items()})
-    offsets = np.array([0, len(next(iter(rows.values())))])
-    return Recordings(device, rows, offsets, table, labels, stretch.simulated)
