@@ -93,12 +93,6 @@ def test_what_the_rows_lack_was_not_measured_and_has_no_label() -> None:
         assert found.table["handedness"].null_count() == len(STUDY)
 
 
-def test_a_posture_of_another_study_is_kept_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    found = bfrb.read(ROWS.with_columns(orientation=pl.lit("Standing")))
-    assert set(found.table["orientation"]) == {"Standing"}
-    assert "found 'Standing' in row 1" in caplog.text
-
-
 def test_parquet_is_known_by_its_content_and_a_mark_beside_it_says_that_it_is_simulated(tmp_path: Path) -> None:
     path = write_study(tmp_path, STUDY, "train.parquet").rename(tmp_path / "train.copy")
     assert_same(bfrb.read(path), STUDY)
@@ -174,15 +168,16 @@ spellings = {
 
 
 @pytest.mark.parametrize("spelling", spellings)
-def test_ids_that_are_written_in_another_way_in_the_demographics_are_named(
+def test_ids_written_in_another_way_in_the_demographics_and_other_postures_are_named(
     spelling: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours, theirs = spellings[spelling]
     rows = ROWS.filter(pl.col("subject") == "SUBJ_000001").with_columns(subject=pl.lit(ours))
     subjects = pl.DataFrame({"subject": [theirs], "age": [30]})
-    bfrb.read(rows, demographics=subjects)
-    assert repr(ours) in caplog.text
-    assert repr(theirs) in caplog.text
+    found = bfrb.read(rows.with_columns(orientation=pl.lit("Standing")), demographics=subjects)
+    assert set(found.table["orientation"]) == {"Standing"}  # which is kept
+    for told in (repr(ours), repr(theirs), "found 'Standing' in row 1"):
+        assert told in caplog.text
 
 
 def test_the_real_sample_is_read_whole_from_csv_and_parquet(real_data: Path, tmp_path: Path) -> None:

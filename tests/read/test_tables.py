@@ -80,9 +80,9 @@ def test_places_where_no_table_can_be_written_are_refused(tmp_path: Path) -> Non
     (tmp_path / "folder.csv").mkdir()
     for name, told in (("table.xlsx", "ends in"), ("folder.csv", "is a folder"), ("absent/table.csv", "no folder")):
         with pytest.raises(DataError, match=told):
-            check_table_paths([tmp_path / name])
+            check_table_paths(tmp_path / name)
     with pytest.raises(DataError, match="a file of its own"):
-        check_table_paths([tmp_path / "a.csv", tmp_path / "." / "a.csv"])
+        check_table_paths(tmp_path / "a.csv", tmp_path / "." / "a.csv")
     with pytest.raises(DataError, match="got none"):
         write_side_by_side([], [tmp_path / "table.parquet"])
     assert names(tmp_path) == ["folder.csv"]

@@ -44,7 +44,7 @@ def predict(
 
     outs = [out] if phases is None else [out, phases]
     if on is None:
-        check_table_paths(outs)
+        check_table_paths(*outs)
     options.check_outputs(outs, [bundle, data, demographics])
     predictor = load(bundle)
     if phases is not None and not predictor.gives_phases:
