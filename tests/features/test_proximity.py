@@ -1,7 +1,5 @@
 """Statistics of time-of-flight images, against pandas on real images and by thought."""
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,7 +9,7 @@ from bfrb.features import proximity
 from bfrb.features import rows as pixels
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.proximity import tof_statistics as statistics_of
-from bfrb.features.rows import RaggedRows
+from bfrb.features.rows import RaggedRows, previous_rows
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from made_up import random_recordings
@@ -56,13 +54,6 @@ def test_gaps_are_where_pandas_has_them_whatever_the_size_of_the_blocks(monkeypa
         np.testing.assert_array_equal(tof_statistics(images)[0], statistics)
 
 
-def test_thermopile_differences_start_at_zero() -> None:
-    recordings = random_recordings(HELIOS, [3, 4], np.random.default_rng(2), missing=0.0)
-    thm = recordings.sensors["thm"].astype(np.float64)
-    computed, before = FEATURES["thm_difference"].compute(RaggedRows(recordings)), [0, 0, 1, 3, 3, 4, 5]
-    np.testing.assert_allclose(computed, thm - thm[before])
-
-
 def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_recordings: Recordings) -> None:
     nearness = FEATURES["tof_nearness"].compute(RaggedRows(real_recordings))
     raw = sample[list(HELIOS.sensor("tof").columns)].to_numpy()
@@ -73,10 +64,12 @@ def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_rec
     np.testing.assert_array_equal(np.isnan(nearness), np.isnan(raw))
 
 
-def test_glitches_of_thermopiles_are_not_measured(real_recordings: Recordings) -> None:
-    thm = real_recordings.sensors["thm"].copy()
+def test_differences_of_thermopiles_start_at_zero_and_glitches_are_not_measured(real_recordings: Recordings) -> None:
+    thm, before = real_recordings.sensors["thm"].copy(), previous_rows(real_recordings.offsets)
+    found = FEATURES["thm_difference"].compute(RaggedRows(real_recordings))
+    np.testing.assert_array_equal(found, thm.astype(np.float64) - thm[before].astype(np.float64))
     thm[5, 2] = 0.4
-    glitched = replace(real_recordings, sensors={**real_recordings.sensors, "thm": thm})
+    glitched = real_recordings.with_sensors(thm=thm)
     clean = FEATURES["thm_clean"].compute(RaggedRows(glitched))
     assert np.isnan(clean[5, 2])
     differences = FEATURES["thm_clean_difference"].compute(RaggedRows(glitched))
