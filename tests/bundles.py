@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bfrb.features.pipeline import available, channels_of
 from bfrb.features.rotations import up_in_wrist
 from bfrb.predict import bundle as layout
-from bfrb.predict.bundle import Bundle, LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Bundle, Manifest, MemberSpec, writing_bundle
 from bfrb.study.content import CONTENT, hash_content
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
@@ -86,7 +86,7 @@ def make_bundle(
         "version": "0.1.0",
         "device": device,
         "row_rate_hz": device.row_rate_hz,
-        "label_set": LabelSetSpec.of(label_set),
+        "label_set": label_set,
         "branches": dict(features),
         "max_length": 64,
         "members": tuple(specs),
@@ -108,7 +108,7 @@ def make_bundle(
 
 def relabelled(bundle: Bundle, label_set: LabelSet) -> Bundle:
     """The bundle as if it told other classes apart."""
-    manifest = bundle.manifest.model_copy(update={"label_set": LabelSetSpec.of(label_set)})
+    manifest = bundle.manifest.model_copy(update={"label_set": label_set})
     return replace(bundle, manifest=manifest)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.predict.predictor import load
 from bfrb.read.sources import open_source
 from bfrb.study.labels import CMI_GESTURES

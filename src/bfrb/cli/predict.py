@@ -42,7 +42,7 @@ def predict(
     from bfrb.read.tables import check_table_paths, write_tables
 
     if on is None:
-        check_table_paths([out])
+        check_table_paths(out)
     options.check_outputs([out], [bundle, data, demographics])
     predictor = load(bundle)
     options.tell_simulated(predictor.bundle)

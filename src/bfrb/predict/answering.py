@@ -9,10 +9,10 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.evaluation import answer_labelled
 from bfrb.predict.out_of_fold import TrainingOverlap
 from bfrb.predict.predictor import Predictor
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import Source, open_source
 from bfrb.read.tables import Table
+from bfrb.study.recordings import Progress
 
 
 class Opening(NamedTuple):

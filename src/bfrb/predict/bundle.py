@@ -38,7 +38,7 @@ from bfrb.features.sequences import Keep
 from bfrb.files import writing_folder
 from bfrb.spec import Spec
 from bfrb.study.device import Device, KnownDevice
-from bfrb.study.labels import LabelSet, LabelSetSpec
+from bfrb.study.labels import LabelSet
 from bfrb.study.rows import Aggregation
 from bfrb.study.windows import WindowSpec
 
@@ -89,7 +89,7 @@ class Manifest(Spec):
     """Rows per second it was trained with."""
     rows: Aggregation = "nearest"
     """What a row is made of where samples come faster: the nearest of them, or their mean."""
-    label_set: LabelSetSpec
+    label_set: LabelSet
     """What it tells apart."""
     branches: dict[str, tuple[str, ...]]
     """Names of the features that enter every branch of the networks."""
@@ -157,7 +157,7 @@ class Bundle:
     @cached_property
     def label_set(self) -> LabelSet:
         """What it tells apart."""
-        return self.manifest.label_set.build()
+        return self.manifest.label_set
 
     def file(self, name: str) -> Path:
         """Path of one of its files, such as `OUT_OF_FOLD`."""

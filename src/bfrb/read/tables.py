@@ -32,24 +32,19 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     return pl.concat(tables, how="vertical_relaxed")
 
 
-def check_table_path(path: Path) -> None:
-    """Raise a `DataError` where no table can be written, before any work is done for it.
+def check_table_paths(*paths: Path) -> None:
+    """Raise a `DataError` where no tables can be written, before any work is done for them.
 
-    The name has to end in `.csv` or `.parquet` and not to be a folder's, and its folder has to be there.
+    A name has to end in `.csv` or `.parquet`, not to be a folder's and not to come twice; its folder has to be there.
     """
-    if path.suffix not in SUFFIXES:
-        problem = f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}"
-        raise DataError(problem, remedy="rename the output")
-    if path.is_dir():
-        raise DataError(f"expected a file for the output, but {path} is a folder", remedy="name a file in it")
-    if not path.parent.is_dir():
-        raise DataError(f"there is no folder {path.parent} to write {path.name} in", remedy="make the folder first")
-
-
-def check_table_paths(paths: Sequence[Path]) -> None:
-    """Refuse places for several tables like `check_table_path`, and one that is given twice."""
     for path in paths:
-        check_table_path(path)
+        if path.suffix not in SUFFIXES:
+            problem = f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}"
+            raise DataError(problem, remedy="rename the output")
+        if path.is_dir():
+            raise DataError(f"expected a file for the output, but {path} is a folder", remedy="name a file in it")
+        if not path.parent.is_dir():
+            raise DataError(f"there is no folder {path.parent} to write {path.name} in", remedy="make the folder first")
     if len({path.resolve() for path in paths}) < len(paths):
         names = " and ".join(map(str, paths))
         raise DataError(f"expected a file of its own for each table, got {names}", remedy="give them different names")
@@ -65,7 +60,7 @@ def write_tables(parts: Iterable[Table], path: Path) -> None:
 
     Raises `DataError` if no table can be written to the place, or there is none.
     """
-    check_table_paths([path])
+    check_table_paths(path)
     parts = iter(parts)
     first = next(parts, None)
     if first is None:

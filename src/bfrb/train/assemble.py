@@ -19,7 +19,6 @@ from bfrb.predict.evaluation import answer_scenarios, score_scenarios
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.content import CONTENT, hash_content
-from bfrb.study.labels import LabelSetSpec
 from bfrb.study.recordings import Recordings
 from bfrb.train.member import WEIGHTS, read_history, read_weights, split
 from bfrb.train.workspace import MemberPlan, Workspace
@@ -157,7 +156,7 @@ def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
         device=plan.device,
         row_rate_hz=plan.device.row_rate_hz,
         rows="mean",
-        label_set=LabelSetSpec.of(plan.labels),
+        label_set=plan.labels,
         branches=plan.spec.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,
         max_length=plan.max_length,

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from bfrb.arrays import Names
 from bfrb.files import writing_file
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.networks.registry import Network, Output
 from bfrb.networks.specs import NetworkSpec
 from bfrb.study.labels import LabelSet
