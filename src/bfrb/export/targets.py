@@ -133,9 +133,8 @@ def convert(target: str, module: Whole, examples: Sequence[Example], folder: Pat
             found.convert(module.eval(), examples, path, int8)
         except Exception as error:
             why = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise BundleError(
-                f"{target} cannot take this network: {why}", remedy="export it as onnx, or another member"
-            ) from error
+            problem = f"{target} cannot take this network: {why}"
+            raise BundleError(problem, remedy="export it as onnx, or another member") from error
     return path
 
 

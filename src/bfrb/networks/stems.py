@@ -23,10 +23,8 @@ def is_there(x: Tensor) -> Tensor:
 def count_images(pixels: int) -> int:
     """How many time-of-flight images so many pixels are. ConfigError if the pixels are not those of whole images."""
     if pixels % SIDE**2:
-        raise ConfigError(
-            f"expected images of {SIDE} by {SIDE} pixels, got {pixels} channels",
-            remedy="let the branch tof hold tof_nearness and nothing else",
-        )
+        problem = f"expected images of {SIDE} by {SIDE} pixels, got {pixels} channels"
+        raise ConfigError(problem, remedy="let the branch tof hold tof_nearness and nothing else")
     return pixels // SIDE**2
 
 
