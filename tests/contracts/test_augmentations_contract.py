@@ -73,12 +73,6 @@ def test_gestures_are_laid_upon_each_other(seed: int) -> None:
     assert not torch.equal(mix_up(batch, 0.5, np.random.default_rng(seed)).inputs["imu"], result.inputs["imu"])
 
 
-def test_without_known_gestures_both_ways_of_mixing_are_one() -> None:
-    batch = replace(make_examples(), onsets=None)
-    first, second = (mix_up(batch, 0.5, np.random.default_rng(1), at=at) for at in ("start", "gesture"))
-    assert torch.equal(first.inputs["imu"], second.inputs["imu"])
-
-
 def test_a_mixture_has_its_share_of_what_one_lacks_or_lacks_it_too() -> None:
     batch = one_per_class()
     lost = torch.arange(24) % 3 == 0
