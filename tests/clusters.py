@@ -1,51 +1,20 @@
 """A cluster of three nodes on this machine, and a training to run on it."""
 
 import os
-import socket
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from bfrb.jobs import LITTLE, Job, LocalProcesses, Need
 from studies import TINY
+from waiting import is_listening, until
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = os.pathsep.join([*(str(ROOT / name) for name in ("src", "tests", "examples")), os.environ.get("PYTHONPATH", "")])
 
 NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 
-SPEC = TINY.updated(["folds=3", "seeds=2", "training.epochs=8"])
-
-
-class OneProcess:
-    """Runs all jobs one after the other in one other process of this machine."""
-
-    places: Mapping[str, str] = MappingProxyType({})
-
-    def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:
-        if jobs:
-            LocalProcesses(1).run({"all": partial(do_all, list(jobs.values()))}, tick)
-
-
-def do_all(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job()
-
-
-def wait_for_port(port: int) -> None:
-    """Until a server listens, as Ray's for clients does some seconds after the head."""
-    for _ in range(300):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    raise TimeoutError(f"nothing listens at port {port}")
+SPEC = TINY.updated(["folds=3", "seeds=2"])
 
 
 @contextmanager
@@ -64,7 +33,7 @@ def started(nodes: int = 3) -> Iterator[tuple[Any, str]]:
     try:
         for _ in range(nodes - 1):
             cluster.add_node(num_cpus=1, **NODE)
-        wait_for_port(port)
+        until(lambda: is_listening(port))  # as Ray's server for clients does some seconds after the head
         os.environ["RAY_ADDRESS"] = cluster.address
         yield cluster, f"ray://127.0.0.1:{port}"
     finally:

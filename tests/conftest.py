@@ -1,14 +1,19 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bfrb.jobs import LocalProcesses
+from bfrb.study.device import GALAXY_WATCH
+from bfrb.study.labels import SEARLE_BEHAVIORS
 from bundles import make_bundle, make_recordings
 from cmi_files import labelled_study, write_study
-from studies import here
+from studies import Here, here
+from typed_commands import Bfrb, runner
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,6 +28,19 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings: {folder} is no folder (set BFRB_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small networks for single gestures of the Helios device."""
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
+
+
+@pytest.fixture(scope="session")
+def watch_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small networks for a watch."""
+    place = tmp_path_factory.mktemp("bundles") / "watch"
+    return make_bundle(place, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +74,19 @@ def study(tmp_path: Path) -> Path:
     folder.mkdir()
     write_study(folder, labelled_study())
     return folder
+
+
+@pytest.fixture
+def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
+    """The command line, in this process."""
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def trained_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Members are trained in this process, which has torch already."""
+    import torch
+
+    monkeypatch.setattr(LocalProcesses, "run", Here.run)
+    yield
+    torch.use_deterministic_algorithms(False)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from bfrb.cli import main
-
 
 class Result:
     """Exit code and what was printed."""
@@ -19,12 +17,23 @@ class Result:
     def json(self) -> dict:
         return json.loads(self.out)
 
+    def works(self) -> "Result":
+        assert self.code == 0, self.err
+        return self
+
+    def refuses(self, *told: str) -> "Result":
+        """It ended with code 2, and an error that says this."""
+        said = " ".join(self.err.split())
+        assert (self.code, [each for each in told if each not in said]) == (2, []), self.err
+        return self
+
 
 Bfrb = Callable[..., Result]
 
 
 def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
     """Run a command in this process; a traceback would come out as the exception itself."""
+    from bfrb.cli import main
 
     def run(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["bfrb", *map(str, arguments)])

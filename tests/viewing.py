@@ -2,6 +2,9 @@
 
 import http.client
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +17,6 @@ import pytest
 
 from bfrb.view.app import Server
 from bfrb.view.viewer import Viewer
-from bundles import make_bundle
 
 
 @dataclass
@@ -108,12 +110,20 @@ def open_page() -> Iterator[OpenPage]:
         yield lambda *given: stack.enter_context(serving(*given))
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("view") / "model")
-
-
 @pytest.fixture
 def page(open_page: OpenPage, study: Path, bundle: Path) -> Page:
     """A page of five recordings and a bundle."""
     return open_page(study, bundle)
+
+
+@contextmanager
+def view_command(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """`bfrb view` in a process of its own, with temporary files in a folder; its first line is its address."""
+    command = [sys.executable, "-m", "bfrb", "view", *map(str, arguments), "--no-browser"]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, env=os.environ | {"TMPDIR": str(folder)}, **pipes)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

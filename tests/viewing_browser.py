@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,9 @@ class Browser:
     def js(self, code: str, *arguments: Any) -> Any:
         return self.driver.execute_script(f"return {code}", *arguments)
 
-    def wait(self, code: str, *arguments: Any) -> Any:
+    def wait(self, code: str, *arguments: Any, patience_s: float = PATIENCE_S) -> Any:
         """Until an expression is true on the page."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + patience_s
         while time.monotonic() < end:
             if found := self.js(code, *arguments):
                 return found
@@ -74,8 +74,12 @@ class Browser:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def drag_over_traces(self, start: float, end: float) -> None:
-        """Select a stretch, given as shares of the width."""
-        over = self.element(".u-over")
-        left, width = -over.size["width"] / 2, over.size["width"]
-        chain = ActionChains(self.driver).move_to_element_with_offset(over, int(left + start * width), 0)
-        chain.click_and_hold().move_by_offset(int((end - start) * width), 0).release().perform()
+        """Select a stretch, given as shares of the width; again where the traces were drawn anew meanwhile."""
+        for last in (False, False, True):
+            over = self.element(".u-over")
+            left, width = -over.size["width"] / 2, over.size["width"]
+            chain = ActionChains(self.driver).move_to_element_with_offset(over, int(left + start * width), 0)
+            chain.click_and_hold().move_by_offset(int((end - start) * width), 0).release().perform()
+            with suppress(() if last else AssertionError):
+                self.wait("!document.querySelector('#zoom-selection').disabled", patience_s=10)
+                return

@@ -5,16 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-"""Numbers of any type."""
+Array = npt.NDArray[Any]  # numbers of any type
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-"""Counts, positions and class numbers."""
+Ints = npt.NDArray[np.int64]  # counts, positions and class numbers
 Bools = npt.NDArray[np.bool_]
-Names = npt.NDArray[np.object_]
-"""Plain `str` in an array of objects."""
+Names = npt.NDArray[np.object_]  # plain `str` in an array of objects
 
 
 _NAMESPACES: dict[type, Any] = {}

@@ -4,18 +4,12 @@ Every error raised for bad input is a `BfrbError`. The command line turns it int
 code 2; in Python it is an ordinary exception.
 """
 
+from functools import partial
 from typing import Any
 
 
 class BfrbError(Exception):
-    r"""Input that cannot be used.
-
-    Parameters
-    ----------
-    problem
-        What was expected and what came instead, in one or two sentences.
-    remedy
-        What the user can do about it.
+    r"""Input that cannot be used: what was expected and what came instead, and what the user can do about it.
 
     Examples
     --------
@@ -29,7 +23,7 @@ class BfrbError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.problem, self.remedy)
+        return partial(type(self), remedy=self.remedy), (self.problem,)
 
     def __str__(self) -> str:
         return f"{self.problem}\n  to do: {self.remedy}"
@@ -45,8 +39,3 @@ class ConfigError(BfrbError):
 
 class BundleError(BfrbError):
     """A bundle that is damaged, incomplete or made for something else."""
-
-
-def _rebuild(kind: type[BfrbError], problem: str, remedy: str) -> BfrbError:
-    """The error on the other side of a process's border."""
-    return kind(problem, remedy=remedy)

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-PROCESSORS = "BFRB_PROCESSORS"
-"""The environment variable that says how many processors a process may keep busy."""
+PROCESSORS = "BFRB_PROCESSORS"  # the environment variable that says how many processors a process may keep busy
 
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")

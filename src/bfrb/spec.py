@@ -43,13 +43,9 @@ class Spec(BaseModel):
     def updated(self, assignments: Iterable[str] | Mapping[str, Any]) -> Self:
         """A copy with changes such as `"training.epochs=30"` or `{"training.epochs": 30}`.
 
-        ConfigError if an assignment has no `=`, its key is unknown or its value impossible.
-
-        Parameters
-        ----------
-        assignments
-            Values in text are written as in TOML, strings may be bare. A part of a key that has dots is quoted:
-            `training.variation."mypackage.changes:blink"=0.1`.
+        Values in text are written as in TOML, strings may be bare. A part of a key that has dots is quoted:
+        `training.variation."mypackage.changes:blink"=0.1`. ConfigError if an assignment has no `=`, its key is unknown
+        or its value impossible.
         """
         values = self.model_dump(mode="json", exclude_none=True)
         pairs = assignments.items() if isinstance(assignments, Mapping) else map(_read_assignment, assignments)
@@ -81,18 +77,13 @@ _KEY_PARTS = re.compile(r'"([^"]+)"|([^."]+)')
 
 
 def _read_assignment(assignment: str) -> tuple[str, Any]:
-    """Key and value of `key=value`."""
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"expected key=value, got {assignment!r}", remedy="write, say, training.epochs=30")
-    return key.strip(), _parse_value(text.strip())
-
-
-def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return key.strip(), tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        return key.strip(), text.strip()
 
 
 def _explain(kind: type[Spec], error: ValidationError) -> ConfigError:

@@ -32,8 +32,7 @@ def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(fault: st
     path.write_bytes(faults[fault](data))
     assert path.read_bytes() != data
     before = sorted(study.parent.rglob("*"))
-    result = bfrb("ingest", study, "--out", study.parent / "store")
-    assert (result.code, result.out, result.err[:7], "to do: " in result.err) == (2, "", "error: ", True)
+    assert bfrb("ingest", study, "--out", study.parent / "store").refuses("error: ", "to do: ").out == ""
     assert sorted(study.parent.rglob("*")) == before
     checked = bfrb("check", study, "--json")
     can_be_looked_at = fault == "columns of another sensor"
@@ -43,16 +42,12 @@ def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(fault: st
 
 def test_ingest_makes_a_store_that_holds_the_study(study: Path, bfrb: Bfrb) -> None:
     out = study.parent / "store"
-    result = bfrb("ingest", study, "--out", out, "--json")
-    assert result.code == 0
+    result = bfrb("ingest", study, "--out", out, "--json").works()
     assert (result.json["recordings"], result.json["store"]) == (len(labelled_study()), str(out))
     assert_same(Store.open(out).read(), labelled_study())
-    again = bfrb("ingest", study, "--out", out)
-    assert (again.code, again.out, "--overwrite" in again.err) == (2, "", True)
-    replaced = bfrb("ingest", study, "--out", out, "--overwrite")
-    assert (replaced.code, replaced.out, "wrote" in replaced.err) == (0, "", True)
-    refused = bfrb("ingest", out, "--out", out, "--overwrite")
-    assert (refused.code, "place of its source" in refused.err) == (2, True)
+    assert bfrb("ingest", study, "--out", out).refuses("--overwrite").out == ""
+    assert "wrote" in bfrb("ingest", study, "--out", out, "--overwrite").works().err
+    bfrb("ingest", out, "--out", out, "--overwrite").refuses("place of its source")
     assert_same(Store.open(out).read(), labelled_study())
 
 
@@ -88,8 +83,7 @@ def test_the_real_folders_are_ingested_and_a_path_that_is_not_there_is_refused(
     watch = bfrb("ingest", real_data / "searle2021", "--out", tmp_path / "watch", "--json")
     assert watch.json["device"] == "galaxy_watch"
     for command in (("check", tmp_path / "no"), ("ingest", tmp_path / "no", "--out", tmp_path / "store")):
-        result = bfrb(*command)
-        assert (result.code, result.out, "no such file" in result.err) == (2, "", True)
+        assert bfrb(*command).refuses("no such file").out == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends the signal of Ctrl-C")

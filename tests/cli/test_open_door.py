@@ -1,6 +1,5 @@
 """Studies of others, from their descriptions alone: from checking to a report, on a few people each."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +48,7 @@ STUDIES: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
 }
 
 
+@pytest.mark.usefixtures("trained_here")
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_of_others_goes_through_every_command(study: str, real_data: Path, bfrb: Bfrb, tmp_path: Path) -> None:
     place, copy = STUDIES[study]
@@ -62,28 +62,19 @@ def test_a_study_of_others_goes_through_every_command(study: str, real_data: Pat
 
     checked = bfrb("check", data, *how, "--json")
     assert (checked.code, checked.json["verdict"]) == (0, "fine")
-    assert bfrb("ingest", data, *how, "--out", tmp_path / "store").code == 0
+    bfrb("ingest", data, *how, "--out", tmp_path / "store").works()
     settings = [text for each in SETTINGS for text in ("--set", each)]
-    trained = bfrb("train", data, *how, "--out", model, "--preset", "quick", *settings, "--workers", 1, "--no-report")
-    assert trained.code == 0, trained.err
-    scores = bfrb("evaluate", model, data, *how, "--json")
-    assert scores.code == 0, scores.err
+    bfrb("train", data, *how, "--out", model, "--preset", "quick", *settings, "--no-report").works()
+    bfrb("evaluate", model, data, *how, "--json").works()
     page = tmp_path / "page.html"
-    written = bfrb("report", model, "--data", data, *how, "--out", page)
-    assert written.code == 0, written.err
+    bfrb("report", model, "--data", data, *how, "--out", page).works()
     assert page.stat().st_size > 20_000
     shown = open_collection(data, tmp_path, str(how[1]))
     assert len(shown) == checked.json["recordings"]
     assert shown.panels(0)
     if study == "ha24":
-        _detect(bfrb, model, data, how, tmp_path)
-
-
-def _detect(bfrb: Bfrb, model: Path, data: Path, how: tuple[object, ...], folder: Path) -> None:
-    calibrated = bfrb("calibrate", model, data, *how, "--out", folder / "ready", "--set", "step_s=10", "--json")
-    assert calibrated.code == 0, calibrated.err
-    assert json.loads(calibrated.out)["subjects"] == 2
-    found = bfrb("detect", folder / "ready", data / "user01.parquet", *how, "--out", folder / "events.csv", "--json")
-    assert found.code == 0, found.err
-    assert found.json["recordings"] == 15
-    assert found.json["counts"]["windows"] > 100
+        ready, out = tmp_path / "ready", tmp_path / "events.csv"
+        calibrated = bfrb("calibrate", model, data, *how, "--out", ready, "--set", "step_s=10", "--json").works()
+        assert calibrated.json["subjects"] == 2
+        found = bfrb("detect", ready, data / "user01.parquet", *how, "--out", out, "--json").works()
+        assert (found.json["recordings"], found.json["counts"]["windows"] > 100) == (15, True)

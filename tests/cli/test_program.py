@@ -1,15 +1,20 @@
-"""What `bfrb` does without a command."""
+"""What `bfrb` does without a command, what commands show, and how variants are compared."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 import bfrb as package
 import bfrb.__main__ as program
-from bfrb.cli import COMMANDS, app
+from bfrb.cli import COMMANDS, app, show
+from bfrb.cli.show import print_json, print_table, progress
+from bfrb.cli.train import read_variants, show_comparison
+from bfrb.errors import ConfigError
 from bfrb.train.presets import read_preset
 from typed_commands import Bfrb
 
@@ -57,5 +62,82 @@ def test_the_settings_of_a_training_are_shown_as_they_can_be_given(bfrb: Bfrb, t
 def test_training_without_recordings_or_a_place_for_the_bundle_is_refused(
     bfrb: Bfrb, given: tuple[str, ...], lacks: str
 ) -> None:
-    done = bfrb("train", *given)
-    assert (done.code, f"expected {lacks}" in done.err) == (2, True)
+    bfrb("train", *given).refuses(f"expected {lacks}")
+
+
+def test_a_table_shows_every_cell_and_numbers_aligned_right(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Scores [bold]", ("class", "f1", "support"), [("a/b", 0.12345, 7), ("c", None, 1234)])
+    print_table("Nothing", ("a", "b"), [])
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out.startswith("Scores [bold]")
+    assert "Nothing" in shown.out
+    assert [line for line in shown.out.splitlines() if "│" in line] == [
+        "│ a/b   │ 0.123 │       7 │",
+        "│ c     │     - │    1234 │",
+    ]
+
+
+def test_json_is_one_object_with_readable_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"score": 0.5, "name": "é"})
+    out = capsys.readouterr().out
+    assert (json.loads(out), "é" in out) == ({"score": 0.5, "name": "é"}, True)
+    with pytest.raises(ValueError, match="JSON"):
+        print_json({"score": float("nan")})
+
+
+def test_a_file_gets_lines_now_and_then_and_no_bar(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with caplog.at_level("INFO", "bfrb.cli"), progress("working") as tell:
+        tell(0.1)
+        monkeypatch.setattr(show, "_TELL_EVERY_S", 0.0)
+        tell(0.5)
+    assert capsys.readouterr() == ("", "")
+    assert caplog.messages == ["working: 50 %"]
+
+
+def found(score: float, difference: tuple[float, float, float] | None = None) -> dict[str, Any]:
+    scores: dict[str, Any] = {"score": score, "interval": [score - 0.1, score + 0.1]}
+    if difference is not None:
+        scores |= {"difference": difference[0], "difference_interval": list(difference[1:])}
+    return {"changes": {}, "scenarios": {"all": scores}}
+
+
+RESULTS = {
+    "simulated": True,
+    "recordings": 90,
+    "subjects": 12,
+    "reference": "plain",
+    "variants": {
+        "plain": found(0.5),
+        "better": found(0.6, (0.1, 0.02, 0.18)),
+        "perhaps": found(0.51, (0.01, -0.05, 0.07)),
+    },
+}
+
+
+def test_a_comparison_says_what_is_sure_and_that_it_is_simulated(capsys: pytest.CaptureFixture[str]) -> None:
+    show_comparison(RESULTS)
+    shown = capsys.readouterr().out
+    assert "90 SIMULATED recordings of 12 subjects" in shown
+    lines = {line.split()[1]: line for line in shown.splitlines() if line.startswith("│")}
+    assert all(told in lines["better"] for told in ("+0.100", "+0.020 to +0.180", "yes"))
+    assert "no" in lines["perhaps"]
+    assert "yes" not in lines["plain"]
+    show_comparison(RESULTS | {"subjects": 5})
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "better" in line]
+    assert "too few people to be sure" in line
+
+
+def test_variants_come_from_a_file_or_from_the_sensors(tmp_path: Path) -> None:
+    sensors = read_variants(None, sensors=True, preset="baseline", changes=["training.epochs=2"])
+    assert list(sensors.variants) == ["imu", "imu_thm", "imu_tof", "all"]
+    assert sensors.run("imu").training.epochs == 2
+    path = tmp_path / "variants.toml"
+    path.write_text('changes = ["folds=4"]\n[variants]\na = []\nb = ["seed=3"]\n')
+    spec = read_variants(path, sensors=False, preset=None, changes=["seed=1"])
+    assert (spec.run("a").folds, spec.run("a").seed, spec.run("b").seed) == (4, 1, 3)
+    for both in (True, False):
+        with pytest.raises(ConfigError, match="--sensors"):
+            read_variants(path if both else None, sensors=both, preset=None, changes=[])

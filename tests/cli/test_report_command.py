@@ -9,19 +9,13 @@ from bfrb import parts
 from bfrb.cli.train import write_report_beside
 from bfrb.read.sources import open_source
 from bfrb.report import page
-from bundles import make_bundle
 from page_checks import Page, check_self_contained, check_well_made
 from typed_commands import Bfrb
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
-
-
 def test_a_page_about_real_recordings(bfrb: Bfrb, bundle: Path, tmp_path: Path, real_data: Path) -> None:
     out = tmp_path / "report.html"
-    assert bfrb("report", bundle, "--data", real_data / "cmi" / "train_sample.csv", "--out", out).code == 0
+    bfrb("report", bundle, "--data", real_data / "cmi" / "train_sample.csv", "--out", out).works()
     page = Page(out.read_text(encoding="utf-8"))
     check_self_contained(page)
     check_well_made(page)
@@ -33,7 +27,7 @@ def test_a_page_is_written_beside_the_bundle_by_default(
     bfrb: Bfrb, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "render", lambda _: "a page")
-    assert bfrb("report", bundle).code == 0
+    bfrb("report", bundle).works()
     assert bundle.with_name("model.report.html").read_text(encoding="utf-8") == "a page"
 
 

@@ -1,14 +1,9 @@
 """`bfrb view`, as it is typed."""
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,23 +11,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="the viewer is not installed: pip install 'bfrb[view]'")
 
 from cmi_files import labelled_study, write_study
-
-
-@contextmanager
-def viewing(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process of its own, with temporary files in a folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bfrb", "view", *map(str, arguments), "--no-browser"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"TMPDIR": str(folder)},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+from viewing import view_command
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -40,7 +19,7 @@ def test_it_prints_its_address_and_leaves_nothing_when_it_is_stopped(tmp_path: P
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     data = write_study(tmp_path, labelled_study())
-    with viewing(data, folder=temporary) as process:
+    with view_command(data, folder=temporary) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}", url)
@@ -68,7 +47,7 @@ def test_paths_that_lead_nowhere_and_taken_ports_are_refused(tmp_path: Path) -> 
             ([data, "--bundle", tmp_path], "bundle.json"),
             ([data, "--port", port], "cannot listen on"),
         ):
-            with viewing(*arguments, folder=tmp_path) as process:
+            with view_command(*arguments, folder=tmp_path) as process:
                 out, err = process.communicate(timeout=60)
             assert (process.returncode, out) == (2, ""), err
             assert complaint in err

@@ -1,7 +1,6 @@
 """A cluster of three nodes on this machine: the same answers as without it, whatever happens to nodes and drivers."""
 
 import importlib
-import json
 import os
 import signal
 import subprocess
@@ -19,9 +18,7 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'bfrb[cluster]'")
 
 import ray
-from typer.testing import CliRunner
 
-from bfrb.cli import app
 from bfrb.cluster import connect, parts
 from bfrb.cluster.places import Place
 from bfrb.errors import BfrbError, ConfigError
@@ -35,9 +32,10 @@ from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from bfrb.train.crossval import RunOptions, Status, cross_validate
 from bundles import make_bundle, make_recordings
-from clusters import NODE, PATH, ROOT, SPEC, OneProcess, started
+from clusters import NODE, PATH, ROOT, SPEC, started
 from cmi_files import assert_same
-from studies import TINY, make_study
+from studies import TINY, make_study, train_here
+from typed_commands import Bfrb
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
@@ -75,11 +73,6 @@ def cluster(addressed: tuple[Any, str]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundle") / "model")
-
-
-@pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recordings = make_recordings(120, subjects=12)
     some = (recordings[start : start + 20] for start in range(0, 120, 20))
@@ -89,12 +82,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_BYTES", 1)
-
-
-def run(*arguments: object, code: int = 0) -> str:
-    done = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
-    assert done.exit_code == code, done.output
-    return done.stdout
 
 
 def run_until(code: str, arguments: list[object], reached: Callable[[], object]) -> None:
@@ -132,68 +119,68 @@ def test_training_survives_a_killed_driver_and_a_lost_node(cluster: Any, tmp_pat
         cross_validate(make_study(), SPEC, out, options=RunOptions(on=tasks, on_status=watch))
     assert doomed not in cluster.worker_nodes
     assert len(first) == 6
-    here = cross_validate(make_study(), SPEC, tmp_path / "here", options=RunOptions(on=OneProcess()))
+    here = train_here(make_study(), SPEC, tmp_path / "here")
     assert pl.read_parquet(out / OUT_OF_FOLD).equals(pl.read_parquet(here / OUT_OF_FOLD))
 
 
 @pytest.mark.usefixtures("cluster")
-def test_variants_are_trained_side_by_side(tmp_path: Path) -> None:
+def test_variants_are_trained_side_by_side(bfrb: Bfrb, tmp_path: Path) -> None:
     data = write_store([make_recordings(24, subjects=6)], tmp_path / "data", source="made up").path
     preset, variants = tmp_path / "preset.toml", tmp_path / "variants.toml"
     preset.write_text(SPEC.updated(["seeds=1", "folds=2", "training.epochs=1"]).to_toml())
     variants.write_text(f'preset = "{preset}"\n[variants.all]\n[variants.still]\nwithout = ["quaternion"]\n')
-    told = json.loads(run("compare", data, "--out", tmp_path / "out", "--variants", variants, "--json", "--on", "ray"))
+    command = ("compare", data, "--out", tmp_path / "out", "--variants", variants, "--json", "--on", "ray")
+    told = bfrb(*command).works().json
     assert list(told["variants"]) == ["all", "still"]
     assert "difference" in told["variants"]["still"]["scenarios"]["all"]
 
 
 @pytest.mark.usefixtures("small_parts")
 def test_predictions_are_those_of_one_machine(
-    addressed: tuple[Any, str], bundle: Path, store: Path, tmp_path: Path
+    bfrb: Bfrb, addressed: tuple[Any, str], bundle: Path, store: Path, tmp_path: Path
 ) -> None:
     here, folder = tmp_path / "here.csv", tmp_path / "folder"
-    run("predict", bundle, store, "--out", here)
+    bfrb("predict", bundle, store, "--out", here).works()
     command = ["predict", bundle, store, "--out", folder, "--on"]
     run_until(PREDICT, [*command, addressed[1]], lambda: times(folder, "_parts/*.json"))
     before = times(folder, "part-*.parquet")
     assert before
-    told = json.loads(run(*command, "ray", "--json"))
-    assert told["recordings"] == 120
+    assert bfrb(*command, "ray", "--json").works().json["recordings"] == 120
     after = times(folder, "part-*.parquet")
     assert len(after) == 6
     assert {path: after[path] for path in before} == before
     assert pl.read_parquet(sorted(folder.glob("*.parquet"))).equals(pl.read_csv(here))
     other = make_bundle(tmp_path / "other", seed=1)
-    with pytest.raises(ConfigError, match="holds answers that differ in bundle"):
-        run("predict", other, store, "--out", folder, "--on", "ray")
+    bfrb("predict", other, store, "--out", folder, "--on", "ray").refuses("holds answers that differ in bundle")
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
-def test_scores_are_those_of_one_machine(bundle: Path, store: Path) -> None:
-    told = [json.loads(run("evaluate", bundle, store, "--json", *on)) for on in ((), ("--on", "ray"))]
+def test_scores_are_those_of_one_machine(bfrb: Bfrb, bundle: Path, store: Path) -> None:
+    told = [bfrb("evaluate", bundle, store, "--json", *on).works().json for on in ((), ("--on", "ray"))]
     assert told[0] == told[1]
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
 def test_a_report_is_that_of_one_machine(
-    bundle: Path, store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bfrb: Bfrb, bundle: Path, store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(page, "render", lambda found: repr((found.scores, found.new_people)))
     pages = [tmp_path / name for name in ("here.html", "there.html")]
     for out, on in zip(pages, ((), ("--on", "ray")), strict=True):
-        run("report", bundle, "--data", store, "--out", out, *on)
+        bfrb("report", bundle, "--data", store, "--out", out, *on).works()
     assert "macro_f1" in pages[0].read_text().partition("}, {")[2]  # the scores of people who are new
     assert pages[0].read_text() == pages[1].read_text()
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
-def test_events_are_those_of_one_machine(bundle: Path, tmp_path: Path) -> None:
+def test_events_are_those_of_one_machine(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
     days = simulate_days(StudySpec(subjects=3), DaySpec(hours=0.05), seed=0)
     data = write_store(days, tmp_path / "days", source="made up").path
     answers = {}
     for name, on in (("here", ()), ("there", ("--on", "ray"))):
         out, windows = tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet"
-        told = json.loads(run("detect", bundle, data, "--out", out, "--probabilities", windows, "--json", *on))
+        done = bfrb("detect", bundle, data, "--out", out, "--probabilities", windows, "--json", *on)
+        told = done.works().json
         answers[name] = told["counts"], told["events"], out.read_bytes(), pl.read_parquet(windows).to_dicts()
     assert answers["here"] == answers["there"]
     assert answers["here"][0]["windows"]
@@ -201,9 +188,9 @@ def test_events_are_those_of_one_machine(bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_simulated_study_is_that_of_one_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_simulated_study_is_that_of_one_machine(bfrb: Bfrb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(simulated_parts, "PEOPLE", 1)
-    run("simulate", tmp_path / "study", "--subjects", 2, "--format", "parquet", "--on", "ray")
+    bfrb("simulate", tmp_path / "study", "--subjects", 2, "--format", "parquet", "--on", "ray").works()
     assert_same(read(tmp_path / "study"), simulate_study(StudySpec(subjects=2), seed=0))
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
 
@@ -223,19 +210,21 @@ def bucket() -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
-def test_an_object_store_is_source_and_destination(bundle: Path, store: Path, bucket: str, tmp_path: Path) -> None:
+def test_an_object_store_is_source_and_destination(
+    bfrb: Bfrb, bundle: Path, store: Path, bucket: str, tmp_path: Path
+) -> None:
     for path in (path for path in store.rglob("*") if path.is_file()):
         (Place(f"s3://lab/data{bucket}") / path.relative_to(store).as_posix()).write(path.read_bytes())
-    run("predict", bundle, store, "--out", tmp_path / "here.csv")
+    bfrb("predict", bundle, store, "--out", tmp_path / "here.csv").works()
     command = ["predict", bundle, f"s3://lab/data{bucket}", "--out", f"s3://lab/answers{bucket}", "--on", "ray"]
-    run(*command)
+    bfrb(*command).works()
     out = Place(f"s3://lab/answers{bucket}")
     names = sorted(name for name in out.files() if name.startswith("part-"))
     assert len(names) == 6
     table = pl.concat([pl.read_parquet((out / name).read()) for name in names])
     assert table.equals(pl.read_csv(tmp_path / "here.csv"))
     written = out.files()
-    run(*command)
+    bfrb(*command).works()
     assert out.files() == written
 
 
@@ -255,7 +244,7 @@ subject = "{folder}"
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
-def test_described_files_are_answered_file_by_file(bucket: str, tmp_path: Path) -> None:
+def test_described_files_are_answered_file_by_file(bfrb: Bfrb, bucket: str, tmp_path: Path) -> None:
     study, rng = tmp_path / "study", np.random.default_rng(0)
     for number, rows in enumerate((900, 90, 200)):
         path = study / f"p{number}" / "walk.csv"
@@ -267,8 +256,8 @@ def test_described_files_are_answered_file_by_file(bucket: str, tmp_path: Path) 
         (Place(f"s3://lab/study{bucket}") / path.relative_to(study).as_posix()).write(path.read_bytes())
     model = make_bundle(tmp_path / "model", device=open_source(study).device)
     here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
-    run("predict", model, study, "--out", here)
-    run("predict", model, f"s3://lab/study{bucket}", "--out", there, "--on", "ray")
+    bfrb("predict", model, study, "--out", here).works()
+    bfrb("predict", model, f"s3://lab/study{bucket}", "--out", there, "--on", "ray").works()
     assert pl.read_parquet(here).height == 3
     polars.testing.assert_frame_equal(pl.read_parquet(there), pl.read_parquet(here))
 

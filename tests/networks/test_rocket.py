@@ -1,10 +1,13 @@
 """Fixed kernels, against a plain reference, and what happens where sensors are missing."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bfrb.networks.network import Shape
 from bfrb.networks.rocket import Kernels, Rocket, changes, dilations, nine_tap_kernels, stretch
@@ -55,6 +58,25 @@ def test_a_swing_has_its_power_in_its_band_of_frequency() -> None:
     assert spectra.argmax(dim=1).tolist() == [4, 11]
     assert (spectra.median(dim=1).values < spectra.max(dim=1).values - 4.0).all()
     assert bank.plain.nonzero().flatten().tolist() == list(range(len(bank.plain) - 2 * (2 * 4 + 16), len(bank.plain)))
+
+
+class Dimensions(TorchDispatchMode):
+    """Notes the most dimensions that anything has."""
+
+    most = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        self.most = max([self.most, *(one.ndim for one in tree_leaves(found) if isinstance(one, torch.Tensor))])
+        return found
+
+
+def test_no_tensor_has_more_dimensions_than_mobile_runtimes_know() -> None:
+    network = Rocket(EVERYTHING, SPEC).eval()
+    inputs = {branch: torch.rand(1, 40, count) for branch, count in EVERYTHING.channels.items()}
+    with torch.no_grad(), Dimensions() as dimensions:
+        network(inputs, None)
+    assert 4 <= dimensions.most <= 6
 
 
 def test_the_kernels_are_those_of_the_paper() -> None:

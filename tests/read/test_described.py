@@ -147,6 +147,29 @@ def test_labels_saved_beside_the_recordings_are_theirs(tmp_path: Path) -> None:
     assert names.tolist() == ["none"] * 325 + ["nail biting"] * 25 + ["none"] * 50
 
 
+def test_a_file_of_labels_is_of_the_recording_it_is_called_like_and_strays_are_told(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"t": np.arange(100) * 20, "ax": 0.0, "ay": 0.0, "az": 1.0})
+    for name in ("p1_mon", "p1_monday", "p2_mon"):
+        rows.write_csv(tmp_path / f"{name}.csv")
+    events = "onset\tduration\ttrial_type\n{}\t0.5\tbiting\n"
+    for name, onset in (("p1_mon_events", 0), ("p1_monday", 1), ("p20_mon", 1)):
+        (tmp_path / f"{name}.tsv").write_text(events.format(onset))
+    tables = {
+        "recordings": 'path = "{subject}_{session}.csv"\nid = "{file}"\nsubject = "{subject}"',
+        "labels": 'files = "*.tsv"\nunlabelled = "none"\ntargets = ["biting"]',
+    }
+    found = Findings()
+    description = describe(WATCH, file='match = "*.csv"', **tables)
+    recordings = DescribedSource(tmp_path, description, report=found).read()
+    assert list(recordings.subjects) == ["p1", "p1", "p2"]
+    labels = [one.annotations["gesture"] for one in recordings]
+    first = [np.flatnonzero(np.array(label.names)[label.codes] == "biting").tolist()[:1] for label in labels]
+    assert dict(zip(recordings.ids, first, strict=True)) == {"p1_mon": [0], "p1_monday": [50], "p2_mon": []}
+    assert [finding.sentence for finding in found] == [
+        "expected labels of recordings that are there, such as 'p1_mon', found some of 'p20_mon'"
+    ]
+
+
 @pytest.mark.parametrize("how", ["nearest", "mean"])
 @pytest.mark.parametrize(("count", "seed"), [(1, 0), (2, 1), (57, 2), (400, 3)])
 def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, seed: int, how: str) -> None:

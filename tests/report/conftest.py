@@ -1,10 +1,10 @@
 """Bundles that reports are made of."""
 
+from pathlib import Path
+
 import pytest
 
 from bfrb.predict.bundle import Bundle
-from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import SEARLE_BEHAVIORS
 from bundles import make_bundle
 
 
@@ -15,7 +15,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def watch_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def of_watch(watch_bundle: Path) -> Bundle:
     """One of a watch, trained on real recordings."""
-    place = tmp_path_factory.mktemp("reports") / "watch"
-    return Bundle.open(make_bundle(place, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+    return Bundle.open(watch_bundle)

@@ -208,15 +208,15 @@ def test_everybody_is_judged_by_rules_from_the_others() -> None:
     assert EventEvaluation(plain_rule(), TWO, tuple(several[:1]), 0).rules == {}
 
 
-def test_people_of_the_training_are_counted_as_known(watch_bundle: Bundle, continuous: Recordings) -> None:
-    found = evaluate_events(watch_bundle, hear(watch_bundle, SourceOf(continuous)))
+def test_people_of_the_training_are_counted_as_known(of_watch: Bundle, continuous: Recordings) -> None:
+    found = evaluate_events(of_watch, hear(of_watch, SourceOf(continuous)))
     assert found is not None
-    assert found.known == sum(name in read_fold_of(watch_bundle) for name in continuous.subjects)
+    assert found.known == sum(name in read_fold_of(of_watch) for name in continuous.subjects)
     assert [len(one.episodes) for one in found.recordings] == [2, 1, 0]
 
 
-def test_the_page_tells_what_is_found(watch_bundle: Bundle, continuous: Recordings) -> None:
-    page = Page(render(collect(watch_bundle, SourceOf(continuous))))
+def test_the_page_tells_what_is_found(of_watch: Bundle, continuous: Recordings) -> None:
+    page = Page(render(collect(of_watch, SourceOf(continuous))))
     check_well_made(page)
     check_self_contained(page)
     assert "What it finds when it listens" in page.visible
@@ -231,14 +231,3 @@ def test_a_rule_that_was_chosen_says_for_what() -> None:
     words = " ".join(show_events(EventEvaluation(rule, TWO, (answered("a", [0.1, 0.9, 0.1], (1.0, 2.0)),), 1)).words)
     assert "chosen for 2 false alarms an hour on held-out answers for 9 people" in words
     assert "each person by networks that never saw them" in words
-
-
-def test_real_recordings_can_be_listened_to(watch_bundle: Bundle, real_data: Path) -> None:
-    from bfrb.read.sources import open_source
-
-    recordings = open_source(real_data / "searle2021").read()
-    found = evaluate_events(watch_bundle, hear(watch_bundle, SourceOf(recordings[:1])))
-    assert found is not None
-    assert found.total.episodes > 5
-    assert found.total.hours == pytest.approx(0.55, abs=0.05)
-    assert len(found.recordings[0].windows) > 1900

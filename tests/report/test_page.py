@@ -50,8 +50,8 @@ def page(bundle: Bundle) -> Page:
 
 
 @pytest.fixture(scope="module")
-def watch_page(watch_bundle: Bundle) -> Page:
-    return Page(render(collect(watch_bundle)))
+def watch_page(of_watch: Bundle) -> Page:
+    return Page(render(collect(of_watch)))
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,8 @@
-"""A small bundle to serve, and the requests captured from the real gateway."""
+"""The requests captured from the real gateway."""
 
 from pathlib import Path
 
 import pytest
-
-from bundles import make_bundle
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ pytest.importorskip("grpc")
 
 from bfrb.serve import channel
 from bfrb.serve.channel import choose_port, decode, is_free
-from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, Payload, PayloadList
+from bfrb.serve.kaggle_pb2 import Payload, PayloadList
 from kaggle_messages import payload
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
@@ -70,21 +70,6 @@ def test_the_generated_module_says_what_the_proto_file_says(tmp_path: Path) -> N
     # Other versions of protoc write other code round the same description.
     description = re.compile(r"AddSerializedFile\(b'.*'\)")
     assert description.search(anew)[0] == description.search(kept)[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "rows"),
-    [("request_predict_polars1.25.2_9batches.bin", 84), ("request_predict_polars2.1.0_1batch.bin", 63)],
-)
-def test_a_captured_request_holds_a_sequence_and_its_subject(captured: Path, name: str, rows: int) -> None:
-    data = (captured / name).read_bytes()
-    request = KaggleEvaluationRequest.FromString(data)
-    sequence, demographics = map(decode, request.args)
-    assert (request.name, dict(request.kwargs)) == ("predict", {})
-    assert request.SerializeToString() == data
-    assert sequence.shape == (rows, 336)
-    assert sequence["sequence_counter"].to_list() == list(range(rows))
-    assert demographics.shape == (1, 8)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

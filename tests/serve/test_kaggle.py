@@ -20,8 +20,8 @@ import pytest
 import bfrb
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.read.cmi_write import rows_of
-from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
-from bundles import make_bundle, make_recordings
+from bfrb.study.labels import CMI_GESTURES
+from bundles import make_recordings
 
 pytest.importorskip("grpc")
 
@@ -143,12 +143,6 @@ UNUSUAL = {
 }
 
 
-@pytest.mark.parametrize("frames", UNUSUAL.values(), ids=UNUSUAL)
-def test_unusual_recordings_are_predicted(frames: Any, ask_bundle: Ask, caplog: pytest.LogCaptureFixture) -> None:
-    assert ask_bundle(request(*frames)) in map(reply, CMI_GESTURES.classes)
-    assert "answered" not in caplog.text
-
-
 UNUSABLE = {
     "no rows": request(ROWS.clear(), SUBJECT),
     "no columns": request(ROWS.select("row_id"), SUBJECT),
@@ -162,12 +156,13 @@ UNUSABLE = {
 }
 
 
-@pytest.mark.parametrize("message", UNUSABLE.values(), ids=UNUSABLE)
-def test_a_request_that_cannot_be_predicted_is_answered_with_the_fallback(
-    message: bytes, ask_bundle: Ask, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("name", [*UNUSUAL, *UNUSABLE])
+def test_unusual_recordings_are_predicted_and_others_answered_with_the_fallback(
+    name: str, ask_bundle: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert ask_bundle(message) == FALLBACK
-    assert "answered 'Text on phone', since: " in caplog.text
+    answer = ask_bundle(UNUSABLE[name] if name in UNUSABLE else request(*UNUSUAL[name]))
+    assert answer == FALLBACK if name in UNUSABLE else answer in map(reply, CMI_GESTURES.classes)
+    assert ("answered 'Text on phone', since: " in caplog.text) == (name in UNUSABLE)
 
 
 NO_REQUESTS = [b"\xff" * 20, b"\x0a\x7fpredict", b"\x12\x00\xff", b"\x32\x80\x01" * 500]
@@ -201,10 +196,9 @@ def test_calls_are_served_one_at_a_time() -> None:
     assert most == 1
 
 
-def test_a_bundle_for_other_behaviours_is_not_served(tmp_path: Path) -> None:
-    other = make_bundle(tmp_path / "other", label_set=SEARLE_BEHAVIORS)
+def test_a_bundle_for_other_behaviours_is_not_served(watch_bundle: Path) -> None:
     with pytest.raises(ConfigError, match="gestures of the CMI study"):
-        bundle_server(bfrb.load(other))
+        bundle_server(bfrb.load(watch_bundle))
 
 
 def test_a_server_is_started_once_and_shares_its_port_with_no_other() -> None:
@@ -232,12 +226,12 @@ def test_only_where_kaggle_evaluates_serving_blocks_and_other_machines_are_liste
     server = InferenceServer(wave, port=0)
     serving = threading.Thread(target=server.serve, daemon=True)
     serving.start()
-    serving.join(0.5)
+    serving.join(20 if value is None else 0.5)
     assert serving.is_alive() == (value is not None)
     assert f"listening on {'127.0.0.1' if value is None else '[::]'}, port " in caplog.text
     assert ("open to other machines" in caplog.text) == (value is not None)
     server.stop()
-    serving.join(5)
+    serving.join(20)
     assert not serving.is_alive()
 
 
@@ -245,7 +239,7 @@ STUCK = """
 import time
 from bfrb.serve.kaggle import InferenceServer
 
-server = InferenceServer(lambda *_: time.sleep(60), port=0)
+server = InferenceServer(lambda *_: print("asked", flush=True) or time.sleep(600), port=0)
 print(server.start(), flush=True)
 server.wait()
 """
@@ -270,10 +264,8 @@ def test_a_served_bundle_ends_quietly_on_a_signal(bundle: Path, number: int) -> 
         listening = next(line for line in server.stderr if line.startswith("listening"))
         with client(f"localhost:{listening.split()[-1]}") as ask:
             assert ask(GOOD) in map(reply, CMI_GESTURES.classes)
-        begun = time.monotonic()
         server.send_signal(number)
-        assert server.wait(10) == 0
-        assert time.monotonic() - begun < 2
+        assert server.wait(20) == 0
         assert server.stderr.read() == "stopping\n"
 
 
@@ -282,9 +274,7 @@ def test_a_call_that_does_not_end_does_not_keep_the_process_alive() -> None:
         assert server.stdout is not None
         with client(f"localhost:{server.stdout.readline()}".strip()) as ask, ThreadPoolExecutor(1) as pool:
             asked = pool.submit(ask, GOOD)
-            time.sleep(0.5)
-            begun = time.monotonic()
+            assert server.stdout.readline() == "asked\n"
             server.terminate()
-            assert server.wait(10) == 0
-            assert time.monotonic() - begun < 2
-            assert isinstance(asked.exception(5), grpc.RpcError)
+            assert server.wait(20) == 0
+            assert isinstance(asked.exception(20), grpc.RpcError)

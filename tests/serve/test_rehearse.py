@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-import bfrb
 from bfrb.errors import DataError
+from bfrb.predict.predictor import load
 from bfrb.read.cmi_write import rows_of
 from bfrb.read.gateway_files import Requests, read_requests
 from bfrb.study.labels import CMI_GESTURES
@@ -21,7 +21,7 @@ from bfrb.serve.kaggle import InferenceServer
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationResponse
 from bfrb.serve.rehearse import Rehearsal, Scenario, ask, rehearse
 from kaggle_messages import payload
-from typed_commands import Bfrb, runner
+from typed_commands import Bfrb
 
 SEQUENCES = 8
 PROXIMITY = pl.selectors.matches("^(thm|tof)_")
@@ -118,7 +118,7 @@ def test_the_local_gateway_of_a_notebook_writes_the_submission_and_asks_no_stale
     test_set: tuple[Path, Path], requests: Requests, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    predictor, stale = bfrb.load(bundle), Watcher()
+    predictor, stale = load(bundle), Watcher()
     with InferenceServer(stale, port=0).running() as address:
         monkeypatch.setattr(channel, "PORTS", (int(address.rpartition(":")[2]),))
         out = InferenceServer(predictor.predict_one).run_local_gateway(tuple(map(str, test_set)))
@@ -141,13 +141,8 @@ def test_files_that_are_no_test_set_are_refused(
             read_requests(*files)
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bfrb:
-    return runner(monkeypatch, capsys)
-
-
 def test_a_bundle_comes_through_every_scenario_with_texts_as_with_numbers(
-    test_set: tuple[Path, Path], bundle: Path, tmp_path: Path, run: Bfrb
+    test_set: tuple[Path, Path], bundle: Path, tmp_path: Path, bfrb: Bfrb
 ) -> None:
     options = {
         "plain": [],
@@ -159,7 +154,7 @@ def test_a_bundle_comes_through_every_scenario_with_texts_as_with_numbers(
     submissions = {}
     for name, unusual in options.items():
         out = tmp_path / f"{name}.parquet"
-        done = run("rehearse", bundle, *paths, "--out", out, "--strict", "--json", *unusual)
+        done = bfrb("rehearse", bundle, *paths, "--out", out, "--strict", "--json", *unusual)
         assert done.code == 0
         summary = done.json
         assert (summary["sequences"], summary["failures"]) == (SEQUENCES, 0)
@@ -171,20 +166,20 @@ def test_a_bundle_comes_through_every_scenario_with_texts_as_with_numbers(
 
 
 def test_damaged_sequences_get_the_fallback_with_a_warning_and_end_a_strict_rehearsal(
-    test_set: tuple[Path, Path], bundle: Path, tmp_path: Path, run: Bfrb
+    test_set: tuple[Path, Path], bundle: Path, tmp_path: Path, bfrb: Bfrb
 ) -> None:
     damaged, out = tmp_path / "test.csv", tmp_path / "submission.parquet"
     rows = pl.read_csv(test_set[0])
     third = (pl.col("sequence_id") == "SEQ_000003") & (pl.col("sequence_counter") == 4)
     rows.filter(~third).write_csv(damaged)
     paths = ("--test", damaged, "--demographics", test_set[1], "--out", out)
-    done = run("rehearse", bundle, *paths)
+    done = bfrb("rehearse", bundle, *paths)
     assert (done.code, "failures" in done.out) == (0, True)
     assert "1 requests could not be predicted" in done.err
     answers = dict(pl.read_parquet(out).iter_rows())
     assert answers["SEQ_000003"] == "Text on phone"
     out.unlink()
-    done = run("rehearse", bundle, *paths, "--strict")
+    done = bfrb("rehearse", bundle, *paths, "--strict")
     assert done.code == 2
     assert "counts 0, 1, 2" in done.err
     assert not out.exists()
@@ -198,8 +193,8 @@ def test_damaged_sequences_get_the_fallback_with_a_warning_and_end_a_strict_rehe
     ],
 )
 def test_impossible_options_are_refused_before_anything_is_loaded(
-    tmp_path: Path, run: Bfrb, options: list[str], told: str
+    tmp_path: Path, bfrb: Bfrb, options: list[str], told: str
 ) -> None:
-    done = run("serve", tmp_path / "none", "--protocol", *options)
+    done = bfrb("serve", tmp_path / "none", "--protocol", *options)
     assert done.code == 2
     assert told in done.err

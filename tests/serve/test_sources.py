@@ -22,9 +22,7 @@ from bfrb.errors import ConfigError, DataError
 from bfrb.serve import sources
 from bfrb.serve.sources import Address, Source
 from bfrb.stream.lines import LONGEST_LINE, Line
-from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import SEARLE_BEHAVIORS
-from bundles import make_bundle
+from waiting import until
 
 SAMPLE = b'{"time_s": 1, "acc": [0, 0, 9.8]}\n'
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo terminals, and stopping by SIGTERM")
@@ -115,13 +113,13 @@ def test_a_pushed_body_may_be_a_document_of_many_lines_and_is_refused_from_other
         assert post(source.port, SAMPLE) == 200
 
 
-def test_senders_wait_where_nobody_reads_and_nothing_is_lost() -> None:
+def test_senders_wait_where_nobody_reads_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_WAITING", 2)
     count = 20_000
     with opened("tcp://127.0.0.1:0") as source:
         sending = threading.Thread(target=send_tcp, args=(source.port, SAMPLE * count))
         sending.start()
-        time.sleep(0.3)
-        assert source._queue.qsize() <= sources._WAITING
+        until(source._queue.full)
         found = take(source, count)
         sending.join(10)
     assert len([line for line in found if line.text]) == count
@@ -130,7 +128,7 @@ def test_senders_wait_where_nobody_reads_and_nothing_is_lost() -> None:
 def test_a_closed_source_gives_what_had_come_and_ends() -> None:
     with opened("tcp://127.0.0.1:0") as source:
         send_tcp(source.port, SAMPLE)
-        time.sleep(0.3)
+        until(lambda: sum(map(len, source._queue.queue)) == 2)
         source.close()
         assert len([line for lines in source for line in lines]) == 2
 
@@ -159,12 +157,6 @@ def test_a_serial_device_that_is_unplugged_is_said_and_one_that_is_not_there_too
         Source(Address.parse("serial:/dev/ttyNone"), io.BytesIO())
 
 
-@pytest.fixture(scope="module")
-def watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("watch") / "bundle"
-    return make_bundle(folder, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, members=1)
-
-
 @contextmanager
 def streaming(bundle: Path, source: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`bfrb stream` and its port; ended whatever happens, after two minutes at the latest."""
@@ -191,8 +183,8 @@ def samples(rows: int = 200) -> bytes:
 
 @posix
 @pytest.mark.parametrize(("kind", "send"), SENDERS.items())
-def test_a_device_that_connects_gets_its_events_out(watch: Path, kind: str, send: Any) -> None:
-    with streaming(watch, f"{kind}://127.0.0.1:0") as (process, port):
+def test_a_device_that_connects_gets_its_events_out(watch_bundle: Path, kind: str, send: Any) -> None:
+    with streaming(watch_bundle, f"{kind}://127.0.0.1:0") as (process, port):
         assert process.stdout is not None
         assert process.stderr is not None
         send(port, b"boot\r message\n" + samples())
@@ -209,10 +201,10 @@ def test_a_device_that_connects_gets_its_events_out(watch: Path, kind: str, send
 
 
 @posix
-def test_an_unplugged_device_ends_the_command_with_its_events_a_word_and_code_2(watch: Path) -> None:
+def test_an_unplugged_device_ends_the_command_with_its_events_a_word_and_code_2(watch_bundle: Path) -> None:
     pytest.importorskip("serial")
     address, main_end, device_end = open_terminal()
-    with streaming(watch, address) as (process, _):
+    with streaming(watch_bundle, address) as (process, _):
         assert process.stdout is not None
         for start in range(0, len(data := samples()), 1000):
             os.write(main_end, data[start : start + 1000])
@@ -226,8 +218,8 @@ def test_an_unplugged_device_ends_the_command_with_its_events_a_word_and_code_2(
     assert "Traceback" not in said
 
 
-def test_a_stream_of_standard_input_ends_with_it(watch: Path) -> None:
-    with streaming(watch, "-") as (process, _):
+def test_a_stream_of_standard_input_ends_with_it(watch_bundle: Path) -> None:
+    with streaming(watch_bundle, "-") as (process, _):
         rest, said = process.communicate("\ufefftime_s,acc_x,acc_y,acc_z\n0.1,1,2\r,3\n" + samples().decode())
     assert process.returncode == 0
     assert [json.loads(line)["event"] for line in rest.splitlines()] == ["begins", "ends"]

@@ -1,4 +1,4 @@
-"""From the probabilities of windows to events: by thought experiment, and against the rule as it is worded."""
+"""From the probabilities of windows to events, against the rule as it is worded."""
 
 import json
 import math
@@ -32,25 +32,6 @@ def answers(targets: Any, fresh: Any = (), pinch: float = 0.25) -> WindowProbabi
 
 def decide(targets: Any, spec: EventSpec = PLAIN, **options: Any) -> list[Event]:
     return decide_events(answers(targets, **options), EventRule(spec=spec), LABELS)
-
-
-@pytest.mark.parametrize(
-    ("targets", "changes", "fresh", "expected"),
-    [
-        ([0.1, 0.5, 0.5, 0.7, 0.5, 0.3], {}, [], [(3.0, 7.0, 8.0)]),  # begins at `off` once it reaches `on`
-        ([0.7, 0.7, 0.7, 0.1], {"minimum_s": 3.0}, [], [(2.0, 5.0, 7.0)]),
-        ([0.9, 0.1, 0.1, 0.9, 0.1], {"merge_s": 2.0}, [], [(2.0, 6.0, 5.0)]),
-        ([0.9, 0.1, 0.1, 0.1, 0.9, 0.1], {"merge_s": 2.0}, [], [(2.0, 3.0, 5.0), (6.0, 7.0, 9.0)]),
-        ([0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9], {"refractory_s": 3.0}, [], [(2.0, 3.0, 5.0), (8.0, 9.0, 11.0)]),
-        ([0.9] * 4, {"merge_s": 9.0, "smoothing_s": 5.0}, [2], [(2.0, 4.0, 5.0), (4.0, 6.0, 7.0)]),
-        ([0.0, 0.0, 0.0, 0.7], {"smoothing_s": 5.0}, [3], [(5.0, 6.0, 8.0)]),  # smoothing too begins anew
-    ],
-)
-def test_events_by_thought_experiment(
-    targets: list[float], changes: dict[str, float], fresh: list[int], expected: list[tuple[float, float, float]]
-) -> None:
-    events = decide(targets, PLAIN.model_copy(update=changes), fresh=fresh)
-    assert [(event.start_s, event.end_s, event.known_s) for event in events] == expected
 
 
 def test_the_ongoing_event_is_known_before_it_is_complete() -> None:

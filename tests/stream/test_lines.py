@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.predict.bundle import Bundle
-from bfrb.predict.predictor import Predictor
+from bfrb.predict.predictor import Predictor, load
 from bfrb.read.described import Reader
 from bfrb.stream.events import EventRule
 from bfrb.stream.layouts import Layout
@@ -22,17 +21,14 @@ from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream, StreamHub
 from bfrb.study.description import Description, find_description
 from bfrb.study.device import GALAXY_WATCH, HELIOS
-from bfrb.study.labels import SEARLE_BEHAVIORS
-from bundles import make_bundle
 
 ALWAYS = EventRule(spec=EventSpec(on=0.0, off=0.0))
 ROWS = 200
 
 
 @pytest.fixture(scope="module")
-def watch(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    folder = tmp_path_factory.mktemp("watch") / "bundle"
-    return Predictor(Bundle.open(make_bundle(folder, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS, members=1)))
+def watch(watch_bundle: Path) -> Predictor:
+    return load(watch_bundle)
 
 
 def wear(seed: int = 0) -> dict[str, np.ndarray]:
@@ -97,11 +93,12 @@ def test_wearers_names_are_texts() -> None:
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.lists(st.binary(max_size=60), max_size=5))
-def test_garbage_is_counted_and_harms_nobody(watch: Predictor, garbage: list[bytes]) -> None:
+@given(st.lists(st.binary(max_size=60), max_size=5), st.sampled_from([as_json, as_csv]))
+@example(b'null|ready.|.00,0,0,9.8|"acc": [0]}|y,acc_z|\x00\x7f|[]{|0.1,1,2\r,3|3|{}'.split(b"|"), as_csv)
+def test_garbage_is_counted_and_harms_nobody(watch: Predictor, garbage: list[bytes], write: Any) -> None:
     live = Live(StreamHub(watch, ALWAYS))
     live.take(lines(garbage, "broken"))
-    outputs = live.take(lines(garbage + as_json(wear()))) + live.finish()
+    outputs = live.take(lines(garbage + write(wear()))) + live.finish()
     assert spans(outputs, "a") == alone(watch, wear())
 
 
@@ -132,20 +129,6 @@ def test_a_bad_line_is_refused_and_those_around_it_are_read(watch: Predictor, li
     assert live.status()["refused_lines"] == 1
     live.finish()
     assert live.status()["samples"] == 2
-
-
-FIRST = b'null|ready.|.00,0,0,9.8|"acc": [0]}|y,acc_z|\x00\x7f|[]{|0.1,1,2\r,3|3|{}'.split(b"|")
-
-
-@pytest.mark.parametrize("first", FIRST)
-def test_whatever_comes_first_later_lines_are_used(first: bytes) -> None:
-    rows = [b"time_s,acc_x,acc_y,acc_z", b"0.1,0,0,9.8", GOOD, b"rebooting, please, wait, ...", b"0.3,0,0,9.9"]
-    found = list(read([first, *rows]))
-    *refused, one, two, reboot, three = found
-    assert all(isinstance(problem, str) for problem in refused)
-    assert isinstance(reboot, str) or reboot["acc"] == ["please", "wait", "..."]
-    assert (one["acc"], two["acc"], three["acc"]) == ([0, 0, 9.8], [0, 0, 9.8], [0, 0, 9.9])
-    assert (float(one["time_s"]), float(three["time_s"])) == (0.1, 0.3)
 
 
 def test_headers_may_come_again_and_a_byte_order_mark_is_no_part_of_a_name(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,16 +20,14 @@ from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import UNKNOWN, Recordings
 from bfrb.study.stretches import cut_stretches
 from bfrb.study.windows import WindowSpec
-from bundles import make_bundle
 
 RULE = EventRule(spec=EventSpec(on=0.5, off=0.4, smoothing_s=1.0, merge_s=1.0, minimum_s=1.0))
 RATE_HZ = GALAXY_WATCH.row_rate_hz
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    place = tmp_path_factory.mktemp("listen") / "watch"
-    return Bundle.open(make_bundle(place, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS))
+def bundle(watch_bundle: Path) -> Bundle:
+    return Bundle.open(watch_bundle)
 
 
 def disturbed(codes: np.ndarray) -> Recordings:
@@ -99,7 +97,7 @@ def test_an_answer_stands_for_the_seconds_in_the_middle_of_its_window() -> None:
     assert annotated("a", [0.1] * 3, []).positive_share.tolist() == [0, 0, 0]
 
 
-def test_a_day_takes_no_more_memory_than_an_hour(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_day_takes_no_more_memory_than_an_hour(bundle: Bundle) -> None:
     predictor = Predictor(bundle)
     kept = []
     for hours in (1, 3):

@@ -13,17 +13,16 @@ from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.predictor import Predictor
+from bfrb.predict.predictor import Predictor, load
 from bfrb.read.sources import read
 from bfrb.stream.events import Event, EventRule
 from bfrb.stream.samples import StreamCounts
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream, StreamHub, Wearer
-from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
-from bfrb.study.labels import SEARLE_BEHAVIORS
+from bfrb.study.device import HELIOS, Device
 from bfrb.study.recordings import Annotation, Recordings
 from bfrb.study.windows import WindowSpec
-from bundles import make_bundle
+from bundles import make_bundle, make_recordings
 
 Values = dict[str, Any]
 Found = tuple[list[Event], np.ndarray, StreamCounts]
@@ -31,40 +30,20 @@ Found = tuple[list[Event], np.ndarray, StreamCounts]
 ROWS = 600
 
 
-def load(factory: pytest.TempPathFactory, **options: Any) -> Predictor:
-    return Predictor(Bundle.open(make_bundle(factory.mktemp("bundles") / "model", **options)))
-
-
 @pytest.fixture(scope="module")
-def helios(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """Two small networks for pre-cut gestures."""
-    return load(tmp_path_factory)
+def helios(bundle: Path) -> Predictor:
+    return load(bundle)
 
 
 @pytest.fixture(scope="module")
 def averaging(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     """The same networks in a bundle whose rows are means."""
-    return load(tmp_path_factory, rows="mean")
-
-
-@pytest.fixture(scope="module")
-def watch(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """Two small networks for the Galaxy watch."""
-    return load(tmp_path_factory, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
+    return load(make_bundle(tmp_path_factory.mktemp("bundles") / "model", rows="mean"))
 
 
 def wear(rows: int = ROWS, seed: int = 0) -> Values:
-    """Readings of a Helios that is moved about, with thermopiles and images that come and go."""
-    rng = np.random.default_rng(seed)
-    drift = np.cumsum(rng.normal(0, 0.3, (rows, 4)), axis=0)
-    acc = 9.81 * drift[:, :3] / np.linalg.norm(drift[:, :3], axis=1, keepdims=True) + rng.normal(0, 0.5, (rows, 3))
-    near = np.repeat(rng.random(rows // 20 + 1) < 0.5, 20)[:rows, None, None, None]
-    return {
-        "acc": acc.astype(np.float32),
-        "quaternion": (drift / np.linalg.norm(drift, axis=1, keepdims=True)).astype(np.float32),
-        "thm": rng.normal(28, 2, (rows, 5)).astype(np.float32),
-        "tof": np.where(near, rng.integers(0, 250, (rows, 5, 8, 8)), -1).astype(np.int16),
-    }
+    """Possible readings of a Helios."""
+    return dict(make_recordings(1, lengths=[rows], seed=seed).sensors)
 
 
 def recording(values: Values, device: Device = HELIOS) -> Recordings:
@@ -160,8 +139,10 @@ def test_disturbed_streams_give_the_same_events_in_chunks_of_any_size(
     assert_equal(listen(predictor, rule, values, chunk), listen(predictor, rule, values))
 
 
-def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(watch: Predictor, real_data: Path) -> None:
-    recordings = read(real_data / "searle2021")
+def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(
+    watch_bundle: Path, real_data: Path
+) -> None:
+    recordings, watch = read(real_data / "searle2021"), load(watch_bundle)
     rule = EventRule(spec=EventSpec(step_s=5.0))
     for number in (0, 7):
         one = recordings[number]
@@ -256,7 +237,7 @@ def test_windows_of_a_source_that_loses_samples_are_answered_if_enough_are_left(
 
 
 def test_left_hands_are_mirrored_where_the_bundle_says_so(tmp_path: Path) -> None:
-    predictor = Predictor(Bundle.open(make_bundle(tmp_path / "bundle", mirror_left_hand=True)))
+    predictor = load(make_bundle(tmp_path / "bundle", mirror_left_hand=True))
     answers: dict[int, np.ndarray] = {}
     for hand in (0, 1):
         heard: list[np.ndarray] = []

@@ -1,6 +1,5 @@
 """What the page asks, and what it is answered."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,35 +13,22 @@ from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.store import write_store
 from bfrb.stream.stream import Stream
 from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import SEARLE_BEHAVIORS
-from bfrb.study.recordings import Recordings
 from bfrb.view import viewer as viewer_module
 from bfrb.view.viewer import Viewer
-from bundles import make_bundle, make_recordings, make_telling_bundle
+from bundles import make_recordings, make_telling_bundle
 from cmi_files import labelled_study, write_study
-from viewing import OpenPage, Page, serving, unpack
+from viewing import OpenPage, Page, unpack
 
 LIST = "/api/recordings"
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Page]:
-    """One page of five recordings and a bundle for all tests here."""
-    folder = tmp_path_factory.mktemp("app") / "study"
-    folder.mkdir()
-    write_study(folder, labelled_study())
-    with serving(folder, bundle) as served:
-        yield served
-
-
-def test_the_page_and_its_files_are_served_and_name_no_other_host(page: Page) -> None:
-    html = page.ask("/")
-    assert html.status == 200
-    assert html.headers["content-type"] == "text/html; charset=utf-8"
+def test_the_page_and_its_files_are_served_and_name_no_other_host(shown: Page) -> None:
+    html = shown.ask("/")
+    assert (html.status, html.headers["content-type"]) == (200, "text/html; charset=utf-8")
     for name in html.text.split('="/assets/')[1:]:
-        assert page.ask("/assets/" + name.split('"')[0]).status == 200
-    assert page.ask("/assets/main.js").headers["content-type"].startswith("text/javascript")
-    assert "MIT" in page.ask("/assets/vendor/uPlot.LICENSE.txt").text
+        assert shown.ask("/assets/" + name.split('"')[0]).status == 200
+    assert shown.ask("/assets/main.js").headers["content-type"].startswith("text/javascript")
+    assert "MIT" in shown.ask("/assets/vendor/uPlot.LICENSE.txt").text
     folder = Path(viewer_module.__file__).parent / "assets"
     own = [path.read_text() for path in folder.iterdir() if path.suffix in (".js", ".html", ".css")]
     assert len(own) > 10
@@ -50,21 +36,20 @@ def test_the_page_and_its_files_are_served_and_name_no_other_host(page: Page) ->
         assert not any(word in text for text in own)
 
 
-def test_recordings_are_listed_page_by_page_and_described(page: Page) -> None:
-    first = page.ask(f"{LIST}?size=2").json
-    rest = page.ask(f"{LIST}?first=2&size=10").json
+def test_recordings_are_listed_page_by_page_and_described(shown: Page) -> None:
+    first = shown.ask(f"{LIST}?size=2").json
+    rest = shown.ask(f"{LIST}?first=2&size=10").json
     assert first["found"] == rest["found"] == 5
     assert [row["id"] for row in first["rows"] + rest["rows"]] == [f"SEQ_{number:06d}" for number in range(5)]
-    found = page.first()
+    found = shown.first()
     assert (found["id"], found["rows"], found["row"]) == ("SEQ_000000", 12, first["rows"][0])
-    assert found["known"]["subject"] == "SUBJ_000000"
-    assert found["known"]["handedness"] == 1
+    assert found["known"].items() >= {"subject": "SUBJ_000000", "handedness": 1}.items()
     assert found["segments"]["phase"] == [[0, 9, "Transition"], [9, 12, "Gesture"]]
     assert found["segments"]["behavior"][-1][2] == "Performs gesture"
 
 
-def test_traces_and_frames_are_the_readings(page: Page) -> None:
-    header, arrays = unpack(page.ask(f"{LIST}/1/traces?width=100").body)
+def test_traces_and_frames_are_the_readings(shown: Page) -> None:
+    header, arrays = unpack(shown.ask(f"{LIST}/1/traces?width=100").body)
     readings = labelled_study()[1].sensors
     assert [panel["name"] for panel in header["panels"]] == ["acc", "quaternion", "thm", "tof"]
     np.testing.assert_array_equal(arrays["rows"], np.arange(15))
@@ -72,11 +57,11 @@ def test_traces_and_frames_are_the_readings(page: Page) -> None:
         np.testing.assert_array_equal(arrays[name], readings[name].T)
     dots = np.abs((arrays["quaternion"].T * readings["quaternion"]).sum(axis=1))
     np.testing.assert_allclose(dots[~np.isnan(dots)], 1.0, atol=1e-5)
-    _, cut = unpack(page.ask(f"{LIST}/1/traces?start=-5&stop=99&width=100").body)
+    _, cut = unpack(shown.ask(f"{LIST}/1/traces?start=-5&stop=99&width=100").body)
     np.testing.assert_array_equal(cut["rows"], arrays["rows"])
-    assert unpack(page.ask(f"{LIST}/1/traces?start=3&stop=6").body)[1]["rows"].tolist() == [3, 4, 5]
-    assert page.ask(f"{LIST}/1/traces?start=15&stop=20").status == 422
-    header, frames = unpack(page.ask(f"{LIST}/1/frames?start=4&stop=7").body)
+    assert unpack(shown.ask(f"{LIST}/1/traces?start=3&stop=6").body)[1]["rows"].tolist() == [3, 4, 5]
+    assert shown.ask(f"{LIST}/1/traces?start=15&stop=20").status == 422
+    header, frames = unpack(shown.ask(f"{LIST}/1/frames?start=4&stop=7").body)
     assert header["start"] == 4
     for name in ("acc", "quaternion", "thm", "tof"):
         np.testing.assert_array_equal(frames[name], readings[name][4:7])
@@ -87,22 +72,22 @@ def test_traces_and_frames_are_the_readings(page: Page) -> None:
     [(f"{LIST}/0/traces?{query}", "valid integer") for query in ("start=x", "width=1e3", "stop=", "start=0x1")]
     + [(f"{LIST}/{path}", "there is no") for path in ("5", "99999/traces", "5/answer")],
 )
-def test_what_is_senseless_or_not_there_is_refused(page: Page, path: str, complaint: str) -> None:
-    answer = page.ask(path)
+def test_what_is_senseless_or_not_there_is_refused(shown: Page, path: str, complaint: str) -> None:
+    answer = shown.ask(path)
     assert answer.status == 422
     assert complaint in answer.json["problem"]
     assert answer.json["remedy"]
 
 
-def test_the_answer_is_the_predictors_and_ends_its_course(page: Page) -> None:
-    found = page.ask(f"{LIST}/3/answer").json
-    predictions = page.viewer.predictor.predict(labelled_study()[3])
+def test_the_answer_is_the_predictors_and_ends_its_course(shown: Page) -> None:
+    found = shown.ask(f"{LIST}/3/answer").json
+    predictions = shown.viewer.predictor.predict(labelled_study()[3])
     assert found["gesture"] == predictions.gestures[0]
     whole = [entry["probability"] for entry in found["classes"]]
     assert whole == pytest.approx(predictions.probabilities[0], abs=1e-4)
     targets = [entry["probability"] for entry in found["classes"] if entry["target"]]
     assert found["target"] == pytest.approx(sum(targets), abs=1e-3)
-    course = page.ask(f"{LIST}/3/answers").json
+    course = shown.ask(f"{LIST}/3/answers").json
     assert (course["kind"], course["end_rows"][-1]) == ("prefixes", 14)
     assert np.diff(course["end_rows"]).min() > 0
     assert [values[-1] for values in course["probabilities"]] == pytest.approx(whole, abs=2e-4)
@@ -127,22 +112,13 @@ def test_phases_come_with_the_course_where_networks_tell_them(open_page: OpenPag
     assert all(0 < value < 1 for value in course["gesturing"])
 
 
-@pytest.fixture(scope="module")
-def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, Recordings]]:
-    """A page of a continuous recording of a watch, and the recording."""
-    folder = tmp_path_factory.mktemp("watch")
-    made = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
-    made = made.with_table(made.table.drop("gesture"))
-    write_store([made], folder / "watch", source="random")
-    bundle = make_bundle(folder / "model", device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
-    with serving(folder / "watch", bundle) as page:
-        yield page, made
-
-
 def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stream(
-    watch: tuple[Page, Recordings],
+    open_page: OpenPage, watch_bundle: Path, tmp_path: Path
 ) -> None:
-    page, recording = watch
+    recording = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
+    recording = recording.with_table(recording.table.drop("gesture"))
+    write_store([recording], tmp_path / "watch", source="random")
+    page = open_page(tmp_path / "watch", watch_bundle)
     course = page.first("/answers")
     assert (course["kind"], course["window_rows"]) == ("windows", 50)
     windows = recording.windows(50, course["end_rows"][1] - course["end_rows"][0])
@@ -155,12 +131,11 @@ def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stre
 
 
 def test_without_a_bundle_for_the_device_there_is_no_answer(
-    open_page: OpenPage, study: Path, watch: tuple[Page, Recordings]
+    open_page: OpenPage, study: Path, watch_bundle: Path
 ) -> None:
-    answer = open_page(study, watch[0].viewer.predictor.bundle.path).ask(f"{LIST}/0/answer")
-    assert (answer.status, "galaxy_watch" in answer.json["problem"]) == (422, True)
-    answer = open_page(study).ask(f"{LIST}/0/answer")
-    assert (answer.status, "--bundle" in answer.json["remedy"]) == (422, True)
+    for given, told in (((study, watch_bundle), "galaxy_watch"), ((study,), "--bundle")):
+        answer = open_page(*given).ask(f"{LIST}/0/answer")
+        assert (answer.status, told in answer.text) == (422, True)
 
 
 def test_a_large_source_is_read_from_a_temporary_store(

@@ -1,10 +1,8 @@
 """The page in a real browser: headless Chromium, driven through its own driver."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,8 @@ from bfrb.study.labels import SEARLE_BEHAVIORS
 from bfrb.study.recordings import Annotation, Recordings
 from bundles import make_recordings
 from cmi_files import labelled_study, write_study
+from typed_commands import Bfrb
+from viewing import view_command
 from viewing_browser import Browser, open_browser
 
 MARKUP = "<img src=x onerror=\"document.title='hacked'\">'/../"
@@ -36,40 +36,27 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield opened
 
 
+@dataclass
 class Started:
     """`bfrb view` in a process of its own."""
 
-    def __init__(self, temporary: Path, *arguments: object) -> None:
-        command = [sys.executable, "-m", "bfrb", "view", *map(str, arguments), "--no-browser"]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | {"TMPDIR": str(temporary)},
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http://127.0.0.1:")
-
-    def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+    url: str
+    kill: Callable[[], object]
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Started]]:
-    running: list[Started] = []
     temporary = tmp_path_factory.mktemp("tmp")
 
     def begin(*arguments: object) -> Started:
-        running.append(Started(temporary, *arguments))
-        return running[-1]
+        process = running.enter_context(view_command(*arguments, folder=temporary))
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        return Started(url, lambda: (process.kill(), process.wait()))
 
-    yield begin
-    for started in running:
-        if started.process.returncode is None:
-            started.kill()
+    with ExitStack() as running:
+        yield begin
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +111,6 @@ def test_keys_step_zoom_move_and_play_and_the_address_brings_back_what_was_shown
     browser.keys("0")
     browser.wait(f"{SHOWN} === '0.0 s to 4.0 s of 4.0 s'")
     browser.drag_over_traces(0.25, 0.75)
-    browser.wait("!document.querySelector('#zoom-selection').disabled")
     browser.keys("z")
     zoomed = browser.wait(f"{SHOWN} !== '0.0 s to 4.0 s of 4.0 s' && {SHOWN}")
     start, stop = (part.split()[0] for part in zoomed.split(" to "))
@@ -156,7 +142,6 @@ def test_a_label_is_there_after_the_server_was_killed_and_what_is_not_saved_is_t
     first = start(study)
     browser.open(first.url, 0)
     browser.drag_over_traces(0.25, 0.5)
-    browser.wait("!document.querySelector('#label-add').disabled")
     browser.element("#label-text").send_keys("nail biting", Keys.ENTER)
     browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in study.labels.csv')")
     assert browser.js("document.documentElement.scrollHeight <= innerHeight")
@@ -272,37 +257,29 @@ def write_person(folder: Path, name: str, seed: int) -> None:
     frame.write_csv(folder / f"{name}.csv")
 
 
-def run_bfrb(*arguments: object) -> None:
-    command = [sys.executable, "-m", "bfrb", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
+@pytest.mark.usefixtures("trained_here")
 def test_what_is_labelled_on_the_page_is_learnt_and_found_in_another_recording(
-    browser: Browser, start: Callable[..., Started], tmp_path: Path
+    browser: Browser, start: Callable[..., Started], bfrb: Bfrb, tmp_path: Path
 ) -> None:
     people, other = tmp_path / "people", tmp_path / "other"
-    for folder, names in ((people, ("ann", "bob", "cem")), (other, ("dee",))):
+    for folder, names in ((people, ("ann", "bob")), (other, ("dee",))):
         folder.mkdir()
         (folder / "study.toml").write_text(HABIT)
         for seed, name in enumerate(names):
             write_person(folder, name, seed)
     page = start(people)
-    for number in range(3):
+    for number in range(2):
         browser.open(page.url, number, panels=1)
         for count, (begin, end) in enumerate(PULLS_S, 1):
             browser.drag_over_traces(begin / LENGTH_S, end / LENGTH_S)
-            browser.wait("!document.querySelector('#label-add').disabled")
             browser.element("#label-text").send_keys("hair pulling", Keys.ENTER)
             browser.wait(f"document.querySelectorAll('#label-table tbody tr').length === {count}")
             browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in people.labels.csv')")
     page.kill()
     sizes = ("windows.length_s=2", "windows.step_s=1", "rocket.rows=24", "rocket.biases=1", "folds=2")
     settings = [text for size in sizes for text in ("--set", size)]
-    run_bfrb(
-        "train", people, "--out", tmp_path / "model", "--preset", "quick", *settings, "--no-report", "--workers", 1
-    )
-    run_bfrb("detect", tmp_path / "model", other, "--out", tmp_path / "events.csv", "--set", "smoothing_s=0")
+    bfrb("train", people, "--out", tmp_path / "model", "--preset", "quick", *settings, "--no-report").works()
+    bfrb("detect", tmp_path / "model", other, "--out", tmp_path / "events.csv", "--set", "smoothing_s=0").works()
     events = pl.read_csv(tmp_path / "events.csv")
     assert set(events["label"]) == {"hair pulling"}
     found = [(row["start_s"], row["end_s"]) for row in events.iter_rows(named=True)]

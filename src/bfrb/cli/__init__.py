@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from bfrb import __version__
 from bfrb.cli.bundles import export, import_keras, personalize, report
@@ -23,12 +24,7 @@ from bfrb.cli.stream import stream
 from bfrb.cli.train import compare, distill, train
 from bfrb.errors import BfrbError
 
-app = typer.Typer(
-    name="bfrb",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="bfrb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 COMMANDS: dict[str, dict[Callable[..., None], str]] = {
     "Recordings": {
@@ -74,10 +70,8 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
+def bfrb(
+    version: Annotated[bool, Option("--version", callback=_print_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Recognise body-focused repetitive behaviours from a wrist-worn device."""
 

@@ -8,19 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 
-from bfrb.cli.options import (
-    Anyway,
-    AsJson,
-    BundleFolder,
-    DescriptionName,
-    On,
-    Overwrite,
-    Workers,
-    joined,
-    tell_simulated,
-)
+from bfrb.cli import options
 from bfrb.cli.show import print_result
 from bfrb.errors import ConfigError
 from bfrb.files import bytes_of
@@ -34,16 +24,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Runtime = Literal["onnx", "litert", "executorch", "coreml", "web"]
+_LENGTH = "How long every recording is, such as 5s: a graph of fixed length, without masks."
+Window = Annotated[float | None, Option(parser=options.parse_seconds, metavar="<seconds>", help=_LENGTH)]
+
 
 def report(
-    bundle: BundleFolder,
-    data: Annotated[
-        Path | None, typer.Option(help="Its recordings, for people and signals; or new ones, to score it on.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The page, a .html file; by default beside the bundle.")] = None,
-    description: DescriptionName = "auto",
-    on: On = None,
-    workers: Workers = 0,
+    bundle: options.BundleFolder,
+    data: Annotated[Path | None, Option(help="Its recordings, for people and signals; or new ones to score.")] = None,
+    out: Annotated[Path | None, Option(help="The page, a .html file; by default beside the bundle.")] = None,
+    description: options.DescriptionName = "auto",
+    on: options.On = None,
+    workers: options.Workers = 0,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
     from bfrb.read.judging import JudgedSource
@@ -52,7 +44,7 @@ def report(
 
     page = out or default_page(bundle)
     source = None if data is None else JudgedSource(open_source(data, description), anyway=True)
-    with joined(None if data is None else on, workers) as cluster:
+    with options.joined(None if data is None else on, workers) as cluster:
         each = None if cluster is None or data is None else partial(_ask_opened, cluster, bundle, data, description)
         write_report(bundle, page, source, each=each)
     log.info("wrote %s", page)
@@ -67,33 +59,16 @@ def _ask_opened(
 
 
 def export(
-    bundle: BundleFolder,
-    out: Annotated[Path, typer.Option(help="The folder to make.")],
-    window: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds of every recording: a graph of fixed length, without masks.")
-    ] = None,
-    member: Annotated[str | None, typer.Option(help="Export this member alone, such as stems-00.")] = None,
-    to: Annotated[
-        Literal["onnx", "litert", "executorch", "coreml", "web"],
-        typer.Option(help="The runtime; others than onnx need a window. Or web: a page that answers in a browser."),
-    ] = "onnx",
-    int8: Annotated[
-        Path | None, typer.Option(help="Recordings by whose ranges other runtimes compute in eight bits.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="A description (bfrb devices): its units, axes and sign go into the graph, or its files into the page."
-        ),
-    ] = None,
-    wrist: Annotated[
-        Literal["left", "right"] | None, typer.Option(help="Where that device is worn, if it does not say.")
-    ] = None,
-    description: DescriptionName = "auto",
-    runtime: Annotated[
-        Path | None,
-        typer.Option(help="With --to web: an unpacked onnxruntime-web, or an earlier page; else npm is asked."),
-    ] = None,
+    bundle: options.BundleFolder,
+    out: Annotated[Path, Option(help="The folder to make.")],
+    window: Window = None,
+    member: Annotated[str | None, Option(help="Export this member alone, such as stems-00.")] = None,
+    to: Annotated[Runtime, Option(help="The runtime; or web, a page that answers in a browser.")] = "onnx",
+    int8: Annotated[Path | None, Option(help="Recordings by whose ranges eight bits are computed with.")] = None,
+    device: Annotated[str | None, Option(help="A description that goes into the graph or page (bfrb devices).")] = None,
+    wrist: options.Wrist = None,
+    description: options.DescriptionName = "auto",
+    runtime: Annotated[Path | None, Option(help="For web: onnxruntime-web unpacked, or an earlier page.")] = None,
 ) -> None:
     """Write one graph from samples to probabilities, with golden vectors and the event rule in C; or a page."""
     need("exporting", ("onnx", "onnxscript", "torch"), "train")
@@ -103,7 +78,7 @@ def export(
     from bfrb.study.description import find_description
 
     opened = Bundle.open(bundle)
-    tell_simulated(opened)
+    options.tell_simulated(opened)
     if int8 is not None and to in ("onnx", "web"):
         raise ConfigError(f"{to} is written in 32 bits only", remedy="leave --int8 out, or choose another runtime")
     if to == "web":
@@ -129,13 +104,13 @@ def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:
 
 
 def personalize(
-    bundle: BundleFolder,
-    data: Annotated[Path, typer.Argument(help="Labelled recordings of one wearer.")],
-    out: Annotated[Path, typer.Option(help="Where the wearer's bundle shall be.")],
-    description: DescriptionName = "auto",
-    anyway: Anyway = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    bundle: options.BundleFolder,
+    data: Annotated[Path, Argument(help="Labelled recordings of one wearer.")],
+    out: Annotated[Path, Option(help="Where the wearer's bundle shall be.")],
+    description: options.DescriptionName = "auto",
+    anyway: options.Anyway = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Move the answers of networks that are solved for (`rocket`) towards one wearer's own examples."""
     need("personalizing", ("onnx", "onnxscript", "torch"), "train")
@@ -145,7 +120,7 @@ def personalize(
     from bfrb.train.personal import personalize as write_bundle
 
     opened = Bundle.open(bundle)
-    tell_simulated(opened)
+    options.tell_simulated(opened)
     source = JudgedSource(open_as(opened, data, description), anyway)
     told = write_bundle(opened, source, out, overwrite=overwrite)
     shown = ("Examples of the wearer", ("class", "examples"), told.items())
@@ -154,10 +129,10 @@ def personalize(
 
 
 def import_keras(
-    folder: Annotated[Path, typer.Argument(help="The folder with the notebook's .npy, .pkl and model files.")],
-    out: Annotated[Path, typer.Option(help="Where the bundle shall be.")],
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    folder: Annotated[Path, Argument(help="The folder with the notebook's .npy, .pkl and model files.")],
+    out: Annotated[Path, Option(help="Where the bundle shall be.")],
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Turn models trained with the published Keras notebook into a bundle that gives the same answers."""
     need("the import", ("h5py", "onnx", "onnxscript", "torch"), "keras")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from bfrb.cli.options import AsJson, Demographics, DescriptionName, Overwrite
 from bfrb.cli.show import ShownTable, print_json, print_result, print_table, progress
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Source = Annotated[Path, typer.Argument(metavar="SRC", help="A store, or a folder or file with recordings.")]
+Source = Annotated[Path, Argument(metavar="SRC", help="A store, or a folder or file with recordings.")]
 
 
 def check(
@@ -38,10 +39,10 @@ def check(
 
 def ingest(
     source: Source,
-    out: Annotated[Path, typer.Option(help="The folder to make.")],
+    out: Annotated[Path, Option(help="The folder to make.")],
     description: DescriptionName = "auto",
     demographics: Demographics = None,
-    to: Annotated[Literal["store", "bids"], typer.Option(help="store, or bids: a Motion-BIDS data set.")] = "store",
+    to: Annotated[Literal["store", "bids"], Option(help="store, or bids: a Motion-BIDS data set.")] = "store",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -125,8 +126,8 @@ def list_devices(context: typer.Context) -> None:
 
 @devices.command()
 def describe(
-    file: Annotated[Path, typer.Argument(help="A file of your device.", exists=True, dir_okay=False)],
-    out: Annotated[Path | None, typer.Option(help="Where it goes, such as study.toml; else it is printed.")] = None,
+    file: Annotated[Path, Argument(help="A file of your device.", exists=True, dir_okay=False)],
+    out: Annotated[Path | None, Option(help="Where it goes, such as study.toml; else it is printed.")] = None,
 ) -> None:
     """Look at a file and write a description of it, with a question where something cannot be known."""
     from bfrb.files import write_text

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from bfrb.cli.options import (
-    AccUnit,
-    Anyway,
-    AsJson,
-    BundleFolder,
-    DescriptionName,
-    On,
-    Overwrite,
-    RuleChanges,
-    Workers,
-    answer_on,
-    joined,
-    load_predictor,
-)
-from bfrb.cli.show import ShownTable, print_result, progress
+from bfrb.cli import options
+from bfrb.cli.show import ShownTable, interval_text, print_result, progress
 from bfrb.errors import DataError
 
 if TYPE_CHECKING:
     from bfrb.cluster.answering import Note
     from bfrb.predict.bundle import Bundle
-    from bfrb.predict.predictor import Predictor
-    from bfrb.read.csv_blocks import Progress
     from bfrb.read.tables import Table
     from bfrb.stream.events import EventRule
     from bfrb.stream.listen import AnnotatedRecording, Detections, Summary
@@ -42,35 +27,40 @@ log = logging.getLogger(__name__)
 
 
 def detect(
-    bundle: BundleFolder,
-    recording: Annotated[Path, typer.Argument(help="A table of samples with times, a store, a file or a folder.")],
-    out: Annotated[Path, typer.Option(help="Where the events shall be: a .csv or .parquet file.")],
-    probabilities: Annotated[Path | None, typer.Option(help="A file for the answers for all windows.")] = None,
-    description: DescriptionName = "auto",
-    anyway: Anyway = False,
-    set_: RuleChanges = None,
-    acc_unit: AccUnit = "m/s^2",
-    on: On = None,
-    workers: Workers = 0,
-    as_json: AsJson = False,
+    bundle: options.BundleFolder,
+    recording: Annotated[Path, Argument(help="A table of samples with times, a store, a file or a folder.")],
+    out: Annotated[Path, Option(help="Where the events shall be: a .csv or .parquet file.")],
+    probabilities: Annotated[Path | None, Option(help="A file for the answers for all windows.")] = None,
+    description: options.DescriptionName = "auto",
+    anyway: options.Anyway = False,
+    set_: options.RuleChanges = None,
+    acc_unit: options.AccUnit = "m/s^2",
+    on: options.On = None,
+    workers: options.Workers = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
-    from bfrb.read.tables import check_table_path, write_table
+    from bfrb.read.tables import check_table_path, write_table, write_tables
+    from bfrb.stream.listen import Listening, Summary, listen_to
 
     outs = (out, *([probabilities] if probabilities else []))
     for path in outs if on is None else ():
         check_table_path(path)
-    predictor = load_predictor(bundle)
+    predictor = options.load_predictor(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
-    with joined(on, workers) as cluster, progress("listening") as show:
+    how = Listening(rule, description, acc_unit, anyway)
+    with options.joined(on, workers) as cluster, progress("listening") as show:
         if cluster is not None:
             from bfrb.cluster.answering import Detecting
 
-            work = Detecting(rule, description, acc_unit, anyway, windows=len(outs) > 1)
-            summary, labels = _sum_up(answer_on(cluster, bundle, recording, work, outs, show))
+            work = Detecting(how, windows=len(outs) > 1)
+            summary, labels = _sum_up(options.answer_on(cluster, bundle, recording, work, outs, show))
             _check_speed(summary.counts)
         else:
-            summary = _listen(predictor, recording, description, rule, acc_unit, anyway, probabilities, show)
+            summary = Summary()
+            found = listen_to(predictor, recording, how, show)
+            tables = _window_tables(found, summary, predictor.label_set.classes)
+            deque(tables, maxlen=0) if probabilities is None else write_tables(tables, probabilities)
             labels = Counter(summary.labels)
     if cluster is None or (out.suffix and not out.exists()):
         write_table(summary.event_table(), out)
@@ -82,33 +72,6 @@ def detect(
     samples = ("Samples, and the windows made of them", ("", "number"), summary.counts.explained())
     print_result(counts | about, as_json, events, samples)
     log.info("wrote %s", out)
-
-
-def _listen(
-    predictor: Predictor,
-    recording: Path,
-    description: str,
-    rule: EventRule,
-    acc_unit: str,
-    anyway: bool,
-    probabilities: Path | None,
-    show: Progress,
-) -> Summary:
-    from bfrb.read.stretches import iter_stretches
-    from bfrb.read.tables import write_tables
-    from bfrb.stream.listen import Summary, listen
-    from bfrb.stream.stream import Wearer
-
-    summary = Summary()
-    stretches = iter_stretches(recording, predictor.source_device, description, show, predictor.bundle.manifest.rows)
-    found = listen(lambda _: predictor, stretches, rule, Wearer(units={"acc": acc_unit}), anyway=anyway)
-    tables = _window_tables(found, summary, predictor.label_set.classes)
-    if probabilities is None:
-        for _ in tables:
-            pass
-    else:
-        write_tables(tables, probabilities)
-    return summary
 
 
 def _sum_up(notes: Iterable[Note]) -> tuple[Summary, Counter[str]]:
@@ -173,17 +136,15 @@ def warn_unanswered(counts: StreamCounts) -> None:
 
 
 def calibrate(
-    bundle: Annotated[Path, typer.Argument(help="A bundle trained on continuous recordings.")],
-    data: Annotated[Path, typer.Argument(help="Labelled continuous recordings, such as those it was trained on.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Where the bundle with thresholds shall be; none: scores only.")
-    ] = None,
-    false_alarms: Annotated[float, typer.Option(min=0.0, help="False alarms per hour that are put up with.")] = 6.0,
-    set_: RuleChanges = None,
-    description: DescriptionName = "auto",
-    anyway: Anyway = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    bundle: Annotated[Path, Argument(help="A bundle trained on continuous recordings.")],
+    data: Annotated[Path, Argument(help="Labelled continuous recordings, such as those it was trained on.")],
+    out: Annotated[Path | None, Option(help="Where the bundle with thresholds goes; none: scores only.")] = None,
+    false_alarms: Annotated[float, Option(min=0.0, help="False alarms per hour that are put up with.")] = 6.0,
+    set_: options.RuleChanges = None,
+    description: options.DescriptionName = "auto",
+    anyway: options.Anyway = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Choose thresholds for a rate of false alarms, and score events on whole recordings.
 
@@ -233,16 +194,12 @@ def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
 
     title = f"Events in {scores['hours']:.1f} hours of {scores['subjects']} people, {scores['episodes']} episodes"
     shown = [name for name in (*EVENT_SCORES, "auc", "auc_mean_subject", "average_precision") if name in scores]
-    rows = [(name.replace("_", " "), scores[name]["value"], _interval(scores[name]["interval"])) for name in shown]
+    rows = [(name.replace("_", " "), scores[name]["value"], interval_text(scores[name]["interval"])) for name in shown]
     yield title + " (SIMULATED)" * scores["simulated"], ("score", "value", "95 %"), rows
     if "per_subject" in scores:
         kinds = ("episodes", *EVENT_SCORES)
         subjects = [(name, *(found[kind] for kind in kinds)) for name, found in scores["per_subject"].items()]
         yield "By subject", ("subject", *(kind.replace("_", " ") for kind in kinds)), subjects
-
-
-def _interval(interval: tuple[float, float] | None) -> str | None:
-    return None if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _rule_table(rule: EventRule) -> ShownTable:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from bfrb.errors import ConfigError
 
@@ -20,30 +21,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BundleFolder = Annotated[Path, typer.Argument(help="The folder that `bfrb train` wrote.")]
-DescriptionName = Annotated[
-    str, typer.Option(help="How they are read: auto, cmi, searle2021, a name of `bfrb devices`, or a .toml file.")
-]
-Anyway = Annotated[
-    bool,
-    typer.Option(
-        "--anyway",
-        help="Go on with recordings that physics speaks against, or that lack what networks need.",
-    ),
-]
-Demographics = Annotated[Path | None, typer.Option(help="A table of subjects; else the one beside the recordings.")]
-RuleChanges = Annotated[list[str] | None, typer.Option("--set", help="key=value of the event rule, such as on=0.8.")]
-AccUnit = Annotated[str, typer.Option(help="Unit of the accelerations: m/s^2, g or mg.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value, such as training.epochs=30.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Throw an unfinished run away.")]
-NoReport = Annotated[bool, typer.Option("--no-report", help="Write no page about the bundle.")]
-Labelled = Annotated[Path, typer.Argument(help="A store, a folder or a file with labelled recordings.")]
-On = Annotated[
-    str | None, typer.Option("--on", help="A cluster: ray (this machine's, or RAY_ADDRESS), or ray://HOST:10001.")
-]
-Workers = Annotated[int, typer.Option(min=0, help="Jobs at a time; 0: as many as there is room for.")]
+BundleFolder = Annotated[Path, Argument(help="The folder that `bfrb train` wrote.")]
+DescriptionName = Annotated[str, Option(help="How they are read: auto, a name of `bfrb devices`, or a .toml file.")]
+Wrist = Annotated[Literal["left", "right"] | None, Option(help="Where that device is worn, if it does not say.")]
+Anyway = Annotated[bool, Option("--anyway", help="Go on although physics speaks against them, or networks need more.")]
+Demographics = Annotated[Path | None, Option(help="A table of subjects; else the one beside the recordings.")]
+RuleChanges = Annotated[list[str] | None, Option("--set", help="key=value of the event rule, such as on=0.8.")]
+AccUnit = Annotated[str, Option(help="Unit of the accelerations: m/s^2, g or mg.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace what is there.")]
+AsJson = Annotated[bool, Option("--json", help="Print one JSON object.")]
+Settings = Annotated[list[str] | None, Option("--set", help="key=value, such as training.epochs=30.")]
+Restart = Annotated[bool, Option("--restart", help="Throw an unfinished run away.")]
+NoReport = Annotated[bool, Option("--no-report", help="Write no page about the bundle.")]
+Labelled = Annotated[Path, Argument(help="A store, a folder or a file with labelled recordings.")]
+On = Annotated[str | None, Option("--on", help="A cluster: ray (this machine's, or RAY_ADDRESS), or its address.")]
+Workers = Annotated[int, Option(min=0, help="Jobs at a time; 0: as many as there is room for.")]
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds, such as 5, 5s or 2.5s. ValueError for anything else."""
+    seconds = float(str(text).removesuffix("s"))
+    if not 0.0 < seconds < float("inf"):
+        raise ValueError("expected seconds, more than 0")
+    return seconds
 
 
 def tell_simulated(bundle: Bundle) -> None:

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from bfrb.cli.options import (
-    Anyway,
-    AsJson,
-    BundleFolder,
-    Demographics,
-    DescriptionName,
-    On,
-    Workers,
-    answer_on,
-    check_outputs,
-    joined,
-    tell_simulated,
-)
-from bfrb.cli.show import print_json, print_table, progress
+from bfrb.cli import options
+from bfrb.cli.show import ShownTable, interval_text, print_result, progress
 from bfrb.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from bfrb.predict.answering import Opening
     from bfrb.predict.bundle import Bundle
     from bfrb.predict.evaluation import Columns
-    from bfrb.predict.predictor import Predictor
-    from bfrb.study.labels import LabelSet
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +26,16 @@ SHOWN_SUBJECTS = 10
 
 
 def predict(
-    bundle: BundleFolder,
-    data: Annotated[Path, typer.Argument(help="A store, a folder or a file with recordings.")],
-    out: Annotated[Path, typer.Option(help="Where the predictions shall be: a .csv or .parquet file.")],
-    phases: Annotated[
-        Path | None, typer.Option(help="A file for the phases row by row: when in a recording the gesture is.")
-    ] = None,
-    description: DescriptionName = "auto",
-    demographics: Demographics = None,
-    anyway: Anyway = False,
-    on: On = None,
-    workers: Workers = 0,
-    as_json: AsJson = False,
+    bundle: options.BundleFolder,
+    data: Annotated[Path, Argument(help="A store, a folder or a file with recordings.")],
+    out: Annotated[Path, Option(help="Where the predictions shall be: a .csv or .parquet file.")],
+    phases: Annotated[Path | None, Option(help="A file for the phases row by row: when the gesture is.")] = None,
+    description: options.DescriptionName = "auto",
+    demographics: options.Demographics = None,
+    anyway: options.Anyway = False,
+    on: options.On = None,
+    workers: options.Workers = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.predict.answering import Opening, answer_batches, open_for
@@ -60,62 +45,51 @@ def predict(
     outs = [out] if phases is None else [out, phases]
     if on is None:
         check_table_paths(outs)
-    check_outputs(outs, [bundle, data, demographics])
+    options.check_outputs(outs, [bundle, data, demographics])
     predictor = load(bundle)
-    if phases is not None:
-        _check_phases(predictor, bundle)
-    tell_simulated(predictor.bundle)
+    if phases is not None and not predictor.gives_phases:
+        raise BundleError(
+            f"expected a bundle that tells phases, but no network of {bundle} was trained to",
+            remedy="leave --phases out, or train stems with --set training.auxiliary.phase=0.1 on "
+            "recordings whose rows have phases",
+        )
+    options.tell_simulated(predictor.bundle)
     opening = Opening(description, demographics, anyway)
     counts: Counter[str] = Counter()
-    with joined(on, workers) as cluster, progress("predicting") as show:
+    with options.joined(on, workers) as cluster, progress("predicting") as show:
         if cluster is not None:
             from bfrb.cluster.answering import Predicting
 
             work = Predicting(opening, phases=phases is not None)
-            for note in answer_on(cluster, bundle, data, work, outs, show):
+            for note in options.answer_on(cluster, bundle, data, work, outs, show):
                 counts.update(note["about"]["gestures"])
         else:
             # From disk to disk: neither recordings nor answers pile up.
             source = open_for(predictor, data, opening)
             answers = answer_batches(predictor, source, counts, phases=phases is not None, progress=show)
             write_side_by_side(answers, outs)
-    summary = {"recordings": counts.total(), "gestures": dict(counts.most_common())}
-    if as_json:
-        written = {"out": str(out)} | ({} if phases is None else {"phases": str(phases)})
-        print_json(summary | {"simulated": predictor.simulated} | written)
-    else:
-        print_table(f"{counts.total()} recordings, predicted", ("gesture", "recordings"), counts.most_common())
-        log.info("wrote %s", " and ".join(map(str, outs)))
-
-
-def _check_phases(predictor: Predictor, bundle: Path) -> None:
-    if not predictor.gives_phases:
-        raise BundleError(
-            f"expected a bundle that tells phases, but no network of {bundle} was trained to",
-            remedy="leave --phases out, or train stems with --set training.auxiliary.phase=0.1 on "
-            "recordings whose rows have phases",
-        )
+    found = {"recordings": counts.total(), "gestures": dict(counts.most_common()), "simulated": predictor.simulated}
+    written = {"out": str(out)} | ({} if phases is None else {"phases": str(phases)})
+    title = f"{counts.total()} recordings, predicted"
+    print_result(found | written, as_json, (title, ("gesture", "recordings"), counts.most_common()))
+    log.info("wrote %s", " and ".join(map(str, outs)))
 
 
 def evaluate(
-    target: Annotated[Path, typer.Argument(help="A bundle, or a .csv or .parquet file with predictions.")],
-    data: Annotated[Path | None, typer.Argument(help="Labelled recordings to predict with the bundle.")] = None,
-    answers: Annotated[
-        Path | None, typer.Option(help="A file with the true gestures for a file of predictions that lacks them.")
-    ] = None,
-    truth: Annotated[str, typer.Option(help="Column of the true gestures.")] = "gesture",
-    prediction: Annotated[str, typer.Option(help="Column of the predicted gestures.")] = "prediction",
-    recording: Annotated[
-        str, typer.Option(help="Column of the recordings' ids, to find the answers by.")
-    ] = "sequence_id",
-    subject: Annotated[str | None, typer.Option(help="Column of the subjects, for scores by subject.")] = None,
-    label_set: Annotated[str, typer.Option(help="The gestures of a file of predictions.")] = "cmi",
-    description: DescriptionName = "auto",
-    demographics: Demographics = None,
-    anyway: Anyway = False,
-    on: On = None,
-    workers: Workers = 0,
-    as_json: AsJson = False,
+    target: Annotated[Path, Argument(help="A bundle, or a .csv or .parquet file with predictions.")],
+    data: Annotated[Path | None, Argument(help="Labelled recordings to predict with the bundle.")] = None,
+    answers: Annotated[Path | None, Option(help="A file with the true gestures, if the target lacks them.")] = None,
+    truth: Annotated[str, Option(help="Column of the true gestures.")] = "gesture",
+    prediction: Annotated[str, Option(help="Column of the predicted gestures.")] = "prediction",
+    recording: Annotated[str, Option(help="Column of ids, to find the answers by.")] = "sequence_id",
+    subject: Annotated[str | None, Option(help="Column of the subjects, for scores by subject.")] = None,
+    label_set: Annotated[str, Option(help="The gestures of a file of predictions.")] = "cmi",
+    description: options.DescriptionName = "auto",
+    demographics: options.Demographics = None,
+    anyway: options.Anyway = False,
+    on: options.On = None,
+    workers: options.Workers = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
     from bfrb.predict.evaluation import Columns
@@ -163,18 +137,13 @@ def print_bundle_scores(path: Path, *, as_json: bool) -> None:
 
 def _score_file(path: Path, columns: Columns, label_set: str, answers: Path | None) -> dict[str, Any]:
     from bfrb.predict.evaluation import read_answers, score_answers
-
-    labels = _find_label_set(label_set)
-    scores = score_answers(read_answers(path, columns, labels, answers), labels)
-    return scores | {"label_set": labels.name, "source": str(path)}
-
-
-def _find_label_set(name: str) -> LabelSet:
     from bfrb.study.labels import LABEL_SETS
 
-    if name not in LABEL_SETS:
-        raise ConfigError(f"no label set {name!r}", remedy=f"choose {', '.join(LABEL_SETS)}")
-    return LABEL_SETS[name]
+    if label_set not in LABEL_SETS:
+        raise ConfigError(f"no label set {label_set!r}", remedy=f"choose {', '.join(LABEL_SETS)}")
+    labels = LABEL_SETS[label_set]
+    scores = score_answers(read_answers(path, columns, labels, answers), labels)
+    return scores | {"label_set": labels.name, "source": str(path)}
 
 
 def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, workers: int) -> dict[str, Any]:
@@ -183,7 +152,7 @@ def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, 
     from bfrb.predict.predictor import load
 
     predictor = load(path)
-    with joined(on, workers) as cluster, progress("predicting") as show:
+    with options.joined(on, workers) as cluster, progress("predicting") as show:
         if cluster is None:
             parts = [judge(predictor, opening, data, show)]
         else:
@@ -194,20 +163,15 @@ def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, 
     predictions, overlap = join_answers(part.answers for part in parts), parts[0].overlap
     for part in parts[1:]:
         overlap.add(part.overlap)
-    known = overlap.seen
-    if known:
+    if known := overlap.seen:
         log.warning(
-            "warning: %d of these subjects were in training (%s ...): the scores are too good; without a second "
-            "argument `bfrb evaluate` scores the out-of-fold predictions",
-            len(known),
-            known[0],
+            f"warning: {len(known)} of these subjects were in training ({known[0]} ...): the scores are too good; "
+            "without a second argument `bfrb evaluate` scores the out-of-fold predictions"
         )
-    if overlap.namesakes:
+    if namesakes := overlap.namesakes:
         log.warning(
-            "warning: %d of these subjects have the names of subjects of the training (%s ...), but other recordings: "
-            "if they are the same people, the scores are too good",
-            len(overlap.namesakes),
-            overlap.namesakes[0],
+            f"warning: {len(namesakes)} of these subjects have the names of subjects of the training "
+            f"({namesakes[0]} ...), but other recordings: if they are the same people, the scores are too good"
         )
     scores = score_scenarios(predictions, predictor.label_set)
     described = _describe(predictor.bundle, str(data), simulated=any(part.simulated for part in parts))
@@ -224,39 +188,33 @@ def _describe(bundle: Bundle, source: str, *, simulated: bool) -> dict[str, Any]
 
 
 def _show_scores(scores: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(scores)
-        return
-    scenarios = {name: found for name, found in scores.items() if isinstance(found, dict) and "score" in found}
-    scenarios = scenarios or {"predictions": scores}
-    print_table(_heading(scores), _SUMMARY_COLUMNS, [(name, *_summary(found)) for name, found in scenarios.items()])
-    first = next(iter(scenarios.values()))
-    classes = [(name, *(found[key] for key in _CLASS_KEYS)) for name, found in first["per_class"].items()]
-    print_table(f"By class ({next(iter(scenarios))})", ("class", *_CLASS_KEYS), classes)
-    _print_subjects(first.get("per_subject", {}))
-
-
-def _heading(scores: dict[str, Any]) -> str:
-    heading = "Scores of SIMULATED recordings" if scores.get("simulated") else "Scores"
-    if scores.get("trained_on_simulated") and not scores["simulated"]:
-        heading += " of a bundle trained on SIMULATED recordings"
-    return f"{heading} ({scores['source']})"
+    print_result(scores, as_json, *_score_tables(scores))
 
 
 _SUMMARY_COLUMNS = ("scenario", "score", "95 %", "binary F1", "macro F1", "target AUC", "recordings", "subjects")
 _CLASS_KEYS = ("precision", "recall", "f1", "support")
+_SUBJECT_KEYS = ("score", "binary_f1", "macro_f1", "recordings")
 
 
-def _summary(scores: dict[str, Any]) -> tuple[object, ...]:
-    interval = scores.get("interval")
-    shown = None if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
+    heading = "Scores of SIMULATED recordings" if scores.get("simulated") else "Scores"
+    if scores.get("trained_on_simulated") and not scores["simulated"]:
+        heading += " of a bundle trained on SIMULATED recordings"
+    scenarios = {name: found for name, found in scores.items() if isinstance(found, dict) and "score" in found}
+    scenarios = scenarios or {"predictions": scores}
     keys = ("binary_f1", "macro_f1", "auc", "recordings", "subjects")
-    return (scores["score"], shown, *(scores.get(key) for key in keys))
-
-
-def _print_subjects(subjects: dict[str, dict[str, Any]]) -> None:
-    if subjects:
-        keys = ("score", "binary_f1", "macro_f1", "recordings")
-        lowest = sorted(subjects.items(), key=lambda item: float(item[1]["score"]))[:SHOWN_SUBJECTS]
+    rows = [
+        (name, found["score"], interval_text(found.get("interval")), *map(found.get, keys))
+        for name, found in scenarios.items()
+    ]
+    yield f"{heading} ({scores['source']})", _SUMMARY_COLUMNS, rows
+    name, first = next(iter(scenarios.items()))
+    yield f"By class ({name})", ("class", *_CLASS_KEYS), _picked(first["per_class"], _CLASS_KEYS)
+    if subjects := first.get("per_subject"):
+        lowest = sorted(_picked(subjects, _SUBJECT_KEYS), key=lambda row: float(row[1]))[:SHOWN_SUBJECTS]
         title = f"By subject, the lowest {len(lowest)} of {len(subjects)} (--json gives all)"
-        print_table(title, ("subject", *keys), [(name, *(found[key] for key in keys)) for name, found in lowest])
+        yield title, ("subject", *_SUBJECT_KEYS), lowest
+
+
+def _picked(found: dict[str, dict[str, Any]], keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    return [(name, *(one[key] for key in keys)) for name, one in found.items()]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 
 from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, load_predictor
 from bfrb.cli.show import print_result, progress
@@ -25,12 +26,12 @@ log = logging.getLogger(__name__)
 
 def serve(
     bundle: BundleFolder,
-    protocol: Annotated[Literal["kaggle", "http"], typer.Option(help="What is spoken.")],
-    host: Annotated[str | None, typer.Option(help="Interface to listen on; by default this machine only.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
-    any_port: Annotated[bool, typer.Option("--any-port", help="kaggle: take a later port if one is taken.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="kaggle: errors instead of the fallback gesture.")] = False,
-    fallback: Annotated[str | None, typer.Option(help="kaggle: the answer where none can be given.")] = None,
+    protocol: Annotated[Literal["kaggle", "http"], Option(help="What is spoken.")],
+    host: Annotated[str | None, Option(help="Interface to listen on; by default this machine only.")] = None,
+    port: Annotated[int | None, Option(min=0, max=65535, help="Port to listen on.")] = None,
+    any_port: Annotated[bool, Option("--any-port", help="kaggle: take a later port if one is taken.")] = False,
+    strict: Annotated[bool, Option("--strict", help="kaggle: errors instead of the fallback gesture.")] = False,
+    fallback: Annotated[str | None, Option(help="kaggle: the answer where none can be given.")] = None,
 ) -> None:
     """Answer requests with a bundle until stopped by Ctrl-C or SIGTERM."""
     if protocol == "http":
@@ -54,17 +55,15 @@ def serve(
 
 def rehearse(
     bundle: BundleFolder,
-    test: Annotated[Path, typer.Option(help="The test set, a CSV file in the CMI layout.")],
-    demographics: Annotated[Path, typer.Option(help="The demographics of its subjects, a CSV file.")],
-    out: Annotated[Path, typer.Option(help="Where the submission shall be.")] = Path("submission.parquet"),
-    seed: Annotated[int, typer.Option(help="Of the order of the sequences.")] = 0,
-    string_columns: Annotated[bool, typer.Option("--string-columns", help="Send thm and tof as texts.")] = False,
-    all_null: Annotated[bool, typer.Option("--all-null", help="Send no thm and tof readings.")] = False,
-    empty_demographics: Annotated[bool, typer.Option("--empty-demographics", help="Send no demographics.")] = False,
-    imu_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the sequences without thm and tof readings.")
-    ] = 0.0,
-    strict: Annotated[bool, typer.Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
+    test: Annotated[Path, Option(help="The test set, a CSV file in the CMI layout.")],
+    demographics: Annotated[Path, Option(help="The demographics of its subjects, a CSV file.")],
+    out: Annotated[Path, Option(help="Where the submission shall be.")] = Path("submission.parquet"),
+    seed: Annotated[int, Option(help="Of the order of the sequences.")] = 0,
+    string_columns: Annotated[bool, Option("--string-columns", help="Send thm and tof as texts.")] = False,
+    all_null: Annotated[bool, Option("--all-null", help="Send no thm and tof readings.")] = False,
+    empty_demographics: Annotated[bool, Option("--empty-demographics", help="Send no demographics.")] = False,
+    imu_share: Annotated[float, Option(min=0, max=1, help="Share of the sequences without thm and tof.")] = 0.0,
+    strict: Annotated[bool, Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
@@ -94,10 +93,9 @@ def rehearse(
 def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
     import numpy as np
 
-    counts = {"sequences": len(rehearsal.answers)}
     shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(rehearsal.seconds) else {}
     times = {name: float(np.quantile(rehearsal.seconds, share)) * 1000 for name, share in shares.items()}
-    return counts | times
+    return {"sequences": len(rehearsal.answers)} | times
 
 
 FIRST_WAIT_S = 1.0
@@ -105,13 +103,11 @@ FIRST_WAIT_S = 1.0
 
 
 def view(
-    recordings: Annotated[Path, typer.Argument(help="A store, a folder or a file with recordings.")],
-    bundle: Annotated[
-        Path | None, typer.Option(help="A folder that `bfrb train` wrote: its answers are shown.")
-    ] = None,
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
+    recordings: Annotated[Path, Argument(help="A store, a folder or a file with recordings.")],
+    bundle: Annotated[Path | None, Option(help="A bundle, whose answers are shown.")] = None,
+    port: Annotated[int, Option(help="Port on this machine; 0 for any that is free.", min=0, max=65535)] = 0,
     description: DescriptionName = "auto",
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    browser: Annotated[bool, Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Look at recordings in the browser: signals, answers of a bundle, labels of your own."""
     need("the viewer's web server", ("fastapi", "uvicorn"), "view")
@@ -122,7 +118,7 @@ def view(
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder", remedy="check the path")
     viewer = Viewer(recordings, bundle, description)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that temporary files are removed
     try:
         viewer.wait(FIRST_WAIT_S)
         server = Server(viewer, port)
@@ -133,8 +129,3 @@ def view(
         log.info("stopped")
     finally:
         viewer.close()
-
-
-def _stop(*_: Any) -> None:
-    """End as with Ctrl-C, so that temporary files are removed."""
-    raise KeyboardInterrupt

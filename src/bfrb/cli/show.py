@@ -1,8 +1,10 @@
 """How commands show things: progress on stderr; tables and JSON, their results, on stdout."""
 
 import json
+import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,24 +13,34 @@ import typer
 
 from bfrb.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 _WIDTH_IN_FILES = 140
+_TELL_EVERY_S = 60.0
 
 
-ShownTable = tuple[str, Sequence[str], Iterable[Sequence[object]]]
-"""Title, names of the columns, and rows of a table."""
+ShownTable = tuple[str, Sequence[str], Iterable[Sequence[object]]]  # title, names of the columns, and rows of a table
 
 
 @contextmanager
 def progress(description: str) -> Iterator[Callable[..., None]]:
-    """A bar on stderr, if that is a terminal; yields what is told the share done, from 0 to 1, and another text."""
+    """A bar on stderr, or a line a minute in a file; yields what is told the share done, and another text."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console, told_s = Console(stderr=True), time.monotonic()
+
+    def tell(share: float, text: str = description) -> None:
+        nonlocal told_s
+        bar.update(task, completed=share, description=text)
+        if not console.is_terminal and time.monotonic() - told_s >= _TELL_EVERY_S:
+            told_s = time.monotonic()
+            log.info("%s: %.0f %%", text, 100 * share)
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(description, total=1.0)
-        yield lambda share, text=description: bar.update(task, completed=share, description=text)
+        yield tell
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -75,6 +87,11 @@ def give_up_stdout() -> None:
             sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def interval_text(interval: Sequence[float] | None) -> str | None:
+    """A 95 % interval as a cell of a table."""
+    return None if interval is None else "{:.3f} to {:.3f}".format(*interval)
 
 
 class _Number(str):

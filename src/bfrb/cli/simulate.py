@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from bfrb.cli.options import On, Overwrite, joined, resumable
 from bfrb.cli.show import progress
@@ -19,19 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="The folder to make.")],
-    subjects: Annotated[int | None, typer.Option(min=1, help="Number of subjects; 81 are the real study.")] = None,
-    test: Annotated[int, typer.Option(min=0, help="Also so many other subjects as a test without labels.")] = 0,
-    hours: Annotated[
-        float, typer.Option(min=0, help="Instead, a continuous recording so long of each, as a store.")
-    ] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
-    preset: Annotated[str, typer.Option(help="study, wide, or a .toml file with a study spec.")] = "study",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
-    file_format: Annotated[
-        str, typer.Option("--format", help="csv, parquet, or stores: a folder of stores, one for some people each.")
-    ] = "csv",
-    processes: Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")] = 0,
+    out: Annotated[Path, Argument(help="The folder to make.")],
+    subjects: Annotated[int | None, Option(min=1, help="Number of subjects; 81 are the real study.")] = None,
+    test: Annotated[int, Option(min=0, help="Also so many other subjects as a test without labels.")] = 0,
+    hours: Annotated[float, Option(min=0, help="Instead, a store of a continuous recording so long of each.")] = 0,
+    seed: Annotated[int, Option(min=0, help="The same seed gives the same study.")] = 0,
+    preset: Annotated[str, Option(help="study, wide, or a .toml file with a study spec.")] = "study",
+    set_: Annotated[list[str] | None, Option("--set", help="key=value, such as timing.reach_s=0.5.")] = None,
+    file_format: Annotated[str, Option("--format", help="csv, parquet, or stores: one for some people each.")] = "csv",
+    processes: Annotated[int, Option(min=0, help="Processes; 0: one per core.")] = 0,
     overwrite: Overwrite = False,
     on: On = None,
 ) -> None:

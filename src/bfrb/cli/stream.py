@@ -9,12 +9,12 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from bfrb.cli.detect import read_rule, warn_unanswered
-from bfrb.cli.options import AccUnit, BundleFolder, RuleChanges, load_predictor
+from bfrb.cli.options import AccUnit, BundleFolder, RuleChanges, Wrist, load_predictor
 from bfrb.cli.show import give_up_stdout
 from bfrb.errors import ConfigError
 
@@ -27,19 +27,17 @@ log = logging.getLogger(__name__)
 
 def stream(
     bundle: BundleFolder,
-    source: Annotated[str, typer.Option(help="-, tcp://HOST:PORT, http://HOST:PORT or serial:DEVICE@BAUD.")] = "-",
-    public: Annotated[bool, typer.Option("--public", help="Listen to other machines; nothing checks who.")] = False,
+    source: Annotated[str, Option(help="-, tcp://HOST:PORT, http://HOST:PORT or serial:DEVICE@BAUD.")] = "-",
+    public: Annotated[bool, Option("--public", help="Listen to other machines; nothing checks who.")] = False,
     set_: RuleChanges = None,
-    device: Annotated[
-        str | None, typer.Option(help="What the lines' columns mean: a description by its name, or a .toml file.")
-    ] = None,
-    wrist: Annotated[Literal["left", "right"] | None, typer.Option(help="With --device: where it is worn.")] = None,
+    device: Annotated[str | None, Option(help="What columns mean: a description, by name or .toml file.")] = None,
+    wrist: Wrist = None,
     acc_unit: AccUnit = "m/s^2",
-    left_handed: Annotated[bool, typer.Option("--left-handed", help="The wearers are left-handed.")] = False,
-    stamp: Annotated[bool, typer.Option("--stamp", help="Samples get the time of their arrival.")] = False,
-    wearers: Annotated[int, typer.Option(min=1, help="Wearers at a time.")] = 1000,
-    idle: Annotated[float, typer.Option(min=1, help="Seconds of silence after which a stream ends.")] = 60.0,
-    status: Annotated[float, typer.Option(min=0, help="Show the counts every so many seconds; 0: when asked.")] = 0.0,
+    left_handed: Annotated[bool, Option("--left-handed", help="The wearers are left-handed.")] = False,
+    stamp: Annotated[bool, Option("--stamp", help="Samples get the time of their arrival.")] = False,
+    wearers: Annotated[int, Option(min=1, help="Wearers at a time.")] = 1000,
+    idle: Annotated[float, Option(min=1, help="Seconds of silence after which a stream ends.")] = 60.0,
+    status: Annotated[float, Option(min=0, help="Show the counts every so many seconds; 0: when asked.")] = 0.0,
 ) -> None:
     """Read samples as lines of JSON or CSV, and print behaviours as lines of JSON as they begin and end."""
     from bfrb.serve.sources import Address, Source
@@ -60,7 +58,10 @@ def stream(
     live = Live(hub, stamp=stamp, idle_s=idle, layout=layout)
     opened = Source(address, sys.stdin.buffer if sys.stdin else io.BytesIO())
     asked = threading.Event()
-    _on_signals(opened, asked)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: opened.close())
+    if hasattr(signal, "SIGUSR1"):  # not on Windows
+        signal.signal(signal.SIGUSR1, lambda *_: asked.set())
     where = "standard input" if source == "-" else source
     where = f"{source.rpartition(':')[0]}:{opened.port}" if opened.port else where
     log.info("listening to %s; Ctrl-C ends, SIGUSR1 shows the counts", where)
@@ -85,14 +86,6 @@ def _follow(source: Source, live: Live, status_s: float, asked: threading.Event)
     finally:
         _print(live.finish())
         _show_status(live)
-
-
-def _on_signals(source: Source, asked: threading.Event) -> None:
-    """SIGINT and SIGTERM end, SIGUSR1 asks for the status, where the platform has such a signal."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: source.close())
-    if hasattr(signal, "SIGUSR1"):
-        signal.signal(signal.SIGUSR1, lambda *_: asked.set())
 
 
 def _print(outputs: list[dict[str, Any]]) -> None:

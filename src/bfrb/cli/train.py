@@ -11,27 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from bfrb.cli.options import (
-    Anyway,
-    AsJson,
-    BundleFolder,
-    Demographics,
-    DescriptionName,
-    Labelled,
-    NoReport,
-    On,
-    Overwrite,
-    Restart,
-    Settings,
-    Workers,
-    joined,
-    resumable,
-)
-from bfrb.cli.show import print_json, print_table, progress
+from bfrb.cli import options
+from bfrb.cli.show import interval_text, print_json, print_table, progress
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.spec import read_toml
-from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec, check_installed, read_preset
+from bfrb.train.presets import PRESETS, SENSOR_VARIANTS, CompareSpec, check_installed, read_preset
 from bfrb.train.run import RunSpec
 
 if TYPE_CHECKING:
@@ -43,32 +29,23 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    source: Annotated[Path | None, typer.Argument(help="A store, a folder or a file with labelled recordings.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the bundle shall be.")] = None,
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="quick, baseline, benchmark, deployable, watch, wrist, micro, or a .toml file with a run spec."
-        ),
-    ] = "quick",
-    folds: Annotated[str | None, typer.Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
-    networks: Annotated[
-        str | None, typer.Option(help="Names, or package.module:Class of your own, separated by commas.")
-    ] = None,
-    set_: Settings = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    description: DescriptionName = "auto",
-    demographics: Demographics = None,
-    anyway: Anyway = False,
-    workers: Workers = 0,
-    on: On = None,
-    restart: Restart = False,
-    overwrite: Overwrite = False,
-    no_report: NoReport = False,
-    as_json: AsJson = False,
-    show_spec: Annotated[
-        bool, typer.Option("--show-spec", help="Print all settings as TOML, and train nothing.")
-    ] = False,
+    source: Annotated[Path | None, Argument(help="A store, a folder or a file with labelled recordings.")] = None,
+    out: Annotated[Path | None, Option(help="Where the bundle shall be.")] = None,
+    preset: Annotated[str, Option(help=f"{', '.join(PRESETS)}, or a .toml file with a run spec.")] = "quick",
+    folds: Annotated[str | None, Option(help="Their number, 'subject' (leave one out), or a folds file.")] = None,
+    networks: Annotated[str | None, Option(help="Names or package.module:Class, with commas between.")] = None,
+    set_: options.Settings = None,
+    seed: Annotated[int | None, Option(help="Seed of everything random.")] = None,
+    description: options.DescriptionName = "auto",
+    demographics: options.Demographics = None,
+    anyway: options.Anyway = False,
+    workers: options.Workers = 0,
+    on: options.On = None,
+    restart: options.Restart = False,
+    overwrite: options.Overwrite = False,
+    no_report: options.NoReport = False,
+    as_json: options.AsJson = False,
+    show_spec: Annotated[bool, Option("--show-spec", help="Print all settings as TOML; train nothing.")] = False,
 ) -> None:
     """Train an ensemble over subject-wise folds and write it as a bundle. A stopped run goes on when repeated."""
     spec, fold_file = _read_options(preset, folds, networks, seed, set_ or [])
@@ -87,9 +64,13 @@ def train(
 
     opened = open_source(source, description, demographics)
     log.info("reading %s", opened.describe())
-    with resumable(f"{out}.partial"), joined(on, workers, [out.absolute().parent]) as cluster, telling() as shown:
-        options = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown, anyway=anyway)
-        bundle = cross_validate(opened, spec, out, folds=fold_file, options=options)
+    with (
+        options.resumable(f"{out}.partial"),
+        options.joined(on, workers, [out.absolute().parent]) as cluster,
+        telling() as shown,
+    ):
+        how = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown, anyway=anyway)
+        bundle = cross_validate(opened, spec, out, folds=fold_file, options=how)
     log.info("wrote %s", bundle)
     print_bundle_scores(bundle, as_json=as_json)
     if not no_report:
@@ -119,21 +100,14 @@ def _read_options(
     preset: str, folds: str | None, networks: str | None, seed: int | None, assignments: list[str]
 ) -> tuple[RunSpec, Folds | None]:
     """The run spec with the command line's changes, and the folds if they come from a file."""
-    changes = list(assignments)
-    if seed is not None:
-        changes.append(f"seed={seed}")
-    if networks is not None:
-        names = [name.strip() for name in networks.split(",") if name.strip()]
-        changes.append(f"networks={names}")
-    fold_file = None
-    if folds is not None and folds != "subject" and not folds.isdecimal():
-        from bfrb.study.folds import Folds
+    from bfrb.study.folds import Folds
 
-        fold_file = Folds.read(Path(folds))
-        changes.append(f"folds={len(fold_file)}")
-    elif folds is not None:
-        changes.append(f"folds={folds}")
-    return read_preset(preset).updated(changes), fold_file
+    no_file = folds is None or folds == "subject" or folds.isdecimal()
+    fold_file = None if no_file else Folds.read(Path(str(folds)))
+    named = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
+    given = {"seed": seed, "networks": named, "folds": folds if fold_file is None else len(fold_file)}
+    changes = [f"{key}={value}" for key, value in given.items() if value is not None]
+    return read_preset(preset).updated([*assignments, *changes]), fold_file
 
 
 @contextmanager
@@ -157,19 +131,19 @@ def describe(status: Status) -> str:
 
 
 def distill(
-    bundle: BundleFolder,
-    data: Annotated[Path, typer.Argument(help="Labelled recordings, such as those it was trained on.")],
-    out: Annotated[Path, typer.Option(help="Where the bundle of the small network shall be.")],
-    preset: Annotated[str, typer.Option(help="small, micro, or a .toml file with a run spec.")] = "small",
-    set_: Settings = None,
-    description: DescriptionName = "auto",
-    demographics: Demographics = None,
-    anyway: Anyway = False,
-    workers: Workers = 0,
-    restart: Restart = False,
-    overwrite: Overwrite = False,
-    no_report: NoReport = False,
-    as_json: AsJson = False,
+    bundle: options.BundleFolder,
+    data: Annotated[Path, Argument(help="Labelled recordings, such as those it was trained on.")],
+    out: Annotated[Path, Option(help="Where the bundle of the small network shall be.")],
+    preset: Annotated[str, Option(help="small, micro, or a .toml file with a run spec.")] = "small",
+    set_: options.Settings = None,
+    description: options.DescriptionName = "auto",
+    demographics: options.Demographics = None,
+    anyway: options.Anyway = False,
+    workers: options.Workers = 0,
+    restart: options.Restart = False,
+    overwrite: options.Overwrite = False,
+    no_report: options.NoReport = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Teach one small network an ensemble's answers, those of each person by members that never saw them."""
     check_training_installed()
@@ -183,9 +157,9 @@ def distill(
     teacher = Bundle.open(bundle)
     opened = open_as(teacher, data, description, demographics)
     spec = read_preset(preset).updated(set_ or [])
-    with resumable(f"{out}.partial"), telling() as shown:
-        options = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown)
-        written = write_bundle(teacher, JudgedSource(opened, anyway), spec, out, options=options)
+    with options.resumable(f"{out}.partial"), telling() as shown:
+        how = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown)
+        written = write_bundle(teacher, JudgedSource(opened, anyway), spec, out, options=how)
     log.info("wrote %s", written)
     print_bundle_scores(written, as_json=as_json)
     if not no_report:
@@ -193,18 +167,18 @@ def distill(
 
 
 def compare(
-    source: Labelled,
-    out: Annotated[Path, typer.Option(help="A folder for the bundles and the results.")],
-    variants: Annotated[Path | None, typer.Option(help="A .toml file with the variants.")] = None,
-    sensors: Annotated[bool, typer.Option("--sensors", help="Compare what each kind of sensor adds.")] = False,
-    preset: Annotated[str | None, typer.Option(help="Preset of all variants, instead of the file's.")] = None,
-    set_: Settings = None,
-    folds: Annotated[Path | None, typer.Option(help="A file with the folds.")] = None,
-    description: DescriptionName = "auto",
-    anyway: Anyway = False,
-    workers: Workers = 0,
-    on: On = None,
-    as_json: AsJson = False,
+    source: options.Labelled,
+    out: Annotated[Path, Option(help="A folder for the bundles and the results.")],
+    variants: Annotated[Path | None, Option(help="A .toml file with the variants.")] = None,
+    sensors: Annotated[bool, Option("--sensors", help="Compare what each kind of sensor adds.")] = False,
+    preset: Annotated[str | None, Option(help="Preset of all variants, instead of the file's.")] = None,
+    set_: options.Settings = None,
+    folds: Annotated[Path | None, Option(help="A file with the folds.")] = None,
+    description: options.DescriptionName = "auto",
+    anyway: options.Anyway = False,
+    workers: options.Workers = 0,
+    on: options.On = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train variants on the same folds and print their differences, paired over subjects. Goes on when repeated."""
     spec = read_variants(variants, sensors=sensors, preset=preset, changes=set_ or [])
@@ -216,9 +190,9 @@ def compare(
 
     opened = open_source(source, description)
     fixed = None if folds is None else Folds.read(folds)
-    with resumable(out), joined(on, workers, [out]) as cluster, telling() as shown:
-        options = RunOptions(workers, on=cluster, on_status=shown, anyway=anyway)
-        results = library.compare(opened, spec, out, folds=fixed, options=options)
+    with options.resumable(out), options.joined(on, workers, [out]) as cluster, telling() as shown:
+        how = RunOptions(workers, on=cluster, on_status=shown, anyway=anyway)
+        results = library.compare(opened, spec, out, folds=fixed, options=how)
     log.info("wrote %s", out / library.RESULTS)
     print_json(results) if as_json else show_comparison(results)
 
@@ -250,7 +224,7 @@ def show_comparison(results: dict[str, Any]) -> None:
 def _cells(found: dict[str, Any], people: int) -> tuple[object, ...]:
     from bfrb.metrics import ENOUGH_PEOPLE, excludes_zero
 
-    shown = "{:.3f} to {:.3f}".format(*found["interval"])
+    shown = interval_text(found["interval"])
     if "difference" not in found:
         return found["score"], shown, None, None, ""
     between = found["difference_interval"]

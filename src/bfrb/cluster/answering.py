@@ -33,11 +33,8 @@ from bfrb.predict.answering import Opening, answer_batches, open_for
 from bfrb.predict.predictor import load
 from bfrb.processes import PROCESSORS
 from bfrb.read.store import Store
-from bfrb.read.stretches import iter_stretches
 from bfrb.read.tables import SUFFIXES, Table, read_table, stack_tables, write_side_by_side, write_table
-from bfrb.stream.events import EventRule
-from bfrb.stream.listen import Summary, listen
-from bfrb.stream.stream import Wearer
+from bfrb.stream.listen import Listening, Summary, listen_to
 
 ACTOR_MEMORY = 2**29  # bytes that a loaded predictor and a batch may need (`benchmarks/cluster.py`)
 
@@ -54,13 +51,8 @@ Note = dict[str, Any]
 class Predicting:
     """`bfrb predict`, with its options."""
 
-    opening: Opening
+    how: Opening
     phases: bool = False
-
-    @property
-    def description(self) -> str:
-        """How the source is read."""
-        return self.opening.description
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -73,7 +65,7 @@ class Predicting:
 
         def answer(part: Path | Store) -> tuple[Mapping[str, Table], Mapping[str, Any]]:
             counts: Counter[str] = Counter()
-            source = open_for(predictor, part, self.opening)
+            source = open_for(predictor, part, self.how)
             found = list(zip(*answer_batches(predictor, source, counts, phases=self.phases), strict=True))
             tables = {name: stack_tables(each) for name, each in zip(self.outputs, found, strict=True)}
             return tables, {"gestures": dict(counts)}
@@ -85,10 +77,7 @@ class Predicting:
 class Detecting:
     """`bfrb detect`, with its options."""
 
-    rule: EventRule
-    description: str = "auto"
-    acc_unit: str = "m/s^2"
-    anyway: bool = False
+    how: Listening
     windows: bool = False
 
     @property
@@ -99,17 +88,10 @@ class Detecting:
     def load(self, bundle: Path) -> Answering:
         """What answers parts."""
         predictor = load(bundle)
-        wearer = Wearer(units={"acc": self.acc_unit})
 
         def answer(part: Path | Store) -> tuple[Mapping[str, Table], Mapping[str, Any]]:
-            if isinstance(part, Store):
-                predictor.check_device(part.device)
-                stretches = part.stretches()
-            else:
-                rows = predictor.bundle.manifest.rows
-                stretches = iter_stretches(part, predictor.source_device, self.description, how=rows)
             summary, windows = Summary(), []
-            for found in listen(lambda _: predictor, stretches, self.rule, wearer, anyway=self.anyway):
+            for found in listen_to(predictor, part, self.how):
                 summary.add(found)
                 if self.windows:
                     windows.append(found.window_table(predictor.label_set.classes))
@@ -179,16 +161,10 @@ def answer_source(
     """Answer a source on a cluster; what is done already is not done again.
 
     The bundle is sent to the machines; `progress` is told the share that is done. Gives what is noted of every part, in
-    the order of the source.
-
-    Raises
-    ------
-    BfrbError
-        That of the first part that fails; if there is nothing to read, or a machine does not see the folders.
-    ConfigError
-        If the folder of the output holds answers to something else.
+    the order of the source. BfrbError that of the first part that fails; if there is nothing to read, or a machine does
+    not see the folders; ConfigError if the folder of the output holds answers to something else.
     """
-    parts = plan_parts(source, work.description)
+    parts = plan_parts(source, work.how.description)
     files = {name: (Place.at(bundle) / name).read() for name in Place.at(bundle).files()}
     _settle(outputs.folder, parts, files, work)
     shared = [place.path for place in (outputs.folder, *outputs.places.values()) if place.is_local]

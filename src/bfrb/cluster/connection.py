@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,30 +20,20 @@ if TYPE_CHECKING:
 PACKAGES = ("bfrb", "ray", "numpy", "torch", "onnxruntime")
 """Packages that have to be of one version everywhere, where this machine has them: results could differ."""
 
-_ANSWER_S = 120.0
 ENGINE = "ray"
-_PATIENCE_S = 10.0
+_ANSWER_S, _PATIENCE_S = 120.0, 10.0
 
 
 @contextmanager
 def connect(on: str = ENGINE, *, workers: int = 0, folders: Iterable[Path] = ()) -> Iterator[RayTasks]:
-    """What runs jobs on a Ray cluster, for as long as the context lasts.
+    """What runs jobs on a Ray cluster, so many `workers` at a time, for as long as the context lasts.
 
-    Parameters
-    ----------
-    on
-        `"ray"`: the cluster that `RAY_ADDRESS` names, or else the one that runs on this machine, or else a new one of
-        this machine's cores. Or an address: `"ray://head:10001"`, or `"head:6379"` from a machine of the cluster.
-    workers
-        Jobs at a time; 0 means as many as there is room for.
-    folders
-        Folders that every machine has to share with this one.
+    It is `on` `"ray"`: the cluster that `RAY_ADDRESS` names, or else the one that runs on this machine, or else a new
+    one of this machine's cores; or on an address: `"ray://head:10001"`, or `"head:6379"` from a machine of the cluster.
+    0 workers are as many as there is room for. Every machine has to share the folders with this one.
 
-    Raises
-    ------
-    ConfigError
-        If Ray is not installed, nothing answers at the address, Python or a package is of another version on a machine
-        of the cluster, or a folder is not shared.
+    ConfigError if Ray is not installed, nothing answers at the address, Python or a package is of another version on a
+    machine of the cluster, or a folder is not shared.
 
     Examples
     --------
@@ -122,6 +110,8 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    from bfrb.cluster.tasks import Node
+
     found = [node for node in ray.nodes() if node["Alive"]]
     look = ray.remote(_make_look())
     with ExitStack() as stack:
@@ -139,16 +129,13 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
                 f"a machine of the cluster does not answer: {str(error).strip().partition(chr(10))[0]}",
                 remedy="see `ray status`; take the machine out of the cluster, or begin it anew",
             ) from None
-    return [_node(node, *told[node["NodeID"]]) for node in found]
-
-
-def _node(node: Mapping[str, Any], host: str, versions: Mapping[str, str], lacks: Sequence[str], memory: int) -> Node:
-    from bfrb.cluster.tasks import Node
-
-    has = node["Resources"]
-    name = f"{host}/{node['NodeID'][:4]}"
-    cores, bytes_, cards = (has.get(what, 0.0) for what in ("CPU", "memory", "GPU"))
-    return Node(node["NodeID"], name, cores, bytes_, cards, memory, versions, tuple(lacks))
+    nodes = []
+    for node in found:
+        host, versions, lacks, card_memory = told[node["NodeID"]]
+        cores, memory, cards = (node["Resources"].get(what, 0.0) for what in ("CPU", "memory", "GPU"))
+        name = f"{host}/{node['NodeID'][:4]}"
+        nodes.append(Node(node["NodeID"], name, cores, memory, cards, card_memory, versions, tuple(lacks)))
+    return nodes
 
 
 def _make_look() -> Any:
@@ -202,13 +189,8 @@ def _token(folder: Path) -> Iterator[tuple[str, str]]:
 
 def own_versions() -> dict[str, str]:
     """Versions here of what has to be the same on all machines."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    _, versions, _, _ = _make_look()(PACKAGES, (), ())
+    return {name: found for name, found in versions.items() if found != "none"}
 
 
 def check_versions(nodes: Sequence[Node]) -> None:

@@ -15,7 +15,6 @@ from bfrb.cluster.connection import check_folders, look_at_nodes
 from bfrb.cluster.places import Place
 from bfrb.cluster.tasks import RayTasks
 from bfrb.errors import DataError
-from bfrb.jobs import LITTLE
 from bfrb.predict.bundle import MANIFEST as BUNDLE_MANIFEST
 from bfrb.read.sources import Source, open_source
 from bfrb.read.store import MANIFEST, TABLE, Store, read_manifest
@@ -24,26 +23,20 @@ from bfrb.spec import Spec
 
 Told = TypeVar("Told")
 
-PART_BYTES = 16 * 2**20
-"""Bytes of a part, if its smallest piece has not more: seconds of work, and little to do again."""
-
+PART_BYTES = 16 * 2**20  # of a part, if its smallest piece has not more: seconds of work, and little to do again
 MOST_PARTS = 10_000  # a larger source has larger parts, for each costs a little
+
 _DESCRIBING = (".toml", ".json", ".tsv")  # endings of files that may say how others are read
-
-_BESIDE = (*_DESCRIBING, ".csv")
-"""Endings of files that may lie beside a single file and belong to it: who wore the device."""
-
+_BESIDE = (*_DESCRIBING, ".csv")  # of those that may lie beside a single file and belong to it: who wore the device
 _SMALL = 2**26
 
 
 class Part(Spec):
     """Some parts of one store, or some files."""
 
-    store: str | None = None
-    """The folder of the store, as seen from the source."""
+    store: str | None = None  # the folder of the store, as seen from the source
     first: int = 0
-    stop: int = 0
-    """Which of its parts."""
+    stop: int = 0  # which of its parts
     files: tuple[str, ...] = ()
     size: int
 
@@ -52,8 +45,7 @@ class Parts(Spec):
     """A source in parts; this is all that a machine has to know of it."""
 
     source: str
-    beside: tuple[str, ...] = ()
-    """Files that belong to all parts: descriptions, wearers, labels."""
+    beside: tuple[str, ...] = ()  # files that belong to all parts: descriptions, wearers, labels
     is_file: bool = False
     parts: tuple[Part, ...]
 
@@ -104,12 +96,7 @@ class Parts(Spec):
 def plan_parts(place: Place, description: str = "auto") -> Parts:
     """The parts of what lies at a place: a store, a folder with stores, or recordings that a description tells of.
 
-    Raises
-    ------
-    DataError
-        If there is nothing that can be read.
-    ConfigError
-        If there is no such description.
+    DataError if there is nothing that can be read; ConfigError if there is no such description.
     """
     kind = place.kind
     if kind == "nothing":
@@ -218,7 +205,7 @@ def ask_parts(
     order = parts.largest_first
     jobs = {f"part {number} of {len(order)}": partial(_ask_part, parts, number, ask) for number in order}
     told: dict[str, Told] = {}
-    for name, found in cluster.results(jobs, need=LITTLE):
+    for name, found in cluster.results(jobs):
         told[name] = found
         progress(len(told) / len(jobs))
     return [told[f"part {number} of {len(order)}"] for number in range(len(order))]

@@ -14,9 +14,7 @@ from typing import Any
 from bfrb.errors import ConfigError, DataError
 from bfrb.files import writing_file
 
-_WHOLE_AT_THE_END = ("s3", "gcs", "abfs")
-"""Kinds of file systems in which a file is there once the last of it has been sent."""
-
+_WHOLE_AT_THE_END = ("s3", "gcs", "abfs")  # file systems in which a file is there once the last of it has been sent
 _BLOCK = 2**22
 
 

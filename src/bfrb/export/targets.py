@@ -10,7 +10,8 @@ runtime knows.
 
 import logging
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,20 +129,29 @@ def convert(target: str, module: Whole, examples: Sequence[Example], folder: Pat
     need(f"exporting for {target}", found.packages, target)
     path = folder / found.file
     logging.getLogger("torchao").setLevel(logging.ERROR)
-    with quiet_exporter():
-        try:
-            found.convert(module.eval(), examples, path, int8)
-        except Exception as error:
-            why = str(error).strip().partition("\n")[0] or type(error).__name__
-            problem = f"{target} cannot take this network: {why}"
-            raise BundleError(problem, remedy="export it as onnx, or another member") from error
+    with quiet_exporter(), _saying_why(target):
+        found.convert(module.eval(), examples, path, int8)
     return path
 
 
 def ask(target: str, path: Path, inputs: Sequence[str], examples: Sequence[Example]) -> Floats32 | None:
-    """(R, K) what the runtime says of each example, an array for each input; None where it runs on no such machine."""
+    """(R, K) what the runtime says of each example, an array for each input; None where it runs on no such machine.
+
+    BundleError if the runtime cannot run it.
+    """
     asked = TARGETS[target].ask
-    return None if asked is None else asked(path, inputs, examples)
+    with _saying_why(target):
+        return None if asked is None else asked(path, inputs, examples)
+
+
+@contextmanager
+def _saying_why(target: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        problem = f"{target} cannot take this network: {why}"
+        raise BundleError(problem, remedy="export it as onnx, or another member") from error
 
 
 def _tensors(example: Example) -> tuple[torch.Tensor, ...]:

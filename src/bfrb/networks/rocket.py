@@ -290,8 +290,8 @@ class Rocket(nn.Module):
 
 def _image_numbers(x: Tensor) -> Tensor:
     """(B, T, 5 S) of (B, T, 64 S): mean nearness of the quarters of each image, and share of pixels with an answer."""
-    half = SIDE // 2
-    images = x.reshape(*x.shape[:2], -1, 2, half, 2, half)
-    quarters = images.mean(dim=(4, 6)).flatten(3)
-    answering = images.sign().mean(dim=(3, 4, 5, 6))[..., None]
+    half = SIDE // 2  # no more than six dimensions: mobile runtimes know no more
+    images = x.reshape(*x.shape[:2], -1, SIDE * SIDE)
+    quarters = x.reshape(*x.shape[:2], -1, half, 2, half).mean(dim=(3, 5)).reshape(*images.shape[:3], 4)
+    answering = images.sign().mean(dim=3, keepdim=True)
     return torch.cat([quarters, answering], dim=3).flatten(2)

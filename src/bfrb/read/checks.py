@@ -78,19 +78,18 @@ def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: A
     # All at once where they are alike: hundreds of short columns one by one would take many times as long. Frames are
     # cast by polars' threads, which the child of a fork lacks; a series is not.
     part = frame[list(names)]
-    columns = part.get_columns()
-    kinds = {column.dtype.base_type() for column in columns}
+    kinds = {kind.base_type() for kind in set(part.dtypes)}
     if kinds <= _TEXTS:
-        return _parse(frame, [column.cast(pl.String) for column in columns], report, dtype)
+        return _parse(frame, [column.cast(pl.String) for column in part], report, dtype)
     if len(names) > 1:
         if all(kind.is_numeric() and kind != pl.Decimal for kind in kinds):
             return _as(dtype, part.to_numpy(order="c"))
         return np.concatenate([_numbers(frame, [name], report, dtype) for name in names], axis=1)
     if kinds <= {pl.Decimal, pl.Null}:
-        return columns[0].cast(dtype).to_numpy()[:, None]
-    if columns[0].dtype.is_numeric():
-        return _as(dtype, columns[0].to_numpy()[:, None])
-    _report_type(frame, columns[0], "a number", report)
+        return part.to_series().cast(dtype).to_numpy()[:, None]
+    if part.to_series().dtype.is_numeric():
+        return _as(dtype, part.to_numpy())
+    _report_type(frame, part.to_series(), "a number", report)
     return _as(dtype, np.full((frame.height, 1), np.nan))
 
 

@@ -18,7 +18,7 @@ from bfrb.read.csv_blocks import Progress
 from bfrb.read.demographics import Demographics, find_demographics, read_demographics
 from bfrb.read.described import Reader
 from bfrb.read.device_files import READERS
-from bfrb.read.findings import Findings, Report, refuse
+from bfrb.read.findings import Finding, Findings, Report, refuse
 from bfrb.read.frames import as_polars
 from bfrb.read.layouts import find_layout
 from bfrb.read.orientation import add_orientation, makes_orientation, with_made_orientation
@@ -187,16 +187,26 @@ class DescribedSource:
             subject = "subject" if spec is None else spec.subject
             frame = None if table is None else read_demographics(table, subject, report)
             people = Demographics(report, frame, subject)
-        empty = True
+        ids: set[str] = set()
         for samples in Reader(self.description, self.report, people).iter_samples(self.path, progress):
-            if empty:
+            if not ids:
                 self.__dict__.setdefault("_first", _told_by(samples))
-                empty = False
+            ids.update(samples.table["id"])
             yield self._with_labels(samples)
-        if empty:
+        if not ids:
             raise DataError(f"{self.path}: holds no usable recordings", remedy="check that the files are complete")
         if people is not None:
             people.finish()
+        self._report_strays(ids, report)
+
+    def _report_strays(self, ids: set[str], report: Report) -> None:
+        """Say whose labels are of recordings that are not there."""
+        if not self.path.is_dir() or not self.description.labels.files:
+            return
+        if strays := sorted({one.recording for one in self._intervals} - ids - {""}):
+            expected, found = f"labels of recordings that are there, such as {min(ids)!r}", f"some of {strays[0]!r}"
+            remedy = "call a file of labels like that of its recordings (p01.csv, p01_events.tsv), or correct its ids"
+            report(Finding("labels of no recording", "warning", expected, found, remedy, count=len(strays)))
 
     def _with_labels(self, samples: RecordedSamples) -> tuple[RecordedSamples, _Labels]:
         classes = {name: spec.classes for name, spec in self.description.columns.items()}

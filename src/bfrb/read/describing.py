@@ -36,6 +36,7 @@ _ACC_SIZES = {"m/s^2": 9.81, "g": 1.0, "mg": 1000.0}
 _UNITS_IN_NAMES = ("m/s^2", "deg/s", "rad/s", "mg", "g")
 _ASK_AXES = "? Where does this axis point? 3h, 6h, 9h, 12h, out, in; or thumb, little, hand, elbow, palm, back"
 _ASK_WRIST = "? On which wrist was it worn: left or right"
+_ASK_WHOSE = "? Whose is each file: {file}, {folder}, or {subject} with a line path = '{subject}_{session}.csv' above"
 _ASK_REST = "? up, if the axis that points up reads +1 g at rest (Android); down, if -1 g (Apple)"
 _GENERAL = ("helios", "galaxy_watch", *STUDIES)
 """Descriptions that any table of accelerations would fit."""
@@ -65,7 +66,12 @@ def describe_file(path: Path) -> str:
     if base is None or base.axes is None:
         values["axes"] = dict.fromkeys("xyz", _ASK_AXES)
     values["worn"] = {"wrist": _ASK_WRIST}
-    found.append("every file is a recording of the person that its folder is called by; [recordings] may say otherwise")
+    if sum(other.suffix == path.suffix for other in path.absolute().parent.iterdir()) > 1:
+        values["recordings"] = {"subject": _ASK_WHOSE}
+    else:
+        found.append(
+            "every file is a recording of the person that its folder is called by; [recordings] may say otherwise"
+        )
     tables = [f"\n[{key}]\n{_lines(each)}" for key, each in values.items() if isinstance(each, dict)]
     single = {key: each for key, each in values.items() if not isinstance(each, dict)}
     return "".join(f"# {sentence}\n" for sentence in found) + _lines(single) + "".join(tables)

@@ -11,7 +11,7 @@ import fnmatch
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -88,7 +88,8 @@ def find_files(folder: Path, description: Description, patterns: Sequence[str] =
         some = ", ".join(path.name for path in sorted(folder.iterdir())[:6]) or "nothing"
         problem = f"{folder}: expected files called {', '.join(patterns)}, found {some}"
         raise DataError(problem, remedy="correct match in the description, or name the folder that the files are in")
-    return [DescribedFile(folder / name, _words_of(name, description)) for name in sorted(names, key=_natural)]
+    labels = patterns == description.labels.files
+    return [DescribedFile(folder / name, _words_of(name, description, labels)) for name in sorted(names, key=_natural)]
 
 
 def _names_of(folder: Path, description: Description, patterns: Sequence[str]) -> list[str]:
@@ -114,11 +115,23 @@ def _fits(name: str, patterns: Sequence[str]) -> bool:
 
 
 def find_label_files(path: Path, description: Description) -> list[DescribedFile]:
-    """The files with labels: in the folder, and beside it what `bfrb view` saved of it; there may be none yet."""
+    """The files with labels: in the folder, and beside it what `bfrb view` saved of it; there may be none yet.
+
+    A file's words are those of the file of recordings that it is called like: `p01_events.tsv` belongs to `p01.csv`.
+    """
     folder, patterns = (path if path.is_dir() else path.parent).resolve(), description.labels.files
     beside = folder.with_name(f"{folder.name}.labels.csv")
     found = find_files(folder, description, patterns) if _names_of(folder, description, patterns) else []
-    return found + (find_files(beside, description) if beside.is_file() and _fits(beside.name, patterns) else [])
+    recorded = find_files(path, description) if found else []
+    if beside.is_file() and _fits(beside.name, patterns):
+        found.append(DescribedFile(beside, _words_of(beside.name, description, labels=True)))
+    return [replace(file, words=_namesake(file, recorded).words) for file in found]
+
+
+def _namesake(file: DescribedFile, recorded: Sequence[DescribedFile]) -> DescribedFile:
+    """The file of recordings whose name another begins with, one in its own folder first; itself if there is none."""
+    alike = [one for one in recorded if re.match(rf"{re.escape(one.path.stem)}(?![^\W_])", file.path.name)]
+    return max(alike, key=lambda one: (one.path.parent == file.path.parent, len(one.path.stem)), default=file)
 
 
 def _natural(name: str) -> tuple[Any, ...]:
@@ -127,7 +140,8 @@ def _natural(name: str) -> tuple[Any, ...]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name
 
 
-def _words_of(name: str, description: Description) -> dict[str, str]:
+def _words_of(name: str, description: Description, labels: bool = False) -> dict[str, str]:
+    """What the path of a file says; that of labels need not be like that of recordings."""
     path = Path(name)
     words = {"path": path.with_suffix("").as_posix(), "file": path.stem, "folder": path.parent.name}
     words |= _entities_of(path)
@@ -136,6 +150,8 @@ def _words_of(name: str, description: Description) -> dict[str, str]:
         return words
     parts = [(re.escape(text), f"(?P<{word}>[^/]+?)" if word else "") for text, word, *_ in Formatter().parse(pattern)]
     fits = re.fullmatch(f"(?:.*/)?{''.join(map(''.join, parts))}", name)
+    if fits is None and labels:
+        return words
     if fits is None:
         remedy = "correct path in [recordings], or match in [file]"
         raise DataError(f"{name}: expected a path like {pattern}", remedy=remedy)

@@ -65,12 +65,7 @@ class EventEvaluation:
 
 
 def hear(bundle: Bundle, source: Source) -> list[AnnotatedRecording]:
-    """Listen to all continuous recordings of a source that are annotated.
-
-    People of the training are answered by the members that never saw them.
-
-    BundleError if a member fails, or the bundle's event rule is damaged.
-    """
+    """Listen to all annotated continuous recordings of a source; errors as of `listen_held_out` and `EventRule.of`."""
     return listen_held_out(bundle, source.stretches(), EventRule.of(bundle))
 
 
@@ -86,20 +81,22 @@ def evaluate_events(bundle: Bundle, recordings: Sequence[AnnotatedRecording]) ->
 def show_events(listening: EventEvaluation, *, simulated: bool = False) -> Section:
     """What is found when the bundle listens to recordings, which may be simulated where the page is not."""
     shown = [_show_curve(listening)] if listening.curve else []
-    ranked = sorted(range(len(listening.recordings)), key=lambda number: -len(listening.recordings[number].episodes))
-    shown += [
-        _show_timeline(listening, number) for number in ranked[:MOST_TIMELINES] if listening.recordings[number].episodes
-    ]
+    episodes = [len(one.episodes) for one in listening.recordings]
+    ranked = sorted(range(len(episodes)), key=lambda number: -episodes[number])[:MOST_TIMELINES]
+    shown += [_show_timeline(listening, number) for number in ranked if episodes[number]]
     shown = [replace(figure, simulated=simulated) for figure in shown]
     best = _best(listening)
-    tables = [*_tables(listening), *([_delays(best)] if best.delays_s else [])]
+    tables = _tables(listening)
+    if best.delays_s:
+        shares = (0.1, 0.25, 0.5, 0.75, 0.9)
+        rows = [(f"{100 * share:.0f} %", float(np.quantile(best.delays_s, share))) for share in shares]
+        tables.append(DataTable("Delays of the episodes found", ("of the episodes", "known within, s"), rows))
     return Section("events", "What it finds when it listens", "Events", _tell(listening), shown, tables)
 
 
 def _best(listening: EventEvaluation) -> EventCounts:
     """What was found by rules from other people where there are any, else by the bundle's."""
-    found = listening.by_others_rules
-    return EventCounts.total(list(found.values())) if found else listening.total
+    return EventCounts.total(list((listening.by_others_rules or listening.by_subject).values()))
 
 
 def _tell(listening: EventEvaluation) -> list[str]:
@@ -162,16 +159,16 @@ def _tables(listening: EventEvaluation) -> list[DataTable]:
     shown = {"the bundle's rule": listening.by_subject, "rules chosen on the others": listening.by_others_rules}
     tables = []
     for name, counts in ((name, counts) for name, counts in shown.items() if counts):
-        everybody = {"everybody": EventCounts.total(list(counts.values()))}
-        rows = [(person, *_cells(found)) for person, found in (dict(sorted(counts.items())) | everybody).items()]
+        found = dict(sorted(counts.items())) | {"everybody": EventCounts.total(list(counts.values()))}
+        rows = [(person, *_cells(one)) for person, one in found.items()]
         tables.append(DataTable(f"Episodes and events by person, {name}", columns, rows))
     return tables
 
 
 def _cells(one: EventCounts) -> tuple[Cell, ...]:
-    delay_s = None if one.median_delay_s is None else round(one.median_delay_s, 1)
-    alarms = round(one.false_alarms_per_hour, 2)
-    return (one.episodes, one.found, one.events, one.right, alarms, delay_s, round(one.hours, 2))
+    delay_s, alarms = one.median_delay_s, round(one.false_alarms_per_hour, 2)
+    late = None if delay_s is None else round(delay_s, 1)
+    return (one.episodes, one.found, one.events, one.right, alarms, late, round(one.hours, 2))
 
 
 def _show_curve(listening: EventEvaluation) -> PageFigure:
@@ -191,12 +188,6 @@ def _show_curve(listening: EventEvaluation) -> PageFigure:
         "threshold; each person's probabilities are calibrated by the others."
     )
     return PageFigure("detection", figure, caption, table, narrow=True)
-
-
-def _delays(counts: EventCounts) -> DataTable:
-    shares = (0.1, 0.25, 0.5, 0.75, 0.9)
-    rows = [(f"{100 * share:.0f} %", float(np.quantile(counts.delays_s, share))) for share in shares]
-    return DataTable("Delays of the episodes found", ("of the episodes", "known within, s"), rows)
 
 
 def _show_timeline(listening: EventEvaluation, number: int) -> PageFigure:

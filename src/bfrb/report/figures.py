@@ -41,16 +41,6 @@ from bfrb.report.style import (
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Recordings
 
-__all__ = [
-    "plot_calibration",
-    "plot_classes",
-    "plot_confusion",
-    "plot_detection",
-    "plot_signals",
-    "plot_subjects",
-    "plot_timeline",
-]
-
 MOST_ROWS = 30  # subjects that are drawn; of more, the lowest
 LONGEST_COLUMN = 40  # letters of a class's name below its column
 
@@ -79,14 +69,8 @@ Span = tuple[float, float]  # begin and end in seconds
 def plot_confusion(counts: npt.ArrayLike, classes: Sequence[str], is_target: Sequence[bool]) -> Figure:
     """Confusion matrix: of the recordings of each true class (row), the percentage answered with each class (column).
 
-    Parameters
-    ----------
-    counts
-        (K, K) numbers of recordings by true class (row) and answered class (column).
-    classes
-        (K,) names.
-    is_target
-        (K,) whether a class is a behaviour that is looked for; these come first, and a line sets them apart.
+    Given are (K, K) numbers of recordings, (K,) names, and (K,) whether a class is a behaviour that is looked for;
+    these come first, and a line sets them apart.
     """
     order = np.argsort(~np.asarray(is_target, dtype=bool), kind="stable")
     counts = np.asarray(counts, dtype=np.float64)[np.ix_(order, order)]
@@ -126,10 +110,7 @@ def _write(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
 def plot_classes(per_class: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Precision, recall and F1 of every class, the behaviours looked for first.
 
-    Parameters
-    ----------
-    per_class
-        By class: `target`, `precision`, `recall`, `f1` and `support`, as in the scores of a bundle.
+    Given are, by class, `target`, `precision`, `recall`, `f1` and `support`, as in the scores of a bundle.
     """
     ordered = dict(sorted(per_class.items(), key=lambda item: not item[1]["target"]))
     figure, axes = figure_of_rows(list(ordered), margin_in=1.1)
@@ -151,15 +132,7 @@ def plot_classes(per_class: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 @styled
 def plot_subjects(per_subject: Mapping[str, Mapping[str, Any]], overall: float | None = None) -> Figure:
-    """Score of every subject, the lowest first.
-
-    Parameters
-    ----------
-    per_subject
-        By subject: `score`, as in the scores of a bundle.
-    overall
-        The score over all subjects, drawn as a line.
-    """
+    """Score of every subject, the lowest first, from `score` by subject; that over all subjects is drawn as a line."""
     ranked = sorted(((float(found["score"]), name) for name, found in per_subject.items()), key=lambda item: item[0])
     some = f", of the lowest {MOST_ROWS} of {len(ranked)}" if len(ranked) > MOST_ROWS else ""
     names, scores = [name for _, name in ranked[:MOST_ROWS]], [score for score, _ in ranked[:MOST_ROWS]]
@@ -177,10 +150,7 @@ def plot_subjects(per_subject: Mapping[str, Mapping[str, Any]], overall: float |
 def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
     """How often answers are right, by how probable they were said to be; below, how many claimed how much.
 
-    Parameters
-    ----------
-    curves
-        Calibrations by name, such as that of the gesture and that of "any behaviour".
+    The calibrations are by name, such as that of the gesture and that of "any behaviour".
     """
     figure = Figure(figsize=(WIDTH_IN, 4.2))
     panels = figure.subplots(2, len(curves), height_ratios=(3.4, 1), squeeze=False, sharex=True)
@@ -215,12 +185,7 @@ def plot_detection(
 ) -> Figure:
     """Share of the episodes that are found against false alarms per hour, for one threshold after the other.
 
-    Parameters
-    ----------
-    false_alarms, sensitivity
-        By threshold, from one end to the other: false alarms per hour, and share found.
-    rules
-        The same of rules that are or could be in use, by name.
+    The rules are those that are or could be in use, by name, with their false alarms per hour and share found.
     """
     figure, axes = new_figure(3.6, 0.8)
     axes.plot(false_alarms, sensitivity, color=SERIES[0], marker=".")
@@ -240,16 +205,9 @@ def plot_timeline(
     episodes: Sequence[Span],
     events: Sequence[Span],
 ) -> Figure:
-    """One continuous recording: the probability of a behaviour, what was labelled, and what was reported.
+    """One continuous recording: (W,) moments and the probability of any behaviour at them, with episodes and events.
 
-    Parameters
-    ----------
-    times_s, probability
-        (W,) moments and the probability of any behaviour at them.
-    threshold
-        The probability that an event has to reach.
-    episodes, events
-        What was labelled, and what was reported.
+    The threshold is the probability that an event has to reach.
     """
     times_s = np.asarray(times_s, dtype=np.float64)
     longest_s = max([*times_s.tolist(), *(end for _, end in (*episodes, *events)), 1.0])
@@ -276,14 +234,8 @@ def plot_timeline(
 def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float = 0.85) -> Figure:
     """Signals of the first of some recordings, one panel a sensor; the gesture is shaded where it is known.
 
-    Of time of flight, the share of each sensor's 64 pixels is shown in which something reflected.
-
-    Parameters
-    ----------
-    recordings
-        At least one recording.
-    width_in, panel_in
-        Width of the figure and height of a panel, in inches.
+    Of time of flight, the share of each sensor's 64 pixels is shown in which something reflected. Width of the figure
+    and height of a panel are in inches.
     """
     recording = recordings[0]
     sensors = recording.device.sensors
@@ -329,12 +281,10 @@ def _draw_sensor(axes: Axes, sensor: Sensor, time_s: Floats, values: Floats) -> 
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.94), ncols=len(values.T), fontsize=7.5, **near)
 
 
-def _gesture_rows(recording: Recordings) -> list[list[int]]:
-    """First row, and the row after the last, of every stretch that is labelled as the gesture."""
+def _gesture_rows(recording: Recordings) -> Any:
+    """(S, 2) First row, and the row after the last, of every stretch that is labelled as the gesture."""
     phases = recording.annotations.get("phase")
     if phases is None or GESTURE not in phases.names:
         return []
     inside = phases.codes == phases.names.index(GESTURE)
-    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
-    rows: list[list[int]] = edges.reshape(-1, 2).tolist()
-    return rows
+    return np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2).tolist()

@@ -49,10 +49,8 @@ def show_confusion(evaluation: Evaluation) -> Section:
 
 def show_classes(evaluation: Evaluation) -> Section:
     """How well every class is recognised."""
-    per_class, motion = (
-        evaluation.scores[evaluation.main]["per_class"],
-        evaluation.scores.get("imu", {}).get("per_class"),
-    )
+    per_class = evaluation.scores[evaluation.main]["per_class"]
+    motion = evaluation.scores.get("imu", {}).get("per_class")
     columns = ["class", "looked for", "precision", "sensitivity", "F1", "recordings"]
     rows = [
         [name, "yes" if one["target"] else "no", one["precision"], one["recall"], one["f1"], one["support"]]
@@ -72,11 +70,10 @@ def show_calibration(evaluation: Evaluation) -> Section | None:
     found, labels = evaluation.answers[evaluation.main], evaluation.label_set
     if found.probabilities is None:
         return None
+    claimed, truth = target_probability(found.probabilities, labels), labels.is_target[labels.encode(found.truth)]
     curves = {
         "the named class": calibration(found.probabilities.max(axis=1), found.truth == found.prediction),
-        "any behaviour": calibration(
-            target_probability(found.probabilities, labels), labels.is_target[labels.encode(found.truth)]
-        ),
+        "any behaviour": calibration(claimed, truth),
     }
     rows = [
         (f"{name}, {curve.edges[place]:.1f} to {curve.edges[place + 1]:.1f}", int(curve.counts[place]),
@@ -103,15 +100,12 @@ def show_learning(evaluation: Evaluation) -> Section | None:
     members = {member.name: member for member in evaluation.bundle.manifest.members}
     rows: list[Sequence[Cell]] = []
     for part in history.sort("member", "epoch").partition_by("member"):
-        name, losses = str(part["member"][0]), part["loss"].to_list()
-        scores, seconds = (
-            [value for value in part[key].to_list() if value is not None] if key in part.columns else []
-            for key in ("score", "seconds")
-        )
-        member = members.get(name)
+        name, member = str(part["member"][0]), members.get(str(part["member"][0]))
         network, fold = (member.network, member.fold) if member else (None, None)
-        total_s = round(sum(seconds), 1) if seconds else None
-        rows.append((name, network, fold, len(losses), losses[-1], max(scores, default=None), total_s))
+        kept = {key: part[key].drop_nulls().to_list() if key in part.columns else [] for key in ("score", "seconds")}
+        total_s = round(sum(kept["seconds"]), 1) if kept["seconds"] else None
+        best = max(kept["score"], default=None)
+        rows.append((name, network, fold, part.height, part["loss"].to_list()[-1], best, total_s))
     columns = ("member", "network", "fold", "epochs", "last loss", "best score", "seconds")
     table = DataTable("Members of the ensemble", columns, rows)
     return Section("learning", "How it learnt", "Learning", tables=[table])
@@ -178,9 +172,8 @@ def show_people(evaluation: Evaluation, comparisons: Comparisons) -> Section:
 
 def _tell_matched(matched: Matched | None, total: int) -> list[str]:
     if matched is None:
-        return [
-            "Age, dominant hand, posture and missing sensors appear here when the recordings are given: --data DATA."
-        ]
+        lacking = "Age, dominant hand, posture and missing sensors"
+        return [f"{lacking} appear here when the recordings are given: --data DATA."]
     found = len(matched.facts)
     told = [f"{count(found, 'recording')} of {total:,} found in {matched.description}."] if found < total else []
     return [*told, *matched.doubts]

@@ -108,16 +108,14 @@ def _tell_groups(comparisons: Comparisons) -> list[tuple[str, str]]:
     if not ranked:
         return []
     question, groups = max(ranked.items(), key=lambda item: item[1][-1].score - item[1][0].score)
-    lowest, highest = (
-        f"{one.name} {one.score:.2f} ({count(one.subjects, 'person', 'people')})" for one in (groups[0], groups[-1])
-    )
-    return [(question, f"lowest score {lowest}; highest {highest}")]
+    ends = (groups[0], groups[-1])
+    told = (f"{one.name} {one.score:.2f} ({count(one.subjects, 'person', 'people')})" for one in ends)
+    return [(question, "lowest score {}; highest {}".format(*told))]
 
 
 def _tell_classes(scores: dict[str, Any]) -> str:
-    wanted = sorted(
-        (found["f1"], name) for name, found in scores["per_class"].items() if found["target"] and found["support"]
-    )
+    per_class = scores["per_class"].items()
+    wanted = sorted((found["f1"], name) for name, found in per_class if found["target"] and found["support"])
     never = [name for f1, name in wanted if f1 == 0]
     if never:
         return f"never recognised: {', '.join(never)}"

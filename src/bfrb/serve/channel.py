@@ -22,9 +22,7 @@ except ImportError:
 log = logging.getLogger(__name__)
 
 PORTS: tuple[int, ...] = (50051, *range(60053, 60063))  # the ports the gateway tries, in its order
-
-RERUN = "KAGGLE_IS_COMPETITION_RERUN"
-"""Environment variable that is set, be it to nothing, where Kaggle evaluates."""
+RERUN = "KAGGLE_IS_COMPETITION_RERUN"  # environment variable that is set, be it to nothing, where Kaggle evaluates
 
 _MAX_MESSAGE_BYTES = 256 << 20  # a sequence takes less than one of these megabytes
 
@@ -43,7 +41,6 @@ _OPTIONS = [
 ]
 
 Send = Callable[..., bytes]  # the one method of the protocol: a request's bytes to the response's
-
 RpcError = grpc.RpcError
 
 
@@ -139,4 +136,3 @@ _DECODERS: dict[str | None, Callable[[Any], Any]] = {
     "pandas_dataframe_value": read_frame,
     "polars_dataframe_value": read_frame,
 }
-"""What makes values of payloads, by their kind."""

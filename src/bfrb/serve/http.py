@@ -178,6 +178,7 @@ class _Service:
         recordings = recordings_from_columns(columns, device, handedness)
         found = self._predictor.predict(recordings)
         targets = target_probability(found.probabilities, found.label_set)
+        answers = zip(found.ids, found.gestures, targets, found.probabilities, strict=True)
         predictions = [
             Prediction(
                 id=name,
@@ -186,9 +187,7 @@ class _Service:
                 target_probability=float(target),
                 probabilities=dict(zip(found.label_set.classes, probabilities.tolist(), strict=True)),
             )
-            for name, label, target, probabilities in zip(
-                found.ids, found.gestures, targets, found.probabilities, strict=True
-            )
+            for name, label, target, probabilities in answers
         ]
         unused = unused_columns(columns, device)
         notes = [SIMULATED] if simulated else []
@@ -247,8 +246,8 @@ async def _receive(request: Request) -> bytes:
 
 async def _show_problem(_: Request, error: Exception) -> Response:
     """The answer where none can be given. Whoever calls this logs errors that nobody expected, with their traceback."""
-    status, headers, problem = 500, None, "the request could not be answered"
-    remedy = "the server's log says more"
+    status, headers = 500, None
+    problem, remedy = "the request could not be answered", "the server's log says more"
     if isinstance(error, DataError):
         status, problem, remedy = 422, error.problem, error.remedy
     elif isinstance(error, RequestValidationError):

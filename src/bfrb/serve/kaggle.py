@@ -28,8 +28,7 @@ from bfrb.study.labels import CMI_GESTURES
 
 log = logging.getLogger(__name__)
 
-FALLBACK_GESTURE = "Text on phone"
-"""The answer where none can be given: the most frequent gesture that is no target."""
+FALLBACK_GESTURE = "Text on phone"  # the answer where none can be given: the most frequent gesture that is no target
 
 STOP_S = 1.0  # how long a call that is under way may go on when the server ends
 _SHOWN = 300  # most characters of a message that come from a request
@@ -38,21 +37,11 @@ _SHOWN = 300  # most characters of a message that come from a request
 class InferenceServer:
     """Answers Kaggle's gateway with a function, as the server of the `kaggle_evaluation` package does.
 
-    Parameters
-    ----------
-    predict
-        Given the rows of a sequence and the row of its subject, both polars frames, returns one of the 18 gestures.
-    strict
-        Whether a request that cannot be predicted is answered with the protocol's error, not with the fallback.
-    fallback
-        The answer to a request that cannot be predicted.
-    host
-        The interface to listen on; by default this machine only, or all interfaces where Kaggle evaluates.
-    port
-        The port, 0 for any; by default the first free one of those that the gateway tries.
-    any_port
-        Whether to start although something listens on a port that the gateway tries earlier; by default only where
-        Kaggle evaluates, since not to start would end the evaluation.
+    `predict` is given the rows of a sequence and the row of its subject, both polars frames, and returns one of the 18
+    gestures. A request that cannot be predicted is answered with the fallback, or, if `strict`, with the protocol's
+    error. By default it listens on this machine only, or on all interfaces where Kaggle evaluates, and on the first
+    free port of those that the gateway tries; 0 is any port. With `any_port` it starts although something listens on a
+    port that the gateway tries earlier; by default only where Kaggle evaluates, where not to start would end it.
 
     Examples
     --------
@@ -89,15 +78,8 @@ class InferenceServer:
     def run_local_gateway(self, data_paths: Sequence[str | Path]) -> Path:
         """Ask for every sequence of a test set, in random order, and write `submission.parquet`; its path.
 
-        Parameters
-        ----------
-        data_paths
-            The test set, and the demographics of its subjects, as CSV files.
-
-        Raises
-        ------
-        DataError
-            If a file cannot be read, or the server answers with an error.
+        The CSV files are the test set, and the demographics of its subjects. DataError if one cannot be read, or the
+        server answers with an error.
         """
         requests = read_requests(*map(Path, data_paths))
         out = Path.cwd() / SUBMISSION

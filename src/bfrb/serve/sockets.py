@@ -14,10 +14,7 @@ LOOPBACK = "127.0.0.1"
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens already, so that a client that is quicker than the server only waits; port 0 is any.
 
-    Raises
-    ------
-    ConfigError
-        If the port is taken, or there is no such interface.
+    ConfigError if the port is taken, or there is no such interface.
 
     Examples
     --------

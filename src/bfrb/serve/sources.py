@@ -33,14 +33,10 @@ TICK_S = 0.25  # so long is waited for lines
 MOST_CONNECTIONS = 500  # threads at a time; further connections are turned away
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_LAST_PORT = 65_535
 _BAUD = 115_200
-_WAITING = 64
-_READ_BYTES = 1 << 16
-_REQUEST_S = 10.0
-_MOST_DROPPED_READS = 1000
+_WAITING = 64  # lists of lines
+_READ_BYTES, _MOST_DROPPED_READS = 1 << 16, 1000
 _PAGES_HERE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
-_FOREIGN = "pages of other sites may not send samples"
 
 
 @dataclass(frozen=True)
@@ -58,15 +54,7 @@ class Address:
     def parse(cls, text: str, *, public: bool = False) -> Address:
         """An address such as `-`, `tcp://127.0.0.1:9000`, `http://...` or `serial:/dev/ttyUSB0@115200`.
 
-        Parameters
-        ----------
-        public
-            Whether others than this machine may be listened to.
-
-        Raises
-        ------
-        ConfigError
-            If it is none of these, or others could connect and `public` is not set.
+        ConfigError if it is none of these, or others than this machine could connect and it is not `public`.
 
         Examples
         --------
@@ -78,7 +66,7 @@ class Address:
         if found := re.fullmatch(r"serial:([^@]+)(?:@([1-9]\d{0,6}))?", text, re.ASCII):
             return cls("serial", found[1], int(found[2] or _BAUD))
         found = re.fullmatch(r"(tcp|http)://(\[[\w:.%]+\]|[\w.-]+):(\d{1,5})/?", text, re.ASCII)
-        if not found or int(found[3]) > _LAST_PORT:
+        if not found or int(found[3]) > 65_535:
             remedy = "name -, serial:DEVICE@BAUD, tcp://127.0.0.1:PORT or http://127.0.0.1:PORT"
             raise ConfigError(f"no source {text!r}", remedy=remedy)
         host = found[2].strip("[]")
@@ -212,13 +200,13 @@ class _Http(http.server.BaseHTTPRequestHandler):
 
     server: _Server
     protocol_version = "HTTP/1.1"
-    timeout = _REQUEST_S
+    timeout = 10.0  # seconds
 
     def do_POST(self) -> None:
         size = self.headers.get("content-length", "")
         self.close_connection = True
-        if _is_elsewhere(self.headers):
-            self.send_error(403, _FOREIGN)
+        if "origin" in self.headers and not _PAGES_HERE.fullmatch(self.headers["origin"]):
+            self.send_error(403, "pages of other sites may not send samples")
         elif not size.isdecimal():
             self.send_error(411)
         elif int(size) > LONGEST_LINE:
@@ -242,11 +230,6 @@ class _Http(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
-
-
-def _is_elsewhere(headers: Any) -> bool:
-    """Whether a page of another site in a browser on this machine asks."""
-    return "origin" in headers and not _PAGES_HERE.fullmatch(headers["origin"])
 
 
 def _is_json(body: bytes) -> bool:

@@ -26,23 +26,19 @@ from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet
 
-THRESHOLDS = tuple(np.round(np.geomspace(0.03, 0.97, 40), 4).tolist())
-"""What is tried for `on`."""
-
-OFF_SHARE = 0.6
-"""The threshold `off` as a share of `on`."""
-
+THRESHOLDS = tuple(np.round(np.geomspace(0.03, 0.97, 40), 4).tolist())  # what is tried for `on`
+OFF_SHARE = 0.6  # the threshold `off` as a share of `on`
 MAX_KNOTS = 20
-
+# An event is right if more than half of it lies in episodes, so that one without an end finds nothing; an episode is
+# found if any right event touches it.
 HIT = 0.5
-"""An event is right if more than half of it lies in episodes, so that one event without an end finds nothing; an
-episode is found if any right event touches it."""
 
 SPEC = EventSpec(smoothing_s=5.0, merge_s=10.0, minimum_s=3.0)
 """Smoothing and durations for behaviours that last some seconds. On ten people, choosing among several did worse."""
 
-FALSE_ALARMS_PER_HOUR = 6.0
-"""The usual rate that thresholds are chosen for."""
+FALSE_ALARMS_PER_HOUR = 6.0  # the usual rate that thresholds are chosen for
+
+Annotated = Sequence[AnnotatedRecording]
 
 
 def fit_isotonic(claimed: Floats, truth: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -62,23 +58,19 @@ def fit_isotonic(claimed: Floats, truth: Floats) -> tuple[tuple[float, ...], tup
     order = np.argsort(claimed, kind="stable")
     # A block of many windows first, so that the map has few knots and none rests on a handful.
     blocks = np.array_split(order, min(len(order), 10 * MAX_KNOTS))
-    pooled: list[tuple[float, float, float]] = []
+    pooled: list[tuple[float, Floats]] = []  # numbers of windows, and means of what was claimed and of what was true
     for block in blocks:
-        pooled.append((float(len(block)), float(claimed[block].mean()), float(truth[block].mean())))
-        while len(pooled) > 1 and (pooled[-2][2] >= pooled[-1][2] or pooled[-2][1] >= pooled[-1][1]):
-            pooled.append(_joined(pooled.pop(-2), pooled.pop()))
+        pooled.append((float(len(block)), np.array([claimed[block].mean(), truth[block].mean()])))
+        while len(pooled) > 1 and (pooled[-2][1] >= pooled[-1][1]).any():
+            (count, mean), (more, other) = pooled.pop(-2), pooled.pop()
+            pooled.append((count + more, (count * mean + more * other) / (count + more)))
     kept = np.unique(np.round(np.linspace(0, len(pooled) - 1, min(len(pooled), MAX_KNOTS))).astype(int))
-    return tuple(pooled[number][1] for number in kept), tuple(pooled[number][2] for number in kept)
-
-
-def _joined(first: tuple[float, float, float], second: tuple[float, float, float]) -> tuple[float, float, float]:
-    weight = first[0] + second[0]
-    x, y = ((first[0] * first[i] + second[0] * second[i]) / weight for i in (1, 2))
-    return weight, x, y
+    knots, values = np.stack([pooled[number][1] for number in kept], axis=1).tolist()
+    return tuple(knots), tuple(values)
 
 
 def fit_rule(
-    recordings: Sequence[AnnotatedRecording],
+    recordings: Annotated,
     label_set: LabelSet,
     false_alarms_per_hour: float = FALSE_ALARMS_PER_HOUR,
     spec: EventSpec = SPEC,
@@ -113,11 +105,9 @@ def fit_rule(
     if not kept:
         note = f"no threshold kept to {rate} on held-out subjects: the thresholds are those given, not chosen"
         return rule.model_copy(update={"note": note})
-    chosen = {
-        "false_alarms_per_hour": false_alarms_per_hour,
-        "note": f"finds most episodes of held-out subjects with {rate}",
-    }
-    return with_threshold(rule.model_copy(update=chosen), max(kept)[-1])
+    note = f"finds most episodes of held-out subjects with {rate}"
+    chosen = rule.model_copy(update={"false_alarms_per_hour": false_alarms_per_hour, "note": note})
+    return with_threshold(chosen, max(kept)[-1])
 
 
 def with_threshold(rule: EventRule, on: float) -> EventRule:
@@ -126,17 +116,15 @@ def with_threshold(rule: EventRule, on: float) -> EventRule:
     return rule.model_copy(update={"spec": spec})
 
 
-def count_thresholds(
-    recordings: Sequence[AnnotatedRecording], rule: EventRule, label_set: LabelSet
-) -> list[EventCounts]:
+def count_thresholds(recordings: Annotated, rule: EventRule, label_set: LabelSet) -> list[EventCounts]:
     """For every one of `THRESHOLDS` what is found in all recordings."""
     smoothed = [EventDecider(rule, label_set).smooth(one.windows) for one in recordings]
     totals = []
     for on in THRESHOLDS:
         deciders = [EventDecider(with_threshold(rule, on), label_set) for _ in recordings]
         found = zip(deciders, recordings, smoothed, strict=True)
-        events = [decider.decide(one.windows, *trace) + decider.finish() for decider, one, trace in found]
-        totals.append(EventCounts.total([_count(*each) for each in zip(recordings, events, strict=True)]))
+        events = ((one, decider.decide(one.windows, *trace) + decider.finish()) for decider, one, trace in found)
+        totals.append(EventCounts.total([_count(*each) for each in events]))
     return totals
 
 
@@ -149,9 +137,6 @@ def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> EventCount
     spans = np.array([(event.start_s, event.end_s) for event in events], dtype=np.float64).reshape(-1, 2)
     known_s = np.array([event.known_s for event in events], dtype=np.float64)
     return count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, of_event=HIT)
-
-
-Annotated = Sequence[AnnotatedRecording]
 
 
 def by_subject(recordings: Annotated) -> dict[str, list[AnnotatedRecording]]:

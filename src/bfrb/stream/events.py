@@ -26,40 +26,27 @@ from bfrb.spec import Spec
 from bfrb.stream.spec import EventSpec, NotNegative, Probability
 from bfrb.study.labels import LabelSet
 
-EVENTS = "events.json"
-"""Name of the rule's file in a bundle."""
-
-FORMAT = 1
-"""Version of that file; a later one is refused."""
+EVENTS = "events.json"  # name of the rule's file in a bundle
+FORMAT = 1  # version of that file; a later one is refused
 
 
 @dataclass(frozen=True)
 class Event:
-    """A behaviour that happened.
+    """A behaviour that happened; times are in seconds by the clock of the samples, the end is not included.
 
-    Parameters
-    ----------
-    start_s, end_s
-        When, by the clock of the samples; the end is not included.
-    label
-        The most probable target class over the event.
-    confidence
-        The largest smoothed probability, from 0 to 1, that the wearer did any of the targets.
-    known_s
-        The moment at which it was known that an event is going on: when the samples of the deciding window were
-        complete. An alarm can be raised then; the end is known later.
+    It was known at `known_s`, when the samples of the deciding window were complete, that an event is going on: an
+    alarm can be raised then. The end is known later.
     """
 
     start_s: float
     end_s: float
-    label: str
-    confidence: float
+    label: str  # the most probable target class over the event
+    confidence: float  # the largest smoothed probability, from 0 to 1, that the wearer did any of the targets
     known_s: float
 
     def since(self, begin_s: float) -> Event:
         """The same by a clock that begins at that time."""
-        start_s, end_s, known_s = (time_s - begin_s for time_s in (self.start_s, self.end_s, self.known_s))
-        return replace(self, start_s=start_s, end_s=end_s, known_s=known_s)
+        return replace(self, **{name: getattr(self, name) - begin_s for name in ("start_s", "end_s", "known_s")})
 
 
 class EventRule(Spec):
@@ -224,8 +211,9 @@ class EventDecider:
                 self._end_run()
             if windows.after_gap[first]:
                 events += self._close()
-            if self._run is None:
-                events += self._close_before(float(starts_s[0] if above[first] else ends_s[-1]))
+            now_s = float(starts_s[0] if above[first] else ends_s[-1])
+            if self._run is None and self._event and now_s - self._event.end_s > self.rule.spec.merge_s:
+                events += self._close()  # a run that begins now is no part of it
             if above[first]:
                 run = self._run or _Span(float(starts_s[0]), 0.0, 0.0, np.zeros(len(self._targets)))
                 peaks = np.maximum(np.maximum.accumulate(smoothed[first:stop]), run.peak)
@@ -252,11 +240,6 @@ class EventDecider:
     def _end_run(self) -> None:
         self._event = self._in_the_making()
         self._run = None
-
-    def _close_before(self, now_s: float) -> Iterator[Event]:
-        """The event, if it is too long ago for a run to be a part of it."""
-        if self._event is not None and now_s - self._event.end_s > self.rule.spec.merge_s:
-            yield from self._close()
 
     def _close(self) -> Iterator[Event]:
         event = self._reported(self._event)

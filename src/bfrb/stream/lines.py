@@ -21,11 +21,8 @@ from bfrb.stream.stream import Ready, StreamHub
 log = logging.getLogger(__name__)
 
 WEARER = "wearer"
-PAYLOAD = "payload"
-"""The key by which a batch is known."""
-
-LONGEST_LINE = 1 << 19
-"""Bytes; longer lines are dropped."""
+PAYLOAD = "payload"  # the key by which a batch is known
+LONGEST_LINE = 1 << 19  # bytes; longer lines are dropped
 
 _LONGEST_NAME = 100
 _LONGEST_SET = 4  # columns of a sensor that make no sense apart
@@ -60,8 +57,7 @@ class LineSplitter:
 
     def finish(self) -> list[bytes]:
         """The last line, if it had no end."""
-        rest, self._rest = self._rest, b""
-        return [rest] if rest else []
+        return [self._rest] if self._rest else []
 
 
 class LineReader:
@@ -83,8 +79,7 @@ class LineReader:
         try:
             samples = self._parse(line.connection, _text(line.text))
         except DataError as error:
-            yield line.connection, error
-            return
+            samples = [error]
         for values in samples:
             try:
                 yield self._message(line.connection, values)
@@ -149,6 +144,8 @@ class LineReader:
             raise _unreadable("a header with every name once", ", ".join(names))
 
     def _message(self, connection: str, values: Any) -> Message:
+        if isinstance(values, DataError):
+            raise values
         if not isinstance(values, dict):
             raise _unreadable("a JSON object", str(values))
         self._note_unused(values)
@@ -180,8 +177,6 @@ def _unreadable(expected: str, found: str | bytes) -> DataError:
     shown = found if isinstance(found, str) else found.decode("utf-8", errors="replace")
     return DataError(f"expected {expected}, got {shown[:80]!r}", remedy="send one JSON object or CSV row a line")
 
-
-log = logging.getLogger(__name__)
 
 Output = dict[str, Any]
 

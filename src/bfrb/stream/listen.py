@@ -7,7 +7,10 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +18,10 @@ from bfrb.arrays import Array, Floats
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
+from bfrb.read.annotations import CLOCK_S
+from bfrb.read.csv_blocks import Progress
+from bfrb.read.store import Store
+from bfrb.read.stretches import iter_stretches
 from bfrb.read.tables import Table, make_table
 from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.samples import TIME, StreamCounts
@@ -23,8 +30,7 @@ from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import UNKNOWN, Annotation
 from bfrb.study.stretches import Stretch
 
-LABEL = "gesture"
-"""The annotation of rows in which the episodes are."""
+LABEL = "gesture"  # the annotation of rows in which the episodes are
 
 
 @dataclass(frozen=True)
@@ -86,13 +92,14 @@ class Summary:
     """What was found in all recordings."""
 
     recordings: int = 0
-    # (id of the recording, subject, event) in the order in which they were found.
-    events: list[tuple[str, str, Event]] = field(default_factory=list)
+    # (id of the recording, subject, event, when the recording began) in the order in which they were found.
+    events: list[tuple[str, str, Event, float]] = field(default_factory=list)
     counts: StreamCounts = field(default_factory=StreamCounts)
 
     def add(self, found: Detections) -> None:
         """Count in what was found with some more rows."""
-        self.events += [(found.stretch.id, found.stretch.subject, event) for event in found.events]
+        stretch = found.stretch
+        self.events += [(stretch.id, stretch.subject, event, stretch.begin_s) for event in found.events]
         if found.counts is not None:
             self.recordings += 1
             self.counts.add(found.counts)
@@ -100,13 +107,27 @@ class Summary:
     @property
     def labels(self) -> dict[str, int]:
         """Events by label, the most frequent first."""
-        return dict(Counter(event.label for _, _, event in self.events).most_common())
+        return dict(Counter(event.label for _, _, event, _ in self.events).most_common())
 
     def event_table(self) -> Table:
-        """One row per event: `recording`, `subject`, then the fields of an `Event`."""
-        names = ("recording", "subject", *(one.name for one in fields(Event)))
-        rows = [(recording, subject, *asdict(event).values()) for recording, subject, event in self.events]
-        return make_table({name: [row[number] for row in rows] for number, name in enumerate(names)})
+        """One row per event: `recording`, `subject`, the fields of an `Event` (times rounded to 1e-6 s), `start_utc`.
+
+        The last is the start in ISO 8601, and empty where samples have no clock.
+        """
+        rows = []
+        for recording, subject, event, begin_s in self.events:
+            times = {name: round(value, 6) for name, value in asdict(event).items() if name.endswith("_s")}
+            start = _utc(begin_s + event.start_s)
+            rows.append({"recording": recording, "subject": subject, **asdict(event), **times, "start_utc": start})
+        names = ("recording", "subject", *(one.name for one in fields(Event)), "start_utc")
+        return make_table({name: [row[name] for row in rows] for name in names})
+
+
+def _utc(time_s: float) -> str:
+    """A time of a clock in seconds since 1970 in ISO 8601; an empty text for one of a recording."""
+    if time_s < CLOCK_S:
+        return ""
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def listen(
@@ -119,18 +140,9 @@ def listen(
 ) -> Iterator[Detections]:
     """What is found with one stretch of rows after the other, of one recording after the other.
 
-    DataError if there are such, and they are not answered anyway; BundleError if a network fails.
-
-    Parameters
-    ----------
-    predictor_of
-        Gives what answers for a subject.
-    stretches
-        The rows of all recordings.
-    wearer
-        Units and clock, for all recordings; the hand is that of the recording where it is known.
-    anyway
-        Whether recordings are answered that physics speaks against, or that lack what every network needs.
+    `predictor_of` gives what answers for a subject. The wearer's units and clock are those of all recordings; the hand
+    is that of the recording where it is known. DataError if there are recordings that physics speaks against, or that
+    lack what every network needs, and they are not answered `anyway`; BundleError if a network fails.
     """
     answered: list[WindowProbabilities] = []
     stream: Stream | None = None
@@ -157,6 +169,28 @@ def listen(
             yield tell(stretch, stream, stream.push({**stretch.sensors, **times}), None)
 
 
+class Listening(NamedTuple):
+    """How the recordings of a source are read, and listened to."""
+
+    rule: EventRule
+    description: str = "auto"
+    acc_unit: str = "m/s^2"
+    anyway: bool = False
+
+
+def listen_to(
+    predictor: Predictor, source: Path | Store, how: Listening, progress: Progress | None = None
+) -> Iterator[Detections]:
+    """What is found in all recordings at a path or of a store; errors as of `iter_stretches` and `listen`."""
+    if isinstance(source, Store):
+        predictor.check_device(source.device)
+        stretches = source.stretches()
+    else:
+        device, rows = predictor.source_device, predictor.bundle.manifest.rows
+        stretches = iter_stretches(source, device, how.description, progress, rows)
+    return listen(lambda _: predictor, stretches, how.rule, Wearer(units={"acc": how.acc_unit}), anyway=how.anyway)
+
+
 def _worn(wearer: Wearer | None, stretch: Stretch) -> Wearer:
     hand = stretch.about.get("handedness")
     return replace(wearer or Wearer(), **({} if hand is None else {"handedness": hand}))
@@ -176,15 +210,14 @@ def listen_held_out(
     times: list[Floats] = []
     for found in listen(HeldOutPredictor(bundle).of, annotated, rule, anyway=anyway):
         windows.append(found.windows)
+        label, known_s, rate_hz = found.stretch.annotations[LABEL], found.stretch.time_s, bundle.device.row_rate_hz
         if found.counts is None:
-            codes.append(found.stretch.annotations[LABEL].codes)
-            done = sum(map(len, times))
-            rows = np.arange(done, done + len(codes[-1])) / bundle.device.row_rate_hz
-            known_s = found.stretch.time_s
-            times.append(rows if known_s is None else known_s - found.stretch.begin_s)
+            rows_s = (sum(map(len, codes)) + np.arange(len(label.codes))) / rate_hz
+            times.append(rows_s if known_s is None else known_s - found.stretch.begin_s)
+            codes.append(label.codes)
             continue
-        time_s = np.concatenate([*times, times[-1][-1:] + 1 / bundle.device.row_rate_hz])
-        label = Annotation(np.concatenate(codes), found.stretch.annotations[LABEL].names)
+        time_s = np.concatenate([*times, times[-1][-1:] + 1 / rate_hz])
+        label = Annotation(np.concatenate(codes), label.names)
         recordings.append(
             AnnotatedRecording(
                 found.stretch.id,

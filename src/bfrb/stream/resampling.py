@@ -60,11 +60,9 @@ class Orienting:
         return replace(samples, sensors=kept, measured=measured[:, : len(kept)])
 
 
-SENSED = "acc"
-"""The sensor without which nothing is known of a wearer."""
+SENSED = "acc"  # the sensor without which nothing is known of a wearer
 
 _BLOCK = 4096  # samples that are looked at together
-
 _NOWHERE = -math.inf
 
 
@@ -102,11 +100,8 @@ class Resampler:
         self._begin()
 
     def _begin(self) -> None:
-        """Begin a segment."""
         self._open = OpenRows(self.device, self._how)
-        self._sensed_s = np.zeros(
-            (0, 2)
-        )  # of every open row the earliest time of a sensed sample, negated, and the latest
+        self._sensed_s = np.zeros((0, 2))  # (open rows, 2) earliest time of a sensed sample, negated, and the latest
         self._sensed_before_s = math.nan
         self._origin_s = math.nan
         self._done = 0
@@ -129,7 +124,6 @@ class Resampler:
         return self._origin_s + (self._done + rows - 0.5) / self.device.row_rate_hz + self.spec.reorder_s
 
     def _usable(self, samples: Samples) -> Samples:
-        """Those with a time and a measurement."""
         timed = np.isfinite(samples.time_s)
         usable = timed & samples.measured.any(axis=1)
         self.counts.samples += len(samples)
@@ -161,7 +155,6 @@ class Resampler:
         return len(fits) if fits.all() else int(fits.argmin())
 
     def _accept(self, samples: Samples) -> Iterator[SegmentRows]:
-        """Take in samples that fit the clock."""
         self._forget_strangers()
         before = self._latest_before(samples.time_s)
         self.counts.out_of_order += int((samples.time_s < before[:-1]).sum())
@@ -174,7 +167,6 @@ class Resampler:
         yield from self._final_rows(self._row_of(self.latest_s - self.spec.reorder_s))
 
     def _add(self, samples: Samples) -> None:
-        """Let samples fall into their rows."""
         rows, distance = self._place(samples.time_s)
         kept = rows >= self._done
         self.counts.too_late += int((~kept).sum())
@@ -210,7 +202,6 @@ class Resampler:
         self._strangers = []
 
     def _end(self) -> Iterator[SegmentRows]:
-        """The last rows of a segment."""
         waiting = None if self._orienting is None else self._orienting.finish()
         if waiting is not None:
             self._add(waiting)

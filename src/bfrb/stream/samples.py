@@ -67,8 +67,7 @@ class StreamCounts:
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
-TIME = "time_s"
-"""Key of the samples' times."""
+TIME = "time_s"  # key of the samples' times
 
 UNITS = MappingProxyType({"acc": ACC_UNITS_M_S2, "gyr": GYR_UNITS_DEG_S})
 """Units that a source may use, by sensor, with the factor to the device's own."""
@@ -148,8 +147,8 @@ def check_samples(raw: Sequence[Mapping[str, Array]], device: Device, factors: M
     groups = itertools.groupby(raw, key=lambda part: [(name, values.dtype) for name, values in part.items()])
     parts = []
     for _, alike in groups:
-        group = list(alike)
-        given = {name: np.concatenate([part[name] for part in group]) for name in group[0]}
+        first, *others = alike
+        given = {name: np.concatenate([first[name], *(part[name] for part in others)]) for name in first}
         parts.append(_checked(given, device, factors))
     return Samples.concat(parts)
 
@@ -194,9 +193,8 @@ def _numbers(name: str, value: Any) -> Array:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise DataError(
-            f"expected numbers for {name}, got {str(value)[:60]!r}", remedy="send numbers or null"
-        ) from None
+        problem = f"expected numbers for {name}, got {str(value)[:60]!r}"
+        raise DataError(problem, remedy="send numbers or null") from None
 
 
 def _possible(sensor: Sensor, values: Array, factor: float) -> tuple[Array, Bools]:

@@ -25,13 +25,10 @@ from bfrb.stream.spec import StreamSpec
 from bfrb.stream.windowing import Plausibility, WindowBuffer, Windows
 from bfrb.study.recordings import Recordings
 
-OnWindows = Callable[[WindowProbabilities], None]
-"""Called with what was answered for windows."""
+OnWindows = Callable[[WindowProbabilities], None]  # called with what was answered for windows
 
 _PATIENT_SAMPLES = 256  # so many samples may wait for a window to be complete
-
 _EARLY_S = 1e-6  # rather look too early whether a window is complete than too late
-
 _MOST_WINDOWS = 256  # windows that are answered at once: more cost memory and save no time
 
 
@@ -48,19 +45,8 @@ class Wearer:
 class Stream:
     """Events of one wearer, from samples as they come.
 
-    Parameters
-    ----------
-    rule
-        How events are decided; by default as the bundle says.
-    wearer
-        Who wears the device, and what its source sends.
-    on_windows
-        Called with what was answered for windows, before anything is decided.
-
-    Raises
-    ------
-    ConfigError
-        If a unit is not known.
+    The rule says how events are decided, by default as the bundle does; `on_windows` is called with what was answered
+    for windows, before anything is decided. ConfigError if a unit of the wearer's source is not known.
     """
 
     def __init__(
@@ -99,21 +85,11 @@ class Stream:
         return self._decider.ongoing
 
     def push(self, samples: Mapping[str, Any]) -> list[Event]:
-        """The events that are complete with these samples.
+        """The events that are complete with these samples: `time_s` and the device's sensors by name, one or many.
 
-        Parameters
-        ----------
-        samples
-            `time_s` and the device's sensors by name, one sample or many; see `parse_samples`. Without `time_s` the
-            samples are taken to be rows at the device's rate.
-
-        Raises
-        ------
-        DataError
-            If a name is no sensor, shapes do not fit together, or times come with some samples only. Bad values are
-            counted, not refused.
-        BundleError
-            If a network fails.
+        See `parse_samples`; without `time_s` they are taken to be rows at the device's rate. DataError if a name is no
+        sensor, shapes do not fit together, or times come with some samples only; BundleError if a network fails. Bad
+        values are counted, not refused.
         """
         return self._answer(self.cut(self.parse(samples)))
 
@@ -185,8 +161,7 @@ class Stream:
         return events
 
 
-Ready = tuple[str, Windows]
-"""Windows of a wearer that are complete, and not yet answered."""
+Ready = tuple[str, Windows]  # windows of a wearer that are complete, and not yet answered
 
 
 def answer_windows(predictor: Predictor, ready: Iterable[tuple[Stream, Windows]]) -> Iterator[list[Event]]:
@@ -223,14 +198,8 @@ def _answer_together(predictor: Predictor, ready: Sequence[tuple[Stream, Windows
 class StreamHub:
     """Many wearers in one process, their windows answered together; none changes another's answers.
 
-    Parameters
-    ----------
-    rule
-        How events are decided, for all; by default as the bundle says.
-    wearer
-        What is known of a wearer, by name; by default nothing.
-    most
-        Wearers at a time; samples of further ones are refused.
+    The rule, by default the bundle's, holds for all; `wearer` gives what is known of one, by name. There are `most` at
+    a time; samples of further ones are refused.
 
     Examples
     --------

@@ -19,8 +19,7 @@ from bfrb.study.windows import WindowSpec
 PLAUSIBLE_M_S2 = (3.0, 30.0)
 """Where the median acceleration of a worn device lies, gravity included: g is 9.8 m/s^2, or 1 in another unit."""
 
-SLOWEST = 0.9
-"""Samples per row of the slowest source that is taken for one at the device's rate."""
+SLOWEST = 0.9  # samples per row of the slowest source that is taken for one at the device's rate
 
 _INTERVAL = "seconds from sample to sample"
 
@@ -64,9 +63,8 @@ class WindowBuffer:
         return self._first + len(self._kept[SENSED])
 
     def _begin(self) -> None:
-        """Before the first row of a segment nothing was measured."""
-        self._kept: dict[str, Array] = {sensor.name: sensor.empty(self._context) for sensor in self.device.sensors}
-        self._kept[_INTERVAL] = np.full(self._context, np.nan)
+        nothing = {sensor.name: sensor.empty(self._context) for sensor in self.device.sensors}
+        self._kept: dict[str, Array] = nothing | {_INTERVAL: np.full(self._context, np.nan)}
         self._first = self._next = -self._context
         self._broken = True
 

@@ -17,10 +17,8 @@ from bfrb.study.stretches import cut_stretches
 MIN_STEPS, MAX_STEPS, MAX_ANSWERS = 600, 3600, 12_000
 """Windows of a continuous recording that are answered: the more, the fewer networks there are."""
 
-PREFIXES = 60
-SHORTEST_PREFIX = 5
-CONTINUOUS_TIMES = 4
-"""A recording without labelled rows counts as continuous from this many times the longest input of the networks."""
+PREFIXES, SHORTEST_PREFIX = 60, 5
+CONTINUOUS_TIMES = 4  # times the longest input of the networks: from there on, without labelled rows, it is continuous
 
 
 def answer(predictor: Predictor, recording: Recordings) -> dict[str, Any]:

@@ -28,31 +28,15 @@ Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), AfterV
 
 
 class Label(BaseModel):
-    """A label on a stretch of a recording.
+    """A label on a stretch of a recording, from `start_s` up to `end_s` from its first row."""
 
-    Parameters
-    ----------
-    key
-        Its own name in the file.
-    recording
-        Id of the recording.
-    start_s, end_s
-        From, and up to, in seconds from the recording's first row.
-    label
-        What happens there.
-    note
-        Anything else to be remembered.
-    changed
-        When it was last changed (UTC).
-    """
-
-    key: str = ""
-    recording: Annotated[Line, Field(min_length=1)]
+    key: str = ""  # its own name in the file
+    recording: Annotated[Line, Field(min_length=1)]  # the recording's id
     start_s: Seconds
     end_s: Seconds
-    label: Annotated[Line, Field(min_length=1)]
+    label: Annotated[Line, Field(min_length=1)]  # what happens there
     note: Line = ""
-    changed: str = ""
+    changed: str = ""  # when, in UTC
 
     @model_validator(mode="after")
     def _check_span(self) -> Self:

@@ -73,23 +73,10 @@ def check_rows(start: int, stop: int, rows: int) -> tuple[int, int]:
 
 
 def reduce_rows(values: Floats32, start: int, stop: int, width: int) -> tuple[Floats32, Floats32]:
-    """Traces as a screen of some pixels can show them: smallest and largest reading of every pixel.
+    """(N, C) traces from one row to before another, as a screen `width` pixels wide can show them.
 
-    Parameters
-    ----------
-    values
-        (N, C) traces.
-    start, stop
-        First row, and the row after the last.
-    width
-        Pixels.
-
-    Returns
-    -------
-    rows
-        (M,) places, in rows.
-    reduced
-        (C, M) readings: all of them if there are at most two per pixel, else smallest and largest in turn.
+    Gives (M,) places, in rows, and (C, M) readings there: all of them if there are at most two per pixel, else the
+    smallest and the largest of every pixel in turn.
 
     Examples
     --------

@@ -4,6 +4,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -36,12 +37,9 @@ class BackgroundTask(Generic[Result]):
 
     def _run(self, make: Callable[[Progress], Result]) -> None:
         try:
-            self._future.set_result(make(self._report))
+            self._future.set_result(make(partial(setattr, self, "_share")))
         except Exception as error:  # noqa: BLE001  kept, and raised where the result is asked for
             self._future.set_exception(error)
-
-    def _report(self, share: float) -> None:
-        self._share = share
 
     def result(self, timeout_s: float = 0.0) -> Result:
         """What was made; raises what the making raised, and DataError if it is not there in time."""
@@ -119,17 +117,18 @@ class Viewer:
     def describe(self) -> dict[str, Any]:
         """Everything that is open, for the page."""
         return {
-            "recordings": _describe_collection(self._recordings),
-            "bundle": None if self._predictor is None else _describe_bundle(self._predictor),
+            "recordings": _describe(self._recordings, _describe_collection),
+            "bundle": self._predictor and _describe(self._predictor, _describe_bundle),
         }
 
 
-def _describe_collection(task: BackgroundTask[Collection]) -> dict[str, Any]:
+def _describe(task: BackgroundTask[Result], more: Callable[[Result], dict[str, Any]]) -> dict[str, Any]:
     found = {"name": Path(task.what).name, **task.describe()}
-    if found["state"] != "ready":
-        return found
-    collection = task.result()
-    return found | {
+    return found | more(task.result()) if found["state"] == "ready" else found
+
+
+def _describe_collection(collection: Collection) -> dict[str, Any]:
+    return {
         "name": collection.name,
         "description": collection.description,
         "device": collection.held.device.name,
@@ -141,12 +140,8 @@ def _describe_collection(task: BackgroundTask[Collection]) -> dict[str, Any]:
     }
 
 
-def _describe_bundle(task: BackgroundTask[Predictor]) -> dict[str, Any]:
-    found = {"name": Path(task.what).name, **task.describe()}
-    if found["state"] != "ready":
-        return found
-    predictor = task.result()
-    return found | {
+def _describe_bundle(predictor: Predictor) -> dict[str, Any]:
+    return {
         "simulated": predictor.simulated,
         "device": predictor.device.name,
         "row_rate_hz": predictor.device.row_rate_hz,
