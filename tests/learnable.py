@@ -40,8 +40,3 @@ def make_examples(count: int = 48, steps: int = 12, classes: int = 4, seed: int 
 def cut(path: Path) -> None:
     """Half of a file."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def empty(path: Path) -> None:
-    """Nothing of a file."""
-    path.write_bytes(b"")

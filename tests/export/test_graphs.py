@@ -78,6 +78,7 @@ def test_a_graph_is_traced_once_and_again_where_what_is_kept_is_damaged(
     assert trace_template("context", SHAPE, spec) == first
 
 
+@cache
 def random_member(name: str, seed: int = 0) -> Member:
     torch.manual_seed(seed)
     member = build_member(name, SHAPE, SPECS[name])
@@ -89,11 +90,12 @@ def random_member(name: str, seed: int = 0) -> Member:
     return member
 
 
-def fill(name: str, member: Member, *, padding: bool = True) -> bytes:
-    weights = {key: value.numpy() for key, value in member.state_dict().items()}
+@cache
+def filled(name: str, *, padding: bool = True) -> bytes:
+    weights = {key: value.numpy() for key, value in random_member(name).state_dict().items()}
     template = templates(name).padded if padding else templates(name).unpadded
-    filled: bytes = fill_template(template, weights).SerializeToString()
-    return filled
+    graph: bytes = fill_template(template, weights).SerializeToString()
+    return graph
 
 
 def random_features(member: Member, lengths: list[int], seed: int = 0) -> dict[str, np.ndarray]:
@@ -107,21 +109,15 @@ def random_features(member: Member, lengths: list[int], seed: int = 0) -> dict[s
 
 
 @every_network
-@pytest.mark.parametrize("lengths", [[1], [40, 3, 17, 40], list(range(1, 20))])
-def test_graphs_of_several_members_agree_with_torch(name: str, lengths: list[int]) -> None:
-    member = random_member(name, len(lengths))
-    assert check_parity(fill(name, member), member, random_features(member, lengths), np.array(lengths)) < 1e-5
-
-
-@every_network
-@pytest.mark.parametrize(("count", "length"), [(1, 1), (1, 40), (5, 13)])
-def test_graphs_without_padding_agree_with_torch_in_fewer_steps(name: str, count: int, length: int) -> None:
-    member = random_member(name, 2)
-    graph = fill(name, member, padding=False)
-    assert check_parity(graph, member, random_features(member, [length] * count)) < 1e-5
-    plain, padded = (onnx.load_from_string(one).graph for one in (graph, fill(name, member)))
-    assert [value.name for value in plain.input] == [*member.standardisers]
-    assert len(plain.node) < len(padded.node)
+def test_graphs_agree_with_torch_and_without_padding_in_fewer_steps(name: str) -> None:
+    member, padded, plain = random_member(name), filled(name), filled(name, padding=False)
+    for lengths in ([1], [40, 3, 17, 40], list(range(1, 20))):
+        assert check_parity(padded, member, random_features(member, lengths), np.array(lengths)) < 1e-5
+    for lengths in ([1], [40], [13] * 5):
+        assert check_parity(plain, member, random_features(member, lengths)) < 1e-5
+    graphs = [onnx.load_from_string(graph).graph for graph in (plain, padded)]
+    assert [value.name for value in graphs[0].input] == [*member.standardisers]
+    assert len(graphs[0].node) < len(graphs[1].node)
 
 
 @every_network
@@ -144,11 +140,11 @@ def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, 
 
 def test_a_graph_with_other_weights_is_refused_and_none_promises_a_number_of_rows() -> None:
     name = "gated_two_branch"
-    member, graph = random_member(name, 1), fill(name, random_member(name, 0))
+    member = random_member(name, 1)
     sizes = {
         value.name: [bool(size.dim_param) for size in value.type.tensor_type.shape.dim]
-        for value in onnx.load_from_string(graph).graph.output
+        for value in onnx.load_from_string(filled(name)).graph.output
     }
     assert sizes == {"probabilities": [True, False], "attention": [True, True]}
     with pytest.raises(BundleError, match="agree with torch"):
-        check_parity(graph, member, random_features(member, [9, 4]), np.array([9, 4]))
+        check_parity(filled(name), member, random_features(member, [9, 4]), np.array([9, 4]))

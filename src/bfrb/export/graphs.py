@@ -124,7 +124,8 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool 
     if ":" in name:
         return _trace(name, shape, spec, padding)
     channels = sorted(shape.channels.items())
-    about = f"{name} {channels} {shape.classes} {shape.row_rate_hz} {spec.model_dump_json()} {padding}"
+    sizes = spec.model_dump_json(exclude=set(NetworkSpec.model_fields))  # what all specs have is about training
+    about = f"{name} {channels} {shape.classes} {shape.row_rate_hz} {sizes} {padding}"
     return keep(about, lambda: _trace(name, shape, spec, padding))
 
 

@@ -142,9 +142,8 @@ def check_name(network: str) -> None:
         return
     near = difflib.get_close_matches(network, SPECS, n=1, cutoff=0.4)
     names = f"{', '.join(SPECS)}, or name your own as package.module:Class"
-    raise ConfigError(
-        f"no network {network!r}", remedy=f"did you mean {near[0]!r}?" if near else f"choose among {names}"
-    )
+    problem = f"no network {network!r}"
+    raise ConfigError(problem, remedy=f"did you mean {near[0]!r}?" if near else f"choose among {names}")
 
 
 def find_spec(network: str) -> type[NetworkSpec]:
@@ -155,8 +154,6 @@ def find_spec(network: str) -> type[NetworkSpec]:
     check_name(network)
     found = SPECS[network] if network in SPECS else getattr(import_part(network, "network"), "Spec", None)
     if not (isinstance(found, type) and issubclass(found, NetworkSpec)):
-        raise ConfigError(
-            f"{network} has no attribute Spec that is a bfrb.networks.specs.NetworkSpec",
-            remedy="give the class its spec, such as: class Spec(NetworkSpec): width: int = 8",
-        )
+        problem = f"{network} has no attribute Spec that is a bfrb.networks.specs.NetworkSpec"
+        raise ConfigError(problem, remedy="give the class its spec, such as: class Spec(NetworkSpec): width: int = 8")
     return found

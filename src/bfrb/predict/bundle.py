@@ -131,10 +131,7 @@ class Bundle:
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """The bundle in a folder, every file of it checked.
 
-        Raises
-        ------
-        BundleError
-            If there is no bundle, it was written by a later version, or a file of it is missing or damaged.
+        BundleError if there is none, it was written by a later version, or a file of it is missing or damaged.
         """
         folder = Path(path)
         values = _read_manifest(folder)
@@ -232,10 +229,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not folder.exists():
         raise BundleError(f"there is no bundle at {folder}", remedy="check the path; `bfrb train` writes bundles")
     if not (folder / MANIFEST).is_file():
-        raise BundleError(
-            f"expected a bundle, but {folder} has no {MANIFEST}",
-            remedy="name the folder that `bfrb train` wrote, complete with all its files",
-        )
+        problem = f"expected a bundle, but {folder} has no {MANIFEST}"
+        raise BundleError(problem, remedy="name the folder that `bfrb train` wrote, complete with all its files")
     values = _read_json(folder, MANIFEST)
     found = values.get("format")
     if type(found) is not int or found < 1:

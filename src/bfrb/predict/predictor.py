@@ -57,10 +57,7 @@ class Predictor:
     calls, and calls may come from several threads at once, or from a forked child; a pickled predictor is one that
     loads the bundle again. An answer does not depend on the other recordings of a call.
 
-    Raises
-    ------
-    BundleError
-        If a graph cannot be loaded or does not fit the bundle, or a feature of one's own cannot be imported.
+    BundleError if a graph cannot be loaded or does not fit the bundle, or a feature of one's own cannot be imported.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -110,12 +107,8 @@ class Predictor:
         anyway
             Whether to answer though physics speaks against what was read here (`bfrb.read.judging`).
 
-        Raises
-        ------
-        DataError
-            If the recordings are of another device, or cannot be read; if physics speaks against what was read here.
-        BundleError
-            If a member fails.
+        DataError if the recordings are of another device, or cannot be read, or if physics speaks against what was read
+        here; BundleError if a member fails.
         """
         if not isinstance(recordings, Recordings):
             from bfrb.read.judging import JudgedSource
@@ -217,10 +210,7 @@ class Predictor:
         return with_gyroscope(self.device) if self.orients else self.device
 
     def _usable(self, recordings: Recordings) -> Recordings:
-        """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters.
-
-        DataError if the recordings are of another device.
-        """
+        """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters."""
         self.check_device(recordings.device)
         if recordings.device.knows_heading == self.device.knows_heading:
             return recordings
@@ -250,39 +240,22 @@ class Predictor:
         return cut_continuous(recordings, self.bundle.windows)
 
     def predict_one(self, sequence: Any, demographics: Any = None) -> str:
-        """The gesture of one recording, given as a frame.
+        """The gesture of one recording, a polars or pandas frame of its rows with the raw columns of the device.
 
-        Parameters
-        ----------
-        sequence
-            A polars or pandas frame with the rows of one recording, with the raw columns of the device.
-        demographics
-            A frame with the row of its subject, if known.
-
-        Raises
-        ------
-        DataError
-            If the frame holds no recording, or more than one.
+        `demographics` is a frame with the row of its subject, if known. DataError if the frame holds no recording, or
+        more than one.
         """
         from bfrb.read.described_source import recordings_from_frame
 
         recordings = recordings_from_frame(sequence, demographics)
         if len(recordings) != 1:
-            raise DataError(
-                f"expected the rows of one recording, got {len(recordings)} recordings",
-                remedy="filter the frame by its sequence id, or use `predict` for several",
-            )
+            problem = f"expected the rows of one recording, got {len(recordings)} recordings"
+            raise DataError(problem, remedy="filter the frame by its sequence id, or use `predict` for several")
         return str(self.predict(recordings).gestures[0])
 
 
 def load(path: str | os.PathLike[str]) -> Predictor:
-    """The predictor of a bundle, warmed up.
-
-    Raises
-    ------
-    BundleError
-        If there is no bundle, it is damaged, or a member of it fails.
-    """
+    """The predictor of a bundle, warmed up. BundleError if there is none, it is damaged, or a member of it fails."""
     predictor = Predictor(Bundle.open(path))
     predictor.warm_up()
     return predictor

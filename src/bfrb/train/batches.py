@@ -49,23 +49,20 @@ class Examples:
 
     def take(self, index: Ints, rng: np.random.Generator | None = None) -> Examples:  # noqa: ARG002  they do not vary
         """Some of the examples, in that order, without padding that none of them needs."""
-        chosen = self.reordered(torch.from_numpy(index).to(self.lengths.device))
+        where = torch.from_numpy(index).to(self.lengths.device)
+        chosen = self.changed(lambda values: values[where])
         longest = int(chosen.lengths.max())
         return chosen.rows_changed(lambda values: values[:, :longest])
 
-    def reordered(self, where: Tensor) -> Examples:
-        """The examples of these numbers, in that order, with the padding they have."""
-        return self._changed(lambda values: values[where])
-
     def to(self, device: torch.device) -> Examples:
         """The examples on a compute device."""
-        return self._changed(lambda values: values.to(device))
+        return self.changed(lambda values: values.to(device))
 
     def rows_changed(self, change: Callable[[Tensor], Tensor]) -> Examples:
         """The examples with another (B, T, ...) for all that has rows."""
         return replace(self, inputs={name: change(values) for name, values in self.inputs.items()})
 
-    def _changed(self, change: Callable[[Tensor], Tensor]) -> Examples:
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Examples:
         """The examples with another (B, ...) for all that they are made of."""
         return Examples(
             inputs={name: change(values) for name, values in self.inputs.items()},
@@ -155,7 +152,7 @@ def mix_up(
         return batch
     share = float(rng.beta(alpha, alpha))
     order = torch.from_numpy(rng.permutation(len(batch))).to(batch.lengths.device)
-    partner = batch.reordered(order)
+    partner = batch.changed(lambda values: values[order])
     if at == "gesture" and batch.onsets is not None and partner.onsets is not None:
         known = (batch.onsets >= 0) & (partner.onsets >= 0)
         partner = _moved(partner, torch.where(known, batch.onsets - partner.onsets, 0))
@@ -170,18 +167,12 @@ def mix_up(
 
 def _moved(batch: Examples, by: Tensor) -> Examples:
     """Every example's rows `by` (B,) rows later, or earlier; rows that fall off the batch's ends are lost."""
-    steps = _steps(batch)
-    source = steps - by[:, None]
-    inside = ((source >= 0) & (source < steps.shape[1]))[:, :, None]
+    longest = next(iter(batch.inputs.values())).shape[1]
+    source = torch.arange(longest, device=by.device) - by[:, None]
+    inside = ((source >= 0) & (source < longest))[:, :, None]
 
     def move(values: Tensor) -> Tensor:
         where = source.clamp(0, values.shape[1] - 1)[:, :, None].expand(-1, -1, values.shape[2])
         return torch.gather(values, 1, where) * inside
 
-    return replace(batch.rows_changed(move), lengths=(batch.lengths + by).clamp(1, steps.shape[1]))
-
-
-def _steps(batch: Examples) -> Tensor:
-    """(1, T) numbers of the rows."""
-    longest = next(iter(batch.inputs.values())).shape[1]
-    return torch.arange(longest, device=batch.lengths.device)[None, :]
+    return replace(batch.rows_changed(move), lengths=(batch.lengths + by).clamp(1, longest))
