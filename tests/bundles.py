@@ -1,6 +1,5 @@
 """Small recordings and small, valid bundles, made without torch, for tests that need one."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import polars as pl
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from bfrb.features.pipeline import available, channels_of
 from bfrb.features.rotations import up_in_wrist
@@ -126,12 +125,17 @@ def _write_tables(folder: Path, device: Device, label_set: LabelSet, folds: int,
     pl.concat([_out_of_fold(table, name, truth, label_set, rng) for name in scenarios]).write_parquet(
         folder / layout.OUT_OF_FOLD
     )
-    pl.DataFrame(
-        {"member": ["two_branch-00"], "branch": ["imu"], "channel": ["acc_x"], "unit": ["m/s^2"]}
-    ).with_columns(mean=pl.lit(0.0), sd=pl.lit(1.0)).write_parquet(folder / layout.STATISTICS)
-    pl.DataFrame({"member": ["two_branch-00"], "epoch": [0], "loss": [1.0], "score": [0.5]}).write_parquet(
-        folder / layout.HISTORY
-    )
+    statistics = {
+        "member": "two_branch-00",
+        "branch": "imu",
+        "channel": "acc_x",
+        "unit": "m/s^2",
+        "mean": 0.0,
+        "sd": 1.0,
+    }
+    history = {"member": "two_branch-00", "epoch": 0, "loss": 1.0, "score": 0.5}
+    for name, row in ((layout.STATISTICS, statistics), (layout.HISTORY, history)):
+        pl.DataFrame([row]).write_parquet(folder / name)
 
 
 def _out_of_fold(
@@ -145,94 +149,32 @@ def _out_of_fold(
     return pl.concat([rows, named], how="horizontal")
 
 
-def make_graph(channels: dict[str, int], classes: int, rng: np.random.Generator) -> onnx.ModelProto:
+def make_graph(channels: Mapping[str, int], classes: int, rng: np.random.Generator) -> onnx.ModelProto:
     """A member: the mean over time of the squashed features, a linear layer, a softmax; NaN counts as 0."""
-    nodes, inputs = [], [helper.make_tensor_value_info("lengths", TensorProto.INT64, ["B"])]
-    constants = {"zero": np.float32(0), "steps": np.array([1]), "column": np.array([1])}
-    nodes.append(helper.make_node("Cast", ["lengths"], ["counts"], to=TensorProto.FLOAT))
-    nodes.append(helper.make_node("Unsqueeze", ["counts", "column"], ["rows"]))
-    logits = []
-    for branch, count in channels.items():
-        if not count:
-            continue
-        inputs.append(helper.make_tensor_value_info(branch, TensorProto.FLOAT, ["B", "T", count]))
-        constants[f"{branch}_weights"] = rng.normal(0, 2, (count, classes)).astype(np.float32)
-        nodes += _branch(branch)
-        logits.append(f"{branch}_logits")
-    nodes.append(helper.make_node("Sum", logits, ["logits"]))
-    nodes.append(helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1))
-    graph = helper.make_graph(
-        nodes,
-        "member",
-        inputs,
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["B", classes])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    sizes = {branch: count for branch, count in channels.items() if count}
+    inputs = "".join(f", float[B, T, {count}] {branch}" for branch, count in sizes.items())
+    branches = "\n".join(
+        f"""
+        {branch}_unknown = IsNaN({branch})
+        {branch}_known = Where({branch}_unknown, zero, {branch})
+        {branch}_squashed = Tanh({branch}_known)
+        {branch}_summed = ReduceSum<keepdims = 0>({branch}_squashed, one)
+        {branch}_mean = Div({branch}_summed, rows)
+        {branch}_logits = MatMul({branch}_mean, {branch}_weights)"""
+        for branch in sizes
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = onnx.parser.parse_model(f"""
+    <ir_version: 10, opset_import: ["" : 18]>
+    member (int64[B] lengths{inputs}) => (float[B, {classes}] probabilities)
+    <float zero = {{0}}, int64[1] one = {{1}}> {{
+        counts = Cast<to = 1>(lengths)
+        rows = Unsqueeze(counts, one)
+        {branches}
+        logits = Sum({", ".join(f"{branch}_logits" for branch in sizes)})
+        probabilities = Softmax<axis = 1>(logits)
+    }}""")
+    for branch, count in sizes.items():
+        weights = rng.normal(0, 2, (count, classes)).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(weights, f"{branch}_weights"))
     onnx.checker.check_model(model)
     return model
-
-
-def _branch(name: str) -> list[onnx.NodeProto]:
-    chain = [
-        ("IsNaN", [name], "unknown"),
-        ("Where", [f"{name}_unknown", "zero", name], "known"),
-        ("Tanh", [f"{name}_known"], "squashed"),
-        ("ReduceSum", [f"{name}_squashed", "steps"], "summed"),
-        ("Div", [f"{name}_summed", "rows"], "mean"),
-        ("MatMul", [f"{name}_mean", f"{name}_weights"], "logits"),
-    ]
-    return [
-        helper.make_node(kind, given, [f"{name}_{made}"], **({"keepdims": 0} if kind == "ReduceSum" else {}))
-        for kind, given, made in chain
-    ]
-
-
-def make_attending_bundle(out: Path, members: int = 2, **options: Any) -> Path:
-    """The bundle of `make_bundle`, but the first member looks at a row by the mean of its squashed motion features."""
-    made = make_bundle(out.with_name(f"{out.name}-made"), members=members, **options)
-    with writing_bundle(out) as folder:
-        shutil.copytree(made, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checksums.json"))
-        graph = folder / "members" / "two_branch-00.onnx"
-        model = onnx.load(graph)
-        add_attention(model)
-        onnx.save(model, graph)
-    return out
-
-
-def add_attention(model: onnx.ModelProto) -> None:
-    """Give a graph of `make_graph` the output `attention` (B, T)."""
-    last = helper.make_tensor("last", TensorProto.INT64, [1], [2])
-    model.graph.initializer.append(last)
-    model.graph.node.append(helper.make_node("ReduceMean", ["imu_squashed", "last"], ["interest"], keepdims=0))
-    model.graph.node.append(helper.make_node("Softmax", ["interest"], ["attention"], axis=1))
-    model.graph.output.append(helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["B", "T"]))
-    onnx.checker.check_model(model)
-
-
-def make_telling_bundle(out: Path, tellers: int = 1, **options: Any) -> Path:
-    """The bundle of `make_bundle`, but the first members tell phases by the mean of their squashed motion features.
-
-    The logit of "Gesture" is the mean, times the member's number plus 1; that of "Transition" is 0.
-    """
-    made = make_bundle(out.with_name(f"{out.name}-made"), **options)
-    with writing_bundle(out) as folder:
-        shutil.copytree(made, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checksums.json"))
-        for number in range(tellers):
-            graph = folder / "members" / f"two_branch-{number:02d}.onnx"
-            model = onnx.load(graph)
-            add_phases(model, number + 1.0)
-            onnx.save(model, graph)
-    return out
-
-
-def add_phases(model: onnx.ModelProto, times: float) -> None:
-    """Give a graph of `make_graph` the output `phases` (B, T, 2)."""
-    graph = model.graph
-    constants = {"last_axis": np.array([2]), "by_phase": np.array([0.0, times], dtype=np.float32)}
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
-    graph.node.append(helper.make_node("ReduceMean", ["imu_squashed", "last_axis"], ["moving"], keepdims=1))
-    graph.node.append(helper.make_node("Mul", ["moving", "by_phase"], ["phase_logits"]))
-    graph.node.append(helper.make_node("Softmax", ["phase_logits"], ["phases"], axis=2))
-    graph.output.append(helper.make_tensor_value_info("phases", TensorProto.FLOAT, ["B", "T", 2]))
-    onnx.checker.check_model(model)

@@ -83,10 +83,15 @@ def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.fixture
-def trained_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Members are trained in this process, which has torch already."""
+def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are done in this process, which has loaded all already."""
+    monkeypatch.setattr(LocalProcesses, "run", Here.run)
+
+
+@pytest.fixture
+def trained_here(jobs_here: None) -> Iterator[None]:
+    """Members are trained in this process."""
     import torch
 
-    monkeypatch.setattr(LocalProcesses, "run", Here.run)
     yield
     torch.use_deterministic_algorithms(False)

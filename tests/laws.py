@@ -1,12 +1,8 @@
-"""The laws of the house as functions: source files in, violations out.
-
-Each law takes the modules of a source tree and gives one line for every place that breaks it, so an empty list is
-obedience. The laws are stated in docs/architecture.md; the allowances there and the tables here are the same.
-"""
+"""The laws of the house (docs/architecture.md) as functions: modules of a tree in, a line for every violation out."""
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -67,15 +63,8 @@ MAX_FUNCTION_LINES = 30
 SHARE_OF_SHORT_FUNCTIONS = 0.9
 MAX_MEDIAN_LINES = 12
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass(frozen=True)
-class Import:
-    """One imported module, by its full dotted name."""
-
-    target: str
-    line: int
+Imports = list[tuple[str, int]]
+"""Full dotted names of modules, and the lines that import them."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +85,26 @@ class Module:
 
     @property
     def part(self) -> str:
-        """The part of the house: `data` for bfrb.study.device, `errors` for bfrb.errors, nothing for bfrb itself."""
+        """The part of the house: `study` for bfrb.study.device, `errors` for bfrb.errors, nothing for bfrb itself."""
         return self.path.with_suffix("").parts[0].replace("__init__", "")
 
-    def lies_in(self, places: Iterable[str]) -> bool:
+    def lies_in(self, places: Sequence[str]) -> bool:
         return any(
-            str(self.path).startswith(place) if place.endswith("/") else str(self.path) == place for place in places
+            str(self.path).startswith(place) if place[-1] == "/" else str(self.path) == place for place in places
         )
 
-    def at(self, node: ast.AST | int, complaint: str) -> str:
-        line = node if isinstance(node, int) else getattr(node, "lineno", 1)
+    def at(self, line: int, complaint: str) -> str:
         return f"{self.path}:{line} {complaint}"
 
-    def nodes(self, *kinds: type) -> Iterator[ast.AST]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, kinds))
+    def texts(self) -> Iterator[tuple[str, int]]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value, node.lineno
+
+    def calls(self, *names: str) -> Iterator[ast.Call]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in names:
+                yield node
 
 
 def read_package(folder: Path) -> list[Module]:
@@ -120,19 +115,19 @@ def read_package(folder: Path) -> list[Module]:
     ]
 
 
-def find_imports(module: Module, known: frozenset[str]) -> list[Import]:
+def find_imports(module: Module, known: frozenset[str]) -> Imports:
     """Everything a module imports, anywhere in the file: at the top, inside functions, by name, for types only."""
-    found = []
+    found: Imports = []
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
-            found += [Import(alias.name, node.lineno) for alias in node.names]
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = _base_of(module, node)
-            for alias in node.names:
-                submodule = f"{base}.{alias.name}"
-                found.append(Import(submodule if submodule in known else base, node.lineno))
-        elif isinstance(node, ast.Call) and _name_of(node.func) in ("import_module", "__import__", "load"):
-            found += [Import(text, node.lineno) for text in _texts(node.args[:1]) if "/" not in text]
+            named = [f"{base}.{alias.name}" for alias in node.names]
+            found += [(name if name in known else base, node.lineno) for name in named]
+    for call in module.calls("import_module", "__import__", "load"):
+        text = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+        found += [(text, call.lineno)] if isinstance(text, str) and "/" not in text else []
     return found
 
 
@@ -140,46 +135,27 @@ def _base_of(module: Module, node: ast.ImportFrom) -> str:
     if not node.level:
         return node.module or ""
     package = module.name.split(".")
-    if module.path.name != "__init__.py":
-        package = package[:-1]
-    package = package[: len(package) - node.level + 1]
+    package = package[: len(package) - node.level + (module.path.name == "__init__.py")]
     return ".".join([*package, node.module] if node.module else package)
 
 
-def _name_of(node: ast.AST) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _texts(nodes: Iterable[ast.AST]) -> list[str]:
-    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-
-
-def build_graph(modules: Sequence[Module]) -> dict[str, list[Import]]:
+def build_graph(modules: Sequence[Module]) -> dict[str, Imports]:
     """The imports of every module, by its name."""
     known = frozenset(module.name for module in modules)
     return {module.name: find_imports(module, known) for module in modules}
 
 
-def _functions(modules: Iterable[Module]) -> Iterator[tuple[Module, Function]]:
-    for module in modules:
-        for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef):
-            yield module, node  # type: ignore[misc]
-
-
 def find_upward_imports(modules: Sequence[Module]) -> list[str]:
     """Law 1: imports point down."""
     graph = build_graph(modules)
-    found = []
-    for module in modules:
-        for target in graph[module.name]:
-            parts = target.target.split(".")
-            if parts[0] != ROOT_PACKAGE or not module.part or len(parts) < 2 or parts[1] == module.part:
-                continue
-            if RANKS.get(parts[1], 99) >= RANKS.get(module.part, -1):
-                found.append(module.at(target.line, f"imports {target.target}, which is not below it"))
-    return found
+    return [
+        module.at(line, f"imports {target}, which is not below it")
+        for module in modules
+        for target, line in graph[module.name]
+        for root, part in [(*target.split("."), "")[:2]]
+        if root == ROOT_PACKAGE and module.part and part not in ("", module.part)
+        if RANKS.get(part, 99) >= RANKS.get(module.part, -1)
+    ]
 
 
 def find_unranked_parts(modules: Sequence[Module]) -> list[str]:
@@ -193,14 +169,13 @@ def find_cycles(modules: Sequence[Module]) -> list[str]:
     return [f"{name} reaches itself through its imports" for name in graph if name in _reached_from([name], graph)]
 
 
-def _reached_from(names: Sequence[str], graph: dict[str, list[Import]]) -> set[str]:
+def _reached_from(names: Sequence[str], graph: dict[str, Imports]) -> set[str]:
     reached: set[str] = set()
     waiting = list(names)
     while waiting:
-        for target in graph.get(waiting.pop(), []):
-            if target.target not in reached:
-                reached.add(target.target)
-                waiting.append(target.target)
+        new = {target for target, _ in graph.get(waiting.pop(), [])} - reached
+        reached |= new
+        waiting += new
     return reached
 
 
@@ -208,12 +183,11 @@ def find_heavy_prediction(modules: Sequence[Module]) -> list[str]:
     """Law 2: nothing that the predictor or the servers reach imports a training framework."""
     graph = build_graph(modules)
     starts = [module.name for module in modules if module.part in ("predict", "serve", "stream")]
-    reached = {*starts, *_reached_from(starts, graph)} & set(graph)
     return [
-        f"{name}:{target.line} imports {target.target}, and prediction reaches it"
-        for name in sorted(reached)
-        for target in graph[name]
-        if target.target.split(".")[0] in HEAVY
+        f"{name}:{line} imports {target}, and prediction reaches it"
+        for name in sorted({*starts, *_reached_from(starts, graph)} & set(graph))
+        for target, line in graph[name]
+        if target.split(".")[0] in HEAVY
     ]
 
 
@@ -221,40 +195,32 @@ def find_guests_outside(modules: Sequence[Module]) -> list[str]:
     """Law 3: frameworks are imported in their own rooms only."""
     graph = build_graph(modules)
     return [
-        module.at(target.line, f"imports {target.target}")
+        module.at(line, f"imports {target}")
         for module in modules
-        for target in graph[module.name]
-        if not module.lies_in(GUESTS.get(target.target.split(".")[0], (str(module.path),)))
+        for target, line in graph[module.name]
+        if not module.lies_in(GUESTS.get(target.split(".")[0], (str(module.path),)))
     ]
 
 
 def find_raw_names(modules: Sequence[Module]) -> list[str]:
     """Law 4: raw column names live in the device descriptions and the readers."""
     return [
-        module.at(node, f"names the raw column {text!r}")
+        module.at(line, f"names the raw column {text!r}")
         for module in modules
         if not module.lies_in(RAW_NAME_HOMES)
-        for node in module.nodes(ast.Constant)
-        for text in _texts([node])
+        for text, line in module.texts()
         if RAW_NAME.fullmatch(text)
     ]
 
 
 def find_hidden_randomness(modules: Sequence[Module]) -> list[str]:
     """Random numbers come from a generator that was passed in, or from a seed."""
-    found = [
-        module.at(node, "makes a generator without a seed")
-        for module in modules
-        for node in module.nodes(ast.Call)
-        if isinstance(node, ast.Call) and _name_of(node.func) == "default_rng" and not (node.args or node.keywords)
-    ]
-    graph = build_graph(modules)
-    return found + [
-        module.at(target.line, "imports random")
-        for module in modules
-        for target in graph[module.name]
-        if target.target == "random"
-    ]
+    graph, found = build_graph(modules), []
+    for module in modules:
+        seedless = [call for call in module.calls("default_rng") if not (call.args or call.keywords)]
+        found += [module.at(call.lineno, "makes a generator without a seed") for call in seedless]
+        found += [module.at(line, "imports random") for target, line in graph[module.name] if target == "random"]
+    return found
 
 
 def find_vague_files(modules: Sequence[Module]) -> list[str]:
@@ -264,31 +230,26 @@ def find_vague_files(modules: Sequence[Module]) -> list[str]:
 
 def find_long_files(modules: Sequence[Module]) -> list[str]:
     """A file can be read in one sitting."""
-    return [
-        module.at(1, f"has {lines} lines")
-        for module in modules
-        if (lines := len(module.text.splitlines())) > MAX_FILE_LINES
-    ]
+    sizes = {module: len(module.text.splitlines()) for module in modules}
+    return [module.at(1, f"has {lines} lines") for module, lines in sizes.items() if lines > MAX_FILE_LINES]
 
 
 def find_long_functions(modules: Sequence[Module]) -> list[str]:
     """Nine functions in ten have at most thirty lines besides their docstring, and half of them about ten."""
-    sizes = {module.at(function, function.name): count_lines(function) for module, function in _functions(modules)}
-    if not sizes:
-        return []
-    long = {place: size for place, size in sizes.items() if size > MAX_FUNCTION_LINES}
-    found = []
-    if len(long) > (1 - SHARE_OF_SHORT_FUNCTIONS) * len(sizes):
-        found += [f"{place} has {size} lines" for place, size in long.items()]
-    if median(sizes.values()) > MAX_MEDIAN_LINES:
-        found.append(f"the median function has {median(sizes.values())} lines")
-    return found
+    sizes = {
+        module.at(node.lineno, node.name): count_lines(node)
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    long = [f"{place} has {size} lines" for place, size in sizes.items() if size > MAX_FUNCTION_LINES]
+    found = long if len(long) > (1 - SHARE_OF_SHORT_FUNCTIONS) * len(sizes) else []
+    middle = median(sizes.values() or [0])
+    return [*found, *([f"the median function has {middle} lines"] if middle > MAX_MEDIAN_LINES else [])]
 
 
-def count_lines(function: Function) -> int:
+def count_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function, signature included, docstring left out."""
-    lines = (function.end_lineno or function.lineno) - function.lineno + 1
-    if ast.get_docstring(function) is None:
-        return lines
-    docstring = function.body[0]
-    return lines - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
+    parts = [function, *([function.body[0]] if ast.get_docstring(function) else [])]
+    lines = [(part.end_lineno or part.lineno) - part.lineno + 1 for part in parts]
+    return lines[0] - sum(lines[1:])

@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 def published_imu(acc: Array, quaternion: Array, row_rate_hz: float) -> dict[str, Array]:
     """(n, C) arrays by feature, of one recording's (n, 3) acc and (n, 4) quaternions `(w, x, y, z)`."""
     time_step_s = 1.0 / row_rate_hz
-    linear = remove_gravity(acc, quaternion)
+    linear = acc - gravity_in_device(quaternion)
     acc_magnitude = np.sqrt(acc[:, 0] ** 2 + acc[:, 1] ** 2 + acc[:, 2] ** 2)
     linear_magnitude = np.sqrt(linear[:, 0] ** 2 + linear[:, 1] ** 2 + linear[:, 2] ** 2)
     angle = 2 * np.arccos(quaternion[:, 0].clip(-1, 1))
@@ -47,13 +47,12 @@ def change(values: Array) -> Array:
     return difference
 
 
-def remove_gravity(acc: Array, quaternion: Array) -> Array:
-    linear = np.full(acc.shape, np.nan)
-    for row in range(len(acc)):
+def gravity_in_device(quaternion: Array, gravity_m_s2: float = STANDARD_GRAVITY_M_S2) -> Array:
+    gravity = np.full((len(quaternion), 3), np.nan)
+    for row in range(len(quaternion)):
         if not np.isnan(quaternion[row]).any():
-            gravity_in_device = rotation(quaternion[row]).apply([0.0, 0.0, STANDARD_GRAVITY_M_S2], inverse=True)
-            linear[row] = acc[row] - gravity_in_device
-    return linear
+            gravity[row] = rotation(quaternion[row]).apply([0.0, 0.0, gravity_m_s2], inverse=True)
+    return gravity
 
 
 def angular_velocity(quaternion: Array, time_step_s: float) -> Array:
@@ -67,12 +66,7 @@ def angular_velocity(quaternion: Array, time_step_s: float) -> Array:
 
 
 def angular_distance(quaternion: Array) -> Array:
-    distance = np.full(len(quaternion), np.nan)
-    for row in range(len(quaternion)):
-        following = min(row + 1, len(quaternion) - 1)
-        if not np.isnan(quaternion[[row, following]]).any():
-            turn = rotation(quaternion[row]).inv() * rotation(quaternion[following])
-            distance[row] = np.linalg.norm(turn.as_rotvec())
+    distance: Array = np.linalg.norm(angular_velocity(quaternion, 1.0), axis=1)
     return distance
 
 
@@ -100,45 +94,25 @@ def published_fill(values: Array) -> Array:
 def notebook_features(rows: pd.DataFrame, columns: tuple[str, ...]) -> npt.NDArray[np.float32]:
     """(n, C) unscaled features of one sequence, gaps filled forwards, then backwards, then with 0."""
     frame = rows.reset_index(drop=True).copy()
+    acc, quaternion = (frame[list(names)].to_numpy(np.float64) for names in (_ACC, _ROT))
     frame["acc_mag"] = np.sqrt(frame["acc_x"] ** 2 + frame["acc_y"] ** 2 + frame["acc_z"] ** 2)
     frame["rot_angle"] = 2 * np.arccos(frame["rot_w"].clip(-1, 1))
     frame["acc_mag_jerk"] = frame["acc_mag"].diff().fillna(0)
     frame["rot_angle_vel"] = frame["rot_angle"].diff().fillna(0)
-    frame[["linear_acc_x", "linear_acc_y", "linear_acc_z"]] = linear_acceleration(frame)
-    squares = frame["linear_acc_x"] ** 2 + frame["linear_acc_y"] ** 2 + frame["linear_acc_z"] ** 2
-    frame["linear_acc_mag"] = np.sqrt(squares)
+    linear = acc - np.nan_to_num(gravity_in_device(quaternion, 9.81))
+    frame[["linear_acc_x", "linear_acc_y", "linear_acc_z"]] = linear
+    frame["linear_acc_mag"] = np.sqrt((linear**2).sum(axis=1))
     frame["linear_acc_mag_jerk"] = frame["linear_acc_mag"].diff().fillna(0)
-    turns = rotation_vectors(frame)
+    turns = np.nan_to_num(angular_velocity(quaternion, 1.0))
     frame[["angular_vel_x", "angular_vel_y", "angular_vel_z"]] = turns / (1 / 200)
     frame["angular_distance"] = np.linalg.norm(turns, axis=1)
-    for site in range(1, 6):
-        pixels = frame[[f"tof_{site}_v{pixel}" for pixel in range(64)]].replace(-1, np.nan)
-        for kind in ("mean", "std", "min", "max"):
-            frame[f"tof_{site}_{kind}"] = getattr(pixels, kind)(axis=1)
+    frame[[f"tof_{site}_{kind}" for site in range(1, 6) for kind in ("mean", "std", "min", "max")]] = published_tof(
+        rows
+    )
     return frame[list(columns)].ffill().bfill().fillna(0).to_numpy(dtype=np.float32)
 
 
-def _quaternions(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-    return frame[["rot_x", "rot_y", "rot_z", "rot_w"]].to_numpy(dtype=np.float64)
-
-
-def linear_acceleration(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-    linear = frame[["acc_x", "acc_y", "acc_z"]].to_numpy(dtype=np.float64, copy=True)
-    for row, quaternion in enumerate(_quaternions(frame)):
-        if not np.isnan(quaternion).any():
-            linear[row] -= Rotation.from_quat(quaternion).apply([0, 0, 9.81], inverse=True)
-    return linear
-
-
-def rotation_vectors(frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """(n, 3) From each row to the next; 0 in the last row and where either is missing."""
-    quaternions = _quaternions(frame)
-    turns = np.zeros((len(frame), 3))
-    for row in range(len(frame) - 1):
-        if not np.isnan(quaternions[row : row + 2]).any():
-            start, end = (Rotation.from_quat(quaternions[place]) for place in (row, row + 1))
-            turns[row] = (start.inv() * end).as_rotvec()
-    return turns
+_ACC, _ROT = ("acc_x", "acc_y", "acc_z"), ("rot_w", "rot_x", "rot_y", "rot_z")
 
 
 def pad_after(rows: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:

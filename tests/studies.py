@@ -22,18 +22,20 @@ class SourceOf(HeldSource):
         yield from self.recordings.batches(200)
 
 
+SIZES = ("widths=[8, 8]", "recurrent_units=4", "head_units=[8]", "head_dropouts=[0.1]")
 TINY = PRESETS["quick"].updated(
     [
         "folds=2",
         "networks=['gated_two_branch']",
         "training.epochs=3",
         "training.batch_size=8",
-        "gated_two_branch.widths=[8, 8]",
-        "gated_two_branch.recurrent_units=4",
-        "gated_two_branch.head_units=[8]",
-        "gated_two_branch.head_dropouts=[0.1]",
+        *(f"gated_two_branch.{size}" for size in SIZES),
     ]
 )
+
+
+ROCKET = ("rocket.rows=20", "rocket.biases=1", "rocket.contrast=0")
+"""A small one; graphs are traced once for all tests that train networks of the same sizes."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,14 @@ from bfrb.simulate.study import simulate_study
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+HERE = """
+from bfrb.train import crossval
+from studies import Here
+
+crossval.LocalProcesses = lambda workers: Here()
+"""
+"""Networks are trained in the page's own process, which is sooner done where they are tiny."""
+
 BLOCK = re.compile(r"^```\w+ (run|file=\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -26,9 +34,10 @@ def blocks_of(text: str) -> tuple[str, dict[str, str]]:
 
 def run_page(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     script, files = blocks_of(text)
+    script = HERE + script if "bfrb.train" in script else script
     for name, code in {**files, "page.py": script}.items():
         (folder / name).write_text(code, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
     command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "page.py"]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800, check=False

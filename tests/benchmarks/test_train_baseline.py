@@ -6,15 +6,16 @@ from pathlib import Path
 
 from bfrb.read.store import write_store
 from bundles import make_recordings
+from studies import SIZES
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "train_baseline.py"
-TINY = [
+CHANGES = [
     "folds=2",
-    "networks=['two_branch']",
+    "networks=['gated_two_branch']",
     "training.epochs=2",
     "training.batch_size=8",
-    "two_branch.widths=[8, 8]",
-    "two_branch.recurrent_units=4",
+    *(f"two_branch.{size}" for size in SIZES),
+    *(f"gated_two_branch.{size}" for size in SIZES),
 ]
 
 
@@ -22,7 +23,7 @@ def test_everything_runs_on_the_processor(tmp_path: Path) -> None:
     data = write_store([make_recordings(24, subjects=6)], tmp_path / "data", source="made up").path
     command = [sys.executable, str(SCRIPT), "--on-processor", "--data", str(data), "--workers", "2"]
     done = subprocess.run(
-        [*command, *(part for change in TINY for part in ("--set", change))],
+        [*command, *(part for change in CHANGES for part in ("--set", change))],
         capture_output=True,
         text=True,
         check=False,

@@ -1,8 +1,6 @@
 """What `bfrb` does without a command, what commands show, and how variants are compared."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +36,6 @@ def test_ctrl_c_ends_it_quietly_even_while_it_loads(
         program.main()
     assert end.value.code == 130
     assert capfd.readouterr() == ("", "")
-
-
-def test_python_runs_the_package() -> None:
-    found = subprocess.run([sys.executable, "-m", "bfrb", "--version"], capture_output=True, text=True, check=True)
-    assert found.stdout == f"bfrb {package.__version__}\n"
 
 
 @pytest.mark.parametrize("example", [example for commands in COMMANDS.values() for example in commands.values()])

@@ -14,8 +14,8 @@ from typed_commands import Bfrb
 
 
 @pytest.fixture
-def simulate(bfrb: Bfrb) -> Bfrb:
-    return lambda *arguments: bfrb("simulate", *arguments, "--processes", 1)
+def simulate(bfrb: Bfrb, jobs_here: None) -> Bfrb:
+    return lambda *arguments: bfrb("simulate", *arguments)
 
 
 def test_a_study_is_marked_and_its_test_holds_other_subjects_without_labels_half_of_them_without_proximity(

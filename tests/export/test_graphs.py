@@ -1,6 +1,5 @@
 """Graphs of networks: the same answers as torch, with padding and without."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +23,7 @@ from bfrb.export.graphs import (
 )
 from bfrb.features.sequences import Batch
 from bfrb.networks.registry import Shape
-from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, RocketSpec, StemsSpec
+from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, RocketSpec
 
 SHAPE = Shape({"imu": 5, "proximity": 3, "acc": 3, "rotation": 4, "thm": 4, "tof": 0}, 4)
 SPECS: dict[str, NetworkSpec] = {
@@ -36,13 +35,11 @@ SPECS: dict[str, NetworkSpec] = {
         head_units=(16,),
         head_dropouts=(0.1,),
     ),
-    "stems": StemsSpec(motion_width=4, thm_width=4, trunk_widths=(8, 8), head_units=8),
     "context": ContextSpec(near_s=0.4),
     "rocket": RocketSpec(rows=24, biases=1),
 }
 GIVEN = {
     "gated_two_branch": ["probabilities", "attention"],
-    "stems": ["probabilities", "attention", "phases"],
     "context": ["probabilities"],
     "rocket": ["probabilities"],
 }
@@ -81,6 +78,7 @@ def test_a_graph_is_traced_once_and_again_where_what_is_kept_is_damaged(
     assert trace_template("context", SHAPE, spec) == first
 
 
+@cache
 def random_member(name: str, seed: int = 0) -> Member:
     torch.manual_seed(seed)
     member = build_member(name, SHAPE, SPECS[name])
@@ -92,11 +90,12 @@ def random_member(name: str, seed: int = 0) -> Member:
     return member
 
 
-def fill(name: str, member: Member, *, padding: bool = True, phases: bool = True) -> bytes:
-    weights = {key: value.numpy() for key, value in member.state_dict().items()}
+@cache
+def filled(name: str, *, padding: bool = True) -> bytes:
+    weights = {key: value.numpy() for key, value in random_member(name).state_dict().items()}
     template = templates(name).padded if padding else templates(name).unpadded
-    filled: bytes = fill_template(template, weights, phases=phases).SerializeToString()
-    return filled
+    graph: bytes = fill_template(template, weights).SerializeToString()
+    return graph
 
 
 def random_features(member: Member, lengths: list[int], seed: int = 0) -> dict[str, np.ndarray]:
@@ -110,21 +109,15 @@ def random_features(member: Member, lengths: list[int], seed: int = 0) -> dict[s
 
 
 @every_network
-@pytest.mark.parametrize("lengths", [[1], [40, 3, 17, 40], list(range(1, 20))])
-def test_graphs_of_several_members_agree_with_torch(name: str, lengths: list[int]) -> None:
-    member = random_member(name, len(lengths))
-    assert check_parity(fill(name, member), member, random_features(member, lengths), np.array(lengths)) < 1e-5
-
-
-@every_network
-@pytest.mark.parametrize(("count", "length"), [(1, 1), (1, 40), (5, 13)])
-def test_graphs_without_padding_agree_with_torch_in_fewer_steps(name: str, count: int, length: int) -> None:
-    member = random_member(name, 2)
-    graph = fill(name, member, padding=False)
-    assert check_parity(graph, member, random_features(member, [length] * count)) < 1e-5
-    plain, padded = (onnx.load_from_string(one).graph for one in (graph, fill(name, member)))
-    assert [value.name for value in plain.input] == [*member.standardisers]
-    assert len(plain.node) < len(padded.node)
+def test_graphs_agree_with_torch_and_without_padding_in_fewer_steps(name: str) -> None:
+    member, padded, plain = random_member(name), filled(name), filled(name, padding=False)
+    for lengths in ([1], [40, 3, 17, 40], list(range(1, 20))):
+        assert check_parity(padded, member, random_features(member, lengths), np.array(lengths)) < 1e-5
+    for lengths in ([1], [40], [13] * 5):
+        assert check_parity(plain, member, random_features(member, lengths)) < 1e-5
+    graphs = [onnx.load_from_string(graph).graph for graph in (plain, padded)]
+    assert [value.name for value in graphs[0].input] == [*member.standardisers]
+    assert len(graphs[0].node) < len(graphs[1].node)
 
 
 @every_network
@@ -132,7 +125,7 @@ def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, 
     member, lengths = random_member(name), [40, 3, 17, 40]
     path = tmp_path / "member.onnx"
     batch = Batch(random_features(member, lengths), np.array(lengths))
-    assert write_graphs(path, member, templates(name), batch, phases=True) < 1e-5
+    assert write_graphs(path, member, templates(name), batch) < 1e-5
     beside = tmp_path / "member.unpadded.onnx"
     assert sorted(tmp_path.iterdir()) == [path, beside]
     sessions = [onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"]) for one in (path, beside)]
@@ -145,32 +138,13 @@ def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, 
     assert bool(elsewhere & large) == bool(large)
 
 
-@pytest.mark.parametrize("padding", [True, False])
-def test_a_graph_has_no_head_that_was_not_trained_and_promises_no_number_of_rows(padding: bool) -> None:
-    member = random_member("stems")
-    silent, telling = (
-        onnx.load_from_string(fill("stems", member, padding=padding, phases=phases)).graph for phases in (False, True)
-    )
-    sizes = [
-        {value.name: [bool(size.dim_param) for size in value.type.tensor_type.shape.dim] for value in graph.output}
-        for graph in (silent, telling)
-    ]
-    assert sizes[0] == {"probabilities": [True, False], "attention": [True, True]}
-    assert sizes[1] == sizes[0] | {"phases": [True, True, False]}
-    assert not [node.name for node in silent.node if "phases" in node.output]
-    assert len(silent.node) < len(telling.node)
-
-
-def with_phases_off(graph: bytes) -> bytes:
-    model = onnx.load_from_string(graph)
-    (last,) = (node for node in model.graph.node if "phases" in node.output)
-    last.op_type = "Sigmoid"
-    del last.attribute[:]
-    return model.SerializeToString()
-
-
-@pytest.mark.parametrize(("seed", "change"), [(1, lambda graph: graph), (0, with_phases_off)])
-def test_a_graph_with_other_weights_or_other_phases_is_refused(seed: int, change: Callable[[bytes], bytes]) -> None:
-    member, graph = random_member("stems", seed), change(fill("stems", random_member("stems", 0)))
+def test_a_graph_with_other_weights_is_refused_and_none_promises_a_number_of_rows() -> None:
+    name = "gated_two_branch"
+    member = random_member(name, 1)
+    sizes = {
+        value.name: [bool(size.dim_param) for size in value.type.tensor_type.shape.dim]
+        for value in onnx.load_from_string(filled(name)).graph.output
+    }
+    assert sizes == {"probabilities": [True, False], "attention": [True, True]}
     with pytest.raises(BundleError, match="agree with torch"):
-        check_parity(graph, member, random_features(member, [9, 4]), np.array([9, 4]))
+        check_parity(filled(name), member, random_features(member, [9, 4]), np.array([9, 4]))

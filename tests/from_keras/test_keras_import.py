@@ -7,7 +7,6 @@ import shutil
 import tomllib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ from bfrb.features.pipeline import compute_features
 from bfrb.features.sequences import Sequences
 from bfrb.from_keras.architecture import recognise
 from bfrb.from_keras.convert import fill_member, import_keras
-from bfrb.from_keras.files import read_folder
-from bfrb.predict.predictor import Predictor, load
+from bfrb.from_keras.files import KerasFolder, read_folder
+from bfrb.predict.predictor import load
 from bfrb.read.described_source import recordings_from_frame
 from bfrb.study.labels import CMI_GESTURES
 from published import notebook_features, pad_after
@@ -86,69 +85,75 @@ def answers_of_keras(folder: Path, model: Any, features: list[Any], rows: int) -
     return answers[:, [classes.index(name) for name in CMI_GESTURES.classes]]
 
 
-@dataclass(frozen=True)
-class Imported:
-    """Networks of the published sizes, what Keras answers with them, and the bundle they became."""
-
-    expected: dict[str, Any]
-    predictor: Predictor
-    printed: dict[str, Any]
+def answers_of_ours(folder: KerasFolder, name: str, frame: pd.DataFrame) -> Any:
+    """The same of the network of ours that a model becomes."""
+    motion, recordings = len(folder.branches["imu"].order), recordings_from_frame(frame)
+    member = fill_member(recognise(folder.models[name], folder.rows, motion, len(folder.columns)), folder)
+    branches = {name: compute_features(recordings, branch.features) for name, branch in folder.branches.items()}
+    batch = Sequences(branches, recordings.offsets).batch(range(len(recordings)), folder.rows, "first")
+    inputs = {name: torch.from_numpy(values) for name, values in batch.inputs.items()}
+    with torch.inference_mode():
+        return member.answers(inputs, torch.from_numpy(batch.lengths))["probabilities"].numpy()
 
 
 @pytest.fixture(scope="module")
-def imported(frames: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Imported:
-    place = tmp_path_factory.mktemp("published")
-    features = {name: features_of(frame) for name, frame in frames.items()}
-    folder = keras_notebook.make_folder(place / "notebook", {}, np.concatenate(features["test"]), rows=127)
-    sums = dict.fromkeys(frames, 0.0)
+def twenty(frames: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder with ten networks of each kind, and what Keras answers with each to all frames."""
+    folder, answers = tmp_path_factory.mktemp("published") / "notebook", {}
+    features = [found for frame in frames.values() for found in features_of(frame)]
+    keras_notebook.make_folder(folder, {}, np.concatenate(features_of(frames["test"])), rows=127)
     for gated, name in ((False, "D-111"), (True, "v0629")):
-        model = keras_notebook.build(rows=127, gated=gated, units=128)
-        for fold in range(2):
-            keras_notebook.randomise(model, np.random.default_rng(fold + 2 * gated))
+        model = keras_notebook.build(rows=127, gated=gated, units=16)
+        for fold in range(10):
+            keras_notebook.randomise(model, np.random.default_rng(fold + 10 * gated))
+            head = model.get_layer("main_output")
+            head.set_weights([values / 10 for values in head.get_weights()])  # lest one class have all probability
             model.save(folder / f"{name}_{fold}{'.h5' if fold % 2 else '.keras'}")
-            for kind, found in features.items():
-                sums[kind] = sums[kind] + answers_of_keras(folder, model, found, 127)
-    done = CliRunner().invoke(app, ["import-keras", str(folder), "--out", str(place / "model"), "--json"])
+            answers[f"{name}_{fold}"] = answers_of_keras(folder, model, features, 127)
+    return folder, answers
+
+
+def test_twenty_networks_of_both_kinds_answer_as_in_keras(twenty: Any, frames: dict[str, pd.DataFrame]) -> None:
+    path, expected = twenty
+    folder = read_folder(path)
+    assert set(folder.models) == set(expected)
+    for name in folder.models:
+        found = np.concatenate([answers_of_ours(folder, name, frame) for frame in frames.values()])
+        assert np.abs(found - expected[name]).max() < TOLERANCE
+    spread = [np.ptp(answers, axis=0).max() for answers in expected.values()]
+    assert np.median(spread) > 0.02, "they answer everything alike"
+
+
+def test_the_bundle_answers_as_their_mean_and_says_where_it_comes_from(
+    twenty: Any, frames: Any, tmp_path: Path
+) -> None:
+    names = ["D-111_0", "D-111_1", "v0629_0", "v0629_1"]
+    for path in twenty[0].iterdir():
+        if path.suffix not in (".h5", ".keras") or path.stem in names:
+            shutil.copy(path, tmp_path)
+    done = CliRunner().invoke(app, ["import-keras", str(tmp_path), "--out", str(tmp_path / "model"), "--json"])
     assert done.exit_code == 0, done.output
-    return Imported({kind: total / 4 for kind, total in sums.items()}, load(place / "model"), json.loads(done.stdout))
-
-
-@pytest.mark.parametrize("kind", ["sample", "test", "made up"])
-def test_networks_of_both_kinds_answer_as_their_mean_in_keras(imported: Imported, frames: Any, kind: str) -> None:
-    found = imported.predictor.predict(recordings_from_frame(frames[kind]))
-    assert list(found.ids) == list(frames[kind]["sequence_id"].unique())
-    assert len(found.ids) < 3 or np.ptp(imported.expected[kind], axis=0).max() > 0.05, "they answer everything alike"
-    assert np.abs(found.probabilities - imported.expected[kind]).max() < TOLERANCE
-
-
-def test_the_bundle_says_where_it_comes_from(imported: Imported) -> None:
-    bundle = imported.predictor.bundle
-    assert imported.printed["members"] == [member.name for member in bundle.manifest.members]
-    assert [member.fold for member in bundle.manifest.members] == [0, 1, 0, 1]
-    assert bundle.manifest.provenance["imported_from"] == "keras"
-    assert bundle.manifest.provenance["models"][:2] == ["D-111_0.keras", "D-111_1.h5"]
-    assert (bundle.manifest.keep, bundle.manifest.max_length) == ("first", 127)
-    spec = tomllib.loads((bundle.path / "spec.toml").read_text())
+    predictor = load(tmp_path / "model")
+    found = np.concatenate([predictor.predict(recordings_from_frame(frame)).probabilities for frame in frames.values()])
+    assert np.abs(found - np.mean([twenty[1][name] for name in names], axis=0)).max() < TOLERANCE
+    manifest = predictor.bundle.manifest
+    assert json.loads(done.stdout)["members"] == [member.name for member in manifest.members] == names
+    assert [member.fold for member in manifest.members] == [0, 1, 0, 1]
+    assert manifest.provenance["imported_from"] == "keras"
+    assert manifest.provenance["models"][:2] == ["D-111_0.keras", "D-111_1.h5"]
+    assert (manifest.keep, manifest.max_length) == ("first", 127)
+    spec = tomllib.loads((tmp_path / "model" / "spec.toml").read_text())
     assert spec["gated_two_branch"]["padded_rows"] == 127
-    assert spec["two_branch"]["widths"] == [64, 128]
-    scored = CliRunner().invoke(app, ["evaluate", str(bundle.path)])
+    assert spec["two_branch"]["widths"] == [8, 16]
+    scored = CliRunner().invoke(app, ["evaluate", str(tmp_path / "model")])
     assert "imported, not trained" in str(scored.exception)
 
 
 def test_a_selection_of_columns_in_another_order_is_followed(tmp_path: Path, frames: Any) -> None:
     columns = tuple(keras_notebook.COLUMNS[place] for place in [7, 2, 0, 16, 12, 44, 20, 31])
-    model = keras_notebook.build(imu_dim=5, tof_dim=3, units=16, gated=True)
-    features = features_of(frames["sample"], columns)
-    path = keras_notebook.make_folder(
-        tmp_path / "notebook", {"a.keras": model}, np.concatenate(features), columns=columns
-    )
-    folder = read_folder(path)
-    member = fill_member(recognise(path / "a.keras", 40, 5, 8), folder)
-    recordings = recordings_from_frame(frames["sample"])
-    branches = {name: compute_features(recordings, branch.features) for name, branch in folder.branches.items()}
-    batch = Sequences(branches, recordings.offsets).batch(range(len(recordings)), 40, "first")
-    inputs = {name: torch.from_numpy(values) for name, values in batch.inputs.items()}
-    found = member.answers(inputs, torch.from_numpy(batch.lengths))["probabilities"].detach().numpy()
+    model, features = keras_notebook.build(imu_dim=5, tof_dim=3, units=16), features_of(frames["sample"], columns)
+    path = keras_notebook.make_folder(tmp_path / "n", {"a.keras": model}, np.concatenate(features), columns=columns)
+    found = answers_of_ours(read_folder(path), "a", frames["sample"])
     assert np.abs(found - answers_of_keras(path, model, features, 40)).max() < TOLERANCE
 
 
@@ -195,17 +200,16 @@ def test_a_folder_without_models_or_with_one_twice_is_refused(folder: Path, tmp_
 
 
 @pytest.mark.parametrize("name", ["D-111_0.h5", "v0629_0.keras"])
-@pytest.mark.parametrize("share", [0.0, 0.9, 0.999])
-def test_a_truncated_model_is_named(folder: Path, name: str, share: float) -> None:
+def test_a_truncated_model_and_weights_without_theirs_are_named(folder: Path, name: str) -> None:
     whole = (folder / name).read_bytes()
-    (folder / name).write_bytes(whole[: int(share * len(whole))])
-    assert name in refused(folder)
-
-
-def test_weights_without_their_model_are_refused(folder: Path) -> None:
-    with h5py.File(folder / "D-111_0.h5", "r+") as file:
-        del file.attrs["model_config"]
-    assert "weights without the model" in refused(folder)
+    for share in (0.0, 0.9, 0.999):
+        (folder / name).write_bytes(whole[: int(share * len(whole))])
+        assert name in refused(folder)
+    if name.endswith(".h5"):
+        (folder / name).write_bytes(whole)
+        with h5py.File(folder / name, "r+") as file:
+            del file.attrs["model_config"]
+        assert "weights without the model" in refused(folder)
 
 
 def only(folder: Path, model: Any, suffix: str) -> Path:
@@ -220,10 +224,8 @@ TWISTS: dict[str, Callable[[Any], Any]] = {
     "times a number": lambda x: x * 3.0,
     "plus a constant": lambda x: layers.Add()([x, np.full((1, 10, 64), 0.5, dtype=np.float32)]),
     "times itself": lambda x: layers.Multiply()([x, x]),
-    "a dropout more": layers.Dropout(0.1),
     "a dropout that always drops": lambda x: layers.Dropout(0.1)(x, training=True),
     "other code": layers.Lambda(lambda t: t * 3.0),
-    "another activation": layers.Activation("gelu"),
     "reversed": lambda x: x[:, ::-1],
 }
 
@@ -275,16 +277,9 @@ CHANGES: list[tuple[str, int, dict[str, Any], str]] = [
     ("Dropout", 0, {"class_name": "SpatialDropout1D"}, "is SpatialDropout1D("),
     ("Dense", 0, {"inbound_nodes": [{}, {}]}, "is used 2 times"),
     ("Concatenate", 0, {"inbound_nodes": []}, "; expected Concatenate("),
-    (
-        "InputLayer",
-        0,
-        {"config": {"batch_shape": [None, 50, 45]}},
-        "batch_shape=[None, 50, 45]; expected [None, 40, 45]",
-    ),
+    ("InputLayer", 0, {"config": {"batch_shape": [None, 50, 45]}}, "=[None, 50, 45]; expected [None, 40, 45]"),
     ("MaxPooling1D", 0, {"config": {"padding": "same"}}, "has padding='same'; expected 'valid'"),
     ("Activation", 0, {"config": {"activation": "gelu"}}, "has activation='gelu'; expected 'relu'"),
-    ("BatchNormalization", 0, {"config": {"axis": 1}}, "has axis=1; expected -1"),
-    ("Conv1D", 0, {"config": {"strides": [2]}}, "has strides=[2]; expected [1]"),
     ("Conv1D", 0, {"config": {"filters": 7}}, "has weights of the shapes"),
     ("Conv1D", 0, {"config": {"dtype": "mixed_float16"}}, "has dtype='mixed_float16'; expected 'float32'"),
     ("Conv1D", 0, {"config": {"new_in_keras_9": "spiral"}}, "has new_in_keras_9='spiral'; expected it to be off"),
@@ -292,7 +287,6 @@ CHANGES: list[tuple[str, int, dict[str, Any], str]] = [
     ("GlobalAveragePooling1D", 0, {"config": {"keepdims": True}}, "has keepdims=True; expected it to be off"),
     ("Bidirectional", 0, {"config": {"layer": {"config": {"go_backwards": True}}}}, "has forward go_backwards=True"),
     ("Bidirectional", 1, {"config": {"layer": {"config": {"reset_after": False}}}}, "has forward reset_after=False"),
-    ("Lambda", 0, {"config": {"arguments": {"scale": 3}}}, "has arguments={'scale': 3}; expected it to be off"),
     ("Lambda", 0, {"config": {"function": {"config": {"closure": [7]}}}}, "is Lambda t[:, :, :7](input_layer"),
     ("Lambda", 0, {"config": {"function": {"config": {"defaults": [1]}}}}, "is Lambda of other code("),
     ("Lambda", -1, {"config": {"function": {"config": "time_mean"}}}, "is Lambda time_mean("),
@@ -308,22 +302,15 @@ def test_what_would_change_the_answer_is_refused_with_the_name_of_its_layer(
 
 
 def slices(number: int) -> list[Callable[..., Any]]:
-    return [
-        lambda t: t[:, :, :number] * 3.0,
-        lambda t: t[:, :, : number - 1],
-        lambda t: t[:, 1:, :number],
-    ]
+    return [lambda t: t[:, :, :number] * 3.0, lambda t: t[:, :, : number - 1], lambda t: t[:, 1:, :number]]
 
 
 @pytest.mark.parametrize("code", slices(20))
 def test_a_lambda_of_other_code_is_refused_and_never_loaded(
     folder: Path, code: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
-        raise AssertionError("code was loaded")
-
     function = {"code": base64.b64encode(marshal.dumps(code.__code__)).decode(), "closure": [20]}
-    monkeypatch.setattr("marshal.loads", fail)
+    monkeypatch.setattr("marshal.loads", lambda *_: pytest.fail("code was loaded"))
     change_layer(folder / "D-111_0.h5", "Lambda", 0, {"config": {"function": {"config": function}}})
     assert "is Lambda of other code(input_layer" in refused(folder)
 

@@ -17,15 +17,6 @@ def padded(lengths: list[int], channels: int, steps: int, seed: int = 0) -> torc
     return x * blocks.padding_mask(torch.tensor(lengths), steps)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
-def test_reversing_twice_changes_nothing(lengths: list[int]) -> None:
-    x = padded(lengths, 2, max(lengths)).transpose(1, 2)
-    once = blocks.reverse_rows(x, torch.tensor(lengths))
-    assert torch.equal(blocks.reverse_rows(once, torch.tensor(lengths)), x)
-    for row, length in enumerate(lengths):
-        assert torch.equal(once[row, :length], x[row, :length].flip(0))
-
-
 def test_batch_norm_in_training_equals_torch_on_the_rows_alone() -> None:
     lengths = [5, 2, 7]
     x = padded(lengths, 3, 7)

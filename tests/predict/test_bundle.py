@@ -1,7 +1,6 @@
 """Writing, opening and refusing bundles."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -180,12 +179,3 @@ def test_nothing_but_a_bundle_is_ever_replaced(tmp_path: Path) -> None:
     assert names(tmp_path / "thesis") == ["chapter1.tex"]
     (tmp_path / "empty").mkdir()
     Bundle.open(make_bundle(tmp_path / "empty"))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
-def test_others_may_read_a_bundle_as_the_umask_says(tmp_path: Path) -> None:
-    mask = os.umask(0o022)
-    try:
-        assert make_bundle(tmp_path / "model").stat().st_mode & 0o777 == 0o755
-    finally:
-        os.umask(mask)

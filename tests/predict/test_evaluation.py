@@ -9,19 +9,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bfrb.errors import DataError
 from bfrb.metrics.competition import competition_score
 from bfrb.predict.bundle import OUT_OF_FOLD
-from bfrb.predict.evaluation import (
-    Columns,
-    answer_scenarios,
-    choose_half,
-    read_answers,
-    score_scenarios,
-)
+from bfrb.predict.evaluation import Columns, answer_scenarios, choose_half, read_answers, score_scenarios
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
@@ -68,15 +60,6 @@ def test_scores_are_plain_values(out_of_fold: pl.DataFrame) -> None:
     assert sum(entry["recordings"] for entry in found["per_subject"].values()) == 72
     assert 0.5 < found["auc"] <= 1
     assert {"auc_mean_subject", "average_precision", "average_precision_mean_subject"} <= set(found)
-
-
-@settings(max_examples=25)
-@given(st.lists(st.text(max_size=5), unique=True, max_size=30), st.randoms(use_true_random=False))
-def test_the_half_is_a_half_and_does_not_depend_on_the_order(ids: list[str], random) -> None:
-    chosen = dict(zip(ids, choose_half(ids).tolist(), strict=True))
-    assert sum(chosen.values()) == len(ids) // 2
-    random.shuffle(ids)
-    assert dict(zip(ids, choose_half(ids).tolist(), strict=True)) == chosen
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import polars as pl
 import pytest
 
 from bfrb.errors import DataError
-from bfrb.read.tables import check_table_paths, make_table, read_table, write_side_by_side, write_table
+from bfrb.read.tables import check_table_paths, make_table, read_table, write_table, write_tables
 
 TABLE = make_table({"id": ["a", "b,c"], "share": [0.25, 1e-9], "count": [1, None]})
-PAIRS = pytest.mark.parametrize("pair", [("a.csv", "b.csv"), ("a.csv", "b.parquet"), ("a.parquet", "b.parquet")])
 BOTH = pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
 
 
@@ -20,35 +19,24 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def groups(count: int, *, fails: bool = False) -> Iterator[tuple[pl.DataFrame, ...]]:
+def parts(count: int, *, fails: bool = False) -> Iterator[pl.DataFrame]:
     for number in range(count):
-        yield TABLE.with_columns(id=pl.col("id") + str(number)), make_table({"value": [number]})
+        yield TABLE.with_columns(id=pl.col("id") + str(number))
     if fails:
         raise DataError("the source is damaged", remedy="copy it again")
 
 
-@PAIRS
-def test_tables_come_one_below_the_other_in_files_side_by_side_or_the_older_ones_stay(
-    tmp_path: Path, pair: tuple[str, str]
-) -> None:
-    paths = [tmp_path / name for name in pair]
-    write_side_by_side(groups(5), paths)
-    assert read_table(paths[0]).equals(pl.concat([first for first, _ in groups(5)]))
-    assert read_table(paths[1])["value"].to_list() == list(range(5))
-    assert names(tmp_path) == sorted(pair)
-    before = paths[0].read_bytes()
-    paths[1].unlink()
-    with pytest.raises(DataError, match="damaged"):
-        write_side_by_side(groups(3, fails=True), paths)
-    assert (paths[0].read_bytes(), names(tmp_path)) == (before, [pair[0]])
-
-
-def test_a_second_table_that_fails_at_the_end_leaves_the_first_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("old")
-    mixed = [(TABLE, make_table({"value": [0.5]})), (TABLE, make_table({"value": ["text"], "more": [1]}))]
-    with pytest.raises(DataError, match=r"b\.parquet cannot be written"):
-        write_side_by_side(mixed, [tmp_path / "a.csv", tmp_path / "b.parquet"])
-    assert ((tmp_path / "a.csv").read_text(), names(tmp_path)) == ("old", ["a.csv"])
+@BOTH
+def test_tables_come_one_below_the_other_or_the_older_one_stays(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_tables(parts(5), path)
+    assert read_table(path).equals(pl.concat(parts(5)))
+    before = path.read_bytes()
+    mixed = [TABLE, make_table({"value": ["text"]})]
+    for given, told in ((parts(3, fails=True), "damaged"), *([(mixed, "cannot be written")] * path.match("*.parquet"))):
+        with pytest.raises(DataError, match=told):
+            write_tables(given, path)
+        assert (path.read_bytes(), names(tmp_path)) == (before, [name])
 
 
 FULL_DISK = """
@@ -84,7 +72,7 @@ def test_places_where_no_table_can_be_written_are_refused(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="a file of its own"):
         check_table_paths(tmp_path / "a.csv", tmp_path / "." / "a.csv")
     with pytest.raises(DataError, match="got none"):
-        write_side_by_side([], [tmp_path / "table.parquet"])
+        write_tables([], tmp_path / "table.parquet")
     assert names(tmp_path) == ["folder.csv"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from bfrb.study.recordings import Recordings
-from realism import PUBLISHED, dynamics, matched, statistics, two_sample_test
+from realism import PUBLISHED, dynamics, statistics, two_sample_test
 
 BANDS_HZ = {"0.3-1": 0.6, "1-2": 1.5, "2-3.5": 2.7, "3.5-5": 4.2}
 
@@ -38,16 +38,6 @@ def test_a_swinging_wrist_has_its_power_in_the_band_of_its_rate(study: Recording
     powers = {name: found[f"acc power {name} Hz in gestures (m/s^2)^2"] for name in BANDS_HZ}
     assert powers.pop(band) == pytest.approx(3**2 / 2, rel=0.1)
     assert max(powers.values()) < 0.5
-
-
-def test_every_lot_holds_other_recordings_of_the_same_gestures_and_postures(study: Recordings) -> None:
-    real = study[[3, 40]]
-    kinds = {(real.table["gesture"][row], real.table["orientation"][row]) for row in range(2)}
-    lots = [matched(study, real, 3, skip) for skip in (0, 3)]
-    for lot in lots:
-        assert len(lot) == 6
-        assert set(zip(lot.table["gesture"], lot.table["orientation"], strict=True)) == kinds
-    assert not set(lots[0].ids) & set(lots[1].ids)
 
 
 def test_people_of_one_study_cannot_be_told_apart_and_noisy_devices_can(study: Recordings) -> None:

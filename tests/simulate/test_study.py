@@ -101,12 +101,8 @@ def study() -> Recordings:
 def test_a_subject_does_every_gesture_as_often_as_published(study: Recordings) -> None:
     counts = Counter(study[:102].gestures)
     assert len(study) == 204
-    assert [counts[name] for name in ("Neck - scratch", "Text on phone", "Wave hello", "Glasses on/off")] == [
-        8,
-        8,
-        6,
-        2,
-    ]
+    names = ("Neck - scratch", "Text on phone", "Wave hello", "Glasses on/off")
+    assert [counts[name] for name in names] == [8, 8, 6, 2]
 
 
 def test_parts_that_are_made_one_by_one_are_the_same_and_not_made_again(

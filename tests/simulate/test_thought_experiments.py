@@ -5,8 +5,8 @@ import pytest
 
 from bfrb.simulate.body import SKIN, Solids, Track, draw_arm, follow
 from bfrb.simulate.design import LEAN, MOVES, STRAIGHT, Person, Plan
-from bfrb.simulate.frames import about, quaternion_of
-from bfrb.simulate.motion import Wearing, gesture_offsets, make_clock, wear
+from bfrb.simulate.frames import about
+from bfrb.simulate.motion import Wearing, wear
 from bfrb.simulate.posing import target_pose
 from bfrb.simulate.sensors import (
     FAR_M,
@@ -91,15 +91,6 @@ def test_a_flat_wall_gives_the_same_reading_in_all_pixels() -> None:
     assert steps == pytest.approx(0.10 / PERFECT.tof_range_m * 249, abs=1)
 
 
-def test_knocks_come_as_often_as_told_and_read_what_was_ever_published() -> None:
-    spec, starts = SensorSpec(knock_share=0.25), np.arange(0, 40_000, 40)
-    still = np.tile([0.0, 0.0, STANDARD_GRAVITY_M_S2], (40_000, 1))
-    knocked = np.abs(measure_acc(still, starts, spec, np.random.default_rng(0)) - still).max(axis=1) > 1.5
-    per_sequence = knocked.reshape(-1, 40).sum(axis=1)
-    assert per_sequence.max() == 1
-    assert per_sequence.mean() == pytest.approx(0.25, abs=0.04)
-
-
 def test_a_hand_at_the_cheek_gives_a_near_reading_and_a_warm_thermopile() -> None:
     worn = wearing("Cheek - pinch skin")
     rows = worn.track.rows(2, 5)
@@ -132,13 +123,6 @@ def test_a_resting_palm_looks_up_unless_it_lies_down() -> None:
     assert max(resting(1.0, posture) for posture in range(4)) < -0.4
 
 
-def test_a_knuckle_at_work_rocks_the_device_and_a_resting_hand_does_not() -> None:
-    worn = wearing("Forehead - scratch", body=still_body(tendons_rad=0.02))
-    rates = turn_rates(quaternion_of(worn.track.rows(2, 5).rotation)[None])
-    steps = np.abs(np.diff(rates[0, :, 0]))
-    assert np.median(steps[48:]) > 3 * np.median(steps[5:12])
-
-
 def test_the_hand_goes_with_the_forearm_however_the_device_sits() -> None:
     twisted = still_body(device_twist_rad=STILL_BODY.device_twist_rad + 0.4)
     straight, askew = (wearing("Cheek - pinch skin", body=body) for body in (STILL_BODY, twisted))
@@ -147,17 +131,6 @@ def test_the_hand_goes_with_the_forearm_however_the_device_sits() -> None:
         np.testing.assert_allclose(*hands, atol=1e-12)
     before, after = straight.track.rotation[40], askew.track.rotation[40]
     assert np.arccos((np.trace(before.T @ after) - 1) / 2) == pytest.approx(0.4)
-
-
-def test_who_pulls_quicker_pulls_less_far() -> None:
-    plan, body = plan_of(*["Eyebrow - pull hair"] * 200), still_body(rhythm_spread=0.3)
-    clock = make_clock(plan, StudySpec())
-    away = gesture_offsets(plan, clock, np.ones(len(clock.sequence)), body, np.random.default_rng(0))[:, 0]
-    works = clock.time_s > clock.ends_s[clock.sequence, 1] + 0.5
-    pulls = [away[works & (clock.sequence == sequence)] for sequence in range(200)]
-    rate = [np.count_nonzero(np.diff(np.sign(pull))) for pull in pulls]
-    slope = np.polyfit(np.log(rate), np.log([pull.std() for pull in pulls]), 1)[0]
-    assert -1.9 < slope < -1.1
 
 
 def everything(track: Track, solids: Solids) -> dict[str, np.ndarray]:

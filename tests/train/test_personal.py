@@ -10,9 +10,9 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import load
 from bfrb.read.sources import HeldSource
 from bfrb.train.personal import personalize
-from studies import TINY, make_study, train_here
+from studies import ROCKET, TINY, make_study, train_here
 
-SMALL = TINY.updated(["networks=['rocket']", "rocket.rows=20", "rocket.biases=1", "rocket.contrast=0"])
+SMALL = TINY.updated(["networks=['rocket']", *ROCKET])
 
 
 @pytest.fixture(scope="module")

@@ -52,22 +52,13 @@ def test_strangers_can_neither_read_nor_label_and_learn_no_token(
     assert shown.ask("/api/labels").json["labels"] == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/assets/../app.py",
-        "/assets/..%2fapp.py",
-        "/assets//etc/passwd",
-        "/assets/..\\app.py",
-        "/study/train.csv",
-        "/assets/",
-    ],
-)
+OUTSIDE = "/assets/../app.py /assets/..%2fapp.py /assets//etc/passwd /assets/..\\app.py /study/train.csv /assets/"
+
+
+@pytest.mark.parametrize("path", OUTSIDE.split())
 def test_no_path_leads_to_a_file_outside(shown: Page, path: str) -> None:
     answer = shown.ask(path)
-    assert answer.status == 404
-    assert b"import" not in answer.body
-    assert b"root:" not in answer.body
+    assert (answer.status, "import" in answer.text, "root:" in answer.text) == (404, False, False)
 
 
 def test_nothing_from_elsewhere_may_be_loaded(shown: Page) -> None:

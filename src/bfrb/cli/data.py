@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
@@ -47,35 +47,25 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Turn recordings into a store: typed, compressed, opened at once."""
-    from bfrb.read.sources import ingest as ingest_source
-
-    if to == "bids":
-        _write_bids(source, out, description, demographics, as_json)
-        return
-    with progress("ingesting") as show:
-        store = ingest_source(
-            source, out, description=description, demographics=demographics, overwrite=overwrite, progress=show
-        )
-    manifest = store.manifest
-    size = sum(file.size for file in (manifest.table, *manifest.parts))
-    if as_json:
-        described = manifest.model_dump(include={"simulated", "source", "rows", "recordings"})
-        described["device"] = manifest.device.name
-        print_json({"store": str(out)} | described | {"bytes": size})
-    else:
-        log.info("wrote %s: %d recordings, %d rows, %.1f MB", out, manifest.recordings, manifest.rows, size / 1e6)
-
-
-def _write_bids(source: Path, out: Path, description: str, demographics: Path | None, as_json: bool) -> None:
     from bfrb.read.motion_bids_write import write_motion_bids
+    from bfrb.read.sources import ingest as ingest_source
     from bfrb.read.sources import open_source
 
-    with progress("writing") as show:
-        count = write_motion_bids(open_source(source, description, demographics), out, show)
+    with progress("ingesting") as show:
+        if to == "bids":
+            count = write_motion_bids(open_source(source, description, demographics), out, show)
+            found, told = {"bids": str(out), "recordings": count}, f"{count} recordings in Motion-BIDS"
+        else:
+            how: dict[str, Any] = {"description": description, "demographics": demographics, "overwrite": overwrite}
+            manifest = ingest_source(source, out, progress=show, **how).manifest
+            size = sum(file.size for file in (manifest.table, *manifest.parts))
+            described = manifest.model_dump(include={"simulated", "source", "rows", "recordings"})
+            found = {"store": str(out)} | described | {"device": manifest.device.name, "bytes": size}
+            told = f"{manifest.recordings} recordings, {manifest.rows} rows, {size / 1e6:.1f} MB"
     if as_json:
-        print_json({"bids": str(out), "recordings": count})
+        print_json(found)
     else:
-        log.info("wrote %s: %d recordings in Motion-BIDS", out, count)
+        log.info("wrote %s: %s", out, told)
 
 
 def _report_tables(report: CheckReport) -> Iterator[ShownTable]:

@@ -68,29 +68,13 @@ def export_bundle(
         check_golden.py   compares a graph with them: 20 lines, onnxruntime and NumPy
         event_rule.c      the rule that makes events of probabilities, in C99
 
-    For another runtime than ONNX Runtime its own file comes instead of graph and checker.
+    For another runtime than ONNX Runtime (`conversion`, which needs a window) its own file comes instead of graph and
+    checker. With `window_s` the graph is for recordings of exactly this length, without masks, else for any length;
+    with `member` of that one only, else of the whole ensemble; with `worn` for that device's readings, else for the
+    bundle's own, in the wrist frame.
 
-    Parameters
-    ----------
-    bundle
-        The bundle.
-    out
-        The folder to make.
-    window_s
-        Makes a graph for recordings of exactly this length, without masks; None: for any length.
-    member
-        The name of the only member to export; None: the whole ensemble.
-    worn
-        The device whose readings go in; None: the bundle's own, in the wrist frame.
-    conversion
-        For which other runtime; a window is needed.
-
-    Raises
-    ------
-    ConfigError
-        If there is something at `out`, no such member, or the window is longer than the networks take in.
-    BundleError
-        If the graph does not say what the package says, or members cannot be merged.
+    ConfigError if there is something at `out`, no such member, or the window is longer than the networks take in;
+    BundleError if the graph does not say what the package says, or members cannot be merged.
     """
     check_free(out)
     names = [spec.name for spec in bundle.manifest.members]
@@ -318,12 +302,7 @@ def _plain(values: Array) -> list[Any]:
 
 
 def _check(difference: float, parity: float) -> None:
-    """Refuse a graph that says something else than the package.
-
-    BundleError if a probability of the golden vectors is off by more than `parity`.
-    """
+    """Refuse a graph of which a probability of the golden vectors is off by more than `parity`."""
     if not difference <= parity:
-        raise BundleError(
-            f"expected the exported graph to agree with the bundle to {parity:g}, but it is off by {difference:g}",
-            remedy="report this with the versions of torch, onnx and of the runtime",
-        )
+        problem = f"expected the exported graph to agree with the bundle to {parity:g}, but it is off by {difference:g}"
+        raise BundleError(problem, remedy="report this with the versions of torch, onnx and of the runtime")

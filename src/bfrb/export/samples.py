@@ -6,12 +6,13 @@ where nothing was measured; pixels of time-of-flight images that got no answer a
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from onnx import compose, helper
+from onnx import compose, helper, parser
 from onnxscript import opset18
 from torch import Tensor, nn
 
@@ -115,10 +116,8 @@ def check_rows(bundle: Bundle, rows: int | None) -> None:
     """Refuse windows of more rows than networks take in."""
     manifest = bundle.manifest
     if rows is not None and rows > manifest.max_length:
-        raise ConfigError(
-            f"the networks take in at most {manifest.max_length} rows, got a window of {rows}",
-            remedy=f"ask for at most {manifest.max_length / manifest.row_rate_hz:g} s",
-        )
+        problem = f"the networks take in at most {manifest.max_length} rows, got a window of {rows}"
+        raise ConfigError(problem, remedy=f"ask for at most {manifest.max_length / manifest.row_rate_hz:g} s")
 
 
 def _any_measured(values: Tensor, lengths: Tensor) -> Tensor:
@@ -211,9 +210,8 @@ def _member_graph(bundle: Bundle, name: str, *, padded: bool) -> onnx.ModelProto
     path = bundle.file(name)
     unpadded = bundle.file(unpadded_name(name))
     if not padded and not unpadded.is_file():
-        raise BundleError(
-            f"the bundle {bundle.path} has no graph without padding of {name}", remedy="export it without a window"
-        )
+        problem = f"the bundle {bundle.path} has no graph without padding of {name}"
+        raise BundleError(problem, remedy="export it without a window")
     return onnx.load(path if padded else unpadded)
 
 
@@ -227,8 +225,12 @@ def _assemble(
         nodes.insert(0, helper.make_node("Identity", [original.name], [value.name]))
     given = {name: f"front_{_features_of(name)}" for name in branches}
     if padded:
+        cut = parser.parse_graph(_CUT)  # rows beyond the longest recording of a batch cost time and mean nothing
+        nodes += cut.node
+        constants += cut.initializer
+        ends = ["cut_start", "cut_stop", "cut_axis"]
+        nodes += [helper.make_node("Slice", [given[name], *ends], [f"cut_{name}"]) for name in branches]
         given = {name: f"cut_{name}" for name in branches} | {LENGTHS: "front_used"}
-        nodes += _cut_padding(branches, constants)
     answers = []
     for number, model in enumerate(members):
         part = compose.add_prefix_graph(model.graph, f"m{number:02d}_")
@@ -241,8 +243,16 @@ def _assemble(
         nodes += part.node
         constants += part.initializer
         answers.append(f"m{number:02d}_{PROBABILITIES}")
-    nodes += _mean_of_asked(answers, constants)
-    output = helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, ["batch", _classes(members[0])])
+    stacked = [f"{name}_wide" for name in answers]
+    nodes += [helper.make_node("Unsqueeze", pair, [wide]) for *pair, wide in zip(answers, repeat("second"), stacked)]
+    nodes.append(helper.make_node("Concat", stacked, ["all_answers"], axis=1))
+    end = parser.parse_graph(_MEAN)
+    nodes += end.node
+    constants += end.initializer
+    [classes] = [
+        value.type.tensor_type.shape.dim[1] for value in members[0].graph.output if value.name == PROBABILITIES
+    ]
+    output = helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, ["batch", classes.dim_value])
     graph = helper.make_graph(nodes, "samples_to_probabilities", front.graph.input, [output], constants)
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", front.opset_import[0].version)], ir_version=members[0].ir_version
@@ -251,45 +261,23 @@ def _assemble(
     return model
 
 
-def _classes(member: onnx.ModelProto) -> int:
-    [value] = [output for output in member.graph.output if output.name == PROBABILITIES]
-    return int(value.type.tensor_type.shape.dim[1].dim_value)
+_CUT = """
+cut (int64[batch] front_used) => (int64[1] cut_stop)
+<int64[1] cut_start = {0}, int64[1] cut_axis = {1}, int64[1] cut_shape = {1}>
+{
+    longest = ReduceMax<keepdims = 0>(front_used)
+    cut_stop = Reshape(longest, cut_shape)
+}"""
 
-
-def _cut_padding(branches: Sequence[str], constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
-    """Rows beyond the longest recording of a batch cost time and mean nothing."""
-    constants += [
-        helper.make_tensor("cut_start", onnx.TensorProto.INT64, [1], [0]),
-        helper.make_tensor("cut_axis", onnx.TensorProto.INT64, [1], [1]),
-        helper.make_tensor("cut_shape", onnx.TensorProto.INT64, [1], [1]),
-    ]
-    nodes = [
-        helper.make_node("ReduceMax", ["front_used"], ["cut_longest"], keepdims=0),
-        helper.make_node("Reshape", ["cut_longest", "cut_shape"], ["cut_stop"]),
-    ]
-    ends = ["cut_start", "cut_stop", "cut_axis"]
-    return nodes + [
-        helper.make_node("Slice", [f"front_{_features_of(name)}", *ends], [f"cut_{name}"]) for name in branches
-    ]
-
-
-def _mean_of_asked(answers: Sequence[str], constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
-    """(B, K) the mean of the answers of those that are asked, scaled so that each row sums to 1."""
-    constants += [
-        helper.make_tensor("by_class", onnx.TensorProto.INT64, [1], [2]),
-        helper.make_tensor("by_member", onnx.TensorProto.INT64, [1], [1]),
-    ]
-    stacked = [f"stacked_{name}" for name in answers]
-    return [
-        *(
-            helper.make_node("Unsqueeze", [name, "by_member"], [wide])
-            for name, wide in zip(answers, stacked, strict=True)
-        ),
-        helper.make_node("Concat", stacked, ["all_answers"], axis=1),
-        helper.make_node("Cast", [f"front_{_ASKED}"], ["asked_number"], to=onnx.TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["asked_number", "by_class"], ["asked_wide"]),
-        helper.make_node("Mul", ["all_answers", "asked_wide"], ["asked_answers"]),
-        helper.make_node("ReduceSum", ["asked_answers", "by_member"], ["summed"], keepdims=0),
-        helper.make_node("ReduceSum", ["summed", "by_member"], ["whole"], keepdims=1),
-        helper.make_node("Div", ["summed", "whole"], [PROBABILITIES]),
-    ]
+_MEAN = """
+mean (float[batch, members, classes] all_answers, bool[batch, members] front_asked)
+=> (float[batch, classes] probabilities) <int64[1] second = {1}, int64[1] third = {2}>
+{
+    counted = Cast<to = 1>(front_asked)
+    counted_wide = Unsqueeze(counted, third)
+    asked_answers = Mul(all_answers, counted_wide)
+    summed = ReduceSum<keepdims = 0>(asked_answers, second)
+    whole = ReduceSum<keepdims = 1>(summed, second)
+    probabilities = Div(summed, whole)
+}"""
+"""The mean of the answers of those that are asked, scaled so that each row sums to 1."""

@@ -69,22 +69,12 @@ def write_site(
 ) -> Path:
     """Write the folder of a page, whole or not at all; the path of the page.
 
-    Parameters
-    ----------
-    bundle, out, member
-        As for `export_bundle`.
-    device
-        A description of one's own device or study, whose files the page reads beside those that the package knows.
-    runtime
-        An unpacked package of the runtime, or an earlier page; None: what was fetched before, or else npm fetches it.
-    exported
-        What `export_bundle` wrote of the bundle, if it did before.
+    `device` is a description of one's own device or study, whose files the page reads beside those that the package
+    knows; `runtime` an unpacked package of the runtime, or an earlier page, instead of what npm fetches once;
+    `exported` what `export_bundle` wrote of the bundle, if it did before.
 
-    Raises
-    ------
-    ConfigError, BundleError
-        As `export_bundle`; if the runtime is another one, or cannot be fetched; if the page cannot read what `device`
-        describes.
+    ConfigError and BundleError as of `export_bundle`; ConfigError if the runtime is another one, or cannot be fetched,
+    or if the page cannot read what `device` describes.
     """
     check_free(out)
     script, binary = find_runtime(runtime)

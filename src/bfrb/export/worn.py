@@ -24,20 +24,15 @@ class Worn:
 
     description: Description  # what it reads
     matrices: dict[str, Floats32]  # by sensor (C, C): a reading times this is in the wrist frame and in its units
-    # the sensors that a graph takes in. An orientation that the package would make of others is one of them, in the
-    # wrist frame.
     inputs: tuple[str, ...]
+    """The sensors that a graph takes in, an orientation that is made of others, in the wrist frame, among them."""
 
     @classmethod
     def of(cls, device: Device, description: Description, wrist: Wrist | None = None) -> Worn:
         """A described device, worn on a wrist, for a bundle of another device.
 
-        Raises
-        ------
-        ConfigError
-            If they have no sensor in common, or nothing says where the axes point.
-        DataError
-            If nothing says on which wrist it is worn.
+        ConfigError if they have no sensor in common, or nothing says where the axes point; DataError if nothing says on
+        which wrist it is worn.
         """
         known = [name for name in description.sensors if device.has(name)]
         if not known or description.axes is None:

@@ -12,18 +12,12 @@ from bfrb.errors import BundleError
 from bfrb.from_keras.files import Layer, read_model, refuse
 from bfrb.networks.specs import GatedTwoBranchSpec, TwoBranchSpec
 
-_RECURRENCE = {
-    "dtype": "float32",
-    "return_sequences": True,
-    "use_bias": True,
-    "activation": "tanh",
-    "recurrent_activation": "sigmoid",
-}
-
 
 def _both_ways(kind: str, **settings: Any) -> dict[str, Any]:
     """Settings of a recurrence that runs forwards and backwards."""
-    ways = {"forward": _RECURRENCE | settings, "backward": _RECURRENCE | settings | {"go_backwards": True}}
+    settings |= {"dtype": "float32", "return_sequences": True, "use_bias": True}
+    settings |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
+    ways = {"forward": settings, "backward": settings | {"go_backwards": True}}
     found = {f"{way} {key}": value for way in ways for key, value in ways[way].items()}
     return found | {"merge_mode": "concat", "forward layer": kind, "backward layer": kind}
 

@@ -102,24 +102,17 @@ def _convert(label: str, layer: Layer) -> dict[str, Floats32]:
     if layer.kind == "BatchNormalization":
         return {f"{label}.{part}": weight for part, weight in zip(_NORM, layer.weights, strict=True)}
     if not layer.kind.startswith("Bidirectional"):
-        kernel, *bias = layer.weights
-        return {f"{label}.weight": kernel.T} | {f"{label}.bias": weight for weight in bias}
-    ways = {"forwards": layer.weights[:3], "backwards": layer.weights[3:]}
-    return {
-        f"{label}.{way}.{part}_l0": weight
-        for way, weights in ways.items()
-        for part, weight in _convert_recurrence(*weights).items()
-    }
-
-
-def _convert_recurrence(kernel: Floats32, recurrent: Floats32, bias: Floats32) -> dict[str, Floats32]:
-    """Weights of one direction: an LSTM's gates i, f, c, o keep their order, a GRU's z, r, h become r, z, h."""
-    order = (0, 1, 2, 3) if bias.ndim == 1 else (1, 0, 2)
-    if bias.ndim == 1:  # an LSTM's only one; PyTorch adds two
-        bias = np.stack([bias, np.zeros_like(bias)])
-    parts = {"weight_ih": kernel, "weight_hh": recurrent, "bias_ih": bias[0], "bias_hh": bias[1]}
-    gates = {name: np.split(part, len(order), axis=-1) for name, part in parts.items()}
-    return {name: np.concatenate([found[gate] for gate in order], axis=-1).T for name, found in gates.items()}
+        parts = zip(("weight", "bias"), (layer.weights[0].T, *layer.weights[1:]), strict=False)
+        return {f"{label}.{part}": weight for part, weight in parts}
+    found = {}
+    for way, (kernel, recurrent, bias) in (("forwards", layer.weights[:3]), ("backwards", layer.weights[3:])):
+        # An LSTM's gates i, f, c, o keep their order, a GRU's z, r, h become r, z, h; PyTorch adds two biases.
+        biases, order = ((bias, np.zeros_like(bias)), (0, 1, 2, 3)) if bias.ndim == 1 else (bias, (1, 0, 2))
+        named = zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), (kernel, recurrent, *biases), strict=True)
+        for part, values in named:
+            gates = np.split(values, len(order), axis=-1)
+            found[f"{label}.{way}.{part}_l0"] = np.concatenate([gates[gate] for gate in order], axis=-1).T
+    return found
 
 
 def _spread(weights: Floats32, branch: Branch) -> Floats32:

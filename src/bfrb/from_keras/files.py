@@ -47,14 +47,12 @@ _SLICE = re.compile(
 class Layer:
     """One layer of a model."""
 
-    # its class, such as `Conv1D`; with what it is about, as in `Bidirectional LSTM` and `Lambda time_sum`; with its
-    # module if it is not one of Keras's own layers
     kind: str
-    name: str  # its name, unique in the model
-    # its parameters, as Keras wrote them; those of a `Bidirectional` one as `forward units`, `backward units`
-    settings: dict[str, Any]
+    """Its class, as in `Conv1D`, `Bidirectional LSTM`, `Lambda time_sum`; with its module if it is none of Keras's."""
+    name: str
+    settings: dict[str, Any]  # those of a `Bidirectional` one as `forward units`, `backward units`
     inputs: tuple[str, ...]  # names of the layers it reads
-    weights: tuple[Floats32, ...]  # its weights, in the order of its class
+    weights: tuple[Floats32, ...]  # in the order of its class
 
 
 def refuse(layer: str, problem: str) -> BundleError:
@@ -150,10 +148,7 @@ def _inputs(name: str, node: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _name_function(function: dict[str, Any]) -> str:
-    """What a Lambda layer computes: its function's name, or which columns a nameless one takes.
-
-    Compiled code is compared with what the notebook's compiles to; it is never run or even loaded.
-    """
+    """Its name, or the columns that a nameless one takes, by comparison: code is never run or even loaded."""
     config = function["config"]
     if function["class_name"] != "__lambda__":
         return str(config)
@@ -173,18 +168,16 @@ class Branch:
     features: tuple[str, ...]  # names of our features, as a bundle's manifest has them
     channels: tuple[Channel, ...]  # all C channels of these features
     order: Ints  # for every column of the branch its number among the channels
-    # (C,) what is taken from every channel, and what it is then divided by; 0 and 1 for one that no column is
-    mean: Floats32
-    sd: Floats32
+    mean: Floats32  # (C,) what is taken from every channel, 0 for one that no column is
+    sd: Floats32  # (C,) what it is then divided by, 1 for one that no column is
 
 
 @dataclass(frozen=True, eq=False)
 class KerasFolder:
     """A notebook's folder, read and checked, but for its models."""
 
-    path: Path  # the folder
-    # names of the feature columns, in the order in which the models take them: motion, then proximity
-    columns: tuple[str, ...]
+    path: Path
+    columns: tuple[str, ...]  # feature columns, in the order in which the models take them: motion, then proximity
     branches: dict[str, Branch]  # the columns of either kind
     rows: int  # rows that every recording is cut or padded to
     classes: tuple[str, ...]  # the gestures, in the order of the models' outputs

@@ -28,10 +28,8 @@ def read_pickled(path: Path) -> Any:
     try:
         return _load_array(file) if path.suffix == ".npy" else _Unpickler(file).load()
     except Exception as error:  # noqa: BLE001  a damaged pickle may raise anything
-        raise BundleError(
-            f"{path} is damaged or refused: {error or type(error).__name__}",
-            remedy='write it again: joblib.dump(scaler, "scaler.pkl"), or np.save of an array of names',
-        ) from None
+        remedy = 'write it again: joblib.dump(scaler, "scaler.pkl"), or np.save of an array of names'
+        raise BundleError(f"{path} is damaged or refused: {error or type(error).__name__}", remedy=remedy) from None
 
 
 def _load_array(file: io.BytesIO) -> Any:

@@ -38,28 +38,15 @@ class Shape:
 
 @dataclass(frozen=True)
 class Output:
-    """What a network gives.
-
-    Parameters
-    ----------
-    logits
-        (B, K) one number per class; `softmax` turns them into probabilities.
-    present
-        For networks that judge whether a branch carries a signal: (B,) logits per branch, trained beside the classes.
-    auxiliary
-        For networks that answer more than the class: (B, K) logits per label of recordings, such as `orientation`,
-        and (B, T, K) per label of rows, such as `phase`, at the input's rows.
-    heads
-        Further (B, K) logits of the classes, such as those from the motion sensors alone, trained like `logits`.
-    attention
-        For networks that weigh rows: (B, T) weights over time, 0 on padding, summing to 1.
-    """
+    """What a network gives."""
 
     logits: Tensor
+    """(B, K) one number per class; `softmax` turns them into probabilities."""
     present: Mapping[str, Tensor] = field(default_factory=dict)
-    auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
     heads: Mapping[str, Tensor] = field(default_factory=dict)
+    """Further (B, K) logits of the classes, such as those from the motion sensors alone, trained like `logits`."""
     attention: Tensor | None = None
+    """For networks that weigh rows: (B, T) weights over time, 0 on padding, summing to 1."""
 
 
 @runtime_checkable

@@ -13,10 +13,7 @@
 
 A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
 computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32
-and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up; and
-if its network was trained to tell phases, `phases` (B, T, P) float32, the probabilities of `gestures.PHASES` at every
-row, each row summing to 1; after a recording's end they mean nothing. A graph that has no such output cannot tell
-phases, even where its network has a head for them: one that was not trained is left out of the graph.
+and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up.
 An unpadded graph takes recordings of one length and no `lengths`; it reads most weights from its neighbour.
 """
 
@@ -134,10 +131,7 @@ class Bundle:
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """The bundle in a folder, every file of it checked.
 
-        Raises
-        ------
-        BundleError
-            If there is no bundle, it was written by a later version, or a file of it is missing or damaged.
+        BundleError if there is none, it was written by a later version, or a file of it is missing or damaged.
         """
         folder = Path(path)
         values = _read_manifest(folder)
@@ -235,10 +229,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not folder.exists():
         raise BundleError(f"there is no bundle at {folder}", remedy="check the path; `bfrb train` writes bundles")
     if not (folder / MANIFEST).is_file():
-        raise BundleError(
-            f"expected a bundle, but {folder} has no {MANIFEST}",
-            remedy="name the folder that `bfrb train` wrote, complete with all its files",
-        )
+        problem = f"expected a bundle, but {folder} has no {MANIFEST}"
+        raise BundleError(problem, remedy="name the folder that `bfrb train` wrote, complete with all its files")
     values = _read_json(folder, MANIFEST)
     found = values.get("format")
     if type(found) is not int or found < 1:

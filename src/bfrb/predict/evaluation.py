@@ -160,9 +160,8 @@ def join_answers(parts: Iterable[tuple[Table, int]]) -> Table:
     table = _stacked([part for part in tables if part.height])
     unlabelled = sum(numbers)
     if table.is_empty():
-        raise DataError(
-            "expected recordings with a gesture, found none", remedy="evaluate on labelled recordings, or use `predict`"
-        )
+        problem = "expected recordings with a gesture, found none"
+        raise DataError(problem, remedy="evaluate on labelled recordings, or use `predict`")
     if table.select("scenario", "id").is_duplicated().any():
         raise DataError("expected unique recording ids, found one more than once", remedy="keep one recording of each")
     if unlabelled:
@@ -225,10 +224,8 @@ def _find_truth(ids: Sequence[Any], path: Path, columns: Columns, texts: Iterabl
     lacking = [name for name in ids if name not in known]
     if lacking or len(known) < truth.height:
         problem = f"{len(lacking)} have none, such as {lacking[0]!r}" if lacking else "an id comes twice"
-        raise DataError(
-            f"expected one true gesture in {path} for every predicted recording, but {problem}",
-            remedy="name the answers to the recordings that were predicted",
-        )
+        problem = f"expected one true gesture in {path} for every predicted recording, but {problem}"
+        raise DataError(problem, remedy="name the answers to the recordings that were predicted")
     if len(known) > len(ids):
         log.warning("%d recordings of %s were not predicted and are left out", len(known) - len(ids), path)
     return [known[name] for name in ids]
@@ -237,16 +234,12 @@ def _find_truth(ids: Sequence[Any], path: Path, columns: Columns, texts: Iterabl
 def _check_columns(table: Table, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in table.columns]
     if missing:
-        raise DataError(
-            f"expected the column {missing[0]!r}, found {', '.join(table.columns[:8])}",
-            remedy="name the columns with --truth, --prediction and --subject, or the file of the truth with --answers",
-        )
+        remedy = "name the columns with --truth, --prediction and --subject, or the file of the truth with --answers"
+        raise DataError(f"expected the column {missing[0]!r}, found {', '.join(table.columns[:8])}", remedy=remedy)
     nested = [name for name in names if table.schema[name].is_nested()]
     if nested:
-        raise DataError(
-            f"expected text in the column {nested[0]!r}, found values of the type {table.schema[nested[0]]}",
-            remedy="write the column again with plain values",
-        )
+        problem = f"expected text in the column {nested[0]!r}, found values of the type {table.schema[nested[0]]}"
+        raise DataError(problem, remedy="write the column again with plain values")
 
 
 def _probabilities(table: Table, label_set: LabelSet) -> Floats:

@@ -25,7 +25,6 @@ from bfrb.read.orientation import with_gyroscope
 from bfrb.read.tables import make_table
 from bfrb.study.description import Description
 from bfrb.study.device import Device
-from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 
@@ -58,10 +57,7 @@ class Predictor:
     calls, and calls may come from several threads at once, or from a forked child; a pickled predictor is one that
     loads the bundle again. An answer does not depend on the other recordings of a call.
 
-    Raises
-    ------
-    BundleError
-        If a graph cannot be loaded or does not fit the bundle, or a feature of one's own cannot be imported.
+    BundleError if a graph cannot be loaded or does not fit the bundle, or a feature of one's own cannot be imported.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -111,12 +107,8 @@ class Predictor:
         anyway
             Whether to answer though physics speaks against what was read here (`bfrb.read.judging`).
 
-        Raises
-        ------
-        DataError
-            If the recordings are of another device, or cannot be read; if physics speaks against what was read here.
-        BundleError
-            If a member fails.
+        DataError if the recordings are of another device, or cannot be read, or if physics speaks against what was read
+        here; BundleError if a member fails.
         """
         if not isinstance(recordings, Recordings):
             from bfrb.read.judging import JudgedSource
@@ -147,23 +139,6 @@ class Predictor:
                     probabilities[group.index] = answer
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
-    @property
-    def gives_phases(self) -> bool:
-        """Whether any member was trained to tell phases."""
-        return any("phases" in member.outputs for member in self._members)
-
-    def phases(self, recordings: Recordings) -> Floats | None:
-        """(N, P) Probabilities of the phases (`bfrb.study.labels.PHASES`) at every row of one or more recordings.
-
-        Of each recording the mean over the members that are asked about it and can tell; NaN if none can, and on rows
-        that are not used. None if no member can tell of any. Errors are those of `predict`.
-        """
-        recordings = self._usable(recordings)
-        found = np.full((recordings.n_rows, len(PHASES)), np.nan)
-        for group, phases in map_ahead(_phases, self._groups(recordings, _find_alike)):
-            found[self._used_rows(recordings, group)] = phases
-        return None if np.isnan(found).all() else found
-
     def warm_up(self) -> None:
         """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.
 
@@ -185,13 +160,6 @@ class Predictor:
                 members = compress(self._members, asked[:, numbers[0]].tolist())
                 batch = sequences.batch(numbers, manifest.max_length, manifest.keep)
                 yield _Group(index[numbers], batch, tuple(members))
-
-    def _used_rows(self, recordings: Recordings, group: _Group) -> Ints:
-        """(B, T) Which rows of all recordings the networks see of those of a group."""
-        length, keeps_last = group.batch.lengths[0], self.bundle.manifest.keep == "last"
-        first = recordings.offsets[group.index + 1] - length if keeps_last else recordings.offsets[group.index]
-        rows: Ints = first[:, None] + np.arange(length)
-        return rows
 
     @cached_property
     def is_heading_free(self) -> bool:
@@ -242,10 +210,7 @@ class Predictor:
         return with_gyroscope(self.device) if self.orients else self.device
 
     def _usable(self, recordings: Recordings) -> Recordings:
-        """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters.
-
-        DataError if the recordings are of another device.
-        """
+        """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters."""
         self.check_device(recordings.device)
         if recordings.device.knows_heading == self.device.knows_heading:
             return recordings
@@ -275,39 +240,22 @@ class Predictor:
         return cut_continuous(recordings, self.bundle.windows)
 
     def predict_one(self, sequence: Any, demographics: Any = None) -> str:
-        """The gesture of one recording, given as a frame.
+        """The gesture of one recording, a polars or pandas frame of its rows with the raw columns of the device.
 
-        Parameters
-        ----------
-        sequence
-            A polars or pandas frame with the rows of one recording, with the raw columns of the device.
-        demographics
-            A frame with the row of its subject, if known.
-
-        Raises
-        ------
-        DataError
-            If the frame holds no recording, or more than one.
+        `demographics` is a frame with the row of its subject, if known. DataError if the frame holds no recording, or
+        more than one.
         """
         from bfrb.read.described_source import recordings_from_frame
 
         recordings = recordings_from_frame(sequence, demographics)
         if len(recordings) != 1:
-            raise DataError(
-                f"expected the rows of one recording, got {len(recordings)} recordings",
-                remedy="filter the frame by its sequence id, or use `predict` for several",
-            )
+            problem = f"expected the rows of one recording, got {len(recordings)} recordings"
+            raise DataError(problem, remedy="filter the frame by its sequence id, or use `predict` for several")
         return str(self.predict(recordings).gestures[0])
 
 
 def load(path: str | os.PathLike[str]) -> Predictor:
-    """The predictor of a bundle, warmed up.
-
-    Raises
-    ------
-    BundleError
-        If there is no bundle, it is damaged, or a member of it fails.
-    """
+    """The predictor of a bundle, warmed up. BundleError if there is none, it is damaged, or a member of it fails."""
     predictor = Predictor(Bundle.open(path))
     predictor.warm_up()
     return predictor
@@ -333,12 +281,6 @@ def _find_alike(lengths: Ints, asked: Bools) -> list[Ints]:
 
 def _answers(groups: Sequence[_Group]) -> list[Floats]:
     return [_mean([member.answer(group.batch) for member in group.members]) for group in groups]
-
-
-def _phases(group: _Group) -> Floats | float:
-    """(B, T, P) probabilities of the phases; NaN where nobody that is asked can tell."""
-    told = [member.phases(group.batch) for member in group.members if "phases" in member.outputs]
-    return np.mean(told, axis=0, dtype=np.float64) if told else np.nan
 
 
 def _mean(answers: Sequence[Any]) -> Floats:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from bfrb.errors import DataError
-from bfrb.files import writing_files
+from bfrb.files import writing_file
 
 Table = pl.DataFrame
 """A small table."""
@@ -56,26 +56,18 @@ def write_table(table: Table, path: Path) -> None:
 
 
 def write_tables(parts: Iterable[Table], path: Path) -> None:
-    """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time."""
-    write_side_by_side(((part,) for part in parts), [path])
+    """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time.
 
-
-def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path]) -> None:
-    """Write tables to several files, as `write_tables` does to one: each group has a table for every file.
-
-    All files are written, or none: they take their places once the last of them is whole. Raises `DataError` if no
-    table can be written to one of the places, two are the same, or there is no group.
+    Raises `DataError` if no table can be written to the place, or there is none.
     """
-    check_table_paths(*paths)
-    groups = iter(groups)
-    first = next(groups, None)
+    check_table_paths(path)
+    parts = iter(parts)
+    first = next(parts, None)
     if first is None:
         raise DataError("expected tables to write, got none", remedy="check the source: it holds no rows")
-    with writing_files(paths) as unfinished, ExitStack() as stack:
-        files = [stack.enter_context(appending(*both)) for both in zip(unfinished, paths, strict=True)]
-        for group in chain([first], groups):
-            for append, part in zip(files, group, strict=True):
-                append(part)
+    with writing_file(path) as unfinished, appending(unfinished, path) as append:
+        for part in chain([first], parts):
+            append(part)
 
 
 @contextmanager

@@ -18,26 +18,7 @@ from scipy.stats import binomtest
 
 from bfrb.arrays import Array, Floats
 from bfrb.metrics.standard import Calibration
-from bfrb.report.style import (
-    BAND,
-    DASHES,
-    FAINT,
-    GRID,
-    HEAT,
-    INK,
-    MARKERS,
-    MUTED,
-    SERIES,
-    WIDTH_IN,
-    Axes,
-    Figure,
-    figure_of_rows,
-    label,
-    mark_simulated,
-    new_figure,
-    score_axis,
-    styled,
-)
+from bfrb.report import style
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Recordings
 
@@ -65,8 +46,8 @@ GESTURE = "Gesture"  # the phase that is shaded
 Span = tuple[float, float]  # begin and end in seconds
 
 
-@styled
-def plot_confusion(counts: npt.ArrayLike, classes: Sequence[str], is_target: Sequence[bool]) -> Figure:
+@style.styled
+def plot_confusion(counts: npt.ArrayLike, classes: Sequence[str], is_target: Sequence[bool]) -> style.Figure:
     """Confusion matrix: of the recordings of each true class (row), the percentage answered with each class (column).
 
     Given are (K, K) numbers of recordings, (K,) names, and (K,) whether a class is a behaviour that is looked for;
@@ -75,25 +56,25 @@ def plot_confusion(counts: npt.ArrayLike, classes: Sequence[str], is_target: Seq
     order = np.argsort(~np.asarray(is_target, dtype=bool), kind="stable")
     counts = np.asarray(counts, dtype=np.float64)[np.ix_(order, order)]
     count, targets, totals = len(order), int(np.sum(is_target)), counts.sum(axis=1)
-    figure, axes = new_figure(2.9 + 0.27 * count)
+    figure, axes = style.new_figure(2.9 + 0.27 * count)
     for row, column in np.argwhere(counts).tolist():
         share = counts[row, column] / totals[row]
         sides = [column - 0.48, column + 0.48]
-        axes.fill_between(sides, row - 0.48, row + 0.48, color=HEAT, alpha=0.06 + 0.94 * share, linewidth=0)
+        axes.fill_between(sides, row - 0.48, row + 0.48, color=style.HEAT, alpha=0.06 + 0.94 * share, linewidth=0)
         if share >= 0.005:
             weight = "bold" if row == column else "normal"
-            _write(axes, column, row, f"{100 * share:.0f}", fontweight=weight, fontsize=8, color=INK)
+            _write(axes, column, row, f"{100 * share:.0f}", fontweight=weight, fontsize=8, color=style.INK)
     for row in np.flatnonzero(totals == 0).tolist():
         _write(axes, (count - 1) / 2, row, "no recordings", style="italic")
-    names = [label(classes[index], LONGEST_COLUMN) for index in order]
+    names = [style.label(classes[index], LONGEST_COLUMN) for index in order]
     axes.set_xticks(range(count), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(count), [label(classes[index]) for index in order])
+    axes.set_yticks(range(count), [style.label(classes[index]) for index in order])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xlabel="answered", ylabel="true")
     if 0 < targets < count:
-        axes.axhline(targets - 0.5, color=MUTED, linewidth=1)
-        axes.axvline(targets - 0.5, color=MUTED, linewidth=1)
+        axes.axhline(targets - 0.5, color=style.MUTED, linewidth=1)
+        axes.axvline(targets - 0.5, color=style.MUTED, linewidth=1)
     for name, start, stop in (("behaviours looked for", 0, targets), ("everything else", targets, count)):
         # A single column is too narrow for words; the line beside it says enough.
         if stop - start > 2:
@@ -101,110 +82,111 @@ def plot_confusion(counts: npt.ArrayLike, classes: Sequence[str], is_target: Seq
     return figure
 
 
-def _write(axes: Axes, x: float, y: float, text: str, **options: Any) -> None:
-    look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 8.5, "color": MUTED}
+def _write(axes: style.Axes, x: float, y: float, text: str, **options: Any) -> None:
+    look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 8.5, "color": style.MUTED}
     axes.text(float(x), float(y), text, **(look | options))
 
 
-@styled
-def plot_classes(per_class: Mapping[str, Mapping[str, Any]]) -> Figure:
+@style.styled
+def plot_classes(per_class: Mapping[str, Mapping[str, Any]]) -> style.Figure:
     """Precision, recall and F1 of every class, the behaviours looked for first.
 
     Given are, by class, `target`, `precision`, `recall`, `f1` and `support`, as in the scores of a bundle.
     """
     ordered = dict(sorted(per_class.items(), key=lambda item: not item[1]["target"]))
-    figure, axes = figure_of_rows(list(ordered), margin_in=1.1)
+    figure, axes = style.figure_of_rows(list(ordered), margin_in=1.1)
     known = np.array([bool(found["support"]) for found in ordered.values()])
     values = np.array([[found[key] for found in ordered.values()] for key in MEASURES], dtype=np.float64)[:, known]
     rows = np.flatnonzero(known)
-    start = score_axis(axes, "x", "share (1 is perfect)", values.ravel())
-    axes.hlines(rows, values.min(axis=0), values.max(axis=0), color=GRID, linewidth=3, zorder=1)
-    for words, points, colour, marker in zip(MEASURES.values(), values, SERIES, MARKERS, strict=False):
+    start = style.score_axis(axes, "x", "share (1 is perfect)", values.ravel())
+    axes.hlines(rows, values.min(axis=0), values.max(axis=0), color=style.GRID, linewidth=3, zorder=1)
+    for words, points, colour, marker in zip(MEASURES.values(), values, style.SERIES, style.MARKERS, strict=False):
         axes.plot(points, rows, marker, color=colour, clip_on=False, label=words)
     for row in np.flatnonzero(~known).tolist():
         _write(axes, start, row, "no recordings", ha="left", style="italic")
     targets = sum(bool(found["target"]) for found in ordered.values())
     if 0 < targets < len(ordered):
-        axes.axhline(targets - 0.5, color=MUTED, linewidth=1)
+        axes.axhline(targets - 0.5, color=style.MUTED, linewidth=1)
     figure.legend(loc="outside upper right", ncols=3)
     return figure
 
 
-@styled
-def plot_subjects(per_subject: Mapping[str, Mapping[str, Any]], overall: float | None = None) -> Figure:
+@style.styled
+def plot_subjects(per_subject: Mapping[str, Mapping[str, Any]], overall: float | None = None) -> style.Figure:
     """Score of every subject, the lowest first, from `score` by subject; that over all subjects is drawn as a line."""
     ranked = sorted(((float(found["score"]), name) for name, found in per_subject.items()), key=lambda item: item[0])
     some = f", of the lowest {MOST_ROWS} of {len(ranked)}" if len(ranked) > MOST_ROWS else ""
     names, scores = [name for _, name in ranked[:MOST_ROWS]], [score for score, _ in ranked[:MOST_ROWS]]
-    figure, axes = figure_of_rows(names)
-    start = score_axis(axes, "x", f"score{some}", scores)
-    axes.hlines(range(len(names)), start, scores, color=GRID, linewidth=3)
-    axes.plot(scores, range(len(names)), "o", color=SERIES[0], clip_on=False)
+    figure, axes = style.figure_of_rows(names)
+    start = style.score_axis(axes, "x", f"score{some}", scores)
+    axes.hlines(range(len(names)), start, scores, color=style.GRID, linewidth=3)
+    axes.plot(scores, range(len(names)), "o", color=style.SERIES[0], clip_on=False)
     if overall is not None:
-        axes.axvline(overall, **FAINT)
-        axes.text(overall, -0.72, f"everyone {overall:.2f}", ha="center", va="bottom", fontsize=8, color=MUTED)
+        axes.axvline(overall, **style.FAINT)
+        axes.text(overall, -0.72, f"everyone {overall:.2f}", ha="center", va="bottom", fontsize=8, color=style.MUTED)
     return figure
 
 
-@styled
-def plot_calibration(curves: Mapping[str, Calibration]) -> Figure:
+@style.styled
+def plot_calibration(curves: Mapping[str, Calibration]) -> style.Figure:
     """How often answers are right, by how probable they were said to be; below, how many claimed how much.
 
     The calibrations are by name, such as that of the gesture and that of "any behaviour".
     """
-    figure = Figure(figsize=(WIDTH_IN, 4.2))
+    figure = style.Figure(figsize=(style.WIDTH_IN, 4.2))
     panels = figure.subplots(2, len(curves), height_ratios=(3.4, 1), squeeze=False, sharex=True)
     for number, (name, curve) in enumerate(curves.items()):
-        panels[0, number].set_title(label(f"{name}: off by {curve.error:.2f} on average", 80), fontsize=9)
+        panels[0, number].set_title(style.label(f"{name}: off by {curve.error:.2f} on average", 80), fontsize=9)
         _draw_curve(panels[0, number], curve, number)
         widths = np.diff(curve.edges)
         below = panels[1, number]
-        below.bar(curve.edges[:-1] + widths / 2, curve.counts, widths * 0.9, color=SERIES[number], alpha=0.6)
+        below.bar(curve.edges[:-1] + widths / 2, curve.counts, widths * 0.9, color=style.SERIES[number], alpha=0.6)
         below.set(xlabel="probability claimed", ylabel="answers")
         below.locator_params(axis="y", nbins=3, integer=True)
     return figure
 
 
-def _draw_curve(axes: Axes, curve: Calibration, number: int) -> None:
+def _draw_curve(axes: style.Axes, curve: Calibration, number: int) -> None:
     used = curve.counts > 0
     claimed, right = curve.confidence[used], curve.accuracy[used]
-    axes.plot([0, 1], [0, 1], **FAINT)
-    axes.text(0.03, 0.97, "too modest", fontsize=8, color=MUTED, va="top")
-    axes.text(0.97, 0.03, "too sure", fontsize=8, color=MUTED, ha="right")
+    axes.plot([0, 1], [0, 1], **style.FAINT)
+    axes.text(0.03, 0.97, "too modest", fontsize=8, color=style.MUTED, va="top")
+    axes.text(0.97, 0.03, "too sure", fontsize=8, color=style.MUTED, ha="right")
     counts = zip(right.tolist(), curve.counts[used].tolist(), strict=True)
     limits = [binomtest(round(share * count), count).proportion_ci(method="wilson") for share, count in counts]
-    axes.vlines(claimed, *zip(*limits, strict=True), color=SERIES[number], linewidth=2, alpha=0.45)
-    axes.plot(claimed, right, marker=MARKERS[number], color=SERIES[number], markersize=5.5)
-    score_axis(axes, "x", "")
-    score_axis(axes, "y", "share that is right")
+    axes.vlines(claimed, *zip(*limits, strict=True), color=style.SERIES[number], linewidth=2, alpha=0.45)
+    axes.plot(claimed, right, marker=style.MARKERS[number], color=style.SERIES[number], markersize=5.5)
+    style.score_axis(axes, "x", "")
+    style.score_axis(axes, "y", "share that is right")
 
 
-@styled
+@style.styled
 def plot_detection(
     false_alarms: Sequence[float], sensitivity: Sequence[float], rules: Mapping[str, tuple[float, float]]
-) -> Figure:
+) -> style.Figure:
     """Share of the episodes that are found against false alarms per hour, for one threshold after the other.
 
     The rules are those that are or could be in use, by name, with their false alarms per hour and share found.
     """
-    figure, axes = new_figure(3.6, 0.8)
-    axes.plot(false_alarms, sensitivity, color=SERIES[0], marker=".")
+    figure, axes = style.new_figure(3.6, 0.8)
+    axes.plot(false_alarms, sensitivity, color=style.SERIES[0], marker=".")
     for number, (name, point) in enumerate(rules.items(), start=1):
-        axes.plot(*([value] for value in point), MARKERS[number], color=SERIES[number], markersize=8, label=label(name))
+        look: Any = {"marker": style.MARKERS[number], "color": style.SERIES[number], "label": style.label(name)}
+        axes.plot(*([value] for value in point), linestyle="", markersize=8, **look)
     axes.set(xlabel="false alarms per hour", xlim=(0, None))
-    score_axis(axes, "y", "sensitivity (share found)")
+    style.score_axis(axes, "y", "sensitivity (share found)")
     figure.legend(loc="outside upper right", ncols=2)
     return figure
 
 
-@styled
+@style.styled
 def plot_timeline(
     times_s: npt.ArrayLike,
     probability: npt.ArrayLike,
     threshold: float,
     episodes: Sequence[Span],
     events: Sequence[Span],
-) -> Figure:
+) -> style.Figure:
     """One continuous recording: (W,) moments and the probability of any behaviour at them, with episodes and events.
 
     The threshold is the probability that an event has to reach.
@@ -212,15 +194,15 @@ def plot_timeline(
     times_s = np.asarray(times_s, dtype=np.float64)
     longest_s = max([*times_s.tolist(), *(end for _, end in (*episodes, *events)), 1.0])
     unit_s, name = (3600.0, "hours") if longest_s > _LONG_S else (60.0, "minutes")
-    figure = Figure(figsize=(WIDTH_IN, 2.7))
+    figure = style.Figure(figsize=(style.WIDTH_IN, 2.7))
     line, lanes = figure.subplots(2, 1, height_ratios=(2.2, 1), sharex=True)
     for start, end in episodes:
-        line.axvspan(start / unit_s, end / unit_s, color=BAND, linewidth=0)
-    line.plot(times_s / unit_s, np.asarray(probability), color=SERIES[0], linewidth=0.9)
-    line.axhline(threshold, **FAINT)
-    score_axis(line, "y", "probability")
-    for row, (spans, colour) in enumerate(((episodes, SERIES[2]), (events, SERIES[1]))):
-        lanes.axhline(row, color=GRID, linewidth=0.8, zorder=0)
+        line.axvspan(start / unit_s, end / unit_s, color=style.BAND, linewidth=0)
+    line.plot(times_s / unit_s, np.asarray(probability), color=style.SERIES[0], linewidth=0.9)
+    line.axhline(threshold, **style.FAINT)
+    style.score_axis(line, "y", "probability")
+    for row, (spans, colour) in enumerate(((episodes, style.SERIES[2]), (events, style.SERIES[1]))):
+        lanes.axhline(row, color=style.GRID, linewidth=0.8, zorder=0)
         # An event of some seconds is a sliver of a day: everything is at least as wide as can be seen.
         bars = [(start / unit_s, max(end - start, longest_s / 800) / unit_s) for start, end in spans]
         lanes.broken_barh(bars, (row - 0.32, 0.64), color=colour, linewidth=0)
@@ -230,8 +212,8 @@ def plot_timeline(
     return figure
 
 
-@styled
-def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float = 0.85) -> Figure:
+@style.styled
+def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float = 0.85) -> style.Figure:
     """Signals of the first of some recordings, one panel a sensor; the gesture is shaded where it is known.
 
     Of time of flight, the share of each sensor's 64 pixels is shown in which something reflected. Width of the figure
@@ -239,17 +221,17 @@ def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float 
     """
     recording = recordings[0]
     sensors = recording.device.sensors
-    figure = Figure(figsize=(width_in, 0.5 + panel_in * len(sensors)))
+    figure = style.Figure(figsize=(width_in, 0.5 + panel_in * len(sensors)))
     panels = figure.subplots(len(sensors), 1, sharex=True, squeeze=False)[:, 0]
     time_s = np.arange(recording.n_rows + 1) / recording.device.row_rate_hz
     for axes, sensor in zip(panels, sensors, strict=True):
         _draw_sensor(axes, sensor, time_s[:-1], traces(sensor, recording.sensors[sensor.name]))
         for start, stop in _gesture_rows(recording):
-            axes.axvspan(time_s[start], time_s[stop], color=BAND, linewidth=0, zorder=0)
+            axes.axvspan(time_s[start], time_s[stop], color=style.BAND, linewidth=0, zorder=0)
     panels[-1].set_xlabel("seconds")
     figure.align_ylabels()
     if recording.simulated:
-        mark_simulated(figure)
+        style.mark_simulated(figure)
     return figure
 
 
@@ -263,7 +245,7 @@ def traces(sensor: Sensor, values: Array) -> Floats:
     return np.where(absent.reshape(flat.shape).all(axis=2), np.nan, share)
 
 
-def _draw_sensor(axes: Axes, sensor: Sensor, time_s: Floats, values: Floats) -> None:
+def _draw_sensor(axes: style.Axes, sensor: Sensor, time_s: Floats, values: Floats) -> None:
     title, unit, channels = TITLES.get(sensor.name, (sensor.name, sensor.unit, ""))
     axes.set_ylabel(unit)
     axes.set_title(title, fontsize=8.5, pad=3)
@@ -271,12 +253,13 @@ def _draw_sensor(axes: Axes, sensor: Sensor, time_s: Floats, values: Floats) -> 
     axes.grid(axis="y")
     if np.isnan(values).all():
         axes.set_yticks([])
-        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=MUTED)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=style.MUTED)
         return
     for number, column in enumerate(values.T):
         name = channels[number : number + 1] or str(number + 1)
-        style = {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number % len(DASHES)]}
-        axes.plot(time_s, column, label=name, linewidth=1.1, marker="." if len(time_s) < 2 else "", **style)
+        colour, dashes = (kinds[number % len(kinds)] for kinds in (style.SERIES, style.DASHES))
+        look: dict[str, Any] = {"color": colour, "linestyle": dashes}
+        axes.plot(time_s, column, label=name, linewidth=1.1, marker="." if len(time_s) < 2 else "", **look)
     near = {"handlelength": 1.6, "columnspacing": 0.9, "handletextpad": 0.4, "borderaxespad": 0}
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.94), ncols=len(values.T), fontsize=7.5, **near)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -106,13 +107,6 @@ class Group:
 Comparisons = dict[str, list[Group]]  # groups by question; one group only means that everybody is alike
 
 
-def _named(*names: str) -> Callable[[object], str | None]:
-    """A namer of small whole numbers (and of truth values); without names, of texts."""
-    if not names:
-        return lambda value: None if value is None else str(value)
-    return lambda value: names[int(value)] if isinstance(value, int) and 0 <= value < len(names) else None
-
-
 def name_age(value: object) -> str | None:
     """The band that an age in years falls in.
 
@@ -126,15 +120,15 @@ def name_age(value: object) -> str | None:
     return [name for start, name in AGE_BANDS.items() if value >= start][-1]
 
 
-name_hand = _named("left-handed", "right-handed")  # the dominant hand that a code of the demographics means
+HANDS: dict[object, str] = {0: "left-handed", 1: "right-handed"}  # by the code of the demographics
 
-QUESTIONS: dict[str, tuple[str, Callable[[object], str | None]]] = {
-    "adult_child": ("Adults and children", _named("children", "adults")),
+QUESTIONS: dict[str, tuple[str, Callable[[Any], str | None]]] = {
+    "adult_child": ("Adults and children", {0: "children", 1: "adults"}.get),
     "age": ("Age", name_age),
-    "handedness": ("Dominant hand", name_hand),
-    "sex": ("Sex", _named("female", "male")),
-    SENSORS: ("Proximity sensors that measured", _named()),
-    "orientation": ("Posture", _named()),
+    "handedness": ("Dominant hand", HANDS.get),
+    "sex": ("Sex", {0: "female", 1: "male"}.get),
+    SENSORS: ("Proximity sensors that measured", str),
+    "orientation": ("Posture", str),
 }
 """By fact: the question it answers, and how its values are called."""
 
@@ -146,7 +140,8 @@ def compare(ids: tuple[str, ...], answers: Answers, matched: Matched, label_set:
     """Every comparison of (R,) answers with subjects that the known facts of the (R,) recordings allow."""
     found: Comparisons = {}
     for fact, (question, name_of) in QUESTIONS.items():
-        names = np.array([name_of(matched.facts.get(recording, {}).get(fact)) for recording in ids], dtype=object)
+        facts = [matched.facts.get(recording, {}).get(fact) for recording in ids]
+        names = np.array([None if value is None else name_of(value) for value in facts], dtype=object)
         known = sorted({name for name in names if name is not None}, key=lambda name: (_ORDER.get(name, 99), name))
         if known:
             found[question] = [_score_group(name, names == name, answers, label_set) for name in known]

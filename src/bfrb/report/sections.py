@@ -17,7 +17,7 @@ from bfrb.predict.predictions import target_probability
 from bfrb.read.tables import read_table
 from bfrb.report import figures
 from bfrb.report.collect import Evaluation
-from bfrb.report.groups import Comparisons, Matched, name_hand
+from bfrb.report.groups import HANDS, Comparisons, Matched
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
 from bfrb.report.summary import SCENARIOS
 from bfrb.train.run import read_run_spec
@@ -162,7 +162,7 @@ def show_people(evaluation: Evaluation, comparisons: Comparisons) -> Section:
     if any({"age", "handedness"} & set(known) for known in facts.values()):
         known = [facts.get(name, {}) for name in subjects]
         columns["age"] = [f"{age:g}" if isinstance(age := each.get("age"), int | float) else None for each in known]
-        columns["hand"] = [name_hand(each.get("handedness")) for each in known]
+        columns["hand"] = [HANDS.get(each.get("handedness")) for each in known]
     rows = sorted(zip(subjects, *columns.values(), strict=True), key=lambda row: float(row[1]))
     table = DataTable("Scores by person, the lowest first", ("person", *columns), rows)
     caption = "Score of every person, the lowest first. The dashed line is the score of everybody together."

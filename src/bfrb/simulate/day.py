@@ -76,16 +76,8 @@ class DaySpec(Spec):
 def simulate_days(study: StudySpec, day: DaySpec, seed: int, chosen: slice = slice(None)) -> Iterator[Recordings]:
     """One continuous recording of every subject, or of some of them, one after the other.
 
-    Rows are annotated with `gesture` (the classes of `DAY_GESTURES`) and `activity` (`ACTIVITIES`).
-
-    Parameters
-    ----------
-    study
-        Bodies, timing and sensors; `subjects` of them.
-    day
-        What they do.
-    seed
-        The same specs and seed give the same recordings.
+    Rows are annotated with `gesture` (the classes of `DAY_GESTURES`) and `activity` (`ACTIVITIES`). The same specs, of
+    bodies, timing and sensors and of what is done in a day, and the same seed give the same recordings.
 
     Examples
     --------

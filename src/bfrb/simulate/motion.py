@@ -109,10 +109,7 @@ def recoil(turns: Floats) -> Floats:
 
 
 def _sway(size: int, clock: Clock, near: Floats, spread: float, rng: np.random.Generator) -> Floats:
-    """(N, 5) slow smooth drifts, of three sinusoids of 0.1 to 0.9 Hz: of unit size at the target, less at rest.
-
-    In some of the sequences, `size` in number, they are larger than in others; `spread` is that of their logarithm.
-    """
+    """(N, 5) slow drifts, sinusoids of 0.1 to 0.9 Hz: of about unit size at the target, in some sequences larger."""
     i = clock.sequence
     total = np.zeros((len(i), 5))
     for low, high in ((0.08, 0.2), (0.2, 0.45), (0.45, 0.9)):

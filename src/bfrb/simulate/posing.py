@@ -111,11 +111,7 @@ def _swung(posture: Posture, wrist: Floats, swivel: Floats) -> Floats:
 
 
 def _discomfort(arm: Arm, posture: Posture, body: Solids, palm: Floats, pose: Pose) -> Floats:
-    """(S,) cost of a pose.
-
-    It grows with an elbow held up against gravity, beside the head or across the chest, with a palm that faces wrong,
-    with an arm in the body or the bed or behind the back, and with a place out of reach.
-    """
+    """(S,) cost: of a raised or crossed elbow, a palm that faces wrong, an arm in body or bed, a place out of reach."""
     track = follow(arm, posture.shoulder, pose)
     elbow, wrist = track.elbow - posture.shoulder, track.wrist - posture.shoulder
     right, front, top = (posture.torso[..., axis] for axis in range(3))

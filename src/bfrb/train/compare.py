@@ -20,7 +20,7 @@ from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, cross_validate_all, draw_folds, fingerprint, labelled
 from bfrb.train.presets import CompareSpec
-from bfrb.train.run import RunSpec, read_run_spec
+from bfrb.train.run import read_run_spec
 
 RESULTS = "comparison.json"
 
@@ -58,8 +58,10 @@ def compare(
     reference: dict[str, Answers] = {}
     judged: dict[str, dict[str, Any]] = {}
     for name in order:
-        variant = spec.variants[name]
-        bundle = _open(out / name, spec.run(name), folds)
+        variant, bundle = spec.variants[name], Bundle.open(out / name)
+        if read_run_spec(bundle) != spec.run(name) or Folds.read(bundle.file(FOLDS)).fold_of != folds.fold_of:
+            problem = f"{out / name} was trained with another spec or other folds"
+            raise ConfigError(problem, remedy="choose another output")
         table = read_table(bundle.file(OUT_OF_FOLD))
         answers = answers_by_scenario(table, bundle.label_set)
         scores = {key: _judge(found, reference.get(key), bundle.label_set) for key, found in answers.items()}
@@ -87,22 +89,13 @@ def _judge(answers: Answers, reference: Answers | None, labels: LabelSet) -> dic
     found: dict[str, Any] = {"score": score, "interval": interval and list(interval)}
     if reference is not None:
         if not np.array_equal(answers.truth, reference.truth) or answers.subjects != reference.subjects:
-            raise ConfigError(
-                "the variants answer different recordings", remedy="compare variants that cut recordings alike"
-            )
+            problem = "the variants answer different recordings"
+            raise ConfigError(problem, remedy="compare variants that cut recordings alike")
         pair = (answers.prediction, reference.prediction)
         found["difference"] = score - competition_score(reference.truth, reference.prediction, labels).score
         between = difference_interval(answers.truth, pair, subjects, labels)
         found["difference_interval"] = between and list(between)
     return found
-
-
-def _open(place: Path, spec: RunSpec, folds: Folds) -> Bundle:
-    """The bundle of a variant."""
-    bundle = Bundle.open(place)
-    if read_run_spec(bundle) != spec or Folds.read(bundle.file(FOLDS)).fold_of != folds.fold_of:
-        raise ConfigError(f"{place} was trained with another spec or other folds", remedy="choose another output")
-    return bundle
 
 
 def _settle(out: Path, recordings: Recordings, spec: CompareSpec, folds: Folds | None) -> Folds:

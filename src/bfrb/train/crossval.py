@@ -175,10 +175,8 @@ def _check_motion(device: Device, spec: RunSpec) -> None:
         branches = spec.network(name).MOTION
         if not any(available(spec.branches[branch], device) for branch in branches):
             keys = " or ".join(f"features.{branch}" for branch in branches)
-            raise ConfigError(
-                f"expected features of the motion sensors for {name}, found none that the device can give",
-                remedy=f"name some in {keys}",
-            )
+            problem = f"expected features of the motion sensors for {name}, found none that the device can give"
+            raise ConfigError(problem, remedy=f"name some in {keys}")
 
 
 def _check_enough(recordings: Recordings, folds: Folds, spec: RunSpec) -> None:
@@ -213,10 +211,8 @@ def find_label_set(recordings: Recordings) -> LabelSet:
     found = set(recordings.gestures or ())
     if label_set := registered_label_set(found):
         return label_set
-    raise DataError(
-        f"no label set has all of the gestures {', '.join(sorted(map(str, found))[:5])} ...",
-        remedy="describe the study: its [labels] name the classes and the targets (docs/own-data.md)",
-    )
+    remedy = "describe the study: its [labels] name the classes and the targets (docs/own-data.md)"
+    raise DataError(f"no label set has all of the gestures {', '.join(sorted(map(str, found))[:5])} ...", remedy=remedy)
 
 
 def draw_folds(recordings: Recordings, spec: RunSpec) -> Folds:

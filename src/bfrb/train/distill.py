@@ -30,10 +30,8 @@ def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, option
     out = check_target(out, overwrite=options.overwrite)
     judge = HeldOutPredictor(teacher)
     if not judge.fold_of:
-        raise BundleError(
-            f"the bundle {teacher.path} does not say whom its members have seen, so none can teach honestly",
-            remedy="distil one that `bfrb train` wrote",
-        )
+        problem = f"the bundle {teacher.path} does not say whom its members have seen, so none can teach honestly"
+        raise BundleError(problem, remedy="distil one that `bfrb train` wrote")
     spec = spec.model_copy(
         update={
             "windows": teacher.windows,

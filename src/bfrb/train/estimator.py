@@ -78,27 +78,16 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.workers = workers
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train.
+        """Train on `Recordings`, or a sequence of them.
 
-        Parameters
-        ----------
-        X
-            `Recordings`, or a sequence of them.
-        y
-            (R,) labels, of any type that can be sorted; by default the gestures of the recordings.
-
-        Raises
-        ------
-        DataError, ConfigError
-            As for `bfrb.train`.
+        `y` are (R,) labels, of any type that can be sorted; by default the gestures of the recordings. DataError and
+        ConfigError as of `bfrb.train`.
         """
         recordings = _joined(X)
         labels = _labels_of(recordings) if y is None else np.asarray(y)
         if len(labels) != len(recordings):
-            raise DataError(
-                f"expected a label for each of {len(recordings)} recordings, got {len(labels)}",
-                remedy="give one for each",
-            )
+            problem = f"expected a label for each of {len(recordings)} recordings, got {len(labels)}"
+            raise DataError(problem, remedy="give one for each")
         self.classes_ = np.unique(labels)
         gestures = make_table({"gesture": [str(label) for label in labels]})
         named = recordings.with_table(recordings.table.with_columns(gestures["gesture"]))

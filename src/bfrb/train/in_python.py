@@ -56,12 +56,9 @@ def train(
         `anyway`, to go on with recordings that physics speaks against; `workers`, `overwrite`, `restart` ...: those of
         `bfrb.train.crossval.RunOptions`.
 
-    Raises
-    ------
-    DataError
-        If there are no labels, or too few subjects, recordings or classes; if physics speaks against the recordings.
-    ConfigError
-        If there is no such preset or setting, a package that training needs is missing, or something is at `out`.
+    DataError if there are no labels, or too few subjects, recordings or classes, or if physics speaks against the
+    recordings; ConfigError if there is no such preset or setting, a package that training needs is missing, or
+    something is at `out`.
 
     Examples
     --------
@@ -108,7 +105,9 @@ def find_labels(recordings: Recordings, targets: Sequence[str] | None = None) ->
     Targets are by default those of that study, else every class but `none`. DataError if there are no labels, or a
     target is none of the classes.
     """
-    found = {name for name in recordings.gestures or _names_of_rows(recordings) if name is not None}
+    rows = recordings.annotations.get("gesture")
+    names = recordings.gestures or (() if rows is None else rows.names)  # of continuous recordings those of rows
+    found = {name for name in names if name is not None}
     if not found:
         raise DataError("expected labelled recordings, found no gesture", remedy="train on data with a gesture column")
     if targets is None:
@@ -117,13 +116,6 @@ def find_labels(recordings: Recordings, targets: Sequence[str] | None = None) ->
         log.warning("no targets are named: every class but none is taken for one")
         targets = [name for name in found if name != "none"]
     if strange := sorted(set(targets) - found):
-        raise DataError(
-            f"no recording is of the target {strange[0]!r}", remedy=f"choose among {', '.join(sorted(found))}"
-        )
+        problem = f"no recording is of the target {strange[0]!r}"
+        raise DataError(problem, remedy=f"choose among {', '.join(sorted(found))}")
     return LabelSet("own", tuple(sorted(found, key=lambda name: (name != "none", name))), frozenset(targets))
-
-
-def _names_of_rows(recordings: Recordings) -> Sequence[str]:
-    """The labels that rows may have, of continuous recordings."""
-    annotation = recordings.annotations.get("gesture")
-    return () if annotation is None else annotation.names

@@ -44,10 +44,8 @@ def train_member(folder: Path, member: MemberPlan) -> None:
         _train_member(Workspace(folder), member)
     except torch.OutOfMemoryError as error:
         why = str(error).partition(".")[0]
-        raise ConfigError(
-            f"{member.name}: the memory of the graphics card is full ({why})",
-            remedy="repeat the same command, which goes on from here, with fewer --workers",
-        ) from None
+        remedy = "repeat the same command, which goes on from here, with fewer --workers"
+        raise ConfigError(f"{member.name}: the memory of the graphics card is full ({why})", remedy=remedy) from None
 
 
 def _train_member(workspace: Workspace, member: MemberPlan) -> None:

@@ -61,7 +61,9 @@ def move_answers(member: Member, sequences: Sequences, codes: Ints, max_length: 
     if not isinstance(network, LinearAnswers):
         raise ConfigError(f"{type(network).__name__} has no linear answers", remedy="personalize a bundle of rocket")
     weights = len(codes) / np.bincount(codes)[codes] / len(np.unique(codes))
-    parts = [_described(member, network, sequences.batch(rows, max_length)) for rows in _batches(len(codes))]
+    numbers = np.arange(len(codes))
+    batches = (sequences.batch(some, max_length) for some in np.split(numbers, numbers[_BATCH::_BATCH]))
+    parts = [_described(member, network, batch) for batch in batches]
     features = np.concatenate([found for found, _ in parts])
     for name, layer in network.answers().items():
         known = np.concatenate([measured[name] for _, measured in parts])
@@ -77,10 +79,6 @@ def move_answers(member: Member, sequences: Sequences, codes: Ints, max_length: 
         with torch.no_grad():
             layer.weight.add_(torch.from_numpy(change[:-1].T.astype(np.float32)))
             layer.bias.add_(torch.from_numpy(change[-1].astype(np.float32)))
-
-
-def _batches(count: int) -> list[Ints]:
-    return [np.arange(start, min(start + _BATCH, count)) for start in range(0, count, _BATCH)]
 
 
 def _described(member: Member, network: LinearAnswers, batch: Batch) -> tuple[Floats32, dict[str, Bools]]:

@@ -35,10 +35,8 @@ def find_variation(name: str) -> Variation:
     """The variation of that name, or at that import path `package.module:name`. ConfigError if there is none."""
     found = VARIATIONS[name] if name in VARIATIONS else import_part(name, "variation")
     if not callable(found):
-        raise ConfigError(
-            f"{name} is no variation, but {type(found).__name__}",
-            remedy="make it a function from recordings, a strength and a generator to recordings",
-        )
+        remedy = "make it a function from recordings, a strength and a generator to recordings"
+        raise ConfigError(f"{name} is no variation, but {type(found).__name__}", remedy=remedy)
     variation: Variation = found
     return variation
 
@@ -86,16 +84,12 @@ def _lose_together(*names: str) -> Variation:
 
 def lose(recordings: Recordings, lost: Mapping[str, Bools]) -> Recordings:
     """The recordings without what is lost: for every sensor (R, 1), or (R, pieces)."""
-
-    def without(name: str) -> Callable[[Array], Array]:
-        def remaining(values: Array) -> Array:
-            sensor, by_row = recordings.device.sensor(name), np.repeat(lost[name], recordings.lengths, axis=0)
-            by_row = by_row.reshape(*by_row.shape, *(1 for _ in values.shape[2:]))
-            return np.where(by_row, np.array(sensor.absent, dtype=sensor.dtype), values)
-
-        return remaining
-
-    return changed(recordings, **{name: without(name) for name in lost})
+    sensors = dict(recordings.sensors)
+    for name in lost.keys() & sensors.keys():
+        values, by_row = sensors[name], np.repeat(lost[name], recordings.lengths, axis=0)
+        by_row = by_row.reshape(*by_row.shape, *(1 for _ in values.shape[2:]))
+        sensors[name] = np.where(by_row, np.array(recordings.device.sensor(name).absent, dtype=values.dtype), values)
+    return replace(recordings, sensors=sensors)
 
 
 def changed(recordings: Recordings, **changes: Callable[[Array], Array]) -> Recordings:

@@ -53,10 +53,8 @@ def explaining_damage(path: Path) -> Iterator[None]:
         yield
     except (*_OF_FILES, *_OF_VALUES) as error:
         why = getattr(error, "problem", None) or str(error).partition("\n")[0] or type(error).__name__
-        raise ConfigError(
-            f"{path}, of an unfinished training, is damaged or of another version of bfrb: {why}",
-            remedy="add --restart to throw that training away and begin anew",
-        ) from error
+        problem = f"{path}, of an unfinished training, is damaged or of another version of bfrb: {why}"
+        raise ConfigError(problem, remedy="add --restart to throw that training away and begin anew") from error
 
 
 class MemberPlan(Spec):
@@ -144,9 +142,8 @@ class Workspace:
             except FileNotFoundError:  # a run that was in it has just thrown it away
                 continue
             except Timeout:
-                raise ConfigError(
-                    f"another training is running in {self.folder}", remedy="wait for it, or choose another output"
-                ) from None
+                problem = f"another training is running in {self.folder}"
+                raise ConfigError(problem, remedy="wait for it, or choose another output") from None
         try:
             yield
         finally:
@@ -238,10 +235,8 @@ class Workspace:
 def _check_same(old: Plan, new: Plan, folder: Path) -> None:
     before, after = _flatten(old.model_dump(mode="json")), _flatten(new.model_dump(mode="json"))
     if changed := sorted(key for key in before | after if before.get(key) != after.get(key)):
-        raise ConfigError(
-            f"{folder} holds an unfinished run that differs in {', '.join(changed)}",
-            remedy="repeat its command to finish it, or add --restart to throw it away",
-        )
+        problem = f"{folder} holds an unfinished run that differs in {', '.join(changed)}"
+        raise ConfigError(problem, remedy="repeat its command to finish it, or add --restart to throw it away")
 
 
 def _flatten(values: dict[str, object], prefix: str = "") -> dict[str, object]:

@@ -91,16 +91,16 @@ class Collection:
         `text`: words that all have to occur in id, subject, gesture or orientation, in any case; exact values of
         `FILTERS`; `missing`: a sensor that measured nothing, in whole or in part, or `nothing`, or `anything`.
         """
-        found = list(range(len(self)))
-        for word in search.get("text", "").lower().split():
-            found = [number for number in found if word in self._searched[number]]
-        for name in FILTERS:
-            if wanted := search.get(name):
-                column = self._columns.get(name, [""] * len(self))
-                found = [number for number in found if column[number] == wanted]
-        if wanted := search.get("missing"):
-            found = [number for number in found if _misses(self._missing[number], wanted)]
-        return found
+        words, missing = search.get("text", "").lower().split(), search.get("missing")
+        wanted = {name: search[name] for name in FILTERS if search.get(name)}
+        columns = {name: self._columns.get(name, [""] * len(self)) for name in wanted}
+        return [
+            number
+            for number, text in enumerate(self._searched)
+            if all(word in text for word in words)
+            and all(columns[name][number] == value for name, value in wanted.items())
+            and (not missing or _misses(self._missing[number], missing))
+        ]
 
     def page(self, search: Mapping[str, str], first: int, size: int) -> dict[str, Any]:
         """Some of the recordings found, and how many there are."""

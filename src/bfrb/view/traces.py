@@ -58,9 +58,7 @@ def draw(panels: Iterable[Panel], start: int, stop: int, width: int) -> tuple[di
     arrays = {}
     for panel in panels:
         arrays["rows"], arrays[panel.name] = reduce_rows(panel.values, start, stop, min(max(1, width), MAX_WIDTH))
-    described = [panel._asdict() for panel in panels]
-    for values in described:
-        del values["values"]
+    described = [dict(zip(panel._fields[:-1], panel[:-1], strict=True)) for panel in panels]  # without the readings
     return arrays, described
 
 
