@@ -59,9 +59,9 @@ def test_every_row_has_its_label_hand_and_both_sensors_where_they_are_near_in_ti
 def test_a_damaged_clone_is_refused(clone: Path) -> None:
     acc, gyr = (clone / "data" / "exp-1" / f"{name}Labeled.csv" for name in ("acc", "gyr"))
     for change, message in (
-        (lambda: edit(acc, "9.8,2", "9.8,8"), "one of the 9 words"),
-        (lambda: edit(acc, ",9.8,", ",,"), "all 3 values"),
         (lambda: gyr.write_text("timestamp,x,y,z,label,stage,hand\n"), "no rows"),
+        (lambda: edit(acc, ",9.8,", ",,"), "all 3 values"),
+        (lambda: edit(acc, ",2,1,d", ",8,1,d"), "one of the 9 words"),
         (gyr.unlink, "there is acc and no gyr"),
         (lambda: shutil.rmtree(clone / "data"), "called .*exp-"),
     ):

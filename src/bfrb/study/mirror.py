@@ -1,7 +1,4 @@
-"""How a device is worn: on the other wrist, or turned over; exact changes from one to the other.
-
-The symmetries themselves stand with every sensor of a `Device`; here they are applied to whole recordings.
-"""
+"""Recordings as of the other wrist. The symmetries themselves stand with every sensor of a `Device`."""
 
 from dataclasses import replace
 
@@ -16,12 +13,15 @@ LEFT_HANDED = 0
 
 def mirror(recordings: Recordings, which: Bools) -> Recordings:
     """Recordings as if the chosen ones (R,) had been made on the other wrist, exact up to the heading."""
-    return _apply("left_hand", recordings, which)
-
-
-def turn_over(recordings: Recordings, which: Bools) -> Recordings:
-    """Recordings as if the device had been worn turned by 180 degrees about its z axis in the chosen ones (R,)."""
-    return _apply("upside_down", recordings, which)
+    if not which.any():
+        return recordings
+    rows = np.repeat(which, recordings.lengths)
+    sensors = {}
+    for sensor in recordings.device.sensors:
+        values = recordings.sensors[sensor.name].copy()
+        values[rows] = sensor.left_hand.apply(values[rows])
+        sensors[sensor.name] = values
+    return replace(recordings, sensors=sensors)
 
 
 def is_left_handed(recordings: Recordings) -> Bools:
@@ -37,15 +37,3 @@ def as_right_handed(recordings: Recordings) -> Recordings:
     Subjects whose handedness is not known are taken for right-handed.
     """
     return mirror(recordings, is_left_handed(recordings))
-
-
-def _apply(symmetry: str, recordings: Recordings, which: Bools) -> Recordings:
-    if not which.any():
-        return recordings
-    rows = np.repeat(which, recordings.lengths)
-    sensors = {}
-    for sensor in recordings.device.sensors:
-        values = recordings.sensors[sensor.name].copy()
-        values[rows] = getattr(sensor, symmetry).apply(values[rows])
-        sensors[sensor.name] = values
-    return replace(recordings, sensors=sensors)
