@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.metrics import interval_over_people
+from bfrb.metrics.intervals import interval_over_people
 
 Parts = npt.NDArray[Any]
 Score = Callable[[Parts], float]

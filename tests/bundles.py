@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bfrb.features.pipeline import available, channels_of
 from bfrb.features.rotations import up_in_wrist
 from bfrb.predict import bundle as layout
-from bfrb.predict.bundle import Bundle, LabelSetSpec, Manifest, MemberSpec, writing_bundle
+from bfrb.predict.bundle import Bundle, Manifest, MemberSpec, writing_bundle
 from bfrb.study.content import CONTENT, hash_content
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.labels import CMI_GESTURES, LabelSet
@@ -86,7 +86,7 @@ def make_bundle(
         "version": "0.1.0",
         "device": device,
         "row_rate_hz": device.row_rate_hz,
-        "label_set": LabelSetSpec.of(label_set),
+        "label_set": label_set,
         "branches": dict(features),
         "max_length": 64,
         "members": tuple(specs),
@@ -108,7 +108,7 @@ def make_bundle(
 
 def relabelled(bundle: Bundle, label_set: LabelSet) -> Bundle:
     """The bundle as if it told other classes apart."""
-    manifest = bundle.manifest.model_copy(update={"label_set": LabelSetSpec.of(label_set)})
+    manifest = bundle.manifest.model_copy(update={"label_set": label_set})
     return replace(bundle, manifest=manifest)
 
 
@@ -207,32 +207,4 @@ def add_attention(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("ReduceMean", ["imu_squashed", "last"], ["interest"], keepdims=0))
     model.graph.node.append(helper.make_node("Softmax", ["interest"], ["attention"], axis=1))
     model.graph.output.append(helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["B", "T"]))
-    onnx.checker.check_model(model)
-
-
-def make_telling_bundle(out: Path, tellers: int = 1, **options: Any) -> Path:
-    """The bundle of `make_bundle`, but the first members tell phases by the mean of their squashed motion features.
-
-    The logit of "Gesture" is the mean, times the member's number plus 1; that of "Transition" is 0.
-    """
-    made = make_bundle(out.with_name(f"{out.name}-made"), **options)
-    with writing_bundle(out) as folder:
-        shutil.copytree(made, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checksums.json"))
-        for number in range(tellers):
-            graph = folder / "members" / f"two_branch-{number:02d}.onnx"
-            model = onnx.load(graph)
-            add_phases(model, number + 1.0)
-            onnx.save(model, graph)
-    return out
-
-
-def add_phases(model: onnx.ModelProto, times: float) -> None:
-    """Give a graph of `make_graph` the output `phases` (B, T, 2)."""
-    graph = model.graph
-    constants = {"last_axis": np.array([2]), "by_phase": np.array([0.0, times], dtype=np.float32)}
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
-    graph.node.append(helper.make_node("ReduceMean", ["imu_squashed", "last_axis"], ["moving"], keepdims=1))
-    graph.node.append(helper.make_node("Mul", ["moving", "by_phase"], ["phase_logits"]))
-    graph.node.append(helper.make_node("Softmax", ["phase_logits"], ["phases"], axis=2))
-    graph.output.append(helper.make_tensor_value_info("phases", TensorProto.FLOAT, ["B", "T", 2]))
     onnx.checker.check_model(model)

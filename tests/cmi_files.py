@@ -21,16 +21,8 @@ def labelled_study(lengths: Sequence[int] = LENGTHS, seed: int = 0, missing: flo
     plain = random_recordings(HELIOS, lengths, np.random.default_rng(seed), missing)
     number = np.arange(len(plain))
     behavior = np.concatenate([np.arange(length) * 4 // length for length in lengths])
-    return Recordings(
-        HELIOS,
-        plain.sensors,
-        plain.offsets,
-        study_table(number),
-        {
-            "behavior": Annotation(behavior.astype(np.int8), BEHAVIORS),
-            "phase": Annotation((behavior == 3).astype(np.int8), PHASES),
-        },
-    )
+    codes = {"behavior": Annotation(behavior, BEHAVIORS), "phase": Annotation(behavior == 3, PHASES)}
+    return Recordings(HELIOS, plain.sensors, plain.offsets, study_table(number), codes)
 
 
 def study_table(number: np.ndarray) -> pl.DataFrame:
@@ -46,16 +38,14 @@ def study_table(number: np.ndarray) -> pl.DataFrame:
         "elbow_to_wrist_cm": 25.0 + person,
     }
     gestures = [CMI_GESTURES.classes[index % len(CMI_GESTURES)] for index in number]
-    return pl.DataFrame(
-        {
-            "id": [f"SEQ_{index:06d}" for index in number],
-            "subject": [f"SUBJ_{index:06d}" for index in person],
-            "gesture": gestures,
-            "sequence_type": ["Target" if name in CMI_GESTURES.targets else "Non-Target" for name in gestures],
-            "orientation": [ORIENTATIONS[index % 4] for index in number],
-        }
-        | {name: pl.Series(measures[name], dtype=dtype) for name, (dtype, _, _) in MEASURES.items()}
-    )
+    about = {
+        "id": [f"SEQ_{index:06d}" for index in number],
+        "subject": [f"SUBJ_{index:06d}" for index in person],
+        "gesture": gestures,
+        "sequence_type": ["Target" if name in CMI_GESTURES.targets else "Non-Target" for name in gestures],
+        "orientation": [ORIENTATIONS[index % 4] for index in number],
+    }
+    return pl.DataFrame(about | {name: pl.Series(measures[name], dtype=kind) for name, (kind, *_) in MEASURES.items()})
 
 
 def rows_as_published(recordings: Recordings) -> pl.DataFrame:
@@ -65,12 +55,8 @@ def rows_as_published(recordings: Recordings) -> pl.DataFrame:
 
 def write_study(folder: Path, recordings: Recordings, name: str = "train.csv") -> Path:
     """Write a file of recordings, with its demographics beside it."""
-    frame = rows_as_published(recordings)
-    path = folder / name
-    if path.suffix == ".parquet":
-        frame.write_parquet(path)
-    else:
-        frame.write_csv(path)
+    frame, path = rows_as_published(recordings), folder / name
+    frame.write_parquet(path) if path.suffix == ".parquet" else frame.write_csv(path)
     subjects = recordings.table.select("subject", *MEASURES).unique("subject", maintain_order=True)
     subjects.write_csv(folder / "train_demographics.csv")
     return path

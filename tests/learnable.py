@@ -27,14 +27,12 @@ def make_examples(count: int = 48, steps: int = 12, classes: int = 4, seed: int 
     imu = torch.randn(count, steps, 3, generator=generator)
     imu[:, :, 0] += 3.0 * (labels[:, None] - 1.5)
     onsets = torch.randint(0, 5, (count,), generator=generator)
-    phases = torch.eye(2)[(torch.arange(steps)[None, :] >= onsets[:, None]).long()]
     proximity = torch.randn(count, steps, 2, generator=generator)
     return Examples(
         inputs={"imu": imu * rows, "proximity": proximity * rows},
         lengths=lengths,
         targets=torch.eye(classes)[labels],
         present={"imu": torch.ones(count), "proximity": torch.ones(count)},
-        auxiliary={"orientation": torch.eye(4)[labels % 4], "phase": phases * rows},
         onsets=onsets,
     )
 

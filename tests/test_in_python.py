@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict, cross_val_sco
 from sklearn.utils import estimator_checks
 
 import bfrb
-from bfrb.errors import ConfigError, DataError
+from bfrb.errors import DataError
 from bfrb.predict.predictor import load
 from bfrb.read.sources import Source
 from bfrb.study.description import Description
@@ -22,6 +22,7 @@ from bfrb.study.windows import WindowSpec, cut_continuous
 from bfrb.train import estimator
 from bfrb.train.in_python import find_labels
 from bundles import make_bundle, make_recordings
+from cmi_files import assert_same
 
 WATCH = Description.parse(
     {
@@ -36,14 +37,11 @@ FOUR = LabelSet("own", ("bite", "none", "pull", "rest"), frozenset({"bite", "pul
 
 
 def watch_frame(rows: int = 40) -> pl.DataFrame:
-    half = rows // 2
-    names = {"session": ["a"] * half + ["b"] * half, "who": ["s"] * half + ["t"] * half}
-    readings = {
-        name: [mean + 0.01 * (row % 7) for row in range(rows)] for name, mean in (("ax", 0), ("ay", 0), ("az", 1))
-    }
-    return pl.DataFrame(
-        names | {"ms": [20 * (row % half) for row in range(rows)], "doing": ["knead"] * rows} | readings
-    )
+    """Two recordings of half of the rows each."""
+    row, half = np.arange(rows), rows // 2
+    about = {"session": ["a"] * half + ["b"] * half, "who": ["s"] * half + ["t"] * half, "doing": ["knead"] * rows}
+    tremble = 0.01 * (row % 7)
+    return pl.DataFrame(about | {"ms": 20 * (row % half), "ax": tremble, "ay": tremble, "az": 1 + tremble})
 
 
 @pytest.mark.parametrize("kind", ["polars", "pandas"])
@@ -51,13 +49,10 @@ def test_a_frame_is_read_as_a_description_says(kind: str, tmp_path: Path) -> Non
     frame: Any = watch_frame() if kind == "polars" else watch_frame().to_pandas()
     (tmp_path / "watch.toml").write_text(WATCH.to_toml(), encoding="utf-8")
     watch_frame().write_csv(tmp_path / "watch.csv")
+    from_file = bfrb.read(tmp_path / "watch.csv", WATCH)
+    assert (from_file.ids, from_file.subjects.tolist(), from_file.device.row_rate_hz) == (["a", "b"], ["s", "t"], 50)
     for recordings in (bfrb.read(frame, WATCH), bfrb.read(frame, tmp_path / "watch.toml")):
-        assert recordings.ids == ["a", "b"]
-        assert recordings.subjects.tolist() == ["s", "t"]
-        assert recordings.device.row_rate_hz == 50
-        from_file = bfrb.read(tmp_path / "watch.csv", WATCH)
-        np.testing.assert_array_equal(recordings.sensors["acc"], from_file.sensors["acc"])
-        np.testing.assert_array_equal(recordings.annotations["gesture"].codes, from_file.annotations["gesture"].codes)
+        assert_same(recordings, from_file)
 
 
 def test_a_predictor_takes_paths_and_frames(tmp_path: Path) -> None:
@@ -94,29 +89,20 @@ def test_recordings_predictors_and_predictions_show_themselves(tmp_path: Path) -
     for text, thing in shown.items():
         assert text in repr(thing)
         assert "\n" not in repr(thing)
-        html = thing._repr_html_()
-        assert text in html
-        assert "<table" in html
+        assert all(part in thing._repr_html_() for part in (text, "<table"))
 
 
-def test_features_are_a_frame_per_row_with_gaps() -> None:
-    recordings = make_recordings(3).without("thm")
+def test_features_are_a_frame_with_gaps_per_row_or_statistics_of_what_was_measured_per_recording() -> None:
+    recordings = make_recordings(4).without("thm")
     acc = recordings.sensors["acc"].copy()
     acc[4] = np.nan
     table = bfrb.features(recordings.with_sensors(acc=acc))
-    assert table.height == recordings.n_rows
-    assert table["id"].unique(maintain_order=True).to_list() == recordings.ids
+    assert table["id"].to_list() == np.repeat(recordings.ids, recordings.lengths).tolist()
     assert table["time_s"].to_list()[:3] == [0.0, 0.1, 0.2]
     assert table["row"].max() == recordings.lengths.max() - 1
     assert table["acc_magnitude"].is_null().arg_true().to_list() == [4]
     assert table["thm_1"].is_null().all()
     np.testing.assert_allclose(table["acc_x"].to_numpy()[5:], acc[5:, 0], rtol=1e-6)
-
-
-def test_features_per_recording_are_statistics_of_what_was_measured() -> None:
-    recordings = make_recordings(4)
-    acc = recordings.sensors["acc"].copy()
-    acc[3:6] = np.nan
     acc[recordings.offsets[1] : recordings.offsets[2]] = np.nan
     table = bfrb.features(recordings.with_sensors(acc=acc), ["acc"], per="recording")
     assert table.columns[:4] == [*recordings.table.columns, "acc_x_mean"]
@@ -126,20 +112,6 @@ def test_features_per_recording_are_statistics_of_what_was_measured() -> None:
         found = table.select(f"acc_y_{kind}" for kind in ("mean", "sd", "min", "max")).row(number)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert set(table.drop(recordings.table.columns).row(1)) == {None}
-
-
-@pytest.mark.parametrize(
-    ("names", "told"),
-    [
-        (["acc_magnitud"], "did you mean 'acc_magnitude'"),
-        (["own_networks:Absent"], "expected a feature at own_networks:Absent"),
-        (["own_networks:weaken"], "is no feature, but function"),
-        (["__main__:MINE"], "lies in the script itself"),
-    ],
-)
-def test_a_feature_that_is_none_is_refused(names: list[str], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
-        bfrb.features(make_recordings(1), names)
 
 
 def test_the_labels_of_recordings_in_memory() -> None:
@@ -174,20 +146,18 @@ def test_cross_validation_keeps_people_apart(quick: list[Source]) -> None:
     classifier = bfrb.Classifier(targets=["bite", "pull"])
     groups = classifier.groups(recordings)
     scores = cross_val_score(classifier, recordings, groups=groups, cv=GroupKFold(3), error_score="raise")
-    assert len(scores) == 3
-    assert ((scores >= 0) & (scores <= 1)).all()
+    assert ((scores >= 0) & (scores <= 1)).tolist() == [True] * 3
     learnt = [set(source.read().subjects) for source in quick]
     assert [len(people) for people in learnt] == [4, 4, 4]
     assert set.intersection(*learnt) == set()
-    assert {source.label_set for source in quick if source.label_set} == {FOUR}
+    assert {source.label_set for source in quick} == {FOUR}
 
 
 def test_labels_of_any_kind_are_given_and_answered(quick: list[Source]) -> None:
     recordings = make_recordings(12, subjects=4)
     numbers = np.arange(12) % 3 + 8
     found = cross_val_predict(bfrb.Classifier(), recordings, numbers, groups=recordings.subjects, cv=GroupKFold(2))
-    assert found.dtype == numbers.dtype
-    assert set(found.tolist()) <= {8, 9, 10}
+    assert (found.dtype, {8, 9, 10} >= set(found.tolist())) == (numbers.dtype, True)
     fitted = bfrb.Classifier().fit(recordings, numbers)
     assert fitted.classes_.tolist() == [8, 9, 10]
     probabilities = fitted.predict_proba([recordings[0], recordings[5]])
@@ -206,29 +176,16 @@ def test_a_fitted_classifier_is_pickled_and_its_folder_goes_with_it(quick: list[
     np.testing.assert_array_equal(again.predict_proba(recordings), fitted.predict_proba(recordings))
     del fitted
     assert not folder.exists()
-    kept = bfrb.Classifier(out=tmp_path / "kept").fit(recordings)
-    del kept
+    bfrb.Classifier(out=tmp_path / "kept").fit(recordings)
     assert (tmp_path / "kept").exists()
 
 
-@pytest.mark.parametrize(
-    "check",
-    ["check_parameters_default_constructible", "check_get_params_invariance", "check_estimator_cloneable"],
-)
-def test_it_is_an_estimator_to_scikit_learn(check: str) -> None:
-    getattr(estimator_checks, check)("Classifier", bfrb.Classifier())
-
-
-def test_a_classifier_refuses_what_it_cannot_learn_from() -> None:
+def test_it_is_an_estimator_to_scikit_learn_and_refuses_what_it_cannot_learn_from() -> None:
+    for check in ("parameters_default_constructible", "get_params_invariance", "estimator_cloneable"):
+        getattr(estimator_checks, f"check_{check}")("Classifier", bfrb.Classifier())
     recordings = make_recordings(6)
     classifier = clone(bfrb.Classifier(preset="watch", settings={"folds": 2}))
-    assert classifier.get_params() == {
-        "preset": "watch",
-        "settings": {"folds": 2},
-        "targets": None,
-        "out": None,
-        "workers": 0,
-    }
+    assert classifier.get_params().items() >= {"preset": "watch", "settings": {"folds": 2}}.items()
     with pytest.raises(NotFittedError):
         classifier.predict(recordings)
     with pytest.raises(DataError, match="expected recordings, got float"):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +42,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files of four people who sit, stand and tap."""
     folder, rng = tmp_path_factory.mktemp("tap") / "study", np.random.default_rng(0)
-    for person in "abcd":
-        (folder / person).mkdir(parents=True)
-        for session, doing in enumerate(("tap", "sit", "tap", "stand")):
-            rows = 150 + 10 * session
-            acc = rng.normal([0.0, 0.0, 1.0], 0.01, (rows, 3))
-            acc[:, 2] += 0.8 * (doing == "tap") * np.sin(2 * np.pi * 4 * np.arange(rows) / RATE_HZ)
-            frame = pl.DataFrame({"ms": np.arange(rows) * 1000 // RATE_HZ, "doing": [doing] * rows})
-            frame.hstack(pl.DataFrame(acc, schema=["ax", "ay", "az"])).write_csv(folder / person / f"{session}.csv")
+    for person, (session, doing) in product("abcd", enumerate(("tap", "sit", "tap", "stand"))):
+        (folder / person).mkdir(parents=True, exist_ok=True)
+        row = np.arange(150 + 10 * session)
+        ax, ay, az = rng.normal(0, 0.01, (3, len(row)))
+        az += 1 + 0.8 * (doing == "tap") * np.sin(2 * np.pi * 4 * row / RATE_HZ)
+        columns = {"ms": row * 1000 // RATE_HZ, "doing": [doing] * len(row), "ax": ax, "ay": ay, "az": az}
+        pl.DataFrame(columns).write_csv(folder / person / f"{session}.csv")
     return folder
 
 
@@ -87,19 +87,12 @@ def test_another_process_predicts_with_it(model: Path, site: Path, study: Path) 
     assert (predictions["prediction"] == pl.Series(["tapping" if tap else "rest" for tap in taps])).all()
 
 
-@pytest.mark.parametrize("command", ["predict", "train"])
-def test_without_the_package_it_says_what_is_missing(command: str, model: Path, study: Path) -> None:
-    description = study.parent / "here.toml"
-    shutil.copy(EXAMPLE / "tapwatch" / "watch.toml", description)
-    options = {
-        "predict": (model, study, "--out", study.parent / "none.csv"),
-        "train": (study, "--preset", EXAMPLE / "tapwatch" / "run.toml", "--out", study.parent / "none"),
-    }
-    done = run("bfrb", command, *options[command], "--description", description)
-    assert done.returncode == 2
+def test_without_the_package_it_says_what_is_missing(model: Path, study: Path) -> None:
+    description = EXAMPLE / "tapwatch" / "watch.toml"
+    done = run("bfrb", "predict", model, study, "--out", study.parent / "none.csv", "--description", description)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "No module named 'tapwatch'" in done.stderr
     assert "PYTHONPATH" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_its_parts_hold_the_contracts(site: Path, tmp_path: Path) -> None:

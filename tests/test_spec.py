@@ -13,7 +13,7 @@ from bfrb.train.run import RunSpec
         ("=3", "expected key=value, got '=3'", "write, say, training.epochs=30"),
         ("folds=1", "folds: Input should be greater than or equal to 2, or Input should be 'subject', got 1", "folds"),
         ("networks=[]", "networks: expected networks, each named once, got none", "correct networks"),
-        ("networks=['stems', 'stems']", "networks: expected networks, each named once, got stems, stems", "networks"),
+        ("networks=['micro', 'micro']", "networks: expected networks, each named once, got micro, micro", "networks"),
         ("two_branch.head_units=[9]", "two_branch: expected one dropout per dense layer, got (9,)", "two_branch"),
         ("training.epochs=0", "training.epochs: Input should be greater than or equal to 1, got 0", "training.epochs"),
         ("training.epochs.x=1", "'epochs' in 'training.epochs.x' has no keys of its own", "name a key of the spec"),

@@ -24,7 +24,7 @@ from run import Task, metrics, read_task
 from bfrb.export import targets
 from bfrb.export.portable import CALIBRATED_ON, arrange
 from bfrb.export.targets import Whole
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.read.sources import HeldSource
 from bfrb.simulate.spec import StudySpec

@@ -33,7 +33,8 @@ from peers import INSTALL, PEERS
 from bfrb.features.pipeline import available
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
 from bfrb.files import writing_file
-from bfrb.metrics import DIFFERENCE, average_precision, interval_over_people, roc_auc
+from bfrb.metrics.intervals import DIFFERENCE, interval_over_people
+from bfrb.metrics.standard import average_precision, roc_auc
 from bfrb.networks.network import Shape
 from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import RocketSpec

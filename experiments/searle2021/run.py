@@ -22,7 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bfrb.metrics import DIFFERENCE, average_precision, interval_over_people, mean_over_subjects, roc_auc
+from bfrb.metrics.intervals import DIFFERENCE, interval_over_people
+from bfrb.metrics.standard import average_precision, mean_over_subjects, roc_auc
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import open_source
 from bfrb.stream.calibrate import rules_from_others, score_events, sensitivity_curve

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.features.spec import FeatureSpec
-from bfrb.metrics import mean_over_subjects, roc_auc
+from bfrb.metrics.standard import mean_over_subjects, roc_auc
 from bfrb.networks.registry import Shape, build_network
 from bfrb.networks.specs import ContextSpec
 from bfrb.read.sources import open_source

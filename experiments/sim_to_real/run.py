@@ -1,9 +1,8 @@
 """Train on simulated wearers only, then recognise real ones: `python experiments/sim_to_real/run.py DATA`.
 
 DATA is a labelled file or folder in the CMI layout with real recordings; nothing of it is used but to score at the
-end. Prints target or not, the gesture, and the phase-free score in the two scenarios, with 95 % intervals over
-sequences, and which gestures fail; of networks that tell phases also how many rows they tell right and by how much the
-start of the gesture is off. The study, the model and the scores are left in --out.
+end. Prints target or not, the gesture, and the competition score in the two scenarios, with 95 % intervals over
+sequences, and which gestures fail. The study, the model and the scores are left in --out.
 """
 
 from __future__ import annotations
@@ -21,12 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.metrics import competition_score
-from bfrb.predict.predictions import most_probable_course
-from bfrb.predict.predictor import Predictor, load
+from bfrb.metrics.competition import competition_score
+from bfrb.predict.predictor import load
 from bfrb.read.sources import open_source
-from bfrb.study.labels import CMI_GESTURES, PHASES
-from bfrb.study.recordings import Recordings
+from bfrb.study.labels import CMI_GESTURES
 
 HERE = Path(__file__).parent
 RESAMPLES = 10_000
@@ -64,7 +61,7 @@ def score(model: Path, data: Path) -> dict[str, Any]:
             "gesture of 18": interval(truth == answers, rng),
             "among the first three": interval(ranks(predictions.probabilities, truth) < 3, rng),
             "missed": sorted(f"{a} -> {b}" for a, b in zip(truth, answers, strict=True) if a != b),
-        } | score_phases(predictor, shown, rng)
+        }
     return scores
 
 
@@ -73,35 +70,6 @@ def ranks(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
     true = [CMI_GESTURES.classes.index(name) for name in truth]
     found: np.ndarray = (probabilities > probabilities[np.arange(len(true)), true][:, None]).sum(axis=1)
     return found
-
-
-def score_phases(predictor: Predictor, recordings: Recordings, rng: np.random.Generator) -> dict[str, str]:
-    """How well phases are told; nothing if the networks do not tell them, or the recordings have none."""
-    told = predictor.phases(recordings)
-    if told is None or "phase" not in recordings.annotations:
-        return {}
-    truth, course = recordings.annotations["phase"].codes, most_probable_course(told, recordings.offsets)
-    known = (truth >= 0) & (course >= 0)
-    marks = (known, known & (truth == course))
-    rows, right = (np.add.reduceat(marked, recordings.offsets[:-1], dtype=int) for marked in marks)
-    drawn = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
-    low, high = np.percentile(right[drawn].sum(axis=1) / rows[drawn].sum(axis=1), [2.5, 97.5])
-    scores = {"phase of rows": f"{right.sum() / rows.sum():.2f} ({low:.2f} to {high:.2f})"}
-    parts = (np.split(phases, recordings.offsets[1:-1]) for phases in (truth, course))
-    begun = [(first_gesture(true), first_gesture(told)) for true, told in zip(*parts, strict=True)]
-    late_s = np.array([told - true for true, told in begun if None not in (true, told)]) / recordings.device.row_rate_hz
-    if len(late_s):
-        near, median, far = np.quantile(np.abs(late_s), [0.25, 0.5, 0.75])
-        never = sum(true is not None and told is None for true, told in begun)
-        scores["start of the gesture, median error"] = f"{median:.1f} s (quartiles {near:.1f} to {far:.1f})"
-        scores["start of the gesture, median delay"] = f"{np.median(late_s):+.1f} s; {never} never told"
-    return scores
-
-
-def first_gesture(phases: np.ndarray) -> int | None:
-    """The first row of a recording that is of the gesture; None without any."""
-    rows = np.flatnonzero(phases == PHASES.index("Gesture"))
-    return int(rows[0]) if len(rows) else None
 
 
 def main() -> None:

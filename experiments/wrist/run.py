@@ -23,7 +23,8 @@ import polars as pl
 from alarms import Traces, choose, count_alarms, delays_s
 from watch_windows import WINDOW_S, Described, describe, load, read_windows, save, turned
 
-from bfrb.metrics import DIFFERENCE, calibration, interval_over_people
+from bfrb.metrics.intervals import DIFFERENCE, interval_over_people
+from bfrb.metrics.standard import calibration
 from bfrb.stream.calibrate import fit_isotonic
 
 FOLDS, KNOWN_TO_ALL = 8, 8

@@ -23,7 +23,7 @@ import polars as pl
 from run import OTHER, SCRATCHING, interval, weights_of, windows_of, without_copies
 from watch_windows import describe, read_windows
 
-from bfrb.metrics import roc_auc
+from bfrb.metrics.standard import roc_auc
 from bfrb.read.sources import open_source
 
 EXAMPLES = (0, 1, 3, 5, 10)

@@ -8,7 +8,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from bfrb.errors import BfrbError as BfrbError
     from bfrb.features.table import features as features
-    from bfrb.metrics import competition_score as competition_score
+    from bfrb.metrics.competition import competition_score as competition_score
     from bfrb.predict.predictions import Predictions as Predictions
     from bfrb.predict.predictor import Predictor as Predictor
     from bfrb.predict.predictor import load as load
@@ -26,7 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["features", "read", "train"],  # packages that can be called
     submod_attrs={
         "errors": ["BfrbError"],
-        "metrics": ["competition_score"],
+        "metrics.competition": ["competition_score"],
         "predict.predictions": ["Predictions"],
         "predict.predictor": ["Predictor", "load"],
         "study.labels": ["CMI_GESTURES"],

@@ -16,15 +16,10 @@ from bfrb.read.judging import JudgedSource
 from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.study.recordings import Recordings
-from bundles import make_bundle, make_telling_bundle
+from bundles import make_bundle
 from typed_commands import Bfrb
 
 WINNER = ("cmi", "first_place_oof_compare.csv")
-
-
-@pytest.fixture(scope="module")
-def telling(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_telling_bundle(tmp_path_factory.mktemp("bundles") / "telling")
 
 
 def study(folder: Path, *, labelled: bool = True) -> Path:
@@ -50,22 +45,17 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_predictions_and_phases_are_written(bfrb: Bfrb, telling: Path, tmp_path: Path, suffix: str) -> None:
-    out, phases = tmp_path / f"p{suffix}", tmp_path / f"phases{suffix}"
-    result = bfrb("predict", telling, study(tmp_path), "--out", out, "--phases", phases, "--json").works()
-    assert (result.json["phases"], result.json["simulated"]) == (str(phases), False)
+def test_predictions_are_written(bfrb: Bfrb, bundle: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"p{suffix}"
+    result = bfrb("predict", bundle, study(tmp_path), "--out", out, "--json").works()
+    assert (result.json["out"], result.json["simulated"]) == (str(out), False)
     assert result.json["recordings"] == sum(result.json["gestures"].values()) == 7
     assert "simulated" not in result.err
-    read = pl.read_csv if suffix == ".csv" else pl.read_parquet
-    table, rows = read(out), read(phases)
+    table = (pl.read_csv if suffix == ".csv" else pl.read_parquet)(out)
     assert table.columns == ["sequence_id", "prediction", "confidence", *CMI_GESTURES.classes]
     assert table["sequence_id"].to_list() == [f"SEQ_{number:06d}" for number in range(7)]
     assert table.select(pl.sum_horizontal(CMI_GESTURES.classes)).to_series().to_list() == pytest.approx([1.0] * 7)
-    assert rows.columns == ["sequence_id", "row", "Transition", "Gesture"]
-    assert rows["sequence_id"].to_list() == [f"SEQ_{number:06d}" for number in range(7) for _ in range(25)]
-    assert rows["row"].to_list() == [*range(25)] * 7
-    assert rows.select(pl.sum_horizontal("Transition", "Gesture")).to_series().to_list() == pytest.approx([1.0] * 175)
-    assert names(tmp_path) == sorted(["labelled.csv", out.name, phases.name])
+    assert names(tmp_path) == sorted(["labelled.csv", out.name])
 
 
 def test_reading_in_batches_changes_nothing(
@@ -82,47 +72,28 @@ def test_reading_in_batches_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("out", "phases", "complaint"),
-    [
-        ("p.txt", None, "ends in .csv or .parquet"),
-        ("p", None, "ends in .csv or .parquet"),
-        ("absent/p.csv", None, "no folder"),
-        ("p.csv", "p.csv", "a file of its own"),
-        ("p.csv", "absent/q.csv", "no folder"),
-        ("p.csv", "phases.csv", "training.auxiliary.phase"),  # no network of the bundle was trained to tell them
-    ],
+    ("out", "complaint"),
+    [("p.txt", "ends in .csv or .parquet"), ("p", "ends in .csv or .parquet"), ("absent/p.csv", "no folder")],
 )
 def test_impossible_outputs_are_refused_first(
-    bfrb: Bfrb, bundle: Path, tmp_path: Path, out: str, phases: str | None, complaint: str
+    bfrb: Bfrb, bundle: Path, tmp_path: Path, out: str, complaint: str
 ) -> None:
-    more = () if phases is None else ("--phases", tmp_path / phases)
-    bfrb("predict", bundle, tmp_path / "not even looked at", "--out", tmp_path / out, *more).refuses(complaint)
+    bfrb("predict", bundle, tmp_path / "not even looked at", "--out", tmp_path / out).refuses(complaint)
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "option"),
-    [
-        ("labelled.csv", "--out"),
-        ("linked.csv", "--phases"),
-        ("people.csv", "--out"),
-        ("model/folds.csv", "--phases"),
-        ("study/rows.csv", "--out"),
-    ],
-)
-def test_nothing_that_is_read_is_written_over(bfrb: Bfrb, tmp_path: Path, name: str, option: str) -> None:
-    bundle, data, people = make_telling_bundle(tmp_path / "model"), study(tmp_path), tmp_path / "people.csv"
+@pytest.mark.parametrize("name", ["labelled.csv", "linked.csv", "people.csv", "model/folds.csv", "study/rows.csv"])
+def test_nothing_that_is_read_is_written_over(bfrb: Bfrb, tmp_path: Path, name: str) -> None:
+    bundle, data, people = make_bundle(tmp_path / "model"), study(tmp_path), tmp_path / "people.csv"
     people.write_text("subject,handedness\nS0,1\n")
     (tmp_path / "linked.csv").symlink_to(data)
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "rows.csv").write_bytes(data.read_bytes())
     source = tmp_path / "study" if name.startswith("study") else data
     before = (tmp_path / name).read_bytes()
-    other = ("--phases" if option == "--out" else "--out", tmp_path / "other.csv")
-    done = bfrb("predict", bundle, source, option, tmp_path / name, *other, "--demographics", people)
+    done = bfrb("predict", bundle, source, "--out", tmp_path / name, "--demographics", people)
     done.refuses("would be written over")
     assert (tmp_path / name).read_bytes() == before
-    assert not (tmp_path / "other.csv").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX's")
@@ -158,16 +129,15 @@ def truncated(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     "damage", [truncated, lambda data: data.replace(b"9.81", b"9e9", 1), lambda _: b"", lambda _: b"\x00\x01\x02" * 999]
 )
-def test_damaged_recordings_leave_neither_predictions_nor_phases(
-    bfrb: Bfrb, telling: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+def test_damaged_recordings_leave_no_predictions(
+    bfrb: Bfrb, bundle: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    data, outs = study(tmp_path), [tmp_path / "p.csv", tmp_path / "phases.csv"]
+    data, out = study(tmp_path), tmp_path / "p.csv"
     data.write_bytes(damage(data.read_bytes()))
-    for out in outs:
-        out.write_text("the answers of yesterday")
-    bfrb("predict", telling, data, "--out", outs[0], "--phases", outs[1]).refuses("error: ", "to do: ")
-    assert [out.read_text() for out in outs] == ["the answers of yesterday"] * 2
-    assert names(tmp_path) == ["labelled.csv", "p.csv", "phases.csv"]
+    out.write_text("the answers of yesterday")
+    bfrb("predict", bundle, data, "--out", out).refuses("error: ", "to do: ")
+    assert out.read_text() == "the answers of yesterday"
+    assert names(tmp_path) == ["labelled.csv", "p.csv"]
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])

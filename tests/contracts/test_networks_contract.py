@@ -20,12 +20,10 @@ from bfrb.train.run import RunSpec
 SIZES = {
     "two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "gated_two_branch": {"widths": (8, 16), "recurrent_units": 8},
-    "stems": {"motion_width": 8, "tof_width": 8, "trunk_widths": (32, 16)},
     "context": {"near_s": 0.4},
     "rocket": {"rows": 17, "biases": 1},
 }
 SHAPE = Shape({"imu": 6, "proximity": 5}, 4)
-TELLS_PHASES = {"stems"}
 RECURRENT = {"two_branch", "gated_two_branch"}
 OWN = "own_networks:MeanNetwork"
 
@@ -37,11 +35,6 @@ class TestNetworks(NetworkContract):
     def part(self, request: pytest.FixtureRequest) -> None:
         self.network = request.param
         self.sizes = SIZES.get(self.network, {})
-
-    def test_only_stems_tells_phases(self) -> None:
-        shape = next(self._shapes())
-        told = self._built(shape)(random_inputs(shape, [7, 3], 7), torch.tensor([7, 3])).auxiliary
-        assert ("phase" in told) == (self.network in TELLS_PHASES)
 
     def test_kernels_decay_and_nothing_that_scales(self) -> None:
         network = self._built(next(self._shapes()))

@@ -1,6 +1,5 @@
 """Graphs of networks: the same answers as torch, with padding and without."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +23,7 @@ from bfrb.export.graphs import (
 )
 from bfrb.features.sequences import Batch
 from bfrb.networks.registry import Shape
-from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, RocketSpec, StemsSpec
+from bfrb.networks.specs import ContextSpec, GatedTwoBranchSpec, NetworkSpec, RocketSpec
 
 SHAPE = Shape({"imu": 5, "proximity": 3, "acc": 3, "rotation": 4, "thm": 4, "tof": 0}, 4)
 SPECS: dict[str, NetworkSpec] = {
@@ -36,13 +35,11 @@ SPECS: dict[str, NetworkSpec] = {
         head_units=(16,),
         head_dropouts=(0.1,),
     ),
-    "stems": StemsSpec(motion_width=4, thm_width=4, trunk_widths=(8, 8), head_units=8),
     "context": ContextSpec(near_s=0.4),
     "rocket": RocketSpec(rows=24, biases=1),
 }
 GIVEN = {
     "gated_two_branch": ["probabilities", "attention"],
-    "stems": ["probabilities", "attention", "phases"],
     "context": ["probabilities"],
     "rocket": ["probabilities"],
 }
@@ -92,10 +89,10 @@ def random_member(name: str, seed: int = 0) -> Member:
     return member
 
 
-def fill(name: str, member: Member, *, padding: bool = True, phases: bool = True) -> bytes:
+def fill(name: str, member: Member, *, padding: bool = True) -> bytes:
     weights = {key: value.numpy() for key, value in member.state_dict().items()}
     template = templates(name).padded if padding else templates(name).unpadded
-    filled: bytes = fill_template(template, weights, phases=phases).SerializeToString()
+    filled: bytes = fill_template(template, weights).SerializeToString()
     return filled
 
 
@@ -132,7 +129,7 @@ def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, 
     member, lengths = random_member(name), [40, 3, 17, 40]
     path = tmp_path / "member.onnx"
     batch = Batch(random_features(member, lengths), np.array(lengths))
-    assert write_graphs(path, member, templates(name), batch, phases=True) < 1e-5
+    assert write_graphs(path, member, templates(name), batch) < 1e-5
     beside = tmp_path / "member.unpadded.onnx"
     assert sorted(tmp_path.iterdir()) == [path, beside]
     sessions = [onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"]) for one in (path, beside)]
@@ -145,32 +142,13 @@ def test_both_graphs_of_a_member_are_written_and_share_large_weights(name: str, 
     assert bool(elsewhere & large) == bool(large)
 
 
-@pytest.mark.parametrize("padding", [True, False])
-def test_a_graph_has_no_head_that_was_not_trained_and_promises_no_number_of_rows(padding: bool) -> None:
-    member = random_member("stems")
-    silent, telling = (
-        onnx.load_from_string(fill("stems", member, padding=padding, phases=phases)).graph for phases in (False, True)
-    )
-    sizes = [
-        {value.name: [bool(size.dim_param) for size in value.type.tensor_type.shape.dim] for value in graph.output}
-        for graph in (silent, telling)
-    ]
-    assert sizes[0] == {"probabilities": [True, False], "attention": [True, True]}
-    assert sizes[1] == sizes[0] | {"phases": [True, True, False]}
-    assert not [node.name for node in silent.node if "phases" in node.output]
-    assert len(silent.node) < len(telling.node)
-
-
-def with_phases_off(graph: bytes) -> bytes:
-    model = onnx.load_from_string(graph)
-    (last,) = (node for node in model.graph.node if "phases" in node.output)
-    last.op_type = "Sigmoid"
-    del last.attribute[:]
-    return model.SerializeToString()
-
-
-@pytest.mark.parametrize(("seed", "change"), [(1, lambda graph: graph), (0, with_phases_off)])
-def test_a_graph_with_other_weights_or_other_phases_is_refused(seed: int, change: Callable[[bytes], bytes]) -> None:
-    member, graph = random_member("stems", seed), change(fill("stems", random_member("stems", 0)))
+def test_a_graph_with_other_weights_is_refused_and_none_promises_a_number_of_rows() -> None:
+    name = "gated_two_branch"
+    member, graph = random_member(name, 1), fill(name, random_member(name, 0))
+    sizes = {
+        value.name: [bool(size.dim_param) for size in value.type.tensor_type.shape.dim]
+        for value in onnx.load_from_string(graph).graph.output
+    }
+    assert sizes == {"probabilities": [True, False], "attention": [True, True]}
     with pytest.raises(BundleError, match="agree with torch"):
         check_parity(graph, member, random_features(member, [9, 4]), np.array([9, 4]))

@@ -1,12 +1,16 @@
 """From recordings to channels without gaps."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bfrb.errors import ConfigError
 from bfrb.features.pipeline import FEATURES, available, channels_of, compute_features
-from bfrb.features.rows import RaggedRows
+from bfrb.features.rows import RaggedRows, fill, next_rows, previous_rows, rows_of
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from made_up import BASELINE_FEATURES, plain_table, random_recordings
@@ -27,6 +31,9 @@ def test_a_device_has_the_channels_of_its_sensors() -> None:
         (["zzzz"], r"choose among acc, .*tof_statistics"),
         (["acc", "thm"], "'thm', which needs thm"),
         (["acc", "acc"], "named twice"),
+        (["own_networks:Absent"], "expected a feature at own_networks:Absent"),
+        (["own_networks:weaken"], "is no feature, but function"),
+        (["__main__:MINE"], "lies in the script itself"),
     ],
 )
 def test_names_that_cannot_be_computed_are_refused(names: list[str], message: str) -> None:
@@ -50,7 +57,6 @@ def test_gaps_are_filled_and_marked_and_nothing_is_borrowed_from_another_recordi
     assert features.valid[:, 0].tolist() == [True, False, True]
     apart = compute_features(Recordings(HELIOS, {"acc": acc}, np.arange(4), plain_table(3)), ["acc"])
     assert np.isnan(apart.values[1]).all()
-    assert compute_features(Recordings(HELIOS, {"acc": acc}, np.arange(4), plain_table(3)), []).valid.shape == (3, 0)
 
 
 def test_real_images_are_filled_as_published(sample: pd.DataFrame, real_recordings: Recordings) -> None:
@@ -60,3 +66,23 @@ def test_real_images_are_filled_as_published(sample: pd.DataFrame, real_recordin
     assert np.isnan(measured).any()
     np.testing.assert_allclose(features.values, expected, rtol=1e-6, equal_nan=True)
     np.testing.assert_array_equal(features.valid, ~np.isnan(measured))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_rows_know_their_recording(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    offsets = np.cumsum([0, *rng.integers(1, 13, rng.integers(1, 7))])
+    values = rng.choice([np.nan, np.nan, 1.0, -2.0, 3.5, 8.0], (offsets[-1], 2))
+    values = np.concatenate([values, values[:, :1] + 1.0], axis=1)  # a channel with the gaps of another
+    before = values.copy()
+    expected = [pd.DataFrame(values[a:b]).ffill().bfill().to_numpy() for a, b in pairwise(offsets)]
+    np.testing.assert_array_equal(fill(values, offsets), np.concatenate(expected))
+    np.testing.assert_array_equal(values, before)
+    rows = np.arange(offsets[-1])
+    is_last = np.isin(rows, offsets[1:] - 1)
+    assert (next_rows(offsets)[is_last] == rows[is_last]).all()
+    assert (previous_rows(offsets)[next_rows(offsets)[~is_last]] == rows[~is_last]).all()
+    assert (previous_rows(offsets)[offsets[:-1]] == offsets[:-1]).all()
+    chosen = rng.integers(0, len(offsets) - 1, rng.integers(0, 5))
+    taken = [row for number in chosen for row in range(offsets[number], offsets[number + 1])]
+    assert rows_of(offsets, chosen).tolist() == taken

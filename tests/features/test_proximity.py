@@ -1,7 +1,5 @@
 """Statistics of time-of-flight images, against pandas on real images and by thought."""
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,7 +9,7 @@ from bfrb.features import proximity
 from bfrb.features import rows as pixels
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.proximity import tof_statistics as statistics_of
-from bfrb.features.rows import RaggedRows
+from bfrb.features.rows import RaggedRows, previous_rows
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from made_up import random_recordings
@@ -22,9 +20,7 @@ CODE = -1
 
 def image(*distances: int) -> npt.NDArray[np.int16]:
     """(1, 1, 8, 8) An image in which only the first pixels got an answer."""
-    pixels = np.full((1, 1, 8, 8), CODE, dtype=np.int16)
-    pixels.reshape(-1)[: len(distances)] = distances
-    return pixels
+    return np.int16([*distances, *[CODE] * (64 - len(distances))]).reshape(1, 1, 8, 8)
 
 
 def tof_statistics(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
@@ -48,35 +44,14 @@ def test_gaps_are_where_pandas_has_them_whatever_the_size_of_the_blocks(monkeypa
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     monkeypatch.setattr(pixels, "_BLOCK_ROWS", 7)
     np.testing.assert_array_equal(tof_statistics(tof), found)
-
-
-@pytest.mark.parametrize(
-    ("images", "statistics"),
-    [
+    for images, statistics in (
         (image(), [np.nan] * 4),
-        (HELIOS.sensor("tof").empty(1)[:, :1], [np.nan] * 4),
+        (sensor.empty(1)[:, :1], [np.nan] * 4),
         (image(0, 0), [0.0] * 4),
         (image(7), [7.0, np.nan, 7.0, 7.0]),
         (image(*[254] * 64), [254.0, 0.0, 254.0, 254.0]),
-    ],
-    ids=["without answers", "not taken", "at distance zero", "one answer", "flat"],
-)
-def test_images_by_thought(images: npt.NDArray[np.int16], statistics: list[float]) -> None:
-    np.testing.assert_array_equal(tof_statistics(images)[0], statistics)
-
-
-def test_thermopile_differences_start_at_zero() -> None:
-    recordings = random_recordings(HELIOS, [3, 4], np.random.default_rng(2), missing=0.0)
-    thm = recordings.sensors["thm"].astype(np.float64)
-    computed, before = FEATURES["thm_difference"].compute(RaggedRows(recordings)), [0, 0, 1, 3, 3, 4, 5]
-    np.testing.assert_allclose(computed, thm - thm[before])
-
-
-def test_nearness_falls_with_distance_and_tells_far_from_unknown() -> None:
-    *near, far, unknown = proximity.tof_nearness(np.float32([0, 1, 254, 255, CODE, np.nan]))
-    assert near == sorted(near, reverse=True)
-    assert near[-1] > 0 > far == proximity.FAR
-    assert np.isnan(unknown)
+    ):
+        np.testing.assert_array_equal(tof_statistics(images)[0], statistics)
 
 
 def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_recordings: Recordings) -> None:
@@ -85,13 +60,16 @@ def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_rec
     seen = raw >= 0
     np.testing.assert_array_equal(256.0 * (1.0 - nearness[seen]), raw[seen])
     assert (nearness[raw == CODE] == proximity.FAR).all()
+    assert nearness[seen].min() > 0 > proximity.FAR
     np.testing.assert_array_equal(np.isnan(nearness), np.isnan(raw))
 
 
-def test_glitches_of_thermopiles_are_not_measured(real_recordings: Recordings) -> None:
-    thm = real_recordings.sensors["thm"].copy()
+def test_differences_of_thermopiles_start_at_zero_and_glitches_are_not_measured(real_recordings: Recordings) -> None:
+    thm, before = real_recordings.sensors["thm"].copy(), previous_rows(real_recordings.offsets)
+    found = FEATURES["thm_difference"].compute(RaggedRows(real_recordings))
+    np.testing.assert_array_equal(found, thm.astype(np.float64) - thm[before].astype(np.float64))
     thm[5, 2] = 0.4
-    glitched = replace(real_recordings, sensors={**real_recordings.sensors, "thm": thm})
+    glitched = real_recordings.with_sensors(thm=thm)
     clean = FEATURES["thm_clean"].compute(RaggedRows(glitched))
     assert np.isnan(clean[5, 2])
     differences = FEATURES["thm_clean_difference"].compute(RaggedRows(glitched))

@@ -51,14 +51,9 @@ def test_a_quaternion_and_its_negative_are_the_same_rotation() -> None:
     np.testing.assert_array_equal(canonical(halves), [[0, 0, 1, -0.5], [0, 0, 1, -0.5], [1, -9, -9, -9]])
 
 
-def full_turn() -> Float:
-    """(41, 4) A full turn about an oblique axis, as the device reports it: `w` never negative, so the sign jumps."""
+def test_continuity_takes_the_sign_jumps_out_whatever_the_signs_were_and_steps_over_missing_rows() -> None:
     turn = about(np.array([1.0, 2.0, -1.0]), np.linspace(0.1, 0.1 + 2 * np.pi, 41))
-    return turn * np.sign(turn[:, :1])
-
-
-def test_continuity_takes_the_sign_jumps_out_whatever_the_signs_were() -> None:
-    jumping = full_turn()
+    jumping = turn * np.sign(turn[:, :1])  # as a device reports it: w is never negative
     smooth = make_continuous(jumping, RaggedOrder(np.array([0, 41])))
     assert np.abs(np.diff(jumping, axis=0)).max() > 1.0
     assert np.abs(np.diff(smooth, axis=0)).max() < 0.2
@@ -67,12 +62,8 @@ def test_continuity_takes_the_sign_jumps_out_whatever_the_signs_were() -> None:
     apart = make_continuous(jumping, order)
     np.testing.assert_array_equal(make_continuous(jumping * signs, order), apart)
     assert (apart[[0, 25], 0] > 0).all()
-
-
-def test_continuity_steps_over_missing_rows() -> None:
-    holed = full_turn()
-    holed[[0, 1, 20, 21]] = np.nan
-    smooth = make_continuous(holed, RaggedOrder(np.array([0, 41])))
-    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(holed))
+    jumping[[0, 1, 20, 21]] = np.nan
+    smooth = make_continuous(jumping, RaggedOrder(np.array([0, 41])))
+    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(jumping))
     known = smooth[~np.isnan(smooth).any(axis=1)]
     assert ((known[1:] * known[:-1]).sum(axis=1) > 0).all()

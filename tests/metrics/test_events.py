@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.metrics import (
-    average_precision,
-    count_events,
-    roc_auc,
-    time_average_precision,
-    time_roc_auc,
-)
+from bfrb.metrics.events import count_events, time_average_precision, time_roc_auc
+from bfrb.metrics.standard import average_precision, roc_auc
 
 NOTHING = np.zeros((0, 2))
 
@@ -21,11 +16,9 @@ def spans(*pairs: tuple[float, float]) -> np.ndarray:
     return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
 
-@st.composite
-def some_spans(draw: st.DrawFn) -> np.ndarray:
-    """Spans that do not overlap, at whole seconds; some touch."""
-    marks = sorted(draw(st.sets(st.integers(0, 60), max_size=16)))
-    return spans(*[(a, b) for a, b in zip(marks[::2], marks[1::2], strict=False)])
+MARKS = st.sets(st.integers(0, 60), max_size=16).map(sorted)
+SPANS = MARKS.map(lambda marks: spans(*zip(marks[::2], marks[1::2], strict=False)))
+"""Spans that do not overlap, at whole seconds; some touch."""
 
 
 def covered(of: np.ndarray) -> np.ndarray:
@@ -34,16 +27,12 @@ def covered(of: np.ndarray) -> np.ndarray:
     return ((seconds[:, None] > of[:, 0]) & (seconds[:, None] < of[:, 1])).any(axis=1)
 
 
-def test_the_delay_is_that_of_the_first_event_known() -> None:
+def test_the_delay_is_that_of_the_first_event_known_and_without_events_some_scores_are_none() -> None:
     counts = count_events(spans((10, 30)), spans((8, 12), (20, 25)), 1.0, known_s=np.array([13.0, 24.0]))
     assert counts.delays_s == (3.0,)
     assert count_events(spans((10, 30)), spans((8, 12)), 1.0).median_delay_s == -2.0
-
-
-def test_without_episodes_or_events_there_is_no_sensitivity_or_precision() -> None:
-    counts = count_events(NOTHING, NOTHING, 1.0)
-    assert (counts.sensitivity, counts.precision, counts.median_delay_s) == (None, None, None)
-    assert counts.false_alarms_per_hour == 0.0
+    none = count_events(NOTHING, NOTHING, 1.0)
+    assert (none.sensitivity, none.precision, none.median_delay_s, none.false_alarms_per_hour) == (None, None, None, 0)
     assert count_events(spans((0, 1)), NOTHING, 1.0).sensitivity == 0.0
 
 
@@ -65,7 +54,7 @@ def test_what_cannot_be_counted_is_refused(bad: np.ndarray, message: str) -> Non
         time_roc_auc(np.ones(3), np.ones(3), np.ones(2))
 
 
-@given(some_spans(), some_spans(), st.sampled_from([0.0, 0.25, 0.5, 0.9]))
+@given(SPANS, SPANS, st.sampled_from([0.0, 0.25, 0.5, 0.9]))
 def test_counts_agree_with_counting_seconds(episodes: np.ndarray, events: np.ndarray, share: float) -> None:
     counts = count_events(episodes, events, 1.0, of_event=share)
     truth = covered(episodes)
@@ -76,7 +65,6 @@ def test_counts_agree_with_counting_seconds(episodes: np.ndarray, events: np.nda
     assert len(counts.delays_s) == counts.found
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=40))
 def test_time_scores_are_those_of_single_seconds(rows: list[tuple[int, int, int]]) -> None:
     positive, negative, values = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))

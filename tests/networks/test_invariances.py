@@ -18,7 +18,6 @@ from bfrb.study.mirror import LEFT_HANDED, mirror
 from bfrb.study.recordings import Recordings
 from bfrb.train.batches import make_standardisers
 from bfrb.train.presets import PRESETS
-from bfrb.train.run import RunSpec
 
 FLAVOURS = {"deployable": DEPLOYABLE_ROTATION, "benchmark": BENCHMARK_ROTATION}
 every_flavour = pytest.mark.parametrize("flavour", FLAVOURS)
@@ -31,18 +30,16 @@ def recordings(real_data: Path) -> Recordings:
 
 
 class Answering:
-    """A network with random weights and all that comes before it, scaled by what it is first shown."""
+    """The networks of a preset with random weights and all that comes before it, scaled by what it is first shown."""
 
     def __init__(self, flavour: str, shown: Recordings) -> None:
-        spec = RunSpec(networks=("stems",))
-        features = spec.features.model_copy(update={"rotation": FLAVOURS[flavour], "mirror_left_hand": True})
-        self.spec = spec.model_copy(update={"features": features})
+        self.spec = PRESETS[flavour]
         sequences = self.sequences(shown)
         statistics = channel_statistics(sequences, np.arange(len(shown)))
         self.scalers = make_standardisers(statistics)
         shape = Shape({branch: len(found) for branch, found in sequences.channels.items()}, 18)
         torch.manual_seed(3)
-        self.network = build_network("stems", shape, spec.stems).eval()
+        self.networks = [build_network(name, shape, self.spec.network(name)).eval() for name in self.spec.networks]
 
     def sequences(self, recordings: Recordings):
         return build_sequences(recordings, self.spec.branches, mirror_left_hand=True)
@@ -54,8 +51,8 @@ class Answering:
             branch: scale(torch.from_numpy(batch.inputs[branch]), lengths) for branch, scale in self.scalers.items()
         }
         with torch.no_grad():
-            output: Output = self.network(inputs, lengths)
-        return output.logits
+            outputs: list[Output] = [network(inputs, lengths) for network in self.networks]
+        return torch.cat([output.logits for output in outputs], dim=1)
 
 
 def with_quaternion(recordings: Recordings, quaternion: np.ndarray) -> Recordings:

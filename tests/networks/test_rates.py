@@ -9,21 +9,18 @@ from torch import Tensor
 from bfrb.networks import blocks
 from bfrb.networks.context import Context
 from bfrb.networks.network import Shape
-from bfrb.networks.specs import ContextSpec, StemsSpec, TwoBranchSpec
-from bfrb.networks.stems import Stems
+from bfrb.networks.specs import ContextSpec, TwoBranchSpec
 from bfrb.networks.two_branch import TwoBranch
 
 SHAPE = Shape({"imu": 3, "proximity": 2, "acc": 3, "rotation": 3, "thm": 0, "tof": 0}, 2)
 TWO_BRANCH = TwoBranchSpec(widths=(8, 8), recurrent_units=4)
-STEMS = StemsSpec(motion_width=4, trunk_widths=(8, 8))
 SECONDS = 12.0
 
 
-def seen_s(rate_hz: float, *, stems: bool) -> tuple[float, float]:
+def seen_s(rate_hz: float) -> tuple[float, float]:
     """Seconds from pooled row to pooled row, and of the input that one of them depends on, gates left out."""
     torch.manual_seed(0)
-    shape = replace(SHAPE, row_rate_hz=rate_hz)
-    network = Stems(shape, STEMS) if stems else TwoBranch(shape, TWO_BRANCH)
+    network = TwoBranch(replace(SHAPE, row_rate_hz=rate_hz), TWO_BRANCH)
     kernels: list[int] = []
     rows = 1
     for layers, pool in zip(_blocks(network), network.pools, strict=True):
@@ -33,17 +30,14 @@ def seen_s(rate_hz: float, *, stems: bool) -> tuple[float, float]:
     return rows / rate_hz, (1 + sum(kernels)) / rate_hz
 
 
-def _blocks(network: TwoBranch | Stems) -> list[list[blocks.Convolution]]:
-    parts = list(network.imu) if isinstance(network, TwoBranch) else [network.first, network.second]
-    found = [[m for name, m in part.named_modules() if name.endswith("conv")] for part in parts]
+def _blocks(network: TwoBranch) -> list[list[blocks.Convolution]]:
+    found = [[m for name, m in part.named_modules() if name.endswith("conv")] for part in network.imu]
     return [[m for m in each if isinstance(m, blocks.Convolution)] for each in found]
 
 
-@pytest.mark.parametrize("stems", [False, True])
 @pytest.mark.parametrize("rate_hz", [20, 25, 50, 100])
-def test_convolutions_and_pooling_span_the_same_seconds(rate_hz: float, stems: bool) -> None:
-    apart, span = seen_s(rate_hz, stems=stems)
-    expected = seen_s(10, stems=stems)
+def test_convolutions_and_pooling_span_the_same_seconds(rate_hz: float) -> None:
+    (apart, span), expected = seen_s(rate_hz), seen_s(10)
     assert apart == pytest.approx(expected[0], rel=0.01)
     assert span == pytest.approx(expected[1], abs=0.35)  # a row more or less of each kernel
 

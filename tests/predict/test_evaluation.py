@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bfrb.errors import DataError
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.predict.bundle import OUT_OF_FOLD
 from bfrb.predict.evaluation import (
     Columns,

@@ -62,13 +62,16 @@ def test_what_no_device_can_have_measured_is_refused(change: dict[str, Any], rea
         recordings_from_columns(STILL | change, HELIOS)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"a,a\n1,2\n", b"a, a\n1,2\n", b"a,b\n1\n", b"a,b,c\n1,2\r,3\n", b'a,"b\n', b"a\n\xff", b"1" * 200_000],
-)
-def test_damaged_csv_is_refused(body: bytes) -> None:
-    with pytest.raises(DataError):
-        recordings_from_columns(read_csv(body), HELIOS)
+def test_damaged_csv_and_more_than_may_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = (b"", b"a,a\n1,2\n", b"a, a\n1,2\n", b"a,b\n1\n", b"a,b,c\n1,2\r,3\n", b'a,"b\n', b"a\n\xff")
+    for body in (*damaged, b"1" * 200_000):
+        with pytest.raises(DataError):
+            recordings_from_columns(read_csv(body), HELIOS)
+    monkeypatch.setattr(bodies, "MAX_VALUES", 10)
+    with pytest.raises(DataError, match="at most 10 values"):
+        read_csv(b"a\n" + b"1\n" * 11)
+    with pytest.raises(DataError, match="at most 10 values"):
+        columns_of([{f"column {number}": 1} for number in range(4)])
 
 
 def test_recordings_are_told_apart_and_their_rows_stay_together() -> None:
@@ -79,30 +82,8 @@ def test_recordings_are_told_apart_and_their_rows_stay_together() -> None:
         recordings_from_columns(four | {"sequence_id": ["a", "b", "a", "b"]}, HELIOS)
 
 
-def test_more_than_may_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "MAX_VALUES", 10)
-    with pytest.raises(DataError, match="at most 10 values"):
-        read_csv(b"a\n" + b"1\n" * 11)
-    with pytest.raises(DataError, match="at most 10 values"):
-        columns_of([{f"column {number}": 1} for number in range(4)])
-
-
-VALUES: list[Any] = [
-    None,
-    True,
-    3,
-    "x",
-    {},
-    {"a": [1]},
-    [],
-    [1],
-    ["", None],
-    ["1", -1],
-    [0, 10**400],
-    [[1], 2],
-    [{}, 1],
-]
-VALUES += [[float("nan"), float("inf")], [False, 3.4028235677973366e38], [1.5, "-"], [True, "a\0b"]]
+VALUES: list[Any] = [None, True, 3, "x", {}, {"a": [1]}, [], [1], ["", None], ["1", -1], [0, 10**400], [[1], 2]]
+VALUES += [[{}, 1], [float("nan"), float("inf")], [False, 3.4028235677973366e38], [1.5, "-"], [True, "a\0b"]]
 
 
 @pytest.mark.parametrize("name", [*STILL, "subject", "sequence_id", "sequence_counter", "time_s", "x"])

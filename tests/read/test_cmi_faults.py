@@ -56,7 +56,6 @@ def with_images(rows: pl.DataFrame) -> pl.DataFrame:
 row_faults: dict[str, tuple[Change, str]] = {
     "no rows": (lambda rows: rows[:0], "no"),
     "shuffled rows": (lambda rows: rows.sample(fraction=1.0, shuffle=True, seed=1), "next to each other"),
-    "rows of a sequence reversed": (lambda rows: pl.concat([rows[:12].reverse(), rows[12:]]), "counts 0, 1, 2"),
     "a row missing": (lambda rows: pl.concat([rows[:5], rows[6:]]), "6 instead of 5 in 'SEQ_000000'"),
     "a row doubled": (lambda rows: pl.concat([rows[:5], rows[4:]]), "4 instead of 5"),
     "rows of two interleaved": (lambda rows: rows.sort("sequence_counter", maintain_order=True), "after other rec"),
@@ -71,14 +70,13 @@ row_faults: dict[str, tuple[Change, str]] = {
         lambda rows: rows.with_columns(gesture=pl.col("gesture").str.replace("Eyebrow", "Eyebow")),
         "found 'Eyebow - pull hair'",
     ),
-    "an unknown phase": (cell(3, "phase", "Pause"), "found 'Pause'"),
-    "a word among readings": (cell(3, "thm_2", "warm"), "a number, found 'warm' in (row 4|line 5), column thm_2"),
+    "two words among readings": (
+        cell(30, "thm_2", "cold", cell(3, "thm_2", "warm")),
+        r"a number, found 'warm' in (row 4|line 5), column thm_2 \(and 1 more\)",
+    ),
     "a fraction of a distance": (cell(3, "tof_1_v7", "12.5"), "whole number of tof, found 12.5 in .* column tof_1_v7"),
     "a distance beyond all numbers": (cell(3, "tof_1_v7", "70000"), "found 70000 in"),
-    "a distance below the code": (cell(3, "tof_1_v7", -2.0), "found -2 in"),
-    "an acceleration of a crash": (cell(3, "acc_y", 1e4), "column acc_y"),
     "an infinite acceleration": (cell(3, "acc_y", np.inf), "found inf"),
-    "a body on fire": (cell(3, "thm_5", 400.0), "column thm_5"),
     "a quaternion without length": (cell(3, "rot_w", 0.9, with_quaternions), "norm 1"),
     "two axes of an acceleration": (cell(3, "acc_y", None, cell(3, "acc_z", 1.0)), "all 3 values"),
     "63 pixels of an image": (cell(3, "tof_2_v9", None, with_images), "found 63 in .* column tof_2_v0"),
@@ -106,13 +104,6 @@ def test_rows_that_are_wrong_are_refused_from_every_source(fault: str, tmp_path:
     assert report.findings[0].severity == "error"
 
 
-def test_a_fault_is_placed_by_its_line_and_counted(tmp_path: Path) -> None:
-    cell(30, "thm_2", "cold", cell(20, "thm_2", "warm"))(ROWS).write_csv(tmp_path / "train.csv")
-    message = r"train\.csv: expected a number, found 'warm' in line 22, column thm_2 \(and 1 m"
-    with pytest.raises(DataError, match=message):
-        bfrb.read(tmp_path)
-
-
 def unbalanced(text: bytes) -> bytes:
     lines = text.splitlines(keepends=True)
     lines[3], lines[5] = lines[3].replace(b",", b"", 1), lines[5].replace(b",", b",,", 1)
@@ -121,7 +112,6 @@ def unbalanced(text: bytes) -> bytes:
 
 file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda _: b"", "is empty"),
-    "only blank lines": (lambda _: b"\n\n\n", "is empty"),
     "a header and no rows": (lambda text: text[: text.index(b"\n") + 1], "no usable recordings"),
     "half a header": (lambda text: text[:500], "'tof_1_v34'"),
     "binary": (lambda _: np.random.default_rng(0).bytes(20_000), "binary"),
@@ -131,7 +121,6 @@ file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a web page": (lambda _: b"<html>\n<body>Sign in</body>\n</html>\n", "found <html>"),
     "semicolons": (lambda text: text.replace(b",", b";"), "names the columns"),
     "line ends of old Macs": (lambda text: text.replace(b"\n", b"\r"), "carriage return"),
-    "a carriage return in the header": (lambda text: text.replace(b"acc_y", b"acc\r_y", 1), "carriage return"),
     "an endless name of a column": (lambda text: b"x" * 200_000 + b"," + text, "found no names"),
     "a line cut in the middle": (lambda text: text[:60_000], "fields in every line"),
     "a comma lost, another too many": (unbalanced, "found 340 in line 4 .*1 more"),
@@ -169,42 +158,27 @@ def test_a_file_cut_off_anywhere_is_refused_or_ends_with_a_whole_line(name: str,
         assert_same(found[:-1], STUDY[: len(found) - 1])
 
 
-@pytest.mark.parametrize("missing", [1, 2, 3, 4])
-def test_a_last_value_that_may_be_cut_is_refused(missing: int, tmp_path: Path) -> None:
+def test_a_last_value_that_may_be_cut_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
-    with_images(ROWS).with_columns(tof_5_v63=pl.lit(131.0)).write_csv(path)
-    path.write_bytes(path.read_bytes()[: -1 - missing])
-    with pytest.raises(DataError, match=r"line end after the last line|fields in every line"):
-        bfrb.read(path)
+    whole = with_images(ROWS).with_columns(tof_5_v63=pl.lit(131.0)).write_csv()
+    for missing in range(2, 6):
+        path.write_text(whole[:-missing])
+        with pytest.raises(DataError, match=r"line end after the last line|fields in every line"):
+            bfrb.read(path)
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("values", [(32, 127), (0, 256)])
-def test_a_file_with_1_percent_of_its_bytes_changed_is_refused(
-    seed: int, values: tuple[int, int], tmp_path: Path
-) -> None:
+def test_one_changed_byte_is_refused_or_changes_one_value_and_1_percent_are_refused(tmp_path: Path) -> None:
     path = write_study(tmp_path, STUDY)
-    text = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    rng = np.random.default_rng(seed)
-    hit = rng.random(len(text)) < 0.01
-    text[hit] = rng.integers(*values, int(hit.sum()))
-    path.write_bytes(text.tobytes())
-    with pytest.raises(DataError):
-        bfrb.read(path)
-    assert check(path).verdict == "unusable"
-
-
-def test_one_changed_byte_is_refused_or_changes_one_value(tmp_path: Path) -> None:
-    path = write_study(tmp_path, STUDY)
-    whole, rng = path.read_bytes(), np.random.default_rng(0)
-    for _ in range(30):
-        text = bytearray(whole)
-        text[rng.integers(whole.index(b"\n") + 1, len(whole) - 1)] = rng.integers(0, 256)
-        path.write_bytes(text)
+    whole, rng = np.frombuffer(path.read_bytes(), np.uint8), np.random.default_rng(0)
+    for changes in (1,) * 30 + (len(whole) // 100,) * 2:
+        text = whole.copy()
+        text[rng.integers(whole.tolist().index(10) + 1, len(whole) - 1, changes)] = rng.integers(0, 256, changes)
+        path.write_bytes(text.tobytes())
         try:
             found = bfrb.read(path)
         except DataError:
             continue
+        assert changes == 1
         pairs = [(found.sensors[name], values) for name, values in STUDY.sensors.items()]
         differing = sum(int(((ours != values) & ~np.isnan(ours.astype(float))).sum()) for ours, values in pairs)
         assert differing <= 1 or differing == 4  # a quaternion whose w has changed its sign is turned as a whole
@@ -216,7 +190,6 @@ subject_faults: dict[str, tuple[str, str]] = {
     "a word for an age": ("subject,age\nSUBJ_000000,old\n", "found 'old'"),
     "an age of 400": ("subject,age\nSUBJ_000000,400\n", "age between 0 and 120"),
     "a third hand": ("subject,handedness\nSUBJ_000000,2\n", "handedness between 0 and 1"),
-    "half a hand": ("subject,handedness\nSUBJ_000000,0.5\n", "found '0.5'"),
     "a subject with two ages": ("subject,age\nSUBJ_000000,20\nSUBJ_000000,21\n", "'SUBJ_000000'"),
     "an empty file": ("", "is empty"),
     "a line cut off": ("subject,age,sex\nSUBJ_000000,20,1\nSUBJ_0000", "3 fields in every line"),
@@ -234,15 +207,7 @@ def test_a_wrong_table_of_subjects_is_refused(fault: str, tmp_path: Path) -> Non
     assert check(tmp_path).verdict == "unusable"
 
 
-def test_a_subject_twice_with_the_same_measures_is_no_fault(tmp_path: Path) -> None:
-    path = write_study(tmp_path, STUDY)
-    subjects = tmp_path / "train_demographics.csv"
-    lines = subjects.read_text().splitlines()
-    subjects.write_text("\n".join([*lines, lines[-1]]) + "\n")
-    assert_same(bfrb.read(path), STUDY)
-
-
-@pytest.mark.parametrize("column", ["acc_x", "tof_1_v0", "sequence_counter", "sequence_id", "gesture"])
+@pytest.mark.parametrize("column", ["tof_1_v0", "sequence_counter", "sequence_id", "gesture"])
 @pytest.mark.parametrize("value", [{"x": 1}, timedelta(seconds=1)])
 def test_columns_of_neither_numbers_nor_text_are_refused(column: str, value: object, tmp_path: Path) -> None:
     strange = ROWS.with_columns(pl.Series(column, [value] * ROWS.height))
@@ -265,13 +230,16 @@ def test_columns_of_a_sensor_that_is_not_of_the_layout_are_never_left_out_in_sil
         with pytest.raises(DataError, match=f"found {', '.join(names)}, which") as refused:
             bfrb.read(source)
         assert "remove these columns" in refused.value.remedy
-    found = [finding for finding in check(path).findings if finding.kind == "columns of another sensor"]
-    assert [finding.severity for finding in found] == ["warning"]
+    assert ("columns of another sensor", "warning") in [(found.kind, found.severity) for found in check(path).findings]
 
 
 def test_tables_of_subjects_that_are_damaged_or_not_there_are_refused(tmp_path: Path) -> None:
     path = write_study(tmp_path, STUDY)
-    (tmp_path / "train_demographics.csv").unlink()
+    subjects = tmp_path / "train_demographics.csv"
+    lines = subjects.read_text().splitlines()
+    subjects.write_text("\n".join([*lines, lines[-1]]) + "\n")
+    assert_same(bfrb.read(path), STUDY)  # a subject twice with the same measures is no fault
+    subjects.unlink()
     (tmp_path / "train_demographics.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match="complete Parquet file"):
         bfrb.read(path)

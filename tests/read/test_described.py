@@ -17,6 +17,8 @@ from bfrb.read.series import RecordedSamples, make_rows
 from bfrb.read.sources import open_source
 from bfrb.study.description import Description, find_description
 from bfrb.study.device import Device, Sensor
+from bfrb.study.labels import LabelSet
+from made_up import plain_table
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
 WATCH = """
@@ -54,8 +56,8 @@ def test_a_table_is_read_however_it_is_laid_out(layout: str, ends: str, tmp_path
     text = (head + (body.replace(".", ",") if "decimal" in spec else body)).replace("\n", ends)
     (tmp_path / "walk.csv").write_bytes(text.encode())
     (series,) = Reader(describe(WATCH, file=spec)).iter_samples(tmp_path / "walk.csv")
-    np.testing.assert_allclose(series.sensors["acc"][:, 0], 0.5 * 9.80665, rtol=1e-6)
-    np.testing.assert_allclose(series.sensors["acc"][:, 2], np.arange(40) / 4 * 9.80665, rtol=1e-6)
+    expected = [[0.5 * 9.80665, -0.25 * 9.80665, n / 4 * 9.80665] for n in range(40)]
+    np.testing.assert_allclose(series.sensors["acc"], expected, rtol=1e-6)
     np.testing.assert_allclose(series.time_s - series.time_s[0], np.arange(40) / 100, atol=1e-9)
     assert series.table["id"].to_list() == ["walk"]
 
@@ -64,15 +66,9 @@ def test_a_table_is_read_however_it_is_laid_out(layout: str, ends: str, tmp_path
     ("text", "complaint"),
     [
         ("t,ax,ay,az\n0,1,2,3\n10,1,oops,3\n", "expected a number, found 'oops' in line 3, column ay"),
-        (
-            "t,ax,ay,az\n0,1,2,3\n10,1,2,3,4\n",
-            "fields in every line, as many as there are names, found 5 in line 3",
-        ),
-        ("t,ax,ay\n0,1,2\n", "expected the column 'az'"),
+        ("t,ax,ay,az\n0,1,2,3\n10,1,2,3,4\n", "4 fields in every line, as many as there are names, found 5 in line 3"),
         ("t,ax,ay,az\n10,1,2,3\n0,1,2,3\n", "one that is 0.010 s earlier than one before it in line 3"),
         ("t,ax,ay,az\n0,1,2,3\n,1,2,3\n", "a time in every row, found None in line 3"),
-        ("", "the file is empty"),
-        ("\0\1\2", "found binary data"),
     ],
 )
 def test_what_is_damaged_is_named_with_its_line(text: str, complaint: str, tmp_path: Path) -> None:
@@ -120,17 +116,10 @@ def test_a_study_has_its_own_labels_and_people(tmp_path: Path) -> None:
     recordings = source.read()
     assert recordings.ids == ["p01-0", "p01-1", "p1-0", "p1-1"]
     assert set(recordings.subjects) == {"p01", "p1"}
-    assert source.label_set is not None
-    assert source.label_set.classes == ("hair pulling", "rest")
-    assert source.label_set.targets == {"hair pulling"}
+    assert source.label_set == LabelSet("watch", ("hair pulling", "rest"), frozenset({"hair pulling"}))
     assert recordings.device.row_rate_hz == pytest.approx(50)
-    annotation = recordings[0].annotations["gesture"]
-    assert [annotation.names[code] for code in annotation.codes[[0, 49, 50, 99]]] == ["rest"] * 2 + ["hair pulling"] * 2
-    parts = list(source.batches(150))
-    assert [len(part) for part in parts] == [1, 1, 1, 1]
-
-
-def test_one_word_for_a_recording_has_to_be_one(tmp_path: Path) -> None:
+    assert recordings[0].annotations["gesture"].codes.tolist() == [1] * 50 + [0] * 50
+    assert [len(part) for part in source.batches(150)] == [1, 1, 1, 1]
     with pytest.raises(DataError, match="one doing in all rows of a recording, found 'pulls'"):
         study(tmp_path, 'column = "doing"\nper = "recording"').read()
     with pytest.raises(ConfigError, match="looks for 'sleeping'"):
@@ -139,9 +128,7 @@ def test_one_word_for_a_recording_has_to_be_one(tmp_path: Path) -> None:
 
 def test_labels_saved_beside_the_recordings_are_theirs(tmp_path: Path) -> None:
     labels = 'files = "*.labels.csv"\nunlabelled = "none"\ntargets = ["nail biting"]'
-    (tmp_path / "study.labels.csv").write_text(
-        "key,recording,start_s,end_s,label,note,changed\na,p1-1,0.5,1.0,nail biting,,\n"
-    )
+    (tmp_path / "study.labels.csv").write_text("recording,start_s,end_s,label\np1-1,0.5,1.0,nail biting\n")
     annotation = study(tmp_path, labels, "p*.csv").read().annotations["gesture"]
     names = np.array(annotation.names)[annotation.codes]
     assert names.tolist() == ["none"] * 325 + ["nail biting"] * 25 + ["none"] * 50
@@ -171,14 +158,12 @@ def test_a_file_of_labels_is_of_the_recording_it_is_called_like_and_strays_are_t
 
 
 @pytest.mark.parametrize("how", ["nearest", "mean"])
-@pytest.mark.parametrize(("count", "seed"), [(1, 0), (2, 1), (57, 2), (400, 3)])
-def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, seed: int, how: str) -> None:
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("count", [1, 2, 400])
+def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, how: str) -> None:
+    rng = np.random.default_rng(count)
     times = np.cumsum(rng.choice([0.02, 0.021, 0.3], count, p=[0.6, 0.3, 0.1]))
     values = rng.normal(size=(count, 3)).astype(np.float32)
-    samples = RecordedSamples(
-        pl.DataFrame({"id": ["a"], "subject": ["s"]}), np.array([0, count]), times, {"acc": values}
-    )
+    samples = RecordedSamples(plain_table(1), np.array([0, count]), times, {"acc": values})
     device = Device(name="watch", sensors=(Sensor(name="acc"),), row_rate_hz=25)
     sensors, rows, offsets = make_rows(samples, device, how)
     made = sensors["acc"]
@@ -189,20 +174,14 @@ def test_gaps_stay_gaps_and_every_sample_falls_into_its_row(count: int, seed: in
     np.testing.assert_array_equal(made[alone], values[np.isin(rows, alone)])
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("[acc]\ncolumns = ['x', 'y', 'z']\nunits = 'g'", "unit"),
+def test_a_wrong_description_says_what_is_expected() -> None:
+    for text, complaint in (
         ("[acc]\ncolumns = ['x', 'y', 'z']\nunit = 'lb'", "expected the unit of acc"),
         ("[acc]\ncolumns = ['x', 'y']\nunit = 'g'", "three columns"),
         ("[axes]\nx = 'noon'\ny = '3h'\nz = 'out'", "expected one of thumb"),
-        ("[worn]\nwrist = 'middle'", "left"),
-    ],
-)
-def test_a_wrong_description_says_what_is_expected(text: str, complaint: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        Description.from_toml(f"name = 'x'\n{text}")
-    assert complaint in str(refused.value)
+    ):
+        with pytest.raises(ConfigError, match=complaint):
+            Description.from_toml(f"name = 'x'\n{text}")
 
 
 def turned_arm(rate_hz: float = 50.0) -> dict[str, np.ndarray]:
@@ -215,55 +194,43 @@ def turned_arm(rate_hz: float = 50.0) -> dict[str, np.ndarray]:
     return {"time": time_s, **acc, "gx": np.rad2deg(2.0 * np.cos(2.0 * time_s)), "gy": zero, "gz": zero, **turn}
 
 
+UNITS = "s" + ",m/s^2" * 3 + ",deg/s" * 3 + ",1" * 4
 Change = Callable[[dict[str, np.ndarray]], dict[str, object]]
-FILES: dict[str, tuple[Change, str]] = {
-    "semicolons, decimal commas": (lambda c: c, ";,"),
-    "a line of units, lines before": (lambda c: c, "Device: 17\nmade by hand, twice, today\n,"),
-    "no names": (lambda c: {name: c[name] for name in ("time", "ax", "ay", "az")}, "-"),
-    "microseconds since 1970": (lambda c: c | {"time": np.round(c["time"] * 1e6) + 1.7e15}, ","),
+Write = Callable[[str], str]
+FILES: dict[str, tuple[Change, Write]] = {
+    "semicolons, decimal commas": (dict, lambda text: text.replace(",", ";").replace(".", ",")),
+    "units, lines before": (
+        dict,
+        lambda text: "No 17\nby hand, twice\n" + text.replace("\n", f"\n{UNITS}\n", 1),
+    ),
+    "no names": (lambda c: {n: c[n] for n in ("time", "ax", "ay", "az")}, lambda text: text.partition("\n")[2]),
+    "microseconds since 1970": (lambda c: c | {"time": np.round(c["time"] * 1e6) + 1.7e15}, str),
     "a clock with its zone": (
         lambda c: c | {"time": [f"2026-05-01T10:00:{second:09.6f}+02:00" for second in c["time"]]},
-        ",",
+        str,
     ),
     "radians, g, gravity down": (
-        lambda c: (
-            c
-            | {name: np.deg2rad(c[name]) for name in ("gx", "gy", "gz")}
-            | {name: -c[name] / 9.80665 for name in ("ax", "ay", "az")}
-        ),
-        ",",
+        lambda c: {n: np.deg2rad(v) if n[0] == "g" else -v / 9.80665 if n[0] == "a" else v for n, v in c.items()},
+        str,
     ),
-    "world to device": (lambda c: c | {"qx": -c["qx"]}, ","),
-    "parquet": (lambda c: c, "parquet"),
+    "world to device": (lambda c: c | {"qx": -c["qx"]}, str),
+    "parquet": (dict, str),
 }
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_what_is_found_out_about_a_file_reads_it(kind: str, tmp_path: Path) -> None:
     right = turned_arm()
-    change, layout = FILES[kind]
-    frame = pl.DataFrame(change(dict(right)))
-    path = tmp_path / ("arm.parquet" if layout == "parquet" else "arm.csv")
-    if layout == "parquet":
-        frame.write_parquet(path)
-    else:
-        text = frame.write_csv(
-            separator=";" if layout == ";," else ",", include_header=layout != "-", float_precision=9
-        )
-        head, _, body = text.partition("\n")
-        if layout == ";,":
-            body = body.replace(".", ",")
-        units = "s" + ",m/s^2" * 3 + ",deg/s" * 3 + ",1" * 4
-        path.write_text(f"{layout[:-1]}{head}\n{units}\n{body}" if len(layout) > 2 else f"{head}\n{body}")
+    change, write = FILES[kind]
+    frame, path = pl.DataFrame(change(dict(right))), tmp_path / f"arm.{'parquet' if kind == 'parquet' else 'csv'}"
+    frame.write_parquet(path) if kind == "parquet" else path.write_text(write(frame.write_csv(float_precision=9)))
     text = describe_file(path)
     for question, answer in {"x": "thumb", "y": "hand", "z": "palm", "wrist": "right", "at_rest": "up"}.items():
         text = re.sub(rf'^{question} = "\?.*"$', f'{question} = "{answer}"', text, flags=re.MULTILINE)
     assert '"?' not in text, text
     (tmp_path / "study.toml").write_text(text)
     (found,) = Reader(find_description(tmp_path / "study.toml")).iter_samples(tmp_path)
-    np.testing.assert_allclose(
-        found.sensors["acc"], np.stack([right[n] for n in ("ax", "ay", "az")], axis=1), atol=1e-4
-    )
+    np.testing.assert_allclose(found.sensors["acc"].T, [right[name] for name in ("ax", "ay", "az")], atol=1e-4)
     np.testing.assert_allclose(found.time_s - found.time_s[0], right["time"], atol=1e-6)
     if "gyr" in found.sensors:
         np.testing.assert_allclose(found.sensors["gyr"][:, 0], right["gx"], atol=1e-3)
@@ -274,15 +241,14 @@ def test_what_is_found_out_about_a_file_reads_it(kind: str, tmp_path: Path) -> N
 def test_questions_that_are_not_answered_are_refused(tmp_path: Path) -> None:
     (tmp_path / "walk.csv").write_text("t,ax,ay,az\n" + "".join(f"{10 * k},0,0,1\n" for k in range(50)))
     text = describe_file(tmp_path / "walk.csv")
-    assert 'columns = ["ax", "ay", "az"]' in text
-    assert 'unit = "ms"' in text
-    assert 'unit = "g"' in text
+    for line in ('columns = ["ax", "ay", "az"]', 'unit = "ms"', 'unit = "g"'):
+        assert line in text
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"open question at acc\.at_rest"):
         open_source(tmp_path)
-    answered = text.replace('x = "?', 'x = "3h" #').replace('y = "?', 'y = "12h" #').replace('z = "?', 'z = "out" #')
-    answered = answered.replace('at_rest = "?', 'at_rest = "up" #').replace('wrist = "?', 'wrist = "left" #')
-    (tmp_path / "study.toml").write_text(answered)
+    for question, answer in {"x": "3h", "y": "12h", "z": "out", "at_rest": "up", "wrist": "left"}.items():
+        text = text.replace(f'{question} = "?', f'{question} = "{answer}" #')
+    (tmp_path / "study.toml").write_text(text)
     recordings = open_source(tmp_path).read()
     np.testing.assert_allclose(recordings.sensors["acc"][0], [0, 0, -9.80665], rtol=1e-5)  # the palm faces down
 
@@ -295,12 +261,9 @@ def test_real_studies_are_read_as_a_user_would_describe_them(
     real_data: Path, study_name: str, folder: str, recordings: int, people: int, rate_hz: float
 ) -> None:
     source = open_source(real_data / folder, str(EXAMPLES / f"{study_name}.toml"))
-    first = next(source.batches())
-    assert source.device.row_rate_hz == rate_hz
-    assert 8.0 < np.median(np.linalg.norm(first.sensors["acc"], axis=1)) < 12.0
-    counted = [(part.ids, part.subjects) for part in source.batches()]
-    assert sum(len(ids) for ids, _ in counted) == recordings
-    assert len({name for _, names in counted for name in names}) == people
+    found = source.read()
+    assert (len(found), len(set(found.subjects)), found.device.row_rate_hz) == (recordings, people, rate_hz)
+    assert 8.0 < np.median(np.linalg.norm(found.sensors["acc"], axis=1)) < 12.0
     assert source.label_set is not None
     assert len((EXAMPLES / f"{study_name}.toml").read_text().splitlines()) <= 26
 

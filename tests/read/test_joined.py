@@ -5,29 +5,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import tomli_w
 
 from bfrb.errors import ConfigError, DataError
 from bfrb.read.sources import open_source
 
-WATCH = """
-name = "{name}"
-[recordings]
-id = "{{file}}"
-subject = "p{{file}}"
-[time]
-column = "t"
-[acc]
-columns = ["ax", "ay", "az"]
-unit = "{unit}"
-[axes]
-x = "{x}"
-y = "12h"
-z = "{z}"
-[worn]
-wrist = "right"
-[labels]
-column = "doing"
-"""
 LIST = """
 name = "both"
 rate_hz = 10
@@ -46,16 +28,22 @@ merge = { itching = "scratching", unclear = "", "*" = "other" }
 
 def write_watch(folder: Path, name: str, rate_hz: float, unit: str, words: list[str]) -> None:
     """A study of one recording: the device lies still, its glass up or, where it is worn turned, down."""
-    up, size = (1, 9.80665) if unit == "m/s^2" else (-1, 1.0)
-    x, z = ("3h", "out") if up > 0 else ("9h", "in")
-    (folder / f"{name}.toml").write_text(WATCH.format(name=name, unit=unit, x=x, z=z))
-    rows = int(12 * rate_hz)
-    columns = {"t": np.arange(rows) / rate_hz, "ax": 0.0, "ay": 0.0, "az": up * size}
-    labels = [words[row * len(words) // rows] for row in range(rows)]
+    up, x, z = (9.80665, "3h", "out") if unit == "m/s^2" else (-1.0, "9h", "in")
+    told = {
+        "name": name,
+        "recordings": {"id": "{file}", "subject": "p{file}"},
+        "time": {"column": "t"},
+        "acc": {"columns": ["ax", "ay", "az"], "unit": unit},
+        "axes": {"x": x, "y": "12h", "z": z},
+        "worn": {"wrist": "right"},
+        "labels": {"column": "doing"},
+    }
+    (folder / f"{name}.toml").write_text(tomli_w.dumps(told))
+    rows = np.arange(int(12 * rate_hz))
+    labels = np.array(words)[rows * len(words) // len(rows)]
     (folder / name).mkdir()
-    pl.DataFrame({"t": columns.pop("t"), "doing": labels}).with_columns(
-        **{k: pl.lit(v) for k, v in columns.items()}
-    ).write_csv(folder / name / "a.csv")
+    table = pl.DataFrame({"t": rows / rate_hz, "ax": 0.0, "ay": 0.0, "az": up, "doing": labels})
+    table.write_csv(folder / name / "a.csv")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from bfrb.cli import app
 from bfrb.errors import DataError
 from bfrb.read.motion_bids_write import write_motion_bids
 from bfrb.read.sources import HeldSource, open_source
-from bfrb.study.device import GALAXY_WATCH, HELIOS
+from bfrb.study.device import GALAXY_WATCH, HELIOS, Device
 from bfrb.study.recordings import Annotation
 from bundles import make_recordings
 
@@ -46,9 +46,7 @@ def others(folder: Path) -> Path:
 def test_a_data_set_is_read_as_its_channels_say(tmp_path: Path) -> None:
     source = open_source(others(tmp_path / "set"))
     recordings = source.read()
-    assert recordings.ids == ["sub-07_ses-1_task-eat_run-2"]
-    assert recordings.subjects.tolist() == ["sub-07"]
-    assert recordings.table["age"][0] == 31
+    assert recordings.table.select("id", "subject", "age").rows() == [("sub-07_ses-1_task-eat_run-2", "sub-07", 31)]
     assert recordings.device.row_rate_hz == 50
     np.testing.assert_allclose(recordings.sensors["acc"][3], [0.5 * 9.80665, 0, 9.80665], rtol=1e-6)
     np.testing.assert_allclose(recordings.sensors["gyr"][3], [180, 0, 0], rtol=1e-6)
@@ -90,15 +88,16 @@ def test_an_incomplete_data_set_is_refused(name: str, text: str | None, told: st
         open_source(tmp_path / "set").read()
 
 
-@pytest.mark.parametrize("device", [HELIOS, GALAXY_WATCH], ids=lambda device: device.name)
-@pytest.mark.parametrize("per_row", [False, True])
-def test_what_is_written_is_read_again(device: object, per_row: bool, tmp_path: Path) -> None:
-    recordings = make_recordings(5, device=device)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("device", "per_row"), [(HELIOS, False), (GALAXY_WATCH, True)])
+def test_what_is_written_is_read_again(device: Device, per_row: bool, tmp_path: Path) -> None:
+    recordings = make_recordings(5, device=device)
     acc = recordings.sensors["acc"].copy()
     acc[7] = np.nan
     recordings = recordings.with_sensors(acc=acc)
+    expected = np.repeat(np.array(recordings.gestures, dtype=object), recordings.lengths).tolist()
     if per_row:
         codes = (np.arange(recordings.n_rows) // 9 % 3 - 1).astype(np.int8)
+        expected = [None if code < 0 else "ab"[code] for code in codes]
         table = recordings.table.drop("gesture")
         recordings = replace(recordings, table=table, annotations={"gesture": Annotation(codes, ("a", "b"))})
     out = tmp_path / "bids"
@@ -115,26 +114,16 @@ def test_what_is_written_is_read_again(device: object, per_row: bool, tmp_path: 
         np.testing.assert_allclose(again.sensors[name], recordings.sensors[name], atol=1e-4)
     assert set(kept) == set(recordings.device.sensor_names) - {"thm", "tof"}
     found = again.annotations["gesture"]
-    labels = [found.names[code] if code >= 0 else None for code in found.codes]
-    if per_row:
-        expected = [None if code < 0 else "ab"[code] for code in recordings.annotations["gesture"].codes]
-    else:
-        expected = np.repeat(np.array(recordings.gestures, dtype=object), recordings.lengths).tolist()
-    assert labels == expected
+    assert [found.names[code] if code >= 0 else None for code in found.codes] == expected
     with pytest.raises(DataError, match="is there already"):
         write_motion_bids(HeldSource(recordings, "made up"), out)
 
 
-def test_recordings_of_a_simulator_say_so_in_motion_bids(tmp_path: Path) -> None:
-    simulated = replace(make_recordings(2), simulated=True)
-    write_motion_bids(HeldSource(simulated, "made up"), tmp_path / "bids")
-    described = json.loads((tmp_path / "bids" / "dataset_description.json").read_text())
-    assert "SIMULATED" in described["Name"]
-    assert open_source(tmp_path / "bids").read().simulated
-
-
-def test_a_command_writes_motion_bids(tmp_path: Path) -> None:
-    command = ["ingest", str(others(tmp_path / "set")), "--out", str(tmp_path / "out"), "--to", "bids"]
+def test_a_command_writes_motion_bids_and_what_is_simulated_says_so(tmp_path: Path) -> None:
+    (others(tmp_path / "set") / "simulated.toml").touch()
+    command = ["ingest", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--to", "bids"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    assert open_source(tmp_path / "out").read().n_rows == 100
+    assert "SIMULATED" in json.loads((tmp_path / "out" / "dataset_description.json").read_text())["Name"]
+    found = open_source(tmp_path / "out").read()
+    assert (found.n_rows, found.simulated) == (100, True)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from bfrb.arrays import Array
 from bfrb.read.quality import find_suspicions, say_posture
 from bfrb.study.device import HELIOS, Device, Sensor
 from bfrb.study.recordings import Recordings
@@ -15,7 +14,6 @@ from made_up import plain_table
 RATE_HZ = 20.0
 ROWS = 4000
 WATCH = Device(name="watch", sensors=tuple(Sensor(name=name) for name in ("acc", "gyr", "quaternion")), row_rate_hz=20)
-QUATERNION = ("acc", "quaternion")
 
 
 def turning_arm(device: Device = WATCH) -> Recordings:
@@ -37,10 +35,7 @@ def turning_arm(device: Device = WATCH) -> Recordings:
 RIGHT = turning_arm()
 
 
-def changed(**sensors: Array) -> Recordings:
-    return replace(RIGHT, sensors={**RIGHT.sensors, **sensors})
-
-
+changed = RIGHT.with_sensors
 ACC, GYR, QUAT = (RIGHT.sensors[name] for name in ("acc", "gyr", "quaternion"))
 
 
@@ -68,20 +63,16 @@ def test_nothing_is_said_against_what_is_right_and_too_few_rows_say_nothing() ->
 )
 def test_what_is_wrong_is_told_with_what_would_explain_it(recordings: Recordings, kind: str, words: str) -> None:
     found = {suspicion.kind: suspicion for suspicion in find_suspicions(recordings)}
-    assert kind in found, found
     assert words in found[kind].remedy
     assert found[kind].fatal
 
 
-def test_gravity_that_was_taken_out_and_readings_at_the_end_of_the_range_are_told() -> None:
+def test_gravity_that_was_taken_out_a_range_that_ends_and_a_device_on_the_table_are_told() -> None:
     moves = np.random.default_rng(1).normal(0, 0.4, (ROWS, 3)).astype(np.float32)
-    found = find_suspicions(replace(turning_arm(HELIOS), sensors={"acc": moves}))
+    found = find_suspicions(replace(RIGHT, sensors={"acc": moves}))
     assert any("gravity was taken out" in suspicion.remedy for suspicion in found)
     clipped = np.clip(ACC * np.float32(3), -20, 20)
     assert "saturated" in {suspicion.kind for suspicion in find_suspicions(changed(acc=clipped))}
-
-
-def test_a_device_on_the_table_is_not_worn() -> None:
     hour = int(3600 * RATE_HZ)
     acc = np.tile(np.float32([0, 0, 9.81]), (hour, 1)) + np.random.default_rng(2).normal(0, 0.01, (hour, 3))
     lying = Recordings(WATCH, {"acc": acc}, np.array([0, hour]), plain_table(1))
@@ -104,8 +95,7 @@ def test_proximity_in_other_units_or_codes_is_told(name: str, change: object, ki
     tof = rng.integers(5, 200, (ROWS, 5, 8, 8)).astype(np.int16)
     tof[rng.random(tof.shape) < 0.5] = -1
     thm = rng.normal(27, 2, (ROWS, 5)).astype(np.float32)
-    right = replace(turning_arm(HELIOS), sensors={**turning_arm(HELIOS).sensors, "thm": thm, "tof": tof})
+    right = turning_arm(HELIOS).with_sensors(thm=thm, tof=tof)
     assert find_suspicions(right) == []
     values = change(right.sensors[name]).astype(right.sensors[name].dtype)  # type: ignore[operator]
-    wrong = replace(right, sensors={**right.sensors, name: values})
-    assert [suspicion.kind for suspicion in find_suspicions(wrong)] == [kind]
+    assert [suspicion.kind for suspicion in find_suspicions(right.with_sensors(**{name: values}))] == [kind]

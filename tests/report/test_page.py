@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from bfrb import parts
 from bfrb.errors import ConfigError
-from bfrb.metrics import calibration
+from bfrb.metrics.standard import calibration
 from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
 from bfrb.read.tables import read_table

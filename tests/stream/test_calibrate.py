@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from annotated import TWO, people, second_by_second
 from bfrb.errors import DataError
-from bfrb.metrics import EventCounts
+from bfrb.metrics.events import EventCounts
 from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule, reliability, rules_from_others, score_events
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import AnnotatedRecording

@@ -53,15 +53,11 @@ def test_what_is_cut_keeps_its_rows_labels_and_ids(seed: int) -> None:
     assert_same(Recordings.concat(batches), study)
 
 
-@pytest.mark.parametrize(("length", "step"), [(1, 1), (5, 2), (3, 4), (9, 1), (10, 1)])
+@pytest.mark.parametrize(("length", "step"), [(1, 1), (5, 2), (3, 4), (9, 1)])
 def test_windows_are_the_rows_that_their_ids_say(length: int, step: int) -> None:
     lengths = [9, 3, 1, 7]
     study = labelled_study(lengths)
     expected = [(which, first) for which, n in enumerate(lengths) for first in range(0, n - length + 1, step)]
-    if not expected:
-        with pytest.raises(DataError, match="no recording has"):
-            study.windows(length, step)
-        return
     windows = study.windows(length, step)
     assert windows.ids == [f"{study.ids[which]}@{first}" for which, first in expected]
     for window, (which, first) in zip(range(len(windows)), expected, strict=True):
@@ -78,20 +74,12 @@ def test_recordings_are_taken_by_number_and_by_mask() -> None:
         study[len(study)]
 
 
-@pytest.mark.parametrize("device", [HELIOS, GALAXY_WATCH], ids=lambda device: device.name)
-def test_a_sensor_left_out_and_a_sensor_removed_measured_nothing(device: object) -> None:
-    full = random_recordings(device, [4, 3], np.random.default_rng(0), missing=0.0)
-    name = full.device.sensor_names[-1]
-    removed = full.without(name)
-    others = {key: values for key, values in full.sensors.items() if key != name}
-    left_out = Recordings(device, others, full.offsets, full.table)
-    assert full.measured(name).all()
-    assert not removed.measured(name).any()
-    assert tuple(removed.sensors) == device.sensor_names
-    assert_same(removed, left_out)
-
-
-def test_a_recording_has_a_sensor_that_measured_one_value_in_one_row() -> None:
+def test_a_sensor_left_out_or_removed_measured_nothing_and_one_that_gave_a_single_value_something() -> None:
+    full = random_recordings(HELIOS, [4, 3], np.random.default_rng(0), missing=0.0)
+    others = {name: values for name, values in full.sensors.items() if name != "tof"}
+    assert full.measured("tof").all()
+    assert not full.without("tof").measured("tof").any()
+    assert_same(full.without("tof"), Recordings(HELIOS, others, full.offsets, full.table))
     thm = HELIOS.sensor("thm").empty(5)
     thm[3, 4] = 30.0
     assert still([3, 2], sensors={"thm": thm}).measured("thm").tolist() == [False, True]
@@ -106,35 +94,27 @@ def test_arrays_cannot_be_changed_by_mistake_and_the_callers_own_stay_writable()
     acc[0] = 1.0
 
 
-def test_tables_tell_of_gestures_and_what_only_some_parts_know_becomes_null() -> None:
+def test_a_table_may_tell_no_gesture_and_what_only_some_parts_know_becomes_null() -> None:
     table = plain_table(1).with_columns(gesture=pl.lit(None, dtype=pl.String))
-    assert still([3], table=table).gestures is None
-    assert still([3]).gestures is None
-    assert labelled_study().gestures == labelled_study().table["gesture"].to_list()
+    assert still([3], table=table).gestures is still([3]).gestures is None
     with_age = still([2], table=plain_table(1).with_columns(age=pl.lit(30.0)))
     other = still([2], table=plain_table(1).with_columns(id=pl.lit("other")), simulated=True)
     joined = Recordings.concat([with_age, other])
-    assert joined.table["age"].to_list() == [30.0, None]
-    assert joined.simulated
+    assert (joined.table["age"].to_list(), joined.simulated) == ([30.0, None], True)
 
 
-@pytest.mark.parametrize("with_zeros", [False, True])
 @given(seed=st.integers(0, 2**32 - 1))
-def test_the_sign_of_an_orientation_in_a_file_changes_nothing(seed: int, with_zeros: bool) -> None:
+def test_the_sign_of_an_orientation_in_a_file_changes_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
     turns = rng.normal(size=(20, 4))
-    if with_zeros:
-        turns[rng.random((20, 4)) < 0.4] = 0.0
-        turns[~turns.any(axis=1)] = (0.0, 0.0, -1.0, 0.0)
+    turns[rng.random((20, 4)) < 0.4 * (seed % 2)] = 0.0
+    turns[~turns.any(axis=1)] = (0.0, 0.0, -1.0, 0.0)
     turns = (turns / np.linalg.norm(turns, axis=1, keepdims=True)).astype(np.float32)
     turns[rng.random(20) < 0.2] = np.nan
-    signs = rng.choice([-1.0, 1.0], (20, 1)).astype(np.float32)
-    one, other = (
-        still([20], sensors={"quaternion": values}).sensors["quaternion"] for values in (turns, signs * turns)
-    )
+    signed = turns * rng.choice([-1.0, 1.0], (20, 1)).astype(np.float32)
+    one, other = (still([20], sensors={"quaternion": each}).sensors["quaternion"] for each in (turns, signed))
     assert one.tobytes() == other.tobytes()
-    known = one[~np.isnan(one[:, 0])]
-    assert (known[:, 0] >= 0).all()
+    assert not (one[:, 0] < 0).any()
     np.testing.assert_array_equal(np.abs(one), np.abs(turns))
 
 
@@ -144,15 +124,7 @@ def test_recordings_say_in_a_line_what_they_are() -> None:
     simulated = still([2000, 3], table=plain_table(2).with_columns(id=pl.lit("<b>") + pl.col("id")), simulated=True)
     assert repr(simulated) == "<Recordings: 2 of helios, 1 subject, 2,003 rows, acc, SIMULATED>"
     assert repr(study[:0]) == "<Recordings: 0 of helios, 0 subjects, 0 rows, nothing measured>"
-    shown = simulated._repr_html_()
-    assert "2,003 rows" in shown
-    assert "<b>" not in shown
-
-
-def replaced(column: int, value: float, rows: int = 5) -> np.ndarray:
-    acc = np.zeros((rows, 3), np.float32)
-    acc[2, column] = value
-    return acc
+    assert "<b>" not in simulated._repr_html_()
 
 
 faults: dict[str, tuple[Callable[[], object], str]] = {
@@ -160,22 +132,20 @@ faults: dict[str, tuple[Callable[[], object], str]] = {
     "offsets that fall": (lambda: still([2], offsets=[0, 3, 2], table=plain_table(2)), "offsets"),
     "offsets that begin later": (lambda: still([2], offsets=[1, 2]), "offsets"),
     "a row too few": (lambda: still([2], sensors={"acc": np.zeros((1, 3))}), "shape"),
-    "two of three axes": (lambda: still([2], sensors={"acc": np.zeros((2, 2))}), "shape"),
     "a sensor of another device": (lambda: still([2], sensors={"gyr": np.zeros((2, 3))}), "no sensor gyr"),
-    "an impossible reading": (lambda: still([5], sensors={"acc": replaced(1, 500.0)}), "found 500 in row 2"),
-    "an infinite reading": (lambda: still([5], sensors={"acc": replaced(0, -np.inf)}), "row 2"),
+    "an impossible reading": (lambda: still([2], sensors={"acc": [[0, 0, 9], [0, 500, 0]]}), "found 500 in row 1"),
+    "an infinite reading": (lambda: still([2], sensors={"acc": [[0, 0, 9], [0, 0, -np.inf]]}), "row 1"),
     "a quaternion of norm 2": (lambda: still([1], sensors={"quaternion": np.float32([[1, 1, 1, 1]]) * 0.9}), "norm 1"),
     "a distance of 300": (lambda: still([1], sensors={"tof": np.full((1, 5, 8, 8), 300, np.int16)}), "300"),
     "no subject": (lambda: still([1], table=pl.DataFrame({"id": ["a"]})), "columns id and subject"),
     "a subject that is null": (
-        lambda: still(
-            [1], table=pl.DataFrame({"id": ["a"], "subject": [None]}, schema_overrides={"subject": pl.String})
-        ),
+        lambda: still([1], table=plain_table(1).with_columns(subject=pl.lit(None, dtype=pl.String))),
         "string for every",
     ),
     "ids that are numbers": (lambda: still([1], table=pl.DataFrame({"id": [1], "subject": ["s"]})), "string for every"),
     "windows without rows": (lambda: still([5]).windows(0, 1), "at least one row"),
     "windows without a step": (lambda: still([5]).windows(1, 0), "at least one row"),
+    "windows that are too long": (lambda: still([5]).windows(6, 1), "no recording has"),
     "an id twice": (lambda: still([1, 1], table=pl.DataFrame({"id": ["a", "a"], "subject": ["s", "s"]})), "'a'"),
     "labels for other rows": (
         lambda: still([2], annotations={"phase": Annotation(np.zeros(3, np.int8), ("a",))}),

@@ -26,38 +26,24 @@ def helios_samples(count: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def fill(rows: np.ndarray, distance: np.ndarray, how: Aggregation, chunk: int, seed: int = 0) -> dict[str, np.ndarray]:
-    samples, opened = helios_samples(len(rows), seed), OpenRows(HELIOS, how)
-    measured = np.random.default_rng(seed + 1).random((len(rows), len(SENSORS))) < 0.8
-    for start in range(0, len(rows), chunk):
-        part = slice(start, start + chunk)
-        opened.add(rows[part], distance[part], {name: samples[name][part] for name in SENSORS}, measured[part])
-    return opened.take(6)
-
-
-def placed(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and distances of some samples."""
+@given(seed=st.integers(0, 2**32 - 1))
+def test_rows_hold_what_their_samples_say_however_many_come_at_once(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 40))
-    return rng.integers(0, 5, count), rng.integers(0, 6, count) / 10
+    rows, distance, samples = rng.integers(0, 5, count), rng.integers(0, 6, count) / 10, helios_samples(count, seed)
+    measured = rng.random((count, len(SENSORS))) < 0.8
 
+    def fill(how: Aggregation, chunk: int) -> dict[str, np.ndarray]:
+        opened = OpenRows(HELIOS, how)
+        for part in np.split(np.arange(count), range(chunk, count, chunk)):
+            opened.add(rows[part], distance[part], {name: samples[name][part] for name in SENSORS}, measured[part])
+        return opened.take(6)
 
-@pytest.mark.parametrize("how", ["nearest", "mean"])
-@given(seed=st.integers(0, 2**32 - 1))
-def test_rows_do_not_depend_on_how_many_samples_come_at_once(seed: int, how: Aggregation) -> None:
-    rows, distance = placed(seed)
-    whole, parts = (fill(rows, distance, how, size) for size in (len(rows), seed + 1))
-    for name in SENSORS:
-        assert whole[name].dtype == HELIOS.sensor(name).dtype
-        np.testing.assert_array_equal(parts[name], whole[name])
-
-
-@given(seed=st.integers(0, 2**32 - 1))
-def test_rows_hold_what_their_samples_say_looked_at_one_by_one(seed: int) -> None:
-    rows, distance = placed(seed)
-    samples = helios_samples(len(rows), seed)
-    measured = np.random.default_rng(seed + 1).random((len(rows), len(SENSORS))) < 0.8
-    found = fill(rows, distance, "mean", len(rows), seed)
+    for how in ("nearest", "mean"):
+        found, parts = fill(how, count), fill(how, 1 + seed % 7)
+        for name in SENSORS:
+            assert found[name].dtype == HELIOS.sensor(name).dtype
+            np.testing.assert_array_equal(parts[name], found[name])
     for row, (number, name) in product(range(6), enumerate(SENSORS)):
         own = np.flatnonzero((rows == row) & measured[:, number])
         values = samples[name][own].astype(np.float64)

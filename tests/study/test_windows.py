@@ -14,10 +14,12 @@ NAMES = ("none", "picking", "biting")
 
 
 def labelled(*codes: list[int]) -> Recordings:
-    flat = np.concatenate([np.array(part, np.int8) for part in codes])
-    offsets = np.cumsum([0, *(len(part) for part in codes)])
-    label = Annotation(flat, NAMES)
-    return Recordings(GALAXY_WATCH, {}, offsets, plain_table(len(codes)), {"gesture": label})
+    """Labelled recordings whose accelerations are all different."""
+    flat = np.concatenate(codes)
+    acc, offsets = np.arange(3.0 * len(flat)).reshape(-1, 3) / 10, np.cumsum([0, *map(len, codes)])
+    return Recordings(
+        GALAXY_WATCH, {"acc": acc}, offsets, plain_table(len(codes)), {"gesture": Annotation(flat, NAMES)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,25 +38,10 @@ def test_the_majority_of_the_rows_decides(codes: list[int], gesture: str | None)
         label_windows(labelled(codes), 5, 5, annotation="mood")
 
 
-def some_codes(seed: int) -> list[list[int]]:
-    rng = np.random.default_rng(seed)
-    return [rng.integers(-1, 3, rng.integers(4, 13)).tolist() for _ in range(4)]
-
-
-@pytest.mark.parametrize("step", [1, 2, 3, 4])
-def test_every_window_is_labelled_as_if_it_were_alone(step: int) -> None:
-    codes = some_codes(step)
-    windows = label_windows(labelled(*codes), 4, step)
-    for window, gesture in zip(range(len(windows)), windows.table["gesture"], strict=True):
-        own = windows[window].annotations["gesture"].codes.tolist()
-        best = max((own.count(code), -code if code >= 0 else -9) for code in (0, 1, 2, UNKNOWN))
-        code = -best[1] if best[1] != -9 else None
-        assert gesture == (None if code is None else NAMES[code])
-
-
 @pytest.mark.parametrize("context", [0, 1, 6])
 def test_context_changes_no_label_and_shows_what_came_before(context: int) -> None:
-    recordings = readable(some_codes(context))
+    rng = np.random.default_rng(context)
+    recordings = labelled(*(rng.integers(-1, 3, rng.integers(4, 13)).tolist() for _ in range(4)))
     plain, shown = label_windows(recordings, 4, 2), label_windows(recordings, 4, 2, context=context)
     assert shown.table.equals(plain.table)
     acc = shown.sensors["acc"].reshape(len(shown), context + 4, 3)
@@ -70,13 +57,6 @@ def test_context_changes_no_label_and_shows_what_came_before(context: int) -> No
         )
 
 
-def readable(codes: list[list[int]]) -> Recordings:
-    """Labelled recordings whose accelerations are all different."""
-    bare = labelled(*codes)
-    acc = np.arange(3.0 * bare.n_rows).reshape(-1, 3) / 10
-    return Recordings(GALAXY_WATCH, {"acc": acc}, bare.offsets, bare.table, bare.annotations)
-
-
 @pytest.mark.parametrize("rows", [1, 7, 45])
 @pytest.mark.parametrize("lengths", [[3], [40, 1, 23], [17, 40]])
 @pytest.mark.parametrize(("length_s", "step_s", "context_s"), [(0.5, 1.7, 0.6), (1.0, 0.5, 2.0), (1.7, 1.0, 0.0)])
@@ -84,7 +64,7 @@ def test_windows_from_stretches_are_those_of_whole_recordings(
     rows: int, lengths: list[int], length_s: float, step_s: float, context_s: float
 ) -> None:
     spec = WindowSpec(length_s=length_s, step_s=step_s, context_s=context_s)
-    recordings = readable([[number % 3 for number in range(length)] for length in lengths])
+    recordings = labelled(*([number % 3 for number in range(length)] for length in lengths))
     parts = list(cut_continuous_stretches(cut_stretches([recordings], rows), GALAXY_WATCH, spec))
     if max(lengths) < spec.rows(GALAXY_WATCH.row_rate_hz)[0]:
         assert parts == []

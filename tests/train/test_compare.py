@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bfrb.errors import ConfigError
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.train.compare import compare

@@ -190,8 +190,8 @@ def of_one_gesture() -> InMemory:
         ),
         (
             make_study(),
-            ["networks=['stems']", "features.acc=[]", "features.rotation=[]"],
-            "motion sensors for stems.*\n.*name some in features.acc or features.rotation",
+            ["networks=['context']", "features.acc=[]", "features.rotation=[]"],
+            "motion sensors for context.*\n.*name some in features.acc or features.rotation",
         ),
     ],
 )
@@ -263,7 +263,7 @@ def test_no_more_networks_are_trained_at_a_time_than_memory_allows(
 
 def test_several_seeds_and_every_technique_end_in_a_bundle(tmp_path: Path) -> None:
     techniques = ["epochs=1", "optimizer=adamw", "ema_decay=0.9", "warmup_epochs=1", "clip_norm=1", "mixup_at=gesture"]
-    techniques += ["auxiliary.phase=0.1", *(f"variation.{name}=0.1" for name in VARIATIONS)]
+    techniques += [*(f"variation.{name}=0.1" for name in VARIATIONS)]
     spec = TINY.updated(["seeds=2", *(f"training.{technique}" for technique in techniques)])
     out = train_here(make_study(), spec, tmp_path / "model")
     members = Bundle.open(out).manifest.members

@@ -1,39 +1,27 @@
-"""What is known of recordings beside their class, in examples."""
+"""Examples: where their gestures begin, and how they are dealt out."""
 
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.features.sequences import build_sequences, channel_statistics
-from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
+from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Annotation, Recordings
-from bfrb.train.batches import draw_batches, load_examples, make_standardisers, read_labels
+from bfrb.train.batches import draw_batches, load_examples, make_standardisers
 from bundles import make_recordings
 
 BRANCHES = {"imu": ("acc",), "proximity": ("thm",)}
 
 
 def annotated() -> Recordings:
-    """Three recordings whose gestures begin at their rows 5, 0 and never; the posture of the second is not known."""
+    """Three recordings whose gestures begin at their rows 5, 0 and never."""
     recordings = make_recordings(3, lengths=[8, 4, 6])
     phase = np.concatenate([[0] * 5 + [1] * 3, [1] * 4, [-1, 0, 0, 0, 0, 0]]).astype(np.int8)
-    behavior = np.where(phase == 1, 3, 0).astype(np.int8)
-    table = recordings.table.with_columns(orientation=pl.Series([ORIENTATIONS[2], None, ORIENTATIONS[0]]))
-    rows = {"phase": Annotation(phase, PHASES), "behavior": Annotation(behavior, BEHAVIORS)}
-    return replace(recordings, table=table, annotations=rows)
-
-
-def test_labels_of_a_batch_are_of_its_last_rows_as_sequences_are() -> None:
-    found = read_labels(annotated(), np.array([1, 0]), 6)
-    assert set(found) == {"orientation", "phase", "behavior"}
-    assert found["orientation"].tolist() == [-1, 2]
-    assert found["phase"].tolist() == [[1, 1, 1, 1, -1, -1], [0, 0, 0, 1, 1, 1]]
-    assert not read_labels(make_recordings(3), np.arange(3), 10)
+    return replace(recordings, annotations={"phase": Annotation(phase, PHASES)})
 
 
 @pytest.mark.parametrize("longest", [6, 20])
@@ -44,11 +32,7 @@ def test_examples_know_where_their_gesture_begins(longest: int) -> None:
     examples = load_examples(sequences, recordings, index, np.eye(3, dtype=np.float32), standardisers, longest)
     assert examples.onsets is not None
     assert examples.onsets.tolist() == [5 - max(0, 8 - longest), 0, -1]
-    assert examples.auxiliary["orientation"].tolist() == [[0, 0, 1, 0], [0] * 4, [1, 0, 0, 0]]
-    assert examples.auxiliary["phase"].shape == (3, min(longest, 8), 2)
-    assert examples.auxiliary["phase"][1].sum(dim=1).tolist() == [1.0] * 4 + [0.0] * (min(longest, 8) - 4)
     short = examples.take(np.array([1]))
-    assert short.auxiliary["phase"].shape == (1, 4, 2)
     assert torch.equal(short.inputs["imu"], examples.inputs["imu"][1:2, :4])
 
 

@@ -15,14 +15,14 @@ from studies import TINY, InMemory, train_here
 
 MIXED = TINY.updated(
     [
-        "networks=['two_branch', 'stems']",
+        "networks=['two_branch', 'rocket']",
         "training.epochs=1",
         "features.imu=['acc']",
         "two_branch.variation.lose_proximity=0.0",
         "two_branch.widths=[8, 8]",
         "two_branch.recurrent_units=4",
-        "stems.motion_width=8",
-        "stems.trunk_widths=[8, 8]",
+        "rocket.rows=24",
+        "rocket.biases=1",
     ]
 )
 BARE = (0, 7, 12)
@@ -45,18 +45,12 @@ def test_every_member_takes_in_its_own_branches(trained: Path) -> None:
     needs = {member.name: set(member.inputs) - {"lengths"} for member in predictor._members}
     own = {"acc", "rotation", "thm", "tof"}
     assert needs["two_branch-00"] == {"imu", "proximity"}
-    assert needs["stems-01"] == own
+    assert needs["rocket-01"] == own
     requires = {member.network: set(member.requires) for member in predictor.bundle.manifest.members}
-    assert requires == {"two_branch": {"acc", "thm", "tof"}, "stems": {"acc"}}
+    assert requires == {"two_branch": {"acc", "thm", "tof"}, "rocket": {"acc"}}
     assert set(predictor.bundle.manifest.branches) == {"imu", "proximity", "acc", "rotation", "thm", "tof"}
-    assert set(MIXED.updated(["networks=['stems']"]).branches) == {"acc", "rotation", "thm", "tof"}
+    assert set(MIXED.updated(["networks=['rocket']"]).branches) == {"acc", "rotation", "thm", "tof"}
     assert set(TINY.branches) == {"imu", "proximity"}
-
-
-def test_heads_for_phases_that_nothing_taught_are_not_in_the_graphs(trained: Path, recordings: Recordings) -> None:
-    predictor = load(trained)
-    assert not predictor.gives_phases
-    assert predictor.phases(recordings) is None
 
 
 @pytest.mark.parametrize("scenario", ["all", "imu"])

@@ -29,17 +29,17 @@ def test_a_network_is_trained_on_its_own_variation_besides_that_of_all() -> None
     assert spec.variation("two_branch").lose_proximity == 0.1
     assert spec.variation("gated_two_branch").lose_proximity == 0.35
     assert spec.variation("gated_two_branch").tilt_device == 5
-    assert spec.variation("stems").lost == {"thm", "tof", "quaternion", "gyr"}
+    assert spec.variation("gated_two_branch").lost == {"thm", "tof"}
     assert not PRESETS["baseline"].variation("two_branch").changes_something
 
 
 def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
-    text = '[training.variation]\ntilt_device = 5\n"own_networks:weaken" = 0.2\n[stems.variation]\n"a:b" = 0.0\n'
+    text = '[training.variation]\ntilt_device = 5\n"own_networks:weaken" = 0.2\n[micro.variation]\n"a:b" = 0.0\n'
     spec = RunSpec.from_toml(text)
     assert spec == RunSpec.from_toml(spec.to_toml())
     changes = {"training.variation.tilt_device": 5, 'training.variation."own_networks:weaken"': 0.2}
-    assert spec == RunSpec().updated(changes | {"stems.variation": {"a:b": 0.0}})
-    assert spec.variation("stems").own == {"own_networks:weaken": 0.2, "a:b": 0.0}
+    assert spec == RunSpec().updated(changes | {"micro.variation": {"a:b": 0.0}})
+    assert spec.variation("micro").own == {"own_networks:weaken": 0.2, "a:b": 0.0}
     assert not VariationSpec.parse({"a:b": 0.0}).changes_something
     recordings, rng = make_recordings(4), np.random.default_rng(0)
     varied = vary(recordings, VariationSpec.parse({"own_networks:weaken": 0.2}), rng).sensors["acc"]
@@ -54,7 +54,7 @@ def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
         (["networks=['x']"], r"choose among two_branch, .* or name your own as package.module:Class"),
         (["sizes.MeanNetwork.width=3"], "sizes of 'MeanNetwork', expected those of no network"),
         (["networks=['a:B', 'c:B']"], "each named once, got B, B"),
-        (["stems.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
+        (["micro.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
         (["training.variation.own.weaken=0.1"], "own: expected variations by import path .*, got 'weaken'"),
         (['training.variation."own_networks:weaken"=-1'], "own.own_networks:weaken: Input should be greater"),
         (["."], "expected key=value"),
@@ -84,10 +84,10 @@ def test_impossible_parts_of_ones_own_are_refused_before_anything_is_read(change
 
 
 def test_the_spec_of_an_older_bundle_is_read_without_what_is_no_longer_known(tmp_path: Path) -> None:
-    values = RunSpec(folds=4).model_dump(mode="json", exclude_none=True) | {"wearing": {"detect": True}}
+    values = RunSpec(folds=4).model_dump(mode="json", exclude_none=True) | {"wearing": {"detect": True}, "stems": {}}
     values["two_branch"] |= {"lose_proximity": 0.35, "widths": [8, 16]}
-    values["training"]["variation"] |= {"crop": 0.1}
+    values["training"] |= {"auxiliary": {"phase": 0.1}, "variation": {"crop": 0.1}}
     (tmp_path / SPEC).write_text(tomli_w.dumps(values), encoding="utf-8")
     found = read_run_spec(replace(Bundle.open(make_bundle(tmp_path / "model")), path=tmp_path))
     assert (found.folds, found.two_branch.widths, found.training.variation.changes_something) == (4, (8, 16), False)
-    assert found.stems == RunSpec().stems
+    assert found.training == RunSpec().training

@@ -15,8 +15,8 @@ from bfrb.stream.stream import Stream
 from bfrb.study.device import GALAXY_WATCH
 from bfrb.view import viewer as viewer_module
 from bfrb.view.viewer import Viewer
-from bundles import make_recordings, make_telling_bundle
-from cmi_files import labelled_study, write_study
+from bundles import make_recordings
+from cmi_files import labelled_study
 from viewing import OpenPage, Page, unpack
 
 LIST = "/api/recordings"
@@ -102,14 +102,6 @@ def test_an_answer_says_whether_the_person_was_in_the_training(
     write_store([made.with_table(table)], tmp_path / "both", source="random")
     page = open_page(tmp_path / "both", bundle)
     assert [page.ask(f"{LIST}/{number}/answer").json["seen"] for number in range(2)] == [True, False]
-
-
-def test_phases_come_with_the_course_where_networks_tell_them(open_page: OpenPage, tmp_path: Path) -> None:
-    write_study(tmp_path, labelled_study())
-    page = open_page(tmp_path, make_telling_bundle(tmp_path.with_name(f"{tmp_path.name}-model")))
-    course = page.ask(f"{LIST}/3/answers").json
-    assert len(course["gesturing"]) == course["end_rows"][-1] == 14
-    assert all(0 < value < 1 for value in course["gesturing"])
 
 
 def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stream(

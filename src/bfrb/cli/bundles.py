@@ -62,7 +62,7 @@ def export(
     bundle: options.BundleFolder,
     out: Annotated[Path, Option(help="The folder to make.")],
     window: Window = None,
-    member: Annotated[str | None, Option(help="Export this member alone, such as stems-00.")] = None,
+    member: Annotated[str | None, Option(help="Export this member alone, such as rocket-00.")] = None,
     to: Annotated[Runtime, Option(help="The runtime; or web, a page that answers in a browser.")] = "onnx",
     int8: Annotated[Path | None, Option(help="Recordings by whose ranges eight bits are computed with.")] = None,
     device: Annotated[str | None, Option(help="A description that goes into the graph or page (bfrb devices).")] = None,

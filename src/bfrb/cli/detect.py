@@ -40,12 +40,12 @@ def detect(
     as_json: options.AsJson = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
-    from bfrb.read.tables import check_table_path, write_table, write_tables
+    from bfrb.read.tables import check_table_paths, write_table, write_tables
     from bfrb.stream.listen import Listening, Summary, listen_to
 
     outs = (out, *([probabilities] if probabilities else []))
-    for path in outs if on is None else ():
-        check_table_path(path)
+    if on is None:
+        check_table_paths(*outs)
     predictor = options.load_predictor(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
     how = Listening(rule, description, acc_unit, anyway)
@@ -190,7 +190,7 @@ def _score(
 
 
 def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
-    from bfrb.metrics import EVENT_SCORES
+    from bfrb.metrics.events import EVENT_SCORES
 
     title = f"Events in {scores['hours']:.1f} hours of {scores['subjects']} people, {scores['episodes']} episodes"
     shown = [name for name in (*EVENT_SCORES, "auc", "auc_mean_subject", "average_precision") if name in scores]

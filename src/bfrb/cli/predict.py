@@ -29,7 +29,6 @@ def predict(
     bundle: options.BundleFolder,
     data: Annotated[Path, Argument(help="A store, a folder or a file with recordings.")],
     out: Annotated[Path, Option(help="Where the predictions shall be: a .csv or .parquet file.")],
-    phases: Annotated[Path | None, Option(help="A file for the phases row by row: when the gesture is.")] = None,
     description: options.DescriptionName = "auto",
     demographics: options.Demographics = None,
     anyway: options.Anyway = False,
@@ -40,19 +39,12 @@ def predict(
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.predict.answering import Opening, answer_batches, open_for
     from bfrb.predict.predictor import load
-    from bfrb.read.tables import check_table_paths, write_side_by_side
+    from bfrb.read.tables import check_table_paths, write_tables
 
-    outs = [out] if phases is None else [out, phases]
     if on is None:
-        check_table_paths(outs)
-    options.check_outputs(outs, [bundle, data, demographics])
+        check_table_paths(out)
+    options.check_outputs([out], [bundle, data, demographics])
     predictor = load(bundle)
-    if phases is not None and not predictor.gives_phases:
-        raise BundleError(
-            f"expected a bundle that tells phases, but no network of {bundle} was trained to",
-            remedy="leave --phases out, or train stems with --set training.auxiliary.phase=0.1 on "
-            "recordings whose rows have phases",
-        )
     options.tell_simulated(predictor.bundle)
     opening = Opening(description, demographics, anyway)
     counts: Counter[str] = Counter()
@@ -60,19 +52,16 @@ def predict(
         if cluster is not None:
             from bfrb.cluster.answering import Predicting
 
-            work = Predicting(opening, phases=phases is not None)
-            for note in options.answer_on(cluster, bundle, data, work, outs, show):
+            for note in options.answer_on(cluster, bundle, data, Predicting(opening), [out], show):
                 counts.update(note["about"]["gestures"])
         else:
             # From disk to disk: neither recordings nor answers pile up.
             source = open_for(predictor, data, opening)
-            answers = answer_batches(predictor, source, counts, phases=phases is not None, progress=show)
-            write_side_by_side(answers, outs)
+            write_tables(answer_batches(predictor, source, counts, show), out)
     found = {"recordings": counts.total(), "gestures": dict(counts.most_common()), "simulated": predictor.simulated}
-    written = {"out": str(out)} | ({} if phases is None else {"phases": str(phases)})
     title = f"{counts.total()} recordings, predicted"
-    print_result(found | written, as_json, (title, ("gesture", "recordings"), counts.most_common()))
-    log.info("wrote %s", " and ".join(map(str, outs)))
+    print_result(found | {"out": str(out)}, as_json, (title, ("gesture", "recordings"), counts.most_common()))
+    log.info("wrote %s", out)
 
 
 def evaluate(

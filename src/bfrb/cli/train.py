@@ -222,7 +222,7 @@ def show_comparison(results: dict[str, Any]) -> None:
 
 
 def _cells(found: dict[str, Any], people: int) -> tuple[object, ...]:
-    from bfrb.metrics import ENOUGH_PEOPLE, excludes_zero
+    from bfrb.metrics.intervals import ENOUGH_PEOPLE, excludes_zero
 
     shown = interval_text(found["interval"])
     if "difference" not in found:

@@ -33,7 +33,7 @@ from bfrb.predict.answering import Opening, answer_batches, open_for
 from bfrb.predict.predictor import load
 from bfrb.processes import PROCESSORS
 from bfrb.read.store import Store
-from bfrb.read.tables import SUFFIXES, Table, read_table, stack_tables, write_side_by_side, write_table
+from bfrb.read.tables import SUFFIXES, Table, read_table, stack_tables, write_table, write_tables
 from bfrb.stream.listen import Listening, Summary, listen_to
 
 ACTOR_MEMORY = 2**29  # bytes that a loaded predictor and a batch may need (`benchmarks/cluster.py`)
@@ -52,12 +52,11 @@ class Predicting:
     """`bfrb predict`, with its options."""
 
     how: Opening
-    phases: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the tables that it gives, the main one first."""
-        return ("predictions", "phases") if self.phases else ("predictions",)
+        return ("predictions",)
 
     def load(self, bundle: Path) -> Answering:
         """What answers parts."""
@@ -66,9 +65,8 @@ class Predicting:
         def answer(part: Path | Store) -> tuple[Mapping[str, Table], Mapping[str, Any]]:
             counts: Counter[str] = Counter()
             source = open_for(predictor, part, self.how)
-            found = list(zip(*answer_batches(predictor, source, counts, phases=self.phases), strict=True))
-            tables = {name: stack_tables(each) for name, each in zip(self.outputs, found, strict=True)}
-            return tables, {"gestures": dict(counts)}
+            answers = stack_tables(list(answer_batches(predictor, source, counts)))
+            return {"predictions": answers}, {"gestures": dict(counts)}
 
         return answer
 
@@ -307,5 +305,5 @@ def _merge(outputs: Outputs, notes: Sequence[Note]) -> None:
         held = [number for number, note in enumerate(notes) if output in note["tables"]]
         if held:
             tables = (read_table(outputs.part(output, number).path) for number in held)
-            write_side_by_side(((table,) for table in tables), [place.path])
+            write_tables(tables, place.path)
     outputs.folder.remove()

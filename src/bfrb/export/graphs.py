@@ -40,13 +40,13 @@ from bfrb.predict.member import LENGTHS, unpadded_name
 
 PARITY = 1e-4  # largest difference between a probability from torch and from an exported graph
 
-OUTPUTS = ("probabilities", "attention", "phases")
+OUTPUTS = ("probabilities", "attention")
 """What graphs can give (see `bfrb.predict.bundle`), in this order."""
 
 _PREFIX = "weights_"
 _FOLDED_BYTES = 2**26
 _SHARED_BYTES = 1024
-PROBABILITIES, _ATTENTION, _PHASES = OUTPUTS
+PROBABILITIES, _ATTENTION = OUTPUTS
 
 
 class Member(nn.Module):
@@ -64,16 +64,13 @@ class Member(nn.Module):
     def answers(self, features: dict[str, Tensor], lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Answers by name from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths.
 
-        (B, K) probabilities; from networks that weigh rows (B, T') attention; from networks with a head for phases
-        (B, T, P) probabilities of these, whether the head was trained or not. Without lengths all T rows are used.
+        (B, K) probabilities; from networks that weigh rows (B, T') attention. Without lengths all T rows are used.
         """
         inputs = {name: standardise(features[name], lengths) for name, standardise in self.standardisers.items()}
         output = self.network(inputs, lengths)
         answers = {PROBABILITIES: torch.softmax(output.logits, dim=1)}
         if output.attention is not None:
             answers[_ATTENTION] = output.attention
-        if "phase" in output.auxiliary:
-            answers[_PHASES] = torch.softmax(output.auxiliary["phase"], dim=2)
         return answers
 
 
@@ -160,21 +157,17 @@ def _trace(name: str, shape: Shape, spec: NetworkSpec, padding: bool) -> onnx.Mo
 
 def _free_time(model: onnx.ModelProto) -> None:
     """Say that there may be any number of rows: exporter and optimizer claim those of the example, or a formula."""
-    names = {_ATTENTION: "attended_rows", _PHASES: "rows"}
     for value in model.graph.output:
-        if value.name in names:
-            value.type.tensor_type.shape.dim[1].dim_param = names[value.name]
+        if value.name == _ATTENTION:
+            value.type.tensor_type.shape.dim[1].dim_param = "attended_rows"
 
 
-def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array], *, phases: bool = False) -> onnx.ModelProto:
-    """A self-contained, optimised graph: a template with a member's weights, by name, as constants.
-
-    A member that was not trained to tell phases has a graph that does not give them.
-    """
+def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array]) -> onnx.ModelProto:
+    """A self-contained, optimised graph: a template with a member's weights, by name, as constants."""
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass, CommonSubexpressionEliminationPass
     from onnxscript import ir, optimizer
 
-    model = ir.from_proto(_with_constants(template, weights, phases))
+    model = ir.from_proto(_with_constants(template, weights))
     with quiet_exporter():
         # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
         optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
@@ -186,16 +179,14 @@ def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array], *, ph
     return optimized
 
 
-def _with_constants(template: onnx.ModelProto, weights: Mapping[str, Array], phases: bool) -> onnx.ModelProto:
-    """A template with constants in the place of its weights, and without phases that nobody learnt."""
+def _with_constants(template: onnx.ModelProto, weights: Mapping[str, Array]) -> onnx.ModelProto:
+    """A template with constants in the place of its weights."""
     model = onnx.ModelProto()
     model.CopyFrom(template)
     graph = model.graph
     inputs = [value for value in graph.input if not value.name.startswith(_PREFIX)]
-    outputs = [value for value in graph.output if phases or value.name != _PHASES]
-    del graph.input[:], graph.output[:]
+    del graph.input[:]
     graph.input.extend(inputs)
-    graph.output.extend(outputs)
     used = {name for node in graph.node for name in node.input}
     for key, value in weights.items():
         if _PREFIX + key in used:
@@ -203,7 +194,7 @@ def _with_constants(template: onnx.ModelProto, weights: Mapping[str, Array], pha
     return model
 
 
-def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch, *, phases: bool = False) -> float:
+def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch) -> float:
     """Write both graphs of a member; their largest difference from torch.
 
     The padded graph is written to `path`; the unpadded one comes beside it and reads large weights from it. Both are
@@ -212,7 +203,7 @@ def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch,
     BundleError if a difference is larger than `PARITY`.
     """
     weights = {key: value.numpy() for key, value in member.state_dict().items()}
-    padded, unpadded = (fill_template(template, weights, phases=phases) for template in templates)
+    padded, unpadded = (fill_template(template, weights) for template in templates)
     stored, beside = padded.SerializeToString(), path.with_name(unpadded_name(path.name))
     path.write_bytes(stored)
     _share_weights(unpadded, stored, path.name)
@@ -252,10 +243,7 @@ def check_parity(
     with torch.inference_mode():
         inputs = {branch: torch.from_numpy(values) for branch, values in features.items()}
         expected = member.answers(inputs, None if lengths is None else torch.from_numpy(lengths))
-    off = {name: np.abs(exported[name] - expected[name].numpy()) for name in given}
-    if _PHASES in off and lengths is not None:  # of rows after a recording's end they mean nothing
-        off[_PHASES] = off[_PHASES][np.arange(off[_PHASES].shape[1]) < lengths[:, None]]
-    difference = max(float(values.max()) for values in off.values())
+    difference = max(float(np.abs(exported[name] - expected[name].numpy()).max()) for name in given)
     if not difference <= PARITY:
         raise BundleError(
             f"expected the exported graph to agree with torch to {PARITY:g}, but it is off by {difference:g}",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bfrb.features.rows import Quantity, Rows, Values
+from bfrb.features.rows import Quantity, Values
 from bfrb.study.device import Device
 
 
@@ -43,17 +43,9 @@ def vector_feature(
 ) -> Feature:
     """A feature with one channel per letter of `axes`, or a single one of its own name."""
     channels = tuple(Channel(f"{name}_{axis}", unit) for axis in axes) or (Channel(name, unit),)
-
-    def of_device(_: Device) -> tuple[Channel, ...]:
-        return channels
-
-    return Feature(name, needs, of_device, compute, uses_heading=uses_heading)
+    return Feature(name, needs, lambda _: channels, compute, uses_heading=uses_heading)
 
 
 def read_sensor(name: str, formula: Callable[[Values], Values] = lambda readings: readings) -> Quantity:
     """A formula of one sensor's readings, (..., C) in C order of the sensor's shape; by default the readings."""
-
-    def read(rows: Rows) -> Values:
-        return formula(rows.sensor(name))
-
-    return read
+    return lambda rows: formula(rows.sensor(name))

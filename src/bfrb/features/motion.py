@@ -20,14 +20,6 @@ from bfrb.features.rows import Order, Quantity, Rows, Values
 from bfrb.study.device import STANDARD_GRAVITY_M_S2
 
 
-def linear_acceleration(acc: Values, quaternion: Values) -> Values:
-    """(..., 3) Acceleration in m/s^2 without gravity, of acceleration with it and orientation.
-
-    At rest an accelerometer reads gravity's reaction, g upwards; that is what is taken away.
-    """
-    return acc - STANDARD_GRAVITY_M_S2 * up_in_wrist(quaternion)
-
-
 def rotation_angle(quaternion: Values) -> Values:
     """(..., 1) Angle in rad between each orientation and the world's axes, `2 arccos(w)`."""
     xp = namespace_of(quaternion)
@@ -57,15 +49,12 @@ def _quaternion_continuous(rows: Rows) -> Values:
 
 
 def _linear_acc(rows: Rows) -> Values:
-    return linear_acceleration(rows.sensor("acc"), rows.sensor("quaternion"))
+    """(..., 3) Acceleration without gravity: at rest an accelerometer reads its reaction, g upwards."""
+    return rows.sensor("acc") - STANDARD_GRAVITY_M_S2 * up_in_wrist(rows.sensor("quaternion"))
 
 
 def _angular_velocity(rows: Rows) -> Values:
     return rows.shared(turn_to_next) * rows.device.row_rate_hz
-
-
-def _angular_distance(rows: Rows) -> Values:
-    return magnitude(rows.shared(turn_to_next))
 
 
 def _magnitude(vector: Quantity) -> Quantity:
@@ -115,7 +104,7 @@ MOTION_FEATURES = (
     vector_feature("rotation_angle", "rad", "", _ORIENTATION, _angle, uses_heading=True),
     vector_feature("rotation_angle_velocity", "rad/s", "", _ORIENTATION, _per_second(_angle), uses_heading=True),
     vector_feature("angular_velocity", "rad/s", "xyz", _ORIENTATION, _angular_velocity),
-    vector_feature("angular_distance", "rad", "", _ORIENTATION, _angular_distance),
+    vector_feature("angular_distance", "rad", "", _ORIENTATION, _magnitude(turn_to_next)),
     vector_feature("linear_acc", "m/s^2", "xyz", _BOTH, lambda rows: rows.shared(_linear_acc)),
     vector_feature("linear_acc_magnitude", "m/s^2", "", _BOTH, _linear_acc_magnitude),
     vector_feature("linear_acc_magnitude_jerk", "m/s^3", "", _BOTH, _per_second(_linear_acc_magnitude)),

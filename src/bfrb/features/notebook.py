@@ -21,7 +21,6 @@ ROW_RATE_HZ = 200.0
 
 _PREFIX = "notebook_"
 
-
 _acc, _quaternion = read_sensor("acc"), read_sensor("quaternion")
 _acc_mag, _rot_angle = read_sensor("acc", magnitude), read_sensor("quaternion", rotation_angle)
 
@@ -54,12 +53,6 @@ def _zero_filled(values: Values) -> Values:
     return xp.where(xp.isnan(values), xp.zeros_like(values), values)
 
 
-def _feature(
-    name: str, unit: str, axes: str, needs: tuple[str, ...], compute: Quantity, *, uses_heading: bool = False
-) -> Feature:
-    return _without_gaps(vector_feature(name, unit, axes, needs, compute, uses_heading=uses_heading))
-
-
 def _without_gaps(feature: Feature) -> Feature:
     def of_device(device: Device) -> tuple[Channel, ...]:
         return tuple(Channel(f"{_PREFIX}{channel.name}", channel.unit) for channel in feature.channels(device))
@@ -72,27 +65,26 @@ def _without_gaps(feature: Feature) -> Feature:
 
 _ACC, _ORIENTATION, _BOTH = ("acc",), ("quaternion",), ("acc", "quaternion")
 
-NOTEBOOK_FEATURES = (
-    _feature("acc", "m/s^2", "xyz", _ACC, _acc),
-    _feature("rot", "1", "wxyz", _ORIENTATION, _quaternion, uses_heading=True),
-    _feature("acc_mag", "m/s^2", "", _ACC, _acc_mag),
-    _feature("rot_angle", "rad", "", _ORIENTATION, _rot_angle, uses_heading=True),
-    _feature("acc_mag_jerk", "m/s^2", "", _ACC, _per_row(_acc_mag)),
-    _feature("rot_angle_vel", "rad", "", _ORIENTATION, _per_row(_rot_angle), uses_heading=True),
-    _feature("linear_acc", "m/s^2", "xyz", _BOTH, _linear_acc),
-    _feature("linear_acc_mag", "m/s^2", "", _BOTH, _linear_acc_mag),
-    _feature("linear_acc_mag_jerk", "m/s^2", "", _BOTH, _per_row(_linear_acc_mag)),
-    _feature("angular_vel", "rad/s", "xyz", _ORIENTATION, lambda rows: _turn(rows) * ROW_RATE_HZ),
-    _feature("angular_distance", "rad", "", _ORIENTATION, lambda rows: magnitude(_turn(rows))),
-    *(_without_gaps(feature) for feature in PROXIMITY_FEATURES if feature.name in ("thm", "tof_statistics")),
+_WITH_GAPS = (
+    vector_feature("acc", "m/s^2", "xyz", _ACC, _acc),
+    vector_feature("rot", "1", "wxyz", _ORIENTATION, _quaternion, uses_heading=True),
+    vector_feature("acc_mag", "m/s^2", "", _ACC, _acc_mag),
+    vector_feature("rot_angle", "rad", "", _ORIENTATION, _rot_angle, uses_heading=True),
+    vector_feature("acc_mag_jerk", "m/s^2", "", _ACC, _per_row(_acc_mag)),
+    vector_feature("rot_angle_vel", "rad", "", _ORIENTATION, _per_row(_rot_angle), uses_heading=True),
+    vector_feature("linear_acc", "m/s^2", "xyz", _BOTH, _linear_acc),
+    vector_feature("linear_acc_mag", "m/s^2", "", _BOTH, _linear_acc_mag),
+    vector_feature("linear_acc_mag_jerk", "m/s^2", "", _BOTH, _per_row(_linear_acc_mag)),
+    vector_feature("angular_vel", "rad/s", "xyz", _ORIENTATION, lambda rows: _turn(rows) * ROW_RATE_HZ),
+    vector_feature("angular_distance", "rad", "", _ORIENTATION, lambda rows: magnitude(_turn(rows))),
+    *(feature for feature in PROXIMITY_FEATURES if feature.name in ("thm", "tof_statistics")),
 )
+
+NOTEBOOK_FEATURES = tuple(map(_without_gaps, _WITH_GAPS))
 """All features of the notebook."""
 
 
 def find_columns(device: Device) -> dict[str, tuple[Feature, int]]:
     """For every feature column of the notebook, the feature that gives it and the number of its channel there."""
-    return {
-        channel.name.removeprefix(_PREFIX): (feature, number)
-        for feature in NOTEBOOK_FEATURES
-        for number, channel in enumerate(feature.channels(device))
-    }
+    found = [(channel, (one, n)) for one in NOTEBOOK_FEATURES for n, channel in enumerate(one.channels(device))]
+    return {channel.name.removeprefix(_PREFIX): place for channel, place in found}

@@ -63,8 +63,6 @@ def find_feature(name: str) -> Feature:
 def available(names: Iterable[str], device: Device) -> tuple[str, ...]:
     """The named features that the device can give, in the same order; a `ConfigError` for one that is none at all.
 
-    Examples
-    --------
     >>> from bfrb.study.device import GALAXY_WATCH
     >>> available(["acc", "quaternion", "thm", "gyr"], GALAXY_WATCH)
     ('acc', 'gyr')
@@ -85,8 +83,6 @@ def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
 
     Raises `ConfigError` if a name is no feature, comes twice, or needs a sensor that the device does not have.
 
-    Examples
-    --------
     >>> import numpy as np, polars as pl
     >>> from bfrb.study.device import HELIOS
     >>> still = np.tile(np.float32([3, 0, 4]), (5, 1))
@@ -98,28 +94,22 @@ def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
     _check_names(names, recordings.device)
     channels = channels_of(names, recordings.device)
     values = np.empty((recordings.n_rows, len(channels)), dtype=np.float32)
-    first = 0
-    parts = recordings.batches(_BLOCK_ROWS) if recordings.n_rows > _BLOCK_ROWS else [recordings]
-    for part in parts:
-        block = values[first : first + part.n_rows]
-        first += part.n_rows
+    end = 0
+    for part in recordings.batches(_BLOCK_ROWS) if recordings.n_rows > _BLOCK_ROWS else [recordings]:
+        block = values[end : (end := end + part.n_rows)]
         rows, stop = RaggedRows(part), 0
         for name in names:
             computed = find_feature(name).compute(rows)
             start, stop = stop, stop + computed.shape[1]
             block[:, start:stop] = computed
-    valid = ~np.isnan(values)
-    values = fill(values, recordings.offsets)
-    return Features(channels, values, valid, recordings.offsets)
+    return Features(channels, fill(values, recordings.offsets), ~np.isnan(values), recordings.offsets)
 
 
 def _check_names(names: Sequence[str], device: Device) -> None:
     lacking = [name for name in names if not find_feature(name).is_available(device)]
     if lacking:
-        raise ConfigError(
-            f"the device {device.name!r} lacks a sensor for the feature {lacking[0]!r}, "
-            f"which needs {', '.join(find_feature(lacking[0]).needs)}",
-            remedy="leave it out, or keep what `available` returns",
-        )
+        needs = ", ".join(find_feature(lacking[0]).needs)
+        problem = f"the device {device.name!r} lacks a sensor for the feature {lacking[0]!r}, which needs {needs}"
+        raise ConfigError(problem, remedy="leave it out, or keep what `available` returns")
     if len(set(names)) != len(names):
         raise ConfigError(f"a feature is named twice: {', '.join(names)}", remedy="name every feature once")

@@ -78,13 +78,11 @@ class RaggedOrder:
 
     def before(self, values: Array) -> Array:
         """(N, C) The values of the row before each."""
-        taken: Array = values[previous_rows(self._offsets)]
-        return taken
+        return np.asarray(values[previous_rows(self._offsets)])
 
     def after(self, values: Array) -> Array:
         """(N, C) The values of the row after each."""
-        taken: Array = values[next_rows(self._offsets)]
-        return taken
+        return np.asarray(values[next_rows(self._offsets)])
 
     def fill(self, values: Array) -> Array:
         """(N, C) NaN replaced by the last value before it, or else the first one after it."""
@@ -189,7 +187,7 @@ def _around_gaps(missing: Bools) -> tuple[Ints, Ints, Ints]:
     return rows, known[known_before], known[known_before + 1]
 
 
-def image_sums(images: Array) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def image_sums(images: Array) -> tuple[Floats, ...]:
     """Five (N, S) arrays: pixels with an answer, their sum, their sum of squares, the least and the largest of them.
 
     `images`: (N, S, 8, 8) `int16` images. Distances are 0 to 255, the codes of pixels without an answer are negative.
@@ -205,13 +203,14 @@ def image_sums(images: Array) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     for start in range(0, rows, _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
         sums[:, block] = _block_sums(flat[block])
-    count, total, squares, low, high = sums
-    return count, total, squares, low, high
+    return tuple(sums)
 
 
 def _block_sums(images: Array) -> Array:
     """(5, n, S) Sums over (n, S, P) images; of an image without an answer the least and the largest mean nothing."""
-    pixels = _pixels_first(images)
+    # NumPy reduces long rows many times faster than many short ones; four pixels of an image are moved as one word.
+    words = images.reshape(-1, images.shape[-1]).view(np.int64)
+    pixels = np.ascontiguousarray(words.T).view(images.dtype)  # (P / 4, 4 n S)
     distance = np.maximum(pixels, 0)
     # Whole numbers that fit their types: up to 64 pixels, their sum below 2^15, that of their squares below 2^24.
     count = _reduce(np.add, (pixels >= 0).view(np.int8))
@@ -220,15 +219,6 @@ def _block_sums(images: Array) -> Array:
     # Seen as unsigned, the negative codes are larger than any distance.
     low, high = _reduce(np.minimum, pixels.view(np.uint16)), _reduce(np.maximum, pixels)
     return np.stack([count, total, squares, low, high]).reshape(5, *images.shape[:2])
-
-
-def _pixels_first(images: Array) -> Array:
-    """(P / 4, 4 n S) The pixels of (n, S, P) images, four of each image side by side.
-
-    NumPy reduces long rows many times faster than it reduces many short ones, and four pixels are moved as one word.
-    """
-    words = images.reshape(-1, images.shape[-1]).view(np.int64)
-    return np.ascontiguousarray(words.T).view(images.dtype)
 
 
 def _reduce(operation: np.ufunc, pixels: Array) -> Floats:

@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from bfrb.arrays import Array, Bools, Floats, Floats32, Ints
+from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
 from bfrb.features.feature import Channel
 from bfrb.features.pipeline import Features, available, channels_of, compute_features
@@ -87,27 +89,22 @@ class Sequences:
         _save([self], self.channels, self.offsets, folder)
 
     @staticmethod
-    def load(folder: Path, *, mmap: bool = True) -> Sequences:
-        """Read what `save` wrote; with `mmap` the arrays stay on disk and are shared between processes.
+    def load(folder: Path) -> Sequences:
+        """Read what `save` wrote: the arrays stay on disk and are shared between processes.
 
         Raises `DataError` if the folder does not hold complete sequences.
         """
         try:
             described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))["branches"]
-            offsets = _load_array(folder / "offsets.npy", mmap=False)
-            branches = {
-                name: Features(
-                    tuple(Channel(**channel) for channel in channels),
-                    _load_array(folder / f"{name}.values.npy", mmap),
-                    _load_array(folder / f"{name}.valid.npy", mmap),
-                    offsets,
-                )
-                for name, channels in described.items()
-            }
-            for name, features in branches.items():
-                shape = (int(offsets[-1]), len(features.channels))
-                if features.values.shape != shape or features.valid.shape != shape:
+            offsets = np.load(folder / "offsets.npy")
+            branches = {}
+            for name, told in described.items():
+                # As plain arrays: every slice of a memmap carries the file's bookkeeping, which is slow.
+                values, valid = (np.asarray(np.load(folder / f"{name}.{kind}.npy", mmap_mode="r")) for kind in _KINDS)
+                shape = (int(offsets[-1]), len(told))
+                if values.shape != shape or valid.shape != shape:
                     raise ValueError(f"the arrays of {name!r} are not of shape {shape}")
+                branches[name] = Features(tuple(Channel(**channel) for channel in told), values, valid, offsets)
             return Sequences(branches, offsets)
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             problem = f"expected sequences in {folder}, but {error}"
@@ -123,9 +120,8 @@ def build_sequences(
     is no feature, or comes twice in a branch.
     """
     recordings = as_right_handed(recordings) if mirror_left_hand else recordings
-    computed = {
-        branch: compute_features(recordings, available(names, recordings.device)) for branch, names in branches.items()
-    }
+    known = {branch: available(names, recordings.device) for branch, names in branches.items()}
+    computed = {branch: compute_features(recordings, names) for branch, names in known.items()}
     return Sequences(computed, recordings.offsets)
 
 
@@ -135,10 +131,8 @@ def save_sequences(
     """Write what `build_sequences(...).save(folder)` would, in bounded memory: computed a few recordings at a time."""
     device = recordings.device
     channels = {branch: channels_of(available(names, device), device) for branch, names in branches.items()}
-    parts = (
-        build_sequences(some, branches, mirror_left_hand=mirror_left_hand) for some in recordings.batches(_BATCH_ROWS)
-    )
-    _save(parts, channels, recordings.offsets, folder)
+    build = partial(build_sequences, branches=branches, mirror_left_hand=mirror_left_hand)
+    _save(map(build, recordings.batches(_BATCH_ROWS)), channels, recordings.offsets, folder)
 
 
 def _save(parts: Iterable[Sequences], channels: Mapping[str, tuple[Channel, ...]], offsets: Ints, folder: Path) -> None:
@@ -148,15 +142,12 @@ def _save(parts: Iterable[Sequences], channels: Mapping[str, tuple[Channel, ...]
         description = {name: [asdict(channel) for channel in found] for name, found in channels.items()}
         (unfinished / _DESCRIPTION).write_text(json.dumps({"branches": description}, indent=1), encoding="utf-8")
         with ExitStack() as stack:
-            files = {
-                (name, kind): stack.enter_context((unfinished / f"{name}.{kind}.npy").open("wb"))
-                for name in channels
-                for kind in _KINDS
-            }
-            for (name, kind), file in files.items():
+            files = {}
+            for name, kind in product(channels, _KINDS):
+                files[name, kind] = stack.enter_context((unfinished / f"{name}.{kind}.npy").open("wb"))
                 shape = (int(offsets[-1]), len(channels[name]))
                 header = {"descr": _KINDS[kind], "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
+                np.lib.format.write_array_header_1_0(files[name, kind], header)
             for part in parts:
                 for name, features in part.branches.items():
                     features.values.tofile(files[name, "values"])
@@ -198,8 +189,3 @@ def _moments(values: Floats32, valid: Bools) -> tuple[float, float]:
     if not len(measured):
         return 0.0, 1.0
     return float(measured.mean()), float(measured.std()) or 1.0
-
-
-def _load_array(path: Path, mmap: bool) -> Array:
-    # As a plain array: every slice of a memmap carries the file's bookkeeping, which is slow.
-    return np.asarray(np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False))

@@ -22,24 +22,11 @@ USUAL = ("acc", "acc_magnitude", *DEPLOYABLE_ROTATION, "thm", "tof_statistics")
 def features(recordings: Recordings, names: Sequence[str] | None = None, *, per: Per = "row") -> Table:
     """Features as a polars frame; also called as `bfrb.features`.
 
-    Parameters
-    ----------
-    recordings
-        The recordings.
-    names
-        Names of features, or import paths `package.module:name` of one's own; by default `USUAL`.
-    per
-        `"row"`: one row per row, with `id`, `row` (from 0) and `time_s` within the recording, and a column per channel,
-        null where nothing was measured. `"recording"`: one row per recording, with the columns of its table, and of
-        every channel `_mean`, `_sd`, `_min` and `_max` over what was measured.
+    `names`: of features, or import paths `package.module:name` of one's own; by default `USUAL`. Per `"row"` it has
+    `id`, `row` (from 0) and `time_s` within the recording, and a column per channel, null where nothing was measured;
+    per `"recording"` the columns of its table, and of every channel `_mean`, `_sd`, `_min` and `_max` over what was
+    measured. Raises `ConfigError` if a name is no feature, comes twice, or needs a sensor that the device lacks.
 
-    Raises
-    ------
-    ConfigError
-        If a name is no feature, comes twice, or needs a sensor that the device does not have.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from bfrb.study.device import HELIOS
     >>> table = make_table({"id": ["a", "b"], "subject": ["s", "s"]})

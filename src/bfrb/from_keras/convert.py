@@ -24,7 +24,7 @@ from bfrb.predict import bundle as files
 from bfrb.predict.bundle import Manifest, MemberSpec, writing_bundle
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.device import HELIOS
-from bfrb.study.labels import CMI_GESTURES, LabelSetSpec
+from bfrb.study.labels import CMI_GESTURES
 from bfrb.train.run import RunSpec
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ def _write_descriptions(place: Path, source: KerasFolder, models: Mapping[str, R
         version=version("bfrb"),
         device=HELIOS.name,
         row_rate_hz=HELIOS.row_rate_hz,
-        label_set=LabelSetSpec.of(CMI_GESTURES),
+        label_set=CMI_GESTURES,
         branches=branches,
         max_length=source.rows,
         keep="first",

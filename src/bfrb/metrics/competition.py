@@ -30,14 +30,8 @@ def competition_score(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set
 
     The macro F1 averages over the classes that occur in truth or prediction; an F1 without anything to find or
     found is 0. So truth without any target, perfectly predicted, scores 0.5. Confusing non-targets costs nothing.
+    Raises `DataError` if there are no labels, their numbers differ, or one is missing or no class of the label set.
 
-    Raises
-    ------
-    DataError
-        If there are no labels, their numbers differ, or one is missing or no class of the label set.
-
-    Examples
-    --------
     >>> competition_score(["Neck - scratch", "Wave hello"], ["Neck - scratch", "Text on phone"])
     Scores(score=1.0, binary_f1=1.0, macro_f1=1.0)
     >>> competition_score(["Text on phone", "Wave hello"], ["Wave hello", "Wave hello"]).score
@@ -50,10 +44,8 @@ def confusion_matrix(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set:
     """(K, K) numbers of recordings by true class (row) and predicted class (column); errors as `competition_score`."""
     rows, columns = label_set.encode(truth), label_set.encode(prediction)
     if len(rows) != len(columns) or not len(rows):
-        raise DataError(
-            f"expected as many predictions as labels, and at least one, got {len(columns)} for {len(rows)}",
-            remedy="give one prediction for every label, in the same order",
-        )
+        problem = f"expected as many predictions as labels, and at least one, got {len(columns)} for {len(rows)}"
+        raise DataError(problem, remedy="give one prediction for every label, in the same order")
     classes = len(label_set)
     return np.bincount(rows * classes + columns, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
@@ -76,11 +68,8 @@ def confusion_by_subject(
     if len(names) != len(truth):
         raise DataError(f"expected {len(truth)} subjects, got {len(names)}", remedy="give one subject for every label")
     confusion_matrix(truth, prediction, label_set)
-    people = names.astype(str)
-    return {
-        str(name): confusion_matrix(truth[people == name], prediction[people == name], label_set)
-        for name in np.unique(people)
-    }
+    chosen = {str(name): names.astype(str) == name for name in np.unique(names.astype(str))}
+    return {name: confusion_matrix(truth[own], prediction[own], label_set) for name, own in chosen.items()}
 
 
 def score_interval(

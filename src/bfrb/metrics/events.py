@@ -64,31 +64,20 @@ class EventCounts:
 def count_events(
     episodes: Floats, events: Floats, hours: float, *, known_s: Floats | None = None, of_event: float = 0.0
 ) -> EventCounts:
-    """What (F, 2) reported events found of (E, 2) episodes in one recording.
+    """What (F, 2) reported events found of (E, 2) episodes in one recording, begins and ends in seconds.
 
-    Parameters
-    ----------
-    episodes, events
-        Begins and ends in seconds.
-    known_s
-        (F,) when each event was known, for the delays; its begin by default.
-    of_event
-        An event is right if more than this share of it lies in episodes.
+    `known_s`: (F,) when each event was known, for the delays, its begin by default; `of_event`: an event is right if
+    more than this share of it lies in episodes. Raises `DataError` if an end is not after its begin, spans of one kind
+    overlap, or nothing was recorded.
 
-    Raises
-    ------
-    DataError
-        If an end is not after its begin, spans of one kind overlap, or nothing was recorded.
-
-    Examples
-    --------
     >>> counts = count_events(np.array([[10.0, 20.0], [50.0, 55.0]]), np.array([[12.0, 30.0], [70.0, 71.0]]), hours=0.5)
     >>> counts.found, counts.sensitivity, counts.precision, counts.false_alarms_per_hour, counts.median_delay_s
     (1, 0.5, 0.5, 2.0, 2.0)
     """
     if not hours > 0:
         raise DataError(f"expected some hours of recording, got {hours:g}", remedy="give the time that was listened to")
-    shared = _shared_seconds(_checked(episodes), _checked(events))
+    begins = np.maximum(_checked(episodes)[:, None, 0], _checked(events)[None, :, 0])
+    shared = np.maximum(np.minimum(episodes[:, None, 1], events[None, :, 1]) - begins, 0.0)  # (E, F) seconds
     right = shared.sum(axis=0) > of_event * (events[:, 1] - events[:, 0])
     found = shared[:, right].sum(axis=1) > 0
     when_s = events[:, 0] if known_s is None else known_s
@@ -150,10 +139,3 @@ def _checked(spans: Floats) -> Floats:
     if (ordered[1:, 0] < ordered[:-1, 1]).any():
         raise DataError("expected spans that do not overlap", remedy="join those that do")
     return spans
-
-
-def _shared_seconds(episodes: Floats, events: Floats) -> Floats:
-    """(E, F) Seconds that each episode and each event share."""
-    begins = np.maximum(episodes[:, None, 0], events[None, :, 0])
-    ends = np.minimum(episodes[:, None, 1], events[None, :, 1])
-    return np.asarray(np.maximum(ends - begins, 0.0))

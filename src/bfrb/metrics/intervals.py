@@ -33,15 +33,9 @@ def interval_over_people(
 ) -> Interval | None:
     """95 % interval of a score over people; None with fewer than two, or where it hangs on one of them.
 
-    Parameters
-    ----------
-    score
-        The score of the people with the given numbers, from 0; None where it is not defined.
-    possible
-        Least and largest possible value of the score.
+    `score`: that of the people with the given numbers, from 0, None where it is not defined; `possible`: its least and
+    largest possible value.
 
-    Examples
-    --------
     >>> heights_m = np.array([1.62, 1.71, 1.75, 1.80, 1.69, 1.77])
     >>> low, high = interval_over_people(lambda chosen: heights_m[chosen].mean(), 6, (0.0, 3.0))
     >>> round(low, 2), round(high, 2)
@@ -62,7 +56,10 @@ def interval_without_one(whole: float, without: Floats, possible: Interval = SHA
         return None
     shares = count * whole - (count - 1) * without
     error = float(shares.std(ddof=1)) / np.sqrt(count)
-    quantile = _t_quantile(count - 1)
+    load_scikit_learn()  # which brings scipy, or is asked for
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(count - 1, (1 + LEVEL) / 2))
     low, high = _skewed_quantiles(shares, quantile)
     limits = whole - error * max(high, quantile), whole - error * min(low, -quantile)
     return float(np.clip(limits[0], *possible)), float(np.clip(limits[1], *possible))
@@ -83,11 +80,3 @@ def _skewed_quantiles(values: Floats, quantile: float) -> tuple[float, float]:
         return -quantile, quantile
     low, high = (3 / bend * (np.cbrt(1 + bend * (value - bend / 6)) - 1) for value in (-quantile, quantile))
     return float(low), float(high)
-
-
-def _t_quantile(freedom: int) -> float:
-    """Upper 2.5 % point of Student's distribution."""
-    load_scikit_learn()  # which brings scipy, or is asked for
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))

@@ -30,10 +30,8 @@ def load_scikit_learn() -> ModuleType:
     try:
         from sklearn import metrics
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"scores need scikit-learn ({error.name} is missing)",
-            remedy='install it with: pip install "bfrb[report]", or "bfrb[train]"',
-        ) from None
+        remedy = 'install it with: pip install "bfrb[report]", or "bfrb[train]"'
+        raise ConfigError(f"scores need scikit-learn ({error.name} is missing)", remedy=remedy) from None
     module: ModuleType = metrics
     return module
 
@@ -53,8 +51,6 @@ def class_scores(truth: npt.ArrayLike, prediction: npt.ArrayLike, label_set: Lab
 def roc_auc(truth: Bools, values: Floats, weights: Floats | None = None) -> float | None:
     """Area under the ROC curve of (R,) values for finding (R,) truth, each weighted; None where truth is all one thing.
 
-    Examples
-    --------
     >>> roc_auc(np.array([False, True, True]), np.array([0.1, 0.1, 0.9]))
     0.75
     """
@@ -66,8 +62,6 @@ def roc_auc(truth: Bools, values: Floats, weights: Floats | None = None) -> floa
 def average_precision(truth: Bools, values: Floats, weights: Floats | None = None) -> float | None:
     """Mean precision over the steps of recall as (R,) values find (R,) truth, each weighted; None without any truth.
 
-    Examples
-    --------
     >>> average_precision(np.array([False, True, True]), np.array([0.5, 0.1, 0.9])).__round__(3)
     0.833
     """
@@ -107,17 +101,13 @@ def calibration(claimed: Floats, right: Bools, bins: int = 10) -> Calibration:
 
     DataError if there are no answers, or their numbers differ.
 
-    Examples
-    --------
     >>> found = calibration(np.array([0.9, 0.9, 0.3]), np.array([True, False, False]))
     >>> found.counts.tolist(), round(found.error, 3)
     ([0, 0, 1, 0, 0, 0, 0, 0, 2, 0], 0.367)
     """
     if len(claimed) != len(right) or not len(right):
-        raise DataError(
-            f"expected as many probabilities as answers, and at least one, got {len(claimed)} for {len(right)}",
-            remedy="give one probability for every answer",
-        )
+        problem = f"expected as many probabilities as answers, at least one, got {len(claimed)} for {len(right)}"
+        raise DataError(problem, remedy="give one probability for every answer")
     edges = np.linspace(0, 1, bins + 1)
     # A bin holds its upper edge; rounding keeps 0.9 in the bin that ends there.
     place = np.clip(np.searchsorted(edges, np.round(claimed, 12), side="left") - 1, 0, bins - 1)

@@ -46,9 +46,6 @@ class Output:
         (B, K) one number per class; `softmax` turns them into probabilities.
     present
         For networks that judge whether a branch carries a signal: (B,) logits per branch, trained beside the classes.
-    auxiliary
-        For networks that answer more than the class: (B, K) logits per label of recordings, such as `orientation`,
-        and (B, T, K) per label of rows, such as `phase`, at the input's rows.
     heads
         Further (B, K) logits of the classes, such as those from the motion sensors alone, trained like `logits`.
     attention
@@ -57,7 +54,6 @@ class Output:
 
     logits: Tensor
     present: Mapping[str, Tensor] = field(default_factory=dict)
-    auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
     heads: Mapping[str, Tensor] = field(default_factory=dict)
     attention: Tensor | None = None
 

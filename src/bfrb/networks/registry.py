@@ -7,14 +7,12 @@ from bfrb.networks.micro import Micro
 from bfrb.networks.network import Inputs, Network, Output, Shape, Standardise
 from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import NetworkSpec, check_name
-from bfrb.networks.stems import Stems
 from bfrb.networks.two_branch import GatedTwoBranch, TwoBranch
 from bfrb.parts import import_part
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "two_branch": TwoBranch,
     "gated_two_branch": GatedTwoBranch,
-    "stems": Stems,
     "context": Context,
     "rocket": Rocket,
     "micro": Micro,

@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bfrb.errors import ConfigError
 from bfrb.networks import blocks
 from bfrb.networks.network import Inputs, Output, Shape
 from bfrb.networks.specs import RocketSpec
-from bfrb.networks.stems import SIDE, count_images
+
+SIDE = 8
+"""Pixels along a side of a time-of-flight image."""
 
 _TAPS = 9
 _KERNELS, _STATISTICS, _IMAGE_NUMBERS = 84, 4, 5
@@ -216,7 +219,7 @@ class Rocket(nn.Module):
         super().__init__()
         sizes = {branch: shape.channels[branch] for branch in spec.BRANCHES if shape.channels[branch]}
         if "tof" in sizes:
-            sizes["tof"] = _IMAGE_NUMBERS * count_images(sizes["tof"])
+            sizes["tof"] = _IMAGE_NUMBERS * _count_images(sizes["tof"])
         ends = list(accumulate(sizes.values()))
         own = {branch: range(end - sizes[branch], end) for branch, end in zip(sizes, ends, strict=True)}
         looked_at = own | {"rotation": range(ends[list(sizes).index("rotation")])} if "rotation" in sizes else own
@@ -286,6 +289,14 @@ class Rocket(nn.Module):
         """(B, T, C) all that was measured, images as a few numbers each."""
         rows = [_image_numbers(inputs[branch]) if branch == "tof" else inputs[branch] for branch in self.branches]
         return torch.cat(rows, dim=2)
+
+
+def _count_images(pixels: int) -> int:
+    """How many time-of-flight images so many pixels are. ConfigError if the pixels are not those of whole images."""
+    if pixels % SIDE**2:
+        problem = f"expected images of {SIDE} by {SIDE} pixels, got {pixels} channels"
+        raise ConfigError(problem, remedy="let the branch tof hold tof_nearness and nothing else")
+    return pixels // SIDE**2
 
 
 def _image_numbers(x: Tensor) -> Tensor:

@@ -23,9 +23,6 @@ class NetworkSpec(Spec):
     """Branches of the motion sensors: without a channel in any of them there is nothing to answer from."""
     DISPENSABLE: ClassVar[tuple[str, ...]] = ()
     """Sensors that it can do without by its making, whatever it is trained with."""
-    KNOWS_MISSING: ClassVar[bool] = False
-    """Whether it tells channels that were not measured, 0 throughout, from others. Then a mixture of two recordings
-    (MixUp) lacks what either of them lacks; else it has its share of it, as published."""
 
     variation: Mapping[str, float] = {}
     """How this network's training recordings are varied besides, or instead: strengths of `training.variation`."""
@@ -66,40 +63,6 @@ class TwoBranchSpec(NetworkSpec):
         return self
 
 
-class StemsSpec(NetworkSpec):
-    """Sizes of `stems`."""
-
-    BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
-    MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
-    DISPENSABLE: ClassVar[tuple[str, ...]] = ("thm", "tof")  # an answer from motion alone is part of it
-    KNOWS_MISSING: ClassVar[bool] = True
-
-    variation: Mapping[str, float] = dict.fromkeys(("lose_rotation", "lose_thm", "lose_tof", "lose_piece"), 0.0513)
-    """Every kind and every piece is lost in one of 20 recordings, and so in one of 10 mixtures of two."""
-    filters: Count = 6
-    """Filters over time for every channel of a vector, before channels are mixed."""
-    filter_s: Positive = 0.7
-    """Seconds that each of them sees."""
-    motion_width: Count = 48
-    thm_width: Count = 16
-    image_widths: tuple[Count, Count] = (8, 32)
-    site_width: Count = 16
-    """Numbers that stand for one time-of-flight image."""
-    tof_width: Count = 48
-    trunk_widths: tuple[Count, Count] = (64, 128)
-    trunk_kernels_s: tuple[Positive, Positive] = (0.5, 1.0)
-    """Seconds that the convolutions of the trunk's two blocks see."""
-    pooled_s: tuple[Positive, Positive] = (0.2, 0.4)
-    """Seconds from row to row after the first and after the second block."""
-    trunk_dropout: Share = 0.1
-    head_units: Count = 128
-    head_dropout: Share = 0.4
-    pool_by_phase: bool = True
-    """Whether the way to the gesture and the gesture are pooled apart, as the phase head tells them."""
-    motion_share: Share = 0.25
-    """Weight of the answer from motion alone, where proximity sensors measure too."""
-
-
 class ContextSpec(NetworkSpec):
     """Sizes of `context`."""
 
@@ -121,7 +84,6 @@ class RocketSpec(NetworkSpec):
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
     MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
     DISPENSABLE: ClassVar[tuple[str, ...]] = ("gyr", "quaternion", "thm", "tof")  # acceleration alone has its answer
-    KNOWS_MISSING: ClassVar[bool] = True
 
     rows: Annotated[int, Field(ge=2)] = 96
     """Every recording is stretched to so many rows, whatever its rate: what they mean depends on how long it lasts."""
@@ -162,7 +124,6 @@ class GatedTwoBranchSpec(TwoBranchSpec):
 SPECS: dict[str, type[NetworkSpec]] = {
     "two_branch": TwoBranchSpec,
     "gated_two_branch": GatedTwoBranchSpec,
-    "stems": StemsSpec,
     "context": ContextSpec,
     "rocket": RocketSpec,
     "micro": MicroSpec,

@@ -8,12 +8,11 @@ from typing import NamedTuple
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.evaluation import answer_labelled
 from bfrb.predict.out_of_fold import TrainingOverlap
-from bfrb.predict.predictions import phase_table
 from bfrb.predict.predictor import Predictor
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import Source, open_source
 from bfrb.read.tables import Table
+from bfrb.study.recordings import Progress
 
 
 class Opening(NamedTuple):
@@ -44,11 +43,9 @@ def answer_batches(
     predictor: Predictor,
     source: JudgedSource,
     counts: Counter[str],
-    *,
-    phases: bool = False,
     progress: Progress | None = None,
-) -> Iterator[tuple[Table, ...]]:
-    """The predictions for each batch, and the phases if they are asked for; gestures are added to the counts.
+) -> Iterator[Table]:
+    """The predictions for each batch; gestures are added to the counts.
 
     DataError if physics speaks against the recordings, or no network can do without what most of them lack.
     """
@@ -56,8 +53,7 @@ def answer_batches(
     for recordings in predictor.answerable(batches, anyway=source.anyway):
         predictions = predictor.predict(recordings)
         counts.update(predictions.gestures.tolist())
-        told = (predictions.to_frame(),)
-        yield (*told, phase_table(recordings, predictor.phases(recordings))) if phases else told
+        yield predictions.to_frame()
 
 
 class Judged(NamedTuple):

@@ -13,10 +13,7 @@
 
 A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
 computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32
-and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up; and
-if its network was trained to tell phases, `phases` (B, T, P) float32, the probabilities of `gestures.PHASES` at every
-row, each row summing to 1; after a recording's end they mean nothing. A graph that has no such output cannot tell
-phases, even where its network has a head for them: one that was not trained is left out of the graph.
+and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up.
 An unpadded graph takes recordings of one length and no `lengths`; it reads most weights from its neighbour.
 """
 
@@ -41,7 +38,7 @@ from bfrb.features.sequences import Keep
 from bfrb.files import writing_folder
 from bfrb.spec import Spec
 from bfrb.study.device import Device, KnownDevice
-from bfrb.study.labels import LabelSet, LabelSetSpec
+from bfrb.study.labels import LabelSet
 from bfrb.study.rows import Aggregation
 from bfrb.study.windows import WindowSpec
 
@@ -92,7 +89,7 @@ class Manifest(Spec):
     """Rows per second it was trained with."""
     rows: Aggregation = "nearest"
     """What a row is made of where samples come faster: the nearest of them, or their mean."""
-    label_set: LabelSetSpec
+    label_set: LabelSet
     """What it tells apart."""
     branches: dict[str, tuple[str, ...]]
     """Names of the features that enter every branch of the networks."""
@@ -160,7 +157,7 @@ class Bundle:
     @cached_property
     def label_set(self) -> LabelSet:
         """What it tells apart."""
-        return self.manifest.label_set.build()
+        return self.manifest.label_set
 
     def file(self, name: str) -> Path:
         """Path of one of its files, such as `OUT_OF_FOLD`."""

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from bfrb import metrics
 from bfrb.arrays import Bools, Floats, Ints, Names
 from bfrb.errors import ConfigError, DataError
+from bfrb.metrics.competition import confusion_by_subject, confusion_matrix, score_interval, scores_of
+from bfrb.metrics.standard import average_precision, class_scores, mean_over_subjects, roc_auc
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictions import Predictions, target_probability
 from bfrb.predict.predictor import Predictor
@@ -49,22 +50,22 @@ def score_answers(answers: Answers, label_set: LabelSet) -> dict[str, Any]:
 
     DataError if there are no answers, or a truth or an answer is missing or no class of the label set.
     """
-    scores = _score_confusion(metrics.confusion_matrix(answers.truth, answers.prediction, label_set), label_set)
+    scores = _score_confusion(confusion_matrix(answers.truth, answers.prediction, label_set), label_set)
     if answers.subjects is not None:
         triple = (answers.truth, answers.prediction, answers.subjects)
-        by_subject = metrics.confusion_by_subject(*triple, label_set)
-        interval = metrics.score_interval(*triple, label_set)
+        by_subject = confusion_by_subject(*triple, label_set)
+        interval = score_interval(*triple, label_set)
         per_subject = {name: _score_confusion(confusion, label_set) for name, confusion in by_subject.items()}
         scores |= {"subjects": len(by_subject), "interval": interval and list(interval), "per_subject": per_subject}
     if answers.probabilities is not None:
         scores |= _score_probabilities(answers, answers.probabilities, label_set)
-    by_class = metrics.class_scores(answers.truth, answers.prediction, label_set)
+    by_class = class_scores(answers.truth, answers.prediction, label_set)
     per_class = {name: {"target": name in label_set.targets} | asdict(found) for name, found in by_class.items()}
     return scores | {"per_class": per_class}
 
 
 def _score_confusion(confusion: Ints, label_set: LabelSet) -> dict[str, Any]:
-    return asdict(metrics.scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
+    return asdict(scores_of(confusion, label_set)) | {"recordings": int(confusion.sum())}
 
 
 def _score_probabilities(answers: Answers, probabilities: Floats, label_set: LabelSet) -> dict[str, Any]:
@@ -72,10 +73,10 @@ def _score_probabilities(answers: Answers, probabilities: Floats, label_set: Lab
     truth = label_set.is_target[label_set.encode(answers.truth)]
     values = target_probability(probabilities, label_set)
     scores = {}
-    for name, metric in {"auc": metrics.roc_auc, "average_precision": metrics.average_precision}.items():
+    for name, metric in {"auc": roc_auc, "average_precision": average_precision}.items():
         scores[name] = metric(truth, values)
         if answers.subjects is not None:
-            scores[f"{name}_mean_subject"] = metrics.mean_over_subjects(metric, truth, values, answers.subjects)
+            scores[f"{name}_mean_subject"] = mean_over_subjects(metric, truth, values, answers.subjects)
     return scores
 
 

@@ -23,7 +23,6 @@ from bfrb.features.pipeline import available
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle, MemberSpec
 from bfrb.processes import usable_processors
-from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 
 Item = TypeVar("Item")
@@ -113,25 +112,17 @@ class Member:
     name: str
     session: onnxruntime.InferenceSession
     inputs: tuple[str, ...]  # what its graph takes in: branches, and perhaps lengths
-    outputs: tuple[str, ...]  # what its graph gives (`bfrb.predict.bundle`)
     classes: int
 
     def answer(self, batch: Batch) -> Floats32:
         """(B, K) probabilities. BundleError if the graph fails, or gives something else than finite probabilities."""
-        return self._run("probabilities", batch, (len(batch.lengths), self.classes))
-
-    def phases(self, batch: Batch) -> Floats32:
-        """(B, T, P) probabilities of the phases at every row; errors are those of `answer`."""
-        return self._run("phases", batch, (len(batch.lengths), int(batch.lengths[0]), len(PHASES)))
-
-    def _run(self, output: str, batch: Batch, shape: tuple[int, ...] | None = None) -> Floats32:
         known: dict[str, Array] = {**batch.inputs, LENGTHS: batch.lengths}
         try:
-            found: Floats32 = self.session.run([output], {name: known[name] for name in self.inputs})[0]
+            found: Floats32 = self.session.run(["probabilities"], {name: known[name] for name in self.inputs})[0]
         except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
             raise self._unusable(f"its graph fails: {_first_line(error)}") from None
-        if (shape is not None and found.shape != shape) or not np.isfinite(found).all():
-            raise self._unusable(f"its graph gives no finite {output} of the right shape")
+        if found.shape != (len(batch.lengths), self.classes) or not np.isfinite(found).all():
+            raise self._unusable("its graph gives no finite probabilities of the right shape")
         return found
 
     def _unusable(self, problem: str) -> BundleError:
@@ -157,7 +148,7 @@ def load_member(bundle: Bundle, spec: MemberSpec) -> Member:
             f"got {', '.join(inputs)}",
             remedy="train the bundle anew",
         )
-    return Member(spec.name, session, inputs, tuple(o.name for o in session.get_outputs()), len(bundle.label_set))
+    return Member(spec.name, session, inputs, len(bundle.label_set))
 
 
 def _session_options() -> onnxruntime.SessionOptions:

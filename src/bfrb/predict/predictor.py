@@ -25,7 +25,6 @@ from bfrb.read.orientation import with_gyroscope
 from bfrb.read.tables import make_table
 from bfrb.study.description import Description
 from bfrb.study.device import Device
-from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 
@@ -147,23 +146,6 @@ class Predictor:
                     probabilities[group.index] = answer
         return Predictions(tuple(recordings.ids), probabilities, self.label_set)
 
-    @property
-    def gives_phases(self) -> bool:
-        """Whether any member was trained to tell phases."""
-        return any("phases" in member.outputs for member in self._members)
-
-    def phases(self, recordings: Recordings) -> Floats | None:
-        """(N, P) Probabilities of the phases (`bfrb.study.labels.PHASES`) at every row of one or more recordings.
-
-        Of each recording the mean over the members that are asked about it and can tell; NaN if none can, and on rows
-        that are not used. None if no member can tell of any. Errors are those of `predict`.
-        """
-        recordings = self._usable(recordings)
-        found = np.full((recordings.n_rows, len(PHASES)), np.nan)
-        for group, phases in map_ahead(_phases, self._groups(recordings, _find_alike)):
-            found[self._used_rows(recordings, group)] = phases
-        return None if np.isnan(found).all() else found
-
     def warm_up(self) -> None:
         """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.
 
@@ -185,13 +167,6 @@ class Predictor:
                 members = compress(self._members, asked[:, numbers[0]].tolist())
                 batch = sequences.batch(numbers, manifest.max_length, manifest.keep)
                 yield _Group(index[numbers], batch, tuple(members))
-
-    def _used_rows(self, recordings: Recordings, group: _Group) -> Ints:
-        """(B, T) Which rows of all recordings the networks see of those of a group."""
-        length, keeps_last = group.batch.lengths[0], self.bundle.manifest.keep == "last"
-        first = recordings.offsets[group.index + 1] - length if keeps_last else recordings.offsets[group.index]
-        rows: Ints = first[:, None] + np.arange(length)
-        return rows
 
     @cached_property
     def is_heading_free(self) -> bool:
@@ -333,12 +308,6 @@ def _find_alike(lengths: Ints, asked: Bools) -> list[Ints]:
 
 def _answers(groups: Sequence[_Group]) -> list[Floats]:
     return [_mean([member.answer(group.batch) for member in group.members]) for group in groups]
-
-
-def _phases(group: _Group) -> Floats | float:
-    """(B, T, P) probabilities of the phases; NaN where nobody that is asked can tell."""
-    told = [member.phases(group.batch) for member in group.members if "phases" in member.outputs]
-    return np.mean(told, axis=0, dtype=np.float64) if told else np.nan
 
 
 def _mean(answers: Sequence[Any]) -> Floats:

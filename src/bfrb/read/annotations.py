@@ -56,10 +56,9 @@ def read_intervals(path: Path) -> list[Interval]:
         raise DataError(f"{path}: cannot be read as annotations: {error}", remedy="export them again") from None
     for interval in found:
         if interval.end_s is not None and not interval.start_s < interval.end_s:
-            raise DataError(
-                f"{path}: {interval.label!r} from {interval.start_s:g} s to {interval.end_s:g} s ends before it begins",
-                remedy="correct it; what happens at one moment has no end",
-            )
+            told = f"{path}: {interval.label!r} from {interval.start_s:g} s to {interval.end_s:g} s"
+            remedy = "correct it; what happens at one moment has no end"
+            raise DataError(f"{told} ends before it begins", remedy=remedy)
     return sorted(found, key=lambda interval: interval.start_s)
 
 

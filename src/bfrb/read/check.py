@@ -14,14 +14,13 @@ import polars as pl
 
 from bfrb.arrays import Array, Bools
 from bfrb.errors import DataError
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.demographics import MEASURES, SUBJECT
 from bfrb.read.findings import Finding, Findings, Severity
 from bfrb.read.quality import Suspicion, find_suspicions, say_posture
 from bfrb.read.sources import open_source
 from bfrb.study.device import Device, Sensor
 from bfrb.study.labels import PHASES
-from bfrb.study.recordings import Recordings
+from bfrb.study.recordings import Progress, Recordings
 
 Verdict = Literal["fine", "usable with warnings", "unusable"]
 
@@ -60,15 +59,10 @@ class SensorCount:
 
     def to_dict(self) -> dict[str, object]:
         """The counts as plain values."""
-        measured = self.low <= self.high
-        return {
-            "unit": self.unit,
-            "missing_share": self.missing_rows / max(self.rows, 1),
-            "recordings_without": self.missing_recordings,
-            "low": self.low if measured else None,
-            "high": self.high if measured else None,
-            "glitches": self.glitches,
-        }
+        low, high = (self.low, self.high) if self.low <= self.high else (None, None)
+        told = {"unit": self.unit, "missing_share": self.missing_rows / max(self.rows, 1)}
+        told |= {"recordings_without": self.missing_recordings}
+        return told | {"low": low, "high": high, "glitches": self.glitches}
 
 
 @dataclass
@@ -150,15 +144,12 @@ class Census:
             yield _warning("no gesture phase", expected, self._without_gesture_phase, remedy)
         yield from self._suspicious_subjects()
         for name, sensor in self.sensors.items():
-            if sensor.glitches:
-                many = sensor.glitches > _GLITCHES_TOLERATED * (sensor.rows - sensor.missing_rows)
-                expected, remedy = (
-                    f"{name} of at least {_COLDEST_SKIN_DEG_C:g} {sensor.unit}",
-                    "leave them empty if many",
-                )
-                found = f"{sensor.low:.1f}"
+            if count := sensor.glitches:
+                many = count > _GLITCHES_TOLERATED * (sensor.rows - sensor.missing_rows)
                 severity: Severity = "warning" if many else "note"
-                yield Finding(f"glitches of {name}", severity, expected, found, remedy, count=sensor.glitches)
+                expected, found = f"{name} of at least {_COLDEST_SKIN_DEG_C:g} {sensor.unit}", f"{sensor.low:.1f}"
+                remedy = "leave them empty if many"
+                yield Finding(f"glitches of {name}", severity, expected, found, remedy, count=count)
         measured = {name for name, sensor in self.sensors.items() if sensor.missing_rows < sensor.rows}
         if measured & {"acc", "gyr", "quaternion"} == {"acc"}:
             found = "nothing tells how the device turns: accelerations are all that was measured of its motion"

@@ -160,49 +160,38 @@ class Checker:
         starts = run_starts(frame, ids)
         run = np.repeat(np.arange(len(starts)), np.diff(starts, append=frame.height))
         names = [tuple(frame[name][row] for name in ids) or ("all",) for row in starts.tolist()]
-        broken = np.array([bool(ids) and self._is_repeated(name) for name in names])[run]
+        repeated = []
+        for name in names:
+            repeated.append(bool(ids) and name in self.seen)
+            self.seen.add(name)
+        broken = np.array(repeated)[run]
         if broken.any():
-            finding = _error(
-                "sequence in several places",
-                "the rows of a recording next to each other",
-                f"more rows of {names[run[broken.argmax()]][-1]!r} after other recordings",
-                "sort the rows; if the file was appended to itself or joined with another, keep each recording once",
-            )
-            self.tell(finding, frame, broken)
+            expected = "the rows of a recording next to each other"
+            found = f"more rows of {names[run[broken.argmax()]][-1]!r} after other recordings"
+            remedy = "sort the rows; if a file was appended to itself or joined with another, keep each recording once"
+            self.tell(_error("sequence in several places", expected, found, remedy), frame, broken)
         if counter is not None:
             numbers = read_numbers(frame, [counter], self.report, dtype=pl.Float64, whole=True)[:, 0]
-            expected = np.arange(frame.height) - starts[run]
-            wrong = (numbers != expected) & ~broken
+            places = np.arange(frame.height) - starts[run]
+            wrong = (numbers != places) & ~broken
             if wrong.any():
                 first = int(wrong.argmax())
-                finding = _error(
-                    "row out of order",
-                    f"a {counter} that counts 0, 1, 2, ... in every recording",
-                    f"{numbers[first]:g} instead of {expected[first]} in {names[run[first]][-1]!r}",
-                    "rows are missing, doubled or out of order: sort them, or remove the recording",
-                )
-                self.tell(finding, frame, wrong)
+                expected = f"a {counter} that counts 0, 1, 2, ... in every recording"
+                found = f"{numbers[first]:g} instead of {places[first]} in {names[run[first]][-1]!r}"
+                remedy = "rows are missing, doubled or out of order: sort them, or remove the recording"
+                self.tell(_error("row out of order", expected, found, remedy), frame, wrong)
             broken = broken | wrong
         broken = np.logical_or.reduceat(broken, starts)[run]
         return frame.filter(~broken) if broken.any() else frame
-
-    def _is_repeated(self, name: tuple[Any, ...]) -> bool:
-        repeated = name in self.seen
-        self.seen.add(name)
-        return repeated
 
     def alike(self, frame: pl.DataFrame, columns: Sequence[str], starts: Ints) -> None:
         """Report columns that change within a recording."""
         for name in columns:
             changes = sorted(set(run_starts(frame, [name]).tolist()) - set(starts.tolist()))
             if changes:
-                first = changes[0]
-                finding = _error(
-                    f"{name} changes",
-                    f"one {name} in all rows of a recording",
-                    f"{frame[name][first]!r} after {frame[name][first - 1]!r}",
-                    "correct the rows, remove the recording, or name a column in id that tells recordings apart",
-                )
+                found = f"{frame[name][changes[0]]!r} after {frame[name][changes[0] - 1]!r}"
+                remedy = "correct the rows, remove the recording, or name a column in id that tells recordings apart"
+                finding = _error(f"{name} changes", f"one {name} in all rows of a recording", found, remedy)
                 self.tell(finding, frame, np.isin(np.arange(frame.height), changes), name)
 
     def words(self, frame: pl.DataFrame, name: str, spec: WordsSpec) -> pl.Series:

@@ -7,7 +7,7 @@ What Kaggle keeps for itself goes to `test_answers.csv`.
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import numpy as np
 import polars as pl
@@ -16,9 +16,9 @@ from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.demographics import MEASURES, SUBJECT
 from bfrb.read.described_source import SIMULATED_MARK
-from bfrb.read.store import to_columns
+from bfrb.read.store import columns_of
 from bfrb.read.tables import appending, naming
-from bfrb.study.recordings import Annotation, Recordings
+from bfrb.study.recordings import Recordings
 
 Format = Literal["csv", "parquet"]
 
@@ -68,11 +68,9 @@ def check_new_folder(out: Path, overwrite: bool) -> None:
 
 def check_format(name: str) -> Format:
     """The file format of that name; raises `DataError` if there is none."""
-    if name == "csv":
-        return "csv"
-    if name == "parquet":
-        return "parquet"
-    raise DataError(f"unknown file format {name!r}", remedy="choose csv or parquet")
+    if name not in get_args(Format):
+        raise DataError(f"unknown file format {name!r}", remedy="choose csv or parquet")
+    return cast(Format, name)
 
 
 def _write_split(parts: Iterable[Recordings], folder: Path, path: Path) -> None:
@@ -107,15 +105,10 @@ def rows_of(recordings: Recordings) -> pl.DataFrame:
         if source in table.columns
     }
     columns[COUNTER] = pl.Series(counter.astype(np.int32))
-    columns |= {name: _texts(annotation) for name, annotation in recordings.annotations.items()}
+    for name, annotation in recordings.annotations.items():
+        names = pl.Series([*annotation.names, None], dtype=pl.String)  # UNKNOWN is its last
+        columns[name] = names.gather(annotation.codes.astype(np.int64) % len(names))
     numbers = columns[COUNTER].cast(pl.String).str.zfill(6)
     columns["row_id"] = pl.select(pl.concat_str([columns[ID], numbers], separator="_")).to_series()
     frame = pl.DataFrame({name: columns[name] for name in _FIRST if name in columns})
-    readings = [to_columns(sensor, recordings.sensors[sensor.name]) for sensor in recordings.device.sensors]
-    return frame.hstack([column for columns in readings for column in columns])
-
-
-def _texts(annotation: Annotation) -> pl.Series:
-    names = pl.Series([*annotation.names, None], dtype=pl.String)
-    codes = annotation.codes.astype(np.int64)
-    return names.gather(np.where(codes < 0, len(annotation.names), codes))
+    return frame.hstack(columns_of(recordings, recordings.device.sensors))

@@ -7,7 +7,7 @@ counted before a block is parsed, and a block with more, fewer, or anything unus
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bfrb.read.checks import LINE, ROW, convert
 from bfrb.read.findings import Finding, Report, Severity
 from bfrb.read.frames import PARQUET_MAGIC, refusing
 from bfrb.study.description import FileSpec
+from bfrb.study.recordings import Progress
 
 BLOCK_BYTES = 30 << 20  # memory for 32 MiB and more would be cleared for every block
 _COUNT_BYTES = 1 << 18  # small enough for the mask of a slice to stay in the processor's cache
@@ -30,8 +31,6 @@ _HEAD_LINES, _HEAD_BYTES = 200, 1 << 18
 _SEPARATORS = (",", ";", "\t", "|", " ")
 _TERM = re.compile(r"\s*([+-])?\s*([^+\-\s]+)")
 _NUMBER = re.compile(r"[+-]?[.,]?\d")
-
-Progress = Callable[[float], None]
 
 Types = Mapping[str, Any]
 """The polars type of every column that is read, by name: texts or floating point."""

@@ -72,15 +72,12 @@ class Demographics:
             if name in frame.columns:
                 self._values[:-1, column] = self._measure(name)
         names = read_texts(self._frame, subject, self._report).to_list() if frame.width else []
-        twice = [name for row, name in enumerate(names) if name is not None and self._differs(name, row)]
+        firsts = [(name, self._rows.setdefault(name, row), row) for row, name in enumerate(names) if name is not None]
+        told = self._values
+        twice = [name for name, first, row in firsts if not np.array_equal(told[first], told[row], equal_nan=True)]
         if twice:
             found = f"different rows of {twice[0]!r}"
             self._tell_wrong("subject twice", "one row per subject", found, subject, len(twice))
-
-    def _differs(self, name: str, row: int) -> bool:
-        """Whether a row says something else of a subject than its first one."""
-        first = self._values[self._rows.setdefault(name, row)]
-        return not np.array_equal(first, self._values[row], equal_nan=True)
 
     def _measure(self, name: str) -> Floats:
         """(S,) One measure of all subjects, NaN where it is not known or impossible."""
@@ -124,10 +121,8 @@ class Demographics:
         if alike:
             expected, found = f"the subject {alike[0][0]!r}, as in the recordings", repr(alike[0][1])
         elif self._rows and 2 * len(unknown) > len(self._asked):
-            expected, found = (
-                f"subjects of the recordings, such as {unknown[0]!r}",
-                f"such as {next(iter(self._rows))!r}",
-            )
+            expected = f"subjects of the recordings, such as {unknown[0]!r}"
+            found = f"such as {next(iter(self._rows))!r}"
         else:
             return
         remedy = "write ids alike in both files: zeros in front, blanks and capitals count"

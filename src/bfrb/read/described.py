@@ -14,7 +14,7 @@ import polars as pl
 from bfrb.arrays import Array, Floats, Ints
 from bfrb.errors import DataError
 from bfrb.read.checks import Checker, place_of, read_numbers, run_starts
-from bfrb.read.csv_blocks import Progress, iter_frames, open_table
+from bfrb.read.csv_blocks import iter_frames, open_table
 from bfrb.read.demographics import Demographics
 from bfrb.read.device_files import READERS, format_of
 from bfrb.read.findings import Finding, Report, refuse
@@ -23,6 +23,7 @@ from bfrb.read.series import RecordedSamples, bring_to_wrist, nearest_in_time
 from bfrb.read.study_files import DescribedFile, Words, find_files
 from bfrb.study.description import TIME_UNITS_S, Description, LabelsSpec, TimeSpec
 from bfrb.study.frame import Wrist
+from bfrb.study.recordings import Progress
 
 _LEFT, _RIGHT = {"left", "l", "links"}, {"right", "r", "rechts"}
 
@@ -45,7 +46,8 @@ class Reader:
             return
         files = self.files(path)
         for number, file in enumerate(files):
-            yield from self._iter_file(file, _share_of(progress, number, len(files)))
+            of_all = None if progress is None else partial(_tell_share, progress, number, len(files))
+            yield from self._iter_file(file, of_all)
 
     def files(self, path: Path) -> list[DescribedFile]:
         """The files at a path; where every sensor has files of its own, those of the first, which hold the words."""
@@ -126,13 +128,9 @@ class Reader:
 
     def _table(self, named: Sequence[Words], classes: Mapping[str, pl.Series], starts: Ints) -> pl.DataFrame:
         spec = self.description.recordings
-        subjects = pl.Series(
-            "subject", [spec.subject.format(**one).strip() or "unknown" for one in named], dtype=pl.String
-        )
-        columns = [pl.Series("id", [spec.id.format(**one).strip() for one in named], dtype=pl.String), subjects]
-        for name, series in classes.items():
-            values = series.to_list()
-            columns.append(pl.Series(name, [values[start] for start in starts], dtype=pl.String))
+        subjects = pl.Series("subject", [spec.subject.format(**one).strip() or "unknown" for one in named])
+        columns = [pl.Series("id", [spec.id.format(**one).strip() for one in named]), subjects]
+        columns += [series.gather(starts).alias(name) for name, series in classes.items()]
         return pl.DataFrame([*columns, *(self.people.of(subjects) if self.people else [])])
 
     def _readings(self, frame: pl.DataFrame, name: str, terms: list[list[tuple[int, str]]], checker: Checker) -> Array:
@@ -151,9 +149,8 @@ class Reader:
         spec = self.description.time
         if spec.column is None:
             if spec.rate_hz is None:
-                problem = f"{self.description.name}: neither times nor a rate are known"
                 remedy = "add column = ... (and its unit) or rate_hz = ... to [time] in the description"
-                raise DataError(problem, remedy=remedy)
+                raise DataError(f"{self.description.name}: neither times nor a rate are known", remedy=remedy)
             return (np.arange(frame.height) - np.repeat(offsets[:-1], np.diff(offsets))) / spec.rate_hz
         times = read_seconds(frame, spec, checker.report)
         latest = np.concatenate([np.maximum.accumulate(times[a:b]) for a, b in pairwise(offsets.tolist())])
@@ -180,22 +177,20 @@ class Reader:
     def _to_wrist(self, sensors: Mapping[str, Array], sides: Sequence[Wrist | None], offsets: Ints) -> dict[str, Array]:
         if self.description.axes is None or len(set(sides)) == 1:
             return bring_to_wrist(sensors, self.description, sides[0] if self.description.axes else None)
-        parts = [
-            bring_to_wrist({name: values[start:stop] for name, values in sensors.items()}, self.description, side)
-            for side, (start, stop) in zip(sides, pairwise(offsets.tolist()), strict=True)
-        ]
+        parts = []
+        for side, (start, stop) in zip(sides, pairwise(offsets.tolist()), strict=True):
+            own = {name: values[start:stop] for name, values in sensors.items()}
+            parts.append(bring_to_wrist(own, self.description, side))
         return {name: np.concatenate([part[name] for part in parts]) for name in sensors}
 
     def _of_device(self, file: DescribedFile, kind: str) -> RecordedSamples:
-        """The recording of a file in a format of its own."""
         found = READERS[kind](file.path)
         sensors = {name: values for name, values in found.sensors.items() if name in self.description.sensors}
         if not sensors:
-            raise DataError(
-                f"{file.path} ({found.device}) has {', '.join(found.sensors)}, and {self.description.name} describes "
-                f"{', '.join(self.description.sensors) or 'no sensor'}",
-                remedy="use the description of this device: `bfrb devices` lists them",
-            )
+            described = ", ".join(self.description.sensors) or "no sensor"
+            has = f"{file.path} ({found.device}) has {', '.join(found.sensors)}"
+            problem = f"{has}, and {self.description.name} describes {described}"
+            raise DataError(problem, remedy="use the description of this device: `bfrb devices` lists them")
         table = self._table([file.words], {}, np.zeros(1, np.int64))
         offsets = np.array([0, len(found.time_s)])
         sensors = self._to_wrist(sensors, [self._side_of({}, table["subject"][0])], offsets)
@@ -256,8 +251,8 @@ def _tell_of_file(report: Report, name: str, finding: Finding) -> None:
     report(replace(finding, place=f"{finding.place} of {name}" if finding.place else name))
 
 
-def _share_of(progress: Progress | None, number: int, count: int) -> Progress | None:
-    return None if progress is None else lambda share: progress((number + share) / count)
+def _tell_share(progress: Progress, number: int, count: int, share: float) -> None:
+    progress((number + share) / count)
 
 
 def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> list[tuple[str, ...]]:

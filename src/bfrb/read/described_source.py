@@ -14,7 +14,6 @@ import polars as pl
 from bfrb.errors import DataError
 from bfrb.read.annotations import Interval, label_samples, merged, read_intervals
 from bfrb.read.checks import ROW, Checker
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.demographics import Demographics, find_demographics, read_demographics
 from bfrb.read.described import Reader
 from bfrb.read.device_files import READERS
@@ -27,9 +26,9 @@ from bfrb.read.study_files import find_label_files
 from bfrb.study.description import Description
 from bfrb.study.device import Device, device_of
 from bfrb.study.labels import CMI, LabelSet, label_set_of
-from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
+from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Progress, Recordings
 from bfrb.study.rows import Aggregation
-from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, BatchSource, Stretch
 
 RATE_TOLERANCE = 0.1
 """Share by which the rate of a recording may be below that of its study; slower ones would be invented."""
@@ -41,7 +40,7 @@ _Labels = Mapping[str, Annotation]
 
 
 @dataclass(frozen=True)
-class DescribedSource:
+class DescribedSource(BatchSource):
     """Recordings that a description says how to read."""
 
     path: Path
@@ -78,11 +77,9 @@ class DescribedSource:
 
     def _as_wanted(self, wanted: Device) -> Device:
         if self.description.axes is None and wanted.name not in (self.description.name, self.description.device):
-            raise DataError(
-                f"{self.description.name} does not say where the axes of its device point, and the bundle is of "
-                f"another device, {wanted.name!r}",
-                remedy="add [axes] and [worn] to the description (docs/own-data.md)",
-            )
+            unsaid = f"{self.description.name} does not say where the axes of its device point"
+            problem = f"{unsaid}, and the bundle is of another device, {wanted.name!r}"
+            raise DataError(problem, remedy="add [axes] and [worn] to the description (docs/own-data.md)")
         if not set(self._first[1]) & set(wanted.sensor_names):
             problem = f"{self.path} has {', '.join(self._first[1])}, the bundle needs {', '.join(wanted.sensor_names)}"
             raise DataError(problem, remedy="use a bundle that was trained on such sensors")
@@ -112,7 +109,6 @@ class DescribedSource:
         return f"{self.path} as {self.description.name}{people}"
 
     def _participants(self) -> Path | None:
-        """The table of the wearers."""
         spec = self.description.participants
         if self.demographics is not None:
             return self.demographics
@@ -140,14 +136,6 @@ class DescribedSource:
             reader = Reader(self.description, Findings())  # what is damaged is told once, in reading
             labels = {*reader.find_words(self.path, "gesture"), *spec.unlabelled_in.values()}
         return label_set_of(self.description, found | {name for name in labels if name})
-
-    def read(self) -> Recordings:
-        """All recordings."""
-        return Recordings.concat(list(self.batches()))
-
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """The rows of all recordings, a stretch at a time; one recording at least is in memory."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def sample_stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
         """The samples of all recordings, as a stream would get them; where every sample is a row, the rows."""
@@ -180,7 +168,6 @@ class DescribedSource:
             yield Recordings.concat(waiting)
 
     def _parts(self, progress: Progress | None) -> Iterator[tuple[RecordedSamples, _Labels]]:
-        """Samples, and what their words stand for."""
         report = self.report or refuse(str(self.path))
         table, spec, people = self._participants(), self.description.participants, None
         if table is not None or spec is not None:
@@ -189,8 +176,7 @@ class DescribedSource:
             people = Demographics(report, frame, subject)
         ids: set[str] = set()
         for samples in Reader(self.description, self.report, people).iter_samples(self.path, progress):
-            if not ids:
-                self.__dict__.setdefault("_first", _told_by(samples))
+            self.__dict__.setdefault("_first", _told_by(samples))
             ids.update(samples.table["id"])
             yield self._with_labels(samples)
         if not ids:
@@ -215,12 +201,10 @@ class DescribedSource:
         labels = {name: _encoded(series.to_list(), classes[name]) for name, series in samples.words.items()}
         spec = self.description.labels
         if spec.files and self.label_set is not None:
-            found = [
-                label_samples(
-                    samples.time_s[rows], [one for one in self._intervals if one.recording in ("", name)], spec
-                )
-                for name, rows in zip(samples.table["id"], samples.rows, strict=True)
-            ]
+            found = []
+            for name, rows in zip(samples.table["id"], samples.rows, strict=True):
+                own = [one for one in self._intervals if one.recording in ("", name)]
+                found.append(label_samples(samples.time_s[rows], own, spec))
             if spec.per == "row":
                 labels["gesture"] = _encoded(np.concatenate(found).tolist(), classes["gesture"])
             else:
@@ -243,7 +227,6 @@ class DescribedSource:
 
 
 def _told_by(samples: RecordedSamples) -> tuple[float, tuple[str, ...]]:
-    """Rate of the first recording, and its sensors."""
     return samples.rates_hz()[0], tuple(samples.sensors)
 
 

@@ -125,11 +125,9 @@ def read_embraceplus(path: Path) -> DeviceFile:
     Raises `DataError` if it is no such file, `ConfigError` if fastavro is not installed.
     """
     fastavro = _imported("fastavro", "EmbracePlus")
-    with _expecting(
-        path, "an Avro file of an EmbracePlus", StopIteration, LookupError, ValueError, TypeError, EOFError
-    ):
-        with path.open("rb") as file:
-            raw = next(iter(fastavro.reader(file)))["rawData"]
+    damage = (StopIteration, LookupError, ValueError, TypeError, EOFError)
+    with _expecting(path, "an Avro file of an EmbracePlus", *damage), path.open("rb") as file:
+        raw = next(iter(fastavro.reader(file)))["rawData"]
         acc, rate_hz, start_s = _embraceplus_sensor(raw["accelerometer"])
     sensors = {"acc": acc}
     gyr = raw.get("gyroscope") or {}
@@ -169,8 +167,7 @@ def read_fit(path: Path) -> DeviceFile:
                     parts[name].append(_fit_samples(frame, fields))
     if not parts["acc"]:
         problem = f"{path}: holds no calibrated accelerations (most Garmin watches keep none in their activities)"
-        remedy = "record with an app that logs sensor data, such as RawLogger, or export it as CSV"
-        raise DataError(problem, remedy=remedy)
+        raise DataError(problem, remedy="record with an app that logs sensor data, or export it as CSV")
     time_s, acc = (np.concatenate(found) for found in zip(*parts["acc"], strict=True))
     sensors = {"acc": (acc * 1e-3).astype(np.float32)}  # FIT counts them in mg
     if parts["gyr"]:
@@ -202,12 +199,8 @@ def read_actigraphy(path: Path) -> DeviceFile:
     actfast = _imported("actfast", "ActiGraph, GENEActiv and Axivity")
     with _expecting(path, "a file of ActiGraph, GENEActiv or Axivity", OSError, ValueError, RuntimeError):
         found: Any = actfast.read(str(path))
-    words = {
-        key: str(value)
-        for group in found["metadata"].values()
-        if isinstance(group, dict)
-        for key, value in group.items()
-    }
+    groups = [group for group in found["metadata"].values() if isinstance(group, dict)]
+    words = {key: str(value) for group in groups for key, value in group.items()}
     model = next((words[key] for key in ("Device Type", "hardware_type") if key in words), "")
     name, series = f"{found['format']} {model}".strip(), found["timeseries"]
     rates = ("Sample Rate", "sample_rate_hz", "Measurement Frequency")
@@ -215,9 +208,8 @@ def read_actigraphy(path: Path) -> DeviceFile:
     group = series.get("high_frequency") or series.get("acceleration")
     if group is not None and len(group["acceleration"]):
         time_s = group["datetime"].astype(np.float64) * 1e-9
-        sensors = {
-            ours: group[theirs] for ours, theirs in (("acc", "acceleration"), ("gyr", "gyroscope")) if theirs in group
-        }
+        names = {"acc": "acceleration", "gyr": "gyroscope"}
+        sensors = {ours: group[theirs] for ours, theirs in names.items() if theirs in group}
         return DeviceFile(name, rate_hz or _median_rate_hz(time_s), time_s, sensors)
     seconds: list[int] = []
     samples: list[Array] = []

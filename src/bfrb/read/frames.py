@@ -22,16 +22,9 @@ def read_frame(data: bytes) -> Frame:
 
     Raises `DataError` if it is neither, or damaged.
     """
-    if data.startswith(PARQUET_MAGIC):
-        return read_parquet(data)
-    with refusing("an Arrow IPC stream"):
-        return pl.read_ipc_stream(data)
-
-
-def read_parquet(data: bytes) -> Frame:
-    """A frame from the bytes of a Parquet file. Errors as `read_frame`."""
-    with refusing("Parquet"):
-        return pl.read_parquet(data)
+    is_parquet = data.startswith(PARQUET_MAGIC)
+    with refusing("Parquet" if is_parquet else "an Arrow IPC stream"):
+        return pl.read_parquet(data) if is_parquet else pl.read_ipc_stream(data)
 
 
 @contextmanager
@@ -52,11 +45,6 @@ def write_arrow(frame: Frame) -> bytes:
     return file.getvalue()
 
 
-def is_pandas(value: Any) -> bool:
-    """Whether it is a frame of pandas."""
-    return type(value).__module__.partition(".")[0] == "pandas" and type(value).__name__ == "DataFrame"
-
-
 def as_polars(value: Any, what: str) -> Frame:
     """A frame of polars or of pandas, its index left out, as one of polars; an empty one for None.
 
@@ -66,9 +54,9 @@ def as_polars(value: Any, what: str) -> Frame:
         return pl.DataFrame()
     if isinstance(value, pl.DataFrame):
         return value
-    if not is_pandas(value):
-        problem = f"expected {what} as a polars or pandas frame, got {type(value).__name__}"
-        raise DataError(problem, remedy="give a frame")
+    kind = type(value)
+    if kind.__module__.partition(".")[0] != "pandas" or kind.__name__ != "DataFrame":
+        raise DataError(f"expected {what} as a polars or pandas frame, got {kind.__name__}", remedy="give a frame")
     names = [str(name) for name in value.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bfrb.errors import DataError
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.quality import Suspicion, find_suspicions
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
-from bfrb.study.recordings import BATCH_ROWS, Recordings
-from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
+from bfrb.study.recordings import BATCH_ROWS, Progress, Recordings
+from bfrb.study.stretches import BatchSource
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ def refuse_suspicions(source: str, suspicions: Iterable[Suspicion]) -> None:
 
 
 @dataclass(frozen=True)
-class JudgedSource:
+class JudgedSource(BatchSource):
     """The recordings of a source; those that physics speaks against are refused (a `DataError`), or `anyway` warned of.
 
     Every batch is judged by itself, so that one person's device worn wrongly is not hidden by all others'.
@@ -75,10 +74,6 @@ class JudgedSource:
         for batch in self.source.batches(max_rows, progress):
             self._judge(batch)
             yield batch
-
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """The rows, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _judge(self, batch: Recordings) -> None:
         suspicions = find_suspicions(batch)

@@ -14,12 +14,11 @@ import polars as pl
 
 from bfrb.errors import DataError
 from bfrb.files import writing_folder
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import SIMULATED_MARK
 from bfrb.read.sources import Source
-from bfrb.read.store import to_columns
+from bfrb.read.store import columns_of
 from bfrb.study.device import Device, Sensor
-from bfrb.study.recordings import UNKNOWN, Recordings
+from bfrb.study.recordings import UNKNOWN, Progress, Recordings
 
 BIDS_VERSION = "1.9.0"
 TASK, SYSTEM = "recording", "wrist"
@@ -117,10 +116,7 @@ def _channels(device: Device) -> list[dict[str, str]]:
 
 def _write_recording(recording: Recordings, folder: Path, stem: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    columns = [
-        column for sensor in _kept(recording.device) for column in to_columns(sensor, recording.sensors[sensor.name])
-    ]
-    frame = pl.DataFrame(columns)
+    frame = pl.DataFrame(columns_of(recording, _kept(recording.device)))
     frame.write_csv(folder / f"{stem}_motion.tsv", separator="\t", include_header=False, null_value="n/a")
     intervals = list(_intervals(recording))
     if intervals:

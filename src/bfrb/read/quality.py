@@ -11,7 +11,7 @@ from itertools import permutations, product
 
 import numpy as np
 
-from bfrb.arrays import Floats, Ints
+from bfrb.arrays import Floats
 from bfrb.study.device import STANDARD_GRAVITY_M_S2
 from bfrb.study.recordings import Recordings
 
@@ -70,10 +70,8 @@ def say_posture(recordings: Recordings) -> str | None:
         return None
     up = acc / np.maximum(np.linalg.norm(acc, axis=1, keepdims=True), 1e-9)
     down, high = 100 * (up < -0.5).mean(axis=0), 100 * (up > 0.5).mean(axis=0)
-    return (
-        f"the hand points down {down[1]:.0f} % of the time, up {high[1]:.0f} %; "
-        f"the palm faces down {down[2]:.0f} % of the time, up {high[2]:.0f} %"
-    )
+    hand, palm = (f"down {down[axis]:.0f} % of the time, up {high[axis]:.0f} %" for axis in (1, 2))
+    return f"the hand points {hand}; the palm faces {palm}"
 
 
 def _measured(recordings: Recordings, *names: str) -> Floats:
@@ -81,8 +79,7 @@ def _measured(recordings: Recordings, *names: str) -> Floats:
     if not all(recordings.device.has(name) for name in names):
         return np.zeros((0, 1))
     values = np.concatenate([recordings.sensors[name].astype(np.float64) for name in names], axis=1)
-    kept: Floats = values[~np.isnan(values).any(axis=1)]
-    return kept
+    return np.asarray(values[~np.isnan(values).any(axis=1)])
 
 
 def _check_gravity(recordings: Recordings) -> Iterator[Suspicion]:
@@ -112,8 +109,9 @@ def _check_channels(recordings: Recordings) -> Iterator[Suspicion]:
             continue
         dead = [axis for axis, sd in zip("xyz", values.std(axis=0), strict=True) if sd == 0]
         if len(dead) == 3:
-            remedy = "the sensor or its export stood still: check it"
-            yield Suspicion("dead", f"{name} is the same in every row", remedy)
+            yield Suspicion(
+                "dead", f"{name} is the same in every row", "the sensor or its export stood still: check it"
+            )
         elif dead:
             yield Suspicion("dead", f"{name} {', '.join(dead)} never changes", "an axis is dead, or a column was lost")
         limit = np.abs(values).max(axis=0)
@@ -179,7 +177,8 @@ def _check_gyroscope(recordings: Recordings) -> Iterator[Suspicion]:
     rate_hz = recordings.device.row_rate_hz
     width = max(2, round(_SMOOTHED_S * rate_hz))
     both = np.concatenate([recordings.sensors[name].astype(np.float64) for name in ("acc", "gyr")], axis=1)
-    starts = _inside(recordings, 2 * width)
+    every = np.arange(recordings.n_rows)
+    starts = every[np.repeat(recordings.offsets[1:], recordings.lengths) - every >= 2 * width]  # within one recording
     starts = starts[:: max(1, len(starts) // _MOST_ROWS)]
     both = np.concatenate([both, np.square(both[:, :3]).sum(axis=1, keepdims=True)], axis=1)
     sums = np.concatenate([np.zeros((1, 7)), np.cumsum(np.nan_to_num(both), axis=0)])
@@ -196,13 +195,6 @@ def _check_gyroscope(recordings: Recordings) -> Iterator[Suspicion]:
     calm = (np.abs(size - STANDARD_GRAVITY_M_S2) < _CALM_M_S2) & (jolts < _CALM_M_S2 + np.linalg.norm(change, axis=1))
     if calm.sum() >= 5 * LEAST_ROWS:
         yield from _judge_gyroscope(change[calm], expected[calm])
-
-
-def _inside(recordings: Recordings, rows: int) -> Ints:
-    """First rows of all stretches of so many rows that lie in one recording."""
-    every = np.arange(recordings.n_rows)
-    left = np.repeat(recordings.offsets[1:], recordings.lengths) - every
-    return every[left >= rows]
 
 
 def _judge_gyroscope(change: Floats, expected: Floats) -> Iterator[Suspicion]:
@@ -227,8 +219,7 @@ def _check_proximity(recordings: Recordings) -> Iterator[Suspicion]:
         known = values[~np.isnan(values)]
         if len(known) > LEAST_ROWS and (middle := float(np.median(known))) > 60.0:
             problem = f"expected skin or room, 15 to 40 degrees C, found {middle:.1f} (median)"
-            remedy = "they are in degrees F, or in steps of their own: convert them to degrees C"
-            yield Suspicion("temperature", problem, remedy)
+            yield Suspicion("temperature", problem, "they are in degrees F, or in steps of their own: convert them")
     if not recordings.device.has("tof"):
         return
     sensor, values = recordings.device.sensor("tof"), recordings.sensors["tof"]
@@ -236,14 +227,13 @@ def _check_proximity(recordings: Recordings) -> Iterator[Suspicion]:
     if len(known) < 320 * LEAST_ROWS:
         return
     if known.min() == known.max():
-        remedy = "the sensors or their export stood still"
-        yield Suspicion("distance", "time of flight is the same in every pixel", remedy)
+        same = "time of flight is the same in every pixel"
+        yield Suspicion("distance", same, "the sensors or their export stood still")
     elif not (known == sensor.no_response_code).any():
         for code in (0, 255):
             if (share := float((known == code).mean())) > 0.2:
                 problem = f"no pixel is without an answer, and {100 * share:.0f} % of them are {code}"
-                remedy = f"{code} stands for no answer: write {sensor.no_response_code} there"
-                yield Suspicion("distance", problem, remedy)
+                yield Suspicion("distance", problem, f"{code} is no answer: write {sensor.no_response_code} there")
 
 
 def _check_wear(recordings: Recordings) -> Iterator[Suspicion]:

@@ -150,10 +150,10 @@ def make_rows(samples: RecordedSamples, device: Device, how: Aggregation) -> tup
         block = slice(start, start + _BLOCK)
         parts.append(opened.take(int(rows[start]) - done))
         done = int(rows[start])
-        readings = {
-            sensor.name: samples.sensors[sensor.name][block].astype(sensor.dtype).reshape(-1, *sensor.shape)
-            for sensor in device.sensors
-        }
+        readings = {}
+        for sensor in device.sensors:
+            values = samples.sensors[sensor.name][block].astype(sensor.dtype)
+            readings[sensor.name] = values.reshape(-1, *sensor.shape)
         opened.add(rows[block] - done, distance[block], readings, measured[block])
     parts.append(opened.take(offsets[-1] - done))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, rows, np.array(offsets)

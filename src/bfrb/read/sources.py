@@ -14,7 +14,6 @@ from pydantic import Field
 
 from bfrb.errors import ConfigError, DataError
 from bfrb.files import bytes_of
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
 from bfrb.read.frames import as_polars
@@ -24,9 +23,9 @@ from bfrb.spec import Positive, Spec, read_toml
 from bfrb.study.description import Description, find_description
 from bfrb.study.device import Device
 from bfrb.study.labels import LabelSet
-from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Recordings
+from bfrb.study.recordings import BATCH_ROWS, UNKNOWN, Annotation, Progress, Recordings
 from bfrb.study.rows import Aggregation
-from bfrb.study.stretches import STRETCH_ROWS, Stretch, cut_stretches
+from bfrb.study.stretches import STRETCH_ROWS, BatchSource, Stretch
 
 PART_ROWS = 30_000
 """Most rows of a part of a store: smaller ones take longer to write and compress less, larger ones more memory."""
@@ -65,7 +64,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class HeldSource:
+class HeldSource(BatchSource):
     """A source of recordings that are in memory already, and where they come from."""
 
     recordings: Recordings
@@ -97,10 +96,6 @@ class HeldSource:
         if progress is not None:
             progress(1.0)
 
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """Views of at most `max_rows` rows of one recording."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
-
 
 class StudySpec(Spec):
     """One of several studies that are read as one."""
@@ -122,8 +117,6 @@ class StudySpec(Spec):
 class StudiesSpec(Spec):
     """Several studies that are read as one: a TOML file that lists them.
 
-    Examples
-    --------
     >>> listed = StudiesSpec.from_toml('''
     ... name = "wrist"
     ... rate_hz = 20
@@ -158,7 +151,7 @@ class StudiesSpec(Spec):
 
 
 @dataclass(frozen=True)
-class JoinedSource:
+class JoinedSource(BatchSource):
     """Several studies, read as one: the file that lists them, what it says, and the studies by name.
 
     They are brought to the device that all were worn as.
@@ -191,20 +184,12 @@ class JoinedSource:
         """What is read, in one line."""
         return "; ".join(source.describe() for source in self.sources.values())
 
-    def read(self) -> Recordings:
-        """All recordings."""
-        return Recordings.concat(list(self.batches()))
-
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches, study by study."""
         for number, study in enumerate(self.spec.studies):
             yield from (self._joined(study, batch) for batch in self.sources[study.name].batches(max_rows))
             if progress is not None:
                 progress((number + 1) / len(self.sources))
-
-    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
-        """The rows of all recordings, a stretch at a time."""
-        return cut_stretches(self.batches(progress=progress), max_rows)
 
     def _joined(self, study: StudySpec, batch: Recordings) -> Recordings:
         """A study's recordings with the names, the classes and the device of all."""
@@ -247,6 +232,8 @@ def open_source(
 ) -> Source:
     """What lies at a path: a store, or recordings that a description of the package or of the folder tells of.
 
+    Raises `DataError` or `ConfigError` if there is nothing that can be read, or no such description.
+
     Parameters
     ----------
     path
@@ -258,15 +245,9 @@ def open_source(
         A table of subjects; by default the one that the description speaks of.
     report
         Told what is wrong while it is read; if it returns, the rest is read. By default the first error is raised.
-    device
-        The device of a bundle that is to answer: described recordings are brought to its rate and sensors.
-    how
-        What a row of described recordings holds if several samples fall into it: as the rows of that bundle.
-
-    Raises
-    ------
-    DataError, ConfigError
-        If there is nothing that can be read, or no such description.
+    device, how
+        The device of a bundle that is to answer, and what its rows hold if several samples fall into one: described
+        recordings are brought to its rate and sensors.
     """
     place = Path(path)
     if not place.exists():
@@ -296,8 +277,6 @@ def read(
     Parameters are those of `open_source`; a frame is in the CMI layout, or as a description says, and beside one in the
     CMI layout demographics may be a frame. Raises `DataError` if anything is damaged, or lacks columns.
 
-    Examples
-    --------
     >>> import polars as pl
     >>> rows = pl.DataFrame({"sequence_id": ["a", "a"], "sequence_counter": [0, 1], "subject": ["s", "s"]})
     >>> read(rows.with_columns(acc_x=pl.lit(0.0), acc_y=pl.lit(0.0), acc_z=pl.lit(9.8)))

@@ -21,12 +21,11 @@ from pydantic import ValidationError
 from bfrb.arrays import Array, Ints
 from bfrb.errors import DataError
 from bfrb.files import writing_folder
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.tables import naming
 from bfrb.spec import Spec
 from bfrb.study.device import Device, KnownDevice, Sensor
-from bfrb.study.labels import LabelSet, LabelSetSpec
-from bfrb.study.recordings import BATCH_ROWS, Annotation, Recordings
+from bfrb.study.labels import LabelSet
+from bfrb.study.recordings import BATCH_ROWS, Annotation, Progress, Recordings
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
 
 FORMAT = 2
@@ -54,7 +53,7 @@ class Manifest(Spec):
     format: int
     bfrb: str
     device: KnownDevice
-    label_set: LabelSetSpec | None = None
+    label_set: LabelSet | None = None
     annotations: dict[str, tuple[str, ...]]
     simulated: bool
     source: str
@@ -100,7 +99,7 @@ class Store:
     @property
     def label_set(self) -> LabelSet | None:
         """The classes of its labels, if its source named them."""
-        return None if self.manifest.label_set is None else self.manifest.label_set.build()
+        return self.manifest.label_set
 
     @property
     def simulated(self) -> bool:
@@ -264,25 +263,11 @@ def write_store(
     label_set: LabelSet | None = None,
     overwrite: bool = False,
 ) -> Store:
-    """Write recordings as a store: whole, or not at all.
+    """Write recordings of one device, ids unique over all, as a store, a folder to be made: whole, or not at all.
 
-    Parameters
-    ----------
-    batches
-        Recordings of one device, ids unique over all.
-    out
-        The folder to be made.
-    source, source_bytes
-        Where the recordings come from; noted in the store, as is its size.
-    label_set
-        The classes of their labels, if they are known.
-    overwrite
-        Whether a store that is there already is replaced; nothing else ever is.
-
-    Raises
-    ------
-    DataError
-        If the place is taken, or there are no recordings.
+    `source`, `source_bytes`: where they come from, and its size, noted in the store; `label_set`: the classes of their
+    labels, if known; `overwrite`: replace a store that is there already; nothing else ever is. Raises `DataError` if
+    the place is taken, or there are no recordings.
     """
     folder = Path(out)
     check_place(folder, overwrite)
@@ -293,7 +278,9 @@ def write_store(
         kinds: list[Recordings] = []
         for number, batch in enumerate(batches):
             name = f"{ROWS_FOLDER}/part-{number:05d}.parquet"
-            parts.append(_write(work, folder, name, _to_frame(batch), len(batch)))
+            columns = columns_of(batch, batch.device.sensors)
+            columns += [pl.Series(_LABEL_PREFIX + label, each.codes) for label, each in batch.annotations.items()]
+            parts.append(_write(work, folder, name, pl.DataFrame(columns), len(batch)))
             tables.append(batch.table.with_columns(pl.Series(ROW_COUNT, batch.lengths)))
             kinds.append(batch[:0])
         if not kinds:
@@ -305,7 +292,7 @@ def write_store(
             format=FORMAT,
             bfrb=version("bfrb"),
             device=kinds[0].device,
-            label_set=None if label_set is None else LabelSetSpec.of(label_set),
+            label_set=label_set,
             annotations={name: annotation.names for name, annotation in kinds[0].annotations.items()},
             simulated=any(batch.simulated for batch in kinds),
             source=source,
@@ -343,22 +330,16 @@ def _write(work: Path, out: Path, name: str, frame: pl.DataFrame, recordings: in
     return StoredFile(name=name, rows=frame.height, recordings=recordings, **sizes)
 
 
-def _to_frame(recordings: Recordings) -> pl.DataFrame:
-    """Rows as they are stored: a column per channel of every sensor, and one per row label."""
-    columns: list[pl.Series] = []
-    for sensor in recordings.device.sensors:
-        columns += to_columns(sensor, recordings.sensors[sensor.name])
-    columns += [pl.Series(_LABEL_PREFIX + name, label.codes) for name, label in recordings.annotations.items()]
-    return pl.DataFrame(columns)
-
-
-def to_columns(sensor: Sensor, values: Array) -> list[pl.Series]:
-    """(N, *shape) readings of a sensor as a column for every channel, null where nothing was measured."""
-    rows = len(values)
-    # One series cut into columns: 320 made one by one, with their nulls, take several times as long.
-    end_to_end = pl.Series(values.reshape(rows, -1).T.ravel())
-    if sensor.no_response_code is None:
-        end_to_end = end_to_end.fill_nan(None)
-    elif values.min() == sensor.absent:
-        end_to_end = end_to_end.set(end_to_end == sensor.absent, None)
-    return [end_to_end.slice(start * rows, rows).alias(name) for start, name in enumerate(sensor.columns)]
+def columns_of(recordings: Recordings, sensors: Iterable[Sensor]) -> list[pl.Series]:
+    """(N,) A column for every channel of some sensors, null where nothing was measured."""
+    columns, rows = [], recordings.n_rows
+    for sensor in sensors:
+        values = recordings.sensors[sensor.name]
+        # One series cut into columns: 320 made one by one, with their nulls, take several times as long.
+        end_to_end = pl.Series(values.reshape(rows, -1).T.ravel())
+        if sensor.no_response_code is None:
+            end_to_end = end_to_end.fill_nan(None)
+        elif values.min() == sensor.absent:
+            end_to_end = end_to_end.set(end_to_end == sensor.absent, None)
+        columns += [end_to_end.slice(at * rows, rows).alias(name) for at, name in enumerate(sensor.columns)]
+    return columns

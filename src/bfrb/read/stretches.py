@@ -15,13 +15,13 @@ import polars as pl
 
 from bfrb.errors import DataError
 from bfrb.read.checks import read_numbers
-from bfrb.read.csv_blocks import Progress, TextTable, iter_frames, open_table
+from bfrb.read.csv_blocks import TextTable, iter_frames, open_table
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.findings import Findings
 from bfrb.read.sources import Source, open_source
 from bfrb.study.description import FileSpec
 from bfrb.study.device import Device
-from bfrb.study.recordings import Recordings
+from bfrb.study.recordings import Progress, Recordings
 from bfrb.study.rows import Aggregation
 from bfrb.study.stretches import STRETCH_ROWS, Stretch
 from bfrb.study.windows import WindowSpec, cut_continuous_stretches

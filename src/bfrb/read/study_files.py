@@ -60,7 +60,7 @@ def _look(place: Path) -> Description:
         return find_description(STUDIES[0])
     if (place / DESCRIPTION).is_file():
         return find_description(place / DESCRIPTION)
-    if _is_motion_bids(place):
+    if (place / "dataset_description.json").is_file() and next(place.rglob("*_motion.tsv"), None) is not None:
         return find_description("motion_bids")
     known = [find_description(name) for name in STUDIES]
     for description in known:
@@ -158,11 +158,6 @@ def _words_of(name: str, description: Description, labels: bool = False) -> dict
     return words | fits.groupdict()
 
 
-def _is_motion_bids(folder: Path) -> bool:
-    """Whether a folder is a data set in BIDS with recordings of motion."""
-    return (folder / "dataset_description.json").is_file() and next(folder.rglob("*_motion.tsv"), None) is not None
-
-
 def _describe_motion_bids(place: Path, description: Description) -> Description:
     """What a description leaves open, filled in by the channels and the rate that stand beside the recordings.
 
@@ -172,7 +167,8 @@ def _describe_motion_bids(place: Path, description: Description) -> Description:
     paths = [place] if place.is_file() else sorted(p for match in description.file.match for p in place.rglob(match))
     if not paths:
         raise DataError(f"{place}: holds no *_motion.tsv", remedy="name the folder of the data set")
-    root = _root_of(paths[0])
+    above = [folder for folder in paths[0].absolute().parents if (folder / "dataset_description.json").is_file()]
+    root = above[0] if above else paths[0].parent
     channels, rate_hz = _channels_of(paths[0], root), _rate_of(paths[0], root)
     for path in paths[1:]:
         if (_channels_of(path, root), _rate_of(path, root)) != (channels, rate_hz):
@@ -197,12 +193,6 @@ def _describe_motion_bids(place: Path, description: Description) -> Description:
 def _entities_of(path: Path) -> dict[str, str]:
     """The parts of a file's name, such as sub-07_task-rest_motion.tsv."""
     return dict(re.findall(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)", path.name))
-
-
-def _root_of(path: Path) -> Path:
-    """The folder of the data set that a recording lies in; its own where none says that it is one."""
-    above = [folder for folder in path.absolute().parents if (folder / "dataset_description.json").is_file()]
-    return above[0] if above else path.parent
 
 
 def _beside(path: Path, root: Path, ending: str) -> Path:

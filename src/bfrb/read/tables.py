@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from bfrb.errors import DataError
-from bfrb.files import writing_files
+from bfrb.files import writing_file
 
 Table = pl.DataFrame
 """A small table."""
@@ -32,24 +32,19 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     return pl.concat(tables, how="vertical_relaxed")
 
 
-def check_table_path(path: Path) -> None:
-    """Raise a `DataError` where no table can be written, before any work is done for it.
+def check_table_paths(*paths: Path) -> None:
+    """Raise a `DataError` where no tables can be written, before any work is done for them.
 
-    The name has to end in `.csv` or `.parquet` and not to be a folder's, and its folder has to be there.
+    A name has to end in `.csv` or `.parquet`, not to be a folder's and not to come twice; its folder has to be there.
     """
-    if path.suffix not in SUFFIXES:
-        problem = f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}"
-        raise DataError(problem, remedy="rename the output")
-    if path.is_dir():
-        raise DataError(f"expected a file for the output, but {path} is a folder", remedy="name a file in it")
-    if not path.parent.is_dir():
-        raise DataError(f"there is no folder {path.parent} to write {path.name} in", remedy="make the folder first")
-
-
-def check_table_paths(paths: Sequence[Path]) -> None:
-    """Refuse places for several tables like `check_table_path`, and one that is given twice."""
     for path in paths:
-        check_table_path(path)
+        if path.suffix not in SUFFIXES:
+            problem = f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}"
+            raise DataError(problem, remedy="rename the output")
+        if path.is_dir():
+            raise DataError(f"expected a file for the output, but {path} is a folder", remedy="name a file in it")
+        if not path.parent.is_dir():
+            raise DataError(f"there is no folder {path.parent} to write {path.name} in", remedy="make the folder first")
     if len({path.resolve() for path in paths}) < len(paths):
         names = " and ".join(map(str, paths))
         raise DataError(f"expected a file of its own for each table, got {names}", remedy="give them different names")
@@ -61,26 +56,18 @@ def write_table(table: Table, path: Path) -> None:
 
 
 def write_tables(parts: Iterable[Table], path: Path) -> None:
-    """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time."""
-    write_side_by_side(((part,) for part in parts), [path])
+    """Write tables of the same columns one below the other, as `write_table` does, with one in memory at a time.
 
-
-def write_side_by_side(groups: Iterable[Sequence[Table]], paths: Sequence[Path]) -> None:
-    """Write tables to several files, as `write_tables` does to one: each group has a table for every file.
-
-    All files are written, or none: they take their places once the last of them is whole. Raises `DataError` if no
-    table can be written to one of the places, two are the same, or there is no group.
+    Raises `DataError` if no table can be written to the place, or there is none.
     """
-    check_table_paths(paths)
-    groups = iter(groups)
-    first = next(groups, None)
+    check_table_paths(path)
+    parts = iter(parts)
+    first = next(parts, None)
     if first is None:
         raise DataError("expected tables to write, got none", remedy="check the source: it holds no rows")
-    with writing_files(paths) as unfinished, ExitStack() as stack:
-        files = [stack.enter_context(appending(*both)) for both in zip(unfinished, paths, strict=True)]
-        for group in chain([first], groups):
-            for append, part in zip(files, group, strict=True):
-                append(part)
+    with writing_file(path) as unfinished, appending(unfinished, path) as append:
+        for part in chain([first], parts):
+            append(part)
 
 
 @contextmanager

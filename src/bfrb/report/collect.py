@@ -11,7 +11,7 @@ import numpy as np
 
 from bfrb.arrays import Bools, Ints
 from bfrb.errors import DataError
-from bfrb.metrics import confusion_matrix, scores_of
+from bfrb.metrics.competition import confusion_matrix, scores_of
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import (
     Answers,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bfrb.metrics import EventCounts, event_interval
+from bfrb.metrics.events import EventCounts, event_interval
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.sources import Source

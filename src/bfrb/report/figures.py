@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from bfrb.arrays import Array, Floats
-from bfrb.metrics import Calibration
+from bfrb.metrics.standard import Calibration
 from bfrb.report import style
 from bfrb.study.device import Sensor
 from bfrb.study.recordings import Recordings

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bfrb.arrays import Bools
-from bfrb.metrics import Interval
+from bfrb.metrics.intervals import Interval
 from bfrb.predict.evaluation import Answers, score_answers
 from bfrb.predict.out_of_fold import TrainingOverlap
 from bfrb.read.sources import Source

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bfrb.metrics import Interval
+from bfrb.metrics.intervals import Interval
 from bfrb.report.style import Figure
 
 Cell = str | int | float | None

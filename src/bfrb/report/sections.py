@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.metrics import Interval, calibration, difference_interval, excludes_zero
+from bfrb.metrics.competition import difference_interval
+from bfrb.metrics.intervals import Interval, excludes_zero
+from bfrb.metrics.standard import calibration
 from bfrb.predict.bundle import CHECKSUMS, HISTORY
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.predict.predictions import target_probability

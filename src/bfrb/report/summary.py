@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bfrb.metrics import ENOUGH_PEOPLE
+from bfrb.metrics.intervals import ENOUGH_PEOPLE
 from bfrb.report.collect import Evaluation
 from bfrb.report.groups import Comparisons
 from bfrb.report.section import count, out_of_100

@@ -9,9 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from bfrb import metrics
 from bfrb.arrays import Floats, Ints
 from bfrb.errors import DataError
+from bfrb.metrics.events import (
+    EVENT_SCORES,
+    EventCounts,
+    count_events,
+    event_interval,
+    time_average_precision,
+    time_roc_auc,
+)
+from bfrb.metrics.intervals import interval_over_people
+from bfrb.metrics.standard import calibration
 from bfrb.stream.events import Event, EventDecider, EventRule, decide_events
 from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
@@ -107,7 +116,7 @@ def with_threshold(rule: EventRule, on: float) -> EventRule:
     return rule.model_copy(update={"spec": spec})
 
 
-def count_thresholds(recordings: Annotated, rule: EventRule, label_set: LabelSet) -> list[metrics.EventCounts]:
+def count_thresholds(recordings: Annotated, rule: EventRule, label_set: LabelSet) -> list[EventCounts]:
     """For every one of `THRESHOLDS` what is found in all recordings."""
     smoothed = [EventDecider(rule, label_set).smooth(one.windows) for one in recordings]
     totals = []
@@ -115,19 +124,19 @@ def count_thresholds(recordings: Annotated, rule: EventRule, label_set: LabelSet
         deciders = [EventDecider(with_threshold(rule, on), label_set) for _ in recordings]
         found = zip(deciders, recordings, smoothed, strict=True)
         events = ((one, decider.decide(one.windows, *trace) + decider.finish()) for decider, one, trace in found)
-        totals.append(metrics.EventCounts.total([_count(*each) for each in events]))
+        totals.append(EventCounts.total([_count(*each) for each in events]))
     return totals
 
 
-def count_found(recording: AnnotatedRecording, rule: EventRule, label_set: LabelSet) -> metrics.EventCounts:
+def count_found(recording: AnnotatedRecording, rule: EventRule, label_set: LabelSet) -> EventCounts:
     """What a rule finds in one recording, decided as a stream decides."""
     return _count(recording, decide_events(recording.windows, rule, label_set))
 
 
-def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> metrics.EventCounts:
+def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> EventCounts:
     spans = np.array([(event.start_s, event.end_s) for event in events], dtype=np.float64).reshape(-1, 2)
     known_s = np.array([event.known_s for event in events], dtype=np.float64)
-    return metrics.count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, of_event=HIT)
+    return count_events(recording.spans, spans, recording.seconds / 3600, known_s=known_s, of_event=HIT)
 
 
 def by_subject(recordings: Annotated) -> dict[str, list[AnnotatedRecording]]:
@@ -156,14 +165,14 @@ def rules_from_others(
 def score_events(recordings: Annotated, rules: Mapping[str, EventRule], label_set: LabelSet) -> dict[str, Any]:
     """All scores of events as plain values for JSON, with intervals over subjects; rules were chosen on others."""
     counts = count_by_subject(recordings, rules, label_set)
-    total = metrics.EventCounts.total(list(counts.values()))
+    total = EventCounts.total(list(counts.values()))
     scores: dict[str, Any] = {"subjects": len(counts), "hours": total.hours, "episodes": total.episodes}
-    for name in metrics.EVENT_SCORES:
-        scores[name] = {"value": getattr(total, name), "interval": metrics.event_interval(list(counts.values()), name)}
+    for name in EVENT_SCORES:
+        scores[name] = {"value": getattr(total, name), "interval": event_interval(list(counts.values()), name)}
     scores |= score_time(recordings, label_set)
     scores["reliability"] = reliability(recordings, rules, label_set)
     scores["per_subject"] = {
-        name: {kind: getattr(found, kind) for kind in metrics.EVENT_SCORES} | {"episodes": found.episodes}
+        name: {kind: getattr(found, kind) for kind in EVENT_SCORES} | {"episodes": found.episodes}
         for name, found in counts.items()
     }
     return scores
@@ -171,10 +180,10 @@ def score_events(recordings: Annotated, rules: Mapping[str, EventRule], label_se
 
 def count_by_subject(
     recordings: Annotated, rules: Mapping[str, EventRule], label_set: LabelSet
-) -> dict[str, metrics.EventCounts]:
+) -> dict[str, EventCounts]:
     """What each subject's rule finds in their recordings."""
     return {
-        name: metrics.EventCounts.total([count_found(one, rules[name], label_set) for one in own])
+        name: EventCounts.total([count_found(one, rules[name], label_set) for one in own])
         for name, own in by_subject(recordings).items()
     }
 
@@ -183,7 +192,7 @@ def score_time(recordings: Annotated, label_set: LabelSet) -> dict[str, Any]:
     """Time-weighted AUC and average precision: of all moments together, and the mean over subjects."""
     parts = [_moments(own, label_set) for own in by_subject(recordings).values()]
     scores: dict[str, Any] = {}
-    for name, metric in {"auc": metrics.time_roc_auc, "average_precision": metrics.time_average_precision}.items():
+    for name, metric in {"auc": time_roc_auc, "average_precision": time_average_precision}.items():
         each = np.array([metric(*part) for part in parts], dtype=np.float64)  # NaN where there is none
 
         def pooled(chosen: Ints, metric: Any = metric) -> float | None:
@@ -195,7 +204,7 @@ def score_time(recordings: Annotated, label_set: LabelSet) -> dict[str, Any]:
 
         for kind, score in {name: pooled, f"{name}_mean_subject": mean}.items():
             value = score(np.arange(len(parts)))
-            scores[kind] = {"value": value, "interval": metrics.interval_over_people(score, len(parts))}
+            scores[kind] = {"value": value, "interval": interval_over_people(score, len(parts))}
     return scores
 
 
@@ -212,12 +221,12 @@ def sensitivity_curve(
 ) -> list[dict[str, float | None]]:
     """Sensitivity, precision, false alarms per hour and delay of all subjects together, threshold by threshold.
 
-    Every subject keeps the metrics.calibration that comes from the others.
+    Every subject keeps the calibration that comes from the others.
     """
     found = [count_thresholds(own, rules[name], label_set) for name, own in by_subject(recordings).items()]
-    totals = [metrics.EventCounts.total(list(parts)) for parts in zip(*found, strict=True)]
+    totals = [EventCounts.total(list(parts)) for parts in zip(*found, strict=True)]
     points = zip(THRESHOLDS, totals, strict=True)
-    return [{"on": on} | {name: getattr(total, name) for name in metrics.EVENT_SCORES} for on, total in points]
+    return [{"on": on} | {name: getattr(total, name) for name in EVENT_SCORES} for on, total in points]
 
 
 def reliability(recordings: Annotated, rules: Mapping[str, EventRule], label_set: LabelSet) -> dict[str, Any]:
@@ -225,7 +234,7 @@ def reliability(recordings: Annotated, rules: Mapping[str, EventRule], label_set
     claimed = [np.clip(one.windows.claimed(label_set), 0.0, 1.0) for one in recordings]
     calibrated = [rules[one.subject].calibrate(found) for one, found in zip(recordings, claimed, strict=True)]
     truth = np.concatenate([one.positive_share > 0.5 for one in recordings])
-    after, before = (metrics.calibration(np.concatenate(found), truth) for found in (calibrated, claimed))
+    after, before = (calibration(np.concatenate(found), truth) for found in (calibrated, claimed))
     table = {name: values.tolist() for name, values in asdict(after).items()}
     table = {name: [None if np.isnan(value) else value for value in values] for name, values in table.items()}
     return {"error": after.error, "error_uncalibrated": before.error, "table": table}

@@ -19,7 +19,6 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
 from bfrb.read.annotations import CLOCK_S
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.store import Store
 from bfrb.read.stretches import iter_stretches
 from bfrb.read.tables import Table, make_table
@@ -27,7 +26,7 @@ from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.samples import TIME, StreamCounts
 from bfrb.stream.stream import Stream, Wearer
 from bfrb.study.labels import LabelSet
-from bfrb.study.recordings import UNKNOWN, Annotation
+from bfrb.study.recordings import UNKNOWN, Annotation, Progress
 from bfrb.study.stretches import Stretch
 
 LABEL = "gesture"  # the annotation of rows in which the episodes are

@@ -40,8 +40,6 @@ def _as_tuple(value: Any) -> Any:
 def expand_columns(columns: str | Sequence[str]) -> Texts:
     """Names of columns, ranges written out.
 
-    Examples
-    --------
     >>> expand_columns(("a_{1..2}_v{0..1}", "b"))
     ('a_1_v0', 'a_1_v1', 'a_2_v0', 'a_2_v1', 'b')
     """
@@ -221,8 +219,6 @@ SENSORS = ("acc", "gyr", "quaternion", "thm", "tof")
 class Description(Spec):
     """How recordings are read: of a device, and of a study.
 
-    Examples
-    --------
     >>> watch = Description.from_toml('''
     ... name = "my watch"
     ... [time]
@@ -321,12 +317,9 @@ STUDIES = ("cmi", "searle2021")
 @cache
 def known_descriptions() -> Mapping[str, str]:
     """Texts of the descriptions of devices and studies that come with this package, by name."""
-    found = {}
-    for folder in ("devices", "studies"):
-        for path in files("bfrb.study").joinpath(folder).iterdir():
-            if path.name.endswith(".toml"):
-                found[path.name.removesuffix(".toml")] = path.read_text(encoding="utf-8")
-    return dict(sorted(found.items()))
+    paths = [path for folder in ("devices", "studies") for path in files("bfrb.study").joinpath(folder).iterdir()]
+    tables = [path for path in paths if path.name.endswith(".toml")]
+    return dict(sorted((path.name.removesuffix(".toml"), path.read_text(encoding="utf-8")) for path in tables))
 
 
 def find_description(wanted: str | Path | Description) -> Description:
@@ -364,9 +357,8 @@ def _text_of(wanted: str, folder: Path) -> tuple[str, Path]:
         path = locate_file(wanted, folder)
         return read_toml(path), path.parent
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
-    problem = f"no description {wanted!r}"
     remedy = (f"did you mean {near[0]!r}? " if near else "") + "`bfrb devices` lists them; or name a .toml file"
-    raise ConfigError(problem, remedy=remedy)
+    raise ConfigError(f"no description {wanted!r}", remedy=remedy)
 
 
 def _overlaid(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,8 +116,6 @@ class Sensor(Spec):
 class Device(Spec):
     """A wearable, as its recordings are kept: in the wrist frame and in SI units.
 
-    Examples
-    --------
     >>> watch = Device(name="my watch", sensors=(Sensor(name="acc"), Sensor(name="gyr")), row_rate_hz=50.0)
     >>> watch.sensor("gyr").unit
     'deg/s'
@@ -186,38 +184,18 @@ def find_device(name: str) -> Device:
     return device_of(find_description(name))
 
 
+def _motion(columns: str, unit: str, high: float, left_hand: tuple[int, ...], **more: Any) -> dict[str, Any]:
+    shape, limits = (len(columns.split()),), {"low": -high, "high": high, "left_hand": {"sign": left_hand}}
+    return {"columns": columns.split(), "shape": shape, "unit": unit, "modality": "motion", **limits, **more}
+
+
+_TURNED = {"sign": (-1, -1, 1)}
+_TURNED_QUATERNION = {"order": (3, 2, 1, 0), "sign": (-1, 1, -1, 1)}
 _MOTION: dict[Any, dict[str, Any]] = {
-    "acc": {
-        "columns": ("acc_x", "acc_y", "acc_z"),
-        "shape": (3,),
-        "unit": "m/s^2",
-        "low": -32 * STANDARD_GRAVITY_M_S2,
-        "high": 32 * STANDARD_GRAVITY_M_S2,
-        "modality": "motion",
-        "left_hand": {"sign": (-1, 1, 1)},
-        "upside_down": {"sign": (-1, -1, 1)},
-    },
-    "gyr": {
-        "columns": ("gyr_x", "gyr_y", "gyr_z"),
-        "shape": (3,),
-        "unit": "deg/s",
-        "low": -4000.0,
-        "high": 4000.0,
-        "modality": "motion",
-        "left_hand": {"sign": (1, -1, -1)},
-        "upside_down": {"sign": (-1, -1, 1)},
-    },
-    "quaternion": {
-        "columns": ("rot_w", "rot_x", "rot_y", "rot_z"),
-        "shape": (4,),
-        "unit": "1",
-        "low": -1.001,
-        "high": 1.001,
-        "modality": "motion",
-        "left_hand": {"sign": (1, 1, -1, -1)},
-        "upside_down": {"order": (3, 2, 1, 0), "sign": (-1, 1, -1, 1)},
-        "unit_norm": True,
-    },
+    "acc": _motion("acc_x acc_y acc_z", "m/s^2", 32 * STANDARD_GRAVITY_M_S2, (-1, 1, 1), upside_down=_TURNED),
+    "gyr": _motion("gyr_x gyr_y gyr_z", "deg/s", 4000.0, (1, -1, -1), upside_down=_TURNED),
+    "quaternion": _motion("rot_w rot_x rot_y rot_z", "1", 1.001, (1, 1, -1, -1), upside_down=_TURNED_QUATERNION)
+    | {"unit_norm": True},
 }
 """The motion sensors, which mean the same on every device once they are in the wrist frame."""
 
@@ -274,10 +252,8 @@ def checked_readings(sensor: Sensor, values: Array | None, rows: int) -> Array:
 
 
 def _damaged(expected: str, found: str, rows: Ints) -> DataError:
-    return DataError(
-        f"expected {expected}, found {found} in row {rows[0]} (and {len(rows) - 1} more)",
-        remedy="the source is damaged there: repair it, or mark these readings as missing",
-    )
+    problem = f"expected {expected}, found {found} in row {rows[0]} (and {len(rows) - 1} more)"
+    return DataError(problem, remedy="the source is damaged there: repair it, or mark these readings as missing")
 
 
 def _within(sensor: Sensor, values: Array) -> bool:

@@ -21,20 +21,8 @@ from bfrb.files import writing_file
 
 @dataclass(frozen=True)
 class Folds:
-    """A fold for every subject; no subject is in two.
+    """A fold for every subject; no subject is in two. A `DataError` with fewer than two folds, or one without subjects.
 
-    Parameters
-    ----------
-    fold_of
-        Fold number, from 0, by subject. Every number up to the largest is used.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two folds, or one has no subject.
-
-    Examples
-    --------
     >>> folds = Folds({"ann": 0, "ben": 1, "cleo": 0})
     >>> training, held_out = folds.split(0, ["ann", "ben", "ben", "cleo"])
     >>> training.tolist(), held_out.tolist()
@@ -42,6 +30,7 @@ class Folds:
     """
 
     fold_of: Mapping[str, int]
+    """Fold number, from 0, by subject. Every number up to the largest is used."""
 
     def __post_init__(self) -> None:
         numbers = sorted(set(self.fold_of.values()))
@@ -54,29 +43,17 @@ class Folds:
         return max(self.fold_of.values()) + 1
 
     def split(self, fold: int, subjects: Sequence[str] | Names) -> tuple[Ints, Ints]:
-        """Positions of the recordings to train on, and of those held out.
+        """Positions of the recordings to train on, and of those held out in a fold; `subjects`: (R,) whose each is.
 
-        Parameters
-        ----------
-        fold
-            The fold that is held out.
-        subjects
-            (R,) subject of every recording.
-
-        Raises
-        ------
-        DataError
-            If there is no such fold, a subject has none, or one side would be empty.
+        Raises `DataError` if there is no such fold, a subject has none, or one side would be empty.
         """
         if not 0 <= fold < len(self):
             raise DataError(f"expected a fold from 0 to {len(self) - 1}, got {fold}", remedy="choose one of these")
         held_out = self.numbers(subjects) == fold
         training, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         if not len(training) or not len(validation):
-            raise DataError(
-                f"fold {fold} leaves {len(training)} recordings to train on and {len(validation)} to validate with",
-                remedy="make new folds for these recordings",
-            )
+            problem = f"fold {fold} leaves {len(training)} recordings to train on, {len(validation)} to validate with"
+            raise DataError(problem, remedy="make new folds for these recordings")
         return training, validation
 
     def numbers(self, subjects: Sequence[str] | Names) -> Ints:
@@ -117,21 +94,8 @@ def make_folds(recordings: pl.DataFrame, n_folds: int, seed: int) -> Folds:
     """Folds with about the same number of recordings of every gesture, no subject divided.
 
     Subjects are dealt out one by one, those with the most recordings first, each to the fold that it brings nearest to
-    its share of every gesture. Equal subjects are taken in an order drawn from `seed`.
-
-    Parameters
-    ----------
-    recordings
-        A table of recordings with `subject`, and with `gesture` where known.
-    n_folds
-        Number of folds, at least 2 and at most the number of subjects.
-    seed
-        Same seed, same folds.
-
-    Raises
-    ------
-    DataError
-        If there are not as many subjects as folds.
+    its share of every gesture. Equal subjects are taken in an order drawn from `seed`. The table has `subject`, and
+    `gesture` where known. Raises `DataError` if there are not as many subjects as folds, or fewer than two folds.
     """
     subjects, counts = _count_by_subject(recordings)
     if not 2 <= n_folds <= len(subjects):
@@ -155,17 +119,13 @@ def make_folds(recordings: pl.DataFrame, n_folds: int, seed: int) -> Folds:
 
 def _count_by_subject(recordings: pl.DataFrame) -> tuple[list[str], Floats]:
     """Subjects, sorted, and their (subjects, gestures) numbers of recordings."""
-    gesture = pl.col("gesture").fill_null("") if "gesture" in recordings.columns else pl.lit("")
-    pairs = recordings.select("subject", gesture.cast(pl.String).alias("gesture"))
-    subjects = pairs["subject"].unique().sort().to_list()
-    gestures = pairs["gesture"].unique().sort().to_list()
-    row, column = (
-        pairs[name].replace_strict(known, range(len(known)), return_dtype=pl.Int64).to_numpy()
-        for name, known in (("subject", subjects), ("gesture", gestures))
-    )
+    known = "gesture" in recordings.columns
+    told = recordings["gesture"].cast(pl.String).fill_null("").to_list() if known else [""] * recordings.height
+    subjects, row = np.unique(recordings["subject"].to_list(), return_inverse=True)
+    gestures, column = np.unique(told, return_inverse=True)
     counts = np.zeros((len(subjects), len(gestures)))
     np.add.at(counts, (row, column), 1)
-    return subjects, counts
+    return subjects.tolist(), counts
 
 
 def leave_one_subject_out(recordings: pl.DataFrame) -> Folds:

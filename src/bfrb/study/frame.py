@@ -23,24 +23,12 @@ from bfrb.errors import ConfigError
 Wrist = Literal["left", "right"]
 Crown = Literal["as_read", "turned"]
 
-ARM_WORDS = {
-    "thumb": (1, 0, 0),
-    "little": (-1, 0, 0),
-    "hand": (0, 1, 0),
-    "elbow": (0, -1, 0),
-    "palm": (0, 0, 1),
-    "back": (0, 0, -1),
-}
+_AXES = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
+
+ARM_WORDS = dict(zip(("thumb", "little", "hand", "elbow", "palm", "back"), _AXES, strict=True))
 """Directions of the arm in the wrist frame."""
 
-WATCH_WORDS = {
-    "3h": (1, 0, 0),
-    "9h": (-1, 0, 0),
-    "12h": (0, 1, 0),
-    "6h": (0, -1, 0),
-    "out": (0, 0, 1),
-    "in": (0, 0, -1),
-}
+WATCH_WORDS = dict(zip(("3h", "9h", "12h", "6h", "out", "in"), _AXES, strict=True))
 """Directions of a watch in its own frame: x to 3 o'clock, y to 12 o'clock, z out of the glass."""
 
 _ON_RIGHT_WRIST = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]])
@@ -52,29 +40,13 @@ _HALF_TURN = np.diag([-1, -1, 1])
 def device_to_wrist(
     axes: tuple[str, str, str], wrist: Wrist, *, crown: Literal["as_read", "turned"] = "as_read"
 ) -> Array:
-    """(3, 3) Signed permutation from a device's axes to the wrist frame.
+    """(3, 3) Signed permutation from a device's axes to the wrist frame; on a left wrist it mirrors, determinant -1.
 
-    Parameters
-    ----------
-    axes
-        Where the device's x, y and z point, in words. Words of the arm may be told of a right or of a left wrist:
-        which, the handedness of the three axes says.
-    wrist
-        The wrist that the device is on.
-    crown
-        `"turned"` for a device that is worn turned by 180 degrees about the axis out of its face.
+    `axes`: where the device's x, y and z point, in words; those of the arm may be told of a right or of a left wrist:
+    which, the handedness of the three says. `crown`: `"turned"` for a device that is worn turned by 180 degrees about
+    the axis out of its face. Raises `ConfigError` if a word is unknown, words of arm and watch are mixed, or the three
+    make no right-handed device.
 
-    Returns
-    -------
-    (3, 3) integers, -1, 0 or 1. On a left wrist it mirrors: its determinant is -1.
-
-    Raises
-    ------
-    ConfigError
-        If a word is unknown, words of arm and watch are mixed, or the three make no right-handed device.
-
-    Examples
-    --------
     >>> device_to_wrist(("3h", "12h", "out"), "right").tolist()
     [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]
     """
@@ -100,12 +72,9 @@ def _columns(axes: tuple[str, str, str]) -> Array:
                 problem = f"the axes {', '.join(axes)} name one direction twice"
                 raise ConfigError(problem, remedy="name three directions across each other")
             return matrix
-    unknown = sorted(set(axes) - set(ARM_WORDS) - set(WATCH_WORDS))
-    told = ", ".join(axes)
-    raise ConfigError(
-        f"no direction {unknown[0]!r}" if unknown else f"the axes {told} mix words of the arm and of a watch",
-        remedy=f"use three of {', '.join(ARM_WORDS)}, or three of {', '.join(WATCH_WORDS)}",
-    )
+    unknown, told = sorted(set(axes) - set(ARM_WORDS) - set(WATCH_WORDS)), ", ".join(axes)
+    problem = f"no direction {unknown[0]!r}" if unknown else f"the axes {told} mix words of the arm and of a watch"
+    raise ConfigError(problem, remedy=f"use three of {', '.join(ARM_WORDS)}, or three of {', '.join(WATCH_WORDS)}")
 
 
 def vectors_to_wrist(vectors: Array, matrix: Array) -> Array:
@@ -129,8 +98,7 @@ def orientations_to_wrist(quaternion: Floats, matrix: Array) -> Floats:
     proper = _MIRROR @ matrix if mirrors else matrix
     # A mirror across x = 0 on both sides keeps w and x and turns the others round.
     sense = np.array([1.0, 1.0, -1.0, -1.0] if mirrors else [1.0, 1.0, 1.0, 1.0])
-    turned: Floats = _times(quaternion, _quaternion_of(proper) * np.array([1.0, -1.0, -1.0, -1.0])) * sense
-    return turned
+    return np.asarray(_times(quaternion, _quaternion_of(proper) * np.array([1.0, -1.0, -1.0, -1.0])) * sense)
 
 
 def _quaternion_of(rotation: Array) -> Floats:
@@ -141,8 +109,7 @@ def _quaternion_of(rotation: Array) -> Floats:
     # Bar-Itzhack (2000): its eigenvector to the largest eigenvalue. The squares of its components are quarters.
     vector = np.linalg.eigh(np.block([[np.array([[trace]]), twists[None]], [twists[:, None], symmetric]]))[1][:, -1]
     exact = np.sign(vector) * np.sqrt(np.round(4.0 * vector**2)) / 2.0
-    unit: Floats = exact * np.sign(exact[exact != 0][0]) + 0.0
-    return unit
+    return np.asarray(exact * np.sign(exact[exact != 0][0]) + 0.0)
 
 
 def _times(first: Floats, second: Floats) -> Floats:
@@ -150,5 +117,4 @@ def _times(first: Floats, second: Floats) -> Floats:
     w, x, y, z = second
     right = np.array([[w, x, y, z], [-x, w, -z, y], [-y, z, w, -x], [-z, -y, x, w]])
     # Summed in one order, however many there are: a product of matrices would round otherwise for one than for many.
-    product: Floats = (first[:, :, None] * right).sum(axis=1)
-    return product
+    return np.asarray((first[:, :, None] * right).sum(axis=1))

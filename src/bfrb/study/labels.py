@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, field_serializer, model_validator
 
 from bfrb.arrays import Bools, Ints, Names
 from bfrb.errors import ConfigError, DataError
@@ -17,9 +17,8 @@ from bfrb.study.description import Description, find_description
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LabelSet:
-    """The classes a network tells apart, and which of them are the behaviours looked for."""
+class LabelSet(Spec):
+    """The classes a network tells apart, and which of them are looked for; it travels in stores, runs and bundles."""
 
     name: str
     """Name under which the set is registered and stored in a bundle."""
@@ -28,13 +27,22 @@ class LabelSet:
     targets: frozenset[str]
     """The classes that are body-focused repetitive behaviours. Every other class is a *non-target*."""
 
-    def __post_init__(self) -> None:
+    def __init__(self, name: str, classes: Collection[str], targets: Collection[str]) -> None:
+        BaseModel.__init__(self, name=name, classes=classes, targets=targets)
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             problem = f"label set {self.name!r} names a class twice: {self.classes}"
             raise ConfigError(problem, remedy="list every class once")
         if strange := sorted(self.targets - set(self.classes)):
             problem = f"label set {self.name!r} has targets that are no classes: {strange}"
             raise ConfigError(problem, remedy="choose the targets among the classes")
+        return self
+
+    @field_serializer("targets")
+    def _in_order(self, targets: frozenset[str]) -> list[str]:
+        return [name for name in self.classes if name in targets]
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -61,24 +69,6 @@ class LabelSet:
     def decode(self, indices: npt.ArrayLike) -> Names:
         """(R,) class names (plain `str`) of (R,) class numbers."""
         return np.array(self.classes, dtype=object)[np.asarray(indices, dtype=np.int64)]
-
-
-class LabelSetSpec(Spec):
-    """A `LabelSet` as it travels in stores, training runs and bundles."""
-
-    name: str
-    classes: tuple[str, ...]
-    targets: tuple[str, ...]
-
-    @classmethod
-    def of(cls, label_set: LabelSet) -> Self:
-        """The form in which a label set travels; targets in the order of the classes."""
-        targets = tuple(name for name in label_set.classes if name in label_set.targets)
-        return cls(name=label_set.name, classes=label_set.classes, targets=targets)
-
-    def build(self) -> LabelSet:
-        """The label set."""
-        return LabelSet(self.name, self.classes, frozenset(self.targets))
 
 
 def label_set_of(description: Description, found: Iterable[str] = ()) -> LabelSet:
@@ -109,9 +99,6 @@ CMI_GESTURES = label_set_of(CMI)
 TARGET_GESTURES = tuple(name for name in CMI_GESTURES.classes if name in CMI_GESTURES.targets)
 """The eight body-focused repetitive behaviours of the CMI study."""
 
-OTHER_GESTURES = tuple(name for name in CMI_GESTURES.classes if name not in CMI_GESTURES.targets)
-"""The ten everyday gestures of the CMI study."""
-
 ORIENTATIONS, BEHAVIORS, PHASES = (CMI.columns[name].classes for name in ("orientation", "behavior", "phase"))
 """Body postures of the CMI study; what the hand does, row by row; and the coarse form of it."""
 
@@ -127,8 +114,6 @@ LABEL_SETS = {label_set.name: label_set for label_set in (CMI_GESTURES, SEARLE_B
 def registered_label_set(found: Collection[str | None]) -> LabelSet | None:
     """The first registered label set that has all the classes; None if none has.
 
-    Examples
-    --------
     >>> registered_label_set({"Wave hello"}).name
     'cmi'
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from types import MappingProxyType
@@ -18,6 +18,9 @@ from bfrb.study.device import Device, checked_readings, measured_rows
 
 UNKNOWN = -1
 """Code of a row whose annotation is not known."""
+
+Progress = Callable[[float], None]
+"""Told the share of a source that is done, from 0 to 1."""
 
 BATCH_ROWS = 50_000
 """Most rows of a batch where recordings come batch by batch; a longer recording is a batch of its own."""
@@ -53,8 +56,6 @@ class Recordings:
     together or is physically impossible is refused with a `DataError`; code that is given a `Recordings` checks nothing
     again.
 
-    Examples
-    --------
     >>> import numpy as np, polars as pl
     >>> from bfrb.study.device import HELIOS
     >>> still = np.tile(np.float32([0, 0, 9.81]), (5, 1))
@@ -101,14 +102,9 @@ class Recordings:
     def __repr__(self) -> str:
         people = self.table["subject"].n_unique()
         sensors = [name for name in self.sensors if self.measured(name).any()]
-        parts = [
-            f"{len(self):,} of {self.device.name}",
-            f"{people:,} subject{'' if people == 1 else 's'}",
-            f"{self.n_rows:,} rows",
-            " ".join(sensors) or "nothing measured",
-            *(["SIMULATED"] if self.simulated else []),
-        ]
-        return f"<Recordings: {', '.join(parts)}>"
+        whose = f"{len(self):,} of {self.device.name}, {people:,} subject{'' if people == 1 else 's'}"
+        told = f"{self.n_rows:,} rows, {' '.join(sensors) or 'nothing measured'}"
+        return f"<Recordings: {whose}, {told}{', SIMULATED' if self.simulated else ''}>"
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self)[1:-1])}</p>{self.table._repr_html_()}"
@@ -218,9 +214,8 @@ class Recordings:
             raise DataError(problem, remedy="choose shorter windows")
         source = np.repeat(np.arange(len(self)), counts)
         first = (np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)) * step
-        table = self.table[source].with_columns(
-            id=pl.concat_str([pl.col("id"), pl.Series(first).cast(pl.String)], separator="@")
-        )
+        ids = pl.concat_str([pl.col("id"), pl.Series(first).cast(pl.String)], separator="@")
+        table = self.table[source].with_columns(id=ids)
         return self._gather(self.offsets[source] + first, np.full(len(source), length), table)
 
     @staticmethod
@@ -274,18 +269,14 @@ def _checked_offsets(offsets: npt.ArrayLike) -> Ints:
 
 def _check_table(table: pl.DataFrame, recordings: int) -> None:
     if table.height != recordings or not {"id", "subject"} <= set(table.columns):
-        raise DataError(
-            f"expected a table of {recordings} recordings with the columns id and subject, "
-            f"got {table.height} rows and {table.columns[:8]}",
-            remedy="give one row per recording, in the order of the offsets",
-        )
+        found = f"{table.height} rows and {table.columns[:8]}"
+        problem = f"expected a table of {recordings} recordings with the columns id and subject, got {found}"
+        raise DataError(problem, remedy="give one row per recording, in the order of the offsets")
     for column in ("id", "subject"):
-        if table[column].dtype != pl.String or table[column].null_count():
-            raise DataError(
-                f"expected a string for every recording's {column}, got {table[column].dtype} with "
-                f"{table[column].null_count()} nulls",
-                remedy=f"fill the column {column}",
-            )
+        if (kind := table[column].dtype) != pl.String or table[column].null_count():
+            found = f"{kind} with {table[column].null_count()} nulls"
+            problem = f"expected a string for every recording's {column}, got {found}"
+            raise DataError(problem, remedy=f"fill the column {column}")
     if table["id"].n_unique() != table.height:
         twice = table["id"].filter(table["id"].is_duplicated()).unique().sort().to_list()
         problem = f"expected unique recording ids, found {len(twice)} used more than once, such as {twice[0]!r}"

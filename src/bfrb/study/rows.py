@@ -19,8 +19,6 @@ class OpenRows:
     channel by channel over what was measured; of quaternions it is the normalised mean after all have been turned to
     the sign of the first; images are not averaged, the nearest is taken. A single sample is kept to the last bit.
 
-    Examples
-    --------
     >>> from bfrb.study.device import Device, Sensor
     >>> rows = OpenRows(Device(name="watch", sensors=(Sensor(name="acc"),), row_rate_hz=10), "mean")
     >>> samples = {"acc": np.array([[0, 0, 9], [0, 0, 10], [3, 0, 9]], dtype=np.float32)}

@@ -1,11 +1,12 @@
 """Stretches: recordings of any length, some rows at a time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bfrb.arrays import Array, Floats
-from bfrb.study.recordings import Annotation, Recordings
+from bfrb.study.recordings import BATCH_ROWS, Annotation, Progress, Recordings
 
 STRETCH_ROWS = 20_000
 """Most rows of a stretch, where no other number is asked for."""
@@ -51,3 +52,19 @@ def cut_stretches(batches: Iterable[Recordings], max_rows: int = STRETCH_ROWS) -
                 sensors = {name: values[rows] for name, values in recording.sensors.items()}
                 annotations = {name: label.take(rows) for name, label in recording.annotations.items()}
                 yield Stretch(about, start == 0, None, sensors, annotations, recording.simulated)
+
+
+class BatchSource(ABC):
+    """Recordings that come in batches can be read whole too, and some rows at a time."""
+
+    @abstractmethod
+    def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
+        """The recordings in batches of at most `max_rows` rows (or of one longer recording)."""
+
+    def read(self) -> Recordings:
+        """All recordings."""
+        return Recordings.concat(list(self.batches()))
+
+    def stretches(self, max_rows: int = STRETCH_ROWS, progress: Progress | None = None) -> Iterator[Stretch]:
+        """All rows, one recording after the other; one recording at least is in memory."""
+        return cut_stretches(self.batches(progress=progress), max_rows)

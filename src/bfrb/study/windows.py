@@ -60,17 +60,9 @@ def _lengthen(recordings: Recordings, rows: int) -> Recordings:
     """The recordings with so many rows before their first in which nothing was measured."""
     if not rows:
         return recordings
-    number = np.repeat(np.arange(len(recordings)), recordings.lengths)
-    places = np.arange(recordings.n_rows) + rows * (number + 1)
-    total = recordings.n_rows + rows * len(recordings)
-    sensors = {sensor.name: sensor.empty(total) for sensor in recordings.device.sensors}
-    for name, values in recordings.sensors.items():
-        sensors[name][places] = values
-    annotations = {}
-    for name, found in recordings.annotations.items():
-        codes = np.full(total, UNKNOWN, dtype=np.int8)
-        codes[places] = found.codes
-        annotations[name] = Annotation(codes, found.names)
+    at, device, labels = np.repeat(recordings.offsets[:-1], rows), recordings.device, recordings.annotations
+    sensors = {one.name: np.insert(recordings.sensors[one.name], at, one.absent, axis=0) for one in device.sensors}
+    annotations = {name: Annotation(np.insert(old.codes, at, UNKNOWN), old.names) for name, old in labels.items()}
     offsets = recordings.offsets + rows * np.arange(len(recordings) + 1)
     return replace(recordings, sensors=sensors, offsets=offsets, annotations=annotations)
 
@@ -99,7 +91,10 @@ def cut_continuous_stretches(stretches: Iterable[Stretch], device: Device, spec:
         if stop > done:
             begin = max(0, done * step - context)
             rows = slice(begin - first, (stop - 1) * step + length - first)
-            piece = _piece(stretch, device, {name: values[rows] for name, values in kept.items()})
+            some = {name: values[rows] for name, values in kept.items()}
+            labels = {name: Annotation(some.pop(_LABEL + name), old.names) for name, old in stretch.annotations.items()}
+            table = pl.DataFrame({name: [value] for name, value in stretch.about.items()})
+            piece = Recordings(device, some, np.array([0, rows.stop - rows.start]), table, labels, stretch.simulated)
             windows = label_windows(piece, length, step, context=context, given=done * step - begin)
             ids = pl.Series([f"{stretch.id}@{number * step}" for number in range(done, stop)])
             yield windows.with_table(windows.table.with_columns(id=ids))
@@ -107,11 +102,3 @@ def cut_continuous_stretches(stretches: Iterable[Stretch], device: Device, spec:
         dropped = min(end, max(first, done * step - context)) - first
         kept = {name: values[dropped:].copy() for name, values in kept.items()}  # a view would keep all that ever came
         first += dropped
-
-
-def _piece(stretch: Stretch, device: Device, rows: dict[str, Array]) -> Recordings:
-    """Some rows of the recording that a stretch is of."""
-    labels = {name: Annotation(rows.pop(_LABEL + name), label.names) for name, label in stretch.annotations.items()}
-    table = pl.DataFrame({name: [value] for name, value in stretch.about.items()})
-    offsets = np.array([0, len(next(iter(rows.values())))])
-    return Recordings(device, rows, offsets, table, labels, stretch.simulated)

@@ -11,9 +11,7 @@ from bfrb.export.graphs import Member
 from bfrb.networks.network import Network, Output, Shape, Standardise
 from bfrb.networks.registry import build_network
 from bfrb.networks.specs import NetworkSpec, find_spec
-from bfrb.study.labels import PHASES
 from bfrb.testing.made_up import expect
-from bfrb.train.batches import AUXILIARY
 
 _CLASSES = 4
 _LENGTHS = ([7, 3], [1], [23, 1, 11], [5, 5], [2, 19, 8, 1])
@@ -66,37 +64,18 @@ class NetworkContract:
             one_each = all(logits.shape == (len(lengths),) for logits in output.present.values())
             expect(one_each, "one number per sequence")
 
-    def test_further_labels_are_answered_in_their_own_shapes(self) -> None:
-        """`orientation` per sequence, the others per row."""
-        for _, member, lengths, batch in self._cases():
-            for label, logits in member.network(batch, lengths).auxiliary.items():
-                rows = () if label == "orientation" else (int(next(iter(batch.values())).shape[1]),)
-                expect(logits.shape == (len(lengths), *rows, len(AUXILIARY[label])), f"{label}: {logits.shape}")
-                expect(bool(torch.isfinite(logits).all()), f"{label} is not finite")
-
     def test_padding_never_changes_the_answer(self) -> None:
-        """Nor what is told of rows; and a batch of one length is answered alike without lengths."""
+        """And a batch of one length is answered alike without lengths."""
         for _, member, lengths, batch in self._cases():
             together = member.answers(batch, lengths)
             for row, length in enumerate(lengths.tolist()):
                 alone = {branch: values[row : row + 1, :length] for branch, values in batch.items()}
                 padded, plain = member.answers(alone, lengths[row : row + 1]), member.answers(alone)
-                for name in ("probabilities", "phases"):
-                    if name in together:
-                        expected = together[name][row] if name == "probabilities" else together[name][row, :length]
-                        torch.testing.assert_close(padded[name][0], expected, atol=1e-5, rtol=1e-5)
+                expected = together["probabilities"][row]
+                torch.testing.assert_close(padded["probabilities"][0], expected, atol=1e-5, rtol=1e-5)
                 expect(padded.keys() == plain.keys(), "without lengths it gives something else")
                 for name, values in padded.items():
                     torch.testing.assert_close(plain[name], values, atol=1e-5, rtol=1e-5)
-
-    def test_phases_are_probabilities(self) -> None:
-        """Where it tells them."""
-        for _, member, lengths, batch in self._cases():
-            told = member.answers(batch, lengths)
-            expect(("phases" in told) == ("phase" in member.network(batch, lengths).auxiliary), "phases are not given")
-            if "phases" in told:
-                expect(told["phases"].shape[2] == len(PHASES), f"expected {PHASES}, got {told['phases'].shape}")
-                torch.testing.assert_close(told["phases"].sum(dim=2), torch.ones(told["phases"].shape[:2]))
 
     def test_any_branch_may_be_missing(self) -> None:
         """A branch of zeros is one of which nothing is known; each that is there changes the answer."""
@@ -124,7 +103,7 @@ class NetworkContract:
         for values in batch.values():
             values[0] = 0.0  # of one sequence nothing is known
         output: Output = network(batch, torch.tensor(lengths))
-        told = (output.logits, *output.present.values(), *output.heads.values(), *output.auxiliary.values())
+        told = (output.logits, *output.present.values(), *output.heads.values())
         torch.stack([logits.square().sum() for logits in told]).sum().backward()  # type: ignore[no-untyped-call]
         silent = {name for name, one in network.named_parameters() if one.grad is None or not one.grad.abs().sum()}
         return {name for name in silent if not name.endswith("bias_hh_l0")}

@@ -19,9 +19,7 @@ from bfrb.predict.evaluation import answer_scenarios, score_scenarios
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.content import CONTENT, hash_content
-from bfrb.study.labels import PHASES, LabelSetSpec
 from bfrb.study.recordings import Recordings
-from bfrb.train.batches import read_labels
 from bfrb.train.member import WEIGHTS, read_history, read_weights, split
 from bfrb.train.workspace import MemberPlan, Workspace
 
@@ -74,19 +72,9 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
     some = (held_out if len(held_out) else learning)[:PARITY_RECORDINGS]
     batch = workspace.sequences.batch(some, workspace.plan.max_length)
     path = folder / "members" / f"{member.name}.onnx"
-    difference = write_graphs(path, trained, templates, batch, phases=was_taught_phases(workspace, member))
+    difference = write_graphs(path, trained, templates, batch)
     path.with_suffix(".safetensors").write_bytes((place / WEIGHTS).read_bytes())
     return difference
-
-
-def was_taught_phases(workspace: Workspace, member: MemberPlan) -> bool:
-    """Whether a member was trained to tell phases: they counted, and each of them was among the rows it learnt from."""
-    plan = workspace.plan
-    if not plan.spec.training.auxiliary.phase:
-        return False
-    learning, _, _ = split(workspace, member)
-    codes = read_labels(workspace.recordings, learning, plan.max_length).get("phase", ())
-    return set(range(len(PHASES))) <= set(np.unique(codes).tolist())
 
 
 def out_of_fold(bundle: Bundle, recordings: Recordings) -> Table:
@@ -168,7 +156,7 @@ def _manifest(workspace: Workspace, measured: dict[str, float]) -> Manifest:
         device=plan.device,
         row_rate_hz=plan.device.row_rate_hz,
         rows="mean",
-        label_set=LabelSetSpec.of(plan.labels),
+        label_set=plan.labels,
         branches=plan.spec.branches,
         mirror_left_hand=plan.spec.features.mirror_left_hand,
         max_length=plan.max_length,

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from bfrb.arrays import Floats32, Ints
 from bfrb.features.sequences import ChannelStatistics, Sequences
 from bfrb.networks.network import Inputs, Standardise
-from bfrb.study.labels import BEHAVIORS, ORIENTATIONS, PHASES
-from bfrb.study.recordings import UNKNOWN, Recordings
-
-AUXILIARY: Mapping[str, tuple[str, ...]] = {"orientation": ORIENTATIONS, "phase": PHASES, "behavior": BEHAVIORS}
-"""What may be known beside the class, of recordings (columns of their table) and of rows (annotations), and its values
-in the order of a network's logits."""
+from bfrb.study.labels import PHASES
+from bfrb.study.recordings import Recordings
 
 
 class ExampleSet(Protocol):
@@ -47,9 +41,6 @@ class Examples:
     targets: Tensor  # (B, K) probabilities of the classes, one-hot unless mixed
     present: Mapping[str, Tensor]
     """For every branch (B,) 1 where the sequence has any reading in it, else 0; between them when mixed."""
-    auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
-    """For every further label (B, K) or, of rows, (B, T, K) probabilities of its values, all 0 where nothing is
-    known and on padding."""
     onsets: Tensor | None = None
     """(B,) first row of the gesture, -1 where that is not known; None where it is known of none."""
 
@@ -72,11 +63,7 @@ class Examples:
 
     def rows_changed(self, change: Callable[[Tensor], Tensor]) -> Examples:
         """The examples with another (B, T, ...) for all that has rows."""
-        return replace(
-            self,
-            inputs={name: change(values) for name, values in self.inputs.items()},
-            auxiliary={name: change(known) if known.ndim == 3 else known for name, known in self.auxiliary.items()},
-        )
+        return replace(self, inputs={name: change(values) for name, values in self.inputs.items()})
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Examples:
         """The examples with another (B, ...) for all that they are made of."""
@@ -85,7 +72,6 @@ class Examples:
             lengths=change(self.lengths),
             targets=change(self.targets),
             present={name: change(flags) for name, flags in self.present.items()},
-            auxiliary={name: change(known) for name, known in self.auxiliary.items()},
             onsets=None if self.onsets is None else change(self.onsets),
         )
 
@@ -103,45 +89,28 @@ def load_examples(
     Branches without a standardiser are left out.
     """
     used = Sequences({name: sequences.branches[name] for name in standardisers}, sequences.offsets)
-    batch, codes = used.batch(index, max_length), read_labels(recordings, index, max_length)
+    batch = used.batch(index, max_length)
     lengths = torch.from_numpy(batch.lengths)
-    inputs, present, onsets = {}, {}, None
+    inputs, present = {}, {}
     for name, standardise in standardisers.items():
         rows = torch.from_numpy(batch.inputs[name])
         known = ~torch.isnan(rows) & (torch.arange(rows.shape[1])[None, :] < lengths[:, None])[:, :, None]
         present[name] = known.any(dim=2).any(dim=1).to(torch.float32)
         inputs[name] = standardise(rows, lengths)
-    auxiliary = {name: _one_hot(found, len(AUXILIARY[name])) for name, found in codes.items()}
-    if "phase" in codes:
-        is_gesture = codes["phase"] == PHASES.index("Gesture")
-        onsets = torch.from_numpy(np.where(is_gesture.any(axis=1), is_gesture.argmax(axis=1), -1))
-    return Examples(inputs, lengths, torch.from_numpy(targets), present, auxiliary, onsets)
+    onsets = _onsets(recordings, index, batch.lengths)
+    return Examples(inputs, lengths, torch.from_numpy(targets), present, onsets)
 
 
-def read_labels(recordings: Recordings, index: Ints, max_length: int) -> dict[str, npt.NDArray[np.int8]]:
-    """Codes into the values of `AUXILIARY` that the numbered recordings carry, `UNKNOWN` where nothing is known.
-
-    (B,) for labels of recordings, (B, T) for those of their last `max_length` rows and of padding. Annotations with
-    other values than those are left out.
-    """
-    starts, ends = recordings.offsets[index], recordings.offsets[index + 1]
-    lengths = np.minimum(ends - starts, max_length)
-    steps = np.arange(lengths.max())
-    padding = steps >= lengths[:, None]
-    rows = np.where(padding, 0, (ends - lengths)[:, None] + steps)
-    found = {}
-    for name, values in AUXILIARY.items():
-        if name in recordings.table.columns:
-            texts = recordings.table[name].gather(index).to_list()
-            found[name] = np.array([values.index(text) if text in values else UNKNOWN for text in texts], np.int8)
-        elif name in recordings.annotations and recordings.annotations[name].names == values:
-            found[name] = np.where(padding, np.int8(UNKNOWN), recordings.annotations[name].codes[rows])
-    return found
-
-
-def _one_hot(codes: npt.NDArray[np.int8], values: int) -> Tensor:
-    """(..., K) one-hot codes, 0 where they are negative."""
-    return functional.one_hot(torch.from_numpy(codes.astype(np.int64)) + 1, values + 1)[..., 1:].to(torch.float32)
+def _onsets(recordings: Recordings, index: Ints, lengths: Ints) -> Tensor | None:
+    """(B,) first row of the gesture among the last `lengths` rows of numbered recordings, -1 where it is not known."""
+    phases = recordings.annotations.get("phase")
+    if phases is None or phases.names != PHASES:
+        return None
+    onsets = np.full(len(index), -1)
+    for number, (end, length) in enumerate(zip(recordings.offsets[index + 1], lengths, strict=True)):
+        gesture = np.flatnonzero(phases.codes[end - length : end] == PHASES.index("Gesture"))
+        onsets[number] = gesture[0] if len(gesture) else -1
+    return torch.from_numpy(onsets)
 
 
 def make_standardisers(statistics: Mapping[str, ChannelStatistics]) -> dict[str, Standardise]:
@@ -175,16 +144,12 @@ def mix_up(
     rng: np.random.Generator,
     *,
     at: Literal["start", "gesture"] = "start",
-    lose: bool = False,
 ) -> Examples:
     """Blend every example with another one, labels alike (Zhang et al. 2018, arXiv 1710.09412).
 
     The share of the first is drawn once per batch from Beta(alpha, alpha); with alpha 0 nothing is changed. The blend
     is as long as the longer one. Laid upon each other are the first rows, or the first rows of the two gestures, where
     both are known: then the partner is moved, and those of its rows that fall off the batch's ends are lost.
-
-    With `lose`, a channel that one of the two lacks is lacking in the blend. Else it is there with its share, which is
-    no reading that a sensor gives.
     """
     if alpha == 0 or len(batch) < 2:
         return batch
@@ -194,24 +159,12 @@ def mix_up(
     if at == "gesture" and batch.onsets is not None and partner.onsets is not None:
         known = (batch.onsets >= 0) & (partner.onsets >= 0)
         partner = _moved(partner, torch.where(known, batch.onsets - partner.onsets, 0))
-    blended = replace(
+    return replace(
         batch,
         inputs={name: torch.lerp(partner.inputs[name], values, share) for name, values in batch.inputs.items()},
         lengths=torch.maximum(batch.lengths, partner.lengths),
         targets=torch.lerp(partner.targets, batch.targets, share),
         present={name: torch.lerp(partner.present[name], flags, share) for name, flags in batch.present.items()},
-        auxiliary={name: torch.lerp(partner.auxiliary[name], known, share) for name, known in batch.auxiliary.items()},
-    )
-    return _without_missing(blended, batch, order) if lose else blended
-
-
-def _without_missing(blended: Examples, batch: Examples, order: Tensor) -> Examples:
-    """A blend without the channels that were not measured, 0 throughout, in one of the two."""
-    measured = {name: (values != 0).any(dim=1, keepdim=True) for name, values in batch.inputs.items()}
-    return replace(
-        blended,
-        inputs={name: values * (measured[name] & measured[name][order]) for name, values in blended.inputs.items()},
-        present={name: flags * flags[order] for name, flags in batch.present.items()},
     )
 
 

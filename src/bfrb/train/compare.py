@@ -9,7 +9,7 @@ import numpy as np
 
 from bfrb.errors import ConfigError
 from bfrb.files import write_text
-from bfrb.metrics import competition_score, difference_interval, score_interval
+from bfrb.metrics.competition import competition_score, difference_interval, score_interval
 from bfrb.predict.bundle import FOLDS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, answers_by_scenario
 from bfrb.read.judging import JudgedSource

@@ -23,7 +23,7 @@ from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import Source
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
-from bfrb.study.labels import LabelSet, LabelSetSpec, registered_label_set
+from bfrb.study.labels import LabelSet, registered_label_set
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import cut_continuous
 from bfrb.train.assemble import assemble
@@ -160,7 +160,7 @@ def prepare(source: Source, spec: RunSpec, folds: Folds | None = None) -> Run:
         fingerprint=fingerprint(recordings, folds),
         version=version("bfrb"),
         device=recordings.device,
-        label_set=LabelSetSpec.of(label_set),
+        label_set=label_set,
         simulated=recordings.simulated,
         source=source.describe(),
         max_length=int(np.ceil(np.percentile(recordings.lengths, spec.length_percentile))),

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bfrb.arrays import Array, Floats, Names
 from bfrb.errors import DataError
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.read.sources import HeldSource
 from bfrb.read.tables import make_table
 from bfrb.study.labels import LabelSet

@@ -14,7 +14,6 @@ from bfrb.networks.specs import (
     MicroSpec,
     NetworkSpec,
     RocketSpec,
-    StemsSpec,
     TwoBranchSpec,
     check_name,
     find_spec,
@@ -95,20 +94,6 @@ class VariationSpec(Spec):
         return frozenset(sensor for name, sensors in LOST_TOGETHER.items() if getattr(self, name) for sensor in sensors)
 
 
-class AuxiliarySpec(Spec):
-    """Weights of the losses for what else is known of a training recording; 0 leaves it out.
-
-    They count only for networks that answer them, and for recordings on which the label is known.
-    """
-
-    orientation: NotNegative = 0.0
-    """Posture of the body, one per recording."""
-    phase: NotNegative = 0.0
-    """On the way to the gesture, or in it; row by row."""
-    behavior: NotNegative = 0.0
-    """What the hand does; row by row."""
-
-
 class TrainingSpec(Spec):
     """How a network is trained; the defaults are the published ones."""
 
@@ -134,7 +119,6 @@ class TrainingSpec(Spec):
     label_smoothing: Share = 0.1
     heads_loss: NotNegative = 0.5
     """Weight of the class loss of every further head that a network has."""
-    auxiliary: AuxiliarySpec = AuxiliarySpec()
     teacher_share: Share = 0.5
     """In `bfrb distill`, how much what the ensemble says counts against the label."""
     class_weights: bool = True
@@ -154,9 +138,9 @@ class RunSpec(Spec):
 
     Examples
     --------
-    >>> spec = RunSpec().updated(["networks=['stems']", "stems.head_units=64", "training.variation.tilt_device=5"])
-    >>> spec.network("stems").head_units, spec.variation("stems").tilt_device
-    (64, 5.0)
+    >>> spec = RunSpec().updated(["networks=['context']", "context.near_s=3", "training.variation.tilt_device=5"])
+    >>> spec.network("context").near_s, spec.variation("context").tilt_device
+    (3.0, 5.0)
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
@@ -172,7 +156,6 @@ class RunSpec(Spec):
     windows: WindowSpec = WindowSpec()
     two_branch: TwoBranchSpec = TwoBranchSpec()
     gated_two_branch: GatedTwoBranchSpec = GatedTwoBranchSpec()
-    stems: StemsSpec = StemsSpec()
     context: ContextSpec = ContextSpec()
     rocket: RocketSpec = RocketSpec()
     micro: MicroSpec = MicroSpec()

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from bfrb.arrays import Names
 from bfrb.files import writing_file
-from bfrb.metrics import competition_score
+from bfrb.metrics.competition import competition_score
 from bfrb.networks.registry import Network, Output
 from bfrb.networks.specs import NetworkSpec
 from bfrb.study.labels import LabelSet
@@ -31,17 +31,13 @@ MAX_CLASS_WEIGHT = 10.0
 def compute_loss(
     output: Output, batch: Examples, training: TrainingSpec, network: NetworkSpec, weights: Tensor | None
 ) -> Tensor:
-    """Sum of the losses of the classes, of further heads, of auxiliary labels, and of which branches are there.
+    """Sum of the losses of the classes, of further heads, and of which branches are there.
 
     The specs say how much each counts; `weights` (K,) are class weights, or None.
     """
     loss = class_loss(output.logits, batch.targets, training.label_smoothing, weights)
     for logits in output.heads.values():
         loss = loss + training.heads_loss * class_loss(logits, batch.targets, training.label_smoothing, weights)
-    for name, logits in output.auxiliary.items():
-        share = getattr(training.auxiliary, name)
-        if share and name in batch.auxiliary:
-            loss = loss + share * known_loss(logits, batch.auxiliary[name])
     for branch, logits in output.present.items():
         judged = functional.binary_cross_entropy_with_logits(logits.float(), batch.present[branch])
         loss = loss + network.presence_loss * judged
@@ -56,12 +52,6 @@ def class_loss(logits: Tensor, targets: Tensor, smoothing: float, weights: Tenso
     """
     losses = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing, reduction="none")
     return losses.mean() if weights is None else (losses * (targets @ weights)).mean()
-
-
-def known_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of (..., K) logits over what is known; targets that sum to 0 count nothing."""
-    losses = -(targets * torch.log_softmax(logits.float(), dim=-1)).sum()
-    return losses / targets.sum().clamp(min=1.0)
 
 
 def class_weights(targets: Tensor) -> Tensor:
@@ -258,7 +248,7 @@ def _run_epoch(engine: Engine, task: Task, number: int) -> Epoch:
     total = torch.zeros((), dtype=torch.float64, device=device)
     for step, index in enumerate(batches):
         batch = learning.take(index, rng)
-        batch = mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at, lose=task.network.KNOWS_MISSING)
+        batch = mix_up(batch, spec.mixup_alpha, rng, at=spec.mixup_at)
         output: Output = engine.network(batch.inputs, batch.lengths)
         loss = compute_loss(output, batch, spec, task.network, weights)
         engine.step(loss, number + step / len(batches))

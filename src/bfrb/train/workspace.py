@@ -36,7 +36,7 @@ from bfrb.read.tables import read_table, write_table
 from bfrb.spec import Spec
 from bfrb.study.device import Device
 from bfrb.study.folds import Folds
-from bfrb.study.labels import LabelSet, LabelSetSpec
+from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Annotation, Recordings
 from bfrb.train.run import RunSpec
 
@@ -83,7 +83,7 @@ class Plan(Spec):
     fingerprint: str  # hash of recordings, labels and folds: a run goes on only with the data it began with
     version: str  # of the package: a run goes on only with the code it began with
     device: Device
-    label_set: LabelSetSpec
+    label_set: LabelSet
     simulated: bool
     source: str  # what the recordings are, for the bundle
     max_length: int  # rows of a recording that are used
@@ -105,7 +105,7 @@ class Plan(Spec):
     @property
     def labels(self) -> LabelSet:
         """The classes."""
-        return self.label_set.build()
+        return self.label_set
 
 
 class Run(NamedTuple):

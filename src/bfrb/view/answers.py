@@ -10,7 +10,6 @@ from bfrb.predict.predictor import Predictor
 from bfrb.read.tables import make_table
 from bfrb.stream.events import EventRule, WindowProbabilities
 from bfrb.stream.listen import listen
-from bfrb.study.labels import PHASES
 from bfrb.study.recordings import Recordings
 from bfrb.study.stretches import cut_stretches
 
@@ -46,21 +45,18 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
 
     A continuous recording is answered like a stream, with windows further apart than the bundle's event rule says
     if there were too many; where they are not, the events of the rule are given too. A single gesture is answered from
-    its first rows, from more of them, and at last from all, with the probability of every row that it is of the
-    gesture, if a network can tell.
+    its first rows, from more of them, and at last from all.
     """
     predictor.check_device(recording.device)
     common = {"classes": list(predictor.label_set.classes), "targets": predictor.label_set.is_target.tolist()}
     if is_continuous(predictor, recording):
         return common | _answer_windows(predictor, recording)
-    parts, phases = prefixes(recording), predictor.phases(recording)
-    gesturing = None if phases is None else phases[:, PHASES.index("Gesture")].round(4).tolist()
+    parts = prefixes(recording)
     return common | {
         "kind": "prefixes",
         "window_rows": None,
         "end_rows": parts.lengths.tolist(),
         "probabilities": predictor.predict(parts).probabilities.T.round(4).tolist(),
-        "gesturing": gesturing and [None if np.isnan(value) else value for value in gesturing],
         "events": None,
     }
 
@@ -75,7 +71,6 @@ def _answer_windows(predictor: Predictor, recording: Recordings) -> dict[str, An
     length_s = predictor.bundle.windows.length_s
     return {
         "kind": "windows",
-        "gesturing": None,
         "window_rows": round(length_s * rate_hz),
         "end_rows": [round((value + length_s / 2) * rate_hz) for value in windows.middle_s.tolist()],
         "probabilities": windows.probabilities.round(4).T.tolist(),

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from bfrb.errors import DataError
-from bfrb.read.csv_blocks import Progress
 from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import ingest, open_source, size_bytes
 from bfrb.read.store import Store
-from bfrb.study.recordings import Recordings
+from bfrb.study.recordings import Progress, Recordings
 from bfrb.view.traces import make_panels
 
 READ_WHOLE_BYTES = 64 << 20

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from bfrb.errors import BfrbError, DataError
 from bfrb.predict.predictor import Predictor, load
-from bfrb.read.csv_blocks import Progress
+from bfrb.study.recordings import Progress
 from bfrb.view.collection import Collection, open_collection
 from bfrb.view.labels import LabelFile
 

@@ -60,15 +60,6 @@ export class Answer {
     return events ? [{ name: "found", segments: events.map((event) => ({ from: event.start_s, to: event.end_s, text: event.label, colour: colour(1) })) }] : [];
   }
 
-  /** The panels of what the networks say of single rows, with their data: only of what they can tell. */
-  byRow(rate) {
-    const { gesturing } = this.course;
-    const panels = [
-      [{ name: "phase", title: "Phase", unit: "probability", channels: ["in the gesture, not on the way"], colours: [2] }, gesturing],
-    ];
-    return panels.filter(([, values]) => values).map(([panel, values]) => ({ panel, data: [values.map((_, row) => row / rate), values] }));
-  }
-
   /** Move headline and bars to what was answered at a time; before anything was, they are of the whole recording. */
   at(seconds, whole) {
     if (!this.whole) return;

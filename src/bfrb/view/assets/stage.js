@@ -111,7 +111,6 @@ export class Stage {
       const panel = this.answer.follow(await ask(`${this.base}/answers`, { signal }), this.rate);
       this.plots.add(panel, this.answer.data);
       this.drawLanes();
-      for (const { panel, data } of this.answer.byRow(this.rate)) this.plots.add(panel, data);
       this.plots.setSelection(this.selection);
     } catch (error) {
       if (error.name === "AbortError") return;
