@@ -5,39 +5,26 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bfrb.read.store import Store
 from cmi_files import assert_same, labelled_study
 from typed_commands import Bfrb
-
-faults: dict[str, Callable[[bytes], bytes]] = {
-    "truncated": lambda data: data[: len(data) * 2 // 3],
-    "duplicated": lambda data: data + data.split(b"\n", 1)[1],
-    "binary": lambda _: np.random.default_rng(0).bytes(50_000),
-    "line ends of old Macs": lambda data: data.replace(b"\n", b"\r"),
-    "columns of another sensor": lambda data: data.replace(b"row_id", b"gyr_x", 1),
-}
+from waiting import until
 
 
-@pytest.mark.parametrize("fault", faults)
-def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(fault: str, study: Path, bfrb: Bfrb) -> None:
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(readable: bool, study: Path, bfrb: Bfrb) -> None:
     path = study / "train.csv"
     data = path.read_bytes()
-    path.write_bytes(faults[fault](data))
-    assert path.read_bytes() != data
+    path.write_bytes(data.replace(b"row_id", b"gyr_x", 1) if readable else data[: len(data) * 2 // 3])
     before = sorted(study.parent.rglob("*"))
     assert bfrb("ingest", study, "--out", study.parent / "store").refuses("error: ", "to do: ").out == ""
     assert sorted(study.parent.rglob("*")) == before
     checked = bfrb("check", study, "--json")
-    can_be_looked_at = fault == "columns of another sensor"
-    assert checked.code == (1 if can_be_looked_at else 2)
-    assert checked.json["verdict"] == ("usable with warnings" if can_be_looked_at else "unusable")
+    assert (checked.code, checked.json["verdict"]) == ((1, "usable with warnings") if readable else (2, "unusable"))
 
 
 def test_ingest_makes_a_store_that_holds_the_study(study: Path, bfrb: Bfrb) -> None:
@@ -96,9 +83,7 @@ def test_ctrl_c_leaves_nothing_behind(study: Path) -> None:
     before = sorted(study.parent.rglob("*"))
     command = [sys.executable, "-m", "bfrb", "ingest", str(study), "--out", str(study.parent / "store")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while sorted(study.parent.rglob("*")) == before and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: sorted(study.parent.rglob("*")) != before or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, "Traceback" in err) == (130, "", False)

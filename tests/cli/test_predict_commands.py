@@ -1,10 +1,6 @@
 """`bfrb predict` and `bfrb evaluate`, as they are typed."""
 
-import subprocess
-import sys
-from collections.abc import Callable
 from functools import partialmethod
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +46,10 @@ def test_predictions_are_written_and_do_not_depend_on_batches(
     assert names(tmp_path) == sorted(["labelled.csv", out.name])
 
 
-@pytest.mark.parametrize(
-    ("out", "complaint"),
-    [("p.txt", "ends in .csv or .parquet"), ("p", "ends in .csv or .parquet"), ("absent/p.csv", "no folder")],
-)
-def test_impossible_outputs_are_refused_first(
-    bfrb: Bfrb, bundle: Path, tmp_path: Path, out: str, complaint: str
-) -> None:
-    bfrb("predict", bundle, tmp_path / "not even looked at", "--out", tmp_path / out).refuses(complaint)
-    assert names(tmp_path) == []
+def test_impossible_outputs_are_refused_first(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    for out, complaint in (("p.txt", "ends in .csv or .parquet"), ("p", "ends in .csv"), ("absent/p.csv", "no folder")):
+        bfrb("predict", bundle, tmp_path / "not even looked at", "--out", tmp_path / out).refuses(complaint)
+        assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["labelled.csv", "linked.csv", "people.csv", "model/folds.csv", "study/rows.csv"])
@@ -75,22 +66,6 @@ def test_nothing_that_is_read_is_written_over(bfrb: Bfrb, tmp_path: Path, name: 
     assert (tmp_path / name).read_bytes() == before
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX's")
-def test_a_full_disk_leaves_yesterdays_predictions(bundle: Path, tmp_path: Path) -> None:
-    data, out = study(tmp_path), tmp_path / "p.parquet"
-    out.write_text("the predictions of yesterday")
-    code = (
-        "import resource, sys; from bfrb.cli import main; resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999));"
-        "sys.argv[0] = 'bfrb'; main()"
-    )
-    command = [sys.executable, "-c", code, "predict", bundle, data, "--out", out]
-    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
-    assert done.returncode == 2
-    assert f"{out} cannot be written" in done.stderr
-    assert out.read_text() == "the predictions of yesterday"
-    assert names(tmp_path) == sorted(["labelled.csv", out.name])
-
-
 def test_a_bundle_of_simulated_recordings_says_so(bfrb: Bfrb, tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "model", simulated=True)
     result = bfrb("predict", bundle, study(tmp_path), "--out", tmp_path / "p.csv", "--json")
@@ -101,23 +76,15 @@ def test_a_bundle_of_simulated_recordings_says_so(bfrb: Bfrb, tmp_path: Path) ->
     assert "Scores of a bundle trained on SIMULATED recordings" in on_real
 
 
-def truncated(data: bytes) -> bytes:
-    return data[: len(data) * 2 // 3]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [truncated, lambda data: data.replace(b",-1,", b",9e9,", 1), lambda _: b"", lambda _: b"\x00\x01\x02" * 999],
-)
-def test_damaged_recordings_leave_no_predictions(
-    bfrb: Bfrb, bundle: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
+def test_damaged_recordings_leave_the_predictions_of_yesterday(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
     data, out = study(tmp_path), tmp_path / "p.csv"
-    data.write_bytes(damage(data.read_bytes()))
+    whole = data.read_bytes()
     out.write_text("the answers of yesterday")
-    bfrb("predict", bundle, data, "--out", out).refuses("error: ", "to do: ")
-    assert out.read_text() == "the answers of yesterday"
-    assert names(tmp_path) == ["labelled.csv", "p.csv"]
+    for damaged in (whole[: len(whole) * 2 // 3], whole.replace(b",-1,", b",9e9,", 1)):
+        data.write_bytes(damaged)
+        bfrb("predict", bundle, data, "--out", out).refuses("error: ", "to do: ")
+        assert out.read_text() == "the answers of yesterday"
+        assert names(tmp_path) == ["labelled.csv", "p.csv"]
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
@@ -128,7 +95,7 @@ def test_bundles_of_another_device_and_damaged_ones_are_refused(
     bfrb(command, watch_bundle, data, *out).refuses("device 'galaxy_watch', got 'helios'")
     bundle = make_bundle(tmp_path / "model")
     graph = bundle / "members" / "two_branch-00.onnx"
-    graph.write_bytes(truncated(graph.read_bytes()))
+    graph.write_bytes(graph.read_bytes()[:-100])
     bfrb(command, bundle, data, *out).refuses("members/two_branch-00.onnx changed", "copy the bundle again")
     assert not (tmp_path / "p.csv").exists()
 
@@ -173,6 +140,11 @@ def test_a_bundle_is_scored_out_of_fold_or_on_labelled_recordings(bfrb: Bfrb, bu
 
 
 def test_a_file_of_predictions_is_scored_at_the_top_level(bfrb: Bfrb, tmp_path: Path) -> None:
+    lists, text = tmp_path / "answers.parquet", tmp_path / "damaged.txt"
+    pl.DataFrame({"gesture": [["Wave hello"]], "prediction": ["Wave hello"]}).write_parquet(lists)
+    bfrb("evaluate", lists).refuses("expected text in the column 'gesture', found values of the type List(String)")
+    text.write_bytes(b"PAR1 but not really")
+    bfrb("evaluate", text).refuses("error: ")
     path, of_watch = tmp_path / "answers.csv", tmp_path / "watch.csv"
     path.write_text("gesture,prediction,who\nWave hello,Wave hello,01\nNeck - scratch,Neck - scratch,1\n")  # two people
     assert bfrb("evaluate", path, "--json").json["score"] == 1.0
@@ -188,6 +160,7 @@ def test_what_predict_wrote_is_scored_by_answers_of_the_same_ids_and_never_by_it
 ) -> None:
     out, answers = tmp_path / "predictions.csv", tmp_path / "test_answers.csv"
     bfrb("predict", bundle, study(tmp_path, labelled=False), "--out", out)
+    pl.read_csv(out).with_columns(prediction=pl.Series(CMI_GESTURES.classes[:7])).write_csv(out)  # as if it told apart
     predicted = pl.read_csv(out).select("sequence_id", gesture="prediction")
     predicted.reverse().write_csv(answers)
     scores = bfrb("evaluate", out, "--answers", answers, "--json").json
@@ -233,13 +206,3 @@ def test_demographics_may_lie_elsewhere(bfrb: Bfrb, bundle: Path, tmp_path: Path
     bfrb(command, bundle, study(tmp_path), *out, "--demographics", table).refuses("handedness between 0 and 1")
     table.write_text("subject,handedness\nS0,1\nS1,1\nS2,0\n")
     bfrb(command, bundle, study(tmp_path), *out, "--demographics", table).works()
-
-
-def test_files_that_are_no_table_are_refused(bfrb: Bfrb, tmp_path: Path) -> None:
-    path = tmp_path / "answers.parquet"
-    pl.DataFrame({"gesture": [["Wave hello"]], "prediction": ["Wave hello"]}).write_parquet(path)
-    bfrb("evaluate", path).refuses("expected text in the column 'gesture', found values of the type List(String)")
-    for suffix, content in product((".csv", ".parquet", ".txt"), (b"", b"PAR1 but not really", b"\xff\xfe\x00")):
-        path = tmp_path / f"damaged{suffix}"
-        path.write_bytes(content)
-        bfrb("evaluate", path).refuses("error: ")

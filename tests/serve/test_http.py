@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -168,16 +169,20 @@ def test_the_overview_the_bundle_and_the_document_are_told(port: int, predictor:
         assert (found, "/predict" in answer["remedy"]) == (status, True)
 
 
-def test_answers_are_logged_without_what_the_query_says_of_a_person(
-    predictor: Predictor, caplog: pytest.LogCaptureFixture
+def test_answers_are_logged_without_what_the_query_says_of_a_person_and_errors_that_nobody_expected_with_a_traceback(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    body = as_csv(make_recordings(3))
     with caplog.at_level(logging.INFO, "bfrb.serve"), served(predictor) as port, ThreadPoolExecutor(5) as threads:
-        body = as_csv(make_recordings(3))
         assert {code for code, _ in threads.map(lambda _: ask(port, body, query="?handedness=1"), range(5))} == {200}
         get(port, "/two%0Alines")
         until(lambda: len(caplog.messages) == 6)
+        monkeypatch.setattr(predictor, "predict", Mock(side_effect=RuntimeError("a secret")))
+        status, answer = ask(port, body)
+        until(lambda: "Traceback" in caplog.text and "a secret" in caplog.text)
     assert caplog.messages[0].startswith("POST '/predict' 200, ")
     assert "\n" not in caplog.messages[5]
+    assert (status, "secret" in json.dumps(answer)) == (500, False)
 
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
@@ -209,20 +214,6 @@ def test_impossible_requests_are_refused_and_slow_ones_hold_up_nobody(port: int)
         assert ask(port, as_csv(make_recordings(1)))[0] == 200
     with pytest.raises(ConfigError, match=f"port {port}"):
         listen(LOOPBACK, port)
-
-
-def test_an_error_that_nobody_expected_is_answered_without_and_logged_with_its_traceback(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: Any) -> Any:
-        raise RuntimeError("a secret")
-
-    monkeypatch.setattr(predictor, "predict", fail)
-    with served(predictor) as port:
-        status, answer = ask(port, as_csv(make_recordings(1)))
-    assert status == 500
-    assert "secret" not in json.dumps(answer)
-    until(lambda: "Traceback" in caplog.text and "a secret" in caplog.text)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM on Windows")

@@ -4,19 +4,19 @@ import re
 import signal
 import socket
 import urllib.request
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from annotated import watch_recordings
 from bfrb.errors import DataError
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.store import write_store
 from bfrb.stream.stream import Stream
-from bfrb.study.device import GALAXY_WATCH
 from bfrb.view import viewer as viewer_module
 from bfrb.view.viewer import Viewer
 from bundles import make_recordings
@@ -111,8 +111,7 @@ def test_an_answer_says_whether_the_person_was_in_the_training(
 def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stream(
     open_page: OpenPage, watch_bundle: Path, tmp_path: Path
 ) -> None:
-    recording = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
-    recording = recording.with_table(recording.table.drop("gesture"))
+    recording = replace(watch_recordings(np.zeros(700)), annotations={})
     write_store([recording], tmp_path / "watch", source="random")
     page = open_page(tmp_path / "watch", watch_bundle)
     course = page.first("/answers")

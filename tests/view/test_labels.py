@@ -2,11 +2,8 @@
 
 import asyncio
 import csv
-import os
-import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -177,20 +174,22 @@ def test_labels_lie_beside_a_file_or_a_folder(tmp_path: Path) -> None:
         assert LabelFile.beside(tmp_path / name).path == tmp_path / f"{expected}.labels.csv"
 
 
+WRITER = """
+import sys
+from pathlib import Path
+from bfrb.view.labels import Label, LabelFile
+for number in range(100000):
+    LabelFile(Path(sys.argv[1])).put(Label(recording=f"{number:06d}", start_s=0.0, end_s=1.0, label="x" * 100))
+    print(number, flush=True)
+"""
+
+
 def test_a_killed_writer_leaves_every_label_it_reported(tmp_path: Path) -> None:
     path = tmp_path / "x.labels.csv"
-    code = f"""
-        from pathlib import Path
-        from bfrb.view.labels import Label, LabelFile
-        file = LabelFile(Path({str(path)!r}))
-        for number in range(100000):
-            file.put(Label(recording=f"{{number:06d}}", start_s=0.0, end_s=1.0, label="x" * 100))
-            print(number, flush=True)
-    """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     reported = [int(process.stdout.readline()) for _ in range(40)]
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     reported += [int(line) for line in process.stdout.read().split("\n")[:-1]]
     process.stdout.close()
     process.wait()
