@@ -133,9 +133,10 @@ def test_what_cannot_be_listened_to_is_refused(
 
 
 def test_a_bundle_for_another_device_and_a_damaged_store_are_refused(
-    detect: Bfrb, bundle: Path, watch_bundle: Path, store: Path, tmp_path: Path
+    bfrb: Bfrb, detect: Bfrb, bundle: Path, watch_bundle: Path, store: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "events.csv"
+    bfrb("calibrate", watch_bundle, store).refuses("expected recordings of the device")
     detect(watch_bundle, store, "--out", out).refuses("got 'helios'")
     part = store / "rows" / "part-00000.parquet"
     part.write_bytes(part.read_bytes()[:-8] + b"12345678")
@@ -183,7 +184,3 @@ def test_calibrate_hears_what_detect_hears_as_late(places: Places, tmp_path: Pat
     heard = listen_held_out(Bundle.open(places[0]), Store.open(places[1]).stretches(), EventRule())
     known_s = np.concatenate([one.windows.known_s for one in heard])
     assert known_s.tolist() == pl.read_parquet(windows)["known_s"].to_list()
-
-
-def test_recordings_of_another_device_are_refused(places: Places, bundle: Path, bfrb: Bfrb) -> None:
-    bfrb("calibrate", bundle, places[1]).refuses("expected recordings of the device")

@@ -10,7 +10,7 @@ from bfrb.view.collection import open_collection
 from typed_commands import Bfrb
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
-SETTINGS = ("folds=2", "rocket.rows=24", "rocket.biases=1", "windows.step_s=20")
+SETTINGS = ["--set", "folds=2", "--set", "rocket.rows=24", "--set", "rocket.biases=1", "--set", "windows.step_s=20"]
 LONGEST_DESCRIPTION = 25
 
 
@@ -43,8 +43,7 @@ def test_a_study_of_others_goes_through_every_command(study: str, real_data: Pat
     checked = bfrb("check", data, *how, "--json")
     assert (checked.code, checked.json["verdict"]) == (0, "fine")
     bfrb("ingest", data, *how, "--out", tmp_path / "store").works()
-    settings = [text for each in SETTINGS for text in ("--set", each)]
-    bfrb("train", data, *how, "--out", model, "--preset", "quick", *settings, "--no-report").works()
+    bfrb("train", data, *how, "--out", model, "--preset", "quick", *SETTINGS, "--no-report").works()
     bfrb("evaluate", model, data, *how, "--json").works()
     page = tmp_path / "page.html"
     bfrb("report", model, "--data", data, *how, "--out", page).works()

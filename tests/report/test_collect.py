@@ -138,8 +138,10 @@ def test_words_tell_what_the_numbers_mean(bundle: Bundle) -> None:
 
 
 def test_a_model_below_its_floor_is_called_useless_and_a_perfect_one_has_nothing_to_confess(bundle: Bundle) -> None:
-    useless = evaluate(bundle, ["pull"] * 4, ["rest"] * 4)
-    perfect = evaluate(bundle, ["pull", "pull", "rest", "rest"], ["pull", "pull", "rest", "rest"])
+    useless, perfect = (
+        evaluate(bundle, ["pull"] * 4, ["rest"] * 4),
+        evaluate(bundle, ["pull", "rest"], ["pull", "rest"]),
+    )
     assert useless.floor == 1.0
     assert "of no use" in tell_how_good(useless)[0]
     assert dict(tell_failures(useless, {}))["Behaviours"] == "never recognised: pull"
@@ -157,9 +159,7 @@ def test_a_bundle_without_predictions_asks_for_recordings(
     with pytest.raises(DataError, match="keeps no out-of-fold predictions"):
         collect(emptied)
     judged = collect(emptied, SourceOf(recordings))
-    assert not judged.out_of_fold
-    assert len(judged.ids) == 72
-    assert judged.new_people == {}
+    assert (judged.out_of_fold, len(judged.ids), judged.new_people) == (False, 72, {})
 
 
 @pytest.fixture(scope="module")

@@ -219,21 +219,15 @@ def test_axes_of_scores_begin_near_the_lowest(lowest: float, start: float) -> No
     assert axes.get_xlim() == pytest.approx((start - 0.015, 1.015))
 
 
-def test_a_sensor_that_did_not_measure_is_named_as_such() -> None:
+def test_a_sensor_that_did_not_measure_is_named_and_distances_are_the_share_of_pixels_that_saw_something() -> None:
     recording = make_recordings(1).without("thm", "tof")
     words = [[text.get_text() for text in axes.texts] for axes in figures.plot_signals(recording).axes]
     assert words == [[], [], ["not measured"], ["not measured"]]
-
-
-def test_time_of_flight_is_the_share_of_pixels_that_saw_something() -> None:
-    sensor = HELIOS.sensor("tof")
-    values = np.full((3, 5, 8, 8), -1, np.int16)
-    values[0, 0, :4] = 100
-    values[1] = sensor.absent
+    sensor, values = HELIOS.sensor("tof"), np.full((3, 5, 8, 8), -1, np.int16)
+    values[0, 0, :4], values[1] = 100, sensor.absent
     shown = traces(sensor, values)
-    assert shown[0].tolist() == [50, 0, 0, 0, 0]
+    assert (shown[0].tolist(), shown[2].tolist()) == ([50, 0, 0, 0, 0], [0] * 5)
     assert np.isnan(shown[1]).all()
-    assert shown[2].tolist() == [0] * 5
 
 
 def svg_of(names: list[str], name: str = "people", description: str = "Scores") -> str:

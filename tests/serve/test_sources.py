@@ -67,8 +67,7 @@ def send_tcp(port: int, data: bytes) -> None:
 
 
 def post(port: int, data: bytes, **headers: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    with closing(connection):
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
         connection.request("POST", "/data", data, headers)
         return connection.getresponse().status
 

@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import urllib.request
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -78,8 +79,7 @@ def test_traces_and_frames_are_the_readings(shown: Page) -> None:
 )
 def test_what_is_senseless_or_not_there_is_refused(shown: Page, path: str, complaint: str) -> None:
     answer = shown.ask(path)
-    assert answer.status == 422
-    assert complaint in answer.json["problem"]
+    assert (answer.status, complaint in answer.json["problem"]) == (422, True)
     assert answer.json["remedy"]
 
 
@@ -147,15 +147,11 @@ def test_a_large_source_is_read_from_a_temporary_store(
 
 def test_a_source_that_cannot_be_read_is_told_at_the_start(study: Path) -> None:
     (study / "train.csv").write_bytes(b"")
-    viewer = Viewer(study)
-    try:
+    with closing(Viewer(study)) as viewer:
         with pytest.raises(DataError, match="empty"):
             viewer.wait(30)
         found = viewer.describe()["recordings"]
-        assert found["state"] == "failed"
-        assert "empty" in found["problem"]
-    finally:
-        viewer.close()
+        assert (found["state"], "empty" in found["problem"]) == ("failed", True)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
