@@ -164,11 +164,11 @@ def test_the_command_prints_its_address_and_leaves_nothing_when_it_is_stopped(
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}", url)
-        with urllib.request.urlopen(url.partition("#")[0], timeout=10) as answer:
+        with urllib.request.urlopen(url.partition("#")[0], timeout=60) as answer:
             assert b"<title>bfrb view</title>" in answer.read()
         assert any(temporary.glob("bfrb*"))
         process.send_signal(stop)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in err
     assert url.partition("=")[2] not in err
