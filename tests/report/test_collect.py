@@ -139,7 +139,7 @@ def test_words_tell_what_the_numbers_mean(bundle: Bundle) -> None:
 
 def test_a_model_below_its_floor_is_called_useless_and_a_perfect_one_has_nothing_to_confess(bundle: Bundle) -> None:
     useless = evaluate(bundle, ["pull"] * 4, ["rest"] * 4)
-    perfect = evaluate(bundle, ["pull", "rest"], ["pull", "rest"])
+    perfect = evaluate(bundle, ["pull", "pull", "rest", "rest"], ["pull", "pull", "rest", "rest"])
     assert useless.floor == 1.0
     assert "of no use" in tell_how_good(useless)[0]
     assert dict(tell_failures(useless, {}))["Behaviours"] == "never recognised: pull"
