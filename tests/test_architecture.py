@@ -106,11 +106,10 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_importing_bfrb_loads_nothing_heavy() -> None:
-    loaded = modules_after("import bfrb")
+@pytest.mark.parametrize(
+    ("module", "light"), [("bfrb", ("numpy", "polars", "pydantic")), ("bfrb.cli", ())], ids=["package", "commands"]
+)
+def test_neither_the_package_nor_its_command_line_loads_frameworks(module: str, light: tuple[str, ...]) -> None:
+    loaded = modules_after(f"import {module}")
     assert "bfrb" in loaded
-    assert not loaded & {*laws.HEAVY, "numpy", "polars", "pandas", "scipy", "sklearn", "onnxruntime", "pydantic"}
-
-
-def test_the_command_line_starts_without_frameworks() -> None:
-    assert not modules_after("import bfrb.cli") & {*laws.HEAVY, "pandas", "scipy", "sklearn", "onnxruntime"}
+    assert not loaded & {*laws.HEAVY, "pandas", "scipy", "sklearn", "onnxruntime", *light}

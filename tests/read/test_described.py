@@ -20,7 +20,6 @@ from bfrb.study.device import Device, Sensor
 from bfrb.study.labels import LabelSet
 from made_up import plain_table
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
 WATCH = """
 name = "watch"
 [time]
@@ -251,21 +250,6 @@ def test_questions_that_are_not_answered_are_refused(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(text)
     recordings = open_source(tmp_path).read()
     np.testing.assert_allclose(recordings.sensors["acc"][0], [0, 0, -9.80665], rtol=1e-5)  # the palm faces down
-
-
-@pytest.mark.parametrize(
-    ("study_name", "folder", "recordings", "people", "rate_hz"),
-    [("ha24", "ha24_watch", 225, 8, 20), ("utd_mhad", "utd_mhad_wrist", 671, 8, 50)],
-)
-def test_real_studies_are_read_as_a_user_would_describe_them(
-    real_data: Path, study_name: str, folder: str, recordings: int, people: int, rate_hz: float
-) -> None:
-    source = open_source(real_data / folder, str(EXAMPLES / f"{study_name}.toml"))
-    found = source.read()
-    assert (len(found), len(set(found.subjects)), found.device.row_rate_hz) == (recordings, people, rate_hz)
-    assert 8.0 < np.median(np.linalg.norm(found.sensors["acc"], axis=1)) < 12.0
-    assert source.label_set is not None
-    assert len((EXAMPLES / f"{study_name}.toml").read_text().splitlines()) <= 26
 
 
 @pytest.mark.parametrize(
