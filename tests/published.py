@@ -106,7 +106,4 @@ def notebook_features(rows: pd.DataFrame, columns: tuple[str, ...]) -> npt.NDArr
 
 def pad_after(rows: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
     """(length, C) The first rows, and zeros after them."""
-    padded = np.zeros((length, rows.shape[1]), dtype=np.float32)
-    kept = rows[:length]
-    padded[: len(kept)] = kept
-    return padded
+    return np.pad(rows[:length], ((0, max(0, length - len(rows))), (0, 0)))

@@ -30,14 +30,12 @@ columns = ["ax", "ay", "az"]
 unit = "g"
 """
 TABLES = {
-    "commas": ("t,ax,ay,az\n", ",", ""),
-    "a byte order mark": ("\ufefft,ax,ay,az\n", ",", ""),
-    "semicolons": ("sep=;\nt;ax;ay;az\n", ";", ""),
-    "tabs and lines before": ("Device: x\nFirmware 1.2, beta\n\nt\tax\tay\taz\n", "\t", ""),
-    "a line of units": ("t,ax,ay,az\nms,g,g,g\nms,g,g,g\n", ",", ""),
-    "decimal commas": ("t;ax;ay;az\n", ";", 'decimal = ","'),
-    "no names": ("", ",", 'columns = ["t", "ax", "ay", "az"]'),
-    "more columns": ("number,t,ax,ay,az\n", ",", ""),
+    "commas": ("t,ax,ay,az\n", ","),
+    "a byte order mark": ("\ufefft,ax,ay,az\n", ","),
+    "semicolons": ("sep=;\nt;ax;ay;az\n", ";"),
+    "tabs and lines before": ("Device: x\nFirmware 1.2, beta\n\nt\tax\tay\taz\n", "\t"),
+    "a line of units": ("t,ax,ay,az\nms,g,g,g\nms,g,g,g\n", ","),
+    "more columns": ("number,t,ax,ay,az\n", ","),
 }
 
 
@@ -48,13 +46,11 @@ def describe(text: str, **tables: str) -> Description:
 @pytest.mark.parametrize("layout", TABLES)
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_a_table_is_read_however_it_is_laid_out(layout: str, ends: str, tmp_path: Path) -> None:
-    head, separator, spec = TABLES[layout]
-    numbered = layout == "more columns"
-    rows = [[*[str(n)] * numbered, str(10 * n), "0.5", "-0.25", str(n / 4)] for n in range(40)]
-    body = "\n".join(map(separator.join, rows)) + "\n"
-    text = (head + (body.replace(".", ",") if "decimal" in spec else body)).replace("\n", ends)
-    (tmp_path / "walk.csv").write_bytes(text.encode())
-    (series,) = Reader(describe(WATCH, file=spec)).iter_samples(tmp_path / "walk.csv")
+    head, separator = TABLES[layout]
+    rows = [[*[str(n)] * (layout == "more columns"), str(10 * n), "0.5", "-0.25", str(n / 4)] for n in range(40)]
+    text = head + "\n".join(map(separator.join, rows)) + "\n"
+    (tmp_path / "walk.csv").write_bytes(text.replace("\n", ends).encode())
+    (series,) = Reader(describe(WATCH)).iter_samples(tmp_path / "walk.csv")
     expected = [[0.5 * 9.80665, -0.25 * 9.80665, n / 4 * 9.80665] for n in range(40)]
     np.testing.assert_allclose(series.sensors["acc"], expected, rtol=1e-6)
     np.testing.assert_allclose(series.time_s - series.time_s[0], np.arange(40) / 100, atol=1e-9)

@@ -33,8 +33,6 @@ def turning_arm(device: Device = WATCH) -> Recordings:
 
 
 RIGHT = turning_arm()
-
-
 changed = RIGHT.with_sensors
 ACC, GYR, QUAT = (RIGHT.sensors[name] for name in ("acc", "gyr", "quaternion"))
 

@@ -183,7 +183,6 @@ def test_samples_without_a_clock_can_get_the_time_of_their_arrival(watch: Predic
     assert [round(start) for start, _ in spans(outputs + live.finish(), "a")] == [52, 1062]
 
 
-APPLE = "apple_watch_sensorlogger"
 MOTION = dict.fromkeys([f"{name}{axis}" for name in ("gravity", "acceleration", "rotationRate") for axis in "XYZ"], 0.0)
 MOTION |= {"quaternionW": 1, "quaternionX": 0, "quaternionY": 0, "quaternionZ": 0}
 MOTION |= {"gravityZ": -1, "accelerationX": 0.5, "rotationRateZ": np.pi}
@@ -195,13 +194,13 @@ def test_a_phone_s_batch_is_read_by_a_description_in_the_order_of_its_times() ->
         {"name": "location", "time": 5, "values": {"latitude": 1}},
         {"name": "WristMotion", "time": 10**9, **MOTION},
     ]
-    layout = Layout.of_description(find_description(APPLE), HELIOS, "right")
+    layout = Layout.of_description(find_description("apple_watch_sensorlogger"), HELIOS, "right")
     [line] = lines([json.dumps({"deviceId": "phone", "messageId": 1, "payload": entries}).encode()])
     found = list(LineReader(layout).read(line))
     assert [(name, float(values["time_s"])) for name, values in found] == [("phone", 1.0), ("phone", 2.0)]
-    android = Description.parse(
-        {"name": "mine", "gyr": {"unit": "rad/s", "columns": [f"gyroscope_{x}" for x in "xyz"]}}
-    )
+    assert np.linalg.norm(found[0][1]["acc"]) == pytest.approx(9.80665 * np.hypot(1, 0.5), rel=1e-5)
+    gyr = {"unit": "rad/s", "columns": [f"gyroscope_{x}" for x in "xyz"]}
+    android = Description.parse({"name": "mine", "gyr": gyr})
     turned = {"payload": [{"name": "gyroscope", "time": 1, "values": {"x": 0, "y": 0, "z": np.pi}}]}
     [sample] = read([json.dumps(turned).encode()], Layout.of_description(android, GALAXY_WATCH))
     np.testing.assert_allclose(sample["gyr"], [0, 0, 180], rtol=1e-6)

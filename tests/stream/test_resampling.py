@@ -1,6 +1,6 @@
 """From samples with times of their own to rows: jitter, gaps, other clocks, other rates, disorder and garbage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,8 @@ WATCH = Device(name="watch", sensors=GALAXY_WATCH.sensors, row_rate_hz=10.0)
 Found = tuple[list[SegmentRows], StreamCounts]
 
 
-def to_samples(
-    values: Mapping[str, Any], device: Device = WATCH, factors: Mapping[str, float] | None = None
-) -> Samples:
-    return check_samples([parse_samples(values, device)], device, factors or {})
+def to_samples(values: dict[str, Any], device: Device = WATCH, units: dict[str, str] | None = None) -> Samples:
+    return check_samples([parse_samples(values, device)], device, check_units(units or {}, device))
 
 
 def marked(time_s: Sequence[float]) -> Samples:
@@ -188,8 +186,8 @@ def test_readings_that_no_sensor_gives_count_as_not_measured() -> None:
 
 
 def test_units_are_converted_and_unknown_ones_refused() -> None:
-    factors = check_units({"acc": "mg", "gyr": "rad/s"}, GALAXY_WATCH)
-    samples = to_samples({"time_s": 0, "acc": [0, 0, 1000], "gyr": [np.pi, 0, 0]}, GALAXY_WATCH, factors)
+    values, units = {"time_s": 0, "acc": [0, 0, 1000], "gyr": [np.pi, 0, 0]}, {"acc": "mg", "gyr": "rad/s"}
+    samples = to_samples(values, GALAXY_WATCH, units)
     assert samples.sensors["acc"][0, 2] == pytest.approx(9.80665)
     assert samples.sensors["gyr"][0, 0] == pytest.approx(180)
     with pytest.raises(ConfigError, match="no unit 'stone'"):
