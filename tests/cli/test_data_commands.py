@@ -5,39 +5,26 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bfrb.read.store import Store
 from cmi_files import assert_same, labelled_study
 from typed_commands import Bfrb
-
-faults: dict[str, Callable[[bytes], bytes]] = {
-    "truncated": lambda data: data[: len(data) * 2 // 3],
-    "duplicated": lambda data: data + data.split(b"\n", 1)[1],
-    "binary": lambda _: np.random.default_rng(0).bytes(50_000),
-    "line ends of old Macs": lambda data: data.replace(b"\n", b"\r"),
-    "columns of another sensor": lambda data: data.replace(b"row_id", b"gyr_x", 1),
-}
+from waiting import until
 
 
-@pytest.mark.parametrize("fault", faults)
-def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(fault: str, study: Path, bfrb: Bfrb) -> None:
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_damaged_file_ends_with_code_2_a_message_and_nothing_written(readable: bool, study: Path, bfrb: Bfrb) -> None:
     path = study / "train.csv"
     data = path.read_bytes()
-    path.write_bytes(faults[fault](data))
-    assert path.read_bytes() != data
+    path.write_bytes(data.replace(b"row_id", b"gyr_x", 1) if readable else data[: len(data) * 2 // 3])
     before = sorted(study.parent.rglob("*"))
     assert bfrb("ingest", study, "--out", study.parent / "store").refuses("error: ", "to do: ").out == ""
     assert sorted(study.parent.rglob("*")) == before
     checked = bfrb("check", study, "--json")
-    can_be_looked_at = fault == "columns of another sensor"
-    assert checked.code == (1 if can_be_looked_at else 2)
-    assert checked.json["verdict"] == ("usable with warnings" if can_be_looked_at else "unusable")
+    assert (checked.code, checked.json["verdict"]) == ((1, "usable with warnings") if readable else (2, "unusable"))
 
 
 def test_ingest_makes_a_store_that_holds_the_study(study: Path, bfrb: Bfrb) -> None:
@@ -76,12 +63,10 @@ def test_check_shows_tables_or_json_and_ends_with_0_1_or_2(study: Path, bfrb: Bf
     assert {sensor["name"] for sensor in found["sensors"]} >= {"acc", "quaternion", "thm 1", "tof 5"}
 
 
-def test_the_real_folders_are_ingested_and_a_path_that_is_not_there_is_refused(
+def test_real_recordings_are_ingested_and_a_path_that_is_not_there_is_refused(
     real_data: Path, tmp_path: Path, bfrb: Bfrb
 ) -> None:
     assert bfrb("ingest", real_data / "cmi", "--out", tmp_path / "cmi", "--json").json["recordings"] == 15
-    watch = bfrb("ingest", real_data / "searle2021", "--out", tmp_path / "watch", "--json")
-    assert watch.json["device"] == "galaxy_watch"
     for command in (("check", tmp_path / "no"), ("ingest", tmp_path / "no", "--out", tmp_path / "store")):
         assert bfrb(*command).refuses("no such file").out == ""
 
@@ -96,9 +81,7 @@ def test_ctrl_c_leaves_nothing_behind(study: Path) -> None:
     before = sorted(study.parent.rglob("*"))
     command = [sys.executable, "-m", "bfrb", "ingest", str(study), "--out", str(study.parent / "store")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while sorted(study.parent.rglob("*")) == before and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: sorted(study.parent.rglob("*")) != before or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, "Traceback" in err) == (130, "", False)

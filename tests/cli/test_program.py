@@ -1,6 +1,7 @@
-"""What `bfrb` does without a command, what commands show, and how variants are compared."""
+"""What `bfrb` does without a command, what commands show, how variants are compared, and the page about a bundle."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import typer
 
 import bfrb as package
 import bfrb.__main__ as program
+from bfrb import parts
 from bfrb.cli import COMMANDS, app, show
 from bfrb.cli.show import print_json, print_table, progress
-from bfrb.cli.train import read_variants, show_comparison
+from bfrb.cli.train import read_variants, show_comparison, write_report_beside
 from bfrb.errors import ConfigError
+from bfrb.read.sources import open_source
 from bfrb.train.presets import read_preset
+from page_checks import Page, check_self_contained, check_well_made
 from typed_commands import Bfrb
 
 
@@ -45,17 +49,14 @@ def test_every_command_has_an_example_in_its_help_that_can_be_typed(bfrb: Bfrb, 
     assert example in " ".join(bfrb(name, "--help").out.split())
 
 
-def test_the_settings_of_a_training_are_shown_as_they_can_be_given(bfrb: Bfrb, tmp_path: Path) -> None:
+def test_the_settings_of_a_training_are_shown_as_they_can_be_given_and_what_lacks_is_told(
+    bfrb: Bfrb, tmp_path: Path
+) -> None:
     shown = bfrb("train", "--show-spec", "--preset", "quick", "--set", "training.epochs=7").out
     (tmp_path / "mine.toml").write_text(shown)
     assert read_preset(str(tmp_path / "mine.toml")) == read_preset("quick").updated(["training.epochs=7"])
-
-
-@pytest.mark.parametrize(("given", "lacks"), [((), "recordings"), (("study",), "--out")])
-def test_training_without_recordings_or_a_place_for_the_bundle_is_refused(
-    bfrb: Bfrb, given: tuple[str, ...], lacks: str
-) -> None:
-    bfrb("train", *given).refuses(f"expected {lacks}")
+    for given, lacks in (((), "recordings"), (("study",), "--out")):
+        bfrb("train", *given).refuses(f"expected {lacks}")
 
 
 def test_a_table_shows_every_cell_and_numbers_aligned_right(capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,3 +135,25 @@ def test_variants_come_from_a_file_or_from_the_sensors(tmp_path: Path) -> None:
     for both in (True, False):
         with pytest.raises(ConfigError, match="--sensors"):
             read_variants(path if both else None, sensors=both, preset=None, changes=[])
+
+
+def test_a_page_about_real_recordings_is_written_beside_the_bundle(bfrb: Bfrb, bundle: Path, real_data: Path) -> None:
+    bfrb("report", bundle, "--data", real_data / "cmi" / "train_sample.csv").works()
+    page = Page(bundle.with_name("model.report.html").read_text(encoding="utf-8"))
+    check_self_contained(page)
+    check_well_made(page)
+    assert "On people who were not in training" in page.visible
+    assert "15" in page.visible
+
+
+def test_training_goes_on_without_a_report(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, real_data: Path
+) -> None:
+    source = open_source(real_data / "cmi" / "train_sample.csv")
+    with caplog.at_level(logging.INFO), monkeypatch.context() as missing:
+        missing.setattr(parts, "find_spec", lambda _: None)
+        write_report_beside(bundle, source)
+    assert "bfrb[report]" in caplog.text
+    write_report_beside(tmp_path / "nothing", source)
+    assert "report could not be written" in caplog.text
+    assert not (tmp_path / "nothing.report.html").exists()

@@ -11,6 +11,7 @@ import pytest
 from bfrb.arrays import Array
 from bfrb.errors import DataError
 from bfrb.read.check import check
+from bfrb.read.cmi_write import rows_of
 from bfrb.read.judging import JudgedSource
 from bfrb.read.quality import find_suspicions
 from bfrb.read.sources import open_source
@@ -110,6 +111,10 @@ def test_accelerations_alone_are_refused_or_answered_by_whoever_can(
     bfrb("predict", alone, data, "--out", out).refuses("no network of the bundle can do without acc and quaternion")
     told = bfrb("predict", alone, data, "--out", out, "--anyway").works().err
     assert "their answers are doubtful" in " ".join(told.split())
+    command = detecting(alone, simulated.without("quaternion"), tmp_path)
+    bfrb(*command).refuses("lack what every network")
+    counts = bfrb(*command, "--anyway").works().json["counts"]
+    assert counts["windows_doubtful"] == counts["windows"] > 100
     able = make_bundle(tmp_path / "able", requires=[both, ("acc",)])
     bfrb("predict", able, data, "--out", tmp_path / "others.csv").works()
 
@@ -130,13 +135,9 @@ def test_nothing_is_said_against_real_studies_and_all_against_another_unit(
 
 def detecting(bundle: Path, recordings: Recordings, folder: Path, unit_m_s2: float = 1.0) -> tuple[object, ...]:
     """The command to detect in all rows one after the other, as one recording's samples, accelerations in a unit."""
-    device = recordings.device
-    columns = {"time_s": np.arange(recordings.n_rows) / device.row_rate_hz}
-    for name in ("acc", "quaternion"):
-        if device.has(name):
-            readings = recordings.sensors[name] / (unit_m_s2 if name == "acc" else 1)
-            columns |= dict(zip(device.sensor(name).columns, readings.T, strict=True))
-    pl.DataFrame(columns).fill_nan(None).write_csv(folder / "samples.csv")
+    rows = rows_of(recordings).select(pl.selectors.matches("^(acc|rot)_"))
+    rows = rows.with_columns(pl.selectors.starts_with("acc_") / unit_m_s2)
+    rows.with_columns(time_s=pl.int_range(len(rows)) / recordings.device.row_rate_hz).write_csv(folder / "samples.csv")
     return ("detect", bundle, folder / "samples.csv", "--out", folder / "events.csv", "--json")
 
 
@@ -155,22 +156,11 @@ def test_a_stream_counts_what_physics_speaks_against_and_detect_refuses_it(
     assert counts["windows_doubtful"] == 0
 
 
-@pytest.mark.parametrize(("unit", "size"), [("g", 9.80665), ("mg", 0.00980665)])
 def test_detect_refuses_accelerations_of_another_unit(
-    unit: str, size: float, simulated: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
+    simulated: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
 ) -> None:
-    command = detecting(bundle, simulated, tmp_path, size)
+    command = detecting(bundle, simulated, tmp_path, 0.00980665)
     bfrb(*command).refuses("expected accelerations of 3 to 30 m/s^2", "--acc-unit")
     assert not (tmp_path / "events.csv").exists()
     assert "nothing was answered" in bfrb(*command, "--anyway").works().err
-    assert bfrb(*command, "--acc-unit", unit).works().json["counts"]["windows"] > 100
-
-
-def test_a_stream_counts_windows_that_no_network_can_answer_well(
-    simulated: Recordings, bfrb: Bfrb, tmp_path: Path
-) -> None:
-    needing = make_bundle(tmp_path / "needing", requires=[("acc", "quaternion")] * 2)
-    command = detecting(needing, simulated.without("quaternion"), tmp_path)
-    bfrb(*command).refuses("lack what every network")
-    counts = bfrb(*command, "--anyway").works().json["counts"]
-    assert counts["windows_doubtful"] == counts["windows"] > 100
+    assert bfrb(*command, "--acc-unit", "mg").works().json["counts"]["windows"] > 100

@@ -26,10 +26,8 @@ def test_a_study_is_marked_and_its_test_holds_other_subjects_without_labels_half
     train, test = read(out), read(out / "test.csv")
     widths = [len(pl.scan_csv(out / f"{name}.csv").collect_schema()) for name in ("train", "test")]
     assert (widths, len(train), len(test)) == ([341, 336], 102, 204)
-    assert train.simulated
-    assert test.simulated
-    assert not set(test.subjects) & set(train.subjects)
-    assert not set(test.table["id"]) & set(train.table["id"])
+    assert (train.simulated, test.simulated) == (True, True)
+    assert not {*test.subjects, *test.ids} & {*train.subjects, *train.ids}
     assert "gesture" not in test.table.columns
     assert test.measured("acc").all()
     assert test.measured("tof").sum() == test.measured("thm").sum() == 102
@@ -60,16 +58,11 @@ def test_an_existing_study_is_only_replaced_when_asked_and_nothing_else_ever(sim
     assert tomllib.loads((out / "simulated.toml").read_text())["spec"]["subjects"] == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (("--preset", "wrong"), "unknown preset 'wrong'"),
-        (("--set", "timing.reach=1"), "did you mean 'timing.reach_s'"),
-        (("--set", "subjects=0"), "greater than or equal to 1"),
-    ],
-)
-def test_a_wrong_option_is_refused_before_anything_is_written(
-    simulate: Bfrb, tmp_path: Path, arguments: tuple[str, ...], complaint: str
-) -> None:
-    simulate(tmp_path / "study", *arguments).refuses(complaint)
-    assert list(tmp_path.iterdir()) == []
+def test_a_wrong_option_is_refused_before_anything_is_written(simulate: Bfrb, tmp_path: Path) -> None:
+    for option, value, complaint in (
+        ("--preset", "wrong", "unknown preset 'wrong'"),
+        ("--set", "timing.reach=1", "did you mean 'timing.reach_s'"),
+        ("--set", "subjects=0", "greater than or equal to 1"),
+    ):
+        simulate(tmp_path / "study", option, value).refuses(complaint)
+        assert list(tmp_path.iterdir()) == []

@@ -60,16 +60,12 @@ app(sys.argv[1:])
 
 
 @pytest.fixture(scope="module")
-def addressed() -> Iterator[tuple[Any, str]]:
-    with started(3) as (cluster, address):
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-        yield cluster, address
+def cluster() -> Iterator[tuple[Any, str]]:
+    """Three nodes, and their address from outside."""
+    with started(3) as (nodes, address):
+        ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
+        yield nodes, address
         ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def cluster(addressed: tuple[Any, str]) -> Any:
-    return addressed[0]
 
 
 @pytest.fixture(scope="module")
@@ -99,25 +95,26 @@ def times(folder: Path, pattern: str) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.glob(pattern)}
 
 
-def test_training_survives_a_killed_driver_and_a_lost_node(cluster: Any, tmp_path: Path) -> None:
+def test_training_survives_a_killed_driver_and_a_lost_node(cluster: tuple[Any, str], tmp_path: Path) -> None:
+    nodes, _ = cluster
     out, weights = tmp_path / "there", "members/*/weights.safetensors"
     partial = tmp_path / "there.partial"
     run_until(TRAIN, [out], lambda: times(partial, weights))
     first, places = times(partial, weights), dict[str, str]()
     assert 0 < len(first) < 6
-    doomed = cluster.add_node(num_cpus=1, **NODE)
+    doomed = nodes.add_node(num_cpus=1, **NODE)
 
     def watch(status: Status) -> None:
         for path, written in times(partial, weights).items():
             assert first.setdefault(path, written) == written, f"{path} was trained twice"
         places.update(status.places)
         running = {places.get(name, "").rpartition("/")[2] for name in set(status.histories) - status.finished}
-        if doomed in cluster.worker_nodes and doomed.node_id[:4] in running:
-            cluster.remove_node(doomed, allow_graceful=False)
+        if doomed in nodes.worker_nodes and doomed.node_id[:4] in running:
+            nodes.remove_node(doomed, allow_graceful=False)
 
     with connect() as tasks:
         cross_validate(make_study(), SPEC, out, options=RunOptions(on=tasks, on_status=watch))
-    assert doomed not in cluster.worker_nodes
+    assert doomed not in nodes.worker_nodes
     assert len(first) == 6
     here = train_here(make_study(), SPEC, tmp_path / "here")
     assert pl.read_parquet(out / OUT_OF_FOLD).equals(pl.read_parquet(here / OUT_OF_FOLD))
@@ -137,12 +134,12 @@ def test_variants_are_trained_side_by_side(bfrb: Bfrb, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small_parts")
 def test_predictions_are_those_of_one_machine(
-    bfrb: Bfrb, addressed: tuple[Any, str], bundle: Path, store: Path, tmp_path: Path
+    bfrb: Bfrb, cluster: tuple[Any, str], bundle: Path, store: Path, tmp_path: Path
 ) -> None:
     here, folder = tmp_path / "here.csv", tmp_path / "folder"
     bfrb("predict", bundle, store, "--out", here).works()
     command = ["predict", bundle, store, "--out", folder, "--on"]
-    run_until(PREDICT, [*command, addressed[1]], lambda: times(folder, "_parts/*.json"))
+    run_until(PREDICT, [*command, cluster[1]], lambda: times(folder, "_parts/*.json"))
     before = times(folder, "part-*.parquet")
     assert before
     assert bfrb(*command, "ray", "--json").works().json["recordings"] == 120
@@ -154,22 +151,22 @@ def test_predictions_are_those_of_one_machine(
     bfrb("predict", other, store, "--out", folder, "--on", "ray").refuses("holds answers that differ in bundle")
 
 
-@pytest.mark.usefixtures("cluster", "small_parts")
-def test_scores_are_those_of_one_machine(bfrb: Bfrb, bundle: Path, store: Path) -> None:
-    told = [bfrb("evaluate", bundle, store, "--json", *on).works().json for on in ((), ("--on", "ray"))]
-    assert told[0] == told[1]
+HERE_AND_THERE = {"here": (), "there": ("--on", "ray")}
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
-def test_a_report_is_that_of_one_machine(
+def test_scores_and_reports_are_those_of_one_machine(
     bfrb: Bfrb, bundle: Path, store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(page, "render", lambda found: repr((found.scores, found.new_people)))
-    pages = [tmp_path / name for name in ("here.html", "there.html")]
-    for out, on in zip(pages, ((), ("--on", "ray")), strict=True):
-        bfrb("report", bundle, "--data", store, "--out", out, *on).works()
-    assert "macro_f1" in pages[0].read_text().partition("}, {")[2]  # the scores of people who are new
-    assert pages[0].read_text() == pages[1].read_text()
+    scores, pages = {}, {}
+    for name, on in HERE_AND_THERE.items():
+        scores[name] = bfrb("evaluate", bundle, store, "--json", *on).works().json
+        bfrb("report", bundle, "--data", store, "--out", tmp_path / f"{name}.html", *on).works()
+        pages[name] = (tmp_path / f"{name}.html").read_text()
+    assert scores["here"] == scores["there"]
+    assert "macro_f1" in pages["here"].partition("}, {")[2]  # the scores of people who are new
+    assert pages["here"] == pages["there"]
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
@@ -177,10 +174,9 @@ def test_events_are_those_of_one_machine(bfrb: Bfrb, bundle: Path, tmp_path: Pat
     days = simulate_days(StudySpec(subjects=3), DaySpec(hours=0.05), seed=0)
     data = write_store(days, tmp_path / "days", source="made up").path
     answers = {}
-    for name, on in (("here", ()), ("there", ("--on", "ray"))):
+    for name, on in HERE_AND_THERE.items():
         out, windows = tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet"
-        done = bfrb("detect", bundle, data, "--out", out, "--probabilities", windows, "--json", *on)
-        told = done.works().json
+        told = bfrb("detect", bundle, data, "--out", out, "--probabilities", windows, "--json", *on).works().json
         answers[name] = told["counts"], told["events"], out.read_bytes(), pl.read_parquet(windows).to_dicts()
     assert answers["here"] == answers["there"]
     assert answers["here"][0]["windows"]
@@ -209,12 +205,16 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
+def upload(folder: Path, address: str) -> None:
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        (Place(address) / path.relative_to(folder).as_posix()).write(path.read_bytes())
+
+
 @pytest.mark.usefixtures("cluster", "small_parts")
 def test_an_object_store_is_source_and_destination(
     bfrb: Bfrb, bundle: Path, store: Path, bucket: str, tmp_path: Path
 ) -> None:
-    for path in (path for path in store.rglob("*") if path.is_file()):
-        (Place(f"s3://lab/data{bucket}") / path.relative_to(store).as_posix()).write(path.read_bytes())
+    upload(store, f"s3://lab/data{bucket}")
     bfrb("predict", bundle, store, "--out", tmp_path / "here.csv").works()
     command = ["predict", bundle, f"s3://lab/data{bucket}", "--out", f"s3://lab/answers{bucket}", "--on", "ray"]
     bfrb(*command).works()
@@ -228,18 +228,11 @@ def test_an_object_store_is_source_and_destination(
     assert out.files() == written
 
 
-WATCH = """
-name = "my watch"
-[file]
-match = ["*.csv"]
-[time]
-column = "ms"
-unit = "ms"
-[acc]
-columns = ["ax", "ay", "az"]
-unit = "g"
-[recordings]
-subject = "{folder}"
+WATCH = """name = "my watch"
+file.match = ["*.csv"]
+time = { column = "ms", unit = "ms" }
+acc = { columns = ["ax", "ay", "az"], unit = "g" }
+recordings.subject = "{folder}"
 """
 
 
@@ -249,11 +242,10 @@ def test_described_files_are_answered_file_by_file(bfrb: Bfrb, bucket: str, tmp_
     for number, rows in enumerate((900, 90, 200)):
         path = study / f"p{number}" / "walk.csv"
         path.parent.mkdir(parents=True)
-        acc = rng.normal([0, 0, 1], 0.1, (rows, 3))
-        pl.DataFrame({"ms": np.arange(rows) * 20} | dict(zip(("ax", "ay", "az"), acc.T, strict=True))).write_csv(path)
+        acc = pl.DataFrame(rng.normal([0, 0, 1], 0.1, (rows, 3)), ["ax", "ay", "az"])
+        acc.with_columns(ms=20 * pl.int_range(rows)).write_csv(path)
     (study / "study.toml").write_text(WATCH)
-    for path in (path for path in study.rglob("*") if path.is_file()):
-        (Place(f"s3://lab/study{bucket}") / path.relative_to(study).as_posix()).write(path.read_bytes())
+    upload(study, f"s3://lab/study{bucket}")
     model = make_bundle(tmp_path / "model", device=open_source(study).device)
     here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
     bfrb("predict", model, study, "--out", here).works()
@@ -280,26 +272,24 @@ def write_where_the_disk_is_full() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_errors_of_a_job_say_on_which_machine() -> None:
+def test_errors_say_on_which_machine_and_a_folder_that_is_not_shared_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     told = r"on the machine .*No space left on device.*\n.*rights and space there"
     with connect() as tasks, pytest.raises(BfrbError, match=told):
         tasks.run({"writes": write_where_the_disk_is_full}, tick=lambda: None)
-
-
-@pytest.mark.usefixtures("cluster")
-def test_a_folder_that_is_not_shared_is_found_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # other processes see another folder at the same path
     told = r"does not see /proc/self/cwd of this machine\n.*mount at the same path"
     with pytest.raises(ConfigError, match=told), connect(folders=[Path("/proc/self/cwd")]):
         pass
 
 
-def test_a_machine_with_another_version_is_found_out(cluster: Any, tmp_path: Path) -> None:
+def test_a_machine_with_another_version_is_found_out(cluster: tuple[Any, str], tmp_path: Path) -> None:
     about = tmp_path / "bfrb-9.9.dist-info" / "METADATA"
     about.parent.mkdir()
     about.write_text("Metadata-Version: 2.1\nName: bfrb\nVersion: 9.9\n")
-    strange = cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": f"{tmp_path}{os.pathsep}{PATH}"}, **NODE)
+    strange = cluster[0].add_node(num_cpus=1, env_vars={"PYTHONPATH": f"{tmp_path}{os.pathsep}{PATH}"}, **NODE)
     told = rf"{strange.node_id[:4]} of the cluster has bfrb 9\.9 instead of"
     with pytest.raises(ConfigError, match=told), connect():
         pass
-    cluster.remove_node(strange)
+    cluster[0].remove_node(strange)

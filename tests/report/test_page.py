@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from bfrb import parts
 from bfrb.errors import ConfigError
 from bfrb.metrics.standard import calibration
 from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
@@ -30,7 +31,6 @@ from bfrb.report.sections import show_provenance
 from bfrb.report.style import figure_to_svg, label
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
-from bfrb.study.recordings import Recordings
 from bundles import make_recordings, relabelled
 from page_checks import Page, check_self_contained, check_well_made
 
@@ -57,19 +57,15 @@ def watch_page(of_watch: Bundle) -> Page:
 def hostile_page(bundle: Bundle) -> Page:
     """Every name of the data tries to be markup; signals and facts are there."""
     count = 8
-    truth = np.array([HOSTILE[number % 4] for number in range(count)], object)
-    given = np.array([HOSTILE[number % 2] for number in range(count)], object)
+    truth, given = (np.array([HOSTILE[number % kinds] for number in range(count)], object) for kinds in (4, 2))
     ids = tuple(f"{HOSTILE[0]}{number}" for number in range(count))
-    people = [HOSTILE[number % 2] for number in range(count)]
-    table = pl.DataFrame({"id": ids, "subject": people})
-    made = make_recordings(count)
-    recordings = Recordings(made.device, made.sensors, made.offsets, table)
+    recordings = make_recordings(count).with_table(pl.DataFrame({"id": ids, "subject": given.tolist()}))
     matched = Matched(
         {name: {"orientation": HOSTILE[row % 3], "age": 10.0 + row % 2} for row, name in enumerate(ids)},
         {name: recordings[row] for row, name in enumerate(ids)},
         description=HOSTILE[1],
     )
-    answers = Answers(truth, given, people, np.full((count, 4), 0.25))
+    answers = Answers(truth, given, given.tolist(), np.full((count, 4), 0.25))
     changed = relabelled(bundle, HOSTILE_LABELS)
     return Page(render(Evaluation(changed, ids, {"all": answers, "imu": answers}, matched=matched)))
 
@@ -109,20 +105,14 @@ def test_every_section_is_there_and_in_the_contents(page: Page) -> None:
     assert {f"#{name}" for name in sections} <= set(page.attributes("href"))
 
 
-def test_names_from_the_data_are_shown_as_text(hostile_page: Page) -> None:
+def test_names_from_the_data_are_shown_as_text_and_signals_of_mistakes_drawn(hostile_page: Page, page: Page) -> None:
     assert not hostile_page.all("img")
-    for name in HOSTILE[:3]:
-        assert name in hostile_page.visible
+    assert [name for name in HOSTILE[:3] if name not in hostile_page.visible] == []
     assert "49" not in {words for _, words in hostile_page.words}
-    assert "\x00" not in hostile_page.text
-    assert "\x1b" not in hostile_page.text
-
-
-def test_signals_of_mistakes_are_drawn_when_the_recordings_are_there(hostile_page: Page, page: Page) -> None:
+    assert not {"\x00", "\x1b"} & set(hostile_page.text)
     drawn = [image for image in hostile_page.all("svg") if image["aria-label"].startswith("Signals")]
     assert len(drawn) == 4  # every second pair of the eight is taken for a target
-    assert "--data DATA" in page.visible
-    assert "--data DATA" not in hostile_page.visible
+    assert ("--data DATA" in page.visible, "--data DATA" in hostile_page.visible) == (True, False)
 
 
 def test_provenance_is_told_in_words_and_checksums(page: Page, bundle: Bundle) -> None:
@@ -149,11 +139,21 @@ def test_one_person_and_one_class_are_enough(bundle: Bundle) -> None:
     assert "There is no mistake that costs score." in found.visible
 
 
-def test_impossible_places_are_refused_before_any_work(tmp_path: Path) -> None:
+def test_a_page_is_replaced_but_impossible_places_are_refused_before_any_work_and_a_missing_package_is_named(
+    bundle: Bundle, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "report.html"
+    out.write_text("the old page", encoding="utf-8")
+    write_report(bundle.path, out)
+    assert out.read_text(encoding="utf-8") == page.text
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     (tmp_path / "folder.html").mkdir()
     for name, complaint in (("a.pdf", "ends in .html"), ("folder.html", "is a folder"), ("no/a.html", "no folder")):
         with pytest.raises(ConfigError, match=complaint):
             write_report(tmp_path / "no bundle", tmp_path / name)
+    monkeypatch.setattr(parts, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"matplotlib, jinja2, sklearn(.|\n)*bfrb\[report\]"):
+        write_report(tmp_path, tmp_path / "a.html")
 
 
 PER_CLASS = {
@@ -193,21 +193,21 @@ def test_every_function_gives_a_figure_whose_axes_are_named(name: str) -> None:
     assert figure.axes[-1].get_xlabel()
 
 
-def test_a_notebook_keeps_its_own_settings() -> None:
+def test_a_notebook_keeps_its_own_settings_shows_figures_by_itself_and_simulated_ones_say_so() -> None:
     with mpl.rc_context({"font.size": 31.0, "axes.grid": True}):
         figure = figures.plot_classes(PER_CLASS)
         assert mpl.rcParams["font.size"] == 31.0
         assert figure.axes[0].xaxis.label.get_size() < 12
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    marked = figures.plot_signals(replace(make_recordings(1), simulated=True))
+    assert [text.get_text() for text in marked.texts] == ["SIMULATED"]
 
 
-def test_the_confusion_is_in_percent_of_each_class_and_targets_come_first() -> None:
+def test_the_confusion_is_in_percent_targets_come_first_and_a_class_without_recordings_says_so() -> None:
     axes = figures.plot_confusion([[4, 0], [2, 6]], ["rest", "pull"], [False, True]).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["pull", "rest"]
     shown = {text.get_position(): text.get_text() for text in axes.texts}
     assert (shown[0, 0], shown[1, 0], shown[1, 1], (0, 1) in shown) == ("75", "25", "100", False)
-
-
-def test_a_class_without_recordings_says_so() -> None:
     confusion = figures.plot_confusion([[0, 0], [1, 3]], "ab", [True, False])
     for figure in (confusion, figures.plot_classes(PER_CLASS)):
         assert "no recordings" in [text.get_text() for text in figure.axes[0].texts]
@@ -219,21 +219,15 @@ def test_axes_of_scores_begin_near_the_lowest(lowest: float, start: float) -> No
     assert axes.get_xlim() == pytest.approx((start - 0.015, 1.015))
 
 
-def test_a_sensor_that_did_not_measure_is_named_as_such() -> None:
+def test_a_sensor_that_did_not_measure_is_named_and_distances_are_the_share_of_pixels_that_saw_something() -> None:
     recording = make_recordings(1).without("thm", "tof")
     words = [[text.get_text() for text in axes.texts] for axes in figures.plot_signals(recording).axes]
     assert words == [[], [], ["not measured"], ["not measured"]]
-
-
-def test_time_of_flight_is_the_share_of_pixels_that_saw_something() -> None:
-    sensor = HELIOS.sensor("tof")
-    values = np.full((3, 5, 8, 8), -1, np.int16)
-    values[0, 0, :4] = 100
-    values[1] = sensor.absent
+    sensor, values = HELIOS.sensor("tof"), np.full((3, 5, 8, 8), -1, np.int16)
+    values[0, 0, :4], values[1] = 100, sensor.absent
     shown = traces(sensor, values)
-    assert shown[0].tolist() == [50, 0, 0, 0, 0]
+    assert (shown[0].tolist(), shown[2].tolist()) == ([50, 0, 0, 0, 0], [0] * 5)
     assert np.isnan(shown[1]).all()
-    assert shown[2].tolist() == [0] * 5
 
 
 def svg_of(names: list[str], name: str = "people", description: str = "Scores") -> str:
@@ -269,12 +263,6 @@ def test_every_colour_has_a_variable_in_light_in_the_dark_and_in_print_and_the_s
     assert {name: sheet.count(f"--{name}: ") for name in style.COLOURS} == dict.fromkeys(style.COLOURS, 3)
     used = re.findall(r": ([0-9a-f]{6})$", (templates / "report.mplstyle").read_text(encoding="utf-8"), re.MULTILINE)
     assert {f"#{colour}" for colour in used} <= {*style.COLOURS.values(), "#fefefe"}
-
-
-def test_figures_of_simulated_recordings_say_so() -> None:
-    recordings = make_recordings(1)
-    marked = figures.plot_signals(replace(recordings, simulated=True))
-    assert [text.get_text() for text in marked.texts] == ["SIMULATED"]
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "svg"])

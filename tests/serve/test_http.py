@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -68,21 +69,16 @@ def port(predictor: Predictor) -> Iterator[int]:
         yield port
 
 
-def send(port: int, method: str, path: str, body: bytes = b"", **headers: str) -> http.client.HTTPResponse:
+def send(port: int, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Reply:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=20)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body, named | {"connection": "close"})
-    return connection.getresponse()
+    with connection.getresponse() as response:
+        return response.status, json.loads(response.read())
 
 
 def ask(port: int, body: bytes, media_type: str = CSV, query: str = "", **headers: str) -> Reply:
-    with send(port, "POST", f"/predict{query}", body, content_type=media_type, **headers) as response:
-        return response.status, json.loads(response.read())
-
-
-def get(port: int, path: str) -> Reply:
-    with send(port, "GET", path) as response:
-        return response.status, json.loads(response.read())
+    return send(port, f"/predict{query}", "POST", body, content_type=media_type, **headers)
 
 
 def as_csv(recordings: Recordings) -> bytes:
@@ -117,7 +113,7 @@ def test_any_bundle_can_be_asked_with_its_own_columns_and_answers_with_its_own_l
         hands = ("", "handedness=1", "handedness=0", "handedness=2")
         body = json.dumps({"rows": columns}).encode()
         (_, answer), (_, right), (_, left), (status, _) = (ask(port, body, JSON, f"?{hand}") for hand in hands)
-        assert get(port, "/model")[1]["label_set"]["classes"] == list(SEARLE_BEHAVIORS.classes)
+        assert send(port, "/model")[1]["label_set"]["classes"] == list(SEARLE_BEHAVIORS.classes)
     assert answer["predictions"][0]["label"] == watch.predict(recordings).gestures[0]
     assert answer["simulated"]
     assert "SIMULATED" in answer["notes"][0]
@@ -153,34 +149,36 @@ def test_what_cannot_be_predicted_is_refused_with_the_reason(port: int, name: st
 
 
 def test_the_overview_the_bundle_and_the_document_are_told(port: int, predictor: Predictor) -> None:
-    assert get(port, "/health") == (200, {"status": "ok"})
-    assert set(get(port, "/")[1]["paths"]) == set(PATHS)
-    model = get(port, "/model")[1]
+    assert send(port, "/health") == (200, {"status": "ok"})
+    assert set(send(port, "/")[1]["paths"]) == set(PATHS)
+    model = send(port, "/model")[1]
     assert (model["members"], model["simulated"], model["device"]["name"]) == (2, False, "helios")
     assert model["device"]["sensors"]["acc"] == {"unit": "m/s^2", "columns": ["acc_x", "acc_y", "acc_z"]}
     assert str(predictor.bundle.path) not in json.dumps(model)
-    document = get(port, "/openapi.json")[1]
+    document = send(port, "/openapi.json")[1]
     assert {*document["paths"], "/openapi.json"} == set(PATHS)
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {CSV, JSON}
     assert {"200", "413", "415", "422"} <= set(predict["responses"])
     for path, status in (("/nothing", 404), ("/predict", 405), ("/../etc/passwd", 404)):
-        found, answer = get(port, path)
+        found, answer = send(port, path)
         assert (found, "/predict" in answer["remedy"]) == (status, True)
 
 
-def test_answers_are_logged_without_what_the_query_says_of_a_person(
-    predictor: Predictor, caplog: pytest.LogCaptureFixture
+def test_answers_are_logged_without_what_the_query_says_of_a_person_and_errors_that_nobody_expected_with_a_traceback(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    body = as_csv(make_recordings(3))
     with caplog.at_level(logging.INFO, "bfrb.serve"), served(predictor) as port, ThreadPoolExecutor(5) as threads:
-        body = as_csv(make_recordings(3))
-        assert [code for code, _ in threads.map(lambda _: ask(port, body, query="?handedness=1"), range(5))] == [
-            200
-        ] * 5
-        get(port, "/two%0Alines")
+        assert {code for code, _ in threads.map(lambda _: ask(port, body, query="?handedness=1"), range(5))} == {200}
+        send(port, "/two%0Alines")
         until(lambda: len(caplog.messages) == 6)
+        monkeypatch.setattr(predictor, "predict", Mock(side_effect=RuntimeError("a secret")))
+        status, answer = ask(port, body)
+        until(lambda: "Traceback" in caplog.text and "a secret" in caplog.text)
     assert caplog.messages[0].startswith("POST '/predict' 200, ")
     assert "\n" not in caplog.messages[5]
+    assert (status, "secret" in json.dumps(answer)) == (500, False)
 
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
@@ -214,20 +212,6 @@ def test_impossible_requests_are_refused_and_slow_ones_hold_up_nobody(port: int)
         listen(LOOPBACK, port)
 
 
-def test_an_error_that_nobody_expected_is_answered_without_and_logged_with_its_traceback(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: Any) -> Any:
-        raise RuntimeError("a secret")
-
-    monkeypatch.setattr(predictor, "predict", fail)
-    with served(predictor) as port:
-        status, answer = ask(port, as_csv(make_recordings(1)))
-    assert status == 500
-    assert "secret" not in json.dumps(answer)
-    until(lambda: "Traceback" in caplog.text and "a secret" in caplog.text)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM on Windows")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_command_quietly_once_what_is_at_work_is_answered(bundle: Path, number: int) -> None:
@@ -236,7 +220,7 @@ def test_a_signal_ends_the_command_quietly_once_what_is_at_work_is_answered(bund
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         port = int(process.stderr.readline().rpartition(":")[2])
-        get(port, "/health")
+        send(port, "/health")
         with socket.create_connection((LOOPBACK, port), timeout=20) as pending:
             pending.sendall(HEAD + b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % len(body))
             assert pending.recv(65536).startswith(b"HTTP/1.1 100")  # it waits for the body

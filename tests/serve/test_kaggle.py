@@ -69,8 +69,11 @@ def ask_bundle(bundle: Path) -> Iterator[Ask]:
 
 
 def test_captured_requests_are_predicted_and_the_reply_is_byte_equal(
-    captured: Path, bundle: Path, ask_bundle: Ask
+    real_data: Path, bundle: Path, ask_bundle: Ask
 ) -> None:
+    captured = real_data / "kaggle_gateway"
+    if not captured.is_dir():
+        pytest.skip(f"no captured requests: {captured} is no folder")
     assert ask_bundle(GOOD) == reply(bfrb.load(bundle).predict_one(ROWS, SUBJECT))
     for path in captured.glob("request_*.bin"):
         assert ask_bundle(path.read_bytes()) in map(reply, CMI_GESTURES.classes)
@@ -91,8 +94,8 @@ def test_the_function_is_given_polars_frames_and_keywords() -> None:
         assert keywords == {"path": "a/b", "numbers": [1, 0.5, None]}
         return "Wave hello"
 
-    server = InferenceServer(predict, strict=True)
-    assert server.answer(request(ROWS, SUBJECT, path="a/b", numbers=[1, 0.5, None])) == reply("Wave hello")
+    message = request(ROWS, SUBJECT, path="a/b", numbers=[1, 0.5, None])
+    assert InferenceServer(predict, strict=True).answer(message) == reply("Wave hello")
 
 
 class OwnInterrupt(BaseException):
@@ -116,8 +119,7 @@ def test_whatever_the_function_raises_is_answered_and_logged(
         for _ in range(2):
             assert ask(GOOD) == FALLBACK
             code, details = error_of(ask_strict, GOOD)
-            assert code == "UNKNOWN"
-            assert details.startswith(f"Exception calling application: {told}")
+            assert (code, details.startswith(f"Exception calling application: {told}")) == ("UNKNOWN", True)
     assert f"answered 'Text on phone', since: {told}" in caplog.text
 
 
@@ -175,25 +177,21 @@ def test_what_is_no_request_for_a_gesture_is_the_protocols_error(ask_bundle: Ask
         assert (code, details.partition(": ")[0]) == ("UNKNOWN", "Exception calling application")
     for name, message in OTHERS.items():
         code, details = error_of(ask_bundle, message)
-        assert code == "UNKNOWN"
-        assert f"No listener for {name[:300]} was registered" in details
+        assert (code, f"No listener for {name[:300]} was registered" in details) == ("UNKNOWN", True)
     assert ask_bundle(GOOD) in map(reply, CMI_GESTURES.classes)
 
 
 def test_calls_are_served_one_at_a_time() -> None:
-    at_once, most = 0, 0
+    alone = threading.Lock()
 
     def predict(*_: Any) -> str:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
+        assert alone.acquire(blocking=False)
         time.sleep(0.01)
-        at_once -= 1
+        alone.release()
         return "Wave hello"
 
-    with serving(predict) as ask, ThreadPoolExecutor(6) as pool:
+    with serving(predict, strict=True) as ask, ThreadPoolExecutor(6) as pool:
         assert set(pool.map(ask, [GOOD] * 12)) == {reply("Wave hello")}
-    assert most == 1
 
 
 def test_a_bundle_for_other_behaviours_is_not_served(watch_bundle: Path) -> None:
@@ -203,16 +201,15 @@ def test_a_bundle_for_other_behaviours_is_not_served(watch_bundle: Path) -> None
 
 def test_a_server_is_started_once_and_shares_its_port_with_no_other() -> None:
     first = InferenceServer(wave, port=0)
-    port = first.start()
-    try:
-        with pytest.raises(ConfigError, match="running already"):
-            first.start()
-        with pytest.raises(ConfigError, match=f"{port} is taken"):
-            InferenceServer(wave, port=port).start()
-        with pytest.raises(ConfigError, match="cannot listen"):
-            InferenceServer(wave, host="192.0.2.1", port=0).start()
-    finally:
-        first.stop()
+    with first.running() as address:
+        port = int(address.rpartition(":")[2])
+        for server, told in (
+            (first, "running already"),
+            (InferenceServer(wave, port=port), f"{port} is taken"),
+            (InferenceServer(wave, host="192.0.2.1", port=0), "cannot listen"),
+        ):
+            with pytest.raises(ConfigError, match=told):
+                server.start()
 
 
 @pytest.mark.parametrize("value", [None, "", "1"])

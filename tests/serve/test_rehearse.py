@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import polars as pl
 import pytest
@@ -47,19 +48,14 @@ def ask_all(predict: Callable[..., Any], requests: Requests, *, seed: int = 0, *
         return rehearse(address, requests, Scenario(**unusual), seed)
 
 
-class Watcher:
-    """Answers one gesture and keeps what it was asked."""
+Asked = list[tuple[pl.DataFrame, pl.DataFrame]]
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[pl.DataFrame, pl.DataFrame]] = []
 
-    def __call__(self, sequence: pl.DataFrame, demographics: pl.DataFrame) -> str:
-        self.asked.append((sequence, demographics))
-        return "Wave hello"
-
-    @property
-    def ids(self) -> list[str]:
-        return [sequence["sequence_id"][0] for sequence, _ in self.asked]
+def watch(requests: Requests, **unusual: Any) -> tuple[Asked, Rehearsal]:
+    """What a server is asked that answers one gesture, and what came of it."""
+    server = Mock(return_value="Wave hello")
+    done = ask_all(server, requests, **unusual)
+    return [call.args for call in server.call_args_list], done
 
 
 def test_every_sequence_is_asked_for_once_with_its_rows_and_its_subject_in_an_order_that_the_seed_decides(
@@ -67,41 +63,35 @@ def test_every_sequence_is_asked_for_once_with_its_rows_and_its_subject_in_an_or
 ) -> None:
     orders, rows = [], pl.read_csv(test_set[0])
     for seed in (0, 0, 1):
-        watcher = Watcher()
-        assert list(ask_all(watcher, requests, seed=seed).answers) == watcher.ids
-        assert sorted(watcher.ids) == sorted(requests)
-        orders.append(watcher.ids)
+        asked, done = watch(requests, seed=seed)
+        orders.append([sequence["sequence_id"][0] for sequence, _ in asked])
+        assert list(done.answers) == orders[-1]
+        assert sorted(orders[-1]) == sorted(requests)
     assert orders[0] == orders[1] != orders[2]
     assert orders[0] != list(requests)
-    for sequence, demographics in watcher.asked:
+    for sequence, demographics in asked:
         name, subject = sequence["sequence_id"][0], sequence["subject"][0]
         assert sequence.equals(rows.filter(pl.col("sequence_id") == name))
         assert demographics["subject"].to_list() == [subject] * (subject != "SUBJ_000002")
 
 
 def test_readings_can_be_sent_as_texts_or_not_at_all_and_everything_else_stays(requests: Requests) -> None:
-    texts, nothing = Watcher(), Watcher()
-    ask_all(texts, requests, string_columns=True)
-    ask_all(nothing, requests, all_null=True, empty_demographics=True)
-    for sequence, _ in texts.asked:
+    texts, _ = watch(requests, string_columns=True)
+    nothing, _ = watch(requests, all_null=True, empty_demographics=True)
+    for sequence, _ in texts:
         [plain, _] = requests[sequence["sequence_id"][0]]
         assert set(sequence.select(PROXIMITY).dtypes) == {pl.String}
         assert "-1.0" in sequence["tof_1_v0"].to_list()
         numbers = PROXIMITY.cast(pl.Float64)
         assert sequence.with_columns(numbers).equals(plain.with_columns(numbers))
-    for sequence, demographics in nothing.asked:
+    for sequence, demographics in nothing:
         assert demographics.shape == (0, 3)
         assert set(sequence.select(PROXIMITY).dtypes) == {pl.String}
         assert sequence.select(PROXIMITY).null_count().row(0) == (sequence.height,) * 325
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_a_share_of_the_sequences_lacks_readings(requests: Requests, share: float) -> None:
-    watcher = Watcher()
-    ask_all(watcher, requests, imu_share=share)
-    lacking = [sequence["thm_1"].is_null().all() for sequence, _ in watcher.asked]
-    assert sum(lacking) == SEQUENCES * share
-    assert {sequence["thm_1"].dtype for sequence, _ in watcher.asked} == {pl.Float64}
+    for share in (0.5, 1.0):
+        readings = [sequence["thm_1"] for sequence, _ in watch(requests, imu_share=share)[0]]
+        assert sum(each.is_null().all() for each in readings) == SEQUENCES * share
+        assert {each.dtype for each in readings} == {pl.Float64}
 
 
 def test_the_first_answer_that_is_an_error_or_no_gesture_ends_the_evaluation(requests: Requests) -> None:
@@ -118,11 +108,11 @@ def test_the_local_gateway_of_a_notebook_writes_the_submission_and_asks_no_stale
     test_set: tuple[Path, Path], requests: Requests, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    predictor, stale = load(bundle), Watcher()
+    predictor, stale = load(bundle), Mock()
     with InferenceServer(stale, port=0).running() as address:
         monkeypatch.setattr(channel, "PORTS", (int(address.rpartition(":")[2]),))
         out = InferenceServer(predictor.predict_one).run_local_gateway(tuple(map(str, test_set)))
-    assert not stale.asked
+    assert not stale.called
     assert [path.name for path in tmp_path.iterdir()] == ["submission.parquet"]
     submission = pl.read_parquet(out)
     assert submission.schema == {"sequence_id": pl.String, "gesture": pl.String}
@@ -154,9 +144,7 @@ def test_a_bundle_comes_through_every_scenario_with_texts_as_with_numbers(
     submissions = {}
     for name, unusual in options.items():
         out = tmp_path / f"{name}.parquet"
-        done = bfrb("rehearse", bundle, *paths, "--out", out, "--strict", "--json", *unusual)
-        assert done.code == 0
-        summary = done.json
+        summary = bfrb("rehearse", bundle, *paths, "--out", out, "--strict", "--json", *unusual).works().json
         assert (summary["sequences"], summary["failures"]) == (SEQUENCES, 0)
         assert 0 < summary["median_ms"] <= summary["p95_ms"] <= summary["max_ms"]
         submissions[name] = pl.read_parquet(out)
@@ -176,25 +164,13 @@ def test_damaged_sequences_get_the_fallback_with_a_warning_and_end_a_strict_rehe
     done = bfrb("rehearse", bundle, *paths)
     assert (done.code, "failures" in done.out) == (0, True)
     assert "1 requests could not be predicted" in done.err
-    answers = dict(pl.read_parquet(out).iter_rows())
-    assert answers["SEQ_000003"] == "Text on phone"
+    assert dict(pl.read_parquet(out).iter_rows())["SEQ_000003"] == "Text on phone"
     out.unlink()
-    done = bfrb("rehearse", bundle, *paths, "--strict")
-    assert done.code == 2
-    assert "counts 0, 1, 2" in done.err
+    bfrb("rehearse", bundle, *paths, "--strict").refuses("counts 0, 1, 2")
     assert not out.exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (["smtp"], "'smtp' is not one of 'kaggle'"),
-        (["kaggle", "--fallback", "nothing"], "expected one of the 18 gestures"),
-    ],
-)
-def test_impossible_options_are_refused_before_anything_is_loaded(
-    tmp_path: Path, bfrb: Bfrb, options: list[str], told: str
-) -> None:
-    done = bfrb("serve", tmp_path / "none", "--protocol", *options)
-    assert done.code == 2
-    assert told in done.err
+def test_impossible_options_are_refused_before_anything_is_loaded(tmp_path: Path, bfrb: Bfrb) -> None:
+    command = ("serve", tmp_path / "none", "--protocol")
+    bfrb(*command, "smtp").refuses("'smtp' is not one of 'kaggle'")
+    bfrb(*command, "kaggle", "--fallback", "nothing").refuses("expected one of the 18 gestures")

@@ -1,23 +1,28 @@
-"""What the page asks, and what it is answered."""
+"""What the page asks, what it is answered, and `bfrb view` as it is typed."""
 
-from dataclasses import asdict
+import re
+import signal
+import socket
+import urllib.request
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from annotated import watch_recordings
 from bfrb.errors import DataError
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.store import write_store
 from bfrb.stream.stream import Stream
-from bfrb.study.device import GALAXY_WATCH
 from bfrb.view import viewer as viewer_module
 from bfrb.view.viewer import Viewer
 from bundles import make_recordings
 from cmi_files import labelled_study
-from viewing import OpenPage, Page, unpack
+from viewing import OpenPage, Page, unpack, view_command
 
 LIST = "/api/recordings"
 
@@ -74,8 +79,7 @@ def test_traces_and_frames_are_the_readings(shown: Page) -> None:
 )
 def test_what_is_senseless_or_not_there_is_refused(shown: Page, path: str, complaint: str) -> None:
     answer = shown.ask(path)
-    assert answer.status == 422
-    assert complaint in answer.json["problem"]
+    assert (answer.status, complaint in answer.json["problem"]) == (422, True)
     assert answer.json["remedy"]
 
 
@@ -107,8 +111,7 @@ def test_an_answer_says_whether_the_person_was_in_the_training(
 def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stream(
     open_page: OpenPage, watch_bundle: Path, tmp_path: Path
 ) -> None:
-    recording = make_recordings(1, device=GALAXY_WATCH, lengths=[700])
-    recording = recording.with_table(recording.table.drop("gesture"))
+    recording = replace(watch_recordings(np.zeros(700)), annotations={})
     write_store([recording], tmp_path / "watch", source="random")
     page = open_page(tmp_path / "watch", watch_bundle)
     course = page.first("/answers")
@@ -144,12 +147,48 @@ def test_a_large_source_is_read_from_a_temporary_store(
 
 def test_a_source_that_cannot_be_read_is_told_at_the_start(study: Path) -> None:
     (study / "train.csv").write_bytes(b"")
-    viewer = Viewer(study)
-    try:
+    with closing(Viewer(study)) as viewer:
         with pytest.raises(DataError, match="empty"):
             viewer.wait(30)
         found = viewer.describe()["recordings"]
-        assert found["state"] == "failed"
-        assert "empty" in found["problem"]
-    finally:
-        viewer.close()
+        assert (found["state"], "empty" in found["problem"]) == ("failed", True)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_its_address_and_leaves_nothing_when_it_is_stopped(
+    study: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with view_command(study, folder=temporary) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}", url)
+        with urllib.request.urlopen(url.partition("#")[0], timeout=60) as answer:
+            assert b"<title>bfrb view</title>" in answer.read()
+        assert any(temporary.glob("bfrb*"))
+        process.send_signal(stop)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert url.partition("=")[2] not in err
+    assert list(temporary.glob("bfrb*")) == []
+
+
+def test_paths_that_lead_nowhere_and_taken_ports_are_refused(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.csv").write_bytes(b"a,b\n1,2\n")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for arguments, complaint in (
+            ([tmp_path / "broken.csv"], "to do: "),
+            ([tmp_path / "absent"], "no such file"),
+            ([study, "--bundle", tmp_path], "bundle.json"),
+            ([study, "--port", port], "cannot listen on"),
+        ):
+            with view_command(*arguments, folder=tmp_path) as process:
+                out, err = process.communicate(timeout=60)
+            assert (process.returncode, out) == (2, ""), err
+            assert complaint in err
+    assert list(tmp_path.glob("*bfrb*")) == []

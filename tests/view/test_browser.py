@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,8 @@ pytest.importorskip("selenium", reason="selenium is not installed: pip install s
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from annotated import watch_recordings
 from bfrb.read.store import write_store
-from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import SEARLE_BEHAVIORS
-from bfrb.study.recordings import Annotation, Recordings
-from bundles import make_recordings
 from cmi_files import labelled_study, write_study
 from typed_commands import Bfrb
 from viewing import view_command
@@ -36,24 +32,20 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield opened
 
 
-@dataclass
-class Started:
-    """`bfrb view` in a process of its own."""
-
-    url: str
-    kill: Callable[[], object]
+Start = Callable[..., tuple[str, Callable[[], object]]]
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Started]]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts `bfrb view` in a process of its own; gives its address, and what kills it."""
     temporary = tmp_path_factory.mktemp("tmp")
 
-    def begin(*arguments: object) -> Started:
+    def begin(*arguments: object) -> tuple[str, Callable[[], object]]:
         process = running.enter_context(view_command(*arguments, folder=temporary))
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
-        return Started(url, lambda: (process.kill(), process.wait()))
+        return url, lambda: (process.kill(), process.wait())
 
     with ExitStack() as running:
         yield begin
@@ -68,8 +60,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(start: Callable[..., Started], study: Path, bundle: Path) -> str:
-    return start(study, "--bundle", bundle).url
+def url(start: Start, study: Path, bundle: Path) -> str:
+    return start(study, "--bundle", bundle)[0]
 
 
 SHOWN = "document.querySelector('#overview').getAttribute('aria-valuetext')"
@@ -137,22 +129,22 @@ def test_the_word_simulated_is_never_cut(browser: Browser, url: str) -> None:
 
 
 def test_a_label_is_there_after_the_server_was_killed_and_what_is_not_saved_is_told(
-    browser: Browser, start: Callable[..., Started], study: Path
+    browser: Browser, start: Start, study: Path
 ) -> None:
-    first = start(study)
-    browser.open(first.url, 0)
+    first, kill_first = start(study)
+    browser.open(first, 0)
     browser.drag_over_traces(0.25, 0.5)
     browser.element("#label-text").send_keys("nail biting", Keys.ENTER)
     browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in study.labels.csv')")
     assert browser.js("document.documentElement.scrollHeight <= innerHeight")
-    first.kill()
+    kill_first()
     table = pl.read_csv(study.parent / "study.labels.csv")
     assert table["label"].to_list() == ["nail biting"]
     assert table["start_s"][0] == pytest.approx(1.0, abs=0.05)
     assert table["end_s"][0] == pytest.approx(2.0, abs=0.05)
 
-    second = start(study)
-    browser.open(second.url, 0)
+    second, kill_second = start(study)
+    browser.open(second, 0)
     browser.wait("document.querySelector('#label-table tbody input[type=text]')?.value === 'nail biting'")
     assert browser.js("[...document.querySelectorAll('.segment')].some(found => found.innerText === 'nail biting')")
     field = browser.element("#label-table tbody input[type=text]")
@@ -160,7 +152,7 @@ def test_a_label_is_there_after_the_server_was_killed_and_what_is_not_saved_is_t
     field.send_keys("hair pulling", Keys.TAB)
     browser.wait("document.querySelector('#saved').innerText.startsWith('Saved')")
     assert browser.js("document.activeElement.getAttribute('aria-label')") == "note"
-    second.kill()
+    kill_second()
     assert pl.read_csv(study.parent / "study.labels.csv")["label"].to_list() == ["hair pulling"]
     browser.drag_over_traces(0.3, 0.6)
     browser.element("#label-text").send_keys("x", Keys.ENTER)
@@ -171,21 +163,18 @@ def test_a_label_is_there_after_the_server_was_killed_and_what_is_not_saved_is_t
 @pytest.fixture(scope="module")
 def continuous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six hours of a watch, with a name full of markup and an event in the middle."""
-    rows = 6 * 3600 * 10
-    plain = make_recordings(1, device=GALAXY_WATCH, lengths=[rows])
-    codes = np.zeros(rows, dtype=np.int8)
-    codes[rows // 2 : rows // 2 + 600] = 2
-    table = plain.table.drop("gesture").with_columns(id=pl.lit(MARKUP), subject=pl.lit(MARKUP))
-    labels = {"gesture": Annotation(codes, SEARLE_BEHAVIORS.classes)}
+    codes = np.zeros(6 * 3600 * 10)
+    codes[len(codes) // 2 : len(codes) // 2 + 600] = 2
+    made = watch_recordings(codes)
     folder = tmp_path_factory.mktemp("browser") / "watch"
-    write_store([Recordings(GALAXY_WATCH, plain.sensors, plain.offsets, table, labels)], folder, source="random")
-    return folder
+    named = made.with_table(made.table.with_columns(id=pl.lit(MARKUP), subject=pl.lit(MARKUP)))
+    return write_store([named], folder, source="random").path
 
 
 def test_a_recording_of_six_hours_is_zoomed_to_a_second_and_its_names_are_text(
-    browser: Browser, start: Callable[..., Started], continuous: Path
+    browser: Browser, start: Start, continuous: Path
 ) -> None:
-    browser.open(start(continuous).url, 0)
+    browser.open(start(continuous)[0], 0)
     assert browser.text("#title") == browser.text(".row b") == MARKUP
     assert browser.js("document.querySelector('main img, nav img')") is None
     assert browser.js("document.title").startswith(MARKUP)
@@ -215,33 +204,21 @@ def test_no_request_leaves_the_machine_and_nothing_is_logged_as_wrong(browser: B
     for button in ("#theme", "#theme", "#zoom-in", "#zoom-out", "#play"):
         browser.element(button).click()
     browser.wait("document.querySelectorAll('.panel').length === 5")
-    requests = [
-        entry["message"]
-        for entry in browser.driver.get_log("performance")
-        if '"Network.requestWillBeSent"' in entry["message"]
-    ]
-    addresses = {part.split('"')[0] for message in requests for part in message.split('"url":"')[1:]}
+    logged = [entry["message"] for entry in browser.driver.get_log("performance")]
+    requests = "".join(message for message in logged if '"Network.requestWillBeSent"' in message)
+    addresses = {part.split('"')[0] for part in requests.split('"url":"')[1:]}
     own = url.partition("#")[0]
     assert any(address.startswith(own + "api/") for address in addresses)
     assert [address for address in addresses if not address.startswith((own, "about:", "data:"))] == []
     assert [entry for entry in browser.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
-HABIT = """
-name = "habit"
-[file]
-match = "*.csv"
-[recordings]
-subject = "{file}"
-[time]
-column = "t"
-[acc]
-columns = ["x", "y", "z"]
-unit = "m/s^2"
-[labels]
-files = "*.labels.csv"
-targets = ["hair pulling"]
-unlabelled = "none"
+HABIT = """name = "habit"
+file.match = "*.csv"
+recordings.subject = "{file}"
+time.column = "t"
+acc = { columns = ["x", "y", "z"], unit = "m/s^2" }
+labels = { files = "*.labels.csv", targets = ["hair pulling"], unlabelled = "none" }
 """
 PULLS_S = ((8.0, 16.0), (24.0, 34.0))
 LENGTH_S = 40.0
@@ -253,13 +230,12 @@ def write_person(folder: Path, name: str, seed: int) -> None:
     pulls = np.any([(time_s >= start) & (time_s < end) for start, end in PULLS_S], axis=0)
     acc = rng.normal((0.0, 0.0, 9.81), 0.1, (len(time_s), 3))
     acc[:, 0] += 4.0 * pulls * np.sin(2 * np.pi * 1.5 * time_s + seed)
-    frame = pl.DataFrame({"t": time_s} | dict(zip("xyz", acc.T, strict=True)))
-    frame.write_csv(folder / f"{name}.csv")
+    pl.DataFrame(acc, list("xyz")).with_columns(t=time_s).write_csv(folder / f"{name}.csv")
 
 
 @pytest.mark.usefixtures("trained_here")
 def test_what_is_labelled_on_the_page_is_learnt_and_found_in_another_recording(
-    browser: Browser, start: Callable[..., Started], bfrb: Bfrb, tmp_path: Path
+    browser: Browser, start: Start, bfrb: Bfrb, tmp_path: Path
 ) -> None:
     people, other = tmp_path / "people", tmp_path / "other"
     for folder, names in ((people, ("ann", "bob")), (other, ("dee",))):
@@ -267,15 +243,15 @@ def test_what_is_labelled_on_the_page_is_learnt_and_found_in_another_recording(
         (folder / "study.toml").write_text(HABIT)
         for seed, name in enumerate(names):
             write_person(folder, name, seed)
-    page = start(people)
+    url, kill = start(people)
     for number in range(2):
-        browser.open(page.url, number, panels=1)
+        browser.open(url, number, panels=1)
         for count, (begin, end) in enumerate(PULLS_S, 1):
             browser.drag_over_traces(begin / LENGTH_S, end / LENGTH_S)
             browser.element("#label-text").send_keys("hair pulling", Keys.ENTER)
             browser.wait(f"document.querySelectorAll('#label-table tbody tr').length === {count}")
             browser.wait("document.querySelector('#saved').innerText.startsWith('Saved in people.labels.csv')")
-    page.kill()
+    kill()
     sizes = ("windows.length_s=2", "windows.step_s=1", "rocket.rows=24", "rocket.biases=1", "folds=2")
     settings = [text for size in sizes for text in ("--set", size)]
     bfrb("train", people, "--out", tmp_path / "model", "--preset", "quick", *settings, "--no-report").works()

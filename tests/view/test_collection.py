@@ -1,5 +1,7 @@
 """The list finds what is looked for; traces keep what can be seen; segments and messages are exact."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -21,13 +23,12 @@ from viewing import unpack
 def study() -> Recordings:
     """Six recordings of three subjects; 1 lacks temperature and distance, 2 its fifth distance sensor."""
     recordings = make_recordings(6)
-    sensors = {name: values.copy() for name, values in recordings.sensors.items()}
+    thm, tof = (recordings.sensors[name].copy() for name in ("thm", "tof"))
     second, third = (slice(*recordings.offsets[number : number + 2]) for number in (1, 2))
-    for name in ("thm", "tof"):
-        sensors[name][second] = HELIOS.sensor(name).absent
-    sensors["tof"][third, 4] = HELIOS.sensor("tof").absent
+    thm[second], tof[second] = HELIOS.sensor("thm").absent, HELIOS.sensor("tof").absent
+    tof[third, 4] = HELIOS.sensor("tof").absent
     table = recordings.table.with_columns(orientation=pl.Series([*ORIENTATIONS, None, None]))
-    return Recordings(HELIOS, sensors, recordings.offsets, table)
+    return recordings.with_sensors(thm=thm, tof=tof).with_table(table)
 
 
 def collection(recordings: Recordings | None = None) -> Collection:
@@ -59,16 +60,14 @@ def test_a_search_finds(search: dict[str, str], expected: list[int]) -> None:
     assert collection().find(search) == expected
 
 
-def test_facets_count_what_there_is() -> None:
-    facets = collection().facets()
+def test_pages_are_parts_of_what_was_found_and_never_large_and_facets_count_what_there_is() -> None:
+    made = collection()
+    page = made.page({"subject": "SUBJ_000000"}, 1, 5)
+    assert (page["found"], page["first"], [row["number"] for row in page["rows"]]) == (2, 1, [3])
+    assert made.page({}, -3, 2)["first"] == 0
+    facets = made.facets()
     assert facets["subject"] == [("SUBJ_000000", 2), ("SUBJ_000001", 2), ("SUBJ_000002", 2)]
     assert facets["missing"] == [("thm", 1), ("tof", 1), ("tof 5", 1)]
-
-
-def test_pages_are_parts_of_what_was_found_and_never_large() -> None:
-    page = collection().page({"subject": "SUBJ_000000"}, 1, 5)
-    assert (page["found"], page["first"], [row["number"] for row in page["rows"]]) == (2, 1, [3])
-    assert collection().page({}, -3, 2)["first"] == 0
     recordings = random_recordings(HELIOS, [1] * (MAX_PAGE + 50), np.random.default_rng(0))
     assert len(collection(recordings).page({}, 0, 10**9)["rows"]) == MAX_PAGE
 
@@ -83,12 +82,8 @@ def test_a_part_that_cannot_be_read_is_told_and_the_rest_is_listed(monkeypatch: 
     assert made.page({}, 0, 1)["rows"][0]["missing"] is None
 
 
-sizes = st.tuples(st.integers(1, 400), st.integers(1, 60), st.integers(0, 2**31))
-
-
-@given(sizes)
-def test_no_peak_is_lost_and_none_is_invented(size: tuple[int, int, int]) -> None:
-    rows, width, seed = size
+@given(st.integers(1, 400), st.integers(1, 60), st.integers(0, 2**31))
+def test_no_peak_is_lost_and_none_is_invented(rows: int, width: int, seed: int) -> None:
     values = np.random.default_rng(seed).normal(size=(rows, 3)).astype(np.float32)
     start = seed % rows
     places, reduced = reduce_rows(values, start, rows, width)
@@ -118,10 +113,8 @@ def test_the_mean_distance_leaves_pixels_without_echo_out() -> None:
 
 
 def test_segments_are_the_runs_of_equal_labels() -> None:
-    recording = random_recordings(HELIOS, [9], np.random.default_rng(0))
-    object.__setattr__(
-        recording, "annotations", {"what": Annotation(np.int8([0, 0, -1, 1, 1, 1, 0, -1, -1]), ("a", "b"))}
-    )
+    labels = {"what": Annotation(np.int8([0, 0, -1, 1, 1, 1, 0, -1, -1]), ("a", "b"))}
+    recording = replace(random_recordings(HELIOS, [9], np.random.default_rng(0)), annotations=labels)
     assert find_segments(recording) == {"what": [(0, 2, "a"), (3, 6, "b"), (6, 7, "a")]}
 
 

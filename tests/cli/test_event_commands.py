@@ -1,4 +1,4 @@
-"""`bfrb detect`, as it is typed: the same events from every kind of file."""
+"""`bfrb detect` and `bfrb calibrate`, as they are typed: the same events from every kind of file."""
 
 from functools import partialmethod
 from pathlib import Path
@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from annotated import watch_recordings
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.cmi_write import rows_of
 from bfrb.read.store import Store, write_store
 from bfrb.stream.events import EventRule
+from bfrb.stream.listen import listen_held_out
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream
 from bfrb.study.device import HELIOS
@@ -118,28 +120,67 @@ def test_a_source_that_is_slower_than_the_bundles_rows_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("other.csv", "time_s,heart_rate\n1,2\n", "expected columns of the device 'helios'"),
-        ("none.csv", "", "empty"),
-        ("gone.csv", None, "no such file"),
-    ],
+    ("text", "message"),
+    [("time_s,heart_rate\n1,2\n", "expected columns of the device 'helios'"), ("", "empty"), (None, "no such file")],
 )
 def test_what_cannot_be_listened_to_is_refused(
-    detect: Bfrb, bundle: Path, tmp_path: Path, name: str, text: str | None, message: str
+    detect: Bfrb, bundle: Path, tmp_path: Path, text: str | None, message: str
 ) -> None:
     if text is not None:
-        (tmp_path / name).write_text(text)
-    detect(bundle, tmp_path / name, "--out", tmp_path / "events.csv").refuses(message)
+        (tmp_path / "ann.csv").write_text(text)
+    detect(bundle, tmp_path / "ann.csv", "--out", tmp_path / "events.csv").refuses(message)
     assert not (tmp_path / "events.csv").exists()
 
 
 def test_a_bundle_for_another_device_and_a_damaged_store_are_refused(
-    detect: Bfrb, bundle: Path, watch_bundle: Path, store: Path, tmp_path: Path
+    bfrb: Bfrb, detect: Bfrb, bundle: Path, watch_bundle: Path, store: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "events.csv"
+    bfrb("calibrate", watch_bundle, store).refuses("expected recordings of the device")
     detect(watch_bundle, store, "--out", out).refuses("got 'helios'")
     part = store / "rows" / "part-00000.parquet"
     part.write_bytes(part.read_bytes()[:-8] + b"12345678")
     detect(bundle, store, "--out", out).refuses("has changed since it was written")
     assert not out.exists()
+
+
+LABELLED = np.repeat([0, 1, 0], [100, 80, 120])
+Places = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, watch_bundle: Path) -> Places:
+    """A bundle for the watch, and a store with half a minute of three people, each with an episode."""
+    store = tmp_path_factory.mktemp("watch") / "store"
+    return watch_bundle, write_store([watch_recordings(LABELLED, 3)], store, source="made up").path
+
+
+def test_thresholds_are_chosen_and_put_into_the_bundle(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
+    ready = tmp_path / "ready"
+    found = bfrb("calibrate", *places, "--out", ready, "--false-alarms", 30, "--json").works()
+    assert (found.json["subjects"], found.json["episodes"]) == (3, 3)
+    assert len(found.json["curve"]) > 10
+    rule = EventRule.of(Bundle.open(ready))
+    assert (rule.false_alarms_per_hour, rule.subjects) == (30.0, 3)
+    assert found.json["rule"] == rule.model_dump(mode="json")
+    assert f"bfrb detect {ready} RECORDING" in found.err
+    bfrb("calibrate", *places, "--out", ready).refuses("there is a bundle")
+    shown = bfrb("calibrate", *places, "--set", "merge_s=7").works()
+    for told in ("Events in", "events at most so far apart are one", "7 s"):
+        assert told in shown.out
+    assert f"bfrb calibrate {places[0]} {places[1]} --out" in shown.err
+
+
+def test_one_persons_recordings_give_a_rule_and_no_scores(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
+    write_store([watch_recordings(LABELLED)], tmp_path / "one", source="made up")
+    found = bfrb("calibrate", places[0], tmp_path / "one", "--out", tmp_path / "ready", "--json").works()
+    assert ("no scores" in found.err, "sensitivity" in found.json) == (True, False)
+    assert EventRule.of(Bundle.open(tmp_path / "ready")).subjects == 1
+
+
+def test_calibrate_hears_what_detect_hears_as_late(places: Places, tmp_path: Path, bfrb: Bfrb) -> None:
+    windows = tmp_path / "windows.parquet"
+    bfrb("detect", *places, "--out", tmp_path / "events.csv", "--probabilities", windows).works()
+    heard = listen_held_out(Bundle.open(places[0]), Store.open(places[1]).stretches(), EventRule())
+    known_s = np.concatenate([one.windows.known_s for one in heard])
+    assert known_s.tolist() == pl.read_parquet(windows)["known_s"].to_list()
