@@ -15,6 +15,7 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.orientation import with_made_orientation
 from bfrb.read.sources import open_source
+from bfrb.study.description import Description
 from bfrb.study.device import HELIOS
 from bfrb.study.frame import Wrist, device_to_wrist
 from bfrb.study.recordings import Recordings
@@ -24,29 +25,17 @@ HEADING_FREE = {"imu": ("acc", "acc_magnitude", "acc_magnitude_jerk", *DEPLOYABL
 TOLERANCE = 1e-3
 G_M_S2 = 9.80665
 AXES = ("6h", "3h", "out")
-DESCRIPTION = """
-name = "my_watch"
-[recordings]
-id = "{{recording}}"
-subject = "{{person}}"
-[time]
-column = "time"
-unit = "ms"
-[acc]
-columns = ["ax", "ay", "az"]
-unit = "g"
-at_rest = "down"
-[quaternion]
-columns = ["qw", "qx", "qy", "qz"]
-turns = "world_to_device"
-[axes]
-x = "{0}"
-y = "{1}"
-z = "{2}"
-[worn]
-wrist = "{3}"
-crown = "turned"
-"""
+WATCH = Description.parse(
+    {
+        "name": "my_watch",
+        "recordings": {"id": "{recording}", "subject": "{person}"},
+        "time": {"column": "time", "unit": "ms"},
+        "acc": {"columns": ["ax", "ay", "az"], "unit": "g", "at_rest": "down"},
+        "quaternion": {"columns": ["qw", "qx", "qy", "qz"], "turns": "world_to_device"},
+        "axes": dict(zip("xyz", AXES, strict=True)),
+        "worn": {"wrist": "left", "crown": "turned"},
+    }
+)
 
 Between = Literal["steady", "held"]
 """What stands between two rows: a steady change from one to the other, or the nearest of the two."""
@@ -105,9 +94,8 @@ def test_a_watch_is_answered_as_the_helios_it_stands_for(
 ) -> None:
     predictor = bundle(tmp_path, features=HEADING_FREE, rows=rows)
     as_watch(helios, wrist, between, tmp_path / "watch.csv")
-    (tmp_path / "watch.toml").write_text(DESCRIPTION.format(*AXES, wrist))
-    files, rows = (tmp_path / "watch.csv", str(tmp_path / "watch.toml")), predictor.bundle.manifest.rows
-    source = open_source(*files, device=predictor.device, how=rows)
+    told, rows = WATCH.updated({"worn.wrist": wrist}), predictor.bundle.manifest.rows
+    source = open_source(tmp_path / "watch.csv", told, device=predictor.device, how=rows)
     found, expected = predictor.predict(source.read()), predictor.predict(helios)
     assert list(found.ids) == list(expected.ids)
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=TOLERANCE)

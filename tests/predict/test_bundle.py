@@ -144,7 +144,9 @@ def test_an_error_while_writing_or_an_incomplete_bundle_leaves_nothing(
     assert names(tmp_path / "deep") == []
 
 
-def test_a_bundle_is_replaced_only_when_asked_and_only_by_a_complete_one(copy: Path, tmp_path: Path) -> None:
+def test_a_bundle_and_nothing_else_is_replaced_only_when_asked_and_only_by_a_complete_one(
+    copy: Path, tmp_path: Path
+) -> None:
     with pytest.raises(BundleError, match="there is a bundle at"), writing_bundle(copy):
         pytest.fail("it must be refused before any work is done")
     with pytest.raises(BundleError), writing_bundle(copy, overwrite=True):
@@ -154,9 +156,6 @@ def test_a_bundle_is_replaced_only_when_asked_and_only_by_a_complete_one(copy: P
         change_manifest(folder, version="0.2.0")
     assert Bundle.open(copy).manifest.version == "0.2.0"
     assert names(tmp_path) == ["model"]
-
-
-def test_nothing_but_a_bundle_is_ever_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
     (tmp_path / "notes").write_text("text")

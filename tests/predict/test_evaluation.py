@@ -119,16 +119,9 @@ def test_answers_come_from_the_named_columns_and_those_that_were_not_predicted_a
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, truth = tmp_path / "predictions.csv", tmp_path / "truth.csv"
-    path.write_text("t,p,who\nWave hello,Text on phone,07\n")
-    answers = read_answers(path, Columns("t", "p", "who"), CMI_GESTURES)
-    assert (answers.truth.tolist(), answers.prediction.tolist()) == (["Wave hello"], ["Text on phone"])
-    assert answers.subjects == ["07"]
-    assert answers.probabilities is None
-    with pytest.raises(DataError, match="expected the column 'q', found t, p, who"):
-        read_answers(path, Columns("t", "q"), CMI_GESTURES)
     path.write_text("sequence_id,gesture\nb,Wave hello\n")  # as versions before 0.2 wrote predictions
-    truth.write_text("sequence_id,gesture\na,Text on phone\nb,Text on phone\n")
+    truth.write_text("sequence_id,told\na,Text on phone\nb,Text on phone\n")
     with caplog.at_level(logging.WARNING):
-        answers = read_answers(path, Columns(prediction="gesture"), CMI_GESTURES, truth)
+        answers = read_answers(path, Columns("told", "gesture"), CMI_GESTURES, truth)
     assert (answers.truth.tolist(), answers.prediction.tolist()) == (["Text on phone"], ["Wave hello"])
     assert "1 recordings" in caplog.text

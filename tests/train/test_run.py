@@ -52,10 +52,7 @@ def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
     [
         (["networks=['two_brunch']"], r"no network 'two_brunch'\n.*did you mean 'two_branch'"),
         (["networks=['x']"], r"choose among two_branch, .* or name your own as package.module:Class"),
-        (
-            ["networks=['two_branch']", "sizes.MeanNetwork.width=3"],
-            "sizes of 'MeanNetwork', expected those of no network",
-        ),
+        (["networks=['micro']", "sizes.MeanNetwork.width=3"], "sizes of 'MeanNetwork', expected those of no network"),
         (["micro.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
         (["training.variation.own.weaken=0.1"], "own: expected variations by import path .*, got 'weaken'"),
         (['training.variation."own_networks:weaken"=-1'], "own.own_networks:weaken: Input should be greater"),
