@@ -15,21 +15,14 @@ from bundles import make_recordings
 TWO = LabelSet("two", ("pull", "rest"), frozenset({"pull"}))
 
 
-def claims(claimed: Any, *, after_gap: Any = (), wait_s: float = 0.5) -> WindowProbabilities:
-    """One window a second, each for the second around its middle, known so long after it."""
-    values = np.asarray(claimed, dtype=np.float64)
-    seconds = np.arange(len(values))
-    middle_s = seconds + 0.5
-    probabilities = np.stack([values, 1 - values], axis=1)
-    return WindowProbabilities(middle_s, middle_s + wait_s, probabilities, np.isin(seconds, [0, *after_gap]))
-
-
 def annotated(
     subject: str, claimed: Any, episodes: Sequence[tuple[float, float]], wait_s: float = 0.5
 ) -> AnnotatedRecording:
-    """A recording with such claims, and episodes that begin and end then."""
+    """One window a second, for the second around its middle, known so long after it; and episodes of these seconds."""
     found = tuple(Episode(float(start), float(end), "pull") for start, end in episodes)
-    windows = claims(claimed, wait_s=wait_s)
+    values = np.asarray(claimed, dtype=np.float64)
+    middle_s = np.arange(len(values)) + 0.5
+    windows = WindowProbabilities(middle_s, middle_s + wait_s, np.stack([values, 1 - values], axis=1), middle_s < 1)
     return AnnotatedRecording(f"of {subject}", subject, float(len(windows)), found, windows, 1.0)
 
 

@@ -48,7 +48,7 @@ def make_recordings(
 def _readings(device: Device, rows: int, rng: np.random.Generator) -> dict[str, Any]:
     makers: dict[str, Callable[[], Any]] = {
         "acc": lambda: rng.normal(0, 6, (rows, 3)),
-        "quaternion": lambda: _unit(rng.normal(size=(rows, 4))),
+        "quaternion": lambda: (turns := rng.normal(size=(rows, 4))) / np.linalg.norm(turns, axis=1, keepdims=True),
         "thm": lambda: rng.normal(27, 2, (rows, 5)),
         "tof": lambda: np.where(rng.random((rows, 5, 8, 8)) < 0.5, -1, rng.integers(0, 250, (rows, 5, 8, 8))),
         "gyr": lambda: rng.normal(0, 90, (rows, 3)),
@@ -57,10 +57,6 @@ def _readings(device: Device, rows: int, rng: np.random.Generator) -> dict[str, 
     if device.has("quaternion"):  # gravity points up in the world, or the recordings would be refused
         made["acc"] = (made["acc"] / 2 + 9.81 * up_in_wrist(made["quaternion"])).astype(np.float32)
     return made
-
-
-def _unit(values: Any) -> Any:
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
 
 
 def make_bundle(
@@ -76,6 +72,7 @@ def make_bundle(
 ) -> Path:
     """Write a small bundle, with `requires` by member; further keywords replace values of its manifest."""
     rng = np.random.default_rng(seed)
+    channels = {branch: len(channels_of(available(names, device), device)) for branch, names in features.items()}
     specs = [
         MemberSpec(name=name, network="two_branch", fold=n, graph=f"members/{name}.onnx", requires=needs)
         for n, needs in enumerate(requires or ((),) * members)
@@ -96,7 +93,7 @@ def make_bundle(
     with writing_bundle(out) as folder:
         (folder / "members").mkdir()
         for spec in specs:
-            graph = make_graph(_channels(device, features), len(label_set), rng)
+            graph = make_graph(channels, len(label_set), rng)
             (folder / spec.graph).write_bytes(graph.SerializeToString())
         Manifest.parse(values | manifest).write(folder)
         (folder / layout.SPEC).write_text(RunSpec(folds=max(2, members)).to_toml(), encoding="utf-8")
@@ -109,10 +106,6 @@ def relabelled(bundle: Bundle, label_set: LabelSet) -> Bundle:
     """The bundle as if it told other classes apart."""
     manifest = bundle.manifest.model_copy(update={"label_set": label_set})
     return replace(bundle, manifest=manifest)
-
-
-def _channels(device: Device, features: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
-    return {branch: len(channels_of(available(names, device), device)) for branch, names in features.items()}
 
 
 def _write_tables(folder: Path, device: Device, label_set: LabelSet, folds: int, rng: np.random.Generator) -> None:

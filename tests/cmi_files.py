@@ -19,14 +19,12 @@ LENGTHS = (12, 15, 11, 14, 30)
 def labelled_study(lengths: Sequence[int] = LENGTHS, seed: int = 0, missing: float = 0.1) -> Recordings:
     """Recordings of three subjects with every label and measure of the CMI layout; readings are random."""
     plain = random_recordings(HELIOS, lengths, np.random.default_rng(seed), missing)
-    number = np.arange(len(plain))
     behavior = np.concatenate([np.arange(length) * 4 // length for length in lengths])
     codes = {"behavior": Annotation(behavior, BEHAVIORS), "phase": Annotation(behavior == 3, PHASES)}
-    return Recordings(HELIOS, plain.sensors, plain.offsets, study_table(number), codes)
+    return Recordings(HELIOS, plain.sensors, plain.offsets, _table(np.arange(len(plain))), codes)
 
 
-def study_table(number: np.ndarray) -> pl.DataFrame:
-    """One row per recording, with all columns."""
+def _table(number: np.ndarray) -> pl.DataFrame:
     person = number % 3
     measures = {
         "adult_child": [1] * len(number),

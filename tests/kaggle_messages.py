@@ -16,7 +16,8 @@ def payload(value: Any) -> Payload:
     if value is None:
         return Payload(none_value=True)
     if isinstance(value, pl.DataFrame):
-        return Payload(polars_dataframe_value=arrow(value))
+        value.write_ipc_stream(file := io.BytesIO(), compression="lz4", compat_level=pl.CompatLevel.oldest())
+        return Payload(polars_dataframe_value=file.getvalue())
     if isinstance(value, dict):
         return Payload(dict_value=PayloadMap(payload_map={key: payload(part) for key, part in value.items()}))
     if isinstance(value, list | tuple):
@@ -39,10 +40,3 @@ def answer_of(response: bytes) -> str:
     """The text of a reply."""
     text: str = KaggleEvaluationResponse.FromString(response).payload.str_value
     return text
-
-
-def arrow(frame: pl.DataFrame) -> bytes:
-    """A frame as the gateway sends it."""
-    file = io.BytesIO()
-    frame.write_ipc_stream(file, compression="lz4", compat_level=pl.CompatLevel.oldest())
-    return file.getvalue()

@@ -10,33 +10,23 @@ from statistics import median
 
 ROOT_PACKAGE = "bfrb"
 
-RANKS = {
-    "errors": 0,
-    "arrays": 1,
-    "files": 1,
-    "parts": 1,
-    "spec": 1,
-    "processes": 1,
-    "jobs": 2,
-    "study": 2,
-    "metrics": 3,
-    "read": 3,
-    "features": 4,
-    "networks": 5,
-    "simulate": 5,
-    "predict": 6,
-    "stream": 7,
-    "export": 8,
-    "train": 9,
-    "cluster": 10,
-    "report": 10,
-    "from_keras": 10,
-    "serve": 10,
-    "testing": 10,
-    "view": 11,
-    "cli": 12,
-    "__main__": 13,
-}
+FLOORS = """
+errors
+arrays files parts spec processes
+jobs study
+metrics read
+features
+networks simulate
+predict
+stream
+export
+train
+cluster report from_keras serve testing
+view
+cli
+__main__
+"""
+RANKS = {part: rank for rank, floor in enumerate(FLOORS.strip().split("\n")) for part in floor.split()}
 """Height of every part; imports point to a lower one."""
 
 GUESTS = {

@@ -52,9 +52,7 @@ class Page(HTMLParser):
 
 def check_self_contained(page: Page) -> None:
     """The page asks nothing of the network and runs nothing."""
-    assert not page.all("script")
-    assert not page.all("link")
-    assert not page.all("iframe")
+    assert not [*page.all("script"), *page.all("link"), *page.all("iframe")]
     assert page.attributes("src") == []
     assert all(link.startswith("#") for link in page.attributes("href"))
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]

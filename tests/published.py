@@ -14,6 +14,8 @@ from scipy.spatial.transform import Rotation
 from bfrb.study.device import STANDARD_GRAVITY_M_S2
 
 Array = npt.NDArray[Any]
+ACC, ROT = ["acc_x", "acc_y", "acc_z"], ["rot_w", "rot_x", "rot_y", "rot_z"]
+TOF_STATISTICS = ("mean", "std", "min", "max")
 
 
 def published_imu(acc: Array, quaternion: Array, row_rate_hz: float) -> dict[str, Array]:
@@ -30,7 +32,7 @@ def published_imu(acc: Array, quaternion: Array, row_rate_hz: float) -> dict[str
         "rotation_angle_velocity": change(angle) / time_step_s,
         "linear_acc_magnitude": linear_magnitude,
         "linear_acc_magnitude_jerk": change(linear_magnitude) / time_step_s,
-        "angular_distance": angular_distance(quaternion),
+        "angular_distance": np.linalg.norm(angular_velocity(quaternion, 1.0), axis=1),
     }
     return {
         "acc": acc,
@@ -65,11 +67,6 @@ def angular_velocity(quaternion: Array, time_step_s: float) -> Array:
     return velocity
 
 
-def angular_distance(quaternion: Array) -> Array:
-    distance: Array = np.linalg.norm(angular_velocity(quaternion, 1.0), axis=1)
-    return distance
-
-
 def rotation(quaternion: Array) -> Rotation:
     return Rotation.from_quat(quaternion[[1, 2, 3, 0]])
 
@@ -79,10 +76,7 @@ def published_tof(frame: pd.DataFrame) -> Array:
     columns = {}
     for sensor in range(1, 6):
         pixels = frame[[f"tof_{sensor}_v{pixel}" for pixel in range(64)]].replace(-1, np.nan)
-        columns[f"tof_{sensor}_mean"] = pixels.mean(axis=1)
-        columns[f"tof_{sensor}_std"] = pixels.std(axis=1)
-        columns[f"tof_{sensor}_min"] = pixels.min(axis=1)
-        columns[f"tof_{sensor}_max"] = pixels.max(axis=1)
+        columns |= {f"tof_{sensor}_{kind}": getattr(pixels, kind)(axis=1) for kind in TOF_STATISTICS}
     return pd.DataFrame(columns).to_numpy(dtype=np.float64)
 
 
@@ -94,7 +88,7 @@ def published_fill(values: Array) -> Array:
 def notebook_features(rows: pd.DataFrame, columns: tuple[str, ...]) -> npt.NDArray[np.float32]:
     """(n, C) unscaled features of one sequence, gaps filled forwards, then backwards, then with 0."""
     frame = rows.reset_index(drop=True).copy()
-    acc, quaternion = (frame[list(names)].to_numpy(np.float64) for names in (_ACC, _ROT))
+    acc, quaternion = (frame[names].to_numpy(np.float64) for names in (ACC, ROT))
     frame["acc_mag"] = np.sqrt(frame["acc_x"] ** 2 + frame["acc_y"] ** 2 + frame["acc_z"] ** 2)
     frame["rot_angle"] = 2 * np.arccos(frame["rot_w"].clip(-1, 1))
     frame["acc_mag_jerk"] = frame["acc_mag"].diff().fillna(0)
@@ -106,18 +100,10 @@ def notebook_features(rows: pd.DataFrame, columns: tuple[str, ...]) -> npt.NDArr
     turns = np.nan_to_num(angular_velocity(quaternion, 1.0))
     frame[["angular_vel_x", "angular_vel_y", "angular_vel_z"]] = turns / (1 / 200)
     frame["angular_distance"] = np.linalg.norm(turns, axis=1)
-    frame[[f"tof_{site}_{kind}" for site in range(1, 6) for kind in ("mean", "std", "min", "max")]] = published_tof(
-        rows
-    )
+    frame[[f"tof_{site}_{kind}" for site in range(1, 6) for kind in TOF_STATISTICS]] = published_tof(rows)
     return frame[list(columns)].ffill().bfill().fillna(0).to_numpy(dtype=np.float32)
-
-
-_ACC, _ROT = ("acc_x", "acc_y", "acc_z"), ("rot_w", "rot_x", "rot_y", "rot_z")
 
 
 def pad_after(rows: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
     """(length, C) The first rows, and zeros after them."""
-    padded = np.zeros((length, rows.shape[1]), dtype=np.float32)
-    kept = rows[:length]
-    padded[: len(kept)] = kept
-    return padded
+    return np.pad(rows[:length], ((0, max(0, length - len(rows))), (0, 0)))

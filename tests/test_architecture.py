@@ -96,21 +96,12 @@ def test_a_broken_law_is_found(law: str, files: dict[str, str], complaint: str) 
     assert any(complaint in line for line in LAWS[law](tree(files))), LAWS[law](tree(files))
 
 
-def modules_after(statement: str) -> set[str]:
-    """Top-level packages loaded by a fresh interpreter that runs the statement."""
-    code = f"import sys\n{statement}\nsys.stdout.write(' '.join({{name.split('.')[0] for name in sys.modules}}))"
+@pytest.mark.parametrize(
+    ("module", "light"), [("bfrb", ("numpy", "polars", "pydantic")), ("bfrb.cli", ())], ids=["package", "commands"]
+)
+def test_neither_the_package_nor_its_command_line_loads_frameworks(module: str, light: tuple[str, ...]) -> None:
+    code = f"import sys, {module}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
-    )
-    return set(done.stdout.split())
-
-
-def test_importing_bfrb_loads_nothing_heavy() -> None:
-    loaded = modules_after("import bfrb")
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60, env=environment).split())
     assert "bfrb" in loaded
-    assert not loaded & {*laws.HEAVY, "numpy", "polars", "pandas", "scipy", "sklearn", "onnxruntime", "pydantic"}
-
-
-def test_the_command_line_starts_without_frameworks() -> None:
-    assert not modules_after("import bfrb.cli") & {*laws.HEAVY, "pandas", "scipy", "sklearn", "onnxruntime"}
+    assert not loaded & {*laws.HEAVY, "pandas", "scipy", "sklearn", "onnxruntime", *light}

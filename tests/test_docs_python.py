@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,6 @@ from bfrb.simulate.spec import StudySpec, mark_of
 from bfrb.simulate.study import simulate_study
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 HERE = """
 from bfrb.train import crossval
 from studies import Here
@@ -39,12 +39,12 @@ def run_page(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
         (folder / name).write_text(code, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
     command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "page.py"]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800, check=False
-    )
+    options: Any = {"capture_output": True, "text": True, "timeout": 1800}
+    return subprocess.run(command, cwd=folder, env=environment, check=False, **options)
 
 
 def test_a_block_that_fails_is_found_and_others_do_not_run(tmp_path: Path) -> None:
+    assert "python.md" in [page.name for page in THAT_RUN]
     page = "```python\nboom\n```\n```python file=mine.py\nA = 1\n```\n"
     page += "```python run\nfrom mine import A\nprint(A / 0)\n```\n"
     assert blocks_of(page) == ("from mine import A\nprint(A / 0)\n", {"mine.py": "A = 1\n"})
@@ -53,13 +53,11 @@ def test_a_block_that_fails_is_found_and_others_do_not_run(tmp_path: Path) -> No
     assert "ZeroDivisionError" in done.stderr
 
 
-def test_there_are_such_pages() -> None:
-    assert "python.md" in [page.name for page in PAGES if blocks_of(page.read_text(encoding="utf-8"))[0]]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+THAT_RUN = [page for page in PAGES if blocks_of(page.read_text(encoding="utf-8"))[0]]
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks_of(page.read_text(encoding="utf-8"))[0]], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", THAT_RUN, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     spec = StudySpec(subjects=4)
     write_cmi([simulate_study(spec, seed=1)[::12]], tmp_path / "study", mark=mark_of(spec, 1))

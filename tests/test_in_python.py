@@ -1,6 +1,7 @@
 """What `import bfrb` offers to scripts and notebooks: frames in, frames out, and an estimator."""
 
 import pickle
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def watch_frame(rows: int = 40) -> pl.DataFrame:
     about = {"session": ["a"] * half + ["b"] * half, "who": ["s"] * half + ["t"] * half, "doing": ["knead"] * rows}
     tremble = 0.01 * (row % 7)
     return pl.DataFrame(about | {"ms": 20 * (row % half), "ax": tremble, "ay": tremble, "az": 1 + tremble})
+
+
+def test_there_are_at_most_twelve_public_names_and_all_are_there() -> None:
+    assert len(bfrb.__all__) <= 12
+    assert {name for name in bfrb.__all__ if getattr(bfrb, name) is not None} <= set(dir(bfrb))
+    assert bfrb.__version__ == version("bfrb")
+    with pytest.raises(AttributeError, match="laod"):
+        bfrb.laod  # noqa: B018
 
 
 @pytest.mark.parametrize("kind", ["polars", "pandas"])

@@ -1,15 +1,22 @@
+"""Jobs in processes of their own, which leave Ctrl-C to their parent."""
+
 import os
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.jobs import LocalProcesses
+from bfrb.processes import children_without_interrupts, usable_processors
+from waiting import until
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 TICKS_FOR_EVER = "import time\nwhile True:\n    open({path!r}, 'w').write(str(time.time()))\n    time.sleep(0.02)"
 
@@ -32,8 +39,7 @@ def refuse() -> None:
 
 def end(code: signal.Signals | int, path: Path) -> None:
     """End without a word, once the other job runs too."""
-    while not path.exists():
-        time.sleep(0.02)
+    until(path.exists)
     if isinstance(code, signal.Signals):
         os.kill(os.getpid(), code)
     os._exit(code)
@@ -82,14 +88,41 @@ def test_jobs_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script.write_text(SCRIPT)
     job.write_text(TICKS_FOR_EVER.format(path=str(ticks)))
     parent = subprocess.Popen([sys.executable, str(script), str(job)])
-    deadline = time.monotonic() + 60
-    while not ticks.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    parent.send_signal(signal.SIGKILL)
+    until(ticks.exists)
+    parent.kill()
     parent.wait()
-    assert ticks.exists()
-    before = None
-    while (now := ticks.read_text()) != before and time.monotonic() < deadline:
-        before = now
-        time.sleep(0.5)
-    assert now == before
+    until(lambda: time.time() - ticks.stat().st_mtime > 0.5)  # it ticks no more
+
+
+def hear_and_write(path: Path) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    path.write_text("went on")
+
+
+def test_a_child_goes_on_when_ctrl_c_is_pressed(tmp_path: Path) -> None:
+    process = get_context("spawn").Process(target=hear_and_write, args=(tmp_path / "written",))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell of these tests set
+    with children_without_interrupts():
+        process.start()
+    signal.signal(signal.SIGINT, before)
+    process.join(60)
+    assert process.exitcode == 0
+    assert (tmp_path / "written").read_text() == "went on"
+
+
+@pytest.mark.parametrize(
+    ("files", "processors"),
+    [
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+        ({"cpu.max": "nonsense"}, None),
+    ],
+)
+def test_the_quota_of_a_container_counts(files: dict[str, str], processors: int | None, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert usable_processors(tmp_path) == (processors or len(os.sched_getaffinity(0)))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,11 +21,14 @@ DATASET = ("--description", "tapwatch:watch.toml")
 RATE_HZ = 50
 
 
-def run(*command: object, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """A command in a process of its own, with these folders and this package to import from."""
+def run(*command: object, path: tuple[Path, ...] = (), code: int = 0) -> str:
+    """What a command says in a process of its own, with these folders and this package to import from."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT / "src"))), "NO_COLOR": "1"}
     arguments = [sys.executable, "-m", *map(str, command)]
-    return subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    options: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 600}
+    done = subprocess.run(arguments, env=environment, check=False, **options)
+    assert done.returncode == code, done.stdout
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("own")
     shutil.copytree(EXAMPLE, place / "package")
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target")
-    done = run("pip", "install", *options, place / "site", place / "package")
-    assert done.returncode == 0, done.stderr
+    run("pip", "install", *options, place / "site", place / "package")
     return place / "site"
 
 
@@ -56,8 +59,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(site: Path, study: Path) -> Path:
     out = study.parent / "model"
     options = ("--preset", "tapwatch:run.toml", "--out", out, "--workers", 1, "--no-report")
-    done = run("bfrb", "train", study, *DATASET, *options, path=(site,))
-    assert done.returncode == 0, done.stderr
+    run("bfrb", "train", study, *DATASET, *options, path=(site,))
     return out
 
 
@@ -80,8 +82,7 @@ def test_its_parts_are_trained_and_travel_in_the_bundle(model: Path) -> None:
 
 def test_another_process_predicts_with_it(model: Path, site: Path, study: Path) -> None:
     out = model.parent / "predictions.csv"
-    done = run("bfrb", "predict", model, study, *DATASET, "--out", out, path=(site,))
-    assert done.returncode == 0, done.stderr
+    run("bfrb", "predict", model, study, *DATASET, "--out", out, path=(site,))
     predictions = pl.read_csv(out).sort("sequence_id")
     taps = predictions["sequence_id"].str.contains("/[02]$")
     assert (predictions["prediction"] == pl.Series(["tapping" if tap else "rest" for tap in taps])).all()
@@ -89,13 +90,13 @@ def test_another_process_predicts_with_it(model: Path, site: Path, study: Path) 
 
 def test_without_the_package_it_says_what_is_missing(model: Path, study: Path) -> None:
     description = EXAMPLE / "tapwatch" / "watch.toml"
-    done = run("bfrb", "predict", model, study, "--out", study.parent / "none.csv", "--description", description)
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert "No module named 'tapwatch'" in done.stderr
-    assert "PYTHONPATH" in done.stderr
+    out = study.parent / "none.csv"
+    said = run("bfrb", "predict", model, study, "--out", out, "--description", description, code=2)
+    assert "Traceback" not in said
+    assert "No module named 'tapwatch'" in said
+    assert "PYTHONPATH" in said
 
 
 def test_its_parts_hold_the_contracts(site: Path, tmp_path: Path) -> None:
     shutil.copy(EXAMPLE / "tests" / "test_tapwatch.py", tmp_path)
-    done = run("pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path, path=(site,))
-    assert done.returncode == 0, done.stdout
+    run("pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path, path=(site,))

@@ -16,7 +16,6 @@ from bfrb.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|[\s$/`])bfrb ([a-z][a-z-]+)((?:[^\n`|#\\]|\\\n)*)")
@@ -60,14 +59,6 @@ def options_of(command: Any) -> set[str]:
     return {option for parameter in command.params for option in parameter.opts}.union(*below)
 
 
-@pytest.mark.parametrize("page", PAGE_NAMES)
-def test_every_command_in_the_pages_exists(page: str) -> None:
-    known = known_options()
-    for command, options in named_commands((ROOT / page).read_text()):
-        assert command in known, f"{page} names bfrb {command}"
-        assert set(options) <= known[command], f"{page} names options of bfrb {command} that do not exist"
-
-
 def test_every_command_is_documented() -> None:
     named = {command for page in PAGES for command, _ in named_commands(page.read_text())}
     assert set(known_options()) <= named
@@ -85,24 +76,17 @@ def missing_names(code: str) -> list[str]:
     return missing
 
 
-@pytest.mark.parametrize("page", PAGE_NAMES)
-def test_python_examples_use_names_that_exist(page: str) -> None:
-    for code in code_blocks((ROOT / page).read_text(), "python"):
-        assert missing_names(code) == []
-
-
-@pytest.mark.parametrize("page", PAGE_NAMES)
-def test_links_between_pages_lead_somewhere(page: str) -> None:
-    targets = re.findall(r"\]\((?!https?://|mailto:|#)([^)#\s]+)", (ROOT / page).read_text())
-    missing = [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()]
-    assert missing == []
-
-
-@pytest.mark.parametrize("page", PAGE_NAMES)
-def test_make_targets_in_the_pages_exist(page: str) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_names_links_and_make_targets_in_the_pages_exist(page: Path) -> None:
+    text, known = page.read_text(), known_options()
+    named = [(name, {"--help", *options}) for name, options in named_commands(text)]
+    unknown = [f"{name} {options}" for name, options in named if not options <= known.get(name, set())]
+    unknown += [name for code in code_blocks(text, "python") for name in missing_names(code)]
+    links = re.findall(r"\]\((?!https?://|mailto:|#)([^)#\s]+)", text)
+    unknown += [link for link in links if not page.parent.joinpath(link).exists()]
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {"demo", "test", "lint"} <= targets
-    assert set(re.findall(r"(?:`|^ *\$? ?)make ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE)) <= targets
+    unknown += set(re.findall(r"(?:`|^ *\$? ?)make ([a-z]+)", text, re.MULTILINE)) - targets
+    assert unknown == []
 
 
 def test_the_changelog_and_the_citation_name_the_version() -> None:
@@ -129,10 +113,7 @@ def normalised(name: str) -> str:
 
 def test_every_dependency_has_an_exact_version() -> None:
     declared = project()["project"]
-    needs = [
-        *declared["dependencies"],
-        *(need for extra in declared["optional-dependencies"].values() for need in extra),
-    ]
+    needs = sum(declared["optional-dependencies"].values(), declared["dependencies"])
     names = {normalised(re.split(r"[\[<>=!~; ]", need)[0]) for need in needs} - {"bfrb"}
     assert names <= set(pins())
     assert all(re.fullmatch(r"\d[\w.]*", version) for version in pins().values()), "local or missing versions"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,7 @@ class Page:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         given = {"Host": f"127.0.0.1:{self.server.port}", "X-Bfrb-Token": self.server.token} | (headers or {})
         given |= {"Content-Type": "application/json"}
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
-        try:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)) as connection:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in given.items():
                 if value is not None:
@@ -72,8 +71,6 @@ class Page:
             connection.endheaders(data)
             answer = connection.getresponse()
             return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
 
     def first(self, path: str = "") -> Any:
         """JSON about the first recording."""
@@ -84,8 +81,7 @@ class Page:
 
 @contextmanager
 def serving(recordings: Path, bundle: Path | None = None) -> Iterator[Page]:
-    viewer = Viewer(recordings, bundle)
-    try:
+    with closing(Viewer(recordings, bundle)) as viewer:
         viewer.wait(30)
         server = Server(viewer)
         thread = threading.Thread(target=server.run)
@@ -96,8 +92,6 @@ def serving(recordings: Path, bundle: Path | None = None) -> Iterator[Page]:
             server.stop()
             thread.join(10)
             assert not thread.is_alive()
-    finally:
-        viewer.close()
 
 
 OpenPage = Callable[..., Page]

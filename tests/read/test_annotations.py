@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bfrb.errors import DataError
-from bfrb.read.annotations import Interval, label_samples, merged, read_intervals
+from bfrb.read.annotations import Interval, label_samples, read_intervals
 from bfrb.study.description import LabelsSpec
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
@@ -67,11 +67,6 @@ def test_times_since_the_beginning_meet_samples_of_a_clock_and_unlabelled_time_i
     assert labels.tolist() == ["none"] * 35 + ["hair pulling"] * 25 + ["none"] * 40
     labels = label_samples(np.arange(10.0), [Interval(2.0, 4.0, "x")], LabelsSpec())
     assert labels.tolist() == [None, None, "x", "x", *[None] * 6]
-
-
-def test_old_labels_become_new_classes() -> None:
-    merge = {"3": "hand scratching", "unclear": ""}
-    assert [merged(label, merge) for label in ("3", "unclear", "rest", None)] == ["hand scratching", None, "rest", None]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,8 @@
 """A check counts what is there and goes on where the strict reader stops."""
 
-import json
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -128,20 +126,3 @@ def glitched(count: int, rows: pl.DataFrame) -> pl.DataFrame:
 def test_what_is_suspicious_is_told(change: object, severity: str, expected: dict[str, int], folder: Path) -> None:
     change(credible()).write_csv(folder / "train.csv")  # type: ignore[operator]
     assert kinds(check(folder), severity) == expected
-
-
-def test_an_unreadable_file_is_a_report_too(tmp_path: Path) -> None:
-    (tmp_path / "train.csv").write_bytes(np.random.default_rng(0).bytes(4000))
-    report = check(tmp_path)
-    assert (report.verdict, report.census.recordings) == ("unusable", 0)
-    json.dumps(report.to_dict(), allow_nan=False)
-
-
-def test_the_real_recordings_are_fine(real_data: Path) -> None:
-    report = check(real_data / "cmi" / "train_sample.csv")
-    assert report.verdict == "fine"
-    assert (report.census.recordings, report.census.rows, report.census.subject_table.height) == (15, 1000, 14)
-    assert not report.census.subjects_without_demographics
-    assert abs(report.census.norm_high - 1) < 1e-4
-    searle = check(real_data / "searle2021")
-    assert (searle.verdict, searle.census.recordings) == ("fine", 10)

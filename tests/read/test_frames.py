@@ -26,14 +26,11 @@ def test_texts_are_written_in_the_form_that_every_reader_knows() -> None:
     assert table.schema.field("text").type == pa.large_string()
 
 
-def test_other_bytes_are_refused() -> None:
+@pytest.mark.parametrize("write", [write_arrow, parquet])
+def test_frames_that_are_cut_off_or_altered_are_refused_or_read(write: Callable[[pl.DataFrame], bytes]) -> None:
     for data in (b"", b"\xff\xff\xff\xff", b"PAR1", b"PAR1" * 3, b"ARROW1\0\0", b"\x80\x04\x95."):
         with pytest.raises(DataError):
             read_frame(data)
-
-
-@pytest.mark.parametrize("write", [write_arrow, parquet])
-def test_frames_that_are_cut_off_or_altered_are_refused_or_read(write: Callable[[pl.DataFrame], bytes]) -> None:
     whole = write(FRAME)
     for place in range(0, len(whole) - 8, 31):
         altered = whole[:place] + (1 << 62).to_bytes(8, "little") + whole[place + 8 :]

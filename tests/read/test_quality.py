@@ -33,8 +33,6 @@ def turning_arm(device: Device = WATCH) -> Recordings:
 
 
 RIGHT = turning_arm()
-
-
 changed = RIGHT.with_sensors
 ACC, GYR, QUAT = (RIGHT.sensors[name] for name in ("acc", "gyr", "quaternion"))
 
@@ -48,14 +46,9 @@ def test_nothing_is_said_against_what_is_right_and_too_few_rows_say_nothing() ->
 @pytest.mark.parametrize(
     ("recordings", "kind", "words"),
     [
-        (changed(acc=ACC / np.float32(9.81)), "gravity", 'unit = "g"'),
         (changed(acc=ACC * np.float32(10)), "gravity", "taken for g"),
-        (changed(acc=-ACC), "sign", 'at_rest = "down"'),
-        (changed(acc=ACC[:, [1, 0, 2]]), "axes", "x = y, y = x"),
         (changed(acc=ACC * np.float32([-1, -1, 1])), "axes", "x = -x, y = -y"),
-        (changed(quaternion=QUAT[:, [1, 2, 3, 0]]), "order", "x, y, z, w"),
         (changed(quaternion=QUAT * np.float32([1, -1, -1, -1])), "order", "world_to_device"),
-        (changed(gyr=np.deg2rad(GYR)), "angular velocity", 'unit = "rad/s"'),
         (changed(gyr=-GYR), "angular velocity", "sign is turned"),
         (changed(acc=ACC * np.float32([1, 0, 1])), "dead", "an axis is dead"),
         (changed(gyr=np.zeros_like(GYR)), "dead", "stood still"),

@@ -48,9 +48,7 @@ def test_every_row_has_its_label_hand_and_both_sensors_where_they_are_near_in_ti
     assert found[1].sensors["gyr"][5].tolist() == pytest.approx([5.5, 0.0, 2.0])
     assert np.flatnonzero(np.isnan(found[0].sensors["gyr"]).any(axis=1)).tolist() == [0, 1]  # none is near in time
     assert open_source(clone).device == open_source(clone / "data").device == GALAXY_WATCH
-    edit(
-        clone / "data" / "exp-1" / "accLabeled.csv", "1600003602000", "1600003601890"
-    )  # a stamp may step back a little
+    edit(clone / "data" / "exp-1" / "accLabeled.csv", "1600003602000", "1600003601890")  # a small step back
     again = read(clone / "data")
     assert again.ids == found.ids
     assert np.isnan(again[0].sensors["gyr"]).any(axis=1).sum() == 2

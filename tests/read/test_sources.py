@@ -4,18 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 import bfrb
 from bfrb.errors import ConfigError, DataError
 from bfrb.read.sources import HeldSource, Source, ingest, open_source
-from bfrb.read.store import columns_of
-from bfrb.read.stretches import iter_stretches
-from bfrb.study.device import GALAXY_WATCH, HELIOS
+from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from cmi_files import assert_same, labelled_study, write_study
-from made_up import random_recordings
 
 places: dict[str, Callable[[Path], Source]] = {
     "a file": lambda folder: open_source(folder / "train.csv"),
@@ -63,17 +59,3 @@ def test_what_cannot_be_read_is_refused_with_what_was_looked_for(tmp_path: Path)
     write_study(tmp_path, labelled_study())
     with pytest.raises(DataError, match="exp-"):  # a description that is named is not guessed
         open_source(tmp_path, "searle2021").read()
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_table_of_samples_gives_their_times_and_readings(suffix: str, tmp_path: Path) -> None:
-    watch = random_recordings(GALAXY_WATCH, [50], np.random.default_rng(0), missing=0.0)
-    columns = columns_of(watch, GALAXY_WATCH.sensors)
-    path, table = tmp_path / f"walk{suffix}", pl.DataFrame([pl.Series("time_ms", np.arange(50) * 20.0), *columns])
-    table.write_csv(path, include_bom=True) if suffix == ".csv" else table.write_parquet(path)
-    (stretch,) = iter_stretches(path, GALAXY_WATCH)
-    assert (stretch.id, stretch.begins) == ("walk", True)
-    np.testing.assert_allclose(stretch.time_s, np.arange(50) * 0.02)
-    np.testing.assert_allclose(stretch.sensors["gyr"], watch.sensors["gyr"], rtol=1e-6)
-    with pytest.raises(DataError, match="expected recordings of the device 'galaxy_watch'"):
-        iter_stretches(write_study(tmp_path, labelled_study()), GALAXY_WATCH)

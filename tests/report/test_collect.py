@@ -16,7 +16,7 @@ from bfrb.predict.evaluation import Answers
 from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.read.tables import read_table
 from bfrb.report.collect import Evaluation, collect, find_mistakes
-from bfrb.report.events import EventEvaluation, evaluate_events, hear, show_events
+from bfrb.report.events import EventEvaluation, show_events
 from bfrb.report.groups import ALL_SENSORS, SENSORS, Matched, compare
 from bfrb.report.page import render
 from bfrb.report.summary import tell_failures, tell_how_good
@@ -208,15 +208,14 @@ def test_everybody_is_judged_by_rules_from_the_others() -> None:
     assert EventEvaluation(plain_rule(), TWO, tuple(several[:1]), 0).rules == {}
 
 
-def test_people_of_the_training_are_counted_as_known(of_watch: Bundle, continuous: Recordings) -> None:
-    found = evaluate_events(of_watch, hear(of_watch, SourceOf(continuous)))
-    assert found is not None
-    assert found.known == sum(name in read_fold_of(of_watch) for name in continuous.subjects)
-    assert [len(one.episodes) for one in found.recordings] == [2, 1, 0]
-
-
-def test_the_page_tells_what_is_found(of_watch: Bundle, continuous: Recordings) -> None:
-    page = Page(render(collect(of_watch, SourceOf(continuous))))
+def test_the_page_tells_what_is_found_and_in_how_many_people_of_the_training(
+    of_watch: Bundle, continuous: Recordings
+) -> None:
+    collected = collect(of_watch, SourceOf(continuous))
+    assert collected.events is not None
+    assert collected.events.known == sum(name in read_fold_of(of_watch) for name in continuous.subjects)
+    assert [len(one.episodes) for one in collected.events.recordings] == [2, 1, 0]
+    page = Page(render(collected))
     check_well_made(page)
     check_self_contained(page)
     assert "What it finds when it listens" in page.visible

@@ -10,15 +10,13 @@ from bfrb.errors import ConfigError
 from bfrb.features.rotations import magnitude, relative, rotation_vector
 from bfrb.read.cmi_write import write_cmi
 from bfrb.read.sources import read
-from bfrb.read.store import Store, write_store
 from bfrb.simulate import parts
 from bfrb.simulate.day import ACTIVITIES, DaySpec, simulate_days
 from bfrb.simulate.design import MOVES, Person, Plan, draw_people, draw_plan
-from bfrb.simulate.spec import StudySpec, mark_of, read_study_spec
+from bfrb.simulate.spec import StudySpec, mark_of
 from bfrb.simulate.study import simulate_study, simulate_test
 from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES
 from bfrb.study.recordings import Recordings
-from bfrb.study.windows import WindowSpec, cut_continuous
 from cmi_files import assert_same
 from realism import PUBLISHED
 
@@ -68,13 +66,6 @@ def test_lengths_follow_the_published_distribution(plans: list[Plan]) -> None:
     assert rows.mean() == pytest.approx(PUBLISHED["rows mean"], rel=0.1)
     for share in (1, 5, 25, 75, 90, 95, 99):
         assert np.percentile(rows, share) == pytest.approx(PUBLISHED[f"rows {share} %"], rel=0.12), share
-
-
-def test_what_cannot_be_simulated_is_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown preset"):
-        read_study_spec("big")
-    with pytest.raises(ConfigError, match="unknown key"):
-        StudySpec().updated(["row_rate_hz=20"])
 
 
 def test_widening_scales_spreads_and_nothing_else() -> None:
@@ -169,11 +160,3 @@ def test_the_arm_does_not_jump_from_one_bout_to_the_next(days: list[Recordings])
         joins = ends[:-1, None] + np.arange(14, 28)  # the hand needs 20 rows back to rest
         assert turns[joins].max() < 0.6
         assert np.linalg.norm(recording.sensors["acc"][joins], axis=-1).max() < 40
-
-
-def test_days_are_cut_into_labelled_windows_from_a_store(days: list[Recordings], tmp_path: Path) -> None:
-    write_store(days, tmp_path / "days", source="a test")
-    windows = cut_continuous(Store.open(tmp_path / "days").read(), WindowSpec())
-    assert windows.simulated
-    assert set(windows.gestures or ()) <= set(DAY_GESTURES.classes)
-    assert "none" in (windows.gestures or ())

@@ -12,7 +12,6 @@ from bfrb.errors import DataError
 from bfrb.metrics.events import EventCounts
 from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule, reliability, rules_from_others, score_events
 from bfrb.stream.events import EventRule
-from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
 
 isotonic = pytest.importorskip("sklearn.isotonic")
@@ -74,9 +73,8 @@ def test_the_threshold_keeps_the_stated_rate() -> None:
 
 def test_of_thresholds_that_find_as_much_the_one_that_tells_soonest_is_taken() -> None:
     truth = np.arange(600) % 60 >= 30
-    claimed = np.where(
-        truth, np.minimum(1.0, 0.1 + (np.arange(600) % 60 - 30) / 20), 0.0
-    )  # surer from second to second
+    surer = np.minimum(1.0, 0.1 + (np.arange(600) % 60 - 30) / 20)  # from second to second
+    claimed = np.where(truth, surer, 0.0)
     rule = fit_rule([second_by_second("s", claimed, truth)], TWO, 1.0, EventSpec(smoothing_s=5.0))
     found = count_found(second_by_second("s", claimed, truth), rule, TWO)
     assert (found.found, found.false_alarms_per_hour) == (10, 0.0)
@@ -107,7 +105,9 @@ def test_a_persons_own_recordings_do_not_touch_their_rule() -> None:
 
 
 def test_better_answers_score_better_and_perfect_ones_fully() -> None:
-    poor, good = (score_events(some, rules_from_others(some, TWO, 6.0, QUICK), TWO) for some in POOR_AND_GOOD)
+    poor, good = (
+        score_events(some, rules_from_others(some, TWO, 6.0, QUICK), TWO) for some in (people(3, 0.1), people(3, 0.5))
+    )
     assert good["auc"]["value"] > poor["auc"]["value"] > 0.5
     assert good["sensitivity"]["value"] > poor["sensitivity"]["value"]
     low, high = good["auc"]["interval"]
@@ -117,9 +117,6 @@ def test_better_answers_score_better_and_perfect_ones_fully() -> None:
     assert (perfect["sensitivity"]["value"], perfect["precision"]["value"]) == (1.0, 1.0)
     assert (perfect["auc"]["value"], perfect["average_precision"]["value"]) == (1.0, 1.0)
     assert perfect["median_delay_s"]["value"] == 1.0
-
-
-POOR_AND_GOOD: tuple[list[AnnotatedRecording], ...] = (people(3, 0.1), people(3, 0.5))
 
 
 def test_isotonic_calibration_makes_claims_honest_on_other_people() -> None:

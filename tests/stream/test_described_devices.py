@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bfrb.predict.bundle import Bundle
-from bfrb.predict.predictor import Predictor
+from bfrb.predict.predictor import load
 from bfrb.read.described_source import DescribedSource
 from bfrb.read.stretches import iter_stretches
 from bfrb.stream.events import EventRule, WindowProbabilities
@@ -78,15 +77,8 @@ def live(path: Path, description: Description, device: Device) -> list[dict[str,
     """The file's lines, as they would come one by one."""
     layout = Layout.of_description(description, device)
     rows = csv.DictReader(io.StringIO(path.read_text()))
-    found = [
-        layout.samples({name: text or None for name, text in row.items() if name != "t"} | {"t": _time(row["t"])})
-        for row in rows
-    ]
+    found = [layout.samples({name: text or None for name, text in row.items()}) for row in rows]
     return [sample for sample in found if sample.keys() - {"time_s"}]
-
-
-def _time(text: str) -> float | str:
-    return text if "T" in text else float(text)
 
 
 @example(100.0, 7487, "mean", False, "ms")  # a gap after which the accelerometer is silent at first
@@ -121,15 +113,13 @@ def test_rows_of_a_file_are_those_of_its_stream(
         known = ~np.isnan(made).any(axis=1)
         np.testing.assert_array_equal(kept[~np.isnan(kept).any(axis=1)], made[known])
     assert counts.wrong_time == 0
+    assert (counts.oriented == 0) == recorded  # what is sent is not replaced
 
 
 @pytest.mark.parametrize("rate_hz", [20.0, 100.0])
 def test_answers_for_a_file_are_those_of_its_stream(rate_hz: float, tmp_path: Path) -> None:
-    predictor = Predictor(
-        Bundle.open(
-            make_bundle(tmp_path / "bundle", device=TEN_HZ, features={"imu": ("acc", "linear_acc")}, rows="mean")
-        )
-    )
+    features = {"imu": ("acc", "linear_acc")}
+    predictor = load(make_bundle(tmp_path / "bundle", device=TEN_HZ, features=features, rows="mean"))
     write_file(tmp_path / "walk.csv", rate_hz, seed=7, seconds=40.0)
     (tmp_path / "watch.toml").write_text(WATCH.format(unit="ms"))
     description = Description.from_toml(WATCH.format(unit="ms"))

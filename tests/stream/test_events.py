@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfrb.errors import BundleError, ConfigError
+from bfrb.errors import BundleError
 from bfrb.predict.bundle import Bundle
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities, decide_events
 from bfrb.stream.spec import EventSpec
@@ -136,15 +136,17 @@ def test_a_rule_travels_in_a_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [{"format": 2}, {"temperature": 1.5}, {"spec": {"onn": 0.5}}, {"isotonic_from": [0.5, 0.1]}]
+    ("damage", "told"),
+    [
+        ({"format": 2}, "format"),
+        ({"temperature": 1.5}, "temperature"),
+        ({"spec": {"onn": 0.5}}, "onn"),
+        ({"isotonic_from": [0.5, 0.1]}, "isotonic"),
+        ({"spec": {"on": 0.3, "off": 0.5}}, "expected off to be at most on"),
+    ],
 )
-def test_an_unusable_rule_is_refused(tmp_path: Path, damage: dict[str, Any]) -> None:
+def test_an_unusable_rule_is_refused(tmp_path: Path, damage: dict[str, Any], told: str) -> None:
     bundle = Bundle.open(make_bundle(tmp_path / "bundle"))
     (bundle.path / "events.json").write_text(json.dumps(damage), encoding="utf-8")
-    with pytest.raises(BundleError, match=r"unusable events\.json"):
+    with pytest.raises(BundleError, match=rf"(?s)unusable events\.json.*{told}"):
         EventRule.of(bundle)
-
-
-def test_thresholds_the_wrong_way_round_are_refused() -> None:
-    with pytest.raises(ConfigError, match="expected off to be at most on"):
-        EventSpec.parse({"on": 0.3, "off": 0.5})

@@ -1,6 +1,6 @@
 """From samples with times of their own to rows: jitter, gaps, other clocks, other rates, disorder and garbage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,8 @@ WATCH = Device(name="watch", sensors=GALAXY_WATCH.sensors, row_rate_hz=10.0)
 Found = tuple[list[SegmentRows], StreamCounts]
 
 
-def to_samples(
-    values: Mapping[str, Any], device: Device = WATCH, factors: Mapping[str, float] | None = None
-) -> Samples:
-    return check_samples([parse_samples(values, device)], device, factors or {})
+def to_samples(values: dict[str, Any], device: Device = WATCH, units: dict[str, str] | None = None) -> Samples:
+    return check_samples([parse_samples(values, device)], device, check_units(units or {}, device))
 
 
 def marked(time_s: Sequence[float]) -> Samples:
@@ -86,6 +84,12 @@ def test_every_sample_finds_its_row(time_s: list[float], expected: list[list[int
     assert [part.origin_s for part in rows if part.first == 0] == [time_s[segment[0] - 1] for segment in expected]
 
 
+def test_a_row_is_the_mean_of_the_samples_that_are_nearest_to_it() -> None:
+    rows, counts = resample(marked([0.0, 0.04, 0.06, 0.08, 0.1, 0.149, 0.16, 0.2, 0.31]), how="mean")
+    np.testing.assert_allclose(1000 * readings(rows)[:, 0], [1.5, 4.5, 7.5, 9], rtol=1e-5)
+    assert counts.unused == 0
+
+
 @pytest.mark.parametrize("wrong", [1e9, -1e9, 30.0, np.nan, np.inf])
 def test_a_single_wrong_time_costs_a_single_sample(wrong: float) -> None:
     time_s = np.arange(30) / 10
@@ -124,16 +128,6 @@ nasty_time = st.one_of(
 )
 
 
-def assert_equal(found: Found, expected: Found) -> None:
-    """To the last bit; how many rows come at once is nobody's concern."""
-    assert found[1] == expected[1]
-    assert marks(found[0]) == marks(expected[0])
-    assert [part.origin_s for part in found[0] if not part.first] == [p.origin_s for p in expected[0] if not p.first]
-    for values in (readings, lambda rows: np.concatenate([part.interval_s for part in rows])):
-        if expected[0]:
-            assert np.array_equal(values(found[0]), values(expected[0]), equal_nan=True)
-
-
 @settings(deadline=None)
 @given(
     st.lists(nasty_time, min_size=1, max_size=120),
@@ -150,41 +144,15 @@ def test_rows_do_not_depend_on_the_chunks(
         time_s.append(now_s if kind == "step" else value)
     spec = StreamSpec(reorder_s=reorder_s)
     whole, counts = resample(marked(time_s), spec=spec, how=how)
-    assert_equal(resample(marked(time_s), chunk, spec, how), (whole, counts))
+    parts, counts_of_parts = resample(marked(time_s), chunk, spec, how)  # as many rows at once as it likes
+    assert counts_of_parts == counts
+    assert marks(parts) == marks(whole)
+    assert [part.origin_s for part in parts if not part.first] == [part.origin_s for part in whole if not part.first]
+    for values in (readings, lambda rows: np.concatenate([part.interval_s for part in rows])):
+        assert not whole or np.array_equal(values(parts), values(whole), equal_nan=True)
     if how == "nearest":
         used = sum(mark is not None for segment in marks(whole) for mark in segment)
         assert counts.samples == used + counts.without_time + counts.too_late + counts.wrong_time + counts.unused
-
-
-def sampled(rate_hz: float, seconds: float, jitter: float, gaps: list[float], seed: int = 0) -> Samples:
-    """Some motion, sampled with jitter (as a share of the distance of samples) and with silences of 0.6 s."""
-    rng = np.random.default_rng(seed)
-    number = np.arange(int(seconds * rate_hz))
-    time_s = (number + np.where(number, rng.uniform(-jitter, jitter, len(number)) / 2, 0)) / rate_hz
-    time_s = time_s[[all(not gap < now < gap + 0.6 for gap in gaps) or n == 0 for n, now in enumerate(time_s)]]
-    acc = rng.normal(0, 5, (len(time_s), 3)) + np.sin(9 * time_s)[:, None]
-    return to_samples({"time_s": time_s, "acc": acc.astype(np.float32)})
-
-
-@settings(deadline=None, max_examples=50)
-@given(
-    st.sampled_from([20, 50, 100]),
-    st.floats(0, 0.9),
-    st.lists(st.floats(0.3, 5.0), max_size=3),
-    st.sampled_from([1, 7, 64]),
-)
-def test_rows_of_faster_sources_are_the_means_of_the_samples_in_them(
-    rate_hz: int, jitter: float, gaps: list[float], chunk: int
-) -> None:
-    samples = sampled(rate_hz, 6.0, jitter, gaps)
-    rows, counts = resample(samples, how="mean")
-    assert_equal(resample(samples, chunk, how="mean"), (rows, counts))
-    if not counts.gaps:
-        place = np.floor((samples.time_s - samples.time_s[0]) * 10 + 0.5).astype(int)
-        sums, number = np.zeros((place[-1] + 1, 3)), np.bincount(place)[:, None]
-        np.add.at(sums, place, samples.sensors["acc"].astype(np.float64))
-        expected = np.divide(sums, number, out=np.full_like(sums, np.nan), where=number > 0)
-        np.testing.assert_allclose(readings(rows), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +186,8 @@ def test_readings_that_no_sensor_gives_count_as_not_measured() -> None:
 
 
 def test_units_are_converted_and_unknown_ones_refused() -> None:
-    factors = check_units({"acc": "mg", "gyr": "rad/s"}, GALAXY_WATCH)
-    samples = to_samples({"time_s": 0, "acc": [0, 0, 1000], "gyr": [np.pi, 0, 0]}, GALAXY_WATCH, factors)
+    values, units = {"time_s": 0, "acc": [0, 0, 1000], "gyr": [np.pi, 0, 0]}, {"acc": "mg", "gyr": "rad/s"}
+    samples = to_samples(values, GALAXY_WATCH, units)
     assert samples.sensors["acc"][0, 2] == pytest.approx(9.80665)
     assert samples.sensors["gyr"][0, 0] == pytest.approx(180)
     with pytest.raises(ConfigError, match="no unit 'stone'"):

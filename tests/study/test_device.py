@@ -43,32 +43,6 @@ def test_sensors_of_a_device_worn_in_another_way_agree() -> None:
     np.testing.assert_array_equal(gyr.left_hand.apply(ones), -acc.left_hand.apply(ones))
 
 
-def image_with_one_near_pixel(site: int, row: int, column: int) -> np.ndarray:
-    images = np.full((1, 5, 8, 8), -1, np.int16)
-    images[0, site - 1, row, column] = 10
-    return images
-
-
-@pytest.mark.parametrize(
-    ("symmetry", "before", "after"),
-    [
-        ("left_hand", (1, 2, 0), (1, 2, 7)),
-        ("left_hand", (3, 2, 0), (5, 5, 0)),
-        ("left_hand", (4, 5, 6), (4, 5, 1)),
-        ("upside_down", (1, 2, 0), (1, 5, 7)),
-        ("upside_down", (2, 0, 0), (4, 7, 7)),
-        ("upside_down", (5, 3, 1), (3, 4, 6)),
-    ],
-)
-def test_a_near_pixel_moves_to_where_the_finger_is_then(
-    symmetry: str, before: tuple[int, int, int], after: tuple[int, int, int]
-) -> None:
-    moved = getattr(HELIOS.sensor("tof"), symmetry).apply(image_with_one_near_pixel(*before))
-    np.testing.assert_array_equal(moved, image_with_one_near_pixel(*after))
-    warmest = np.float32([[site == before[0] for site in range(1, 6)]])
-    assert getattr(HELIOS.sensor("thm"), symmetry).apply(warmest).argmax() == after[0] - 1
-
-
 def test_a_device_knows_its_sensors() -> None:
     with pytest.raises(ConfigError, match="acc, gyr"):
         GALAXY_WATCH.sensor("tof")

@@ -1,38 +1,33 @@
-"""The experiment on watches counts alarms as the event rule of the package does, and judges nobody by who knew them."""
+"""The experiments: alarms are counted as the event rule of the package does, and nobody is judged by who knew them."""
 
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from sklearn.linear_model import RidgeClassifierCV
 
 from bfrb.stream.events import EventDecider, EventRule, WindowProbabilities
 from bfrb.stream.spec import EventSpec
 from bfrb.study.labels import LabelSet
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "wrist"
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 TWO = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
 STEP_S = 5.0
 
 
-def experiment(name: str) -> ModuleType:
-    spec = spec_from_file_location(f"wrist_{name}", FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = sys.modules[spec.name] = module_from_spec(spec)
-    sys.path.insert(0, str(FOLDER))
-    try:
-        spec.loader.exec_module(found)
-    finally:
-        sys.path.remove(str(FOLDER))
-    return found
+def experiment(folder: str, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module of an experiment, which finds those beside it."""
+    monkeypatch.syspath_prepend(EXPERIMENTS / folder)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return import_module(name)
 
 
 @pytest.mark.parametrize("smoothing_s", [0.0, 20.0])
-def test_alarms_are_events_of_the_event_rule(smoothing_s: float) -> None:
-    counted, rng = experiment("alarms"), np.random.default_rng(0)
+def test_alarms_are_events_of_the_event_rule(smoothing_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, rng = experiment("wrist", "alarms", monkeypatch), np.random.default_rng(0)
     lengths = [40, 1, 55]
     scores = rng.random(sum(lengths)) ** 3
     names = np.repeat(["a", "b", "c"], lengths)
@@ -44,8 +39,7 @@ def test_alarms_are_events_of_the_event_rule(smoothing_s: float) -> None:
             middle_s = np.arange(len(own)) * STEP_S + STEP_S / 2
             probabilities = np.stack([own, 1 - own], axis=1)
             windows = WindowProbabilities(middle_s, middle_s + STEP_S / 2, probabilities, np.arange(len(own)) == 0)
-            decider = EventDecider(EventRule(spec=spec), TWO)
-            trace = decider.smooth(windows)
+            trace = EventDecider(EventRule(spec=spec), TWO).smooth(windows)
             np.testing.assert_allclose(smoothed[number, : len(own)], trace[0])
             decider = EventDecider(EventRule(spec=spec), TWO)
             events = decider.push(windows) + decider.finish()
@@ -54,8 +48,8 @@ def test_alarms_are_events_of_the_event_rule(smoothing_s: float) -> None:
             assert np.isnan(delay_s) if not events else delay_s == events[0].known_s
 
 
-def test_a_threshold_keeps_to_the_rate_in_every_kind_of_recordings() -> None:
-    counted, rng = experiment("alarms"), np.random.default_rng(1)
+def test_a_threshold_keeps_to_the_rate_in_every_kind_of_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, rng = experiment("wrist", "alarms", monkeypatch), np.random.default_rng(1)
     names = np.repeat([f"{number:03}" for number in range(60)], 30)
     traces = counted.Traces.of(names, names, names, STEP_S)
     smoothed = traces.smoothed(rng.random(len(names)), 10.0)
@@ -68,8 +62,10 @@ def test_a_threshold_keeps_to_the_rate_in_every_kind_of_recordings() -> None:
     assert counted.count_alarms(smoothed, loose, STEP_S).sum() > 0
 
 
-def test_no_window_is_answered_by_a_fit_that_knew_its_person_or_those_it_helps_to_judge() -> None:
-    run = experiment("run")
+def test_no_window_is_answered_by_a_fit_that_knew_its_person_or_those_it_helps_to_judge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = experiment("wrist", "run", monkeypatch)
     subjects = np.array([f"ha24/{n}" for n in range(8)] + [f"wisdm/{n:02}" for n in range(24)])
     folds = run.fold_of(subjects)
     assert np.bincount(folds).tolist() == [3] * 8 + [8]
@@ -90,3 +86,15 @@ def test_no_window_is_answered_by_a_fit_that_knew_its_person_or_those_it_helps_t
         for other in set(range(8)) - {fold}:
             (number,) = set(found[fold, folds == other].tolist())
             assert known[int(number) - 1][1] == {fold, other}
+
+
+@pytest.mark.parametrize("noise", [0.3, 3.0])
+def test_the_ridge_of_the_peers_is_that_of_scikit_learn(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = experiment("real", "peers", monkeypatch)
+    classes, halves = np.arange(60) % 3, np.split(np.arange(60), 2)
+    features = np.eye(3, 200)[classes] * 4 + noise * np.random.default_rng(1).normal(size=(60, 200))
+    features = peers.standardised(features.astype(np.float32))
+    found = peers.ridge(features, classes, [tuple(halves), tuple(halves[::-1])], 3)
+    for known, held_out in (halves, halves[::-1]):
+        theirs = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)).fit(features[known], classes[known])
+        np.testing.assert_allclose(found[held_out], theirs.decision_function(features[held_out]), atol=0.02)
