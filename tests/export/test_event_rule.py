@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 from importlib.resources import as_file, files
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,14 @@ DAYS = int(os.environ.get("BFRB_DAYS", "2"))
 LABELS = LabelSet("three", ("scratch", "rest", "pull", "bite"), frozenset({"scratch", "pull", "bite"}))
 
 
+DURATIONS = ("step_s", "smoothing_s", "on", "off", "merge_s", "minimum_s", "refractory_s")
+
+
 class CRule(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_double) for name in ("step_s", "smoothing_s", "on", "off", "merge_s", "minimum_s")),
-        ("refractory_s", ctypes.c_double),
-        ("targets", ctypes.c_int),
-        ("knots", ctypes.c_int),
-        ("isotonic_from", ctypes.POINTER(ctypes.c_double)),
-        ("isotonic_to", ctypes.POINTER(ctypes.c_double)),
+        *((name, ctypes.c_double) for name in DURATIONS),
+        *((name, ctypes.c_int) for name in ("targets", "knots")),
+        *((name, ctypes.POINTER(ctypes.c_double)) for name in ("isotonic_from", "isotonic_to")),
     ]
 
 
@@ -61,7 +60,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def decide_in_c(library: ctypes.CDLL, windows: WindowProbabilities, rule: EventRule) -> list[Event]:
     names = [name for name, target in zip(LABELS.classes, LABELS.is_target, strict=True) if target]
     knots = [(ctypes.c_double * len(rule.isotonic_to))(*side) for side in (rule.isotonic_from, rule.isotonic_to)]
-    durations = [getattr(rule.spec, name) for name, _ in CRule._fields_[:7]]
+    durations = [getattr(rule.spec, name) for name in DURATIONS]
     spec = CRule(*durations, len(names), len(rule.isotonic_to), *knots)
     state = ctypes.create_string_buffer(4096)
     library.bfrb_start(state, ctypes.byref(spec))
@@ -114,15 +113,9 @@ times = st.floats(0.0, 10.0)
 def test_the_same_events_by_any_rule(
     library: ctypes.CDLL, seed: int, step_s: float, spec: tuple[float, ...], knots: list[float]
 ) -> None:
-    smoothing_s, on, merge_s, minimum_s, refractory_s = spec
-    rule = EventRule(
-        spec=EventSpec(
-            step_s=step_s, smoothing_s=smoothing_s, on=on, off=on * 0.8, merge_s=merge_s, minimum_s=minimum_s,
-            refractory_s=refractory_s,
-        ),
-        isotonic_from=tuple(knots),
-        isotonic_to=tuple(knot**0.5 for knot in knots),
-    )  # fmt: skip
-    assert all(a < b for a, b in pairwise(knots))
+    smoothing_s, on, *others = spec
+    given = dict(zip(DURATIONS, (step_s, smoothing_s, on, on * 0.8, *others), strict=True))
+    isotonic_to = tuple(knot**0.5 for knot in knots)
+    rule = EventRule(spec=EventSpec.parse(given), isotonic_from=tuple(knots), isotonic_to=isotonic_to)
     windows = make_windows(seed, 400, step_s)
     assert decide_in_c(library, windows, rule) == decide_events(windows, rule, LABELS)

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 import bfrb
 from bfrb.errors import BundleError, ConfigError
 from bfrb.export.portable import export_bundle, pad_samples
-from bfrb.predict.bundle import Bundle
+from bfrb.predict.bundle import CHECKSUMS, Bundle, _write_checksums
 from bfrb.predict.member import unpadded_name
 from bfrb.study.device import HELIOS, Device
 from bfrb.study.recordings import Recordings
@@ -48,26 +48,25 @@ def answers(graph: Path, recordings: Recordings) -> np.ndarray:
     return np.asarray(session.run(["probabilities"], {name: feed[name] for name in names})[0])
 
 
-def test_the_graph_gives_the_predictor_s_answers(bundle: Path, exported: Path) -> None:
-    recordings = hard_recordings(HELIOS)
-    expected = bfrb.load(bundle).predict(recordings).probabilities
-    np.testing.assert_allclose(answers(exported / "model.onnx", recordings), expected, atol=1e-5)
+def check(graph: Path, predictor: bfrb.Predictor, recordings: Recordings) -> None:
+    """The graph's answers to some recordings together, and to the longest alone, are the predictor's."""
+    expected, at = predictor.predict(recordings).probabilities, int(recordings.lengths.argmax())
+    np.testing.assert_allclose(answers(graph, recordings), expected, atol=1e-5)
+    np.testing.assert_allclose(answers(graph, recordings[at : at + 1]), expected[at : at + 1], atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01
-    alone = answers(exported / "model.onnx", recordings[3:4])
-    np.testing.assert_allclose(alone, expected[3:4], atol=1e-5)
+
+
+def test_the_graph_gives_the_predictor_s_answers(bundle: Path, exported: Path) -> None:
+    check(exported / "model.onnx", bfrb.load(bundle), hard_recordings(HELIOS))
 
 
 def test_it_does_so_for_real_recordings(bundle: Path, exported: Path, real_data: Path) -> None:
-    recordings = bfrb.read(real_data / "cmi" / "train_sample.csv")
-    expected = bfrb.load(bundle).predict(recordings).probabilities
-    np.testing.assert_allclose(answers(exported / "model.onnx", recordings), expected, atol=1e-5)
+    check(exported / "model.onnx", bfrb.load(bundle), bfrb.read(real_data / "cmi" / "train_sample.csv"))
 
 
 def test_a_watch_is_exported_without_what_it_has_not(watch: Path, exported_watch: Path) -> None:
     predictor = bfrb.load(watch)
-    recordings = hard_recordings(predictor.device)
-    expected = predictor.predict(recordings).probabilities
-    np.testing.assert_allclose(answers(exported_watch / "model.onnx", recordings), expected, atol=1e-5)
+    check(exported_watch / "model.onnx", predictor, hard_recordings(predictor.device))
     described = json.loads((exported_watch / "input.json").read_text())
     assert set(described["inputs"]) == {"acc", "gyr", "quaternion", "lengths"}
 
@@ -76,42 +75,38 @@ def write_unpadded(bundle: Path) -> None:
     """Beside each graph the same one for recordings of one length."""
     for path in list((bundle / "members").iterdir()):
         model = onnx.load(path)
-        [kept] = [value.name for value in model.graph.input if value.name == "imu"]
         del model.graph.input[0]
-        rows = [
-            helper.make_node("Shape", [kept], ["rows_1"], start=1, end=2),
-            helper.make_node("Shape", [kept], ["batch_1"], start=0, end=1),
-            helper.make_node("Expand", ["rows_1", "batch_1"], ["lengths"]),
-        ]
-        nodes = [*rows, *model.graph.node]
-        del model.graph.node[:]
-        model.graph.node.extend(nodes)
+        batch, rows = (helper.make_node("Shape", ["imu"], [f"axis_{n}"], start=n, end=n + 1) for n in range(2))
+        model.graph.node.insert(0, helper.make_node("Expand", ["axis_1", "axis_0"], ["lengths"]))
+        model.graph.node.insert(0, rows)
+        model.graph.node.insert(0, batch)
         onnx.save(model, bundle / unpadded_name(f"members/{path.name}"))
-    (bundle / "checksums.json").write_text("{}")
+    (bundle / CHECKSUMS).write_text("{}")
+    _write_checksums(bundle)
 
 
 def test_a_window_has_a_fixed_length_and_no_lengths(tmp_path: Path) -> None:
-    from bfrb.predict.bundle import _write_checksums
-
     model = make_bundle(tmp_path / "model")
     with pytest.raises(BundleError, match="no graph without padding"):
         export_bundle(Bundle.open(model), tmp_path / "out", window_s=5)
     write_unpadded(model)
-    _write_checksums(model)
     graph = export_bundle(Bundle.open(model), tmp_path / "out", window_s=5, member="two_branch-01")
     inputs = {value.name: value.type.tensor_type.shape.dim for value in onnx.load(graph).graph.input}
     assert {name: axes[1].dim_value for name, axes in inputs.items()} == dict.fromkeys(HELIOS.sensor_names, 50)
     recordings = random_recordings(HELIOS, [50, 50], np.random.default_rng(4), missing=0.2)
     recordings = replace(recordings, table=recordings.table.with_columns(handedness=pl.Series([1, 1])))
-    expected = bfrb.Predictor(Bundle.open(model).only(1)).predict(recordings).probabilities
-    np.testing.assert_allclose(answers(graph, recordings), expected, atol=1e-5)
+    check(graph, bfrb.Predictor(Bundle.open(model).only(1)), recordings)
     with pytest.raises(ConfigError, match="at most 64 rows"):
         export_bundle(Bundle.open(model), tmp_path / "long", window_s=8)
 
 
+def run_python(*arguments: Path | str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, check=False, capture_output=True, text=True)
+
+
 def test_the_golden_vectors_tell_a_right_graph_from_a_wrong_one(exported: Path, tmp_path: Path) -> None:
-    right = subprocess.run([sys.executable, exported / "check_golden.py"], capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"largest difference of a probability: \d\.\de-0[678]\n", right.stdout)
+    right = run_python(exported / "check_golden.py")
+    assert re.fullmatch(r"largest difference of a probability: \d\.\de-0[678]\n", right.stdout), right.stderr
     golden = json.loads((exported / "golden.json").read_text())
     assert golden["note"] == "made up: no person's"
     assert golden["events"]
@@ -119,12 +114,10 @@ def test_the_golden_vectors_tell_a_right_graph_from_a_wrong_one(exported: Path, 
     for name in ("model.onnx", "check_golden.py"):
         (tmp_path / name).write_bytes((exported / name).read_bytes())
     (tmp_path / "golden.json").write_text(json.dumps(golden))
-    assert (
-        subprocess.run([sys.executable, tmp_path / "check_golden.py"], check=False, capture_output=True).returncode == 1
-    )
+    assert run_python(tmp_path / "check_golden.py").returncode == 1
 
 
-def test_the_description_fits_the_graph(exported: Path) -> None:
+def test_the_description_fits_the_graph_and_the_page_s_example_runs(exported: Path) -> None:
     described = json.loads((exported / "input.json").read_text())
     graph = onnx.load(exported / "model.onnx").graph
     types = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "bool": TensorProto.BOOL}
@@ -135,17 +128,12 @@ def test_the_description_fits_the_graph(exported: Path) -> None:
         assert [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim] == said["shape"]
     assert described["inputs"]["acc"]["unit"] == "m/s^2"
     assert described["simulated"] is True
-
-
-def test_the_page_s_example_runs(exported: Path) -> None:
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert "bfrb" not in code
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=exported.parent, capture_output=True, text=True, check=False
-    )
+    done = run_python("-c", code, cwd=exported.parent)
     assert done.returncode == 0, done.stderr
     label, probability = done.stdout.rsplit(maxsplit=1)
-    assert label in json.loads((exported / "input.json").read_text())["output"]["classes"]
+    assert label in described["output"]["classes"]
     assert 0 < float(probability) <= 1
 
 

@@ -18,12 +18,12 @@ from bfrb.export.portable import Conversion, arrange, export_bundle, pad_samples
 from bfrb.export.targets import TARGETS, Whole
 from bfrb.export.worn import Worn
 from bfrb.predict.bundle import Bundle
-from bfrb.predict.predictor import Predictor, load
+from bfrb.predict.predictor import Predictor
 from bfrb.read.series import bring_to_wrist
 from bfrb.study.description import Description
 from bfrb.study.recordings import Recordings
 from bundles import make_bundle, make_recordings
-from typed_commands import Bfrb, runner
+from typed_commands import Bfrb
 
 ROWS = 30
 WATCH = Description.parse(
@@ -48,19 +48,15 @@ def hard_windows() -> Recordings:
     return replace(recordings, sensors={**recordings.sensors, "acc": acc}, table=table)
 
 
-def ask(module: Whole, recordings: Recordings) -> np.ndarray:
-    with torch.inference_mode():
-        answers = [module(*map(torch.from_numpy, one)) for one in arrange(module, recordings, ROWS)]
-    return torch.cat(answers).numpy()
-
-
 @pytest.mark.parametrize("worn", [None, WATCH])
 def test_the_module_that_is_converted_says_what_the_package_says(distilled: Path, worn: Description | None) -> None:
     bundle, recordings = Bundle.open(distilled), hard_windows()
     module = Whole(bundle, None if worn is None else Worn.of(bundle.device, worn)).eval()
     assert module.inputs == ["acc", "left_handed"]  # and nothing that no network looks at
     expected = Predictor(bundle).predict(recordings).probabilities
-    np.testing.assert_allclose(ask(module, recordings), expected, atol=1e-5)
+    with torch.inference_mode():
+        answers = [module(*map(torch.from_numpy, one)) for one in arrange(module, recordings, ROWS)]
+    np.testing.assert_allclose(torch.cat(answers), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 1e-3
 
 
@@ -80,13 +76,9 @@ def need(*packages: str) -> None:
 
 @pytest.mark.parametrize("target", list(TARGETS))
 @pytest.mark.filterwarnings("ignore")
-def test_a_runtime_says_what_the_package_says(
-    distilled: Path, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_runtime_says_what_the_package_says(distilled: Path, tmp_path: Path, target: str, bfrb: Bfrb) -> None:
     need(*TARGETS[target].packages)
-    bfrb: Bfrb = runner(monkeypatch, capsys)
-    done = bfrb("export", distilled, "--out", tmp_path / "out", "--to", target, "--window", 3)
-    assert done.code == 0, done.err
+    bfrb("export", distilled, "--out", tmp_path / "out", "--to", target, "--window", 3).works()
     about = json.loads((tmp_path / "out" / "input.json").read_text())
     assert set(about["inputs"]) == {"acc", "left_handed"}
     written = {path.name for path in (tmp_path / "out").iterdir()}
@@ -127,31 +119,23 @@ def test_micro_runs_in_the_interpreter_for_microcontrollers(distilled: Path, tmp
 
 
 def test_a_described_device_has_its_units_axes_and_sign_inside(tmp_path: Path) -> None:
-    model = make_bundle(tmp_path / "model", requires=(("acc", "quaternion"), ("acc",)))
-    bundle = Bundle.open(model)
-    worn = Worn.of(bundle.device, WATCH)
-    graph = export_bundle(bundle, tmp_path / "out", worn=worn)
+    bundle = Bundle.open(make_bundle(tmp_path / "model", requires=(("acc", "quaternion"), ("acc",))))
+    graph = export_bundle(bundle, tmp_path / "out", worn=Worn.of(bundle.device, WATCH))
     described = json.loads((tmp_path / "out" / "input.json").read_text())
     assert described["device"] == "my watch"
-    assert {name: one.get("unit") for name, one in described["inputs"].items() if name != "lengths"} == {
-        "acc": "g",
-        "quaternion": "1",
-    }
+    units = {name: one.get("unit") for name, one in described["inputs"].items() if name != "lengths"}
+    assert units == {"acc": "g", "quaternion": "1"}
     rng = np.random.default_rng(0)
     read = {"acc": rng.normal(size=(ROWS, 3)), "quaternion": rng.normal(size=(ROWS, 4))}
     read["quaternion"] /= np.linalg.norm(read["quaternion"], axis=1, keepdims=True)
     recording = make_recordings(1, lengths=[ROWS])
-    sensors = {
-        name: sensor.empty(ROWS) for name, sensor in zip(bundle.device.sensor_names, bundle.device.sensors, strict=True)
-    }
-    recording = replace(recording, sensors={**sensors, **bring_to_wrist(read, WATCH)})
-    expected = load(model).predict(recording).probabilities
+    recording = recording.without("thm", "tof").with_sensors(**bring_to_wrist(read, WATCH))
+    expected = Predictor(bundle).predict(recording).probabilities
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     feed = {name: values[None].astype(np.float32) for name, values in read.items()}
     feed["lengths"] = np.array([ROWS])
     np.testing.assert_allclose(session.run(["probabilities"], feed)[0], expected, atol=1e-5)
-    plain = pad_samples(recording)
-    assert not np.allclose(plain["acc"], feed["acc"])
+    assert not np.allclose(pad_samples(recording)["acc"], feed["acc"])
 
 
 def test_what_cannot_be_exported_is_refused(distilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,19 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfrb.errors import ConfigError
-from bfrb.features.pipeline import FEATURES, available, channels_of, compute_features
+from bfrb.features.pipeline import FEATURES, compute_features
 from bfrb.features.rows import RaggedRows, fill, next_rows, previous_rows, rows_of
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
-from made_up import BASELINE_FEATURES, plain_table, random_recordings
+from made_up import plain_table, random_recordings
 from published import published_fill, published_tof
-
-
-def test_a_device_has_the_channels_of_its_sensors() -> None:
-    counts = {branch: len(channels_of(available(names, HELIOS), HELIOS)) for branch, names in BASELINE_FEATURES.items()}
-    assert counts == {"imu": 20, "proximity": 25}
-    kept = {branch: available(names, GALAXY_WATCH) for branch, names in BASELINE_FEATURES.items()}
-    assert kept == {"imu": ("acc", "acc_magnitude", "acc_magnitude_jerk", "gyr", "gyr_magnitude"), "proximity": ()}
 
 
 @pytest.mark.parametrize(
@@ -41,16 +34,13 @@ def test_names_that_cannot_be_computed_are_refused(names: list[str], message: st
         compute_features(random_recordings(GALAXY_WATCH, [5], np.random.default_rng(0)), names)
 
 
-def test_channels_lie_in_the_order_of_the_names() -> None:
+def test_channels_lie_in_the_order_of_the_names_gaps_are_filled_and_marked_and_nothing_is_borrowed() -> None:
     recordings = random_recordings(HELIOS, [9, 4], np.random.default_rng(1), missing=0.0)
     names = ["rotation_angle", "thm", "acc"]
     features = compute_features(recordings, names)
     separate = [FEATURES[name].compute(RaggedRows(recordings)) for name in names]
     np.testing.assert_array_equal(features.values, np.hstack(separate).astype(np.float32))
     assert [channel.name for channel in features.channels][:2] == ["rotation_angle", "thm_1"]
-
-
-def test_gaps_are_filled_and_marked_and_nothing_is_borrowed_from_another_recording() -> None:
     acc = np.array([[1.0, 1, 1], [np.nan, np.nan, np.nan], [3, 3, 3]])
     features = compute_features(Recordings(HELIOS, {"acc": acc}, np.array([0, 3]), plain_table(1)), ["acc"])
     assert features.values[:, 0].tolist() == [1.0, 1.0, 3.0]

@@ -28,11 +28,19 @@ def tof_statistics(tof: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
     return statistics_of(*pixels.image_sums(tof))
 
 
-def test_real_images_give_the_published_statistics(sample: pd.DataFrame, real_recordings: Recordings) -> None:
-    computed = FEATURES["tof_statistics"].compute(RaggedRows(real_recordings))
+def test_real_images_give_the_published_statistics_and_are_told_from_their_nearness(
+    sample: pd.DataFrame, real_recordings: Recordings
+) -> None:
+    names = ("tof_statistics", "thm", "tof_nearness")
+    computed, thm, nearness = (FEATURES[name].compute(RaggedRows(real_recordings)) for name in names)
     np.testing.assert_allclose(computed, published_tof(sample), rtol=1e-9, atol=1e-9, equal_nan=True)
-    thm = FEATURES["thm"].compute(RaggedRows(real_recordings))
     np.testing.assert_allclose(thm, sample[[f"thm_{site}" for site in range(1, 6)]], rtol=1e-6)
+    raw = sample[list(HELIOS.sensor("tof").columns)].to_numpy()
+    seen = raw >= 0
+    np.testing.assert_array_equal(256.0 * (1.0 - nearness[seen]), raw[seen])
+    assert (nearness[raw == CODE] == proximity.FAR).all()
+    assert nearness[seen].min() > 0 > proximity.FAR
+    np.testing.assert_array_equal(np.isnan(nearness), np.isnan(raw))
 
 
 def test_gaps_are_where_pandas_has_them_whatever_the_size_of_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,25 +62,14 @@ def test_gaps_are_where_pandas_has_them_whatever_the_size_of_the_blocks(monkeypa
         np.testing.assert_array_equal(tof_statistics(images)[0], statistics)
 
 
-def test_real_images_are_told_from_their_nearness(sample: pd.DataFrame, real_recordings: Recordings) -> None:
-    nearness = FEATURES["tof_nearness"].compute(RaggedRows(real_recordings))
-    raw = sample[list(HELIOS.sensor("tof").columns)].to_numpy()
-    seen = raw >= 0
-    np.testing.assert_array_equal(256.0 * (1.0 - nearness[seen]), raw[seen])
-    assert (nearness[raw == CODE] == proximity.FAR).all()
-    assert nearness[seen].min() > 0 > proximity.FAR
-    np.testing.assert_array_equal(np.isnan(nearness), np.isnan(raw))
-
-
 def test_differences_of_thermopiles_start_at_zero_and_glitches_are_not_measured(real_recordings: Recordings) -> None:
     thm, before = real_recordings.sensors["thm"].copy(), previous_rows(real_recordings.offsets)
     found = FEATURES["thm_difference"].compute(RaggedRows(real_recordings))
     np.testing.assert_array_equal(found, thm.astype(np.float64) - thm[before].astype(np.float64))
     thm[5, 2] = 0.4
-    glitched = real_recordings.with_sensors(thm=thm)
-    clean = FEATURES["thm_clean"].compute(RaggedRows(glitched))
+    glitched = RaggedRows(real_recordings.with_sensors(thm=thm))
+    clean, differences = (FEATURES[name].compute(glitched) for name in ("thm_clean", "thm_clean_difference"))
     assert np.isnan(clean[5, 2])
-    differences = FEATURES["thm_clean_difference"].compute(RaggedRows(glitched))
     assert np.isnan(differences[5:7, 2]).all()
     skin = thm >= proximity.COLDEST_SKIN_C
     np.testing.assert_array_equal(clean[skin], thm[skin].astype(np.float64))

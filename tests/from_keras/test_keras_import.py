@@ -161,10 +161,8 @@ def test_a_selection_of_columns_in_another_order_is_followed(tmp_path: Path, fra
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one small network of each kind."""
     models = {"D-111_0.h5": keras_notebook.build(units=16), "v0629_0.keras": keras_notebook.build(units=16, gated=True)}
-    rng = np.random.default_rng(0)
-    return keras_notebook.make_folder(
-        tmp_path_factory.mktemp("keras") / "notebook", models, rng.normal(size=(50, len(keras_notebook.COLUMNS)))
-    )
+    features = np.random.default_rng(0).normal(size=(50, len(keras_notebook.COLUMNS)))
+    return keras_notebook.make_folder(tmp_path_factory.mktemp("keras") / "notebook", models, features)
 
 
 @pytest.fixture
@@ -212,12 +210,13 @@ def test_a_truncated_model_and_weights_without_theirs_are_named(folder: Path, na
         assert "weights without the model" in refused(folder)
 
 
-def only(folder: Path, model: Any, suffix: str) -> Path:
-    """The folder with one model, saved anew."""
-    for path in (*folder.glob("*.h5"), *folder.glob("*.keras")):
-        path.unlink()
-    model.save(folder / f"a{suffix}")
-    return folder
+def check_refused(folder: Path, model: Any, odd: str) -> None:
+    """In both formats, a model alone is refused for one of its layers."""
+    for suffix in (".h5", ".keras"):
+        for path in (*folder.glob("*.h5"), *folder.glob("*.keras")):
+            path.unlink()
+        model.save(folder / f"a{suffix}")
+        assert f"the layer {odd!r}" in refused(folder)
 
 
 TWISTS: dict[str, Callable[[Any], Any]] = {
@@ -234,9 +233,7 @@ TWISTS: dict[str, Callable[[Any], Any]] = {
 def test_a_network_with_an_operation_more_is_refused_by_its_name(folder: Path, twist: str) -> None:
     model = keras_notebook.build(twist=TWISTS[twist])
     concatenate = next(layer for layer in model.layers if layer.name.startswith("concatenate"))
-    odd = concatenate._outbound_nodes[0].operation.name
-    for suffix in (".h5", ".keras"):
-        assert f"the layer {odd!r}" in refused(only(folder, model, suffix))
+    check_refused(folder, model, concatenate._outbound_nodes[0].operation.name)
 
 
 class Dropout(layers.Layer):
@@ -252,52 +249,46 @@ class Dropout(layers.Layer):
 
 def test_a_layer_of_ones_own_that_is_called_like_another_is_refused(folder: Path) -> None:
     model = keras_notebook.build(dropout=Dropout)
-    odd = next(layer.name for layer in model.layers if isinstance(layer, Dropout))
-    for suffix in (".h5", ".keras"):
-        assert f"the layer {odd!r}" in refused(only(folder, model, suffix))
+    check_refused(folder, model, next(layer.name for layer in model.layers if isinstance(layer, Dropout)))
 
 
-def change_layer(path: Path, kind: str, number: int, changes: dict[str, Any]) -> None:
+def change_layer(path: Path, kind: str, number: int, key: str, value: Any) -> None:
     """Change what a `.h5` file says of one of the layers of a class."""
     with h5py.File(path, "r+") as file:
         model = json.loads(file.attrs["model_config"])
-        merge([layer for layer in model["config"]["layers"] if layer["class_name"] == kind][number], changes)
+        part = [layer for layer in model["config"]["layers"] if layer["class_name"] == kind][number]
+        *parents, last = key.split(".")
+        for parent in parents:
+            part = part[parent]
+        part[last] = value
         file.attrs["model_config"] = json.dumps(model)
 
 
-def merge(described: dict[str, Any], changes: dict[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(described.get(key), dict):
-            merge(described[key], value)
-        else:
-            described[key] = value
-
-
-CHANGES: list[tuple[str, int, dict[str, Any], str]] = [
-    ("Dropout", 0, {"class_name": "SpatialDropout1D"}, "is SpatialDropout1D("),
-    ("Dense", 0, {"inbound_nodes": [{}, {}]}, "is used 2 times"),
-    ("Concatenate", 0, {"inbound_nodes": []}, "; expected Concatenate("),
-    ("InputLayer", 0, {"config": {"batch_shape": [None, 50, 45]}}, "=[None, 50, 45]; expected [None, 40, 45]"),
-    ("MaxPooling1D", 0, {"config": {"padding": "same"}}, "has padding='same'; expected 'valid'"),
-    ("Activation", 0, {"config": {"activation": "gelu"}}, "has activation='gelu'; expected 'relu'"),
-    ("Conv1D", 0, {"config": {"filters": 7}}, "has weights of the shapes"),
-    ("Conv1D", 0, {"config": {"dtype": "mixed_float16"}}, "has dtype='mixed_float16'; expected 'float32'"),
-    ("Conv1D", 0, {"config": {"new_in_keras_9": "spiral"}}, "has new_in_keras_9='spiral'; expected it to be off"),
-    ("Dense", -1, {"config": {"activation": "sigmoid"}}, "has activation='sigmoid'; expected 'softmax'"),
-    ("GlobalAveragePooling1D", 0, {"config": {"keepdims": True}}, "has keepdims=True; expected it to be off"),
-    ("Bidirectional", 0, {"config": {"layer": {"config": {"go_backwards": True}}}}, "has forward go_backwards=True"),
-    ("Bidirectional", 1, {"config": {"layer": {"config": {"reset_after": False}}}}, "has forward reset_after=False"),
-    ("Lambda", 0, {"config": {"function": {"config": {"closure": [7]}}}}, "is Lambda t[:, :, :7](input_layer"),
-    ("Lambda", 0, {"config": {"function": {"config": {"defaults": [1]}}}}, "is Lambda of other code("),
-    ("Lambda", -1, {"config": {"function": {"config": "time_mean"}}}, "is Lambda time_mean("),
+CHANGES: list[tuple[str, int, str, Any, str]] = [
+    ("Dropout", 0, "class_name", "SpatialDropout1D", "is SpatialDropout1D("),
+    ("Dense", 0, "inbound_nodes", [{}, {}], "is used 2 times"),
+    ("Concatenate", 0, "inbound_nodes", [], "; expected Concatenate("),
+    ("InputLayer", 0, "config.batch_shape", [None, 50, 45], "=[None, 50, 45]; expected [None, 40, 45]"),
+    ("MaxPooling1D", 0, "config.padding", "same", "has padding='same'; expected 'valid'"),
+    ("Activation", 0, "config.activation", "gelu", "has activation='gelu'; expected 'relu'"),
+    ("Conv1D", 0, "config.filters", 7, "has weights of the shapes"),
+    ("Conv1D", 0, "config.dtype", "mixed_float16", "has dtype='mixed_float16'; expected 'float32'"),
+    ("Conv1D", 0, "config.new_in_keras_9", "spiral", "has new_in_keras_9='spiral'; expected it to be off"),
+    ("Dense", -1, "config.activation", "sigmoid", "has activation='sigmoid'; expected 'softmax'"),
+    ("GlobalAveragePooling1D", 0, "config.keepdims", True, "has keepdims=True; expected it to be off"),
+    ("Bidirectional", 0, "config.layer.config.go_backwards", True, "has forward go_backwards=True"),
+    ("Bidirectional", 1, "config.layer.config.reset_after", False, "has forward reset_after=False"),
+    ("Lambda", 0, "config.function.config.closure", [7], "is Lambda t[:, :, :7](input_layer"),
+    ("Lambda", 0, "config.function.config.defaults", [1], "is Lambda of other code("),
+    ("Lambda", -1, "config.function.config", "time_mean", "is Lambda time_mean("),
 ]
 
 
-@pytest.mark.parametrize(("kind", "number", "changes", "complaint"), CHANGES)
+@pytest.mark.parametrize(("kind", "number", "key", "value", "complaint"), CHANGES)
 def test_what_would_change_the_answer_is_refused_with_the_name_of_its_layer(
-    folder: Path, kind: str, number: int, changes: dict[str, Any], complaint: str
+    folder: Path, kind: str, number: int, key: str, value: Any, complaint: str
 ) -> None:
-    change_layer(folder / "D-111_0.h5", kind, number, changes)
+    change_layer(folder / "D-111_0.h5", kind, number, key, value)
     assert complaint in refused(folder)
 
 
@@ -309,9 +300,9 @@ def slices(number: int) -> list[Callable[..., Any]]:
 def test_a_lambda_of_other_code_is_refused_and_never_loaded(
     folder: Path, code: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    function = {"code": base64.b64encode(marshal.dumps(code.__code__)).decode(), "closure": [20]}
+    changed = base64.b64encode(marshal.dumps(code.__code__)).decode()
     monkeypatch.setattr("marshal.loads", lambda *_: pytest.fail("code was loaded"))
-    change_layer(folder / "D-111_0.h5", "Lambda", 0, {"config": {"function": {"config": function}}})
+    change_layer(folder / "D-111_0.h5", "Lambda", 0, "config.function.config.code", changed)
     assert "is Lambda of other code(input_layer" in refused(folder)
 
 
@@ -325,13 +316,12 @@ COMPILED = [
 
 @pytest.mark.parametrize(("version", "columns", "start"), COMPILED)
 def test_the_slices_are_known_from_other_pythons_too(folder: Path, version: str, columns: str, start: str) -> None:
-    changes = {"config": {"function": {"config": {"code": start}}}}
-    number = 0 if columns == ":20" else 1
-    change_layer(folder / "D-111_0.h5", "Lambda", number, changes)
-    assert recognise(folder / "D-111_0.h5", 40, 20, 45).network == "two_branch"
-    change_layer(folder / "D-111_0.h5", "Lambda", 1 - number, changes)
+    model, number = folder / "D-111_0.h5", (":20", "20:").index(columns)
+    change_layer(model, "Lambda", number, "config.function.config.code", start)
+    assert recognise(model, 40, 20, 45).network == "two_branch"
+    change_layer(model, "Lambda", 1 - number, "config.function.config.code", start)
     with pytest.raises(BundleError, match="is Lambda t"):
-        recognise(folder / "D-111_0.h5", 40, 20, 45)
+        recognise(model, 40, 20, 45)
 
 
 @pytest.mark.parametrize(

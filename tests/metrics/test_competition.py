@@ -2,10 +2,8 @@
 
 import sys
 from dataclasses import astuple
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,13 +55,7 @@ def test_cases_worked_out_by_hand(truth: list[str], prediction: list[str], binar
 
 @pytest.mark.parametrize(
     ("truth", "prediction", "complaint"),
-    [
-        (["Wave hello"], ["Waves hello"], "'Waves hello'"),
-        (["Wave hello"], [None], "found None"),
-        ([float("nan")], ["Wave hello"], "found nan"),
-        (["Wave hello"], ["Wave hello"] * 2, "got 2 for 1"),
-        ([], [], "at least one"),
-    ],
+    [([float("nan")], ["Wave hello"], "found nan"), (["Wave hello"], ["Wave hello"] * 2, "got 2 for 1")],
 )
 def test_labels_that_cannot_be_scored_are_refused(truth: list[str], prediction: list[str], complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
@@ -72,31 +64,18 @@ def test_labels_that_cannot_be_scored_are_refused(truth: list[str], prediction: 
         confusion_by_subject(truth, prediction, ["a"] * 3)
 
 
-def test_the_winners_predictions_score_as_published(real_data: Path) -> None:
-    table = pl.read_csv(real_data / "cmi" / "first_place_oof_compare.csv")
-    for column, expected in (("pred_all", (0.989, 0.721)), ("pred_imu", (0.984, 0.636))):
-        scores = competition_score(table["gesture"].to_list(), table[column].to_list(), CMI_GESTURES)
-        assert (scores.binary_f1, scores.macro_f1) == pytest.approx(expected, abs=5e-4)
-
-
 THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))
 
 
-def test_every_class_is_scored_those_without_recordings_too() -> None:
+def test_every_class_is_scored_and_areas_are_not_defined_without_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     found = class_scores(["pull", "pull", "rest"], ["pull", "rest", "rest"], THREE)
     expected = {"pull": (1.0, 0.5, 2 / 3, 2), "rest": (0.5, 1.0, 2 / 3, 1), "wave": (0.0, 0.0, 0.0, 0)}
     assert tuple(found) == THREE.classes
     for name, scores in expected.items():
         assert astuple(found[name]) == pytest.approx(scores)
-
-
-def test_areas_are_not_defined_without_both_kinds() -> None:
     nothing, everything, values = np.zeros(3, dtype=bool), np.ones(3, dtype=bool), np.arange(3.0)
     assert [roc_auc(truth, values) for truth in (nothing, everything)] == [None, None]
     assert [average_precision(truth, values) for truth in (nothing, everything)] == [None, 1.0]
-
-
-def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ConfigError, match=r"scikit-learn(.|\n)*bfrb\[report\]"):
         class_scores(["pull"], ["pull"], THREE)

@@ -38,11 +38,7 @@ def test_the_delay_is_that_of_the_first_event_known_and_without_events_some_scor
 
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [
-        (spans((3, 3)), "after its begin"),
-        (spans((0, 5), (4, 6)), "do not overlap"),
-        (np.zeros(4), "begins and ends"),
-    ],
+    [(spans((3, 3)), "after its begin"), (spans((0, 5), (4, 6)), "do not overlap"), (np.zeros(4), "begins and ends")],
 )
 def test_what_cannot_be_counted_is_refused(bad: np.ndarray, message: str) -> None:
     for episodes, events in ((NOTHING, bad), (bad, NOTHING)):

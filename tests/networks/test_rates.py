@@ -21,18 +21,13 @@ def seen_s(rate_hz: float) -> tuple[float, float]:
     """Seconds from pooled row to pooled row, and of the input that one of them depends on, gates left out."""
     torch.manual_seed(0)
     network = TwoBranch(replace(SHAPE, row_rate_hz=rate_hz), TWO_BRANCH)
-    kernels: list[int] = []
-    rows = 1
-    for layers, pool in zip(_blocks(network), network.pools, strict=True):
-        kernels += [rows * (layer.kernel_size[0] - 1) for layer in layers]
-        kernels.append(rows * (pool - 1))
+    seen = rows = 1
+    for block, pool in zip(network.imu, network.pools, strict=True):
+        kernels = [one for name, one in block.named_modules() if name.endswith("conv")]
+        kernels = [one.kernel_size[0] for one in kernels if isinstance(one, blocks.Convolution)]
+        seen += rows * (sum(kernels) - len(kernels) + pool - 1)
         rows *= pool
-    return rows / rate_hz, (1 + sum(kernels)) / rate_hz
-
-
-def _blocks(network: TwoBranch) -> list[list[blocks.Convolution]]:
-    found = [[m for name, m in part.named_modules() if name.endswith("conv")] for part in network.imu]
-    return [[m for m in each if isinstance(m, blocks.Convolution)] for each in found]
+    return rows / rate_hz, seen / rate_hz
 
 
 @pytest.mark.parametrize("rate_hz", [20, 25, 50, 100])

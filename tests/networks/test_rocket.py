@@ -120,31 +120,19 @@ def test_thresholds_are_placed_at_quantiles_of_the_answers() -> None:
     torch.testing.assert_close(1.0 - shares, bank.orders[:, None].expand_as(shares), atol=0.02, rtol=0)
 
 
-def inputs(*missing: str) -> dict[str, torch.Tensor]:
-    torch.manual_seed(5)
-    made = {branch: torch.randn(3, 21, channels) for branch, channels in EVERYTHING.channels.items()}
-    return {branch: torch.zeros_like(values) if branch in missing else values for branch, values in made.items()}
-
-
-def network() -> Rocket:
-    torch.manual_seed(6)
-    return Rocket(EVERYTHING, SPEC).eval()
-
-
-def test_what_was_not_measured_takes_no_part() -> None:
-    rocket = network()
-    features, known = rocket.features(inputs("thm"), None)
-    silent = rocket.describe(inputs("thm"), None)[known == 0]
-    assert 0 < len(silent) < features.numel()
-    assert (silent == 0).all()
-
-
 @pytest.mark.parametrize(
     ("missing", "stage"),
     [((), "all"), (("tof",), "all"), (("thm", "tof"), "motion"), (("rotation", "thm", "tof"), "acc")],
 )
-def test_the_answer_is_of_the_stage_that_has_its_sensors(missing: tuple[str, ...], stage: str) -> None:
-    rocket = network()
-    features = rocket.describe(inputs(*missing), None)
-    layer = rocket.answers()[stage]
-    torch.testing.assert_close(rocket(inputs(*missing), None).logits, layer(features[:, : layer.in_features]))
+def test_what_was_not_measured_takes_no_part_and_the_answer_is_of_the_stage_that_has_its_sensors(
+    missing: tuple[str, ...], stage: str
+) -> None:
+    torch.manual_seed(6)
+    rocket = Rocket(EVERYTHING, SPEC).eval()
+    inputs = {name: (name not in missing) * torch.randn(3, 21, count) for name, count in EVERYTHING.channels.items()}
+    features, layer = rocket.describe(inputs, None), rocket.answers()[stage]
+    torch.testing.assert_close(rocket(inputs, None).logits, layer(features[:, : layer.in_features]))
+    silent = features[rocket.features(inputs, None)[1] == 0]
+    assert (silent == 0).all()
+    assert bool(len(silent)) == bool(missing)
+    assert len(silent) < features.numel()

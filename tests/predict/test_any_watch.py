@@ -15,6 +15,7 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.orientation import with_made_orientation
 from bfrb.read.sources import open_source
+from bfrb.study.description import Description
 from bfrb.study.device import HELIOS
 from bfrb.study.frame import Wrist, device_to_wrist
 from bfrb.study.recordings import Recordings
@@ -24,29 +25,17 @@ HEADING_FREE = {"imu": ("acc", "acc_magnitude", "acc_magnitude_jerk", *DEPLOYABL
 TOLERANCE = 1e-3
 G_M_S2 = 9.80665
 AXES = ("6h", "3h", "out")
-DESCRIPTION = """
-name = "my_watch"
-[recordings]
-id = "{{recording}}"
-subject = "{{person}}"
-[time]
-column = "time"
-unit = "ms"
-[acc]
-columns = ["ax", "ay", "az"]
-unit = "g"
-at_rest = "down"
-[quaternion]
-columns = ["qw", "qx", "qy", "qz"]
-turns = "world_to_device"
-[axes]
-x = "{0}"
-y = "{1}"
-z = "{2}"
-[worn]
-wrist = "{3}"
-crown = "turned"
-"""
+WATCH = Description.parse(
+    {
+        "name": "my_watch",
+        "recordings": {"id": "{recording}", "subject": "{person}"},
+        "time": {"column": "time", "unit": "ms"},
+        "acc": {"columns": ["ax", "ay", "az"], "unit": "g", "at_rest": "down"},
+        "quaternion": {"columns": ["qw", "qx", "qy", "qz"], "turns": "world_to_device"},
+        "axes": dict(zip("xyz", AXES, strict=True)),
+        "worn": {"wrist": "left", "crown": "turned"},
+    }
+)
 
 Between = Literal["steady", "held"]
 """What stands between two rows: a steady change from one to the other, or the nearest of the two."""
@@ -105,43 +94,30 @@ def test_a_watch_is_answered_as_the_helios_it_stands_for(
 ) -> None:
     predictor = bundle(tmp_path, features=HEADING_FREE, rows=rows)
     as_watch(helios, wrist, between, tmp_path / "watch.csv")
-    (tmp_path / "watch.toml").write_text(DESCRIPTION.format(*AXES, wrist))
-    source = open_source(
-        tmp_path / "watch.csv",
-        str(tmp_path / "watch.toml"),
-        device=predictor.device,
-        how=predictor.bundle.manifest.rows,
-    )
+    told, rows = WATCH.updated({"worn.wrist": wrist}), predictor.bundle.manifest.rows
+    source = open_source(tmp_path / "watch.csv", told, device=predictor.device, how=rows)
     found, expected = predictor.predict(source.read()), predictor.predict(helios)
     assert list(found.ids) == list(expected.ids)
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=TOLERANCE)
 
 
-def made_up(seed: int = 0) -> Recordings:
-    """Recordings whose orientation was made."""
-    recordings = make_recordings(seed=seed).without("thm", "tof")
-    return replace(recordings, device=with_made_orientation(HELIOS))
-
-
-def test_a_made_orientation_serves_networks_that_do_not_look_at_the_heading(tmp_path: Path) -> None:
-    predictor, recordings = bundle(tmp_path, features=HEADING_FREE), made_up()
-    assert predictor.is_heading_free
-    as_recorded = predictor.predict(replace(recordings, device=HELIOS)).probabilities
-    np.testing.assert_array_equal(predictor.predict(recordings).probabilities, as_recorded)
-    assert not np.allclose(predictor.predict(recordings.without("quaternion")).probabilities, as_recorded)
-
-
-def test_networks_that_look_at_the_heading_are_not_shown_one_that_was_made_up(tmp_path: Path) -> None:
-    predictor, recordings = bundle(tmp_path), made_up()
-    assert not predictor.is_heading_free
-    assert predictor.source_device == HELIOS
-    without = predictor.predict(recordings.without("quaternion")).probabilities
-    np.testing.assert_array_equal(predictor.predict(recordings).probabilities, without)
+@pytest.mark.parametrize("heading_free", [True, False])
+def test_a_made_orientation_serves_networks_that_do_not_look_at_the_heading_and_no_others(
+    tmp_path: Path, heading_free: bool
+) -> None:
+    predictor = bundle(tmp_path, features=HEADING_FREE) if heading_free else bundle(tmp_path)
+    assert predictor.is_heading_free == heading_free
+    assert predictor.source_device == HELIOS or heading_free
+    recorded = make_recordings().without("thm", "tof")
+    made = replace(recorded, device=with_made_orientation(HELIOS))
+    shown = (recorded, recorded.without("quaternion"), made)
+    as_recorded, without, found = (predictor.predict(recordings).probabilities for recordings in shown)
+    assert not np.allclose(without, as_recorded)
+    np.testing.assert_array_equal(found, as_recorded if heading_free else without)
 
 
 def test_a_bundle_of_made_orientations_takes_recorded_ones(tmp_path: Path) -> None:
-    predictor = bundle(tmp_path, device=with_made_orientation(HELIOS))
+    predictor, recorded = bundle(tmp_path, device=with_made_orientation(HELIOS)), make_recordings()
     assert not predictor.device.knows_heading
-    recordings = replace(made_up(), device=HELIOS)
-    expected = predictor.predict(replace(recordings, device=predictor.device)).probabilities
-    np.testing.assert_array_equal(predictor.predict(recordings).probabilities, expected)
+    expected = predictor.predict(replace(recorded, device=predictor.device)).probabilities
+    np.testing.assert_array_equal(predictor.predict(recorded).probabilities, expected)

@@ -16,26 +16,18 @@ from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.train.run import read_run_spec
 from bundles import make_bundle
+from learnable import cut
 
 GRAPH = "members/two_branch-00.onnx"
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "model")
-
-
 @pytest.fixture
-def copy(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "model"))
+def copy(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "model"))
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def alter(path: Path) -> None:
@@ -86,44 +78,39 @@ def test_a_missing_or_damaged_file_is_named(copy: Path, name: str, damage: Calla
 @settings(max_examples=25, deadline=None)
 @given(name=st.sampled_from([MANIFEST, CHECKSUMS]), data=st.data())
 def test_any_damage_to_the_descriptions_is_a_bundle_error(
-    original: Path, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+    bundle: Path, tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:
-    whole = (original / name).read_bytes()
-    copy = Path(shutil.copytree(original, tmp_path_factory.mktemp("damaged") / "model"))
-    cut = data.draw(st.integers(0, len(whole) - 2))
-    filling = data.draw(st.binary(max_size=8))
-    if (damaged := whole[:cut] + filling).strip() != whole.strip():
+    whole = (bundle / name).read_bytes()
+    copy = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("damaged") / "model"))
+    kept, filling = data.draw(st.integers(0, len(whole) - 2)), data.draw(st.binary(max_size=8))
+    if (damaged := whole[:kept] + filling).strip() != whole.strip():
         (copy / name).write_bytes(damaged)
         with pytest.raises(BundleError):
             Bundle.open(copy)
 
 
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [(3, "has format 3.*\n.*9.1"), *((value, "to name its format") for value in (None, "1", 0, True))],
-)
-def test_an_impossible_format_is_refused_and_a_later_one_says_which_version_reads_it(
-    copy: Path, value: object, told: str
-) -> None:
-    change_manifest(copy, format=value, version="9.1", novelty=True)
-    with pytest.raises(BundleError, match=told):
-        Bundle.open(copy)
+IMPOSSIBLE = [
+    {"members": []},
+    {"novelty": 1},
+    {"members": [{"name": "a", "network": "n", "fold": 0, "graph": GRAPH}] * 2},
+    {"label_set": {"name": "x", "classes": ["a", "a"], "targets": ["a"]}},
+]
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "told"),
     [
-        {"members": []},
-        {"novelty": 1},
-        {"members": [{"name": "a", "network": "n", "fold": 0, "graph": GRAPH}] * 2},
-        {"label_set": {"name": "x", "classes": ["a", "a"], "targets": ["a"]}},
-        {"device": "ring"},
+        *((values, "impossible manifest") for values in IMPOSSIBLE),
+        ({"device": "ring"}, "no description 'ring'"),
+        ({"format": 3, "version": "9.1", "novelty": True}, "has format 3.*\n.*9.1"),
+        *(({"format": value}, "to name its format") for value in (None, "1", 0, True)),
     ],
 )
-def test_an_impossible_manifest_is_refused(copy: Path, values: dict[str, object]) -> None:
+def test_an_impossible_manifest_is_refused_and_a_later_one_says_which_version_reads_it(
+    copy: Path, values: dict[str, object], told: str
+) -> None:
     change_manifest(copy, **values)
     seal(copy)
-    told = "no description 'ring'" if "device" in values else "impossible manifest"
     with pytest.raises(BundleError, match=told):
         Bundle.open(copy)
 
@@ -157,7 +144,9 @@ def test_an_error_while_writing_or_an_incomplete_bundle_leaves_nothing(
     assert names(tmp_path / "deep") == []
 
 
-def test_a_bundle_is_replaced_only_when_asked_and_only_by_a_complete_one(copy: Path, tmp_path: Path) -> None:
+def test_a_bundle_and_nothing_else_is_replaced_only_when_asked_and_only_by_a_complete_one(
+    copy: Path, tmp_path: Path
+) -> None:
     with pytest.raises(BundleError, match="there is a bundle at"), writing_bundle(copy):
         pytest.fail("it must be refused before any work is done")
     with pytest.raises(BundleError), writing_bundle(copy, overwrite=True):
@@ -167,9 +156,6 @@ def test_a_bundle_is_replaced_only_when_asked_and_only_by_a_complete_one(copy: P
         change_manifest(folder, version="0.2.0")
     assert Bundle.open(copy).manifest.version == "0.2.0"
     assert names(tmp_path) == ["model"]
-
-
-def test_nothing_but_a_bundle_is_ever_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
     (tmp_path / "notes").write_text("text")

@@ -11,7 +11,7 @@ import pytest
 from bfrb.features.sequences import Batch
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import load_member, route
-from bfrb.predict.predictor import Predictor, load
+from bfrb.predict.predictor import Predictor
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from bundles import make_bundle, make_recordings
@@ -42,10 +42,7 @@ def test_a_bundle_of_format_1_answers_as_it_did(old: Path, tmp_path: Path, unpad
     for spec in bundle.manifest.members:
         member = load_member(bundle, spec)
         np.testing.assert_allclose(member.answer(batch), answers[f"{spec.name}.probabilities"], rtol=0, atol=1e-6)
-
-
-def test_a_bundle_of_format_1_is_loaded_and_asked(old: Path) -> None:
-    assert np.isfinite(load(old).predict(make_recordings(3)).probabilities).all()
+    assert np.isfinite(Predictor(bundle).predict(make_recordings(3)).probabilities).all()
 
 
 REQUIRED = ((), ("thm", "tof"), ("quaternion",))

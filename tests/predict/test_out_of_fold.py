@@ -13,23 +13,19 @@ from bfrb.predict.out_of_fold import EVERYBODY, HeldOutPredictor, TrainingOverla
 from bfrb.read.tables import read_table
 from bfrb.study.content import CONTENT
 from bfrb.study.recordings import Recordings
-from bundles import make_bundle, make_recordings
+from bundles import make_recordings
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(make_bundle(tmp_path_factory.mktemp("held out") / "model", members=2))
-
-
-def of_people(*names: str) -> Recordings:
-    made = make_recordings(len(names))
-    return made.with_table(made.table.with_columns(pl.Series("subject", list(names))))
+def bundle(bundle: Path) -> Bundle:
+    return Bundle.open(bundle)
 
 
 def test_each_recording_is_answered_by_the_member_that_held_its_person_out(bundle: Bundle) -> None:
     predictor = HeldOutPredictor(bundle)
     names = sorted(predictor.fold_of, key=predictor.fold_of.__getitem__)[::2]
-    recordings = of_people(names[0], "a stranger", names[1], names[0])
+    recordings, subjects = make_recordings(4), pl.Series("subject", [names[0], "a stranger", names[1], names[0]])
+    recordings = recordings.with_table(recordings.table.with_columns(subjects))
     found = predictor.predict(recordings).probabilities
     assert predictor.folds(recordings.subjects).tolist() == [0, EVERYBODY, 1, 0]
     for row, folds in enumerate([[0], [0, 1], [1], [0]]):
@@ -61,16 +57,14 @@ def renamed(recordings: Recordings, column: str, prefix: str) -> Recordings:
     return recordings.with_table(recordings.table.with_columns((pl.lit(prefix) + pl.col(column)).alias(column)))
 
 
-def test_recordings_of_the_training_are_matched(bundle: Bundle, trained_on: Recordings) -> None:
+def test_recordings_of_the_training_are_matched_and_others_with_the_same_names_and_ids_are_others(
+    bundle: Bundle, trained_on: Recordings
+) -> None:
     overlap = TrainingOverlap.of(bundle)
     assert overlap.match(trained_on).all()
     assert overlap.seen == sorted(set(trained_on.subjects.tolist()))
     assert (overlap.namesakes, overlap.changed) == ([], {})
-
-
-def test_other_people_with_the_same_names_and_ids_are_others(bundle: Bundle) -> None:
-    others = make_recordings(72, subjects=4, seed=1)
-    overlap = TrainingOverlap.of(bundle)
+    overlap, others = TrainingOverlap.of(bundle), make_recordings(72, subjects=4, seed=1)
     assert not overlap.match(others).any()
     assert overlap.seen == []
     assert overlap.namesakes == sorted(set(others.subjects.tolist()))

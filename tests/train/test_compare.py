@@ -35,7 +35,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
     torch.use_deterministic_algorithms(False)
 
 
-def test_differences_are_those_of_the_scores_on_the_same_folds(compared: Compared) -> None:
+def test_differences_are_those_of_scores_on_the_same_folds_and_a_variant_can_lack_sensors(compared: Compared) -> None:
     folder, results = compared
     assert results["reference"] == "plain"
     assert results == json.loads((folder / "out" / "comparison.json").read_text())
@@ -53,9 +53,13 @@ def test_differences_are_those_of_the_scores_on_the_same_folds(compared: Compare
     assert low - 0.05 <= found["difference"] <= high + 0.05
     assert set(results["variants"]["fast"]["scenarios"]) == {"all", "imu", "half"}
     assert "difference" not in results["variants"]["plain"]["scenarios"]["all"]
+    assert results["variants"]["imu"]["changes"] == {"without": ["thm", "tof"]}
+    table = pl.read_parquet(folder / "out" / "imu" / "out_of_fold.parquet")
+    parts = [table.filter(pl.col("scenario") == name).select(CMI_GESTURES.classes) for name in ("all", "imu")]
+    np.testing.assert_allclose(parts[0].to_numpy(), parts[1].to_numpy(), atol=1e-6)
 
 
-def test_what_is_done_is_not_done_again_and_any_variant_may_be_the_reference(compared: Compared) -> None:
+def test_what_is_done_is_not_done_again_any_variant_may_be_the_reference_and_no_other_study(compared: Compared) -> None:
     folder, before = compared
     kept = {name: (folder / "out" / name / "bundle.json").stat() for name in before["variants"]}
     after = compare(make_study(), variants(folder).model_copy(update={"reference": "fast"}), folder / "out")
@@ -67,41 +71,19 @@ def test_what_is_done_is_not_done_again_and_any_variant_may_be_the_reference(com
     assert turned["difference"] == pytest.approx(-found["difference"])
     assert turned["difference_interval"] == pytest.approx([-bound for bound in reversed(found["difference_interval"])])
     assert "difference" not in after["variants"]["fast"]["scenarios"]["half"]
-
-
-def test_other_recordings_or_another_spec_are_refused(compared: Compared) -> None:
-    folder, _ = compared
     with pytest.raises(ConfigError, match="other recordings"):
         compare(InMemory(make_recordings(24, subjects=6, seed=1)), variants(folder), folder / "out")
     with pytest.raises(ConfigError, match="another spec"):
         compare(make_study(), variants(folder, fast=["training.learning_rate=0.01"]), folder / "out")
 
 
-def test_a_variant_can_lack_sensors(compared: Compared) -> None:
-    folder, results = compared
-    assert results["variants"]["imu"]["changes"] == {"without": ["thm", "tof"]}
-    table = pl.read_parquet(folder / "out" / "imu" / "out_of_fold.parquet")
-    parts = [table.filter(pl.col("scenario") == name).select(CMI_GESTURES.classes) for name in ("all", "imu")]
-    np.testing.assert_allclose(parts[0].to_numpy(), parts[1].to_numpy(), atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("values", "complaint"),
-    [
-        ({"variants": {"a/b": []}}, "letters"),
-        ({"reference": "b", "variants": {"a": []}}, "reference"),
-    ],
-)
-def test_impossible_comparisons_are_refused(values: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ConfigError, match=complaint):
-        CompareSpec.parse(values)
-
-
-def test_changes_of_a_variant_come_after_those_of_all() -> None:
-    spec = CompareSpec.parse(
-        {"changes": ["seed=1", "folds=4"], "variants": {"a": ["seed=2"], "b": {"preset": "baseline"}}}
-    )
+def test_changes_of_a_variant_come_after_those_of_all_and_impossible_ones_are_refused() -> None:
+    variants = {"a": ["seed=2"], "b": {"preset": "baseline"}}
+    spec = CompareSpec.parse({"changes": ["seed=1", "folds=4"], "variants": variants})
     assert (spec.run("a").seed, spec.run("a").folds, spec.run("a").training.epochs) == (2, 4, 15)
     assert (spec.run("b").seed, spec.run("b").training.epochs) == (1, 160)
     with pytest.raises(ConfigError, match="choose a, b"):
         spec.run("c")
+    for values, complaint in (({"variants": {"a/b": []}}, "letters"), ({"reference": "c"}, "reference")):
+        with pytest.raises(ConfigError, match=complaint):
+            CompareSpec.parse({"variants": variants, **values})

@@ -22,6 +22,7 @@ from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import load
 from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.recordings import Recordings
 from bfrb.train import crossval
 from bfrb.train.crossval import Status, cross_validate, default_workers, find_label_set, labelled, prepare
 from bfrb.train.member import StudyExamples, split
@@ -31,7 +32,9 @@ from bfrb.train.workspace import MemberPlan, Workspace
 from bundles import make_recordings
 from learnable import cut
 from studies import TINY, InMemory, make_study, train_here
+from waiting import until
 
+STUDY = make_study()
 UNGUARDED = """
 import sys
 from pathlib import Path
@@ -87,11 +90,11 @@ def test_every_recording_is_answered_by_networks_that_never_saw_its_subject(trai
         np.testing.assert_allclose(answers, chosen.select(bundle.label_set.classes).to_numpy(), atol=1e-5)
 
 
-def begin_only(out: Path, spec: RunSpec = TINY, source: InMemory | None = None) -> Workspace:
+def begin_only(out: Path, spec: RunSpec = TINY, source: InMemory = STUDY) -> Workspace:
     """A run that is stopped before its first member is trained."""
     workspace = Workspace.beside(out)
     with workspace.locked():
-        workspace.begin(prepare(source or make_study(), spec))
+        workspace.begin(prepare(source, spec))
     return workspace
 
 
@@ -171,20 +174,19 @@ def test_no_subject_is_on_both_sides_of_a_split(tmp_path: Path, stopping: str) -
 NO_MOTION = ["networks=['rocket']", "features.acc=[]", "features.rotation=[]"]
 
 
-def of_one_gesture() -> InMemory:
-    recordings = make_recordings(24, subjects=6)
-    return InMemory(recordings.with_table(recordings.table.with_columns(gesture=pl.lit(CMI_GESTURES.classes[0]))))
+def with_gesture(recordings: Recordings, gesture: str | pl.Series) -> Recordings:
+    return recordings.with_table(recordings.table.with_columns(gesture=pl.lit(gesture)))
 
 
 @pytest.mark.parametrize(
     ("study", "changes", "told"),
     [
-        (make_study(), ["folds=7"], "from 2 to 6 folds for 6 subjects, got 7"),
+        (STUDY, ["folds=7"], "from 2 to 6 folds for 6 subjects, got 7"),
         (make_study(2, 2), ["folds=2"], "at least 2 recordings and 2 gestures .* fold 0 there would be 1 and 1"),
         (make_study(9, 1), ["folds='subject'"], "several subjects"),
         (make_study(3, 3), ["folds=3", "training.stopping=inner", "training.inner_share=0.5"], "be 1 and 1 of 3"),
-        (of_one_gesture(), [], "fold 0 there would be 12 and 1 of 24"),
-        (make_study(), NO_MOTION, "motion sensors for rocket.*\n.*name some in features.acc or features.rotation"),
+        (InMemory(with_gesture(STUDY.recordings, CMI_GESTURES.classes[0])), [], "fold 0 there would be 12 and 1 of 24"),
+        (STUDY, NO_MOTION, "motion sensors for rocket.*\n.*name some in features.acc or features.rotation"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused_at_once(
@@ -195,19 +197,15 @@ def test_what_cannot_be_learnt_from_is_refused_at_once(
     assert not list(tmp_path.iterdir())
 
 
-def test_recordings_without_a_label_are_left_out_unknown_gestures_are_refused(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_recordings_without_a_label_are_left_out_unknown_gestures_refused(caplog: pytest.LogCaptureFixture) -> None:
     recordings = make_recordings(6)
-    table = recordings.table
-    partly = table.with_columns(gesture=pl.Series([None, *table["gesture"].to_list()[1:]]))
     with caplog.at_level(logging.WARNING):
-        assert len(labelled(recordings.with_table(partly), TINY)) == 5
+        assert len(labelled(with_gesture(recordings, pl.Series([None, *recordings.gestures[1:]])), TINY)) == 5
     assert "1 of 6" in caplog.text
     with pytest.raises(DataError, match="labelled"):
-        labelled(recordings.with_table(table.drop("gesture")), TINY)
+        labelled(recordings.with_table(recordings.table.drop("gesture")), TINY)
     with pytest.raises(DataError, match="Juggling"):
-        find_label_set(recordings.with_table(table.with_columns(gesture=pl.lit("Juggling"))))
+        find_label_set(with_gesture(recordings, "Juggling"))
 
 
 def test_an_unguarded_script_that_is_killed_goes_on_to_the_same_answers(tmp_path: Path, trained: Path) -> None:
@@ -217,21 +215,14 @@ def test_an_unguarded_script_that_is_killed_goes_on_to_the_same_answers(tmp_path
         return subprocess.Popen([sys.executable, str(tmp_path / "script.py"), str(tmp_path / "killed")], env=env)
 
     env = {"PYTHONPATH": ":".join(sys.path), "PATH": "", "OMP_NUM_THREADS": "1"}
-    kill_when(start(), tmp_path / "killed.partial" / "members" / "gated_two_branch-01" / "history.json")
+    killed, second_member = start(), tmp_path / "killed.partial" / "members" / "gated_two_branch-01"
+    until(lambda: (second_member / "history.json").exists() or killed.poll() is not None, 400)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
     assert start().wait(timeout=600) == 0
     first, second = (pl.read_parquet(folder / "out_of_fold.parquet") for folder in (trained, tmp_path / "killed"))
     assert first.equals(second)
     assert (tmp_path / "log").read_text() == "run\n" * 2
-
-
-def kill_when(process: subprocess.Popen[bytes], path: Path) -> None:
-    """Kill a process without warning as soon as it has written a file."""
-    deadline = time.monotonic() + 400
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 def test_varied_examples_are_drawn_anew_and_repeatably(tmp_path: Path) -> None:

@@ -10,24 +10,17 @@ from hypothesis import strategies as st
 
 from bfrb.features.sequences import build_sequences, channel_statistics
 from bfrb.study.labels import PHASES
-from bfrb.study.recordings import Annotation, Recordings
+from bfrb.study.recordings import Annotation
 from bfrb.train.batches import draw_batches, load_examples, make_standardisers
 from bundles import make_recordings
-
-BRANCHES = {"imu": ("acc",), "proximity": ("thm",)}
-
-
-def annotated() -> Recordings:
-    """Three recordings whose gestures begin at their rows 5, 0 and never."""
-    recordings = make_recordings(3, lengths=[8, 4, 6])
-    phase = np.concatenate([[0] * 5 + [1] * 3, [1] * 4, [-1, 0, 0, 0, 0, 0]]).astype(np.int8)
-    return replace(recordings, annotations={"phase": Annotation(phase, PHASES)})
 
 
 @pytest.mark.parametrize("longest", [6, 20])
 def test_examples_know_where_their_gesture_begins(longest: int) -> None:
-    recordings, index = annotated(), np.arange(3)
-    sequences = build_sequences(recordings, BRANCHES)
+    recordings, index = make_recordings(3, lengths=[8, 4, 6]), np.arange(3)
+    phase = np.concatenate([[0] * 5 + [1] * 3, [1] * 4, [-1, 0, 0, 0, 0, 0]]).astype(np.int8)
+    recordings = replace(recordings, annotations={"phase": Annotation(phase, PHASES)})
+    sequences = build_sequences(recordings, {"imu": ("acc",), "proximity": ("thm",)})
     standardisers = make_standardisers(channel_statistics(sequences, index))
     examples = load_examples(sequences, recordings, index, np.eye(3, dtype=np.float32), standardisers, longest)
     assert examples.onsets is not None

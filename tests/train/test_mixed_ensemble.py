@@ -45,11 +45,10 @@ def test_answers_of_the_training_are_those_of_prediction(trained: Path, recordin
     """Networks that need proximity sensors do not judge recordings without them, in neither."""
     bundle = Bundle.open(trained)
     given = recordings.without("thm", "tof") if scenario == "imu" else recordings
-    table = pl.read_parquet(trained / "out_of_fold.parquet")
-    of_all, of_motion = (table.filter(pl.col("scenario") == name) for name in ("all", "imu"))
-    assert of_all["id"].to_list() == of_motion["id"].to_list() == given.ids
-    answers = {name: found.select(bundle.label_set.classes).to_numpy() for name, found in table.group_by("scenario")}
+    tables = pl.read_parquet(trained / "out_of_fold.parquet").partition_by("scenario", as_dict=True)
+    assert [table["id"].to_list() for table in tables.values()] == [given.ids] * 2
+    answers = {name: table.select(bundle.label_set.classes).to_numpy() for (name,), table in tables.items()}
     found = HeldOutPredictor(bundle).predict(given).probabilities
-    np.testing.assert_allclose(found, answers[(scenario,)], atol=1e-6)
-    same = np.abs(answers[("all",)] - answers[("imu",)]).max(axis=1) < 1e-6
+    np.testing.assert_allclose(found, answers[scenario], atol=1e-6)
+    same = np.abs(answers["all"] - answers["imu"]).max(axis=1) < 1e-6
     assert np.flatnonzero(same).tolist() == list(BARE)

@@ -12,25 +12,19 @@ from bfrb.read.sources import HeldSource
 from bfrb.train.personal import personalize
 from studies import ROCKET, TINY, make_study, train_here
 
-SMALL = TINY.updated(["networks=['rocket']", *ROCKET])
-
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("personal") / "model"
-    return train_here(make_study(), SMALL, out)
+    spec = TINY.updated(["networks=['rocket']", *ROCKET])
+    return train_here(make_study(), spec, tmp_path_factory.mktemp("personal") / "model")
 
 
-def wearer(count: int = 6) -> HeldSource:
+def wearer() -> HeldSource:
     """Recordings of one wearer, called otherwise than the people of the training would call them."""
-    recordings = make_study(24, 6).recordings[np.arange(count)]
-    classes = load_classes(recordings.gestures)
+    recordings = make_study().recordings[:6]
+    classes = np.roll(np.array(recordings.gestures, dtype=object), 1)
     table = recordings.table.with_columns(subject=recordings.table["subject"].replace_strict({}, default="me"))
     return HeldSource(recordings.with_table(table.with_columns(gesture=classes)), "the wearer")
-
-
-def load_classes(gestures: list[str | None] | None) -> np.ndarray:
-    return np.roll(np.array(gestures, dtype=object), 1)
 
 
 def test_answers_move_towards_the_examples_and_the_old_bundle_stays(bundle: Path, tmp_path: Path) -> None:

@@ -52,20 +52,10 @@ def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
     [
         (["networks=['two_brunch']"], r"no network 'two_brunch'\n.*did you mean 'two_branch'"),
         (["networks=['x']"], r"choose among two_branch, .* or name your own as package.module:Class"),
-        (["sizes.MeanNetwork.width=3"], "sizes of 'MeanNetwork', expected those of no network"),
+        (["networks=['micro']", "sizes.MeanNetwork.width=3"], "sizes of 'MeanNetwork', expected those of no network"),
         (["micro.variation.lose_tmh=0.1"], r"unknown key 'lose_tmh'\n.*did you mean 'lose_thm'"),
         (["training.variation.own.weaken=0.1"], "own: expected variations by import path .*, got 'weaken'"),
         (['training.variation."own_networks:weaken"=-1'], "own.own_networks:weaken: Input should be greater"),
-    ],
-)
-def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
-        RunSpec().updated(changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
         (["sizes.MeanNetwork.widht=3"], r"unknown key 'widht'\n.*did you mean 'width'"),
         (["networks=['own_networks:Absent']"], "expected a network at own_networks:Absent, but"),
         (["networks=['own_networks:NoSpec']"], "has no attribute Spec"),
@@ -76,7 +66,9 @@ def test_impossible_networks_are_refused(changes: list[str], told: str) -> None:
         (["networks=['own_networks:Branched']"], "no features of the branch 'breath'\n.*features.own.breath"),
     ],
 )
-def test_impossible_parts_of_ones_own_are_refused_before_anything_is_read(changes: list[str], told: str) -> None:
+def test_impossible_networks_and_parts_of_ones_own_are_refused_before_anything_is_read(
+    changes: list[str], told: str
+) -> None:
     with pytest.raises(ConfigError, match=told):
         prepare(make_study(), OWN.updated(changes))
 

@@ -10,22 +10,9 @@ from bfrb.errors import ConfigError
 from bfrb.networks.registry import Output
 from bfrb.networks.specs import GatedTwoBranchSpec
 from bfrb.study.labels import LabelSet
+from bfrb.train import trainer
 from bfrb.train.run import TrainingSpec
-from bfrb.train.trainer import (
-    Engine,
-    Epoch,
-    Task,
-    Weights,
-    best_epoch,
-    class_weights,
-    compute_loss,
-    is_finished,
-    make_average,
-    make_optimizer,
-    rate_factor,
-    score_examples,
-    train,
-)
+from bfrb.train.trainer import Epoch, Task, Weights, compute_loss, train
 from learnable import SMALL, cut, make_examples, new_network
 
 FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
@@ -63,7 +50,7 @@ def test_an_easy_problem_is_learnt(tmp_path: Path) -> None:
     weights, history = train(network, make_task(spec), tmp_path / "c")
     network.load_state_dict(weights)
     assert history[-1].loss < history[0].loss
-    assert score_examples(network, make_examples(seed=1), FOUR) > 0.9
+    assert trainer.score_examples(network, make_examples(seed=1), FOUR) > 0.9
 
 
 def test_weights_follow_from_the_seed_and_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
@@ -79,11 +66,10 @@ def test_weights_follow_from_the_seed_and_a_finished_training_is_not_repeated(tm
 
 
 def test_the_best_epoch_counts_and_patience_ends_the_rest() -> None:
-    scores = [0.1, 0.5, 0.4, 0.3]
-    history = [Epoch(number, 1.0, score, 0.0) for number, score in enumerate(scores)]
-    assert best_epoch(history) == 1
-    assert is_finished(history, TrainingSpec(patience=2))
-    assert not is_finished(history, TrainingSpec(patience=3))
+    history = [Epoch(number, 1.0, score, 0.0) for number, score in enumerate([0.1, 0.5, 0.4, 0.3])]
+    assert trainer.best_epoch(history) == 1
+    assert trainer.is_finished(history, TrainingSpec(patience=2))
+    assert not trainer.is_finished(history, TrainingSpec(patience=3))
 
 
 @pytest.mark.parametrize("training", [TRAINING, EVERYTHING], ids=["plain", "everything on"])
@@ -120,7 +106,7 @@ def test_a_damaged_checkpoint_is_refused_and_restart_named(tmp_path: Path, damag
 @pytest.mark.parametrize(("kind", "decay"), [("adam", 0.02), ("adamw", 0.01)])
 def test_kernels_decay_as_a_squared_penalty_makes_them_or_by_a_share_of_every_step(kind: str, decay: float) -> None:
     network = new_network()
-    optimizer = make_optimizer(network, TrainingSpec(optimizer=kind, weight_decay=0.01))
+    optimizer = trainer.make_optimizer(network, TrainingSpec(optimizer=kind, weight_decay=0.01))
     decayed, rest = optimizer.param_groups
     assert type(optimizer).__name__.lower() == kind
     assert (decayed["weight_decay"], rest["weight_decay"]) == (pytest.approx(decay), 0)
@@ -130,18 +116,18 @@ def test_kernels_decay_as_a_squared_penalty_makes_them_or_by_a_share_of_every_st
 
 def test_the_learning_rate_rises_then_falls() -> None:
     spec = TrainingSpec(epochs=20, warmup_epochs=4, schedule="cosine", learning_rate=0.5)
-    factors = [rate_factor(spec, epoch / 10) for epoch in range(201)]
+    factors = [trainer.rate_factor(spec, epoch / 10) for epoch in range(201)]
     assert factors[:41] == sorted(factors[:41])
     assert factors[40:] == sorted(factors[40:], reverse=True)
     assert (factors[0], factors[40], factors[-1]) == pytest.approx((0, 1, 0))
-    engine = Engine(new_network(), spec)
+    engine = trainer.Engine(new_network(), spec)
     engine.step(sum(parameter.sum() for parameter in engine.network.parameters()), 2.0)
     assert [group["lr"] for group in engine.optimizer.param_groups] == [0.25, 0.25]
 
 
 def test_an_averaged_network_follows_the_formula() -> None:
     network = new_network()
-    average = make_average(network, 0.8)
+    average = trainer.make_average(network, 0.8)
     name, statistic = "head.logits.bias", "head.layers.1.running_mean"
     expected, mean = (network.state_dict()[key].clone() for key in (name, statistic))
     for step in range(30):
@@ -156,25 +142,18 @@ def test_an_averaged_network_follows_the_formula() -> None:
     torch.testing.assert_close(average.module.state_dict()[statistic], mean)
 
 
-PLAIN = TrainingSpec(label_smoothing=0.0)
 GATED = GatedTwoBranchSpec()
 
 
-def some_logits(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
-
-
-def test_the_gate_is_judged_by_what_is_present() -> None:
-    batch = make_examples()
-    logits, gate = some_logits(48, 4), some_logits(48)
-    with_gate = compute_loss(Output(logits, present={"proximity": gate}), batch, PLAIN, GATED, None)
+def test_the_gate_is_judged_by_what_is_present_and_class_weights_balance_the_classes() -> None:
+    batch, rng = make_examples(), torch.Generator().manual_seed(1)
+    logits, gate = torch.randn(48, 4, generator=rng), torch.randn(48, generator=rng)
+    outputs = Output(logits, present={"proximity": gate}), Output(logits)
+    with_gate, without = (compute_loss(output, batch, TrainingSpec(), GATED, None) for output in outputs)
     judged = nn.functional.binary_cross_entropy_with_logits(gate, batch.present["proximity"])
-    torch.testing.assert_close(with_gate - compute_loss(Output(logits), batch, PLAIN, GATED, None), 0.2 * judged)
-
-
-def test_class_weights_balance_the_classes() -> None:
+    torch.testing.assert_close(with_gate - without, 0.2 * judged)
     targets = torch.eye(4)[torch.tensor([0] * 6 + [1] * 3 + [2])]
-    weights = class_weights(targets)
+    weights = trainer.class_weights(targets)
     totals = weights * targets.sum(dim=0)
     torch.testing.assert_close(totals[:3], torch.full((3,), 10 / 3))
     assert weights[3] == 0
