@@ -2,8 +2,10 @@
 
 import sys
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,13 @@ def test_labels_that_cannot_be_scored_are_refused(truth: list[str], prediction: 
         competition_score(truth, prediction)
     with pytest.raises(DataError):
         confusion_by_subject(truth, prediction, ["a"] * 3)
+
+
+def test_the_winners_predictions_score_as_published(real_data: Path) -> None:
+    table = pl.read_csv(real_data / "cmi" / "first_place_oof_compare.csv")
+    for column, expected in (("pred_all", (0.989, 0.721)), ("pred_imu", (0.984, 0.636))):
+        scores = competition_score(table["gesture"].to_list(), table[column].to_list(), CMI_GESTURES)
+        assert (scores.binary_f1, scores.macro_f1) == pytest.approx(expected, abs=5e-4)
 
 
 THREE = LabelSet("three", ("pull", "rest", "wave"), frozenset({"pull"}))

@@ -1,5 +1,7 @@
 """Small tables to and from files."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +37,31 @@ def test_tables_come_one_below_the_other_or_the_older_one_stays(tmp_path: Path, 
         with pytest.raises(DataError, match=told):
             write_tables(given, path)
         assert (path.read_bytes(), names(tmp_path)) == (before, [name])
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import polars as pl
+from bfrb.errors import DataError
+from bfrb.read.tables import write_table
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+for name in ("table.csv", "table.parquet"):
+    try:
+        write_table(pl.select(pl.int_range(100_000).sqrt()), Path(sys.argv[1], name))
+    except DataError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_a_full_disk_is_told_with_the_path_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    for name in ("table.csv", "table.parquet"):
+        assert f"{tmp_path / name} cannot be written" in done.stdout
+    assert done.stdout.count("to do: ") == 2
+    assert names(tmp_path) == []
 
 
 def test_places_where_no_table_can_be_written_are_refused(tmp_path: Path) -> None:
@@ -76,3 +103,15 @@ def test_a_table_survives_and_ids_are_text_even_if_they_are_numbers(tmp_path: Pa
     read = read_table(tmp_path / name)
     assert (read.drop("subject", "person").equals(TABLE), read["subject"].to_list()) == (True, ["1", "2"])
     assert read_table(tmp_path / name, ["person"])["person"].to_list() == ["3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", b""), ("a.csv", b"a,b\n1,2,3\n"), ("a.parquet", b""), ("a.parquet", b"PAR1garbage")],
+)
+def test_damaged_and_missing_files_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    with pytest.raises(DataError, match="check the path"):
+        read_table(tmp_path / name)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path / name)
