@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import typer
 import bfrb as package
 import bfrb.__main__ as program
 from bfrb import parts
-from bfrb.cli import COMMANDS, app, show
+from bfrb.cli import COMMANDS, _stopping, app, show
 from bfrb.cli.show import print_json, print_table, progress
 from bfrb.cli.train import read_variants, show_comparison, write_report_beside
 from bfrb.errors import ConfigError
@@ -40,6 +41,22 @@ def test_ctrl_c_ends_it_quietly_even_while_it_loads(
         program.main()
     assert end.value.code == 130
     assert capfd.readouterr() == ("", "")
+
+
+def swallow_ctrl_c() -> None:
+    """As polars does, where Ctrl-C comes while it asks for a type."""
+    with _stopping():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise TypeError("<unprintable str object> is not a data type") from None
+
+
+def test_ctrl_c_ends_it_though_a_library_makes_another_error_of_it() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as end:
+        swallow_ctrl_c()
+    assert (end.value.code, signal.getsignal(signal.SIGINT)) == (130, before)
 
 
 @pytest.mark.parametrize("example", [example for commands in COMMANDS.values() for example in commands.values()])

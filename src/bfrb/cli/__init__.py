@@ -5,8 +5,11 @@ Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 usable wi
 """
 
 import logging
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -81,17 +84,42 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     logging.getLogger("bfrb").setLevel(logging.INFO)
     try:
-        try:
+        with _stopping():
             app()
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
     except BfrbError as error:
         _fail(str(error))
     except OSError as error:
         give_up_stdout()
         what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
         _fail(f"{what}\n  to do: check path, rights, space")
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Ctrl-C ends with its exit code, also where a library makes another error of it; what was printed is flushed."""
+    stopped = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.default_int_handler(number, frame)
+
+    handled, tell = signal.getsignal(signal.SIGINT) is signal.default_int_handler, sys.unraisablehook
+    if handled:
+        signal.signal(signal.SIGINT, stop)
+        sys.unraisablehook = lambda found: None if found.exc_type is KeyboardInterrupt else tell(found)
+    try:
+        yield
+    except Exception:
+        if stopped:
+            raise SystemExit(130) from None
+        raise
+    finally:
+        if handled:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.unraisablehook = tell
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def _fail(message: str) -> None:

@@ -40,10 +40,9 @@ Workers = Annotated[int, Option(min=0, help="Jobs at a time; 0: as many as there
 
 def parse_seconds(text: str) -> float:
     """Seconds, such as 5, 5s or 2.5s. ValueError for anything else."""
-    seconds = float(str(text).removesuffix("s"))
-    if not 0.0 < seconds < float("inf"):
-        raise ValueError("expected seconds, more than 0")
-    return seconds
+    if 0.0 < (seconds := float(str(text).removesuffix("s"))) < float("inf"):
+        return seconds
+    raise ValueError("expected seconds, more than 0")
 
 
 def tell_simulated(bundle: Bundle) -> None:

@@ -52,11 +52,7 @@ class Predicting:
     """`bfrb predict`, with its options."""
 
     how: Opening
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the tables that it gives, the main one first."""
-        return ("predictions",)
+    outputs: tuple[str, ...] = ("predictions",)  # names of the tables that it gives, the main one first
 
     def load(self, bundle: Path) -> Answering:
         """What answers parts."""

@@ -34,11 +34,6 @@ def as_rows(x: Tensor) -> Tensor:
     return x.squeeze(2) if x.dim() == 4 else x
 
 
-def both(mask: Tensor | None, other: Tensor) -> Tensor:
-    """1 where both a mask and another one, perhaps of channels, are 1."""
-    return other if mask is None else mask * other
-
-
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
     """(B, C) mean over the real rows of (B, C, T), which is zero on padding."""
     return x.mean(dim=tuple(range(2, x.dim()))) if mask is None else x.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
@@ -189,14 +184,9 @@ def pooled_lengths(lengths: Tensor | None, rows: int) -> Tensor | None:
     return None if lengths is None else torch.div(lengths + (rows - 1), rows, rounding_mode="floor")
 
 
-def unpooled(values: Tensor, times: int, steps: int) -> Tensor:
-    """(B, K, T) at the T = `steps` rows of a network's input, from (B, K, ceil(T / `times`))."""
-    return values.repeat_interleave(times, dim=2)[:, :, :steps]
-
-
 def unpooled_weights(weights: Tensor, times: int, mask: Tensor | None, steps: int) -> Tensor:
     """(B, T) weights of the input's rows, from (B, ceil(T / `times`)): rows pooled together have the same."""
-    spread = unpooled(weights[:, None], times, steps)
+    spread = weights[:, None].repeat_interleave(times, dim=2)[:, :, :steps]
     spread = (spread if mask is None else spread * mask)[:, 0]
     return spread / spread.sum(dim=1, keepdim=True)
 

@@ -53,7 +53,8 @@ class Context(nn.Module):
         """(B, D) every trace's mean over the last rows, and its mean and spread over all rows."""
         x = torch.cat([inputs[branch] for branch in self.branches], dim=2).transpose(1, 2)
         mask = blocks.padding_mask(lengths, x.shape[2])
-        known = blocks.both(mask, (x != 0).any(dim=1, keepdim=True).to(x.dtype))
+        known = (x != 0).any(dim=1, keepdim=True).to(x.dtype)
+        known = known if mask is None else mask * known
         traces, energies = self._traces(x, known)
         ends = x.shape[2] if lengths is None else lengths[:, None]
         positions = torch.arange(x.shape[2], device=x.device)

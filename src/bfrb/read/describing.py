@@ -69,9 +69,7 @@ def describe_file(path: Path) -> str:
     if sum(other.suffix == path.suffix for other in path.absolute().parent.iterdir()) > 1:
         values["recordings"] = {"subject": _ASK_WHOSE}
     else:
-        found.append(
-            "every file is a recording of the person that its folder is called by; [recordings] may say otherwise"
-        )
+        found.append("every file is a recording of the person its folder is called by; [recordings] may say otherwise")
     tables = [f"\n[{key}]\n{_lines(each)}" for key, each in values.items() if isinstance(each, dict)]
     single = {key: each for key, each in values.items() if not isinstance(each, dict)}
     return "".join(f"# {sentence}\n" for sentence in found) + _lines(single) + "".join(tables)

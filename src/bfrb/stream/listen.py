@@ -116,8 +116,8 @@ class Summary:
         rows = []
         for recording, subject, event, begin_s in self.events:
             times = {name: round(value, 6) for name, value in asdict(event).items() if name.endswith("_s")}
-            start = _utc(begin_s + event.start_s)
-            rows.append({"recording": recording, "subject": subject, **asdict(event), **times, "start_utc": start})
+            about = {"recording": recording, "subject": subject, "start_utc": _utc(begin_s + event.start_s)}
+            rows.append(about | asdict(event) | times)
         names = ("recording", "subject", *(one.name for one in fields(Event)), "start_utc")
         return make_table({name: [row[name] for row in rows] for name in names})
 
