@@ -307,3 +307,11 @@ def test_a_study_may_say_more(tmp_path: Path) -> None:
     assert [(one.kind, one.count, one.place) for one in findings.of("error")] == [
         ("wrong number of fields", 2, "line 14 of p2.csv")
     ]
+
+
+def test_whose_each_of_several_files_is_is_asked(tmp_path: Path) -> None:
+    table = pl.DataFrame({"t": np.arange(200) * 20, "acc_x": 0.0, "acc_y": 0.0, "acc_z": 9.81})
+    table.write_csv(tmp_path / "p1_mon.csv")
+    assert "person its folder is called by" in describe_file(tmp_path / "p1_mon.csv")
+    table.write_csv(tmp_path / "p2_mon.csv")
+    assert 'subject = "? Whose is each file' in describe_file(tmp_path / "p1_mon.csv")

@@ -1,6 +1,7 @@
 """Listening to whole recordings: what a stream of the same rows says, and the episodes beside it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from annotated import annotated, watch_recordings
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import Predictor
-from bfrb.stream.events import EventRule, WindowProbabilities
-from bfrb.stream.listen import Episode, find_episodes, listen, listen_held_out
+from bfrb.stream.events import Event, EventRule, WindowProbabilities
+from bfrb.stream.listen import Episode, Summary, find_episodes, listen, listen_held_out
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream
 from bfrb.study import stretches
@@ -105,3 +106,11 @@ def test_a_day_takes_no_more_memory_than_an_hour(bundle: Bundle) -> None:
         found = listen(lambda _: predictor, cut_stretches([recording]), EventRule(spec=EventSpec(step_s=60.0)))
         kept.append([len(part.windows) for part in found])
     assert max(kept[1]) <= max(kept[0]) + 1
+
+
+def test_events_tell_their_start_by_the_clock_where_there_is_one() -> None:
+    begun_s = datetime(2026, 5, 4, 9, tzinfo=UTC).timestamp()
+    event = Event(start_s=100 / 3, end_s=40.0, label="pull", confidence=0.5, known_s=35.0)
+    found = Summary(events=[("clocked", "ann", event, begun_s), ("counted", "ann", event, 0.0)]).event_table()
+    assert found["start_utc"].to_list() == ["2026-05-04T09:00:33.333Z", ""]
+    assert found["start_s"].to_list() == [33.333333] * 2
