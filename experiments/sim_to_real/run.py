@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -30,10 +29,8 @@ RESAMPLES = 10_000
 
 
 def run(*arguments: str) -> None:
-    """A bfrb command, which finds the variations in `wearers.py`."""
-    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "bfrb", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": path})
+    """A bfrb command."""
+    subprocess.run([sys.executable, "-m", "bfrb", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def interval(right: np.ndarray, rng: np.random.Generator) -> str:

@@ -26,6 +26,7 @@ from bfrb.cli.simulate import simulate
 from bfrb.cli.stream import stream
 from bfrb.cli.train import compare, distill, train
 from bfrb.errors import BfrbError
+from bfrb.serve.sockets import handling_signals
 
 app = typer.Typer(name="bfrb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -104,20 +105,18 @@ def _stopping() -> Iterator[None]:
         stopped = True
         signal.default_int_handler(number, frame)
 
-    handled, tell = signal.getsignal(signal.SIGINT) is signal.default_int_handler, sys.unraisablehook
-    if handled:
-        signal.signal(signal.SIGINT, stop)
-        sys.unraisablehook = lambda found: None if found.exc_type is KeyboardInterrupt else tell(found)
+    tell = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if found.exc_type is KeyboardInterrupt else tell(found)
+    numbers = [signal.SIGINT] if signal.getsignal(signal.SIGINT) is signal.default_int_handler else []
     try:
-        yield
+        with handling_signals(stop, *numbers):
+            yield
     except Exception:
         if stopped:
             raise SystemExit(130) from None
         raise
     finally:
-        if handled:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            sys.unraisablehook = tell
+        sys.unraisablehook = tell
         if sys.stdout is not None:
             sys.stdout.flush()
 

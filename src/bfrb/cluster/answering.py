@@ -20,7 +20,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 
@@ -52,7 +52,7 @@ class Predicting:
     """`bfrb predict`, with its options."""
 
     how: Opening
-    outputs: tuple[str, ...] = ("predictions",)  # names of the tables that it gives, the main one first
+    outputs: ClassVar[tuple[str, ...]] = ("predictions",)  # names of the tables that it gives, the main one first
 
     def load(self, bundle: Path) -> Answering:
         """What answers parts."""

@@ -18,9 +18,6 @@ DEPLOYABLE_ROTATION = (
 )
 """How the device turns and where down is: the same whatever compass direction the wearer faces."""
 
-BENCHMARK_ROTATION = (*DEPLOYABLE_ROTATION, "heading_direction", "linear_acc_world")
-"""With the compass direction too, which in the CMI study was the same for everybody."""
-
 
 class FeatureSpec(Spec):
     """Which features enter which branch of a network; those a device cannot give are left out.
