@@ -63,7 +63,7 @@ def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
     out = tmp_path_factory.mktemp("distilled") / "small"
     distill(Bundle.open(teacher), recordings, spec, out, options=here())
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     return out
 
 
@@ -94,4 +94,4 @@ def trained_here(jobs_here: None) -> Iterator[None]:
     import torch
 
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")

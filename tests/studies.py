@@ -76,4 +76,4 @@ def train_here(source: HeldSource, spec: RunSpec, out: Path, **options: Any) -> 
     try:
         return cross_validate(source, spec, out, options=here(**options))
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode("default")

@@ -32,7 +32,7 @@ def variants(folder: Path, **more: list[str]) -> CompareSpec:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
     folder = tmp_path_factory.mktemp("compared")
     yield folder, compare(make_study(), variants(folder), folder / "out", options=here())
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def test_differences_are_those_of_scores_on_the_same_folds_and_a_variant_can_lack_sensors(compared: Compared) -> None:
