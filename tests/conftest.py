@@ -21,6 +21,11 @@ settings.register_profile("few", max_examples=20, deadline=None, suppress_health
 settings.load_profile("few")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first, lest one worker is left with it at the end, or two start a cluster each."""
+    items.sort(key=lambda item: item.path.parent.name != "cluster")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with real recordings, from BFRB_DATA; tests that need it are skipped where it is absent."""
