@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,8 +56,6 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny `micro` that this bundle has taught."""
-    import torch
-
     from bfrb.predict.bundle import Bundle
     from bfrb.read.sources import HeldSource
     from bfrb.train.distill import distill
@@ -68,7 +65,6 @@ def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
     out = tmp_path_factory.mktemp("distilled") / "small"
     distill(Bundle.open(teacher), recordings, spec, out, options=here())
-    torch.set_deterministic_debug_mode("default")
     return out
 
 
@@ -91,12 +87,3 @@ def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs are done in this process, which has loaded all already."""
     monkeypatch.setattr(LocalProcesses, "run", Here.run)
-
-
-@pytest.fixture
-def trained_here(jobs_here: None) -> Iterator[None]:
-    """Members are trained in this process."""
-    import torch
-
-    yield
-    torch.set_deterministic_debug_mode("default")

@@ -21,7 +21,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.usefixtures("trained_here")
+@pytest.mark.usefixtures("jobs_here")
 def test_everything_runs_on_the_processor(
     bfrb: Bfrb, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
