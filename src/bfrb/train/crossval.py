@@ -240,23 +240,22 @@ def fingerprint(recordings: Recordings, folds: Folds | None = None) -> str:
 
 
 def _train_members(workspaces: Sequence[Workspace], options: RunOptions) -> None:
-    """Trace the templates and train the members that are not there yet."""
-    templates: dict[str, Job] = {
+    """Trace the templates and, beside them, train the members that are not there yet."""
+    jobs: dict[str, Job] = {
         f"graph of {network}, {workspace.title}": partial(write_template, workspace.folder, network)
         for workspace in workspaces
         for network in workspace.plan.spec.networks
         if not workspace.template(network).exists()
     }
-    members: dict[str, Job] = {
+    jobs |= {
         name: partial(train_member, workspace.folder, member)
         for name, (workspace, member) in _members(workspaces).items()
         if not is_trained(workspace.member_folder(member))
     }
     runner = options.on or LocalProcesses(options.workers or default_workers())
     options.on_status(status(workspaces, runner.places))
-    runner.run(templates, tick=lambda: None)
     need = Need(MEMORY_PER_MEMBER, GPU_MEMORY_PER_MEMBER)
-    runner.run(members, tick=lambda: options.on_status(status(workspaces, runner.places)), need=need)
+    runner.run(jobs, tick=lambda: options.on_status(status(workspaces, runner.places)), need=need)
 
 
 def _members(workspaces: Sequence[Workspace]) -> dict[str, tuple[Workspace, MemberPlan]]:
