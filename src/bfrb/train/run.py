@@ -149,6 +149,9 @@ class RunSpec(Spec):
     """Every network is trained so many times on every fold, from other random numbers; their answers are averaged."""
     networks: tuple[str, ...] = ("two_branch", "gated_two_branch")
     """Short names, or import paths `package.module:Class` of your own, which have an attribute `Spec`."""
+    answer: Literal["class", "target_first"] = "class"
+    """What recordings are answered with: the most probable class; or first whether it is any target, by a threshold on
+    their summed probability that makes the F1 of targets large, then the most probable of those or of the others."""
     length_percentile: Annotated[float, Field(gt=0.0, le=100.0)] = 95.0
     """Longer recordings keep their last rows; the limit is this percentile of the lengths."""
     features: FeatureSpec = FeatureSpec()
