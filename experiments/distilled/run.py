@@ -5,14 +5,15 @@
 Tasks are those of `experiments/real`, and `demo`, the simulated study of `make demo`. The ensemble is the preset
 `quick` on the task's folds, and students are presets, taught by `bfrb distill`. Bundles are kept in RESULTS, and only
 what is not there is trained. Scores are of people that neither teacher nor student saw. With `--int8` (needs
-bfrb[litert]) the student is converted to LiteRT in 32 and in 8 bits, and both are asked about the task's recordings.
+bfrb[litert,executorch]) a student that did not see the people of the first three folds is converted in 32 and in 8
+bits, and both are asked about the recordings of these.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,12 @@ from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from bfrb.study.folds import make_folds
 from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, cross_validate
 from bfrb.train.distill import distill
 from bfrb.train.presets import read_preset
 
+UNSEEN_FOLDS = 3
 OPTIONS = RunOptions(workers=1, overwrite=True)
 
 
@@ -66,22 +69,36 @@ def scores_of(task: Task, answers: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in found.items() if value is not None}
 
 
-def ask_in_bits(student: Bundle, task: Task, out: Path) -> dict[str, np.ndarray]:
-    """The answers of the student's network by LiteRT in 32 and in 8 bits, of windows of one length."""
-    rows = int(np.median(task.recordings.lengths))
-    module = Whole(student)
-    chosen = np.flatnonzero(task.recordings.lengths >= rows)
-    examples = arrange(module, task.recordings[chosen], rows)
-    found = {}
-    for name, int8 in (("32 bits", False), ("8 bits", True)):
-        folder = out / f"{student.path.name}.{name.replace(' ', '')}"
-        folder.mkdir(exist_ok=True)
-        path = targets.convert("litert", module, examples[:: -(-len(examples) // CALIBRATED_ON)], folder, int8=int8)
-        answers = targets.ask("litert", path, module.inputs, examples)
-        print(f"  {name}: {path.stat().st_size:,} bytes, {rows} rows")
-        found[name] = np.full((len(task.recordings), len(task.label_set)), 1 / len(task.label_set))
-        found[name][chosen] = answers
-    return found
+def ask_in_bits(student: Bundle, recordings: Recordings, unseen: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """By every runtime, in 32 and in 8 bits, the answers to recordings of one length of people that it did not see.
+
+    Ranges of numbers are those of recordings of the people it learnt from.
+    """
+    module, rows = Whole(student), int(np.median(recordings.lengths))
+    whole = recordings.lengths >= rows
+    known, asked = (arrange(module, recordings[np.flatnonzero(whole & chosen)], rows) for chosen in (~unseen, unseen))
+    for runtime in ("litert", "executorch"):
+        for bits in (32, 8):
+            folder = student.path.with_name(f"{student.path.name}.{runtime}{bits}")
+            folder.mkdir(exist_ok=True)
+            ranges = known[:: -(-len(known) // CALIBRATED_ON)]
+            path = targets.convert(runtime, module, ranges, folder, int8=bits == 8)
+            answers = targets.ask(runtime, path, module.inputs, asked)
+            if answers is not None:
+                yield f"{runtime}, {bits} bits, {path.stat().st_size:,} bytes, {rows} rows", answers
+
+
+def judge_bits(task: Task, teacher: Bundle, preset: str, out: Path) -> None:
+    """Print what a student loses in eight bits, on people of the first three folds, whom it did not see."""
+    recordings = task.recordings
+    unseen = task.folds.numbers(recordings.subjects.tolist()) < UNSEEN_FOLDS
+    learnt = HeldSource(recordings[~unseen], task.title, label_set=task.label_set)
+    path = out / f"{task.name}.{preset}.without_three"
+    student = kept(path, lambda path: distill(teacher, learnt, read_preset(preset), path, options=OPTIONS))
+    some = unseen & (recordings.lengths >= int(np.median(recordings.lengths)))
+    judged = task._replace(recordings=recordings[np.flatnonzero(some)])
+    for name, answers in ask_in_bits(student, recordings, unseen):
+        print(f"  {preset}, {some.sum()} recordings of unseen people, {name}: {scores_of(judged, answers)}", flush=True)
 
 
 def main() -> None:
@@ -118,8 +135,7 @@ def main() -> None:
             )
             print(f"  {preset}: {scores_of(task, answers_of(student))}", flush=True)
             if options.int8:
-                for bits, answers in ask_in_bits(student, task, options.out).items():
-                    print(f"  {preset}, one network, people it saw, {bits}: {scores_of(task, answers)}", flush=True)
+                judge_bits(task, teacher, preset, options.out)
 
 
 if __name__ == "__main__":
