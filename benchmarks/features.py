@@ -31,7 +31,7 @@ from bfrb.study.recordings import Recordings
 from made_up import BASELINE_FEATURES, random_recordings
 from published import published_fill, published_imu, published_tof
 
-SECONDS_BAR = 3.0
+SECONDS_BAR = 1.5
 RATIO_BAR = 100.0
 BATCH_BAR_MS = 1.0
 LENGTH_QUANTILES = (
