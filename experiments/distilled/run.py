@@ -6,8 +6,7 @@ Tasks are those of `experiments/real`, and `demo`, a simulated study like that o
 in three groups. For each, the preset `quick` is trained on all others in three folds, students, which are presets or
 files, are taught by it with `bfrb distill` on the same others, and all are asked about the group: neither teacher nor
 student has seen them, nor a label or an answer that depends on them. Bundles are kept in RESULTS, and only what is not
-there is trained. With `--int8` (needs bfrb[litert,executorch]) students are converted in 32 and in 8 bits, and are asked
-too.
+there is trained. With `--int8` (needs bfrb[litert,executorch]) students are converted in 32 and in 8 bits, and asked.
 """
 
 from __future__ import annotations
