@@ -81,6 +81,7 @@ def test_only_a_store_is_replaced_and_only_when_told_to_and_never_by_what_is_mad
     store: Store, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "page").touch()
     for place, overwrite, told in (
         ("store", False, "--overwrite"),
         ("thesis", True, "something else"),

@@ -68,13 +68,13 @@ def rehearse(
 ) -> None:
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
     from bfrb.read.gateway_files import read_requests
-    from bfrb.read.tables import check_table_paths
+    from bfrb.read.tables import check_output_files
     from bfrb.serve.kaggle import bundle_server
     from bfrb.serve.rehearse import Scenario
     from bfrb.serve.rehearse import rehearse as run
     from bfrb.serve.sockets import LOOPBACK
 
-    check_table_paths(out)
+    check_output_files(out)
     scenario = Scenario(string_columns, all_null, empty_demographics, imu_share)
     requests = read_requests(test, demographics)
     start = time.perf_counter()
