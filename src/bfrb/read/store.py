@@ -314,8 +314,7 @@ def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = (), mark:
     """
     if not folder.absolute().parent.is_dir():
         raise DataError(f"there is no folder {folder.parent} to make {folder.name} in", remedy="make that folder first")
-    place = folder.resolve()
-    if any(place == path.resolve() or place in path.resolve().parents for path in reads):
+    if any(path.resolve().is_relative_to(folder.resolve()) for path in reads):
         raise DataError(f"{folder} would take the place of its source", remedy="choose another place")
     ours, empty = (folder / mark).is_file(), folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not (overwrite and ours):

@@ -21,11 +21,8 @@ from bfrb.networks.specs import (
 )
 from bfrb.parts import is_import_path
 from bfrb.predict.bundle import SPEC, Bundle
-from bfrb.spec import Count, Positive, Share, Spec
+from bfrb.spec import Count, NotNegative, Positive, Share, Spec
 from bfrb.study.windows import WindowSpec
-
-NotNegative = Annotated[float, Field(ge=0.0)]
-
 
 LOST_TOGETHER = {
     "lose_thm": ("thm",),
