@@ -15,8 +15,6 @@ from bfrb.read.tables import check_output_files
 if TYPE_CHECKING:
     from bfrb.report.collect import Each
 
-SUFFIXES = (".html", ".htm")
-
 
 def write_report(bundle: Path, out: Path, source: Source | None = None, *, each: Each | None = None) -> None:
     """Write a report on a bundle to a `.html` file: whole or not at all; one that is there is replaced.
@@ -26,7 +24,7 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, each:
     cannot be reported on.
     """
     need("a report", ("matplotlib", "jinja2", "sklearn"), "report")
-    check_output_files(out, suffixes=SUFFIXES)
+    check_output_files(out, suffixes=(".html", ".htm"))
     from bfrb.report import page
     from bfrb.report.collect import collect
 

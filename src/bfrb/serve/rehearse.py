@@ -10,9 +10,9 @@ import numpy as np
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
-from bfrb.read.frames import Frame, write_arrow
+from bfrb.read.frames import write_arrow
 from bfrb.read.gateway_files import Requests, proximity_as_text, without_proximity
-from bfrb.read.tables import make_table, write_table
+from bfrb.read.tables import Table, make_table, write_table
 from bfrb.serve.channel import RpcError, Send, connect, decode
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
 from bfrb.study.labels import CMI_GESTURES
@@ -32,7 +32,7 @@ class Scenario:
     empty_demographics: bool = False  # nothing is known about any subject
     imu_share: float = 0.0  # share of the sequences, chosen at random, without these readings
 
-    def apply(self, rows: Frame, subject: Frame, *, imu_only: bool) -> tuple[Frame, Frame]:
+    def apply(self, rows: Table, subject: Table, *, imu_only: bool) -> tuple[Table, Table]:
         """The two frames of a request as they are sent."""
         if self.string_columns or self.all_null:
             rows = proximity_as_text(rows)
@@ -79,7 +79,7 @@ def rehearse(
     return Rehearsal(answers, np.array(seconds))
 
 
-def ask(send: Send, frames: Sequence[Frame], deadline_s: float | None = None) -> str:
+def ask(send: Send, frames: Sequence[Table], deadline_s: float | None = None) -> str:
     """The server's answer; without a deadline it is waited for until it listens. Errors are those of `rehearse`."""
     args = [Payload(polars_dataframe_value=write_arrow(frame)) for frame in frames]
     message = KaggleEvaluationRequest(name=ENDPOINT, args=args).SerializeToString()

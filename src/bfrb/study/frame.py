@@ -37,9 +37,7 @@ _MIRROR = np.diag([-1, 1, 1])
 _HALF_TURN = np.diag([-1, -1, 1])
 
 
-def device_to_wrist(
-    axes: tuple[str, str, str], wrist: Wrist, *, crown: Literal["as_read", "turned"] = "as_read"
-) -> Array:
+def device_to_wrist(axes: tuple[str, str, str], wrist: Wrist, *, crown: Crown = "as_read") -> Array:
     """(3, 3) Signed permutation from a device's axes to the wrist frame; on a left wrist it mirrors, determinant -1.
 
     `axes`: where the device's x, y and z point, in words; those of the arm may be told of a right or of a left wrist:
