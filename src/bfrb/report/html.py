@@ -36,8 +36,6 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, each:
 def default_page(bundle: Path) -> Path:
     """Where the report of a bundle is written if nothing is said: beside it, for its own files are checksummed.
 
-    Examples
-    --------
     >>> default_page(Path("demo/model")).as_posix()
     'demo/model.report.html'
     """

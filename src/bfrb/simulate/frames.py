@@ -85,8 +85,6 @@ def smoothed(values: Floats, sequence: Ints, half_width: int) -> Floats:
 def minimum_jerk(progress: Floats) -> Floats:
     """Smoothest way from 0 to 1 while `progress` goes from 0 to 1 (Flash and Hogan 1985); constant outside.
 
-    Examples
-    --------
     >>> minimum_jerk(np.array([-1.0, 0.0, 0.5, 1.0, 2.0])).tolist()
     [0.0, 0.0, 0.5, 1.0, 1.0]
     """

@@ -127,8 +127,6 @@ class SensorSpec(Spec):
 class StudySpec(Spec):
     """A simulated study.
 
-    Examples
-    --------
     >>> spec = StudySpec(subjects=4)
     >>> StudySpec.from_toml(spec.to_toml()) == spec
     True

@@ -147,8 +147,6 @@ class _Span:
 class EventDecider:
     """Decides events window by window, without looking ahead; the same however the windows are handed over.
 
-    Examples
-    --------
     >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
     >>> scratch = np.array([0.1, 0.9, 0.9, 0.9, 0.1, 0.1])
     >>> probabilities = np.stack([scratch, 1 - scratch], axis=1)
