@@ -47,6 +47,11 @@ class Rehearsal(NamedTuple):
     answers: dict[str, str]  # by the id of the sequence, in the order served
     seconds: Floats  # (n,) how long each call took
 
+    def times_ms(self) -> dict[str, float]:
+        """Median, 95th percentile and largest of the times that calls took; none without a call."""
+        shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(self.seconds) else {}
+        return {name: 1000 * float(np.quantile(self.seconds, share)) for name, share in shares.items()}
+
     def write(self, path: Path) -> None:
         """Write the submission, `sequence_id` and `gesture` as texts: whole or not at all."""
         write_table(make_table({"sequence_id": list(self.answers), "gesture": list(self.answers.values())}), path)
