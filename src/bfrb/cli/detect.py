@@ -40,12 +40,12 @@ def detect(
     as_json: options.AsJson = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
-    from bfrb.read.tables import check_table_paths, write_table, write_tables
+    from bfrb.read.tables import check_output_files, write_table, write_tables
     from bfrb.stream.listen import Listening, Summary, listen_to
 
     outs = (out, *([probabilities] if probabilities else []))
     if on is None:
-        check_table_paths(*outs)
+        check_output_files(*outs)
     predictor = options.load_predictor(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
     how = Listening(rule, description, acc_unit, anyway)

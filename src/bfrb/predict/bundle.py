@@ -140,7 +140,6 @@ class Bundle:
         checksums = _check_files(folder)
         try:
             bundle = cls(folder, Manifest.parse(values))
-            _ = bundle.label_set  # an impossible one is refused now
         except ConfigError as error:
             raise _unusable(folder, f"has an impossible manifest: {error.problem}") from None
         needed = [*_REQUIRED, *(member.graph for member in bundle.manifest.members)]
@@ -153,7 +152,7 @@ class Bundle:
         """The device whose recordings it understands."""
         return self.manifest.device
 
-    @cached_property
+    @property
     def label_set(self) -> LabelSet:
         """What it tells apart."""
         return self.manifest.label_set

@@ -14,8 +14,6 @@ from bfrb.study.labels import LabelSet
 class Predictions:
     """Probabilities of every class for every recording.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from bfrb.study.labels import LabelSet
     >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))

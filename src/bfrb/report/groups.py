@@ -110,8 +110,6 @@ Comparisons = dict[str, list[Group]]  # groups by question; one group only means
 def name_age(value: object) -> str | None:
     """The band that an age in years falls in.
 
-    Examples
-    --------
     >>> name_age(12.5), name_age(18), name_age(None)
     ('under 13', '18 to 29', None)
     """

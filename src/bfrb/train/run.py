@@ -21,11 +21,8 @@ from bfrb.networks.specs import (
 )
 from bfrb.parts import is_import_path
 from bfrb.predict.bundle import SPEC, Bundle
-from bfrb.spec import Count, Positive, Share, Spec
+from bfrb.spec import Count, NotNegative, Positive, Share, Spec
 from bfrb.study.windows import WindowSpec
-
-NotNegative = Annotated[float, Field(ge=0.0)]
-
 
 LOST_TOGETHER = {
     "lose_thm": ("thm",),
@@ -42,8 +39,6 @@ class VariationSpec(Spec):
     The variations are applied in the order in which they stand here. A key may also be the import path
     `package.module:name` of a variation of one's own (`train.variation.Variation`).
 
-    Examples
-    --------
     >>> VariationSpec.parse({"tilt_device": 5, "mypackage.changes:blink": 0.1}).own
     {'mypackage.changes:blink': 0.1}
     """
@@ -136,8 +131,6 @@ class TrainingSpec(Spec):
 class RunSpec(Spec):
     """A whole training run. The defaults are the published baseline: two networks on ten folds.
 
-    Examples
-    --------
     >>> spec = RunSpec().updated(["networks=['context']", "context.near_s=3", "training.variation.tilt_device=5"])
     >>> spec.network("context").near_s, spec.variation("context").tilt_device
     (3.0, 5.0)
