@@ -78,7 +78,7 @@ def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: A
     # All at once where they are alike: hundreds of short columns one by one would take many times as long. Frames are
     # cast by polars' threads, which the child of a fork lacks; a series is not.
     part = frame[list(names)]
-    kinds = set(map(type, part.dtypes))
+    kinds: set[Any] = set(map(type, part.dtypes))
     if kinds <= _TEXTS:
         return _parse(frame, [column.cast(pl.String) for column in part], report, dtype)
     if len(names) > 1:
