@@ -38,9 +38,10 @@ endif
 	@echo '  report       $(DEMO)/model.report.html   open it in a browser: how good, on whom it fails'
 	@echo 'Next: $(BFRB) --help'
 
-# One thread a process: the tests run side by side, and their networks are small.
+# One thread a process: the tests run side by side, and their networks are small. Files mostly stay with one of the two,
+# which then makes what their tests share once.
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check

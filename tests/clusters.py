@@ -1,4 +1,4 @@
-"""A cluster of three nodes on this machine, and a training to run on it."""
+"""A cluster of two nodes on this machine, and a training and a trial to run on it."""
 
 import os
 from collections.abc import Iterator
@@ -6,19 +6,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from studies import TINY
+from bfrb.train import crossval
+from studies import TINY, Here
 from waiting import is_listening, until
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = os.pathsep.join([*(str(ROOT / name) for name in ("src", "tests", "examples")), os.environ.get("PYTHONPATH", "")])
 
-NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 SPEC = TINY.updated(["folds=3", "seeds=2"])
 
 
 @contextmanager
-def started(nodes: int = 3) -> Iterator[tuple[Any, str]]:
+def started(nodes: int = 2) -> Iterator[tuple[Any, str]]:
     """A cluster of nodes of one core, whose workers find these tests, and its address from outside.
 
     That from inside is in RAY_ADDRESS meanwhile.
@@ -40,3 +41,11 @@ def started(nodes: int = 3) -> Iterator[tuple[Any, str]]:
         cluster.shutdown()
         os.environ.clear()
         os.environ.update(before)
+
+
+def try_settings(*trial: Any) -> float:
+    """A trial of the example, whose networks are trained in the machine's own process."""
+    import search_settings
+
+    crossval.LocalProcesses = lambda *_: Here()
+    return search_settings.run_trial(*trial)

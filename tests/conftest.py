@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 settings.register_profile("few", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("few")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first, lest one worker is left with it at the end, or two start a cluster each."""
+    items.sort(key=lambda item: item.path.parent.name != "cluster")
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +56,6 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny `micro` that this bundle has taught."""
-    import torch
-
     from bfrb.predict.bundle import Bundle
     from bfrb.read.sources import HeldSource
     from bfrb.train.distill import distill
@@ -63,7 +65,6 @@ def distilled(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
     out = tmp_path_factory.mktemp("distilled") / "small"
     distill(Bundle.open(teacher), recordings, spec, out, options=here())
-    torch.use_deterministic_algorithms(False)
     return out
 
 
@@ -86,12 +87,3 @@ def bfrb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs are done in this process, which has loaded all already."""
     monkeypatch.setattr(LocalProcesses, "run", Here.run)
-
-
-@pytest.fixture
-def trained_here(jobs_here: None) -> Iterator[None]:
-    """Members are trained in this process."""
-    import torch
-
-    yield
-    torch.use_deterministic_algorithms(False)

@@ -1,5 +1,6 @@
 """Recordings in memory as sources, a tiny study and a tiny run."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,15 +39,8 @@ ROCKET = ("rocket.rows=20", "rocket.biases=1", "rocket.contrast=0")
 """A small one; graphs are traced once for all tests that train networks of the same sizes."""
 
 
-@dataclass(frozen=True)
-class InMemory(HeldSource):
-    """A source of recordings that are there already."""
-
-    origin: str = "made up"
-
-
-def make_study(count: int = 24, subjects: int = 6) -> InMemory:
-    return InMemory(make_recordings(count, subjects=subjects))
+def make_study(count: int = 24, subjects: int = 6) -> SourceOf:
+    return SourceOf(make_recordings(count, subjects=subjects))
 
 
 class Here:
@@ -55,9 +49,13 @@ class Here:
     places: Mapping[str, str] = {}
 
     def run(self, jobs: Mapping[str, Callable[[], None]], tick: Callable[[], None], need: object = None) -> None:
-        for job in jobs.values():
-            job()
-            tick()
+        try:
+            for job in jobs.values():
+                job()
+                tick()
+        finally:
+            if "torch" in sys.modules:  # what follows need not be as strict as a training
+                sys.modules["torch"].set_deterministic_debug_mode("default")
 
 
 def here(**options: Any) -> Any:
@@ -69,11 +67,6 @@ def here(**options: Any) -> Any:
 
 def train_here(source: HeldSource, spec: RunSpec, out: Path, **options: Any) -> Path:
     """A bundle, trained in this process."""
-    import torch
-
     from bfrb.train.crossval import cross_validate
 
-    try:
-        return cross_validate(source, spec, out, options=here(**options))
-    finally:
-        torch.use_deterministic_algorithms(False)
+    return cross_validate(source, spec, out, options=here(**options))

@@ -26,6 +26,7 @@ from bundles import make_bundle, make_recordings
 from typed_commands import Bfrb
 
 ROWS = 30
+MOTION = {"imu": ("acc", "linear_acc", "gyr")}
 WATCH = Description.parse(
     {
         "name": "my watch",
@@ -119,7 +120,7 @@ def test_micro_runs_in_the_interpreter_for_microcontrollers(distilled: Path, tmp
 
 
 def test_a_described_device_has_its_units_axes_and_sign_inside(tmp_path: Path) -> None:
-    bundle = Bundle.open(make_bundle(tmp_path / "model", requires=(("acc", "quaternion"), ("acc",))))
+    bundle = Bundle.open(make_bundle(tmp_path / "model", features=MOTION, requires=(("acc", "quaternion"), ("acc",))))
     graph = export_bundle(bundle, tmp_path / "out", worn=Worn.of(bundle.device, WATCH))
     described = json.loads((tmp_path / "out" / "input.json").read_text())
     assert described["device"] == "my watch"

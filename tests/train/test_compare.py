@@ -1,12 +1,10 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-import torch
 
 from bfrb.errors import ConfigError
 from bfrb.metrics.competition import competition_score
@@ -15,7 +13,7 @@ from bfrb.study.labels import CMI_GESTURES
 from bfrb.train.compare import compare
 from bfrb.train.presets import SENSOR_VARIANTS, CompareSpec
 from bundles import make_recordings
-from studies import TINY, InMemory, here, make_study
+from studies import TINY, SourceOf, here, make_study
 
 Compared = tuple[Path, dict[str, Any]]
 
@@ -29,10 +27,9 @@ def variants(folder: Path, **more: list[str]) -> CompareSpec:
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     folder = tmp_path_factory.mktemp("compared")
-    yield folder, compare(make_study(), variants(folder), folder / "out", options=here())
-    torch.use_deterministic_algorithms(False)
+    return folder, compare(make_study(), variants(folder), folder / "out", options=here())
 
 
 def test_differences_are_those_of_scores_on_the_same_folds_and_a_variant_can_lack_sensors(compared: Compared) -> None:
@@ -72,7 +69,7 @@ def test_what_is_done_is_not_done_again_any_variant_may_be_the_reference_and_no_
     assert turned["difference_interval"] == pytest.approx([-bound for bound in reversed(found["difference_interval"])])
     assert "difference" not in after["variants"]["fast"]["scenarios"]["half"]
     with pytest.raises(ConfigError, match="other recordings"):
-        compare(InMemory(make_recordings(24, subjects=6, seed=1)), variants(folder), folder / "out")
+        compare(SourceOf(make_recordings(24, subjects=6, seed=1)), variants(folder), folder / "out")
     with pytest.raises(ConfigError, match="another spec"):
         compare(make_study(), variants(folder, fast=["training.learning_rate=0.01"]), folder / "out")
 

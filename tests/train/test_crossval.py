@@ -31,7 +31,7 @@ from bfrb.train.variation import VARIATIONS
 from bfrb.train.workspace import MemberPlan, Workspace
 from bundles import make_recordings
 from learnable import cut
-from studies import TINY, InMemory, make_study, train_here
+from studies import TINY, SourceOf, make_study, train_here
 from waiting import until
 
 STUDY = make_study()
@@ -90,7 +90,7 @@ def test_every_recording_is_answered_by_networks_that_never_saw_its_subject(trai
         np.testing.assert_allclose(answers, chosen.select(bundle.label_set.classes).to_numpy(), atol=1e-5)
 
 
-def begin_only(out: Path, spec: RunSpec = TINY, source: InMemory = STUDY) -> Workspace:
+def begin_only(out: Path, spec: RunSpec = TINY, source: SourceOf = STUDY) -> Workspace:
     """A run that is stopped before its first member is trained."""
     workspace = Workspace.beside(out)
     with workspace.locked():
@@ -103,7 +103,7 @@ def test_an_unfinished_run_with_another_spec_or_other_data_is_not_gone_on_with(t
     with pytest.raises(ConfigError, match=r"differs in .*spec\.seed"):
         cross_validate(make_study(), TINY.updated(["seed=1"]), tmp_path / "model")
     with pytest.raises(ConfigError, match="fingerprint"):
-        cross_validate(InMemory(make_recordings(24, subjects=6, seed=1)), TINY, tmp_path / "model")
+        cross_validate(SourceOf(make_recordings(24, subjects=6, seed=1)), TINY, tmp_path / "model")
     with Workspace.beside(tmp_path / "model").locked(), pytest.raises(ConfigError, match="another training"):
         cross_validate(make_study(), TINY, tmp_path / "model")
 
@@ -185,12 +185,12 @@ def with_gesture(recordings: Recordings, gesture: str | pl.Series) -> Recordings
         (make_study(2, 2), ["folds=2"], "at least 2 recordings and 2 gestures .* fold 0 there would be 1 and 1"),
         (make_study(9, 1), ["folds='subject'"], "several subjects"),
         (make_study(3, 3), ["folds=3", "training.stopping=inner", "training.inner_share=0.5"], "be 1 and 1 of 3"),
-        (InMemory(with_gesture(STUDY.recordings, CMI_GESTURES.classes[0])), [], "fold 0 there would be 12 and 1 of 24"),
+        (SourceOf(with_gesture(STUDY.recordings, CMI_GESTURES.classes[0])), [], "fold 0 there would be 12 and 1 of 24"),
         (STUDY, NO_MOTION, "motion sensors for rocket.*\n.*name some in features.acc or features.rotation"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused_at_once(
-    study: InMemory, changes: list[str], told: str, tmp_path: Path
+    study: SourceOf, changes: list[str], told: str, tmp_path: Path
 ) -> None:
     with pytest.raises((DataError, ConfigError), match=told):
         cross_validate(study, TINY.updated(changes), tmp_path / "model")

@@ -11,7 +11,7 @@ from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictor import load
 from bfrb.study.recordings import Recordings
 from bundles import make_recordings
-from studies import ROCKET, TINY, InMemory, train_here
+from studies import ROCKET, TINY, SourceOf, train_here
 
 CHANGES = ["networks=['gated_two_branch', 'rocket']", "training.epochs=1", *ROCKET]
 MIXED = TINY.updated([*CHANGES, "gated_two_branch.variation.lose_proximity=0.0"])
@@ -27,7 +27,7 @@ def recordings() -> Recordings:
 
 @pytest.fixture(scope="module")
 def trained(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_here(InMemory(recordings), MIXED, tmp_path_factory.mktemp("mixed") / "model")
+    return train_here(SourceOf(recordings), MIXED, tmp_path_factory.mktemp("mixed") / "model")
 
 
 def test_every_member_takes_in_its_own_branches(trained: Path) -> None:

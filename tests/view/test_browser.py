@@ -233,7 +233,7 @@ def write_person(folder: Path, name: str, seed: int) -> None:
     pl.DataFrame(acc, list("xyz")).with_columns(t=time_s).write_csv(folder / f"{name}.csv")
 
 
-@pytest.mark.usefixtures("trained_here")
+@pytest.mark.usefixtures("jobs_here")
 def test_what_is_labelled_on_the_page_is_learnt_and_found_in_another_recording(
     browser: Browser, start: Start, bfrb: Bfrb, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ class RayTasks:
         self.nodes = nodes
         self.workers = workers
         self.places: dict[str, str] = {}
+        self._board: Any = None  # one for all that is run, for it takes a second to begin
 
     @property
     def cores(self) -> int:
@@ -66,7 +67,7 @@ class RayTasks:
         self, jobs: Mapping[str, Callable[[], Result]], tick: Callable[[], None] = lambda: None, need: Need = LITTLE
     ) -> Iterator[tuple[str, Result]]:
         """What jobs give that give something small, as they end; errors as of `run`."""
-        board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
+        self._board = self._board or ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
         needs = {"num_cpus": 1, "memory": self.memory(need.memory), "num_gpus": self._share(need)}
         remote = ray.remote(_do).options(max_retries=RETRIES, **needs)
         waiting, running = deque(jobs.items()), dict[Any, str]()
@@ -75,9 +76,9 @@ class RayTasks:
             while waiting or running:
                 while waiting and len(running) < most:
                     name, job = waiting.popleft()
-                    running[remote.remote(name, job, board)] = name
+                    running[remote.remote(name, job, self._board)] = name
                 ended, _ = ray.wait(list(running), timeout=POLL_S)
-                self._ask(board)
+                self._ask()
                 tick()
                 for task in ended:
                     name = running.pop(task)
@@ -85,7 +86,6 @@ class RayTasks:
         finally:
             for task in running:
                 ray.cancel(task, force=True)
-            ray.kill(board)
 
     def _share(self, need: Need) -> float:
         """The share of a graphics card that a job takes; 0 if it needs none or there is none."""
@@ -94,9 +94,9 @@ class RayTasks:
             return 0.0
         return 1 / max(1, min(cards) // need.card_memory)
 
-    def _ask(self, board: Any) -> None:
+    def _ask(self) -> None:
         """Learn where jobs run; if the board has gone with its machine, it comes back."""
-        asked = board.places.remote()
+        asked = self._board.places.remote()
         done, _ = ray.wait([asked], timeout=POLL_S)
         try:
             self.places |= ray.get(asked) if done else {}

@@ -123,7 +123,7 @@ def trace_template(name: str, shape: Shape, spec: NetworkSpec, *, padding: bool 
     """
     if ":" in name:
         return _trace(name, shape, spec, padding)
-    channels = sorted(shape.channels.items())
+    channels = [(branch, shape.channels[branch]) for branch in spec.BRANCHES]
     sizes = spec.model_dump_json(exclude=set(NetworkSpec.model_fields))  # what all specs have is about training
     about = f"{name} {channels} {shape.classes} {shape.row_rate_hz} {sizes} {padding}"
     return keep(about, lambda: _trace(name, shape, spec, padding))
@@ -152,23 +152,20 @@ def _trace(name: str, shape: Shape, spec: NetworkSpec, padding: bool) -> onnx.Mo
         )
     if program is None:
         raise RuntimeError(f"the exporter gave no graph for {name}")
-    _free_time(program.model_proto)
-    return program.model_proto
-
-
-def _free_time(model: onnx.ModelProto) -> None:
-    """Say that there may be any number of rows: exporter and optimizer claim those of the example, or a formula."""
-    for value in model.graph.output:
-        if value.name == _ATTENTION:
-            value.type.tensor_type.shape.dim[1].dim_param = "attended_rows"
+    return _optimize(program.model_proto)
 
 
 def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array]) -> onnx.ModelProto:
     """A self-contained, optimised graph: a template with a member's weights, by name, as constants."""
+    return _optimize(_with_constants(template, weights))
+
+
+def _optimize(given: onnx.ModelProto) -> onnx.ModelProto:
+    """A graph with less to compute: once as a template, which is most of it, and once more with its weights."""
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass, CommonSubexpressionEliminationPass
     from onnxscript import ir, optimizer
 
-    model = ir.from_proto(_with_constants(template, weights))
+    model = ir.from_proto(given)
     with quiet_exporter():
         # Weights that are only cut and reordered are stored as they are used: sessions load faster and smaller.
         optimizer.optimize(model, input_size_limit=_FOLDED_BYTES, output_size_limit=_FOLDED_BYTES)
@@ -176,7 +173,9 @@ def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array]) -> on
         ClearMetadataAndDocStringPass()(model)  # half a megabyte of memory in every session
     optimized: onnx.ModelProto = ir.to_proto(model)
     del optimized.graph.value_info[:]
-    _free_time(optimized)
+    for value in optimized.graph.output:
+        if value.name == _ATTENTION:  # exporter and optimizer claim the rows of the example, or a formula
+            value.type.tensor_type.shape.dim[1].dim_param = "attended_rows"
     return optimized
 
 
