@@ -34,11 +34,13 @@ def report(
     description: options.DescriptionName = "auto",
     on: options.On = None,
     workers: options.Workers = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
     from bfrb.read.sources import open_source
     from bfrb.report.html import default_page, write_report
 
+    options.check_outputs([out], [bundle, data], overwrite=overwrite)  # the page beside a bundle may be made anew
     page = out or default_page(bundle)
     source = None if data is None else open_source(data, description)
     with options.joined(None if data is None else on, workers) as cluster:
@@ -112,6 +114,7 @@ def personalize(
     from bfrb.read.judging import JudgedSource
     from bfrb.train.personal import personalize as write_bundle
 
+    options.check_outputs([out], [bundle, data])
     opened = Bundle.open(bundle)
     options.tell_simulated(opened)
     source = JudgedSource(open_as(opened, data, description), anyway)

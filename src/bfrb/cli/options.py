@@ -60,15 +60,24 @@ def load_predictor(path: Path) -> Predictor:
     return predictor
 
 
-def check_output(output: Path, *inputs: Path | None) -> None:
-    """Refuse, by a ConfigError, to write over what is read, by whatever link it is called.
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None], *, overwrite: bool = True) -> None:
+    """Refuse, by a ConfigError, to write over what is read, by whatever name or link, and without leave over anything.
 
-    That is the same file, a file in a folder that is read, or a folder around it. What is None is not read.
+    What is read is the same file, a file in a folder that is read, or a folder around it. None is not asked for.
     """
-    place = output.resolve()
-    for read in (path.resolve() for path in inputs if path is not None and path.exists()):
-        if output.exists() and (place.is_relative_to(read) or read.is_relative_to(place)):
-            raise ConfigError(f"{output} would be written over, but {read} is read", remedy="name another output")
+    given = [path for path in inputs if path is not None and path.exists()]
+    for output in (path for path in outputs if path is not None and path.exists()):
+        for read in given:
+            if _is_within(output, read) or _is_within(read, output):
+                raise ConfigError(f"{output} would be written over, but {read} is read", remedy="name another output")
+        if not overwrite:
+            raise ConfigError(f"{output} is there already", remedy="name another output, or add --overwrite")
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Whether a path is a file or folder, or lies anywhere in it."""
+    resolved = path.resolve()
+    return any(place.samefile(folder) for place in (resolved, *resolved.parents))
 
 
 @contextmanager

@@ -34,15 +34,16 @@ def predict(
     anyway: options.Anyway = False,
     on: options.On = None,
     workers: options.Workers = 0,
+    overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.predict.answering import Opening, answer_batches, open_for
-    from bfrb.read.tables import check_output_files, write_tables
+    from bfrb.read.tables import check_file_paths, write_tables
 
     if on is None:
-        check_output_files(out)
-    options.check_output(out, bundle, data, demographics)
+        check_file_paths(out)
+    options.check_outputs([out], [bundle, data, demographics], overwrite=overwrite or on is not None)
     predictor = options.load_predictor(bundle)
     opening = Opening(description, demographics, anyway)
     counts: Counter[str] = Counter()

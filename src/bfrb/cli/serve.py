@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Argument, Option
 
-from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, load_predictor
+from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, Overwrite, check_outputs, load_predictor
 from bfrb.cli.show import print_result, progress
 from bfrb.errors import ConfigError
 from bfrb.parts import need
@@ -61,17 +61,19 @@ def rehearse(
     empty_demographics: Annotated[bool, Option("--empty-demographics", help="Send no demographics.")] = False,
     imu_share: Annotated[float, Option(min=0, max=1, help="Share of the sequences without thm and tof.")] = 0.0,
     strict: Annotated[bool, Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
     from bfrb.read.gateway_files import read_requests
-    from bfrb.read.tables import check_output_files
+    from bfrb.read.tables import check_file_paths
     from bfrb.serve.kaggle import bundle_server
     from bfrb.serve.rehearse import Scenario
     from bfrb.serve.rehearse import rehearse as run
     from bfrb.serve.sockets import LOOPBACK
 
-    check_output_files(out)
+    check_file_paths(out)
+    check_outputs([out], [bundle, test, demographics], overwrite=overwrite)
     scenario = Scenario(string_columns, all_null, empty_demographics, imu_share)
     requests = read_requests(test, demographics)
     start = time.perf_counter()

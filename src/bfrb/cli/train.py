@@ -154,6 +154,7 @@ def distill(
     from bfrb.train.crossval import RunOptions
     from bfrb.train.distill import distill as write_bundle
 
+    options.check_outputs([out], [bundle, data])
     teacher = Bundle.open(bundle)
     opened = open_as(teacher, data, description, demographics)
     spec = read_preset(preset).updated(set_ or [])

@@ -147,6 +147,9 @@ class Bundle:
             raise _unusable(folder, f"lacks {_shown(missing)}")
         return bundle
 
+    def __repr__(self) -> str:
+        return f"<Bundle: {self.path}, {len(self.manifest.members)} networks for {self.device.name}>"
+
     @property
     def device(self) -> Device:
         """The device whose recordings it understands."""

@@ -96,7 +96,7 @@ class Reader:
         unread = find_unread_sensors(tuple(names), self.description) if self.description.file.strict else ()
         if unread:
             more = f" and {len(unread) - 6} more" if len(unread) > 6 else ""
-            expected = f"columns of the sensors of {self.description.name!r} only"
+            expected = f"columns of {self.description.name!r} only"
             found = f"{', '.join(unread[:6])}{more}, which it does not have"
             remedy = "remove these columns to go on without them; recordings of another device need its description"
             report(Finding("columns of another sensor", "warning", expected, found, remedy, refused=True))

@@ -32,8 +32,8 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     return pl.concat(tables, how="vertical_relaxed")
 
 
-def check_output_files(*paths: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
-    """Raise a `DataError` where no tables, or other files, can be written, before any work is done for them.
+def check_file_paths(*paths: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Raise a `DataError` where no files can be written, such as tables, before any work is done for them.
 
     A name has to end in a suffix, not to be a folder's and not to come twice; its folder has to be there.
     """
@@ -60,7 +60,7 @@ def write_tables(parts: Iterable[Table], path: Path) -> None:
 
     Raises `DataError` if no table can be written to the place, or there is none.
     """
-    check_output_files(path)
+    check_file_paths(path)
     parts = iter(parts)
     first = next(parts, None)
     if first is None:

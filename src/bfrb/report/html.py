@@ -10,7 +10,7 @@ from bfrb.files import writing_file
 from bfrb.parts import need
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import Source
-from bfrb.read.tables import check_output_files
+from bfrb.read.tables import check_file_paths
 
 if TYPE_CHECKING:
     from bfrb.report.collect import Each
@@ -20,11 +20,11 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, each:
     """Write a report on a bundle to a `.html` file: whole or not at all; one that is there is replaced.
 
     Recordings, and how their parts are answered, are as for `collect`. ConfigError if a package that reports need is
-    not installed; DataError if no page can be written at `out`; BundleError or DataError if the bundle is damaged, or
-    cannot be reported on.
+    not installed; DataError if no page can be written at `out`; that or BundleError if the bundle is damaged, or cannot
+    be reported on.
     """
     need("a report", ("matplotlib", "jinja2", "sklearn"), "report")
-    check_output_files(out, suffixes=(".html", ".htm"))
+    check_file_paths(out, suffixes=(".html", ".htm"))
     from bfrb.report import page
     from bfrb.report.collect import collect
 
