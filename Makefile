@@ -29,7 +29,7 @@ demo: $(VENV)/.installed-train
 ifeq ($(REAL),)
 	$(BFRB) simulate '$(DEMO)/new' --subjects 1 --seed 2
 endif
-	$(BFRB) predict '$(DEMO)/model' '$(or $(REAL),$(DEMO)/new)' --out '$(DEMO)/predictions.csv'
+	$(BFRB) predict '$(DEMO)/model' '$(or $(REAL),$(DEMO)/new)' --out '$(DEMO)/predictions.csv' --overwrite
 	@echo
 	@echo 'Done. The scores above are of SIMULATED recordings: they show that everything works, not how well.'
 	@echo '  study        $(DEMO)/study/'

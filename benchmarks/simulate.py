@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -54,7 +55,7 @@ class PeakMemory:
 
 
 def main() -> None:
-    """Simulate, write, and print seconds, megabytes written and the largest memory of all processes together."""
+    """Simulate, write, print seconds, processor time, megabytes and the largest memory of all processes together."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subjects", type=int, default=81)
     parser.add_argument("--processes", type=int, default=2)
@@ -67,12 +68,13 @@ def main() -> None:
         numbers = {"--subjects": options.subjects, "--processes": options.processes, "--format": options.format}
         arguments = [str(part) for option in numbers.items() for part in option]
         subprocess.run([sys.executable, "-m", "bfrb", "simulate", out, *arguments], check=True)
-        seconds = time.perf_counter() - begin
+        seconds, used = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+        used_s = used.ru_utime + used.ru_stime
         megabytes = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}")
     print(
-        f"{options.subjects} subjects in {seconds:.1f} s with {options.processes} processes, "
-        f"{megabytes:.0f} MB written as {options.format}"
+        f"{options.subjects} subjects in {seconds:.1f} s with {options.processes} processes "
+        f"({used_s:.1f} s of processor time), {megabytes:.0f} MB written as {options.format}"
     )
     print(f"peak memory of all processes together: {memory.peak / 1e9:.2f} GB")
 

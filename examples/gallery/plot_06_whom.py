@@ -51,7 +51,7 @@ from bfrb.study.labels import CMI_GESTURES
 
 answers = pl.read_parquet(folder / "model" / "out_of_fold.parquet").filter(pl.col("scenario") == "all")
 classes = CMI_GESTURES.classes
-named = answers.select(classes).to_numpy().argmax(axis=1)
+named = np.array([classes.index(gesture) for gesture in answers["prediction"]])
 true = np.array([classes.index(gesture) for gesture in answers["gesture"]])
 counts = np.zeros((len(classes), len(classes)), int)
 np.add.at(counts, (true, named), 1)

@@ -2,21 +2,22 @@
 
     python experiments/distilled/run.py DATA --out RESULTS [--tasks demo,utd_mhad] [--students small,micro] [--int8]
 
-Tasks are those of `experiments/real`, and `demo`, the simulated study of `make demo`. The ensemble is the preset
-`quick` on the task's folds, and students are presets, taught by `bfrb distill`. Bundles are kept in RESULTS, and only
-what is not there is trained. Scores are of people that neither teacher nor student saw. With `--int8` (needs
-bfrb[litert]) the student is converted to LiteRT in 32 and in 8 bits, and both are asked about the task's recordings.
+Tasks are those of `experiments/real`, and `demo`, a simulated study like that of `make demo`. The people of a task are
+in three groups. For each, the preset `quick` is trained on all others in three folds, students, which are presets or
+files, are taught by it with `bfrb distill` on the same others, and all are asked about the group: neither teacher nor
+student has seen them, nor a label or an answer that depends on them. Bundles are kept in RESULTS, and only what is not
+there is trained. With `--int8` (needs bfrb[litert,executorch]) students are converted in 32 and in 8 bits, and asked.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "real"))
 from run import Task, metrics, read_task
@@ -25,17 +26,21 @@ from bfrb.export import targets
 from bfrb.export.portable import CALIBRATED_ON, arrange
 from bfrb.export.targets import Whole
 from bfrb.metrics.competition import competition_score
-from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
+from bfrb.predict.bundle import Bundle
+from bfrb.predict.predictor import load
 from bfrb.read.sources import HeldSource
 from bfrb.simulate.spec import StudySpec
 from bfrb.simulate.study import simulate_study
 from bfrb.study.folds import make_folds
 from bfrb.study.labels import CMI_GESTURES
+from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, cross_validate
 from bfrb.train.distill import distill
 from bfrb.train.presets import read_preset
 
 OPTIONS = RunOptions(workers=1, overwrite=True)
+GROUPS = 3
+Answers = dict[int, np.ndarray]
 
 
 def find_task(name: str, data: Path) -> Task | None:
@@ -51,14 +56,9 @@ def kept(path: Path, make: Callable[[Path], Path]) -> Bundle:
     return Bundle.open(path if path.exists() else make(path))
 
 
-def answers_of(bundle: Bundle, scenario: str = "all") -> np.ndarray:
-    """(R, K) answers to everybody by networks that did not see them."""
-    table = pl.read_parquet(bundle.file(OUT_OF_FOLD)).filter(pl.col("scenario") == scenario)
-    return table.select(bundle.label_set.classes).to_numpy()
-
-
-def scores_of(task: Task, answers: np.ndarray) -> dict[str, float]:
-    """Everything that is asked of a task."""
+def scores_of(task: Task, chosen: np.ndarray, answers: np.ndarray) -> dict[str, float]:
+    """Everything that is asked of a task, of some of its recordings."""
+    task = task._replace(recordings=task.recordings[np.flatnonzero(chosen)])
     rows = np.arange(len(answers))
     found = {name: metric(rows) for name, metric in metrics(task, answers).items()}
     told = task.label_set.decode(answers.argmax(axis=1))
@@ -66,22 +66,69 @@ def scores_of(task: Task, answers: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in found.items() if value is not None}
 
 
-def ask_in_bits(student: Bundle, task: Task, out: Path) -> dict[str, np.ndarray]:
-    """The answers of the student's network by LiteRT in 32 and in 8 bits, of windows of one length."""
-    rows = int(np.median(task.recordings.lengths))
+def answer(bundle: Bundle, recordings: Recordings, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    """With all sensors and, where there are others, with those of motion alone."""
+    yield name, load(bundle.path).predict(recordings).probabilities
+    if proximity := recordings.device.names_of("proximity"):
+        yield f"{name}, motion only", load(bundle.path).predict(recordings.without(*proximity)).probabilities
+
+
+def answer_in_bits(
+    student: Bundle, known: Recordings, asked: Recordings, rows: int, name: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """By every runtime, in 32 and in 8 bits; ranges of numbers are those of recordings the student learnt from."""
     module = Whole(student)
-    chosen = np.flatnonzero(task.recordings.lengths >= rows)
-    examples = arrange(module, task.recordings[chosen], rows)
-    found = {}
-    for name, int8 in (("32 bits", False), ("8 bits", True)):
-        folder = out / f"{student.path.name}.{name.replace(' ', '')}"
-        folder.mkdir(exist_ok=True)
-        path = targets.convert("litert", module, examples[:: -(-len(examples) // CALIBRATED_ON)], folder, int8=int8)
-        answers = targets.ask("litert", path, module.inputs, examples)
-        print(f"  {name}: {path.stat().st_size:,} bytes, {rows} rows")
-        found[name] = np.full((len(task.recordings), len(task.label_set)), 1 / len(task.label_set))
-        found[name][chosen] = answers
-    return found
+    seen, examples = (arrange(module, recordings, rows) for recordings in (known[known.lengths >= rows], asked))
+    for runtime in ("litert", "executorch"):
+        for bits in (32, 8):
+            folder = student.path.with_name(f"{student.path.name}.{runtime}{bits}")
+            folder.mkdir(exist_ok=True)
+            ranges = seen[:: -(-len(seen) // CALIBRATED_ON)]
+            path = targets.convert(runtime, module, ranges, folder, int8=bits == 8)
+            found = targets.ask(runtime, path, module.inputs, examples)
+            if found is not None:
+                yield f"{name}, {runtime}, {bits} bits, {path.stat().st_size:,} bytes", found
+
+
+def judge(task: Task, students: list[str], out: Path, *, int8: bool) -> None:
+    """Teach without each group, ask about it, print what all answers together score."""
+    recordings, rows = task.recordings, int(np.median(task.recordings.lengths))
+    group = task.folds.numbers(recordings.subjects.tolist()) % GROUPS
+    found: dict[str, Answers] = defaultdict(dict)
+    print(task.title)
+    for number in range(GROUPS):
+        unseen = group == number
+        learnt = HeldSource(recordings[~unseen], task.title, label_set=task.label_set)
+        place = out / f"{task.name}{number}"
+        quick = read_preset("quick").updated(["length_percentile=100", "folds=3"])
+        teacher = kept(
+            place.with_suffix(".quick"),
+            lambda path, learnt=learnt, quick=quick: cross_validate(learnt, quick, path, options=OPTIONS),
+        )
+        for name, told in answer(teacher, recordings[unseen], "ensemble"):
+            found[name][number] = told
+        for preset in students:
+            spec = read_preset(preset)
+            student = kept(
+                place.with_suffix(f".{Path(preset).stem}"),
+                lambda path, teacher=teacher, learnt=learnt, spec=spec: distill(
+                    teacher, learnt, spec, path, options=OPTIONS
+                ),
+            )
+            for name, told in answer(student, recordings[unseen], preset):
+                found[name][number] = told
+            if int8:
+                asked = recordings[unseen & (recordings.lengths >= rows)]
+                for name, told in answer_in_bits(student, recordings[~unseen], asked, rows, preset):
+                    found[name.rpartition(", ")[0]][number] = told
+                    print(f"  {name}", flush=True)
+    for name, answers in found.items():
+        bits = " bits" in name
+        ordered = np.empty((len(recordings), len(task.label_set)))
+        chosen = (recordings.lengths >= rows) | (not bits)
+        for number, told in answers.items():
+            ordered[(group == number) & chosen] = told
+        print(f"  {name}, {chosen.sum()} recordings: {scores_of(task, chosen, ordered[chosen])}", flush=True)
 
 
 def main() -> None:
@@ -96,30 +143,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.tasks.split(","):
         task = find_task(name, options.data)
-        if task is None:
-            continue
-        source = HeldSource(task.recordings, task.title, label_set=task.label_set)
-        quick = read_preset("quick").updated(["length_percentile=100"])
-        teacher = kept(
-            options.out / f"{name}.quick",
-            lambda path, task=task, source=source, quick=quick: cross_validate(
-                source, quick, path, folds=task.folds, options=OPTIONS
-            ),
-        )
-        print(task.title)
-        print(f"  ensemble: {scores_of(task, answers_of(teacher))}")
-        for preset in options.students.split(","):
-            spec = read_preset(preset)
-            student = kept(
-                options.out / f"{name}.{preset}",
-                lambda path, teacher=teacher, source=source, spec=spec: distill(
-                    teacher, source, spec, path, options=OPTIONS
-                ),
-            )
-            print(f"  {preset}: {scores_of(task, answers_of(student))}", flush=True)
-            if options.int8:
-                for bits, answers in ask_in_bits(student, task, options.out).items():
-                    print(f"  {preset}, one network, people it saw, {bits}: {scores_of(task, answers)}", flush=True)
+        if task is not None:
+            judge(task, options.students.split(","), options.out, int8=options.int8)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from typing import Any
 class BfrbError(Exception):
     r"""Input that cannot be used: what was expected and what came instead, and what the user can do about it.
 
-    Examples
-    --------
     >>> str(BfrbError("expected a folder, got the file 'a.csv'", remedy="name the folder it lies in"))
     "expected a folder, got the file 'a.csv'\n  to do: name the folder it lies in"
     """

@@ -39,8 +39,6 @@ def writing_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
 def writing_file(path: Path) -> Iterator[Path]:
     """A temporary name to write one file under, which takes its place once it is written.
 
-    Examples
-    --------
     >>> import tempfile
     >>> place = Path(tempfile.mkdtemp()) / "note.txt"
     >>> with writing_file(place) as unfinished:

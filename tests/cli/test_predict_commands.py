@@ -52,8 +52,11 @@ def test_impossible_outputs_are_refused_first(bfrb: Bfrb, bundle: Path, tmp_path
         assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["labelled.csv", "linked.csv", "people.csv", "model/folds.csv", "study/rows.csv"])
-def test_nothing_that_is_read_is_written_over(bfrb: Bfrb, tmp_path: Path, name: str) -> None:
+NAMES = ["labelled.csv", "linked.csv", "people.csv", "model/folds.csv", "study/rows.csv"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_is_read_is_written_over_by_any_command(bfrb: Bfrb, tmp_path: Path, name: str) -> None:
     bundle, data, people = make_bundle(tmp_path / "model"), study(tmp_path), tmp_path / "people.csv"
     people.write_text("subject,handedness\nS0,1\n")
     (tmp_path / "linked.csv").symlink_to(data)
@@ -61,9 +64,26 @@ def test_nothing_that_is_read_is_written_over(bfrb: Bfrb, tmp_path: Path, name: 
     (tmp_path / "study" / "rows.csv").write_bytes(data.read_bytes())
     source = tmp_path / "study" if name.startswith("study") else data
     before = (tmp_path / name).read_bytes()
-    done = bfrb("predict", bundle, source, "--out", tmp_path / name, "--demographics", people)
-    done.refuses("would be written over")
+    out, told = ("--out", tmp_path / name, "--overwrite"), "would be written over"
+    bfrb("predict", bundle, source, *out, "--demographics", people).refuses(told)
+    bfrb("rehearse", bundle, "--test", source, "--demographics", people, *out).refuses(told)
+    if name != "people.csv":
+        bfrb("detect", bundle, source, *out).refuses(told)
+        bfrb("detect", bundle, source, "--out", tmp_path / "e.csv", "--probabilities", *out[1:]).refuses(told)
+        for command in ("distill", "personalize", "calibrate"):
+            bfrb(command, bundle, source, *out).refuses(told)
     assert (tmp_path / name).read_bytes() == before
+    assert not (tmp_path / "e.csv").exists()
+
+
+def test_what_is_there_is_replaced_only_if_that_is_asked_for(bfrb: Bfrb, bundle: Path, tmp_path: Path) -> None:
+    data, out, page = study(tmp_path), tmp_path / "p.csv", tmp_path / "p.html"
+    for path, *command in ((out, "predict", bundle, data), (out, "detect", bundle, data), (page, "report", bundle)):
+        path.write_text("the answers of yesterday")
+        bfrb(*command, "--out", path).refuses("is there already", "--overwrite")
+        assert path.read_text() == "the answers of yesterday"
+        bfrb(*command, "--out", path, "--overwrite").works()
+        assert path.read_text() != "the answers of yesterday"
 
 
 def test_a_bundle_of_simulated_recordings_says_so(bfrb: Bfrb, tmp_path: Path) -> None:
@@ -82,7 +102,7 @@ def test_damaged_recordings_leave_the_predictions_of_yesterday(bfrb: Bfrb, bundl
     out.write_text("the answers of yesterday")
     for damaged in (whole[: len(whole) * 2 // 3], whole.replace(b",-1,", b",9e9,", 1)):
         data.write_bytes(damaged)
-        bfrb("predict", bundle, data, "--out", out).refuses("error: ", "to do: ")
+        bfrb("predict", bundle, data, "--out", out, "--overwrite").refuses("error: ", "to do: ")
         assert out.read_text() == "the answers of yesterday"
         assert names(tmp_path) == ["labelled.csv", "p.csv"]
 

@@ -97,6 +97,12 @@ def test_json_is_one_object_with_readable_letters(capsys: pytest.CaptureFixture[
         print_json({"score": float("nan")})
 
 
+def test_a_fault_of_the_program_has_an_exit_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="70"), _stopping():
+        raise RuntimeError("a fault")
+    assert "RuntimeError: a fault" in capsys.readouterr().err
+
+
 def test_a_file_gets_lines_now_and_then_and_no_bar(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

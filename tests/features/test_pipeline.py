@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bfrb.errors import ConfigError
 from bfrb.features.pipeline import FEATURES, compute_features
-from bfrb.features.rows import RaggedRows, fill, next_rows, previous_rows, rows_of
+from bfrb.features.rows import RaggedOrder, RaggedRows, fill, rows_of
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from made_up import plain_table, random_recordings
@@ -70,9 +70,10 @@ def test_rows_know_their_recording(seed: int) -> None:
     np.testing.assert_array_equal(values, before)
     rows = np.arange(offsets[-1])
     is_last = np.isin(rows, offsets[1:] - 1)
-    assert (next_rows(offsets)[is_last] == rows[is_last]).all()
-    assert (previous_rows(offsets)[next_rows(offsets)[~is_last]] == rows[~is_last]).all()
-    assert (previous_rows(offsets)[offsets[:-1]] == offsets[:-1]).all()
+    before, after = RaggedOrder(offsets).before(rows), RaggedOrder(offsets).after(rows)
+    assert (after[is_last] == rows[is_last]).all()
+    assert (before[after[~is_last]] == rows[~is_last]).all()
+    assert (before[offsets[:-1]] == offsets[:-1]).all()
     chosen = rng.integers(0, len(offsets) - 1, rng.integers(0, 5))
     taken = [row for number in chosen for row in range(offsets[number], offsets[number + 1])]
     assert rows_of(offsets, chosen).tolist() == taken

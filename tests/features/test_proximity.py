@@ -9,7 +9,7 @@ from bfrb.features import proximity
 from bfrb.features import rows as pixels
 from bfrb.features.pipeline import FEATURES
 from bfrb.features.proximity import tof_statistics as statistics_of
-from bfrb.features.rows import RaggedRows, previous_rows
+from bfrb.features.rows import RaggedRows
 from bfrb.study.device import HELIOS
 from bfrb.study.recordings import Recordings
 from made_up import random_recordings
@@ -63,7 +63,8 @@ def test_gaps_are_where_pandas_has_them_whatever_the_size_of_the_blocks(monkeypa
 
 
 def test_differences_of_thermopiles_start_at_zero_and_glitches_are_not_measured(real_recordings: Recordings) -> None:
-    thm, before = real_recordings.sensors["thm"].copy(), previous_rows(real_recordings.offsets)
+    thm, rows = real_recordings.sensors["thm"].copy(), np.arange(real_recordings.n_rows)
+    before = RaggedRows(real_recordings).before(rows)
     found = FEATURES["thm_difference"].compute(RaggedRows(real_recordings))
     np.testing.assert_array_equal(found, thm.astype(np.float64) - thm[before].astype(np.float64))
     thm[5, 2] = 0.4

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from bfrb.errors import DataError
-from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics
+from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics, save_sequences
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
 from learnable import cut
 from made_up import BASELINE_FEATURES, plain_table, random_recordings
 
 LENGTHS = [3, 8, 1, 5]
+RECORDINGS, WATCHED = (random_recordings(one, LENGTHS, np.random.default_rng(0)) for one in (HELIOS, GALAXY_WATCH))
 
 
 @pytest.fixture(scope="module")
 def sequences() -> Sequences:
-    return build_sequences(random_recordings(HELIOS, LENGTHS, np.random.default_rng(0)), BASELINE_FEATURES)
+    return build_sequences(RECORDINGS, BASELINE_FEATURES)
 
 
 def of_acc(acc: list[float], offsets: list[int]) -> Sequences:
@@ -33,13 +34,13 @@ def test_every_branch_has_its_channels_and_one_the_device_cannot_feed_none(
 ) -> None:
     assert {name: len(channels) for name, channels in sequences.channels.items()} == {"imu": 20, "proximity": 25}
     assert (len(sequences), sequences.lengths.tolist()) == (4, LENGTHS)
-    watch = build_sequences(random_recordings(GALAXY_WATCH, LENGTHS, np.random.default_rng(0)), BASELINE_FEATURES)
+    watch = build_sequences(WATCHED, BASELINE_FEATURES)
     batch = watch.batch([0, 1], 100)
     assert batch.inputs["imu"].shape == (2, 8, 9)
     assert batch.inputs["proximity"].shape == (2, 8, 0)
     found = channel_statistics(watch, [0, 1])["proximity"]
     assert found.standardise(np.empty((2, 8, 0), dtype=np.float32)).shape == (2, 8, 0)
-    watch.save(tmp_path / "s")
+    save_sequences(WATCHED, BASELINE_FEATURES, tmp_path / "s")
     assert Sequences.load(tmp_path / "s").branches["proximity"].values.shape == (17, 0)
 
 
@@ -68,7 +69,7 @@ def test_a_batch_is_the_ends_of_its_recordings(sequences: Sequences, index: list
 def test_saved_sequences_come_back_and_damaged_ones_are_refused(
     sequences: Sequences, tmp_path: Path, file: str, damage: Callable[[Path], object]
 ) -> None:
-    sequences.save(tmp_path / "s")
+    save_sequences(RECORDINGS, BASELINE_FEATURES, tmp_path / "s")
     loaded = Sequences.load(tmp_path / "s")
     np.testing.assert_array_equal(loaded.offsets, sequences.offsets)
     assert loaded.channels == sequences.channels
@@ -78,7 +79,7 @@ def test_saved_sequences_come_back_and_damaged_ones_are_refused(
     damage(tmp_path / "s" / file)
     with pytest.raises(DataError, match="delete the folder"):
         Sequences.load(tmp_path / "s")
-    sequences.save(tmp_path / "s")
+    save_sequences(RECORDINGS, BASELINE_FEATURES, tmp_path / "s")
     np.save(tmp_path / "s" / "imu.valid.npy", np.ones((3, 20), dtype=bool))
     with pytest.raises(DataError, match="'imu' are not of shape"):
         Sequences.load(tmp_path / "s")

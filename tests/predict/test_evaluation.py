@@ -13,10 +13,18 @@ import pytest
 from bfrb.errors import DataError
 from bfrb.metrics.competition import competition_score
 from bfrb.predict.bundle import OUT_OF_FOLD
-from bfrb.predict.evaluation import Columns, answer_scenarios, choose_half, read_answers, score_scenarios
+from bfrb.predict.evaluation import (
+    Columns,
+    answer_scenarios,
+    choose_half,
+    decide_held_out,
+    read_answers,
+    score_scenarios,
+)
+from bfrb.predict.predictions import Predictions
 from bfrb.predict.predictor import Predictor, load
 from bfrb.study.device import GALAXY_WATCH
-from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS
+from bfrb.study.labels import CMI_GESTURES, SEARLE_BEHAVIORS, LabelSet
 from bfrb.study.recordings import Recordings
 from bundles import make_recordings
 
@@ -76,7 +84,7 @@ def test_recordings_are_predicted_in_both_scenarios_and_those_of_a_watch_in_one(
     predictor: Predictor, watch_bundle: Path
 ) -> None:
     table = answer_scenarios(predictor, [LABELLED[:4], LABELLED[4:]])
-    assert table.columns == ["scenario", "id", "subject", "gesture", *CMI_GESTURES.classes]
+    assert table.columns == ["scenario", "id", "subject", "gesture", "prediction", *CMI_GESTURES.classes]
     for scenario, shown in (("all", LABELLED), ("imu", LABELLED.without("thm", "tof"))):
         part = table.filter(pl.col("scenario") == scenario)
         assert part["id"].to_list() == LABELLED.ids
@@ -86,6 +94,35 @@ def test_recordings_are_predicted_in_both_scenarios_and_those_of_a_watch_in_one(
     worn = make_recordings(9, device=GALAXY_WATCH, label_set=SEARLE_BEHAVIORS)
     table = answer_scenarios(load(watch_bundle), [worn])
     assert list(score_scenarios(table, SEARLE_BEHAVIORS)) == ["all"]
+
+
+def test_a_threshold_decides_first_whether_it_is_any_target() -> None:
+    three = LabelSet("three", ("bite", "pull", "rest"), {"bite", "pull"})
+    probabilities = np.array([[0.3, 0.3, 0.4], [0.2, 0.1, 0.7], [0.1, 0.8, 0.1]])
+    assert three.choose(probabilities).tolist() == [2, 2, 1]
+    assert three.choose(probabilities, 0.5).tolist() == [0, 2, 1]
+    assert three.choose(probabilities, 0.61).tolist() == [2, 2, 1]
+    told = Predictions(("a", "b", "c"), probabilities, three, 0.5)
+    assert (told.gestures.tolist(), told.confidence.tolist()) == (["bite", "rest", "pull"], [0.3, 0.7, 0.8])
+
+
+def test_thresholds_are_half_the_best_f1_and_those_of_a_fold_come_from_the_others(out_of_fold: pl.DataFrame) -> None:
+    decided, threshold = decide_held_out(out_of_fold, CMI_GESTURES)
+    everything = out_of_fold.filter(pl.col("scenario") == "all")
+    found = everything.select(sorted(CMI_GESTURES.targets)).sum_horizontal().to_numpy()
+    truth = everything["gesture"].is_in(sorted(CMI_GESTURES.targets)).to_numpy()
+    scores = [2 * (truth & (found >= value)).sum() / (truth.sum() + (found >= value).sum()) for value in found]
+    assert threshold == pytest.approx(max(scores) / 2)
+    first = pl.col("fold") == 0
+    for wrong in ("Wave hello", "Neck - scratch"):  # whatever is true of a fold's recordings, its own answers stay
+        other = out_of_fold.with_columns(gesture=pl.when(first).then(pl.lit(wrong)).otherwise("gesture"))
+        told, _ = decide_held_out(other, CMI_GESTURES)
+        assert told.filter(first).equals(decided.with_columns(other["gesture"]).filter(first))
+    usual = CMI_GESTURES.decode(out_of_fold.select(CMI_GESTURES.classes).to_numpy().argmax(axis=1)).tolist()
+    assert decided["prediction"].to_list() != usual
+    wave = out_of_fold.with_columns(gesture=pl.lit("Wave hello"))  # without any target the most probable class is left
+    told, nothing = decide_held_out(wave, CMI_GESTURES)
+    assert (nothing, told["prediction"].to_list()) == (None, usual)
 
 
 def of_gestures(*gestures: str | None) -> Recordings:

@@ -218,7 +218,7 @@ def test_columns_of_neither_numbers_nor_text_are_refused(column: str, value: obj
 
 
 @pytest.mark.parametrize(
-    "names", [("gyr_x", "gyr_y", "gyr_z"), ("gyr_z",), ("Mag.X", "Mag.Y", "Mag.Z"), ("x", "y", "z")]
+    "names", [("gyr_x", "gyr_y", "gyr_z"), ("gyr_z",), ("Mag.X", "Mag.Y", "Mag.Z"), ("x", "y", "z"), ("time_s",)]
 )
 def test_columns_of_a_sensor_that_is_not_of_the_layout_are_never_left_out_in_silence(
     names: tuple[str, ...], tmp_path: Path

@@ -64,8 +64,9 @@ def test_gravity_that_was_taken_out_a_range_that_ends_and_a_device_on_the_table_
     moves = np.random.default_rng(1).normal(0, 0.4, (ROWS, 3)).astype(np.float32)
     found = find_suspicions(replace(RIGHT, sensors={"acc": moves}))
     assert any("gravity was taken out" in suspicion.remedy for suspicion in found)
-    clipped = np.clip(ACC * np.float32(3), -20, 20)
-    assert "saturated" in {suspicion.kind for suspicion in find_suspicions(changed(acc=clipped))}
+    for end, much in ((5, True), (float(np.quantile(ACC[:, 0], 0.97)), False)):
+        ended = changed(acc=np.column_stack([np.minimum(ACC[:, 0], np.float32(end)), ACC[:, 1:]]))
+        assert [(found.kind, found.fatal) for found in find_suspicions(ended)] == [("saturated", much)]
     hour = int(3600 * RATE_HZ)
     acc = np.tile(np.float32([0, 0, 9.81]), (hour, 1)) + np.random.default_rng(2).normal(0, 0.01, (hour, 3))
     lying = Recordings(WATCH, {"acc": acc}, np.array([0, hour]), plain_table(1))
@@ -78,6 +79,8 @@ def test_gravity_that_was_taken_out_a_range_that_ends_and_a_device_on_the_table_
     ("name", "change", "kind"),
     [
         ("thm", lambda thm: thm * 1.8 + 32, "temperature"),
+        ("thm", lambda thm: np.full_like(thm, 25), "dead"),
+        ("thm", lambda thm: np.column_stack([thm[:, :4], 0 * thm[:, 4]]), "dead"),
         ("tof", lambda tof: np.full_like(tof, 9), "distance"),
         ("tof", lambda tof: np.where(tof == -1, 255, tof), "distance"),
         ("tof", lambda tof: np.where(tof == -1, 0, tof), "distance"),

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bfrb.errors import DataError
-from bfrb.read.tables import check_table_paths, make_table, read_table, write_table, write_tables
+from bfrb.read.tables import check_file_paths, make_table, read_table, write_table, write_tables
 
 TABLE = make_table({"id": ["a", "b,c"], "share": [0.25, 1e-9], "count": [1, None]})
 BOTH = pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
@@ -68,9 +68,9 @@ def test_places_where_no_table_can_be_written_are_refused(tmp_path: Path) -> Non
     (tmp_path / "folder.csv").mkdir()
     for name, told in (("table.xlsx", "ends in"), ("folder.csv", "is a folder"), ("absent/table.csv", "no folder")):
         with pytest.raises(DataError, match=told):
-            check_table_paths(tmp_path / name)
+            check_file_paths(tmp_path / name)
     with pytest.raises(DataError, match="a file of its own"):
-        check_table_paths(tmp_path / "a.csv", tmp_path / "." / "a.csv")
+        check_file_paths(tmp_path / "a.csv", tmp_path / "." / "a.csv")
     with pytest.raises(DataError, match="got none"):
         write_tables([], tmp_path / "table.parquet")
     with pytest.raises(DataError, match="check the path"):

@@ -14,6 +14,7 @@ from bfrb.metrics.events import EventCounts
 from bfrb.predict.bundle import OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers
 from bfrb.predict.out_of_fold import read_fold_of
+from bfrb.read.store import Store, write_store
 from bfrb.read.tables import read_table
 from bfrb.report.collect import Evaluation, collect, find_mistakes
 from bfrb.report.events import EventEvaluation, show_events
@@ -202,6 +203,20 @@ def test_everybody_is_judged_by_rules_from_the_others() -> None:
     assert "8 of 8 episodes found (100 %, 95 % interval 100 % to 100 %)" in " ".join(show_events(listening).words)
     assert max(point["sensitivity"] or 0.0 for point in listening.curve) == 1.0
     assert EventEvaluation(plain_rule(), TWO, tuple(several[:1]), 0).rules == {}
+
+
+def test_long_recordings_are_taken_in_stretches_and_what_physics_speaks_against_is_told(
+    of_watch: Bundle,
+    continuous: Recordings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    in_g = continuous.with_sensors(acc=continuous.sensors["acc"] / np.float32(9.81))
+    store = write_store([in_g], tmp_path / "days", source="made up")
+    monkeypatch.setattr(Store, "batches", None)
+    assert collect(of_watch, store).matched is not None
+    assert 'unit = "g"' in caplog.text
 
 
 def test_the_page_tells_what_is_found_and_whom_the_training_knows(of_watch: Bundle, continuous: Recordings) -> None:

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
-from bfrb.errors import ConfigError
+from bfrb.errors import DataError
 from bfrb.metrics.standard import calibration
 from bfrb.predict.bundle import CHECKSUMS, OUT_OF_FOLD, Bundle
 from bfrb.predict.evaluation import Answers, score_scenarios
@@ -148,7 +148,7 @@ def test_a_page_is_replaced_but_impossible_places_are_refused_before_any_work(
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     (tmp_path / "folder.html").mkdir()
     for name, complaint in (("a.pdf", "ends in .html"), ("folder.html", "is a folder"), ("no/a.html", "no folder")):
-        with pytest.raises(ConfigError, match=complaint):
+        with pytest.raises(DataError, match=complaint):
             write_report(tmp_path / "no bundle", tmp_path / name)
 
 

@@ -123,6 +123,10 @@ def test_recordings_say_in_a_line_what_they_are() -> None:
     assert repr(study) == "<Recordings: 5 of helios, 3 subjects, 82 rows, acc quaternion thm tof>"
     simulated = still([2000, 3], table=plain_table(2).with_columns(id=pl.lit("<b>") + pl.col("id")), simulated=True)
     assert repr(simulated) == "<Recordings: 2 of helios, 1 subject, 2,003 rows, acc, SIMULATED>"
+    assert repr(study.device) == "<Device: helios, acc quaternion thm tof at 10 Hz>"
+    assert study[study.ids[3]].ids == study.ids[3:4]
+    with pytest.raises(IndexError, match="no recording 'absent'"):
+        study["absent"]
     assert repr(study[:0]) == "<Recordings: 0 of helios, 0 subjects, 0 rows, nothing measured>"
     assert "<b>" not in simulated._repr_html_()
 

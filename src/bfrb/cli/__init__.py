@@ -1,12 +1,13 @@
 """The command line: thin commands over library calls.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 usable with warnings, 2 unusable input,
-130 stopped with Ctrl-C.
+70 a fault of this program, 130 stopped with Ctrl-C.
 """
 
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -28,7 +29,8 @@ from bfrb.cli.train import compare, distill, train
 from bfrb.errors import BfrbError
 from bfrb.serve.sockets import handling_signals
 
-app = typer.Typer(name="bfrb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(name="bfrb", no_args_is_help=True, pretty_exceptions_enable=False, context_settings=HELP)
 
 COMMANDS: dict[str, dict[Callable[..., None], str]] = {
     "Recordings": {
@@ -97,7 +99,7 @@ def main() -> None:
 
 @contextmanager
 def _stopping() -> Iterator[None]:
-    """Ctrl-C ends with its exit code, also where a library makes another error of it; what was printed is flushed."""
+    """Ctrl-C, by whatever error it comes, and faults end with exit codes of their own; what was printed is flushed."""
     stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -111,10 +113,13 @@ def _stopping() -> Iterator[None]:
     try:
         with handling_signals(stop, *numbers):
             yield
-    except Exception:
+    except Exception as error:
         if stopped:
             raise SystemExit(130) from None
-        raise
+        if isinstance(error, BfrbError | OSError):
+            raise
+        traceback.print_exc()
+        raise SystemExit(70) from None
     finally:
         sys.unraisablehook = tell
         if sys.stdout is not None:

@@ -18,9 +18,7 @@ from bfrb.parts import need
 
 if TYPE_CHECKING:
     from bfrb.cluster.tasks import RayTasks
-    from bfrb.predict.bundle import Bundle
     from bfrb.read.sources import Source
-    from bfrb.study.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +34,15 @@ def report(
     description: options.DescriptionName = "auto",
     on: options.On = None,
     workers: options.Workers = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a page that shows how good a bundle is, and on whom it fails: one file that needs no network."""
-    from bfrb.read.judging import JudgedSource
     from bfrb.read.sources import open_source
     from bfrb.report.html import default_page, write_report
 
+    options.check_outputs([out], [bundle, data], overwrite=overwrite)  # the page beside a bundle may be made anew
     page = out or default_page(bundle)
-    source = None if data is None else JudgedSource(open_source(data, description), anyway=True)
+    source = None if data is None else open_source(data, description)
     with options.joined(None if data is None else on, workers) as cluster:
         each = None if cluster is None or data is None else partial(_ask_opened, cluster, bundle, data, description)
         write_report(bundle, page, source, each=each)
@@ -74,8 +73,10 @@ def export(
     need("exporting", ("onnx", "onnxscript", "torch"), "train")
     from bfrb.export.portable import CHECKER, Conversion, export_bundle
     from bfrb.export.worn import Worn
+    from bfrb.predict.answering import open_as
     from bfrb.predict.bundle import Bundle
     from bfrb.study.description import find_description
+    from bfrb.study.windows import cut_continuous
 
     opened = Bundle.open(bundle)
     options.tell_simulated(opened)
@@ -90,17 +91,11 @@ def export(
         log.info("wrote %s: open it in a browser", page)
         return
     worn = None if device is None else Worn.of(opened.device, find_description(device), wrist)
-    conversion = None if to == "onnx" else Conversion(to, None if int8 is None else _windows(opened, int8, description))
+    samples = None if int8 is None else cut_continuous(open_as(opened, int8, description).read(), opened.windows)
+    conversion = None if to == "onnx" else Conversion(to, samples)
     graph = export_bundle(opened, out, window_s=window, member=member, worn=worn, conversion=conversion)
     check = f"; hold it against golden.json: python {out / CHECKER}" if conversion is None else ""
     log.info("wrote %s, %.2f MB%s", graph, bytes_of(graph) / 1e6, check)
-
-
-def _windows(bundle: Bundle, data: Path, description: str) -> Recordings:
-    from bfrb.predict.answering import open_as
-    from bfrb.study.windows import cut_continuous
-
-    return cut_continuous(open_as(bundle, data, description).read(), bundle.windows)
 
 
 def personalize(
@@ -119,6 +114,7 @@ def personalize(
     from bfrb.read.judging import JudgedSource
     from bfrb.train.personal import personalize as write_bundle
 
+    options.check_outputs([out], [bundle, data])
     opened = Bundle.open(bundle)
     options.tell_simulated(opened)
     source = JudgedSource(open_as(opened, data, description), anyway)

@@ -37,15 +37,17 @@ def detect(
     acc_unit: options.AccUnit = "m/s^2",
     on: options.On = None,
     workers: options.Workers = 0,
+    overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Find the behaviours in continuous recordings: when they began and ended, which they were, how sure."""
-    from bfrb.read.tables import check_table_paths, write_table, write_tables
+    from bfrb.read.tables import check_file_paths, write_table, write_tables
     from bfrb.stream.listen import Listening, Summary, listen_to
 
     outs = (out, *([probabilities] if probabilities else []))
     if on is None:
-        check_table_paths(*outs)
+        check_file_paths(*outs)
+    options.check_outputs(outs, [bundle, recording], overwrite=overwrite or on is not None)
     predictor = options.load_predictor(bundle)
     rule = read_rule(predictor.bundle, set_ or [])
     how = Listening(rule, description, acc_unit, anyway)
@@ -157,6 +159,7 @@ def calibrate(
     from bfrb.stream.events import EventRule
     from bfrb.stream.listen import listen_held_out
 
+    options.check_outputs([out], [bundle, data])
     opened, spec = Bundle.open(bundle), SPEC.updated(set_ or [])
     with progress("listening") as show:
         stretches = iter_stretches(data, opened.device, description, show, opened.manifest.rows)

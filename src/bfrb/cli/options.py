@@ -60,16 +60,18 @@ def load_predictor(path: Path) -> Predictor:
     return predictor
 
 
-def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
-    """Refuse, by a ConfigError, to write over what is read, by whatever name or link it is called.
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None], *, overwrite: bool = True) -> None:
+    """Refuse, by a ConfigError, to write over what is read, by whatever name or link, and without leave over anything.
 
-    That is the same file, a file in a folder that is read, or a folder around it. What is None is not asked for.
+    What is read is the same file, a file in a folder that is read, or a folder around it. None is not asked for.
     """
     given = [path for path in inputs if path is not None and path.exists()]
     for output in (path for path in outputs if path is not None and path.exists()):
         for read in given:
             if _is_within(output, read) or _is_within(read, output):
                 raise ConfigError(f"{output} would be written over, but {read} is read", remedy="name another output")
+        if not overwrite:
+            raise ConfigError(f"{output} is there already", remedy="name another output, or add --overwrite")
 
 
 def _is_within(path: Path, folder: Path) -> bool:

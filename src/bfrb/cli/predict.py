@@ -34,18 +34,17 @@ def predict(
     anyway: options.Anyway = False,
     on: options.On = None,
     workers: options.Workers = 0,
+    overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Predict the gesture of every recording, with probabilities."""
     from bfrb.predict.answering import Opening, answer_batches, open_for
-    from bfrb.predict.predictor import load
-    from bfrb.read.tables import check_table_paths, write_tables
+    from bfrb.read.tables import check_file_paths, write_tables
 
     if on is None:
-        check_table_paths(out)
-    options.check_outputs([out], [bundle, data, demographics])
-    predictor = load(bundle)
-    options.tell_simulated(predictor.bundle)
+        check_file_paths(out)
+    options.check_outputs([out], [bundle, data, demographics], overwrite=overwrite or on is not None)
+    predictor = options.load_predictor(bundle)
     opening = Opening(description, demographics, anyway)
     counts: Counter[str] = Counter()
     with options.joined(on, workers) as cluster, progress("predicting") as show:

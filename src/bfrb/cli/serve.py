@@ -8,18 +8,15 @@ import signal
 import time
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
 
-from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, load_predictor
+from bfrb.cli.options import AsJson, BundleFolder, DescriptionName, Overwrite, check_outputs, load_predictor
 from bfrb.cli.show import print_result, progress
 from bfrb.errors import ConfigError
 from bfrb.parts import need
-
-if TYPE_CHECKING:
-    from bfrb.serve.rehearse import Rehearsal
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +61,19 @@ def rehearse(
     empty_demographics: Annotated[bool, Option("--empty-demographics", help="Send no demographics.")] = False,
     imu_share: Annotated[float, Option(min=0, max=1, help="Share of the sequences without thm and tof.")] = 0.0,
     strict: Annotated[bool, Option("--strict", help="End at a sequence that cannot be predicted.")] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Rehearse Kaggle's evaluation: an own gateway asks a server with this bundle, and writes the submission."""
     from bfrb.read.gateway_files import read_requests
-    from bfrb.read.tables import check_table_paths
+    from bfrb.read.tables import check_file_paths
     from bfrb.serve.kaggle import bundle_server
     from bfrb.serve.rehearse import Scenario
     from bfrb.serve.rehearse import rehearse as run
     from bfrb.serve.sockets import LOOPBACK
 
-    check_table_paths(out)
+    check_file_paths(out)
+    check_outputs([out], [bundle, test, demographics], overwrite=overwrite)
     scenario = Scenario(string_columns, all_null, empty_demographics, imu_share)
     requests = read_requests(test, demographics)
     start = time.perf_counter()
@@ -83,19 +82,11 @@ def rehearse(
     with server.running() as address, progress("rehearsing") as show:
         rehearsal = run(address, requests, scenario, seed, show)
     rehearsal.write(out)
-    times = {"load_s": loaded - start, "total_s": time.perf_counter() - loaded}
-    found = _summarise(rehearsal) | {"failures": server.failures, **times, "out": str(out)}
+    found: dict[str, Any] = {"sequences": len(rehearsal.answers)} | rehearsal.times_ms() | {"failures": server.failures}
+    found |= {"load_s": loaded - start, "total_s": time.perf_counter() - loaded, "out": str(out)}
     print_result(found, as_json, ("Rehearsal of Kaggle's evaluation", ("", "found"), found.items()))
     if server.failures:
         log.warning("warning: %d requests could not be predicted, and got the fallback gesture", server.failures)
-
-
-def _summarise(rehearsal: Rehearsal) -> dict[str, Any]:
-    import numpy as np
-
-    shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(rehearsal.seconds) else {}
-    times = {name: float(np.quantile(rehearsal.seconds, share)) * 1000 for name, share in shares.items()}
-    return {"sequences": len(rehearsal.answers)} | times
 
 
 FIRST_WAIT_S = 1.0

@@ -58,7 +58,6 @@ def train(
             remedy="write, say, bfrb train recordings.csv --out model",
         )
     check_training_installed()
-    from bfrb.cli.predict import print_bundle_scores
     from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions, cross_validate
 
@@ -71,10 +70,7 @@ def train(
     ):
         how = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown, anyway=anyway)
         bundle = cross_validate(opened, spec, out, folds=fold_file, options=how)
-    log.info("wrote %s", bundle)
-    print_bundle_scores(bundle, as_json=as_json)
-    if not no_report:
-        write_report_beside(bundle, opened)
+    _show(bundle, None if no_report else opened, as_json)
 
 
 def check_training_installed() -> None:
@@ -83,10 +79,15 @@ def check_training_installed() -> None:
     sys.path.append(os.getcwd())  # noqa: PTH109  as `python script.py` has its folder; processes that train get it too
 
 
-def write_report_beside(bundle: Path, source: Source) -> None:
-    """Write the page about a new bundle and what it was trained on, if that can be done: it is good without it."""
+def _show(bundle: Path, source: Source | None, as_json: bool) -> None:
+    """Print a new bundle's scores, and write the page about it and what it was trained on, if that can be done."""
+    from bfrb.cli.predict import print_bundle_scores
     from bfrb.report.html import default_page, write_report
 
+    log.info("wrote %s", bundle)
+    print_bundle_scores(bundle, as_json=as_json)
+    if source is None:
+        return
     page = default_page(bundle)
     try:
         write_report(bundle, page, source)
@@ -147,23 +148,20 @@ def distill(
 ) -> None:
     """Teach one small network an ensemble's answers, those of each person by members that never saw them."""
     check_training_installed()
-    from bfrb.cli.predict import print_bundle_scores
     from bfrb.predict.answering import open_as
     from bfrb.predict.bundle import Bundle
     from bfrb.read.judging import JudgedSource
     from bfrb.train.crossval import RunOptions
     from bfrb.train.distill import distill as write_bundle
 
+    options.check_outputs([out], [bundle, data])
     teacher = Bundle.open(bundle)
     opened = open_as(teacher, data, description, demographics)
     spec = read_preset(preset).updated(set_ or [])
     with options.resumable(f"{out}.partial"), telling() as shown:
         how = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown)
         written = write_bundle(teacher, JudgedSource(opened, anyway), spec, out, options=how)
-    log.info("wrote %s", written)
-    print_bundle_scores(written, as_json=as_json)
-    if not no_report:
-        write_report_beside(written, opened)
+    _show(written, None if no_report else opened, as_json)
 
 
 def compare(

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 import ray
 
+from bfrb import errors
 from bfrb.cluster.connection import check_folders, look_at_nodes
 from bfrb.cluster.parts import Parts, plan_parts
 from bfrb.cluster.places import Place
@@ -241,12 +242,9 @@ def _run_data(task: Task, files: list[Any], todo: list[int], actors: int, memory
     for row in answered.iter_rows():
         if row["error"]:
             kind, problem, remedy = json.loads(row["error"])
-            return next(one for one in _kinds(BfrbError) if one.__name__ == kind)(problem, remedy=remedy)
+            found: BfrbError = getattr(errors, kind)(problem, remedy=remedy)
+            return found
     return None
-
-
-def _kinds(kind: type[BfrbError]) -> list[type[BfrbError]]:
-    return [kind, *(one for below in kind.__subclasses__() for one in _kinds(below))]
 
 
 class PartAnswerer:

@@ -35,8 +35,6 @@ def connect(on: str = ENGINE, *, workers: int = 0, folders: Iterable[Path] = ())
     ConfigError if Ray is not installed, nothing answers at the address, Python or a package is of another version on a
     machine of the cluster, or a folder is not shared.
 
-    Examples
-    --------
     Train an ensemble on a cluster (not run here, for it takes a cluster):
 
     >>> with connect("ray://head:10001") as cluster:  # doctest: +SKIP

@@ -3,7 +3,6 @@
 Parts follow each other in the order of the whole, so that their answers one below the other are those of the whole.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -18,7 +17,7 @@ from bfrb.errors import DataError
 from bfrb.predict.bundle import MANIFEST as BUNDLE_MANIFEST
 from bfrb.read.sources import Source, open_source
 from bfrb.read.store import MANIFEST, TABLE, Store, read_manifest
-from bfrb.read.study_files import DescribedFile, describe_source, find_files
+from bfrb.read.study_files import DescribedFile, describe_source, find_files, in_order
 from bfrb.spec import Spec
 
 Told = TypeVar("Told")
@@ -110,15 +109,11 @@ def plan_parts(place: Place, description: str = "auto") -> Parts:
     files = place.files()
     stores = {str(PurePosixPath(name).parent) for name in files if PurePosixPath(name).name == MANIFEST}
     if stores:
-        pieces = [piece for store in sorted(stores, key=_natural) for piece in _pieces_of_store(place, store)]
+        pieces = [piece for store in sorted(stores, key=in_order) for piece in _pieces_of_store(place, store)]
         return Parts(source=source, parts=_joined(pieces))
     recordings = _find_recordings(place, files, description)
     pieces = [Part(files=(name,), size=files[name]) for name in recordings]
     return Parts(source=source, parts=_joined(pieces), beside=tuple(set(files) - set(recordings)))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _pieces_of_store(place: Place, store: str) -> list[Part]:

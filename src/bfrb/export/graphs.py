@@ -282,16 +282,10 @@ def keep(about: str, trace: Callable[[], onnx.ModelProto]) -> onnx.ModelProto:
         path.parent.mkdir(parents=True, exist_ok=True)
         with writing_file(path) as place:
             onnx.save(traced, place)
-        for old in sorted(path.parent.glob("*.onnx"), key=_used)[:-KEPT]:
+        # Where another process has just deleted one, the next trace does this again.
+        for old in sorted(path.parent.glob("*.onnx"), key=lambda kept: kept.stat().st_mtime)[:-KEPT]:
             old.unlink(missing_ok=True)
     return traced
-
-
-def _used(path: Path) -> float:
-    """When a file was used last; one that another process has just deleted, never."""
-    with suppress(OSError):
-        return path.stat().st_mtime
-    return 0.0
 
 
 @cache

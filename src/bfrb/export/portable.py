@@ -188,6 +188,7 @@ def describe(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> dict
             "shape": ["batch", len(bundle.label_set)],
             "classes": list(bundle.label_set.classes),
             "targets": [name for name in bundle.label_set.classes if name in bundle.label_set.targets],
+            "target_threshold": manifest.target_threshold,
         },
         "windows": bundle.windows.model_dump(mode="json"),
         "events": EventRule.of(bundle).model_dump(mode="json"),

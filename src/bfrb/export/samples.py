@@ -141,8 +141,6 @@ def _mirrored(sensor: Sensor, values: Tensor, left: Tensor) -> Tensor:
 def flat_symmetry(sensor: Sensor, symmetry: Symmetry) -> tuple[list[int], list[float]]:
     """For each flat channel under a symmetry the channel it is taken from, and its sign.
 
-    Examples
-    --------
     >>> acc = Sensor(name="acc")
     >>> flat_symmetry(acc, acc.left_hand)
     ([0, 1, 2], [-1.0, 1.0, 1.0])

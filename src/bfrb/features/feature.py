@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bfrb.features.rows import Quantity, Values
+from bfrb.features.rows import Quantity, Rows, Values
 from bfrb.study.device import Device
 
 
@@ -44,6 +44,16 @@ def vector_feature(
     """A feature with one channel per letter of `axes`, or a single one of its own name."""
     channels = tuple(Channel(f"{name}_{axis}", unit) for axis in axes) or (Channel(name, unit),)
     return Feature(name, needs, lambda _: channels, compute, uses_heading=uses_heading)
+
+
+def change(quantity: Quantity) -> Quantity:
+    """Change of a formula's values from the row before; 0 in a recording's first row."""
+
+    def from_before(rows: Rows) -> Values:
+        values = quantity(rows)
+        return values - rows.before(values)
+
+    return from_before
 
 
 def read_sensor(name: str, formula: Callable[[Values], Values] = lambda readings: readings) -> Quantity:

@@ -6,7 +6,7 @@ Vectors are in the wrist frame. Rates are per second: the time step is the devic
 import math
 
 from bfrb.arrays import namespace_of
-from bfrb.features.feature import read_sensor, vector_feature
+from bfrb.features.feature import change, read_sensor, vector_feature
 from bfrb.features.rotations import (
     canonical,
     conjugate,
@@ -63,12 +63,7 @@ def _magnitude(vector: Quantity) -> Quantity:
 
 def _per_second(quantity: Quantity) -> Quantity:
     """Change from the row before, per second; 0 in a recording's first row."""
-
-    def change(rows: Rows) -> Values:
-        values = quantity(rows)
-        return (values - rows.before(values)) * rows.device.row_rate_hz
-
-    return change
+    return lambda rows: change(quantity)(rows) * rows.device.row_rate_hz
 
 
 def heading_in_wrist(quaternion: Values) -> Values:

@@ -8,7 +8,7 @@ and there are no gaps: they are filled forwards, then backwards, and with 0 wher
 from dataclasses import replace
 
 from bfrb.arrays import namespace_of
-from bfrb.features.feature import Channel, Feature, read_sensor, vector_feature
+from bfrb.features.feature import Channel, Feature, change, read_sensor, vector_feature
 from bfrb.features.motion import rotation_angle, turn_to_next
 from bfrb.features.proximity import PROXIMITY_FEATURES
 from bfrb.features.rotations import magnitude, up_in_wrist
@@ -40,12 +40,7 @@ def _turn(rows: Rows) -> Values:
 
 def _per_row(quantity: Quantity) -> Quantity:
     """Change from the row before; 0 in a recording's first row, and around gaps."""
-
-    def change(rows: Rows) -> Values:
-        values = quantity(rows)
-        return _zero_filled(values - rows.before(values))
-
-    return change
+    return lambda rows: _zero_filled(change(quantity)(rows))
 
 
 def _zero_filled(values: Values) -> Values:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from bfrb.arrays import namespace_of
-from bfrb.features.feature import Channel, Feature, read_sensor
-from bfrb.features.rows import Quantity, Rows, Values
+from bfrb.features.feature import Channel, Feature, change, read_sensor
+from bfrb.features.rows import Rows, Values
 from bfrb.study.device import Device
 
 TOF_STATISTICS = ("mean", "std", "min", "max")
@@ -55,16 +55,6 @@ def without_glitches(thm: Values) -> Values:
     return xp.where(thm >= COLDEST_SKIN_C, thm, xp.full_like(thm, float("nan")))
 
 
-def _change(quantity: Quantity) -> Quantity:
-    """Change from the row before; 0 in a recording's first row."""
-
-    def change(rows: Rows) -> Values:
-        values = quantity(rows)
-        return values - rows.before(values)
-
-    return change
-
-
 def _pixels(device: Device) -> tuple[Channel, ...]:
     sensor = device.sensor("tof")
     sites, *sides = sensor.shape
@@ -93,9 +83,9 @@ _thm, _thm_clean = read_sensor("thm"), read_sensor("thm", without_glitches)
 
 PROXIMITY_FEATURES = (
     Feature("thm", ("thm",), _per_site("thm", ""), _thm),
-    Feature("thm_difference", ("thm",), _per_site("thm", "_difference"), _change(_thm)),
+    Feature("thm_difference", ("thm",), _per_site("thm", "_difference"), change(_thm)),
     Feature("thm_clean", ("thm",), _per_site("thm", "_clean"), _thm_clean),
-    Feature("thm_clean_difference", ("thm",), _per_site("thm", "_clean_difference"), _change(_thm_clean)),
+    Feature("thm_clean_difference", ("thm",), _per_site("thm", "_clean_difference"), change(_thm_clean)),
     Feature("tof_nearness", ("tof",), _pixels, read_sensor("tof", tof_nearness)),
     Feature("tof_statistics", ("tof",), _per_site("tof", *(f"_{name}" for name in TOF_STATISTICS)), _tof_statistics),
 )

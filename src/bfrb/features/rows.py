@@ -77,12 +77,24 @@ class RaggedOrder:
         self._offsets = offsets
 
     def before(self, values: Array) -> Array:
-        """(N, C) The values of the row before each."""
-        return np.asarray(values[previous_rows(self._offsets)])
+        """(N, C) The values of the row before each; a recording's first row stands before itself.
+
+        >>> RaggedOrder(np.array([0, 3, 5])).before(np.arange(5)).tolist()
+        [0, 0, 1, 3, 3]
+        """
+        rows = np.arange(-1, self._offsets[-1] - 1)
+        rows[self._offsets[:-1]] += 1
+        return np.asarray(values[rows])
 
     def after(self, values: Array) -> Array:
-        """(N, C) The values of the row after each."""
-        return np.asarray(values[next_rows(self._offsets)])
+        """(N, C) The values of the row after each; a recording's last row stands after itself.
+
+        >>> RaggedOrder(np.array([0, 3, 5])).after(np.arange(5)).tolist()
+        [1, 2, 2, 4, 4]
+        """
+        rows = np.arange(1, self._offsets[-1] + 1)
+        rows[self._offsets[1:] - 1] -= 1
+        return np.asarray(values[rows])
 
     def fill(self, values: Array) -> Array:
         """(N, C) NaN replaced by the last value before it, or else the first one after it."""
@@ -114,28 +126,6 @@ class RaggedRows(RaggedOrder, Memo):
     def images(self, name: str) -> tuple[Array, ...]:
         """(N, S) Sums over the pixels of each image."""
         return image_sums(self._recordings.sensors[name])
-
-
-def previous_rows(offsets: Ints) -> Ints:
-    """(N,) The row before each row; a recording's first row is its own predecessor.
-
-    >>> previous_rows(np.array([0, 3, 5])).tolist()
-    [0, 0, 1, 3, 3]
-    """
-    rows = np.arange(-1, offsets[-1] - 1)
-    rows[offsets[:-1]] += 1
-    return rows
-
-
-def next_rows(offsets: Ints) -> Ints:
-    """(N,) The row after each row; a recording's last row is its own successor.
-
-    >>> next_rows(np.array([0, 3, 5])).tolist()
-    [1, 2, 2, 4, 4]
-    """
-    rows = np.arange(1, offsets[-1] + 1)
-    rows[offsets[1:] - 1] -= 1
-    return rows
 
 
 def rows_of(offsets: Ints, recordings: Ints) -> Ints:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -84,13 +83,9 @@ class Sequences:
             values[padding] = 0.0
         return Batch(inputs, lengths)
 
-    def save(self, folder: Path) -> None:
-        """Write a folder of plain arrays and their description, whole or not at all; an earlier one is replaced."""
-        _save([self], self.channels, self.offsets, folder)
-
     @staticmethod
     def load(folder: Path) -> Sequences:
-        """Read what `save` wrote: the arrays stay on disk and are shared between processes.
+        """Read what `save_sequences` wrote: the arrays stay on disk and are shared between processes.
 
         Raises `DataError` if the folder does not hold complete sequences.
         """
@@ -128,28 +123,26 @@ def build_sequences(
 def save_sequences(
     recordings: Recordings, branches: Mapping[str, Sequence[str]], folder: Path, *, mirror_left_hand: bool = False
 ) -> None:
-    """Write what `build_sequences(...).save(folder)` would, in bounded memory: computed a few recordings at a time."""
+    """Write what `build_sequences` gives as a folder of plain arrays and their description, whole or not at all.
+
+    An earlier folder is replaced. A few recordings are computed at a time, in bounded memory.
+    """
     device = recordings.device
     channels = {branch: channels_of(available(names, device), device) for branch, names in branches.items()}
-    build = partial(build_sequences, branches=branches, mirror_left_hand=mirror_left_hand)
-    _save(map(build, recordings.batches(_BATCH_ROWS)), channels, recordings.offsets, folder)
-
-
-def _save(parts: Iterable[Sequences], channels: Mapping[str, tuple[Channel, ...]], offsets: Ints, folder: Path) -> None:
-    """Write sequences that come in parts; the offsets are those of all together."""
     with writing_folder(folder) as unfinished:
-        np.save(unfinished / "offsets.npy", offsets)
+        np.save(unfinished / "offsets.npy", recordings.offsets)
         description = {name: [asdict(channel) for channel in found] for name, found in channels.items()}
         (unfinished / _DESCRIPTION).write_text(json.dumps({"branches": description}, indent=1), encoding="utf-8")
         with ExitStack() as stack:
             files = {}
             for name, kind in product(channels, _KINDS):
                 files[name, kind] = stack.enter_context((unfinished / f"{name}.{kind}.npy").open("wb"))
-                shape = (int(offsets[-1]), len(channels[name]))
+                shape = (recordings.n_rows, len(channels[name]))
                 header = {"descr": _KINDS[kind], "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(files[name, kind], header)
-            for part in parts:
-                for name, features in part.branches.items():
+            for part in recordings.batches(_BATCH_ROWS):
+                computed = build_sequences(part, branches, mirror_left_hand=mirror_left_hand)
+                for name, features in computed.branches.items():
                     features.values.tofile(files[name, "values"])
                     features.valid.tofile(files[name, "valid"])
 

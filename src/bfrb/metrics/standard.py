@@ -70,6 +70,18 @@ def average_precision(truth: Bools, values: Floats, weights: Floats | None = Non
     return float(load_scikit_learn().average_precision_score(truth, values, sample_weight=weights))
 
 
+def best_f1(truth: Bools, values: Floats) -> float | None:
+    """The largest F1 with which any threshold on (R,) values finds (R,) truth; None without any truth.
+
+    >>> best_f1(np.array([False, True, True]), np.array([0.5, 0.1, 0.9])).__round__(3)
+    0.8
+    """
+    if not truth.any():
+        return None
+    precision, recall, _ = load_scikit_learn().precision_recall_curve(truth, values)
+    return float((2 * precision * recall / np.maximum(precision + recall, 1e-9)).max())
+
+
 def mean_over_subjects(
     metric: Callable[[Bools, Floats], float | None], truth: Bools, values: Floats, subjects: npt.ArrayLike
 ) -> float | None:

@@ -86,11 +86,7 @@ class TwoBranch(nn.Module):
             lengths = blocks.pooled_lengths(lengths, rows)
         merged = imu if proximity is None else torch.cat([imu, proximity], dim=1)
         seen = merged.transpose(1, 2)
-        paths = [
-            self.lstm(seen, lengths),
-            self.gru(seen, lengths),
-            functional.elu(self.noisy_path(self.noise(seen))),
-        ]
+        paths = [self.lstm(seen, lengths), self.gru(seen, lengths), functional.elu(self.noisy_path(self.noise(seen)))]
         summary = self.dropout(torch.cat(paths, dim=2))
         attended, weights = self.attention(summary, blocks.padding_mask(lengths, seen.shape[1]))
         if self.padded_rows:

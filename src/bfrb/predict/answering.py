@@ -40,10 +40,7 @@ def open_for(predictor: Predictor, data: Path | Source, opening: Opening) -> Jud
 
 
 def answer_batches(
-    predictor: Predictor,
-    source: JudgedSource,
-    counts: Counter[str],
-    progress: Progress | None = None,
+    predictor: Predictor, source: JudgedSource, counts: Counter[str], progress: Progress | None = None
 ) -> Iterator[Table]:
     """The predictions for each batch; gestures are added to the counts.
 

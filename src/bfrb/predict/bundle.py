@@ -5,7 +5,7 @@
     folds.csv              which subject was held out in which fold
     scores.json            scores of the out-of-fold predictions
     statistics.parquet     mean and standard deviation of every channel, by member
-    out_of_fold.parquet    scenario, id, subject, fold, gesture, then one probability column per class
+    out_of_fold.parquet    scenario, id, subject, fold, gesture, the prediction, then one probability column per class
     history.parquet        loss and score by member and epoch
     members/NAME.onnx      one graph per member of the ensemble (and NAME.safetensors, its weights)
     members/NAME.unpadded.onnx  the same for batches without padding, which is sooner done; not in older bundles
@@ -91,6 +91,8 @@ class Manifest(Spec):
     """What a row is made of where samples come faster: the nearest of them, or their mean."""
     label_set: LabelSet
     """What it tells apart."""
+    target_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """How probable all targets together have to be for one to be the answer; without, the most probable class is."""
     branches: dict[str, tuple[str, ...]]
     """Names of the features that enter every branch of the networks."""
     mirror_left_hand: bool = False
@@ -138,7 +140,6 @@ class Bundle:
         checksums = _check_files(folder)
         try:
             bundle = cls(folder, Manifest.parse(values))
-            _ = bundle.label_set  # an impossible one is refused now
         except ConfigError as error:
             raise _unusable(folder, f"has an impossible manifest: {error.problem}") from None
         needed = [*_REQUIRED, *(member.graph for member in bundle.manifest.members)]
@@ -146,12 +147,15 @@ class Bundle:
             raise _unusable(folder, f"lacks {_shown(missing)}")
         return bundle
 
+    def __repr__(self) -> str:
+        return f"<Bundle: {self.path}, {len(self.manifest.members)} networks for {self.device.name}>"
+
     @property
     def device(self) -> Device:
         """The device whose recordings it understands."""
         return self.manifest.device
 
-    @cached_property
+    @property
     def label_set(self) -> LabelSet:
         """What it tells apart."""
         return self.manifest.label_set

@@ -7,8 +7,9 @@ A *scenario* says which sensors the answers were given with:
 - `half`: for a fixed half of the recordings the answers of `imu`, for the others those of `all`, as in the
   competition's test. Which half is settled by a hash of each recording's id, so it depends on nothing else.
 
-Predictions under scenarios stand in a table with the columns `scenario`, `id`, `subject`, `gesture` (the truth) and
-one probability column per class, as in a bundle's `out_of_fold.parquet`.
+Predictions under scenarios stand in a table with the columns `scenario`, `id`, `subject`, `gesture` (the truth),
+`prediction` (by default the most probable class) and one probability column per class, as in a bundle's
+`out_of_fold.parquet`.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ import numpy as np
 from bfrb.arrays import Bools, Floats, Ints, Names
 from bfrb.errors import ConfigError, DataError
 from bfrb.metrics.competition import confusion_by_subject, confusion_matrix, score_interval, scores_of
-from bfrb.metrics.standard import average_precision, class_scores, mean_over_subjects, roc_auc
+from bfrb.metrics.standard import average_precision, best_f1, class_scores, mean_over_subjects, roc_auc
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.predict.predictions import Predictions, target_probability
 from bfrb.predict.predictor import Predictor
@@ -99,15 +100,43 @@ def answers_by_scenario(predictions: Table, label_set: LabelSet) -> dict[str, An
     first = tables[names[0]]
     if not all(table["id"].equals(first["id"]) for table in tables.values()):
         raise DataError("the scenarios are not about the same recordings", remedy="predict every recording in all")
-    probabilities = {name: _probabilities(table, label_set) for name, table in tables.items()}
-    if {"all", "imu"} <= set(names):
-        chosen = choose_half(first["id"].to_list())[:, None]
-        probabilities["half"] = np.where(chosen, probabilities["imu"], probabilities["all"])
     truth, subjects = np.array(first["gesture"].to_list(), dtype=object), first["subject"].to_list()
-    return {
-        name: Answers(truth, label_set.decode(found.argmax(axis=1)), subjects, found)
-        for name, found in probabilities.items()
-    }
+    told = {name: _told(table, label_set) for name, table in tables.items()}
+    if {"all", "imu"} <= set(names):
+        chosen = choose_half(first["id"].to_list())
+        (given, every), (alone, some) = told["all"], told["imu"]
+        told["half"] = np.where(chosen, alone, given), np.where(chosen[:, None], some, every)
+    return {name: Answers(truth, answer, subjects, found) for name, (answer, found) in told.items()}
+
+
+def _told(table: Table, label_set: LabelSet) -> tuple[Names, Floats]:
+    """(R,) classes that are answered, in older tables the most probable ones, and (R, K) probabilities."""
+    probabilities = _probabilities(table, label_set)
+    if "prediction" in table.columns:
+        return np.array(table["prediction"].to_list(), dtype=object), probabilities
+    return label_set.decode(label_set.choose(probabilities)), probabilities
+
+
+def decide_held_out(answers: Table, label_set: LabelSet) -> tuple[Table, float | None]:
+    """Out-of-fold answers decided by thresholds on the summed probability of the targets; that of all answers together.
+
+    It is half the largest F1 that any threshold reaches: there the F1 is largest, if probabilities are right (Lipton,
+    Elkan and Narayanaswamy 2014, arXiv 1402.1892). The answers of each fold are decided by those of the others.
+    """
+    known = answers.filter(answers["scenario"] == "all")
+
+    def find_threshold(table: Table) -> float | None:
+        truth = label_set.is_target[label_set.encode(table["gesture"].to_list())]
+        largest = best_f1(truth, target_probability(_probabilities(table, label_set), label_set))
+        return largest and largest / 2
+
+    probabilities, folds = _probabilities(answers, label_set), answers["fold"].to_numpy()
+    chosen = np.zeros(len(folds), dtype=np.int64)
+    for fold in np.unique(folds).tolist():
+        threshold = find_threshold(known.filter(known["fold"] != fold))
+        chosen[folds == fold] = label_set.choose(probabilities[folds == fold], threshold)
+    predictions = make_table({"prediction": label_set.decode(chosen).tolist()})
+    return answers.with_columns(predictions["prediction"]), find_threshold(known)
 
 
 def choose_half(ids: Sequence[str]) -> Bools:
@@ -178,7 +207,7 @@ def keep_labelled(recordings: Recordings) -> Recordings:
 
 def _scenario_table(name: str, recordings: Recordings, predictions: Predictions) -> Table:
     columns = {"scenario": [name] * len(recordings), "id": recordings.ids, "subject": recordings.subjects.tolist()}
-    columns["gesture"] = list(recordings.gestures or [])
+    columns |= {"gesture": list(recordings.gestures or []), "prediction": predictions.gestures.tolist()}
     return make_table(columns | dict(zip(predictions.label_set.classes, predictions.probabilities.T, strict=True)))
 
 

@@ -53,7 +53,8 @@ class HeldOutPredictor:
             chosen = folds == fold
             some = recordings if chosen.all() else recordings[chosen]
             probabilities[chosen] = self._fold(fold).predict(some).probabilities
-        return Predictions(tuple(recordings.ids), probabilities, self.bundle.label_set)
+        manifest = self.bundle.manifest
+        return Predictions(tuple(recordings.ids), probabilities, manifest.label_set, manifest.target_threshold)
 
     def of(self, subject: str) -> Predictor:
         """What answers for one person. BundleError if a member cannot be loaded, or none held the person out."""

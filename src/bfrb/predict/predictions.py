@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from html import escape
 
+import numpy as np
+
 from bfrb.arrays import Floats, Names
 from bfrb.read.tables import Table, make_table
 from bfrb.study.labels import LabelSet
@@ -12,8 +14,6 @@ from bfrb.study.labels import LabelSet
 class Predictions:
     """Probabilities of every class for every recording.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from bfrb.study.labels import LabelSet
     >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
@@ -25,6 +25,7 @@ class Predictions:
     ids: tuple[str, ...]  # (R,) ids of the recordings, in their order
     probabilities: Floats  # (R, K) probabilities; each row sums to 1
     label_set: LabelSet  # the K classes
+    target_threshold: float | None = None  # how probable all targets together have to be for one to be the answer
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -37,14 +38,14 @@ class Predictions:
 
     @property
     def gestures(self) -> Names:
-        """(R,) The most probable gesture of each recording."""
-        return self.label_set.decode(self.probabilities.argmax(axis=1))
+        """(R,) The gesture of each recording: the most probable one, or by the threshold (`LabelSet.choose`)."""
+        return self.label_set.decode(self.label_set.choose(self.probabilities, self.target_threshold))
 
     @property
     def confidence(self) -> Floats:
-        """(R,) Probability of the most probable gesture."""
-        largest: Floats = self.probabilities.max(axis=1)
-        return largest
+        """(R,) Probability of each recording's gesture."""
+        chosen = self.label_set.choose(self.probabilities, self.target_threshold)
+        return np.take_along_axis(self.probabilities, chosen[:, None], axis=1)[:, 0]
 
     def to_frame(self) -> Table:
         """A polars frame: `sequence_id`, `prediction`, `confidence`, then one probability column per gesture."""

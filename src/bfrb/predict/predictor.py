@@ -137,7 +137,8 @@ class Predictor:
             for some, found in map_ahead(_answers, iter(lambda: list(islice(groups, together)), [])):
                 for group, answer in zip(some, found, strict=True):
                     probabilities[group.index] = answer
-        return Predictions(tuple(recordings.ids), probabilities, self.label_set)
+        threshold = self.bundle.manifest.target_threshold
+        return Predictions(tuple(recordings.ids), probabilities, self.label_set, threshold)
 
     def warm_up(self) -> None:
         """Answer for a recording in which nothing was measured, so that the first real one is answered as soon.

@@ -253,7 +253,7 @@ def check(
         findings(finding)
     posture = None
     if judged:
-        together = Recordings.concat(judged)
+        together, judged = Recordings.concat(judged), []
         posture = say_posture(together)
         suspicions |= {found.kind: found for found in find_suspicions(together)}
     for found in suspicions.values():

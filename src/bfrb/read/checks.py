@@ -24,7 +24,7 @@ MISSING_WORDS = ("", "nan", "na", "n/a", "null", "none", "<na>", "-")
 """Words, in lower case, that stand for "no value" in columns that should hold numbers."""
 
 _TEXTS = {pl.String, pl.Categorical, pl.Enum, pl.Boolean}
-_REPAIR = "the source is damaged there: repair it, or leave the whole reading empty"
+_REPAIR = "repair it, or leave the whole reading empty; if most are like this, another unit or scale is meant: say it"
 
 
 def place_of(frame: pl.DataFrame, row: int, column: str = "") -> str:
@@ -78,7 +78,7 @@ def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: A
     # All at once where they are alike: hundreds of short columns one by one would take many times as long. Frames are
     # cast by polars' threads, which the child of a fork lacks; a series is not.
     part = frame[list(names)]
-    kinds = {kind.base_type() for kind in set(part.dtypes)}
+    kinds: set[Any] = set(map(type, part.dtypes))
     if kinds <= _TEXTS:
         return _parse(frame, [column.cast(pl.String) for column in part], report, dtype)
     if len(names) > 1:
@@ -235,7 +235,7 @@ class Checker:
             yield "no whole number", f"a whole number of {sensor.name}", broken, numbers, 1
         outside = (numbers < sensor.low) | (numbers > sensor.high)
         if outside.any():
-            expected = f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}"
+            expected = f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}".removesuffix(" 1")
             yield "impossible value", expected, outside, numbers, 1
         if self.strict and missing.any():
             parts = missing.reshape(len(numbers), sensor.pieces, -1)

@@ -7,16 +7,15 @@ What Kaggle keeps for itself goes to `test_answers.csv`.
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.demographics import MEASURES, SUBJECT
 from bfrb.read.described_source import SIMULATED_MARK
-from bfrb.read.store import columns_of
+from bfrb.read.store import check_place, columns_of
 from bfrb.read.tables import appending, naming
 from bfrb.study.recordings import Recordings
 
@@ -44,33 +43,13 @@ def write_cmi(
     always CSV; `mark`: text of the file that says that the recordings are simulated; without it none is written;
     `overwrite`: replace a folder of recordings that is there. Raises `DataError` if the place is taken.
     """
-    check_new_folder(out, overwrite)
+    check_place(out, overwrite, mark=SIMULATED_MARK)
     with writing_folder(out) as folder:
         if mark:
             (folder / SIMULATED_MARK).write_text(mark, encoding="utf-8")
         for name, some in (("train", parts), ("test", test)):
             _write_split(some, folder, out / f"{name}.{file_format}")
     return out
-
-
-def check_new_folder(out: Path, overwrite: bool) -> None:
-    """Refuse a place where no folder of recordings can be made, before any work is done for it."""
-    if not out.absolute().parent.is_dir():
-        raise DataError(f"there is no folder {out.parent} to make {out.name} in", remedy="make that folder first")
-    if not out.exists():
-        return
-    ours = out.is_dir() and (not any(out.iterdir()) or (out / SIMULATED_MARK).is_file())
-    if not ours:
-        raise DataError(f"{out} is there and holds no simulated study", remedy="choose another folder")
-    if not overwrite and any(out.iterdir()):
-        raise DataError(f"{out} is there already", remedy="choose another folder, or replace it with --overwrite")
-
-
-def check_format(name: str) -> Format:
-    """The file format of that name; raises `DataError` if there is none."""
-    if name not in get_args(Format):
-        raise DataError(f"unknown file format {name!r}", remedy="choose csv or parquet")
-    return cast(Format, name)
 
 
 def _write_split(parts: Iterable[Recordings], folder: Path, path: Path) -> None:

@@ -8,6 +8,7 @@ counted before a block is parsed, and a block with more, fewer, or anything unus
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,26 +202,24 @@ def _iter_parquet(table: TextTable, types: Types, progress: Progress | None) -> 
 
 
 def _iter_text(table: TextTable, types: Types, report: Report, progress: Progress | None) -> Iterator[pl.DataFrame]:
-    line, separator, block = table.lines + 1, table.separator.encode(), b"\n"
-    for block, share in _iter_blocks(table):
-        text = block if block.endswith(b"\n") else block + b"\n"
-        lines = _count(text, b"\n")
-        frame = None
-        if table.spec.decimal == "." and _is_plain(text, separator, lines * (len(table.names) - 1)):
-            frame = _parse(table, text, types, np.arange(line, line + lines))
-        frame = _read_damaged(table, text, types, line, report) if frame is None else frame
-        if frame.height:
-            yield frame
-        line += lines
-        if progress is not None:
-            progress(share)
+    block, lines, blocks = b"\n", np.arange(0), _iter_blocks(table, types)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, blocks, None)
+        while found := coming.result():
+            coming = pool.submit(next, blocks, None)  # parsed while this one is used
+            block, lines, parsed, share = found
+            frame = _read_damaged(table, block, types, int(lines[0]), report) if parsed is None else parsed
+            if frame.height:
+                yield frame
+            if progress is not None:
+                progress(share)
     if table.spec.strict and not block.endswith(b"\n"):
-        _tell_open_end(block.rsplit(b"\n", 2)[-2:], f"line {line - 1}", separator, report)
+        _tell_open_end(block.rsplit(b"\n", 2)[-2:], f"line {lines[-1]}", table.separator.encode(), report)
 
 
-def _iter_blocks(table: TextTable) -> Iterator[tuple[bytes, float]]:
-    """Blocks of whole lines and the share of the file that is done; blank lines at the end are left out."""
-    size = table.path.stat().st_size
+def _iter_blocks(table: TextTable, types: Types) -> Iterator[tuple[bytes, Ints, pl.DataFrame | None, float]]:
+    """Blocks of whole lines, no blank ones at the end: bytes, numbers, frame if plain, and the share that is done."""
+    size, first = table.path.stat().st_size, table.lines + 1
     with table.path.open("rb") as stream:
         stream.seek(table.start)
         while block := stream.read(BLOCK_BYTES) + stream.readline():
@@ -229,18 +228,23 @@ def _iter_blocks(table: TextTable) -> Iterator[tuple[bytes, float]]:
                 rows = block.rstrip(b"\r\n")
                 block = rows + b"\n" if rows and len(rows) < len(block) else rows
             if block:
-                yield block, done / size
+                text = block if block.endswith(b"\n") else block + b"\n"
+                lines = first + np.arange(_count(text, b"\n"))
+                frame = _parse(table, text, types, lines) if _is_plain(table, text, len(lines)) else None
+                yield block, lines, frame, done / size
+                first += len(lines)
 
 
-def _is_plain(block: bytes, separator: bytes, expected: int) -> bool:
+def _is_plain(table: TextTable, block: bytes, lines: int) -> bool:
     """Whether the separators are as many as they should be, and nothing in a block has to be looked at.
 
     A line with a field too many could hide one with a field too few, but the parser refuses the former.
     """
-    if b'"' in block or b"\0" in block or _count(block, separator) != expected:
+    if table.spec.decimal != "." or b'"' in block or b"\0" in block:
         return False
     try:
-        return block.isascii() or bool(block.decode("utf-8"))
+        expected = lines * (len(table.names) - 1)
+        return _count(block, table.separator.encode()) == expected and (block.isascii() or bool(block.decode("utf-8")))
     except UnicodeDecodeError:
         return False
 

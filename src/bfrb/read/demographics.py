@@ -1,8 +1,6 @@
 """What is known about the subjects: reading, checking and joining a table of them."""
 
 import re
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,11 @@ from bfrb.arrays import Floats
 from bfrb.errors import DataError
 from bfrb.read.checks import ROW, read_numbers, read_texts
 from bfrb.read.csv_blocks import iter_frames, open_table
-from bfrb.read.findings import Finding, Report
+from bfrb.read.findings import Finding, Report, telling_where
 from bfrb.study.description import FileSpec
 
 SUBJECT = "subject"
+_HERE = "the demographics"
 MEASURES = {
     "adult_child": (pl.Int8, 0, 1),
     "age": (pl.Float32, 0, 120),
@@ -47,7 +46,7 @@ def read_demographics(path: Path, subject: str, report: Report) -> pl.DataFrame:
         report(Finding("no subjects", "error", "", error.problem, error.remedy))
         return pl.DataFrame()
     types = dict.fromkeys(table.names, pl.String)
-    frames = [frame.drop(frame.columns[0]) for frame in iter_frames(table, types, partial(_tell, report))]
+    frames = [frame.drop(frame.columns[0]) for frame in iter_frames(table, types, telling_where(report, _HERE))]
     return pl.concat(frames) if frames else pl.DataFrame(schema=types)
 
 
@@ -59,7 +58,7 @@ class Demographics:
     """
 
     def __init__(self, report: Report, frame: pl.DataFrame | None, subject: str = SUBJECT) -> None:
-        self._report = partial(_tell, report)
+        self._report = telling_where(report, _HERE)
         self._rows: dict[str, int] = {}
         self._asked: dict[str, None] = {}
         frame = pl.DataFrame() if frame is None else frame
@@ -134,7 +133,3 @@ def _plain(name: str) -> str:
     """An id without what gets lost on the way: blanks, capitals, zeros in front and a fraction of zero."""
     text = re.sub(r"(?<=\d)\.0+$", "", name.strip().casefold())
     return re.sub(r"(?<!\d)0+(?=\d)", "", text)
-
-
-def _tell(report: Report, finding: Finding) -> None:
-    report(replace(finding, place=f"{finding.place} of the demographics" if finding.place else "the demographics"))

@@ -17,7 +17,7 @@ from bfrb.read.checks import Checker, place_of, read_numbers, run_starts
 from bfrb.read.csv_blocks import iter_frames, open_table
 from bfrb.read.demographics import Demographics
 from bfrb.read.device_files import READERS, format_of
-from bfrb.read.findings import Finding, Report, refuse
+from bfrb.read.findings import Finding, Report, refuse, telling_where
 from bfrb.read.layouts import Layout, fields_of, find_layout, find_limits, find_unread_sensors, needed_columns
 from bfrb.read.series import RecordedSamples, bring_to_wrist, nearest_in_time
 from bfrb.read.study_files import DescribedFile, Words, find_files
@@ -88,7 +88,7 @@ class Reader:
         """What looks at the frames of a file."""
         report = self.report or refuse(str(path))
         if self.report is not None and not self.description.file.first:
-            report = partial(_tell_of_file, self.report, path.name)
+            report = telling_where(self.report, path.name)
         return Checker(report, self.description.file.strict)
 
     def refuse_unread(self, names: Sequence[str], report: Report) -> None:
@@ -96,7 +96,7 @@ class Reader:
         unread = find_unread_sensors(tuple(names), self.description) if self.description.file.strict else ()
         if unread:
             more = f" and {len(unread) - 6} more" if len(unread) > 6 else ""
-            expected = f"columns of the sensors of {self.description.name!r} only"
+            expected = f"columns of {self.description.name!r} only"
             found = f"{', '.join(unread[:6])}{more}, which it does not have"
             remedy = "remove these columns to go on without them; recordings of another device need its description"
             report(Finding("columns of another sensor", "warning", expected, found, remedy, refused=True))
@@ -245,10 +245,6 @@ class Reader:
                 joined.append(np.where(nearest[:, None] < 0, np.float32(np.nan), values[nearest]))
             sensors[name] = np.concatenate(joined)
         return replace(first, sensors=sensors)
-
-
-def _tell_of_file(report: Report, name: str, finding: Finding) -> None:
-    report(replace(finding, place=f"{finding.place} of {name}" if finding.place else name))
 
 
 def _tell_share(progress: Progress, number: int, count: int, share: float) -> None:

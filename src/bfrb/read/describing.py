@@ -204,9 +204,14 @@ def _describe_time(frame: pl.DataFrame, names: Sequence[str], found: list[str]) 
     return {"column": columns[0], "unit": "? s, ms, us, ns or iso8601 (none gives a likely rate)"}
 
 
+def _median_size(readings: Floats) -> float:
+    sizes = np.linalg.norm(readings, axis=1)
+    return float(np.median(sizes[~np.isnan(sizes)])) if np.isfinite(sizes).any() else np.nan
+
+
 def _acc_units(readings: Floats) -> list[str]:
     """Units in which the size of readings is that of gravity."""
-    size = float(np.nanmedian(np.linalg.norm(readings, axis=1))) if len(readings) else np.nan
+    size = _median_size(readings)
     return [unit for unit, expected in _ACC_SIZES.items() if 0.8 < size / expected < 1.3]
 
 
@@ -214,7 +219,7 @@ def _describe_unit(name: str, columns: Sequence[str], readings: Floats, found: l
     if name == "quaternion":
         return {"turns": "? device_to_world or world_to_device"}
     told = next((unit for unit in _UNITS_IN_NAMES if re.search(rf"[(\[_ ]{re.escape(unit)}[)\]]?$", columns[0])), None)
-    size = float(np.nanmedian(np.linalg.norm(readings, axis=1)))
+    size = _median_size(readings)
     if name == "acc":
         likely = _acc_units(readings)
         found.append(f"accelerations have a size of {size:.4g} (median)")

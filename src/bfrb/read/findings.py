@@ -52,6 +52,11 @@ class Finding:
 Report = Callable[[Finding], None]
 
 
+def telling_where(report: Report, where: str) -> Report:
+    """A report that says of each finding's place where that is."""
+    return lambda one: report(replace(one, place=f"{one.place} of {where}" if one.place else where))
+
+
 def refuse(source: str) -> Report:
     """A report for strict readers: errors are raised as `DataError`, warnings logged, notes dropped."""
 

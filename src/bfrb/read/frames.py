@@ -10,14 +10,12 @@ import polars as pl
 
 from bfrb.errors import DataError
 
-Frame = pl.DataFrame
-
 PARQUET_MAGIC = b"PAR1"
 
 _SEND_AGAIN = "send the whole table as an Arrow IPC stream or as Parquet, or copy the file again"
 
 
-def read_frame(data: bytes) -> Frame:
+def read_frame(data: bytes) -> pl.DataFrame:
     """A frame from an Arrow IPC stream, plain or compressed, or, if it begins with PAR1, from Parquet.
 
     Raises `DataError` if it is neither, or damaged.
@@ -38,14 +36,14 @@ def refusing(what: str) -> Iterator[None]:
         raise DataError(f"expected {what}, but it cannot be read: {reason}", remedy=_SEND_AGAIN) from None
 
 
-def write_arrow(frame: Frame) -> bytes:
+def write_arrow(frame: pl.DataFrame) -> bytes:
     """A frame as Arrow IPC stream, texts in the form that every reader knows."""
     file = io.BytesIO()
     frame.write_ipc_stream(file, compression="lz4", compat_level=pl.CompatLevel.oldest())
     return file.getvalue()
 
 
-def as_polars(value: Any, what: str) -> Frame:
+def as_polars(value: Any, what: str) -> pl.DataFrame:
     """A frame of polars or of pandas, its index left out, as one of polars; an empty one for None.
 
     Raises `DataError` if it is something else, or two columns have the same name.

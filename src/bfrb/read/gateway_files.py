@@ -7,6 +7,7 @@ import polars as pl
 
 from bfrb.errors import DataError
 from bfrb.read.cmi_write import ID
+from bfrb.read.csv_blocks import check_wanted
 from bfrb.read.demographics import SUBJECT
 from bfrb.read.frames import refusing
 from bfrb.study.device import HELIOS
@@ -44,7 +45,5 @@ def _read_csv(path: Path, *required: str) -> pl.DataFrame:
         raise DataError(f"{path}: no such file", remedy="check the path")
     with refusing(f"{path} to be a CSV file"):
         frame = pl.read_csv(path)
-    for name in required:
-        if name not in frame.columns:
-            raise DataError(f"{path}: expected the column {name}", remedy="name a file in the CMI layout")
+    check_wanted(path, frame.columns, required)
     return frame

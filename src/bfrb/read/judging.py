@@ -66,16 +66,17 @@ class JudgedSource(BatchSource):
         """All recordings."""
         recordings = self.source.read()
         for batch in recordings.batches():
-            self._judge(batch)
+            self.judge(batch)
         return recordings
 
     def batches(self, max_rows: int = BATCH_ROWS, progress: Progress | None = None) -> Iterator[Recordings]:
         """The recordings in batches."""
         for batch in self.source.batches(max_rows, progress):
-            self._judge(batch)
+            self.judge(batch)
             yield batch
 
-    def _judge(self, batch: Recordings) -> None:
+    def judge(self, batch: Recordings) -> None:
+        """Ask physics about one batch."""
         suspicions = find_suspicions(batch)
         if not self.anyway:
             refuse_suspicions(str(self.source.describe()), suspicions)

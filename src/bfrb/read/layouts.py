@@ -81,11 +81,11 @@ def fields_of(text: str) -> list[str]:
 
 @lru_cache(maxsize=16)
 def find_unread_sensors(columns: tuple[str, ...], description: Description) -> tuple[str, ...]:
-    """Columns that are not described, but hold readings: those of a sensor of another device, or three axes.
+    """Columns not described that hold readings, of a sensor of another device or three axes, or times of steady rows.
 
     >>> from bfrb.study.description import find_description
-    >>> find_unread_sensors(("acc_x", "gyr_x", "mag_x", "mag_y", "mag_z", "note"), find_description("helios"))
-    ('gyr_x', 'mag_x', 'mag_y', 'mag_z')
+    >>> find_unread_sensors(("acc_x", "gyr_x", "mag_x", "mag_y", "mag_z", "note", "Time"), find_description("cmi"))
+    ('gyr_x', 'mag_x', 'mag_y', 'mag_z', 'Time')
     """
     read = {name for sensor in description.sensors for name in description.sensor(sensor).columns}
     others = {name for device in DEVICES.values() for sensor in device.sensors for name in sensor.columns}
@@ -93,7 +93,8 @@ def find_unread_sensors(columns: tuple[str, ...], description: Description) -> t
     found = {(match[1], match[2].lower()) for match in axes.values()}
     triples = {stem for stem, _ in found if {(stem, axis) for axis in "xyz"} <= found}
     unread = {name for name, match in axes.items() if match[1] in triples} | (others - read)
-    return tuple(name for name in columns if name in unread)
+    timed = ("time", "date") if description.time.steady and description.time.column is None else ()
+    return tuple(name for name in columns if name in unread or name.lower().startswith(timed))
 
 
 @lru_cache(maxsize=64)

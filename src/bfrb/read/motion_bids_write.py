@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bfrb.errors import DataError
 from bfrb.files import writing_folder
 from bfrb.read.described_source import SIMULATED_MARK
 from bfrb.read.sources import Source
-from bfrb.read.store import columns_of
+from bfrb.read.store import check_place, columns_of
 from bfrb.study.device import Device, Sensor
 from bfrb.study.recordings import UNKNOWN, Progress, Recordings
 
@@ -41,8 +40,7 @@ def write_motion_bids(source: Source, out: Path, progress: Progress | None = Non
     Motion-BIDS has no type for are of the type `MISC`. Recordings get new names; `recordings.tsv` tells
     the ones they had. Raises `DataError` if something is at `out`, or the source cannot be read.
     """
-    if out.exists():
-        raise DataError(f"{out} is there already", remedy="choose another folder")
+    check_place(out, overwrite=False)
     with writing_folder(out) as folder:
         names: dict[str, str] = {}
         runs: Counter[str] = Counter()

@@ -32,7 +32,10 @@ where there would be none if it were not so, because the gyroscope is ten times 
 _SMOOTHED_S, _MOST_ROWS = 0.4, 100_000
 _CALM_M_S2 = 1.0
 
-_SATURATED_SHARE = 0.005
+_SATURATED_SHARE, _MOSTLY_SATURATED = 0.005, 0.1
+"""Rows at an end of the range; with so many, too little is left to answer."""
+_ALIKE, _MANY_VALUES = 1e-3, 10
+"""Readings no further apart are the same; a sensor that takes so many values has fine steps."""
 _NON_WEAR_S, _NON_WEAR_SD_M_S2 = 1800.0, 0.13
 """No arm is as still as 13 mg for half an hour (van Hees et al. 2011, doi:10.1371/journal.pone.0022922)."""
 
@@ -114,13 +117,22 @@ def _check_channels(recordings: Recordings) -> Iterator[Suspicion]:
             )
         elif dead:
             yield Suspicion("dead", f"{name} {', '.join(dead)} never changes", "an axis is dead, or a column was lost")
-        limit = np.abs(values).max(axis=0)
-        at_limit = (np.abs(values) >= limit - 1e-6).mean(axis=0)
-        full = [axis for axis, share in zip("xyz", at_limit, strict=True) if _SATURATED_SHARE < share < 0.5]
-        if full and limit.max() > (15 if name == "acc" else 100):
-            where = f"in {100 * at_limit.max():.1f} % of the rows"
-            problem = f"{name} {', '.join(full)} stands at its largest reading, {limit.max():.4g}, {where}"
-            yield Suspicion("saturated", problem, "record with a wider range", fatal=False)
+        for axis, column in zip("xyz", values.T, strict=True):
+            at, share = _find_wall(column)
+            if share:
+                problem = f"{name} {axis} stands at {at:.4g}, an end of its range, in {100 * share:.1f} % of the rows"
+                yield Suspicion("saturated", problem, "record with a wider range", share > _MOSTLY_SATURATED)
+
+
+def _find_wall(column: Floats) -> tuple[float, float]:
+    """An end of a range at which readings stand, many more than at any value within, and their share; 0 if none do."""
+    for end in (column.max(), column.min()):
+        at_end = np.abs(column - end) < _ALIKE
+        if at_end.mean() > _SATURATED_SHARE and not at_end.all():
+            within = np.unique(np.round(column[~at_end] / _ALIKE), return_counts=True)[1]
+            if len(within) > _MANY_VALUES and at_end.sum() > 5 * np.sort(within)[-2]:
+                return float(end), float(at_end.mean())
+    return 0.0, 0.0
 
 
 def _check_orientation(recordings: Recordings) -> Iterator[Suspicion]:
@@ -217,12 +229,16 @@ def _check_proximity(recordings: Recordings) -> Iterator[Suspicion]:
     if recordings.device.has("thm"):
         values = recordings.sensors["thm"]
         known = values[~np.isnan(values)]
+        enough = (~np.isnan(values)).sum(axis=0) > 2 * LEAST_ROWS
+        if (dead := enough & (np.fmin.reduce(values) == np.fmax.reduce(values))).any():
+            problem = f"thm {', '.join(str(1 + at) for at in np.flatnonzero(dead))} never changes"
+            yield Suspicion("dead", problem, "a sensor is dead: leave its readings empty", bool(dead.all()))
         if len(known) > LEAST_ROWS and (middle := float(np.median(known))) > 60.0:
             problem = f"expected skin or room, 15 to 40 degrees C, found {middle:.1f} (median)"
             yield Suspicion("temperature", problem, "they are in degrees F, or in steps of their own: convert them")
     if not recordings.device.has("tof"):
         return
-    sensor, values = recordings.device.sensor("tof"), recordings.sensors["tof"]
+    sensor, values = recordings.device.sensor("tof"), recordings.sensors["tof"][:: 1 + recordings.n_rows // _MOST_ROWS]
     known = values[values != sensor.absent]
     if len(known) < 320 * LEAST_ROWS:
         return

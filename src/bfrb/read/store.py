@@ -306,20 +306,22 @@ def write_store(
     return Store.open(folder)
 
 
-def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = ()) -> None:
-    """Refuse a place where no store can be made, before any work is done for it.
+def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = (), mark: str = MANIFEST) -> None:
+    """Refuse a place where no folder of recordings can be made, before any work is done for it.
 
-    Raises `DataError` if it is taken, its folder does not exist, or what is read for the store lies there.
+    Only an empty folder, or one with the file `mark`, is replaced. Raises `DataError` if the place is taken, its folder
+    does not exist, or what is read lies there.
     """
     if not folder.absolute().parent.is_dir():
-        raise DataError(f"there is no folder {folder.parent} to put the store in", remedy="make it first")
-    place = folder.resolve()
-    if any(place == path.resolve() or place in path.resolve().parents for path in reads):
-        raise DataError(f"{folder}: the store would take the place of its source", remedy="choose another place")
-    is_store = (folder / MANIFEST).is_file()
-    if folder.exists() and not (overwrite and is_store):
-        what, more = ("a store", ", or replace it with --overwrite") if is_store else ("something else", "")
-        raise DataError(f"{folder}: there is {what} already", remedy="choose another place" + more)
+        raise DataError(f"there is no folder {folder.parent} to make {folder.name} in", remedy="make that folder first")
+    if any(path.resolve().is_relative_to(folder.resolve()) for path in reads):
+        raise DataError(f"{folder} would take the place of its source", remedy="choose another place")
+    ours, empty = (folder / mark).is_file(), folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (overwrite and ours):
+        what, more = (
+            ("", ", or replace it with --overwrite") if ours else (f", and something else: it has no {mark}", "")
+        )
+        raise DataError(f"{folder} is there already{what}", remedy=f"choose another place{more}")
 
 
 def _write(work: Path, out: Path, name: str, frame: pl.DataFrame, recordings: int) -> StoredFile:

@@ -33,11 +33,7 @@ TIMES: Mapping[str, float] = MappingProxyType({"time_s": 1.0, "time_ms": 1e-3, "
 
 
 def iter_stretches(
-    path: Path,
-    device: Device,
-    description: str = "auto",
-    progress: Progress | None = None,
-    how: Aggregation = "mean",
+    path: Path, device: Device, description: str = "auto", progress: Progress | None = None, how: Aggregation = "mean"
 ) -> Iterator[Stretch]:
     """All samples or rows at a path, a sample table or what `open_source` reads, recording after recording.
 

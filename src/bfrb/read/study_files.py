@@ -89,7 +89,7 @@ def find_files(folder: Path, description: Description, patterns: Sequence[str] =
         problem = f"{folder}: expected files called {', '.join(patterns)}, found {some}"
         raise DataError(problem, remedy="correct match in the description, or name the folder that the files are in")
     labels = patterns == description.labels.files
-    return [DescribedFile(folder / name, _words_of(name, description, labels)) for name in sorted(names, key=_natural)]
+    return [DescribedFile(folder / name, _words_of(name, description, labels)) for name in sorted(names, key=in_order)]
 
 
 def _names_of(folder: Path, description: Description, patterns: Sequence[str]) -> list[str]:
@@ -134,7 +134,7 @@ def _namesake(file: DescribedFile, recorded: Sequence[DescribedFile]) -> Describ
     return max(alike, key=lambda one: (one.path.parent == file.path.parent, len(one.path.stem)), default=file)
 
 
-def _natural(name: str) -> tuple[Any, ...]:
+def in_order(name: str) -> tuple[Any, ...]:
     """What sorts names so that 2 comes before 10."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name

@@ -32,14 +32,14 @@ def stack_tables(tables: Sequence[Table]) -> Table:
     return pl.concat(tables, how="vertical_relaxed")
 
 
-def check_table_paths(*paths: Path) -> None:
-    """Raise a `DataError` where no tables can be written, before any work is done for them.
+def check_file_paths(*paths: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Raise a `DataError` where no files can be written, such as tables, before any work is done for them.
 
-    A name has to end in `.csv` or `.parquet`, not to be a folder's and not to come twice; its folder has to be there.
+    A name has to end in a suffix, not to be a folder's and not to come twice; its folder has to be there.
     """
     for path in paths:
-        if path.suffix not in SUFFIXES:
-            problem = f"expected an output that ends in {' or '.join(SUFFIXES)}, got {path.name!r}"
+        if path.suffix not in suffixes:
+            problem = f"expected an output that ends in {' or '.join(suffixes)}, got {path.name!r}"
             raise DataError(problem, remedy="rename the output")
         if path.is_dir():
             raise DataError(f"expected a file for the output, but {path} is a folder", remedy="name a file in it")
@@ -47,7 +47,7 @@ def check_table_paths(*paths: Path) -> None:
             raise DataError(f"there is no folder {path.parent} to write {path.name} in", remedy="make the folder first")
     if len({path.resolve() for path in paths}) < len(paths):
         names = " and ".join(map(str, paths))
-        raise DataError(f"expected a file of its own for each table, got {names}", remedy="give them different names")
+        raise DataError(f"expected a file of its own for each output, got {names}", remedy="give them different names")
 
 
 def write_table(table: Table, path: Path) -> None:
@@ -60,7 +60,7 @@ def write_tables(parts: Iterable[Table], path: Path) -> None:
 
     Raises `DataError` if no table can be written to the place, or there is none.
     """
-    check_table_paths(path)
+    check_file_paths(path)
     parts = iter(parts)
     first = next(parts, None)
     if first is None:

@@ -184,7 +184,7 @@ def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, sho
     for row in sorted(rows, key=lambda row: (-confidence[row], ids[row]))[:shown]:
         truth, answer = str(answers.truth[row]), str(answers.prediction[row])
         by_class = dict(zip(label_set.classes, answers.probabilities[row].tolist(), strict=True))
-        ranked = sorted(by_class, key=lambda name: -by_class[name])[:ALTERNATIVES]
+        ranked = sorted(by_class, key=lambda name: (name != answer, -by_class[name]))[:ALTERNATIVES]
         chosen = ranked if truth in ranked else [*ranked[:-1], truth]
         subject = "" if answers.subjects is None else str(answers.subjects[row])
         probable = tuple((name, by_class[name]) for name in chosen)

@@ -1,7 +1,5 @@
 """Figures for reports and notebooks: functions from plain values to a matplotlib figure, all in one style.
 
-Examples
---------
 >>> from bfrb.report.figures import plot_confusion
 >>> import numpy as np
 >>> figure = plot_confusion(np.array([[8, 2], [1, 9]]), ["pull", "rest"], [True, False])

@@ -11,6 +11,7 @@ from bfrb.arrays import Bools
 from bfrb.metrics.intervals import Interval
 from bfrb.predict.evaluation import Answers, score_answers
 from bfrb.predict.out_of_fold import TrainingOverlap
+from bfrb.read.judging import JudgedSource
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.report.section import count
@@ -40,11 +41,13 @@ class Matched:
 
 
 def match_recordings(source: Source, windows: WindowSpec, overlap: TrainingOverlap, wanted: set[str]) -> Matched:
-    """Look for recordings of the training in a source, in bounded memory; the signals of wanted ids are kept."""
+    """Look for recordings of the training, in bounded memory, and warn; the signals of wanted ids are kept."""
     facts: dict[str, dict[str, object]] = {}
     signals: dict[str, Recordings] = {}
     met: Counter[str] = Counter()
+    judged = JudgedSource(source, anyway=True)
     for batch in iter_judged(source, windows):
+        judged.judge(batch)
         met.update(str(name) for name in batch.subjects)
         found = batch[overlap.match(batch)]
         facts |= _read_facts(found)
@@ -110,8 +113,6 @@ Comparisons = dict[str, list[Group]]  # groups by question; one group only means
 def name_age(value: object) -> str | None:
     """The band that an age in years falls in.
 
-    Examples
-    --------
     >>> name_age(12.5), name_age(18), name_age(None)
     ('under 13', '18 to 29', None)
     """

@@ -6,27 +6,25 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bfrb.errors import ConfigError
 from bfrb.files import writing_file
 from bfrb.parts import need
 from bfrb.predict.bundle import Bundle
 from bfrb.read.sources import Source
+from bfrb.read.tables import check_file_paths
 
 if TYPE_CHECKING:
     from bfrb.report.collect import Each
-
-SUFFIXES = (".html", ".htm")
 
 
 def write_report(bundle: Path, out: Path, source: Source | None = None, *, each: Each | None = None) -> None:
     """Write a report on a bundle to a `.html` file: whole or not at all; one that is there is replaced.
 
     Recordings, and how their parts are answered, are as for `collect`. ConfigError if a package that reports need is
-    not installed, or no page can be written at `out`; BundleError or DataError if the bundle is damaged, or cannot be
-    reported on.
+    not installed; DataError if no page can be written at `out`; that or BundleError if the bundle is damaged, or cannot
+    be reported on.
     """
     need("a report", ("matplotlib", "jinja2", "sklearn"), "report")
-    check_page_path(out)
+    check_file_paths(out, suffixes=(".html", ".htm"))
     from bfrb.report import page
     from bfrb.report.collect import collect
 
@@ -35,21 +33,9 @@ def write_report(bundle: Path, out: Path, source: Source | None = None, *, each:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
 
 
-def check_page_path(path: Path) -> None:
-    """Refuse, by a ConfigError, a place where no page can be written, before any work is done for it."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"expected a page that ends in .html, got {path.name!r}", remedy="rename the output")
-    if path.is_dir():
-        raise ConfigError(f"expected a file for the report, but {path} is a folder", remedy="name a file in it")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder {path.parent} to write {path.name} in", remedy="make the folder first")
-
-
 def default_page(bundle: Path) -> Path:
     """Where the report of a bundle is written if nothing is said: beside it, for its own files are checksummed.
 
-    Examples
-    --------
     >>> default_page(Path("demo/model")).as_posix()
     'demo/model.report.html'
     """

@@ -78,8 +78,6 @@ def _environment(evaluation: Evaluation) -> Environment:
 def show_cell(value: object) -> str:
     """A table's cell as text; numbers with a fraction get three decimals.
 
-    Examples
-    --------
     >>> show_cell(0.5), show_cell(4379), show_cell(None), show_cell("a")
     ('0.500', '4,379', '–', 'a')
     """

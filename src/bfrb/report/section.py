@@ -45,8 +45,6 @@ class Section:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun.
 
-    Examples
-    --------
     >>> count(1, "recording"), count(4379, "recording"), count(2, "person", "people")
     ('1 recording', '4,379 recordings', '2 people')
     """
@@ -56,8 +54,6 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 def percent(share: float) -> str:
     """A share as whole percent.
 
-    Examples
-    --------
     >>> percent(0.946), percent(0.004)
     ('95 %', '0.4 %')
     """
@@ -67,8 +63,6 @@ def percent(share: float) -> str:
 def out_of_100(part: float, whole: float = 1.0) -> str:
     """How many of a hundred; nearly all are not all, and nearly none not none.
 
-    Examples
-    --------
     >>> out_of_100(1, 2), out_of_100(99_999, 100_000), out_of_100(0.00001)
     ('50', '99.9', '0.1')
     """

@@ -73,8 +73,9 @@ def show_calibration(evaluation: Evaluation) -> Section | None:
     if found.probabilities is None:
         return None
     claimed, truth = target_probability(found.probabilities, labels), labels.is_target[labels.encode(found.truth)]
+    named = np.take_along_axis(found.probabilities, labels.encode(found.prediction)[:, None], axis=1)[:, 0]
     curves = {
-        "the named class": calibration(found.probabilities.max(axis=1), found.truth == found.prediction),
+        "the named class": calibration(named, found.truth == found.prediction),
         "any behaviour": calibration(claimed, truth),
     }
     rows = [

@@ -102,8 +102,6 @@ def figure_to_svg(figure: Figure, name: str, description: str) -> str:
 def label(name: object, longest: int = LONGEST_NAME) -> str:
     r"""A name as a figure can show it: on one line, without control characters, not too long.
 
-    Examples
-    --------
     >>> label("Wave\nhello"), label("x" * 30, longest=8), label("_a")
     ('Wave hello', 'xxxxxxx…', ' _a')
     """
@@ -116,8 +114,6 @@ def label(name: object, longest: int = LONGEST_NAME) -> str:
 def printable(text: str) -> str:
     r"""Text in which control characters are replaced: no file format of the web allows them all.
 
-    Examples
-    --------
     >>> printable("a\x00b\tc")
     'a�b\tc'
     """

@@ -116,8 +116,6 @@ def decode(payload: Payload) -> Any:
 
     DataError if there is none, it is of a kind that the gateway does not send, or it cannot be read.
 
-    Examples
-    --------
     >>> decode(Payload(int_value=-3))
     -3
     """

@@ -62,7 +62,7 @@ class Prediction(BaseModel):
     """The answer for one recording."""
 
     id: str
-    label: str = Field(description="The most probable class.")
+    label: str = Field(description="The class that is answered.")
     confidence: float = Field(description="Its probability.")
     target_probability: float = Field(description="Probability of all target behaviours together.")
     probabilities: dict[str, float]
@@ -178,16 +178,16 @@ class _Service:
         recordings = recordings_from_columns(columns, device, handedness)
         found = self._predictor.predict(recordings)
         targets = target_probability(found.probabilities, found.label_set)
-        answers = zip(found.ids, found.gestures, targets, found.probabilities, strict=True)
+        answers = zip(found.ids, found.gestures, found.confidence, targets, found.probabilities, strict=True)
         predictions = [
             Prediction(
                 id=name,
                 label=label,
-                confidence=float(probabilities.max()),
+                confidence=float(confidence),
                 target_probability=float(target),
                 probabilities=dict(zip(found.label_set.classes, probabilities.tolist(), strict=True)),
             )
-            for name, label, target, probabilities in answers
+            for name, label, confidence, target, probabilities in answers
         ]
         unused = unused_columns(columns, device)
         notes = [SIMULATED] if simulated else []

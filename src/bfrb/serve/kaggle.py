@@ -43,8 +43,6 @@ class InferenceServer:
     free port of those that the gateway tries; 0 is any port. With `any_port` it starts although something listens on a
     port that the gateway tries earlier; by default only where Kaggle evaluates, where not to start would end it.
 
-    Examples
-    --------
     >>> server = InferenceServer(lambda sequence, demographics: "Wave hello")
     >>> server.serve()  # blocks where Kaggle evaluates, and only there  # doctest: +SKIP
     >>> server.run_local_gateway(("test.csv", "test_demographics.csv"))  # doctest: +SKIP

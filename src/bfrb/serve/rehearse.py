@@ -10,9 +10,9 @@ import numpy as np
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
-from bfrb.read.frames import Frame, write_arrow
+from bfrb.read.frames import write_arrow
 from bfrb.read.gateway_files import Requests, proximity_as_text, without_proximity
-from bfrb.read.tables import make_table, write_table
+from bfrb.read.tables import Table, make_table, write_table
 from bfrb.serve.channel import RpcError, Send, connect, decode
 from bfrb.serve.kaggle_pb2 import KaggleEvaluationRequest, KaggleEvaluationResponse, Payload
 from bfrb.study.labels import CMI_GESTURES
@@ -32,7 +32,7 @@ class Scenario:
     empty_demographics: bool = False  # nothing is known about any subject
     imu_share: float = 0.0  # share of the sequences, chosen at random, without these readings
 
-    def apply(self, rows: Frame, subject: Frame, *, imu_only: bool) -> tuple[Frame, Frame]:
+    def apply(self, rows: Table, subject: Table, *, imu_only: bool) -> tuple[Table, Table]:
         """The two frames of a request as they are sent."""
         if self.string_columns or self.all_null:
             rows = proximity_as_text(rows)
@@ -46,6 +46,11 @@ class Rehearsal(NamedTuple):
 
     answers: dict[str, str]  # by the id of the sequence, in the order served
     seconds: Floats  # (n,) how long each call took
+
+    def times_ms(self) -> dict[str, float]:
+        """Median, 95th percentile and largest of the times that calls took; none without a call."""
+        shares = {"median_ms": 0.5, "p95_ms": 0.95, "max_ms": 1.0} if len(self.seconds) else {}
+        return {name: 1000 * float(np.quantile(self.seconds, share)) for name, share in shares.items()}
 
     def write(self, path: Path) -> None:
         """Write the submission, `sequence_id` and `gesture` as texts: whole or not at all."""
@@ -79,7 +84,7 @@ def rehearse(
     return Rehearsal(answers, np.array(seconds))
 
 
-def ask(send: Send, frames: Sequence[Frame], deadline_s: float | None = None) -> str:
+def ask(send: Send, frames: Sequence[Table], deadline_s: float | None = None) -> str:
     """The server's answer; without a deadline it is waited for until it listens. Errors are those of `rehearse`."""
     args = [Payload(polars_dataframe_value=write_arrow(frame)) for frame in frames]
     message = KaggleEvaluationRequest(name=ENDPOINT, args=args).SerializeToString()

@@ -16,8 +16,6 @@ def listen(host: str, port: int) -> socket.socket:
 
     ConfigError if the port is taken, or there is no such interface.
 
-    Examples
-    --------
     >>> with listen(LOOPBACK, 0) as bound:
     ...     bound.getsockname()[0]
     '127.0.0.1'

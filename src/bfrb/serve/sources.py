@@ -56,8 +56,6 @@ class Address:
 
         ConfigError if it is none of these, or others than this machine could connect and it is not `public`.
 
-        Examples
-        --------
         >>> Address.parse("tcp://127.0.0.1:9000"), Address.parse("serial:COM3@9600").number
         (Address(kind='tcp', name='127.0.0.1', number=9000), 9600)
         """

@@ -79,8 +79,6 @@ def simulate_days(study: StudySpec, day: DaySpec, seed: int, chosen: slice = sli
     Rows are annotated with `gesture` (the classes of `DAY_GESTURES`) and `activity` (`ACTIVITIES`). The same specs, of
     bodies, timing and sensors and of what is done in a day, and the same seed give the same recordings.
 
-    Examples
-    --------
     >>> (recording,) = simulate_days(StudySpec(subjects=1), DaySpec(hours=0.05), seed=0)
     >>> len(recording), recording.n_rows >= 1800, recording.simulated
     (1, True, True)

@@ -55,21 +55,6 @@ def frame_of(y: Floats, z: Floats) -> Floats:
     return np.stack([np.cross(y, z), y, z], axis=-1)
 
 
-def quaternion_of(rotation: Floats) -> Floats:
-    """(N, 4) unit quaternions (w, x, y, z) with w >= 0 of (N, 3, 3) rotations."""
-    m = rotation
-    x, y, z = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
-    diagonal = np.array([1 + x + y + z, 1 + x - y - z, 1 - x + y - z, 1 - x - y + z])
-    ww, xx, yy, zz = diagonal
-    wx, wy, wz = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
-    xy, xz, yz = m[:, 1, 0] + m[:, 0, 1], m[:, 0, 2] + m[:, 2, 0], m[:, 2, 1] + m[:, 1, 2]
-    # Four times the products of a quaternion's components: each row is the quaternion, times a component.
-    products = np.array([[ww, wx, wy, wz], [wx, xx, xy, xz], [wy, xy, yy, yz], [wz, xz, yz, zz]])
-    quaternion = products[np.argmax(diagonal, axis=0), :, np.arange(len(m))]
-    quaternion *= np.where(quaternion[:, :1] < 0, -1.0, 1.0)
-    return normalised(quaternion)
-
-
 def smoothed(values: Floats, sequence: Ints, half_width: int) -> Floats:
     """(N, C) centred moving means over `2 * half_width + 1` steps, fewer at the ends of a sequence.
 
@@ -85,8 +70,6 @@ def smoothed(values: Floats, sequence: Ints, half_width: int) -> Floats:
 def minimum_jerk(progress: Floats) -> Floats:
     """Smoothest way from 0 to 1 while `progress` goes from 0 to 1 (Flash and Hogan 1985); constant outside.
 
-    Examples
-    --------
     >>> minimum_jerk(np.array([-1.0, 0.0, 0.5, 1.0, 2.0])).tolist()
     [0.0, 0.0, 0.5, 1.0, 1.0]
     """

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.simulate.body import BED, Solids
-from bfrb.simulate.frames import about, quaternion_of, rotated
+from bfrb.simulate.frames import about, rotated
 from bfrb.simulate.spec import SensorSpec
 from bfrb.study.device import HELIOS, STANDARD_GRAVITY_M_S2
+from bfrb.study.frame import quaternion_of
 
 FAR_M = 2.0  # distance reported for a ray that meets nothing
 AIR = -1  # material of a ray that meets nothing

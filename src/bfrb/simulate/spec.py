@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
 
 import tomli_w
 from pydantic import Field
 
 from bfrb.errors import ConfigError
 from bfrb.spec import Spec
-
-SpecT = TypeVar("SpecT", bound=Spec)
-
 
 Triple = tuple[float, float, float]
 Quadruple = tuple[float, float, float, float]
@@ -95,11 +90,8 @@ class BodySpec(Spec):
     @classmethod
     def spreads(cls) -> list[str]:
         """Names of the fields that are spreads."""
-        shares, means = (
-            ("palm_down", "lying", "bare_arms"),
-            ("device_nod_rad", "device_twist_rad", "rocking", "recoil_m"),
-        )
-        return [name for name in cls.model_fields if name not in (*shares, *means, "strongest_m_s2")]
+        others = {"palm_down", "lying", "bare_arms", "device_nod_rad", "device_twist_rad", "rocking", "recoil_m"}
+        return [name for name in cls.model_fields if name not in others | {"strongest_m_s2"}]
 
 
 class SensorSpec(Spec):
@@ -135,8 +127,6 @@ class SensorSpec(Spec):
 class StudySpec(Spec):
     """A simulated study.
 
-    Examples
-    --------
     >>> spec = StudySpec(subjects=4)
     >>> StudySpec.from_toml(spec.to_toml()) == spec
     True
@@ -153,11 +143,9 @@ class StudySpec(Spec):
     def widened(self) -> StudySpec:
         """The same study with every spread multiplied by `randomise`, which becomes 1."""
         noise = ("acc_noise_m_s2", "acc_bias_m_s2", "heading_drift_rad", "tilt_error_rad", "room_spread_c", "tof_noise")
-        body, sensors = self._scaled(self.body, BodySpec.spreads()), self._scaled(self.sensors, noise)
-        return self.model_copy(update={"randomise": 1.0, "body": body, "sensors": sensors})
-
-    def _scaled(self, spec: SpecT, names: Iterable[str]) -> SpecT:
-        return spec.model_copy(update={name: getattr(spec, name) * self.randomise for name in names})
+        spreads = {f"body.{name}": getattr(self.body, name) for name in BodySpec.spreads()}
+        spreads |= {f"sensors.{name}": getattr(self.sensors, name) for name in noise}
+        return self.updated({key: self.randomise * spread for key, spread in spreads.items()} | {"randomise": 1.0})
 
 
 def mark_of(spec: StudySpec, seed: int, test_subjects: int = 0) -> str:

@@ -34,8 +34,6 @@ _TEST = 1  # what makes the seed of a test another than that of its study
 def simulate_study(spec: StudySpec, seed: int) -> Recordings:
     """A whole study in memory; the same spec and seed give the same recordings.
 
-    Examples
-    --------
     >>> study = simulate_study(StudySpec(subjects=1), seed=0)
     >>> len(study), study.simulated
     (102, True)

@@ -47,8 +47,6 @@ def fit_isotonic(claimed: Floats, truth: Floats) -> tuple[tuple[float, ...], tup
     Of each window it is known which share was true. There are at most 20 knots: claimed probabilities and what they
     mean, as `EventRule` takes them. DataError if there is nothing to fit.
 
-    Examples
-    --------
     >>> fit_isotonic(np.array([0.1, 0.4, 0.6, 0.9]), np.array([0.0, 1.0, 0.0, 1.0]))
     ((0.1, 0.5, 0.9), (0.0, 0.5, 1.0))
     """

@@ -22,8 +22,8 @@ from pydantic import model_validator
 from bfrb.arrays import Bools, Floats
 from bfrb.errors import BundleError, ConfigError
 from bfrb.predict.bundle import Bundle
-from bfrb.spec import Spec
-from bfrb.stream.spec import EventSpec, NotNegative, Probability
+from bfrb.spec import NotNegative, Spec
+from bfrb.stream.spec import EventSpec, Probability
 from bfrb.study.labels import LabelSet
 
 EVENTS = "events.json"  # name of the rule's file in a bundle
@@ -147,8 +147,6 @@ class _Span:
 class EventDecider:
     """Decides events window by window, without looking ahead; the same however the windows are handed over.
 
-    Examples
-    --------
     >>> two = LabelSet("two", ("scratch", "rest"), frozenset({"scratch"}))
     >>> scratch = np.array([0.1, 0.9, 0.9, 0.9, 0.1, 0.1])
     >>> probabilities = np.stack([scratch, 1 - scratch], axis=1)

@@ -25,8 +25,6 @@ def _count(meaning: str) -> int:
 class StreamCounts:
     """What became of the samples of a stream, and of the windows that were made of them.
 
-    Examples
-    --------
     >>> counts = StreamCounts(samples=7, too_late=2)
     >>> counts.explained()
     [('samples received', 7), ('samples dropped: they came too late', 2)]

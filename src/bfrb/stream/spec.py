@@ -5,9 +5,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from bfrb.read.series import GAP_S
-from bfrb.spec import Count, Positive, Share, Spec
+from bfrb.spec import Count, NotNegative, Positive, Share, Spec
 
-NotNegative = Annotated[float, Field(ge=0.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

@@ -201,8 +201,6 @@ class StreamHub:
     The rule, by default the bundle's, holds for all; `wearer` gives what is known of one, by name. There are `most` at
     a time; samples of further ones are refused.
 
-    Examples
-    --------
     `hub.push({"anna": samples, "ben": others})` gives `{"anna": [...], "ben": []}`.
     """
 

@@ -20,7 +20,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bfrb.errors import ConfigError
 from bfrb.parts import locate_file
-from bfrb.spec import Positive, Spec, read_toml
+from bfrb.spec import NotNegative, Positive, Spec, read_toml
 from bfrb.study.frame import ARM_WORDS, WATCH_WORDS, Crown, Wrist
 
 ACC_UNITS_M_S2 = {"m/s^2": 1.0, "g": 9.80665, "mg": 9.80665e-3}
@@ -88,7 +88,7 @@ class TimeSpec(Spec):
     """Samples per second: it makes the times where there is no column, and is held against them where there is."""
     steady: bool = False
     """Every sample is a row of its own: the column only tells which samples of several files belong together."""
-    back_s: float = Field(0.0, ge=0.0)
+    back_s: NotNegative = 0.0
     """How far times may step back: the latest one so far is taken then, as the order of rows is the order of time."""
 
 
@@ -196,7 +196,7 @@ class LabelsSpec(WordsSpec):
     """The same for single recordings: by their ids the class that rows without a label are of."""
     offset_s: float = 0.0
     """Seconds that are added to the times of the labels to get those of the recordings."""
-    lateness_s: float = Field(0.0, ge=0.0)
+    lateness_s: NotNegative = 0.0
     """Labels without an end, such as button presses: they happened somewhere in so many seconds before."""
 
     _patterns = field_validator("files", mode="before")(_as_tuple)

@@ -140,6 +140,9 @@ class Device(Spec):
         """Whether the device carries the named sensor."""
         return name in self.sensor_names
 
+    def __repr__(self) -> str:
+        return f"<Device: {self.name}, {' '.join(self.sensor_names)} at {self.row_rate_hz:g} Hz>"
+
     def sensor(self, name: str) -> Sensor:
         """The sensor of that name; a `ConfigError` if the device does not have it."""
         for sensor in self.sensors:
@@ -239,7 +242,7 @@ def checked_readings(sensor: Sensor, values: Array | None, rows: int) -> Array:
         raise DataError(problem, remedy="give one reading per row")
     if array.size and not _within(sensor, array):
         where = np.argwhere(~sensor.is_absent(array) & ((array < sensor.low) | (array > sensor.high)))
-        expected = f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}"
+        expected = f"{sensor.name} between {sensor.low:g} and {sensor.high:g} {sensor.unit}".removesuffix(" 1")
         raise _damaged(expected, f"{array[tuple(where[0])]:g}", where[:, 0])
     if sensor.unit_norm:
         norms = np.linalg.norm(array, axis=1)
@@ -253,7 +256,7 @@ def checked_readings(sensor: Sensor, values: Array | None, rows: int) -> Array:
 
 def _damaged(expected: str, found: str, rows: Ints) -> DataError:
     problem = f"expected {expected}, found {found} in row {rows[0]} (and {len(rows) - 1} more)"
-    return DataError(problem, remedy="the source is damaged there: repair it, or mark these readings as missing")
+    return DataError(problem, remedy="repair it, or mark it as missing; if most are like this, convert their unit")
 
 
 def _within(sensor: Sensor, values: Array) -> bool:

@@ -37,9 +37,7 @@ _MIRROR = np.diag([-1, 1, 1])
 _HALF_TURN = np.diag([-1, -1, 1])
 
 
-def device_to_wrist(
-    axes: tuple[str, str, str], wrist: Wrist, *, crown: Literal["as_read", "turned"] = "as_read"
-) -> Array:
+def device_to_wrist(axes: tuple[str, str, str], wrist: Wrist, *, crown: Crown = "as_read") -> Array:
     """(3, 3) Signed permutation from a device's axes to the wrist frame; on a left wrist it mirrors, determinant -1.
 
     `axes`: where the device's x, y and z point, in words; those of the arm may be told of a right or of a left wrist:
@@ -98,18 +96,23 @@ def orientations_to_wrist(quaternion: Floats, matrix: Array) -> Floats:
     proper = _MIRROR @ matrix if mirrors else matrix
     # A mirror across x = 0 on both sides keeps w and x and turns the others round.
     sense = np.array([1.0, 1.0, -1.0, -1.0] if mirrors else [1.0, 1.0, 1.0, 1.0])
-    return np.asarray(_times(quaternion, _quaternion_of(proper) * np.array([1.0, -1.0, -1.0, -1.0])) * sense)
+    back = quaternion_of(proper[None])[0] * np.array([1.0, -1.0, -1.0, -1.0])
+    return np.asarray(_times(quaternion, back) * sense)
 
 
-def _quaternion_of(rotation: Array) -> Floats:
-    """(4,) The unit quaternion of a proper signed permutation, its first component that is not 0 positive."""
-    trace = np.trace(rotation)
-    twists = (rotation - rotation.T)[[2, 0, 1], [1, 2, 0]]
-    symmetric = rotation + rotation.T - trace * np.eye(3)
-    # Bar-Itzhack (2000): its eigenvector to the largest eigenvalue. The squares of its components are quarters.
-    vector = np.linalg.eigh(np.block([[np.array([[trace]]), twists[None]], [twists[:, None], symmetric]]))[1][:, -1]
-    exact = np.sign(vector) * np.sqrt(np.round(4.0 * vector**2)) / 2.0
-    return np.asarray(exact * np.sign(exact[exact != 0][0]) + 0.0)
+def quaternion_of(rotation: Array) -> Floats:
+    """(N, 4) unit quaternions (w, x, y, z) with w >= 0 of (N, 3, 3) rotations."""
+    m = rotation
+    x, y, z = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
+    diagonal = np.array([1 + x + y + z, 1 + x - y - z, 1 - x + y - z, 1 - x - y + z])
+    ww, xx, yy, zz = diagonal
+    wx, wy, wz = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
+    xy, xz, yz = m[:, 1, 0] + m[:, 0, 1], m[:, 0, 2] + m[:, 2, 0], m[:, 2, 1] + m[:, 1, 2]
+    # Four times the products of a quaternion's components: each row is the quaternion, times a component.
+    products = np.array([[ww, wx, wy, wz], [wx, xx, xy, xz], [wy, xy, yy, yz], [wz, xz, yz, zz]])
+    quaternion = products[np.argmax(diagonal, axis=0), :, np.arange(len(m))]
+    quaternion = quaternion * np.where(quaternion[:, :1] < 0, -1.0, 1.0)
+    return np.asarray(quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True))
 
 
 def _times(first: Floats, second: Floats) -> Floats:

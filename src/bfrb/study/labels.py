@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, field_serializer, model_validator
 
-from bfrb.arrays import Bools, Ints, Names
+from bfrb.arrays import Bools, Floats, Ints, Names
 from bfrb.errors import ConfigError, DataError
 from bfrb.spec import Spec
 from bfrb.study.description import Description, find_description
@@ -55,6 +55,18 @@ class LabelSet(Spec):
     @cached_property
     def _index(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.classes)}
+
+    def choose(self, probabilities: Floats, target_threshold: float | None = None) -> Ints:
+        """(R,) the classes that (R, K) probabilities answer with: the most probable ones.
+
+        With a threshold, the most probable target where all targets together are as probable as that, and elsewhere
+        the most probable of the others.
+        """
+        if target_threshold is not None:
+            found = probabilities[:, self.is_target].sum(axis=1) >= target_threshold
+            probabilities = np.where(found[:, None] == self.is_target, probabilities, -1.0)
+        chosen: Ints = probabilities.argmax(axis=1)
+        return chosen
 
     def encode(self, labels: npt.ArrayLike) -> Ints:
         """(R,) class numbers of (R,) class names; a `DataError` if one is missing or is no class of this set."""

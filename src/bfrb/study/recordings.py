@@ -145,8 +145,12 @@ class Recordings:
         rows = measured_rows(self.device.sensor(sensor), self.sensors[sensor])
         return np.logical_or.reduceat(rows, self.offsets[:-1], axis=0) if len(self) else rows
 
-    def __getitem__(self, which: int | slice | Sequence[int] | Array) -> Recordings:
-        """Some of the recordings; a number or a plain slice gives a view, an index array or a mask a copy."""
+    def __getitem__(self, which: int | str | slice | Sequence[int] | Array) -> Recordings:
+        """Some of the recordings; a number, an id or a plain slice gives a view, an index array or a mask a copy."""
+        if isinstance(which, str):
+            if which not in self.ids:
+                raise IndexError(f"no recording {which!r}")
+            which = self.ids.index(which)
         if isinstance(which, int | np.integer):
             start = int(which) + len(self) * (which < 0)
             if not 0 <= start < len(self):

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Annotated
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from bfrb.arrays import Array
 from bfrb.errors import DataError
-from bfrb.spec import Positive, Spec
+from bfrb.spec import NotNegative, Positive, Spec
 from bfrb.study.device import Device
 from bfrb.study.recordings import UNKNOWN, Annotation, Recordings
 from bfrb.study.stretches import Stretch
@@ -24,7 +22,7 @@ class WindowSpec(Spec):
     length_s: Positive = 5.0
     """The seconds that a window is judged by: its label is what happens in most of them."""
     step_s: Positive = 5.0
-    context_s: Annotated[float, Field(ge=0.0)] = 0.0
+    context_s: NotNegative = 0.0
     """Seconds before those that the networks are shown too; not measured before a recording begins."""
 
     def rows(self, rate_hz: float) -> tuple[int, int, int]:

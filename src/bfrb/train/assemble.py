@@ -15,7 +15,7 @@ from bfrb.export.graphs import Templates, build_member, write_graphs
 from bfrb.features.pipeline import available, find_feature
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import Bundle, Manifest, MemberSpec, writing_bundle
-from bfrb.predict.evaluation import answer_scenarios, score_scenarios
+from bfrb.predict.evaluation import answer_scenarios, decide_held_out, score_scenarios
 from bfrb.predict.out_of_fold import HeldOutPredictor
 from bfrb.read.tables import Table, make_table, write_table
 from bfrb.study.content import CONTENT, hash_content
@@ -46,20 +46,24 @@ def assemble(workspace: Workspace, out: Path, *, overwrite: bool) -> None:
         manifest.write(folder)
         bundle = Bundle(folder, manifest)
         predictions = out_of_fold(bundle, workspace.recordings)
+        if plan.spec.answer == "target_first":
+            predictions, threshold = decide_held_out(predictions, plan.labels)
+            manifest = manifest.model_copy(update={"target_threshold": threshold})
+            manifest.write(folder)
         if plan.teacher is not None:
-            _keep_last(bundle)
+            _keep_last(folder, manifest)
         write_table(predictions, folder / files.OUT_OF_FOLD)
         scores = score_scenarios(predictions, plan.labels)
         (folder / files.SCORES).write_text(json.dumps(scores, indent=2), encoding="utf-8")
 
 
-def _keep_last(bundle: Bundle) -> None:
+def _keep_last(folder: Path, manifest: Manifest) -> None:
     """Leave the member that learnt from everybody; the others were trained to judge it."""
-    last = bundle.manifest.members[-1]
-    for path in bundle.file("members").iterdir():
+    last = manifest.members[-1]
+    for path in (folder / "members").iterdir():
         if path.name.partition(".")[0] != last.name:
             path.unlink()
-    bundle.manifest.model_copy(update={"members": (last,)}).write(bundle.path)
+    manifest.model_copy(update={"members": (last,)}).write(folder)
 
 
 def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> float:
@@ -91,7 +95,7 @@ def out_of_fold(bundle: Bundle, recordings: Recordings) -> Table:
     numbers = [order[name] for name in answers["id"].to_list()]
     hashes = np.array(hash_content(recordings), dtype=object)
     further = make_table({"number": numbers, "fold": folds[numbers], CONTENT: hashes[numbers].tolist()})
-    names = ("scenario", "id", "subject", "fold", "gesture", CONTENT, *bundle.label_set.classes)
+    names = ("scenario", "id", "subject", "fold", "gesture", "prediction", CONTENT, *bundle.label_set.classes)
     return answers.hstack(further).sort("scenario", "number").select(names)
 
 

@@ -136,11 +136,7 @@ def draw_batches(lengths: Ints, batch_size: int, bucket_batches: int, rng: np.ra
 
 
 def mix_up(
-    batch: Examples,
-    alpha: float,
-    rng: np.random.Generator,
-    *,
-    at: Literal["start", "gesture"] = "start",
+    batch: Examples, alpha: float, rng: np.random.Generator, *, at: Literal["start", "gesture"] = "start"
 ) -> Examples:
     """Blend every example with another one, labels alike (Zhang et al. 2018, arXiv 1710.09412).
 

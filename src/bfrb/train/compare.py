@@ -26,12 +26,7 @@ RESULTS = "comparison.json"
 
 
 def compare(
-    source: Source,
-    spec: CompareSpec,
-    out: Path,
-    *,
-    folds: Folds | None = None,
-    options: RunOptions | None = None,
+    source: Source, spec: CompareSpec, out: Path, *, folds: Folds | None = None, options: RunOptions | None = None
 ) -> dict[str, Any]:
     """Train all variants side by side on the same folds; what is done already is not done again.
 

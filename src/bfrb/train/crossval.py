@@ -84,12 +84,7 @@ class RunOptions:
 
 
 def cross_validate(
-    source: Source,
-    spec: RunSpec,
-    out: Path,
-    *,
-    folds: Folds | None = None,
-    options: RunOptions | None = None,
+    source: Source, spec: RunSpec, out: Path, *, folds: Folds | None = None, options: RunOptions | None = None
 ) -> Path:
     """Train every network of a spec on every fold and write the bundle, whose place is given back.
 
@@ -107,10 +102,7 @@ def cross_validate(
 
 
 def cross_validate_all(
-    runs: Mapping[Path, tuple[Source, RunSpec]],
-    *,
-    folds: Folds | None = None,
-    options: RunOptions | None = None,
+    runs: Mapping[Path, tuple[Source, RunSpec]], *, folds: Folds | None = None, options: RunOptions | None = None
 ) -> list[Path]:
     """Several runs side by side, so that a cluster always has work: all members are trained, then all bundles written.
 

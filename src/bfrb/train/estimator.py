@@ -118,9 +118,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def predict(self, X: Any) -> Array:
-        """(R,) the most probable class of each of the recordings."""
-        best = self.predict_proba(X).argmax(axis=1)
-        classes: Array = self.classes_[best]
+        """(R,) the class of each of the recordings, as the bundle answers (`RunSpec.answer`)."""
+        label_set, threshold = self.predictor_.label_set, self.predictor_.bundle.manifest.target_threshold
+        classes: Array = self.classes_[label_set.choose(self.predict_proba(X), threshold)]
         return classes
 
     def score(self, X: Any, y: Any = None) -> float:

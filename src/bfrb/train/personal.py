@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from bfrb.arrays import Bools, Floats32, Ints
 from bfrb.errors import ConfigError
-from bfrb.export.graphs import Member, build_member, trace_templates, write_graphs
+from bfrb.export.graphs import Member, trace_templates, write_graphs
+from bfrb.export.targets import load_network
 from bfrb.features.sequences import Batch, Sequences, build_sequences
 from bfrb.networks.network import LinearAnswers, Shape
 from bfrb.predict.bundle import Bundle, copying_bundle
@@ -43,13 +44,11 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
     with copying_bundle(bundle, out, overwrite=overwrite) as folder:
         for member in manifest.members:
             network = spec.network(member.network)
-            moved = build_member(member.network, shape, network)
-            weights = folder / "members" / f"{member.name}.safetensors"
-            moved.load_state_dict(load_file(weights))
+            moved = load_network(bundle, member)
             move_answers(moved, sequences, codes, manifest.max_length)
             few = sequences.batch(np.arange(min(len(recordings), _BATCH)), manifest.max_length)
             write_graphs(folder / member.graph, moved, trace_templates(member.network, shape, network), few)
-            save_file(moved.state_dict(), weights)
+            save_file(moved.state_dict(), (folder / member.graph).with_suffix(".safetensors"))
         changed = {"provenance": manifest.provenance | {"personalized": told}}
         manifest.model_copy(update=changed).write(folder)
     return told

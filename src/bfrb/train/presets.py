@@ -22,8 +22,6 @@ def read_preset(name: str) -> RunSpec:
 
     ConfigError if there is no such preset or file, or the file has unknown keys.
 
-    Examples
-    --------
     >>> read_preset("watch").networks
     ('context',)
     """

@@ -21,11 +21,8 @@ from bfrb.networks.specs import (
 )
 from bfrb.parts import is_import_path
 from bfrb.predict.bundle import SPEC, Bundle
-from bfrb.spec import Count, Positive, Share, Spec
+from bfrb.spec import Count, NotNegative, Positive, Share, Spec
 from bfrb.study.windows import WindowSpec
-
-NotNegative = Annotated[float, Field(ge=0.0)]
-
 
 LOST_TOGETHER = {
     "lose_thm": ("thm",),
@@ -42,8 +39,6 @@ class VariationSpec(Spec):
     The variations are applied in the order in which they stand here. A key may also be the import path
     `package.module:name` of a variation of one's own (`train.variation.Variation`).
 
-    Examples
-    --------
     >>> VariationSpec.parse({"tilt_device": 5, "mypackage.changes:blink": 0.1}).own
     {'mypackage.changes:blink': 0.1}
     """
@@ -136,8 +131,6 @@ class TrainingSpec(Spec):
 class RunSpec(Spec):
     """A whole training run. The defaults are the published baseline: two networks on ten folds.
 
-    Examples
-    --------
     >>> spec = RunSpec().updated(["networks=['context']", "context.near_s=3", "training.variation.tilt_device=5"])
     >>> spec.network("context").near_s, spec.variation("context").tilt_device
     (3.0, 5.0)
@@ -149,6 +142,9 @@ class RunSpec(Spec):
     """Every network is trained so many times on every fold, from other random numbers; their answers are averaged."""
     networks: tuple[str, ...] = ("two_branch", "gated_two_branch")
     """Short names, or import paths `package.module:Class` of your own, which have an attribute `Spec`."""
+    answer: Literal["class", "target_first"] = "class"
+    """What recordings are answered with: the most probable class; or first whether it is any target, by a threshold on
+    their summed probability that makes the F1 of targets large, then the most probable of those or of the others."""
     length_percentile: Annotated[float, Field(gt=0.0, le=100.0)] = 95.0
     """Longer recordings keep their last rows; the limit is this percentile of the lengths."""
     features: FeatureSpec = FeatureSpec()

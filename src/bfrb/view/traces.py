@@ -76,8 +76,6 @@ def reduce_rows(values: Floats32, start: int, stop: int, width: int) -> tuple[Fl
     Gives (M,) places, in rows, and (C, M) readings there: all of them if there are at most two per pixel, else the
     smallest and the largest of every pixel in turn.
 
-    Examples
-    --------
     >>> rows, reduced = reduce_rows(np.float32([[0], [5], [1], [2], [9], [3]]), 0, 6, 2)
     >>> rows.tolist(), reduced.tolist()
     ([0.0, 1.5, 3.0, 4.5], [[0.0, 5.0, 2.0, 9.0]])
@@ -134,8 +132,6 @@ _ALIGNMENT = 8
 def pack(arrays: Mapping[str, Array], **values: Any) -> bytes:
     """Arrays and plain values as one message.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> message = pack({"x": np.float32([1, 2])}, rows=2)
     >>> len(message), message[4:12]

@@ -22,8 +22,6 @@ class BackgroundTask(Generic[Result]):
 
     `what` names it in messages; `make` is given a function to report the share done, from 0 to 1.
 
-    Examples
-    --------
     >>> task = BackgroundTask("the answer", lambda progress: 42)
     >>> task.result(timeout_s=5), task.describe()
     (42, {'state': 'ready'})
