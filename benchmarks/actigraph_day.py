@@ -119,7 +119,7 @@ def main() -> None:
         for name, (file, device) in files.items():
             text = Path(temporary, f"{name}.toml")
             text.write_text(WORN.format(device), encoding="utf-8")
-            events = str(Path(temporary, "events.csv"))
+            events = str(Path(temporary, f"{name}.csv"))
             found[name] = run("detect", str(bundle), str(file), "--description", str(text), "--out", events, "--anyway")
     print(json.dumps({"hours": options.hours, **found}, indent=1))
     sys.exit(any(found[name][key] >= bar for name, bars in BARS.items() for key, bar in bars.items()))

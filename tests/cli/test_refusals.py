@@ -138,7 +138,7 @@ def detecting(bundle: Path, recordings: Recordings, folder: Path, unit_m_s2: flo
     rows = rows_of(recordings).select(pl.selectors.matches("^(acc|rot)_"))
     rows = rows.with_columns(pl.selectors.starts_with("acc_") / unit_m_s2)
     rows.with_columns(time_s=pl.int_range(len(rows)) / recordings.device.row_rate_hz).write_csv(folder / "samples.csv")
-    return ("detect", bundle, folder / "samples.csv", "--out", folder / "events.csv", "--json")
+    return ("detect", bundle, folder / "samples.csv", "--out", folder / "events.csv", "--overwrite", "--json")
 
 
 @pytest.mark.parametrize("fault", [None, "the other sign", "x, y, z, w"])
