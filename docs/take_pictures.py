@@ -34,7 +34,8 @@ def main() -> None:
             raise SystemExit("no chromium with chromedriver")
         browser.driver.set_page_load_timeout(600)
         first, second = Path(folder) / "model.html", Path(folder) / "watch.html"
-        write_report(told.model, first)
+        browser.driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+        write_report(told.model, first, open_source(told.study))
         take_report(browser, first.as_uri())
         write_report(told.watch, second, open_source(told.recordings, "searle2021"))
         take_events(browser, second.as_uri())
@@ -59,7 +60,7 @@ def take_report(browser: Browser, url: str) -> None:
     browser.driver.get(url)
     browser.driver.save_screenshot(str(IMAGES / "report-summary.png"))
     show(browser, 1180, 970, "dark")
-    browser.js("document.querySelector('#confusion').scrollIntoView()")
+    browser.js("document.querySelector('#confusion').scrollIntoView({behavior: 'instant'})")
     browser.driver.save_screenshot(str(IMAGES / "report-confusion-dark.png"))
 
 
@@ -67,14 +68,15 @@ def take_events(browser: Browser, url: str) -> None:
     show(browser, 1180, 880)
     browser.driver.get(url)
     browser.js("document.querySelectorAll('details').forEach(one => { one.open = false; })")
-    browser.driver.find_elements("css selector", "#events figure")[-1].screenshot(str(IMAGES / "report-events.png"))
+    browser.driver.find_elements("css selector", "#events figure")[-3].screenshot(str(IMAGES / "report-events.png"))
 
 
 def take_view(browser: Browser, url: str, what: str) -> None:
     show(browser, 1300, 1150 if what == "recording" else 860)
     browser.open(url + ("" if what == "recording" else "&from=720&to=1140"))
     browser.wait(ANSWERED, patience_s=600)
-    browser.wait("document.querySelectorAll('.panel').length >= 3", patience_s=600)
+    panels = 5 if what == "recording" else 3  # with the probabilities
+    browser.wait(f"document.querySelectorAll('.panel').length >= {panels}", patience_s=600)
     browser.wait("!document.body.innerText.includes('computing')", patience_s=600)
     browser.driver.save_screenshot(str(IMAGES / f"viewer-{what}.png"))
 

@@ -23,7 +23,7 @@ def credible() -> pl.DataFrame:
     rows = rows_as_published(labelled_study(missing=0.0)).with_columns(
         acc_x=tremble, acc_y=tremble, acc_z=tremble + 9.81, rot_w=1.0, rot_x=0.0, rot_y=0.0, rot_z=0.0
     )
-    return rows.with_columns(pl.lit(30.0).alias(name) for name in HELIOS.sensor("thm").columns)
+    return rows.with_columns((tremble + 30.0).alias(name) for name in HELIOS.sensor("thm").columns)
 
 
 @pytest.fixture

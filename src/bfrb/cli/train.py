@@ -70,7 +70,7 @@ def train(
     ):
         how = RunOptions(workers, restart, overwrite, on=cluster, on_status=shown, anyway=anyway)
         bundle = cross_validate(opened, spec, out, folds=fold_file, options=how)
-    _show(bundle, None if no_report else opened, as_json)
+    show_trained(bundle, None if no_report else opened, as_json)
 
 
 def check_training_installed() -> None:
@@ -79,7 +79,7 @@ def check_training_installed() -> None:
     sys.path.append(os.getcwd())  # noqa: PTH109  as `python script.py` has its folder; processes that train get it too
 
 
-def _show(bundle: Path, source: Source | None, as_json: bool) -> None:
+def show_trained(bundle: Path, source: Source | None, as_json: bool) -> None:
     """Print a new bundle's scores, and write the page about it and what it was trained on, if that can be done."""
     from bfrb.cli.predict import print_bundle_scores
     from bfrb.report.html import default_page, write_report
@@ -161,7 +161,7 @@ def distill(
     with options.resumable(f"{out}.partial"), telling() as shown:
         how = RunOptions(workers=workers, restart=restart, overwrite=overwrite, on_status=shown)
         written = write_bundle(teacher, JudgedSource(opened, anyway), spec, out, options=how)
-    _show(written, None if no_report else opened, as_json)
+    show_trained(written, None if no_report else opened, as_json)
 
 
 def compare(
