@@ -163,4 +163,4 @@ def test_detect_refuses_accelerations_of_another_unit(
     bfrb(*command).refuses("expected accelerations of 3 to 30 m/s^2", "--acc-unit")
     assert not (tmp_path / "events.csv").exists()
     assert "nothing was answered" in bfrb(*command, "--anyway").works().err
-    assert bfrb(*command, "--acc-unit", "mg").works().json["counts"]["windows"] > 100
+    assert bfrb(*command, "--acc-unit", "mg", "--overwrite").works().json["counts"]["windows"] > 100

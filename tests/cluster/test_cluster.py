@@ -283,3 +283,14 @@ def test_errors_say_on_which_machine_and_a_folder_that_is_not_shared_is_found_ou
     told = r"does not see /proc/self/cwd of this machine\n.*mount at the same path"
     with pytest.raises(ConfigError, match=told), connect(folders=[Path("/proc/self/cwd")]):
         pass
+
+
+def test_a_machine_with_another_version_is_found_out(cluster: tuple[Any, str], tmp_path: Path) -> None:
+    about = tmp_path / "bfrb-9.9.dist-info" / "METADATA"
+    about.parent.mkdir()
+    about.write_text("Metadata-Version: 2.1\nName: bfrb\nVersion: 9.9\n")
+    strange = cluster[0].add_node(num_cpus=1, env_vars={"PYTHONPATH": f"{tmp_path}{os.pathsep}{PATH}"}, **NODE)
+    told = rf"{strange.node_id[:4]} of the cluster has bfrb 9\.9 instead of"
+    with pytest.raises(ConfigError, match=told), connect():
+        pass
+    cluster[0].remove_node(strange)

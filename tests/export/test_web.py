@@ -132,6 +132,16 @@ def test_the_study_s_files_are_answered_as_in_python_and_left_hands_mirrored(
     assert browser.requests() == set()
 
 
+def test_the_real_test_file_is_answered_as_in_python(
+    browser: Opened, page: Path, bundle: Path, real_data: Path
+) -> None:
+    browser.show(page)
+    said = browser.give(real_data / "cmi" / "test.csv", real_data / "cmi" / "test_demographics.csv")
+    assert said.startswith("2 recordings, in "), said
+    check_answers(browser.saved("save-answers"), bfrb.load(bundle), real_data / "cmi" / "test.csv")
+    assert browser.requests() == set()
+
+
 def wear(seconds: float, rate_hz: float, seed: int = 0) -> pl.DataFrame:
     """Readings of a watch that is moved, with jitter, disorder, a lost minute and lost readings."""
     rng, count = np.random.default_rng(seed), round(seconds * rate_hz)
