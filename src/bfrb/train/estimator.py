@@ -119,8 +119,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """(R,) the class of each of the recordings, as the bundle answers (`RunSpec.answer`)."""
-        label_set, threshold = self.predictor_.label_set, self.predictor_.bundle.manifest.target_threshold
-        classes: Array = self.classes_[label_set.choose(self.predict_proba(X), threshold)]
+        probabilities, predictor = self.predict_proba(X), self.predictor_
+        chosen = predictor.label_set.choose(probabilities, predictor.bundle.manifest.target_threshold)
+        classes: Array = self.classes_[chosen]
         return classes
 
     def score(self, X: Any, y: Any = None) -> float:
