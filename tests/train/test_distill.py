@@ -16,7 +16,9 @@ from bfrb.predict.predictor import Predictor, load
 from bfrb.read.sources import HeldSource
 from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
+from bfrb.train import distill as distilling
 from bfrb.train.distill import distill, teach
+from bfrb.train.presets import read_preset
 from bfrb.train.run import RunSpec
 from bundles import make_recordings
 
@@ -49,6 +51,15 @@ def test_one_network_is_in_the_bundle_and_others_have_judged_it(teacher: Path, d
     assert set(json.loads((distilled / "scores.json").read_text())) >= {"all"}
     with pytest.raises(BundleError, match="none can judge its people honestly"):
         HeldOutPredictor(bundle).predict(recordings)
+
+
+def test_scores_that_the_teacher_makes_too_good_are_told(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(distilling, "train_runs", lambda runs, _: [runs[0][0]])
+    recordings = HeldSource(make_recordings(24, subjects=4, seed=5), "made up")
+    distill(Bundle.open(teacher), recordings, read_preset("micro"), tmp_path / "small")
+    assert "its scores are too good" in caplog.text
 
 
 def test_who_cannot_teach_honestly_is_refused(teacher: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Teach one small network what an ensemble answers, each person by members that never saw them."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from bfrb.study.recordings import Recordings
 from bfrb.train.crossval import RunOptions, labelled, prepare, train_runs
 from bfrb.train.run import RunSpec
 
+log = logging.getLogger(__name__)
+
 
 def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, options: RunOptions | None = None) -> Path:
     """Train one network on the labels and on an ensemble's answers to them, and write it as a bundle.
@@ -22,6 +25,7 @@ def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, option
     did not see its person; those of people whom no member saw, by all. How recordings are cut and mirrored is taken
     from the teacher, and so are the folds where it knows all people. The network is trained once without each fold,
     which its scores come from, and once on everybody: that one alone is in the bundle. A run that was stopped goes on.
+    Its scores are too good: what a member says of one person depends on the labels of all whom it saw.
 
     BundleError if the teacher does not say whom its members have seen; DataError and ConfigError as of
     `cross_validate`.
@@ -50,6 +54,8 @@ def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, option
     taught = f"{len(teacher.manifest.members)} members made {teacher.manifest.created}"
     plan = run.plan.model_copy(update={"teacher": taught})
     (bundle,) = train_runs([(out, run._replace(plan=plan, targets=teach(judge, recordings, spec)))], options)
+    why = "its scores are too good, for the ensemble that taught knew the people of every fold"
+    log.warning("warning: %s; judge %s on recordings of people whom neither knows", why, bundle)
     return bundle
 
 
