@@ -116,6 +116,8 @@ def test_training_survives_a_killed_driver_and_a_lost_node(cluster: tuple[Any, s
         cross_validate(make_study(), SPEC, out, options=RunOptions(on=tasks, on_status=watch))
     assert doomed not in nodes.worker_nodes
     assert len(first) == 6
+    while any(node["Alive"] for node in ray.nodes() if node["NodeID"] == doomed.node_id):
+        time.sleep(0.05)
     here = train_here(make_study(), SPEC, tmp_path / "here")
     assert pl.read_parquet(out / OUT_OF_FOLD).equals(pl.read_parquet(here / OUT_OF_FOLD))
 

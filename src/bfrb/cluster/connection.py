@@ -111,6 +111,7 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
     from bfrb.cluster.tasks import Node
 
     found = [node for node in ray.nodes() if node["Alive"]]
+    known = {node["NodeID"] for node in found}
     look = ray.remote(_make_look())
     with ExitStack() as stack:
         tokens = [stack.enter_context(_token(folder)) for folder in folders]
@@ -123,6 +124,10 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
         try:
             told = dict(zip(asked, ray.get(list(asked.values()), timeout=_ANSWER_S), strict=True))
         except ray.exceptions.RayError as error:
+            if set(asked) - {
+                node["NodeID"] for node in ray.nodes() if node["Alive"]
+            }:  # one was lost while it was asked
+                return look_at_nodes(folders, files)
             raise ConfigError(
                 f"a machine of the cluster does not answer: {str(error).strip().partition(chr(10))[0]}",
                 remedy="see `ray status`; take the machine out of the cluster, or begin it anew",
