@@ -111,7 +111,6 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
     from bfrb.cluster.tasks import Node
 
     found = [node for node in ray.nodes() if node["Alive"]]
-    known = {node["NodeID"] for node in found}
     look = ray.remote(_make_look())
     with ExitStack() as stack:
         tokens = [stack.enter_context(_token(folder)) for folder in folders]
