@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bfrb import parts
-from bfrb.cluster import connect
+from bfrb.cluster import connect, connection
 from bfrb.cluster.connection import check_versions, own_versions
 from bfrb.cluster.places import Place
 from bfrb.errors import ConfigError
@@ -31,6 +31,21 @@ def test_an_address_where_nothing_answers(address: str, given: str, monkeypatch:
     told = rf"no Ray cluster answers at {address}: .*refused\n.*ray start --head"
     with pytest.raises(ConfigError, match=told), connect(address if given == "option" else "ray"):
         pass
+
+
+@pytest.mark.parametrize("left", ["127.0.0.1:9", None])
+def test_a_cluster_that_was_begun_here_and_is_gone_is_not_waited_for(
+    left: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    asked: list[str | None] = []
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(connection, "_BEGUN_HERE", tmp_path / "ray_current_cluster")
+    monkeypatch.setattr(ray, "init", lambda *, address, **_: asked.append(address))
+    if left is not None:
+        (tmp_path / "ray_current_cluster").write_text(left)
+    connection._join(None)
+    assert asked == ["local"]
 
 
 def test_machines_of_other_versions_are_refused() -> None:

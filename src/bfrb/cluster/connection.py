@@ -22,6 +22,7 @@ PACKAGES = ("bfrb", "ray", "numpy", "torch", "onnxruntime")
 
 ENGINE = "ray"
 _ANSWER_S, _PATIENCE_S = 120.0, 10.0
+_BEGUN_HERE = Path("/tmp/ray/ray_current_cluster")
 
 
 @contextmanager
@@ -73,11 +74,15 @@ def _join(address: str | None) -> None:
     import ray
 
     named = address or os.environ.get("RAY_ADDRESS")
-    try:
-        if named and (host := named.removeprefix("ray://").rpartition(":"))[0]:
-            socket.create_connection((host[0], int(host[2])), _PATIENCE_S).close()  # Ray itself tries for half a minute
+    try:  # Ray itself tries for half a minute, and for many where a cluster that was begun here is gone
+        if named and ":" in named:
+            _reach(named)
+        elif not named:
+            _reach(_BEGUN_HERE.read_text())
     except (OSError, ValueError) as error:
-        raise _no_answer(named, str(error)) from None
+        if named:
+            raise _no_answer(named, str(error)) from None
+        address = "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
@@ -89,6 +94,11 @@ def _join(address: str | None) -> None:
                 f"this machine and the cluster at {named} differ: {why}", remedy="install the same versions on both"
             ) from None
         raise _no_answer(named, why) from None
+
+
+def _reach(address: str) -> None:
+    host, _, port = address.strip().removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), _PATIENCE_S).close()
 
 
 def _no_answer(named: str | None, why: str) -> ConfigError:
