@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-folder = Path(tempfile.mkdtemp())
+folder = Path(tempfile.mkdtemp()) / "watch"
+folder.mkdir()
 rng = np.random.default_rng(0)
 RATE_HZ = 50
 for person in ["ann", "ben", "cleo", "dev"]:
@@ -100,7 +101,7 @@ run("bfrb check .")
 # Every fold keeps people apart, so the score is that of people whom the networks had not seen. (Here they are
 # made up, and too easy.)
 
-run("bfrb train . --out ../watch-model --preset quick --set folds=2 --no-report --overwrite")
+run("bfrb train . --out ../watch-model --preset quick --set folds=2 --no-report")
 run("bfrb evaluate ../watch-model")
 
 # %%
