@@ -120,7 +120,7 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
 
     from bfrb.cluster.tasks import Node
 
-    found = [node for node in ray.nodes() if node["Alive"]]
+    found = _living()
     look = ray.remote(_make_look())
     with ExitStack() as stack:
         tokens = [stack.enter_context(_token(folder)) for folder in folders]
@@ -133,9 +133,7 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
         try:
             told = dict(zip(asked, ray.get(list(asked.values()), timeout=_ANSWER_S), strict=True))
         except ray.exceptions.RayError as error:
-            if set(asked) - {
-                node["NodeID"] for node in ray.nodes() if node["Alive"]
-            }:  # one was lost while it was asked
+            if set(asked) - {node["NodeID"] for node in _living()}:  # one was lost while it was asked
                 return look_at_nodes(folders, files)
             raise ConfigError(
                 f"a machine of the cluster does not answer: {str(error).strip().partition(chr(10))[0]}",
@@ -148,6 +146,12 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
         name = f"{host}/{node['NodeID'][:4]}"
         nodes.append(Node(node["NodeID"], name, cores, memory, cards, card_memory, versions, tuple(lacks)))
     return nodes
+
+
+def _living() -> list[dict[str, Any]]:
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _make_look() -> Any:
