@@ -1,11 +1,12 @@
 """`Predictions`: what a predictor answers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 
 import numpy as np
 
-from bfrb.arrays import Floats, Names
+from bfrb.arrays import Floats, Ints, Names
 from bfrb.read.tables import Table, make_table
 from bfrb.study.labels import LabelSet
 
@@ -39,13 +40,16 @@ class Predictions:
     @property
     def gestures(self) -> Names:
         """(R,) The gesture of each recording: the most probable one, or by the threshold (`LabelSet.choose`)."""
-        return self.label_set.decode(self.label_set.choose(self.probabilities, self.target_threshold))
+        return self.label_set.decode(self._chosen)
 
     @property
     def confidence(self) -> Floats:
         """(R,) Probability of each recording's gesture."""
-        chosen = self.label_set.choose(self.probabilities, self.target_threshold)
-        return np.take_along_axis(self.probabilities, chosen[:, None], axis=1)[:, 0]
+        return np.take_along_axis(self.probabilities, self._chosen[:, None], axis=1)[:, 0]
+
+    @cached_property
+    def _chosen(self) -> Ints:
+        return self.label_set.choose(self.probabilities, self.target_threshold)
 
     def to_frame(self) -> Table:
         """A polars frame: `sequence_id`, `prediction`, `confidence`, then one probability column per gesture."""
