@@ -89,7 +89,7 @@ class DescribedSource(BatchSource):
     @cached_property
     def _first(self) -> tuple[float, tuple[str, ...]]:
         """Rate and sensors of the first recording, whose samples are not kept."""
-        return next((one.rates_hz()[0], tuple(one.sensors)) for one in Reader(self.description).iter_samples(self.path))
+        return next(map(_told_by, Reader(self.description).iter_samples(self.path)))
 
     @property
     def simulated(self) -> bool:
@@ -177,7 +177,7 @@ class DescribedSource(BatchSource):
         ids: set[str] = set()
         for samples in Reader(self.description, self.report, people).iter_samples(self.path, progress):
             if not ids:
-                self.__dict__.setdefault("_first", (samples.rates_hz()[0], tuple(samples.sensors)))
+                self.__dict__.setdefault("_first", _told_by(samples))
             ids.update(samples.table["id"])
             yield self._with_labels(samples)
         if not ids:
@@ -225,6 +225,10 @@ class DescribedSource(BatchSource):
                 label = merged(one.label, spec.merge) or ""
                 found.append(replace(one, recording=one.recording or own, label=label))
         return found
+
+
+def _told_by(samples: RecordedSamples) -> tuple[float, tuple[str, ...]]:
+    return samples.rates_hz()[0], tuple(samples.sensors)
 
 
 def _only(labels: npt.NDArray[np.object_], recording: str) -> str | None:
