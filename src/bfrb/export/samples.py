@@ -70,7 +70,7 @@ class Front(nn.Module):
         exact = {name: _exact(self.device.sensor(name), values, self.kind.dtype) for name, values in sensors.items()}
         rows = self.kind(exact, ends, self.device)
         branches = [
-            rows.fill(torch.cat([find_feature(name).compute(rows).to(torch.float32) for name in names], dim=-1))
+            rows.fill(torch.cat([rows.shared(find_feature(name).compute).to(torch.float32) for name in names], dim=-1))
             for names in self.branches.values()
         ]
         asked = self._ask(measured, ends)

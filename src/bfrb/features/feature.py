@@ -50,7 +50,7 @@ def change(quantity: Quantity) -> Quantity:
     """Change of a formula's values from the row before; 0 in a recording's first row."""
 
     def from_before(rows: Rows) -> Values:
-        values = quantity(rows)
+        values = rows.shared(quantity)
         return values - rows.before(values)
 
     return from_before

@@ -99,7 +99,7 @@ def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
         block = values[end : (end := end + part.n_rows)]
         rows, stop = RaggedRows(part), 0
         for name in names:
-            computed = find_feature(name).compute(rows)
+            computed = rows.shared(find_feature(name).compute)
             start, stop = stop, stop + computed.shape[1]
             block[:, start:stop] = computed
     return Features(channels, fill(values, recordings.offsets), ~np.isnan(values), recordings.offsets)

@@ -58,8 +58,7 @@ def read_texts(frame: pl.DataFrame, name: str, report: Report) -> pl.Series:
         _report_type(frame, column, "text", report)
         return pl.Series(name, [None] * frame.height, dtype=pl.String)
     texts = column.cast(pl.String)
-    empty = texts == ""
-    return texts.set(empty, None) if empty.any() else texts
+    return texts.set(texts == "", None) if texts.min() == "" else texts
 
 
 def read_numbers(
@@ -77,13 +76,13 @@ def read_numbers(
 def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: Any) -> Array:
     # All at once where they are alike: hundreds of short columns one by one would take many times as long. Frames are
     # cast by polars' threads, which the child of a fork lacks; a series is not.
-    part = frame[list(names)]
+    part = frame[:, list(names)]
     kinds: set[Any] = set(map(type, part.dtypes))
     if kinds <= _TEXTS:
         return _parse(frame, [column.cast(pl.String) for column in part], report, dtype)
     if len(names) > 1:
         if all(kind.is_numeric() and kind != pl.Decimal for kind in kinds):
-            return _as(dtype, part.to_numpy(order="c"))
+            return _as(dtype, part.to_numpy())
         return np.concatenate([_numbers(frame, [name], report, dtype) for name in names], axis=1)
     if kinds <= {pl.Decimal, pl.Null}:
         return part.to_series().cast(dtype).to_numpy()[:, None]
@@ -146,7 +145,9 @@ class Checker:
         """The frame with some columns as texts, without the rows that lack one of the needed columns."""
         frame = frame.clone()
         for name in names:  # much quicker than a query, where a server is asked about one recording
-            frame.replace_column(frame.get_column_index(name), read_texts(frame, name, self.report))
+            texts = read_texts(frame, name, self.report)
+            if frame[name].dtype != pl.String or frame[name].null_count() < texts.null_count():
+                frame.replace_column(frame.get_column_index(name), texts)
         for name in needed:
             if frame[name].null_count():
                 missing = frame[name].is_null().to_numpy()
@@ -155,8 +156,8 @@ class Checker:
                 frame = frame.filter(~missing)
         return frame
 
-    def in_order(self, frame: pl.DataFrame, ids: Sequence[str], counter: str | None) -> pl.DataFrame:
-        """The recordings whose rows stand next to each other and, with a counter, count 0, 1, 2, ..."""
+    def in_order(self, frame: pl.DataFrame, ids: Sequence[str], counter: str | None) -> tuple[pl.DataFrame, Ints]:
+        """The recordings whose rows stand together and, with a counter, count 0, 1, 2, ...; and where they start."""
         starts = run_starts(frame, ids)
         run = np.repeat(np.arange(len(starts)), np.diff(starts, append=frame.height))
         names = [tuple(frame[name][row] for name in ids) or ("all",) for row in starts.tolist()]
@@ -181,8 +182,10 @@ class Checker:
                 remedy = "rows are missing, doubled or out of order: sort them, or remove the recording"
                 self.tell(_error("row out of order", expected, found, remedy), frame, wrong)
             broken = broken | wrong
-        broken = np.logical_or.reduceat(broken, starts)[run]
-        return frame.filter(~broken) if broken.any() else frame
+        if not broken.any():
+            return frame, starts
+        frame = frame.filter(~np.logical_or.reduceat(broken, starts)[run])
+        return frame, run_starts(frame, ids)
 
     def alike(self, frame: pl.DataFrame, columns: Sequence[str], starts: Ints) -> None:
         """Report columns that change within a recording."""
@@ -225,8 +228,8 @@ class Checker:
         if sensor.unit_norm and (negative := numbers[:, 0] < 0).any():
             expected, remedy = "quaternions with w >= 0", "nothing: the sign has no meaning, and is turned in reading"
             self.tell(Finding("quaternion sign", "note", expected, "w < 0", remedy), frame, negative)
-        values = np.where(absent, numbers.dtype.type(sensor.absent), numbers)
-        return values if sensor.modality == "motion" else values.astype(sensor.dtype)
+        values = np.where(absent, numbers.dtype.type(sensor.absent), numbers) if absent.any() else numbers
+        return np.ascontiguousarray(values, None if sensor.modality == "motion" else sensor.dtype)
 
     def _find_faults(self, sensor: Sensor, numbers: Array) -> Iterator[tuple[str, str, Bools, Array, int]]:
         """Of each fault that occurs the kind, what was expected, (N, C) where, what is there; values wrong together."""

@@ -18,7 +18,7 @@ from bfrb.read.csv_blocks import iter_frames, open_table
 from bfrb.read.demographics import Demographics
 from bfrb.read.device_files import READERS, format_of
 from bfrb.read.findings import Finding, Report, refuse, telling_where
-from bfrb.read.layouts import Layout, fields_of, find_layout, find_limits, find_unread_sensors, needed_columns
+from bfrb.read.layouts import Layout, Terms, fields_of, find_layout, find_limits, find_unread_sensors, needed_columns
 from bfrb.read.series import RecordedSamples, bring_to_wrist, nearest_in_time
 from bfrb.read.study_files import DescribedFile, Words, find_files
 from bfrb.study.description import TIME_UNITS_S, Description, LabelsSpec, TimeSpec
@@ -108,11 +108,11 @@ class Reader:
         texts = dict.fromkeys([*named_by, *(spec.column or "" for spec in layout.words.values())])
         subject = [name for name in layout.alike if name in fields_of(description.recordings.subject)]
         frame = checker.with_texts(frame, list(texts), [*layout.ids, *subject])
+        starts = np.zeros(0, np.int64)
         if frame.height:
-            frame = checker.in_order(frame, layout.ids, description.recordings.order)
+            frame, starts = checker.in_order(frame, layout.ids, description.recordings.order)
         if not frame.height:
             return None
-        starts = run_starts(frame, layout.ids)
         offsets = np.append(starts, frame.height)
         checker.alike(frame, layout.alike, starts)
         classes = {name: checker.words(frame, name, spec) for name, spec in layout.words.items()}
@@ -133,16 +133,16 @@ class Reader:
         columns += [series.gather(starts).alias(name) for name, series in classes.items()]
         return pl.DataFrame([*columns, *(self.people.of(subjects) if self.people else [])])
 
-    def _readings(self, frame: pl.DataFrame, name: str, terms: list[list[tuple[int, str]]], checker: Checker) -> Array:
+    def _readings(self, frame: pl.DataFrame, name: str, terms: Terms, checker: Checker) -> Array:
         """(N, C) readings of a sensor, in the file's unit and the device's axes, without those that are impossible."""
-        parts = [part for column in terms for _, part in column]
         dtype = pl.Float64 if name in ("acc", "gyr", "quaternion") else pl.Float32
-        numbers = read_numbers(frame, parts, checker.report, dtype=dtype)
-        if len(parts) > len(terms) or any(column[0][0] < 0 for column in terms):
-            values = iter(numbers.T)
-            numbers = np.stack([sum((sign * next(values) for sign, _ in column), -0.0) for column in terms], axis=1)
-            parts = [" + ".join(part for _, part in column) for column in terms]
-        return checker.readings(frame, find_limits(self.description, name), parts, numbers)
+        numbers = read_numbers(frame, terms.columns, checker.report, dtype=dtype)
+        if terms.plain:
+            return checker.readings(frame, find_limits(self.description, name), terms.columns, numbers)
+        values = iter(numbers.T)
+        numbers = np.stack([sum((sign * next(values) for sign, _ in one), -0.0) for one in terms.channels], axis=1)
+        sums = [" + ".join(column for _, column in one) for one in terms.channels]
+        return checker.readings(frame, find_limits(self.description, name), sums, numbers)
 
     def _times(self, frame: pl.DataFrame, offsets: Ints, checker: Checker) -> Floats:
         """(N,) times; where there is no column, those of a recording at the stated rate."""

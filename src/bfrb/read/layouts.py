@@ -1,9 +1,9 @@
 """What of a description a table has, by the names of its columns."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from string import Formatter
 from typing import Any
 
@@ -17,6 +17,24 @@ _AXIS = re.compile(r"(.*?)[ ._-]?([xyz])", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What the channels of a sensor are made of."""
+
+    channels: Sequence[Sequence[tuple[int, str]]]
+    """For every channel the signs and names of the columns that add up to it."""
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """All columns, in order."""
+        return [column for terms in self.channels for _, column in terms]
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether every channel is one column as it stands."""
+        return all(len(terms) == 1 and terms[0][0] > 0 for terms in self.channels)
+
+
+@dataclass(frozen=True)
 class Layout:
     """What of a description a table with some columns has."""
 
@@ -25,8 +43,7 @@ class Layout:
     alike: tuple[str, ...]
     """Columns that are the same in all rows of a recording."""
     words: Mapping[str, WordsSpec]
-    sensors: Mapping[str, list[list[tuple[int, str]]]]
-    """For every sensor the signs and names of the columns that its channels are made of."""
+    sensors: Mapping[str, Terms]
     types: Mapping[str, Any]
     """The polars types of all columns that are read."""
 
@@ -43,8 +60,8 @@ def find_layout(names: tuple[str, ...], description: Description, known: frozens
     words = {name: found for name, found in description.words.items() if found.column in given}
     sensors = {}
     for name in description.sensors:
-        terms = [terms_of(column, names) for column in description.sensor(name).columns]
-        if any(part in given for column in terms for _, part in column):
+        terms = Terms([terms_of(column, names) for column in description.sensor(name).columns])
+        if not given.isdisjoint(terms.columns):
             check_wanted(source, names, description.sensor(name).columns)
             sensors[name] = terms
     alike = [*fields_of(spec.subject), description.worn.column]
@@ -52,9 +69,9 @@ def find_layout(names: tuple[str, ...], description: Description, known: frozens
     alike = [name for name in dict.fromkeys(alike) if name in given and name not in ids]
     texts = [*ids, *alike, *(found.column for found in words.values())]
     types: dict[Any, Any] = dict.fromkeys(texts, pl.String)
-    for name, columns in sensors.items():
+    for name, terms in sensors.items():
         dtype = pl.Float64 if name in ("acc", "gyr", "quaternion") else pl.Float32
-        types |= {part: dtype for column in columns for _, part in column if part not in types}
+        types |= {column: dtype for column in terms.columns if column not in types}
     numbers = [spec.order] if description.time.unit == "iso8601" else [spec.order, description.time.column]
     types |= {name: pl.Float64 for name in numbers if name is not None}
     if description.time.unit == "iso8601" and description.time.column is not None:

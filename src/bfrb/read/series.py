@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -85,6 +85,7 @@ _CHANGES: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 
 
+@lru_cache(maxsize=64)
 def ways_to_wrist(description: Description, wrist: Wrist | None = None) -> dict[str, Callable[[Array], Array]]:
     """What `bring_to_wrist` does with (N, C) readings of each sensor; the same for one of them as for many."""
     matrix = np.eye(3, dtype=np.int64)
