@@ -109,6 +109,9 @@ _IN_EIGHT_BITS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATM
 """Operators of LiteRT that are computed in eight bits; those that features are made of are not among them."""
 
 
+_ROOM = 8.0
+
+
 class Target(NamedTuple):
     """A runtime: the name of its file, what has to be installed, how it is converted for and asked."""
 
@@ -173,7 +176,7 @@ def _to_litert(module: Whole, examples: Sequence[Example], path: Path, int8: boo
 
 
 def _quantize_litert(path: Path, examples: Sequence[Example]) -> None:
-    """Weights, and what comes between layers, in eight bits, by ranges found in examples."""
+    """Weights in eight bits, and what comes between layers in sixteen, by ranges found in examples."""
     from ai_edge_quantizer.qtyping import TFLOperationName
     from ai_edge_quantizer.quantizer import Quantizer
 
@@ -183,7 +186,9 @@ def _quantize_litert(path: Path, examples: Sequence[Example]) -> None:
     ranges = quantizer.calibrate(
         {"serving_default": [{f"args_{n}": value for n, value in enumerate(one)} for one in examples]}
     )
-    path.write_bytes(quantizer.quantize(ranges, enable_progress_bar=False).quantized_model)
+    # They are moving averages of each example's smallest and largest values, which some exceed; sixteen bits have room.
+    wider = {name: {kind: _ROOM * value for kind, value in found.items()} for name, found in ranges.items()}
+    path.write_bytes(quantizer.quantize(wider, enable_progress_bar=False).quantized_model)
 
 
 def _tidied(model: bytes, inputs: Sequence[str]) -> bytes:
