@@ -47,6 +47,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "_generated/gallery",
     "filename_pattern": r"plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "default_thumb_file": str(Path(__file__).parent / "images" / "wrist-frame.svg"),
     "ignore_pattern": r"keras_notebook\.py",
     "image_scrapers": ("gallery_hooks.scrape_figure",),
     "reset_modules": ("gallery_hooks.prepare_page",),

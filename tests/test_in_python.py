@@ -80,6 +80,7 @@ def test_a_predictor_takes_paths_and_frames(tmp_path: Path) -> None:
 def test_what_physics_speaks_against_is_refused_or_gone_on_with_anyway(real_data: Path, tmp_path: Path) -> None:
     frame = pl.read_csv(real_data / "cmi" / "test.csv").with_columns(pl.col("^acc_.$") / 9.80665)
     predictor = load(make_bundle(tmp_path / "model"))
+    assert bfrb.features(frame, "acc_magnitude").columns == ["id", "row", "time_s", "acc_magnitude"]
     with pytest.raises(DataError, match=r"(?s)g.*anyway=True"):
         predictor.predict(frame)
     assert len(predictor.predict(frame, anyway=True).gestures) == 2
@@ -128,7 +129,7 @@ def test_the_labels_of_recordings_in_memory() -> None:
     own = make_recordings(8, label_set=FOUR)
     assert find_labels(own, ["pull"]) == LabelSet("own", ("none", "bite", "pull", "rest"), frozenset({"pull"}))
     assert find_labels(own).targets == {"bite", "pull", "rest"}
-    assert find_labels(bfrb.read(watch_frame(), WATCH), ["knead"]).classes == ("knead", "rest")
+    assert find_labels(bfrb.read(watch_frame(), WATCH), "knead").classes == ("knead", "rest")
     with pytest.raises(DataError, match="no recording is of the target 'lick'"):
         find_labels(own, ["lick"])
     with pytest.raises(DataError, match="found no gesture"):

@@ -77,7 +77,7 @@ wrist = "left"
 column = "activity"
 targets = ["scratching"]
 """
-(folder / "study.toml").write_text(description)
+_ = (folder / "study.toml").write_text(description)
 
 # %%
 # Is that so?

@@ -5,6 +5,7 @@ Label, train, detect, correct
 From unlabelled hours to a detector: label a little in the viewer, train on it, let it label the next recording,
 correct that, train again.
 """
+# sphinx_gallery_thumbnail_path = "images/viewer-continuous.png"
 
 # %%
 # Two people, nothing labelled
@@ -35,7 +36,7 @@ for person in ["ann", "ben", "cleo", "dev"]:
     )
     happened[person] = [(40.0 + start, 60.0 + start) for start in range(0, 420, 70)]
 
-(folder / "study.toml").write_text("""
+_ = (folder / "study.toml").write_text("""
 name = "biting"
 
 [file]

@@ -49,7 +49,7 @@ for person in range(6):
             )
         )
 description = Path(tempfile.mkdtemp()) / "windows.toml"
-description.write_text("""
+_ = description.write_text("""
 name = "windows"
 
 [recordings]

@@ -5,6 +5,7 @@ What does each sensor add?
 Time of flight and thermopiles cost power, room and money. Train with and without them, on the same folds, and look
 at the differences.
 """
+# sphinx_gallery_thumbnail_path = "images/viewer-recording.png"
 
 # %%
 # Train without

@@ -5,6 +5,7 @@ An alarm at two an hour
 A threshold decides how often a detector cries wolf. Choose it for a rate that a wearer would put up with, on
 people the networks have not seen.
 """
+# sphinx_gallery_thumbnail_path = "images/report-events.png"
 
 # %%
 # Hours of a wrist

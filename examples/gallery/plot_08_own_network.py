@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 folder = Path(tempfile.mkdtemp())
-(folder / "mine.py").write_text('''
+_ = (folder / "mine.py").write_text('''
 """A small network: two convolutions on the motion, a mean over time."""
 
 from typing import ClassVar

@@ -4,6 +4,7 @@ Kaggle, from train.csv to a submission
 
 The way of *CMI - Detect Behavior with Sensor Data*: train at home, rehearse the evaluation, submit without internet.
 """
+# sphinx_gallery_thumbnail_path = "images/report-summary.png"
 
 # %%
 # ``train.csv`` may not be passed on, so a simulated study in the same layout stands for it; put the folder
@@ -62,13 +63,13 @@ run("bfrb evaluate submission.parquet --answers cmi/test_answers.csv --predictio
 #
 # .. code-block:: console
 #
-#    $ pip download "bfrb[kaggle]" --dest wheels
+#    $ pip wheel --wheel-dir wheels ".[kaggle]"
 #
-# In the notebook, three lines and no PyTorch:
+# In the notebook, two lines and no PyTorch:
 #
 # .. code-block:: console
 #
-#    !pip install --no-index -f /kaggle/input/wheels "bfrb[kaggle]"
-#    !bfrb serve /kaggle/input/model --protocol kaggle
+#    !pip install --no-index -f /kaggle/input/bfrb/wheels "bfrb[kaggle]"
+#    !bfrb serve /kaggle/input/bfrb/model --protocol kaggle
 #
 # ``bfrb.serve.kaggle.InferenceServer`` takes a function of your own instead.

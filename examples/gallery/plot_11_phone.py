@@ -4,6 +4,7 @@ On a phone
 
 One file from samples to probabilities, and the proof that it says what the package says.
 """
+# sphinx_gallery_thumbnail_path = "images/web-page.png"
 
 # %%
 # A bundle, and its export

@@ -25,6 +25,7 @@ EXPECTED = [(1.5, 4.0, "hair pulling"), (6.0, 6.25, "nail biting")]
 RESULT = [{"value": {"start": start, "end": end, "timeserieslabels": [label]}} for start, end, label in EXPECTED]
 LABEL_STUDIO = json.dumps([{"data": {"csv": "/data/upload/p01.csv"}, "annotations": [{"result": RESULT}]}])
 FILES = {
+    "sheet.csv": "recording;start;end;label\np01;0:00:01.5;0:00:04;hair pulling\np01;0:00:06;6.25;nail biting\n",
     "own.csv": "key,recording,start_s,end_s,label,note,changed\n"
     "a,p01,1.5,4.0,hair pulling,,\nb,p01,6,6.25,nail biting,,\n",
     "events.tsv": "onset\tduration\ttrial_type\n1.5\t2.5\thair pulling\n6\t0.25\tnail biting\n5\tn/a\tn/a\n",
@@ -57,6 +58,8 @@ def test_button_presses_of_sensor_logger_are_points_of_the_clock(tmp_path: Path)
     point, held = read_intervals(path)
     assert (point.label, point.end_s) == ("urge", None)
     assert (held.end_s or 0.0) - held.start_s == pytest.approx(1.5)
+    path.write_text("start,end,label\n2023-11-14T23:13:30+01:00,2023-11-14T22:13:32Z,x\n")
+    assert read_intervals(path) == [Interval(1.7e9 + 10, 1.7e9 + 12, "x")]
     labels = label_samples(1.7e9 + np.arange(0, 30, 0.5), [point], LabelsSpec(lateness_s=4.0))
     assert np.flatnonzero(labels == "urge").tolist() == list(range(12, 20))
 
@@ -74,6 +77,7 @@ def test_times_since_the_beginning_meet_samples_of_a_clock_and_unlabelled_time_i
     [
         ("a.csv", "start_s,end_s,label\n4,1,x\n", "ends before it begins"),
         ("a.csv", "start_s,end_s,label\nsoon,1,x\n", "cannot be read as annotations"),
+        ("a.csv", "start,end,label\n2023-11-14 10:00:00,9,x\n", "lacks its zone"),
         ("a.csv", "when,what\n1,x\n", "expected annotations of"),
         ("a.tsv", "Time\tSubject\tBehavior\tStatus\n1\ts\tx\tSTART\n", "never ends"),
         ("a.eaf", "<HTML/>", "not ANNOTATION_DOCUMENT"),

@@ -134,7 +134,7 @@ def test_a_file_of_labels_is_of_the_recording_it_is_called_like_and_strays_are_t
     for name in ("p1_mon", "p1_monday", "p2_mon"):
         rows.write_csv(tmp_path / f"{name}.csv")
     events = "onset\tduration\ttrial_type\n{}\t0.5\tbiting\n"
-    for name, onset in (("p1_mon_events", 0), ("p1_monday", 1), ("p20_mon", 1)):
+    for name, onset in (("p1_mon_events", 0), ("p1_monday", 1), ("p20_mon", 1), ("p2_mon", 9)):
         (tmp_path / f"{name}.tsv").write_text(events.format(onset))
     tables = {
         "recordings": 'path = "{subject}_{session}.csv"\nid = "{file}"\nsubject = "{subject}"',
@@ -148,7 +148,8 @@ def test_a_file_of_labels_is_of_the_recording_it_is_called_like_and_strays_are_t
     first = [np.flatnonzero(np.array(label.names)[label.codes] == "biting").tolist()[:1] for label in labels]
     assert dict(zip(recordings.ids, first, strict=True)) == {"p1_mon": [0], "p1_monday": [50], "p2_mon": []}
     assert [finding.sentence for finding in found] == [
-        "expected labels of recordings that are there, such as 'p1_mon', found some of 'p20_mon'"
+        "expected labels of times within their recording, found none, the first at 9 s in p2_mon",
+        "expected labels of recordings that are there, such as 'p1_mon', found some of 'p20_mon'",
     ]
 
 
@@ -234,9 +235,10 @@ def test_what_is_found_out_about_a_file_reads_it(kind: str, tmp_path: Path) -> N
 
 
 def test_questions_that_are_not_answered_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "walk.csv").write_text("t,ax,ay,az\n" + "".join(f"{10 * k},0,0,1\n" for k in range(50)))
+    names = "t;x-axis (g);y-axis (g);z-axis (g)\n"  # as many columns as Garmin's table without names
+    (tmp_path / "walk.csv").write_text(names + "".join(f"{10 * k};0;0;1\n" for k in range(50)))
     text = describe_file(tmp_path / "walk.csv")
-    for line in ('columns = ["ax", "ay", "az"]', 'unit = "ms"', 'unit = "g"'):
+    for line in ('columns = ["x-axis (g)", "y-axis (g)", "z-axis (g)"]', 'unit = "ms"', 'unit = "g"'):
         assert line in text
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"open question at acc\.at_rest"):
@@ -290,6 +292,7 @@ def test_a_study_may_say_more(tmp_path: Path) -> None:
     }
     text = WATCH.replace('["ax", "ay", "az"]\nunit = "g"', '"a_{1..3}"\nunit = "m/s^2"')
     source = DescribedSource(tmp_path, describe(text, **tables))
+    assert source.device.row_rate_hz == 50.0  # told by samples, whoever wore it on whichever wrist
     found = source.read()
     assert found.ids == ["p2-x", "p2-y", "p10-x", "p10-y"]
     assert (found.n_rows, source.paths) == (24, (tmp_path, tmp_path / "people.tsv"))

@@ -130,4 +130,4 @@ def describe(
     if out.exists():
         raise ConfigError(f"{out} is there already", remedy="choose another place for the description")
     write_text(out, text)
-    print(f"wrote {out}: answer what begins with ? in it, then try `bfrb check {file.parent} --description {out}`")
+    print(f"wrote {out}: answer every ?, add [labels] if you have some; bfrb check {file.parent} --description {out}")

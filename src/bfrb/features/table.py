@@ -9,6 +9,7 @@ from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.errors import ConfigError
 from bfrb.features.pipeline import available, compute_features
 from bfrb.features.spec import DEPLOYABLE_ROTATION
+from bfrb.read.sources import read
 from bfrb.read.tables import Table, make_table
 from bfrb.study.recordings import Recordings
 
@@ -19,8 +20,8 @@ USUAL = ("acc", "acc_magnitude", *DEPLOYABLE_ROTATION, "thm", "tof_statistics")
 """The features of a table where none are named: those of them that the device can give."""
 
 
-def features(recordings: Recordings, names: Sequence[str] | None = None, *, per: Per = "row") -> Table:
-    """Features as a polars frame; also called as `bfrb.features`.
+def features(recordings: Any, names: str | Sequence[str] | None = None, *, per: Per = "row") -> Table:
+    """Features of `Recordings`, or of what `bfrb.read` reads, as a polars frame; also called as `bfrb.features`.
 
     `names`: of features, or import paths `package.module:name` of one's own; by default `USUAL`. Per `"row"` it has
     `id`, `row` (from 0) and `time_s` within the recording, and a column per channel, null where nothing was measured;
@@ -37,7 +38,9 @@ def features(recordings: Recordings, names: Sequence[str] | None = None, *, per:
     >>> features(recordings, ["acc_magnitude"], per="recording").rows()
     [('a', 's', 2.5, 2.5, 0.0, 5.0), ('b', 's', 10.0, 0.0, 10.0, 10.0)]
     """
-    found = compute_features(recordings, available(USUAL, recordings.device) if names is None else names)
+    recordings = recordings if isinstance(recordings, Recordings) else read(recordings)
+    wanted = available(USUAL, recordings.device) if names is None else [names] if isinstance(names, str) else names
+    found = compute_features(recordings, wanted)
     channels = [channel.name for channel in found.channels]
     if per == "recording":
         statistics = _statistics(found.values, found.valid, recordings.offsets)

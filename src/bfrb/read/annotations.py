@@ -7,6 +7,7 @@ tab-delimited), Label Studio's JSON, and Sensor Logger's `Annotation.csv`. Which
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,16 +96,29 @@ def _read(path: Path, text: str) -> Iterator[Interval]:
             return (found for found in map(of_row, rows) if found.label not in ("", "n/a"))
     shown = ", ".join(sorted(names)[:8]) or "nothing"
     problem = f"{path}: expected annotations of bfrb, BIDS, BORIS, ELAN, Label Studio or Sensor Logger, found {shown}"
-    raise DataError(problem, remedy="write a table with the columns onset, duration and trial_type (seconds)")
+    raise DataError(problem, remedy="write a table of recording, start, end (h:mm:ss since it began) and label")
 
 
 def _number(text: str) -> float | None:
     return None if text in ("", "n/a", "NA") else float(text)
 
 
+def _seconds(told: str) -> float:
+    """Seconds of a number, of h:mm:ss since the recording began, or of a moment with its zone (ISO 8601)."""
+    if found := re.match(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", told):
+        return 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3])
+    if not re.match(r"\d{4}-\d", told):
+        return float(told)
+    moment = datetime.fromisoformat(told)
+    if moment.tzinfo is None:
+        raise ValueError(f"{told!r} lacks its zone, such as {told}+01:00")
+    return moment.timestamp()
+
+
 def _of_own(row: Row) -> Interval:
+    start, end = row.get("start_s") or row["start"], row.get("end_s") or row.get("end")
     about = row.get("recording", ""), row.get("note", "")
-    return Interval(float(row["start_s"]), _number(row.get("end_s", "")), row["label"], *about)
+    return Interval(_seconds(start), _seconds(end) if end else None, row["label"], *about)
 
 
 def _of_bids(row: Row) -> Interval:
@@ -127,12 +141,9 @@ def _of_elan(row: Row) -> Interval:
 def _elan_seconds(row: Row, word: str) -> float:
     """A time in one of the forms that ELAN offers, seconds before milliseconds before those of a clock."""
     given = {name.rpartition(" ")[2]: value for name, value in row.items() if name.startswith(word)}
-    if "ss.msec" in given:
-        return float(given["ss.msec"])
-    if "msec" in given:
+    if "msec" in given and "ss.msec" not in given:
         return float(given["msec"]) / 1e3
-    hours, minutes, seconds = next(iter(given.values())).split(":")[:3]
-    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    return _seconds(given.get("ss.msec") or next(iter(given.values())))
 
 
 def _of_sensor_logger(row: Row) -> Interval:
@@ -142,6 +153,7 @@ def _of_sensor_logger(row: Row) -> Interval:
 
 _TABLES: Mapping[Sequence[str], Callable[[Row], Interval]] = {
     ("start_s", "end_s", "label"): _of_own,
+    ("start", "end", "label"): _of_own,
     ("onset", "duration", "trial_type"): _of_bids,
     ("behavior", "start (s)", "stop (s)"): _of_boris,
     ("time", "seconds_elapsed", "text"): _of_sensor_logger,

@@ -89,7 +89,8 @@ class DescribedSource(BatchSource):
     @cached_property
     def _first(self) -> tuple[float, tuple[str, ...]]:
         """Rate and sensors of the first recording, whose samples are not kept."""
-        return next(map(_told_by, Reader(self.description).iter_samples(self.path)))
+        as_worn = self.description.model_copy(update={"axes": None})  # whichever wrist it was on
+        return next(map(_told_by, Reader(as_worn).iter_samples(self.path)))
 
     @property
     def simulated(self) -> bool:
@@ -179,7 +180,7 @@ class DescribedSource(BatchSource):
             if not ids:
                 self.__dict__.setdefault("_first", _told_by(samples))
             ids.update(samples.table["id"])
-            yield self._with_labels(samples)
+            yield self._with_labels(samples, report)
         if not ids:
             raise DataError(f"{self.path}: holds no usable recordings", remedy="check that the files are complete")
         if people is not None:
@@ -195,7 +196,7 @@ class DescribedSource(BatchSource):
             remedy = "call a file of labels like that of its recordings (p01.csv, p01_events.tsv), or correct its ids"
             report(Finding("labels of no recording", "warning", expected, found, remedy, count=len(strays)))
 
-    def _with_labels(self, samples: RecordedSamples) -> tuple[RecordedSamples, _Labels]:
+    def _with_labels(self, samples: RecordedSamples, report: Report) -> tuple[RecordedSamples, _Labels]:
         classes = {name: spec.classes for name, spec in self.description.columns.items()}
         if self.label_set is not None:
             classes["gesture"] = self.label_set.classes
@@ -206,6 +207,10 @@ class DescribedSource(BatchSource):
             for name, rows in zip(samples.table["id"], samples.rows, strict=True):
                 own = [one for one in self._intervals if one.recording in ("", name)]
                 found.append(label_samples(samples.time_s[rows], own, spec))
+                if any(one.label for one in own) and set(found[-1].tolist()) <= {None, "none"}:
+                    expected, met = "labels of times within their recording", f"none, the first at {own[0].start_s:g} s"
+                    remedy = "count from the first sample, in s or h:mm:ss, or give moments with their zone"
+                    report(Finding("labels outside", "warning", expected, met, remedy, name))
             if spec.per == "row":
                 labels["gesture"] = _encoded(np.concatenate(found).tolist(), classes["gesture"])
             else:

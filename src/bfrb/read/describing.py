@@ -29,7 +29,7 @@ _TIME_NAMES = re.compile(r"time|zeit|stamp|epoch|seconds|^t$", re.IGNORECASE)
 _SENSOR_NAMES: Mapping[str, re.Pattern[str]] = {
     "quaternion": re.compile(r"quat|^q[wxyz]$|^rot_[wxyz]$|orientation", re.IGNORECASE),
     "gyr": re.compile(r"gyr|rotationrate|angular|^w[xyz]$|^g[xyz]$|omega", re.IGNORECASE),
-    "acc": re.compile(r"acc|^a[xyz]$|^[xyz]$|beschl", re.IGNORECASE),
+    "acc": re.compile(r"acc|^a[xyz]$|^[xyz]([ _-]?axis.*)?$|beschl", re.IGNORECASE),
 }
 _AXES = {"acc": "xyz", "gyr": "xyz", "quaternion": "wxyz"}
 _ACC_SIZES = {"m/s^2": 9.81, "g": 1.0, "mg": 1000.0}
@@ -123,7 +123,7 @@ def _speaks_against(frame: pl.DataFrame, values: Mapping[str, Any], rate_hz: flo
     description = Description.parse({**told, "device": None, "time": {**values["time"], "rate_hz": rate_hz}})
     findings = Findings()
     recordings = recordings_from_frame(frame.drop(ROW, strict=False), description=description, report=findings)
-    if any(finding.kind == "impossible value" for finding in findings):
+    if any(finding.kind in ("impossible value", "unreadable value", "no time") for finding in findings):
         return True
     return any(found.fatal and found.kind in _TELLING for found in find_suspicions(recordings))
 

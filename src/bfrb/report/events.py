@@ -9,6 +9,7 @@ import numpy as np
 from bfrb.metrics.events import EventCounts, event_interval
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
+from bfrb.read.described_source import DescribedSource
 from bfrb.read.sources import Source
 from bfrb.report import figures
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
@@ -66,7 +67,8 @@ class EventEvaluation:
 
 def hear(bundle: Bundle, source: Source) -> list[AnnotatedRecording]:
     """Listen to all annotated continuous recordings of a source; errors as of `listen_held_out` and `EventRule.of`."""
-    return listen_held_out(bundle, source.stretches(), EventRule.of(bundle))
+    samples = source.sample_stretches() if isinstance(source, DescribedSource) else source.stretches()
+    return listen_held_out(bundle, samples, EventRule.of(bundle))
 
 
 def evaluate_events(bundle: Bundle, recordings: Sequence[AnnotatedRecording]) -> EventEvaluation | None:

@@ -84,7 +84,7 @@ def train_source(
     check_installed()
     from bfrb.train.crossval import RunOptions, cross_validate
 
-    spec = read_preset(preset) if isinstance(preset, str) else preset
+    spec = preset if isinstance(preset, RunSpec) else read_preset(str(preset))
     return load(cross_validate(source, spec.updated(settings), Path(out), options=RunOptions(**options)))
 
 
@@ -115,6 +115,7 @@ def find_labels(recordings: Recordings, targets: Sequence[str] | None = None) ->
             return known
         log.warning("no targets are named: every class but none is taken for one")
         targets = [name for name in found if name != "none"]
+    targets = [targets] if isinstance(targets, str) else targets
     if strange := sorted(set(targets) - found):
         problem = f"no recording is of the target {strange[0]!r}"
         raise DataError(problem, remedy=f"choose among {', '.join(sorted(found))}")

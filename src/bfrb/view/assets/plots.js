@@ -3,7 +3,7 @@
 import { clock, make } from "./dom.js";
 import { colour, css, DASHES, onTheme } from "./palette.js";
 
-export const GUTTER = 64, MARGIN = 14;
+export const GUTTER = 64, MARGIN = 20;
 const AXIS = 34;
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 const RANGES = { quaternion: () => [-1.02, 1.02], answer: () => [0, 1], phase: () => [0, 1] };
