@@ -146,7 +146,7 @@ def distill(
     no_report: options.NoReport = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Teach one small network an ensemble's answers, those of each person by members that never saw them."""
+    """Train one small network in place of an ensemble, by the labels or also by what the ensemble answers."""
     check_training_installed()
     from bfrb.predict.answering import open_as
     from bfrb.predict.bundle import Bundle

@@ -178,7 +178,8 @@ def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, sho
     """The most confident mistakes that cost score of (R,) answers with probabilities, the most confident first."""
     if answers.probabilities is None:
         return []
-    confidence = answers.probabilities.max(axis=1)
+    given = label_set.encode(answers.prediction)
+    confidence = answers.probabilities[np.arange(len(given)), given]
     rows = np.flatnonzero(costs_score(answers, label_set)).tolist()
     found = []
     for row in sorted(rows, key=lambda row: (-confidence[row], ids[row]))[:shown]:

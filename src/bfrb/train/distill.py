@@ -19,13 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, options: RunOptions | None = None) -> Path:
-    """Train one network on the labels and on an ensemble's answers to them, and write it as a bundle.
+    """Train one network on the labels and, by a share, on an ensemble's answers, and write it as a bundle.
 
     The recordings are of the ensemble's device, perhaps those it was trained on. One is answered by the members that
     did not see its person; those of people whom no member saw, by all. How recordings are cut and mirrored is taken
     from the teacher, and so are the folds where it knows all people. The network is trained once without each fold,
     which its scores come from, and once on everybody: that one alone is in the bundle. A run that was stopped goes on.
-    Its scores are too good: what a member says of one person depends on the labels of all whom it saw.
+    What a member says of one person depends on the labels of all whom it saw: with a `training.teacher_share`, the
+    scores are too good.
 
     BundleError if the teacher does not say whom its members have seen; DataError and ConfigError as of
     `cross_validate`.
@@ -54,8 +55,9 @@ def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, option
     taught = f"{len(teacher.manifest.members)} members made {teacher.manifest.created}"
     plan = run.plan.model_copy(update={"teacher": taught})
     (bundle,) = train_runs([(out, run._replace(plan=plan, targets=teach(judge, recordings, spec)))], options)
-    why = "its scores are too good, for the ensemble that taught knew the people of every fold"
-    log.warning("warning: %s; judge %s on recordings of people whom neither knows", why, bundle)
+    if spec.training.teacher_share:
+        why = "its scores are too good, for the ensemble that taught knew the people of every fold"
+        log.warning("warning: %s; judge %s on recordings of people whom neither knows", why, bundle)
     return bundle
 
 
@@ -70,8 +72,10 @@ def _folds(judge: HeldOutPredictor, recordings: Recordings) -> Folds | None:
 def teach(judge: HeldOutPredictor, recordings: Recordings, spec: RunSpec) -> Floats32:
     """(R, K) what a network shall answer: a share of what the ensemble says, and the label."""
     label_set = judge.bundle.label_set
-    said = np.concatenate([judge.predict(batch).probabilities for batch in recordings.batches()])
-    labels = np.eye(len(label_set))[label_set.encode(np.array(recordings.gestures, dtype=object))]
+    labels = np.eye(len(label_set), dtype=np.float32)[label_set.encode(np.array(recordings.gestures, dtype=object))]
     share = spec.training.teacher_share
+    if not share:
+        return labels
+    said = np.concatenate([judge.predict(batch).probabilities for batch in recordings.batches()])
     mixed: Floats32 = (share * said + (1.0 - share) * labels).astype(np.float32)
     return mixed
