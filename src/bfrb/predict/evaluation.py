@@ -270,9 +270,7 @@ def _check_columns(table: Table, names: Sequence[str]) -> None:
         problem = f"expected text in the column {nested[0]!r}, found values of the type {table.schema[nested[0]]}"
         raise DataError(problem, remedy="write the column again with plain values")
     if gaps := [name for name in names if table[name].null_count()]:
-        problem = (
-            f"expected a value in every row of the column {gaps[0]!r}, found {table[gaps[0]].null_count()} without"
-        )
+        problem = f"expected a value in every row of {gaps[0]!r}, found {table[gaps[0]].null_count()} without"
         raise DataError(problem, remedy="fill them, or remove these rows")
 
 
