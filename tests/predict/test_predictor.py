@@ -170,27 +170,28 @@ def test_a_pickled_predictor_answers_the_same_wherever_it_is_opened(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-def test_a_forked_child_answers_as_its_parent_does(bundle: Path) -> None:
-    """One recording, several, and one in a frame: by a child whose parent has threads that the child lacks."""
+def test_a_forked_child_answers_as_its_parent_does(teacher: Path) -> None:
+    """One recording, several, and frames of numbers in one piece or two: by a child that lacks its parent's threads."""
     code = """
 import os, pickle, sys
-import numpy as np
+import polars as pl
 import bfrb
 from bundles import make_recordings
 from bfrb.read.cmi_write import rows_of
 
 predictor = bfrb.load(sys.argv[1])
 several, frame = make_recordings(9), rows_of(make_recordings(1))
+pieces = pl.concat([frame[:9], frame[9:]], rechunk=False)
 def answers():
     found = predictor.predict(several).probabilities, predictor.predict(several[0]).probabilities
-    return [*(array.tolist() for array in found), predictor.predict_one(frame)]
+    return [*(array.tolist() for array in found), predictor.predict_one(frame), predictor.predict_one(pieces)]
 expected = answers()
 child = os.fork()
 if not child:
     os._exit(0 if answers() == expected else 3)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    assert run_python(code, bundle) == (0, "")
+    assert run_python(code, teacher) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")

@@ -74,20 +74,20 @@ def read_numbers(
 
 
 def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: Any) -> Array:
-    # All at once where they are alike: hundreds of short columns one by one would take many times as long. Frames are
-    # cast by polars' threads, which the child of a fork lacks; a series is not.
+    # All at once where they are alike: hundreds of short columns one by one would take many times as long. Casts and
+    # columns of frames are for polars' threads, which the child of a fork lacks; rows and series are not.
     part = frame[:, list(names)]
     kinds: set[Any] = set(map(type, part.dtypes))
     if kinds <= _TEXTS:
         return _parse(frame, [column.cast(pl.String) for column in part], report, dtype)
     if len(names) > 1:
         if all(kind.is_numeric() and kind != pl.Decimal for kind in kinds):
-            return _as(dtype, part.to_numpy())
+            return _as(dtype, part.to_numpy(order="c"))
         return np.concatenate([_numbers(frame, [name], report, dtype) for name in names], axis=1)
     if kinds <= {pl.Decimal, pl.Null}:
         return part.to_series().cast(dtype).to_numpy()[:, None]
     if part.to_series().dtype.is_numeric():
-        return _as(dtype, part.to_numpy())
+        return _as(dtype, part.to_series().to_numpy()[:, None])
     _report_type(frame, part.to_series(), "a number", report)
     return _as(dtype, np.full((frame.height, 1), np.nan))
 

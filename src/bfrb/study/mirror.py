@@ -28,7 +28,7 @@ def is_left_handed(recordings: Recordings) -> Bools:
     """(R,) Whether each recording's subject is known to be left-handed."""
     if "handedness" not in recordings.table.columns:
         return np.zeros(len(recordings), dtype=bool)
-    return (recordings.table["handedness"] == LEFT_HANDED).fill_null(value=False).to_numpy()
+    return np.array([value == LEFT_HANDED for value in recordings.table["handedness"].to_list()], dtype=bool)
 
 
 def as_right_handed(recordings: Recordings) -> Recordings:
