@@ -8,9 +8,12 @@ import time
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
+from bfrb import cli
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.jobs import LocalProcesses
 from bfrb.processes import children_without_interrupts, usable_processors
@@ -66,6 +69,14 @@ def test_the_error_of_a_job_is_raised_and_the_others_are_stopped(tmp_path: Path)
         LocalProcesses(2).run({"sleeps": partial(time.sleep, 60), "refuses": refuse}, tick=lambda: None)
     assert raised.value.remedy == "begin anew"
     assert time.monotonic() - started < 50
+
+
+def test_too_much_for_the_memory_is_told_by_the_job_and_by_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MemoryError, match="Unable to allocate 8") as raised:
+        LocalProcesses(1).run({"huge": partial(np.zeros, 2**63 - 1, np.int8)}, tick=lambda: None)
+    monkeypatch.setattr(cli, "app", Mock(side_effect=raised.value))
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,8 @@ class LocalProcesses:
     def run(self, jobs: Mapping[str, Job], tick: Callable[[], None], need: Need = LITTLE) -> None:  # noqa: ARG002
         """Run the jobs, `workers` at a time, calling `tick` a few times a second.
 
-        BfrbError that of the first job that fails; or if a process is killed, as happens when memory runs out. The
-        other jobs are stopped.
+        The first BfrbError, OSError or MemoryError of a job is raised, and BfrbError if a process is killed, as happens
+        when memory runs out. The other jobs are stopped.
         """
         waiting = list(reversed(list(jobs.items())))
         running: dict[Connection, tuple[str, BaseProcess]] = {}
@@ -117,7 +117,7 @@ def _run(job: Job, tell: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         job()
-    except (BfrbError, OSError) as error:
+    except (BfrbError, OSError, MemoryError) as error:
         tell.send(error)
 
 

@@ -170,6 +170,8 @@ def test_a_file_of_predictions_is_scored_at_the_top_level(bfrb: Bfrb, tmp_path: 
     assert bfrb("evaluate", path, "--json").json["score"] == 1.0
     assert list(bfrb("evaluate", path, "--subject", "who", "--json").json["per_subject"]) == ["01", "1"]
     assert "By subject" in bfrb("evaluate", path, "--subject", "who").out
+    path.write_text("gesture,prediction,who\nWave hello,Wave hello,\n")  # nobody is nobody called None
+    bfrb("evaluate", path, "--subject", "who").refuses("expected a value in every row of the column 'who'")
     of_watch.write_text("gesture,prediction\nnone,none\nnail biting,nail biting\n")
     assert bfrb("evaluate", of_watch, "--label-set", "searle2021", "--json").json["score"] == 1.0
     assert "choose cmi, searle2021" in bfrb("evaluate", path, "--label-set", "searle").err
@@ -203,7 +205,7 @@ PREDICTED = "sequence_id,prediction\n01,Wave hello\n1,Wave hello\n"
         (PREDICTED, "sequence_id,gesture\n01,Wave hello\n1,Wave hello\n1,Wave hello\n", "an id comes twice"),
         (PREDICTED, "id,gesture\n01,Wave hello\n1,Wave hello\n", "expected the column 'sequence_id'"),
         ("gesture,prediction\nWave hello,Waves hello\n", None, "found 'Waves hello'"),
-        ("gesture,prediction\nWave hello,Wave hello\nWave hello,\n", None, "found None"),
+        ("gesture,prediction\nWave hello,Wave hello\nWave hello,\n", None, "found 1 without"),
         ("gesture,prediction\nWave hello,3\n", None, "found '3'"),
         ("gesture\nWave hello\n", None, "expected the column 'prediction'"),
         ("gesture,prediction\n", None, "at least one"),

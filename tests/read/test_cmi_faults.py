@@ -119,7 +119,7 @@ file_faults: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "UTF-16": (lambda text: text.decode().encode("utf-16"), "encoding"),
     "Latin-1": (lambda text: text.replace(b"Cheek", b"Ch\xe9ek"), "0xe9 in line"),
     "a web page": (lambda _: b"<html>\n<body>Sign in</body>\n</html>\n", "found <html>"),
-    "semicolons": (lambda text: text.replace(b",", b";"), "names the columns"),
+    "semicolons": (lambda text: text.replace(b",", b";"), "',' between the columns, found ';'"),
     "line ends of old Macs": (lambda text: text.replace(b"\n", b"\r"), "carriage return"),
     "an endless name of a column": (lambda text: b"x" * 200_000 + b"," + text, "found no names"),
     "a line cut in the middle": (lambda text: text[:60_000], "fields in every line"),

@@ -72,8 +72,8 @@ def test_gestures_of_the_real_study_are_spread_as_evenly_as_by_scikit_learn(real
 three = pl.DataFrame({"subject": ["a", "b", "c", "c"]})
 two = Folds({"ann": 0, "ben": 1})
 refused: dict[str, tuple[Callable[[], object], str]] = {
-    "one fold": (lambda: make_folds(three, 1, 0), "from 2 to 3 folds for 3 subjects"),
-    "more folds than subjects": (lambda: make_folds(three, 4, 0), "from 2 to 3 folds for 3 subjects"),
+    "one fold": (lambda: make_folds(three, 1, 0), "got 1 folds for 3 subjects"),
+    "more folds than subjects": (lambda: make_folds(three, 4, 0), "as many subjects, got 4 folds for 3"),
     "one subject": (lambda: leave_one_subject_out(three[2:]), "got one"),
     "subjects without a fold": (lambda: two.split(0, ["ann", "emil", "dora"]), "2 have none: dora, emil"),
     "a fold of nobody": (lambda: Folds({"ann": 0, "ben": 1, "cleo": 2}).split(2, ["ann", "ben"]), "0 to validate"),

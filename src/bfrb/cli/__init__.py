@@ -95,6 +95,8 @@ def main() -> None:
         give_up_stdout()
         what = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
         _fail(f"{what}\n  to do: check path, rights, space")
+    except MemoryError as error:
+        _fail(f"too little memory: {error}\n  to do: give less at a time, fewer --workers, or smaller settings")
 
 
 @contextmanager
@@ -116,7 +118,7 @@ def _stopping() -> Iterator[None]:
     except Exception as error:
         if stopped:
             raise SystemExit(130) from None
-        if isinstance(error, BfrbError | OSError):
+        if isinstance(error, BfrbError | OSError | MemoryError):
             raise
         traceback.print_exc()
         raise SystemExit(70) from None

@@ -141,7 +141,7 @@ def calibrate(
     bundle: Annotated[Path, Argument(help="A bundle trained on continuous recordings.")],
     data: Annotated[Path, Argument(help="Labelled continuous recordings, such as those it was trained on.")],
     out: Annotated[Path | None, Option(help="Where the bundle with thresholds goes; none: scores only.")] = None,
-    false_alarms: Annotated[float, Option(min=0.0, help="False alarms per hour that are put up with.")] = 6.0,
+    false_alarms: Annotated[float, Option(min=0.0, max=3600.0, help="False alarms an hour that are allowed.")] = 6.0,
     set_: options.RuleChanges = None,
     description: options.DescriptionName = "auto",
     anyway: options.Anyway = False,

@@ -109,9 +109,6 @@ _IN_EIGHT_BITS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATM
 """Operators of LiteRT that are computed in eight bits; those that features are made of are not among them."""
 
 
-_ROOM = 8.0
-
-
 class Target(NamedTuple):
     """A runtime: the name of its file, what has to be installed, how it is converted for and asked."""
 
@@ -187,7 +184,7 @@ def _quantize_litert(path: Path, examples: Sequence[Example]) -> None:
         {"serving_default": [{f"args_{n}": value for n, value in enumerate(one)} for one in examples]}
     )
     # They are moving averages of each example's smallest and largest values, which some exceed; sixteen bits have room.
-    wider = {name: {kind: _ROOM * value for kind, value in found.items()} for name, found in ranges.items()}
+    wider = {name: {kind: 8.0 * value for kind, value in found.items()} for name, found in ranges.items()}
     path.write_bytes(quantizer.quantize(wider, enable_progress_bar=False).quantized_model)
 
 

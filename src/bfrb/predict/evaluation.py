@@ -269,10 +269,14 @@ def _check_columns(table: Table, names: Sequence[str]) -> None:
     if nested:
         problem = f"expected text in the column {nested[0]!r}, found values of the type {table.schema[nested[0]]}"
         raise DataError(problem, remedy="write the column again with plain values")
+    if gaps := [name for name in names if table[name].null_count()]:
+        problem = f"expected a value in every row of {gaps[0]!r}, found {table[gaps[0]].null_count()} without"
+        raise DataError(problem, remedy="fill them, or remove these rows")
 
 
 def _probabilities(table: Table, label_set: LabelSet) -> Floats:
-    values = table.select(label_set.classes).to_numpy().astype(np.float64)
-    if not np.isfinite(values).all():
-        raise DataError("expected a number for every probability, found gaps", remedy="predict these recordings again")
-    return values
+    values = table.select(label_set.classes).to_numpy()
+    if values.dtype.kind not in "fiu" or not np.all((values >= 0) & np.isfinite(values)):
+        problem = "expected a number of 0 or more for every probability, found gaps, texts or others"
+        raise DataError(problem, remedy="predict these recordings again")
+    return values.astype(np.float64)

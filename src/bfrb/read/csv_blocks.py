@@ -133,7 +133,11 @@ def _find_names(
                 return number, separator, names
             hits = sum(name in names for name in wanted)
             best = max(best, (hits, names), key=lambda found: found[0])
-    check_wanted(path, best[1] or _split(lines[spec.skip], _guess_separator(lines[spec.skip :])), wanted)
+    found = _guess_separator(lines[spec.skip :])
+    check_wanted(path, best[1] or _split(lines[spec.skip], found), wanted)
+    if spec.separator and found != spec.separator:
+        problem = f"{path}: expected {spec.separator!r} between the columns, found {found!r}"
+        raise DataError(problem, remedy="save the table so, with a decimal point, or name its separator in [file]")
     raise DataError(f"{path}: no line names the columns", remedy="give their names as columns in [file]")
 
 

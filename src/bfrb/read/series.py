@@ -93,9 +93,7 @@ def ways_to_wrist(description: Description, wrist: Wrist | None = None) -> dict[
         wrist = wrist or description.worn.wrist
         if wrist is None:
             problem = f"{description.name} does not say on which wrist the device was worn"
-            remedy = (
-                'say wrist = "left" in [worn], or a column that says it, in the files or by subject in [participants]'
-            )
+            remedy = 'say wrist = "left" in [worn], or the column that says it, in the files or in [participants]'
             raise DataError(problem, remedy=remedy)
         matrix = device_to_wrist(description.axes.words, wrist, crown=description.worn.crown)
     ways: dict[str, Callable[[Array], Array]] = {}

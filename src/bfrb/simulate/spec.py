@@ -38,16 +38,16 @@ class TimingSpec(Spec):
     """How long things take, in rows of a tenth of a second. Means and spreads of the published lengths."""
 
     moves_rows: float = Field(26.0, gt=0, description="median rows of 'Moves hand to target location'")
-    moves_spread: float = Field(0.72, ge=0, description="spread of their logarithm")
+    moves_spread: float = Field(0.72, ge=0, le=10, description="spread of their logarithm")
     relaxes_rows: float = Field(16.2, gt=0, description="median rows of 'Relaxes and moves hand to target location'")
-    relaxes_spread: float = Field(0.16, ge=0)
+    relaxes_spread: float = Field(0.16, ge=0, le=10)
     pause_rows: float = Field(9.2, gt=0, description="median rows of 'Hand at target location'")
-    pause_spread: float = Field(0.60, ge=0)
+    pause_spread: float = Field(0.60, ge=0, le=10)
     gesture_rows: float = Field(31.4, gt=0, description="mean rows of 'Performs gesture'")
     gesture_spread: float = Field(1.8, ge=0, description="their standard deviation in rows")
     short_gesture_share: float = Field(0.005, ge=0, le=1, description="sequences with 0 to 22 rows of gesture")
     interrupted_share: float = Field(0.012, ge=0, le=1, description="sequences with a long interruption before it")
-    subject_spread: float = Field(0.20, ge=0, description="spread of the logarithm of a subject's own pace")
+    subject_spread: float = Field(0.20, ge=0, le=10, description="spread of the logarithm of a subject's own pace")
     reach_s: float = Field(1.10, gt=0, description="median duration of a reach")
 
 
@@ -134,7 +134,7 @@ class StudySpec(Spec):
 
     subjects: int = Field(81, ge=1)
     steps_per_row: int = Field(5, ge=2, description="steps of the motion within a row")
-    randomise: float = Field(1.0, ge=0, description="factor on every spread between people and sequences")
+    randomise: float = Field(1.0, ge=0, le=100, description="factor on every spread between people and sequences")
     people: PeopleSpec = PeopleSpec()
     timing: TimingSpec = TimingSpec()
     body: BodySpec = BodySpec()

@@ -99,7 +99,7 @@ def make_folds(recordings: pl.DataFrame, n_folds: int, seed: int) -> Folds:
     """
     subjects, counts = _count_by_subject(recordings)
     if not 2 <= n_folds <= len(subjects):
-        problem = f"expected from 2 to {len(subjects)} folds for {len(subjects)} subjects, got {n_folds}"
+        problem = f"expected at least 2 folds and as many subjects, got {n_folds} folds for {len(subjects)} subjects"
         raise DataError(problem, remedy="choose fewer folds, or record more people: a subject is never divided")
     drawn = np.random.default_rng(seed).permutation(len(subjects))
     order = drawn[np.argsort(-counts[drawn].sum(axis=1), kind="stable")]

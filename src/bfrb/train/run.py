@@ -115,8 +115,7 @@ class TrainingSpec(Spec):
     heads_loss: NotNegative = 0.5
     """Weight of the class loss of every further head that a network has."""
     teacher_share: Share = 0.5
-    """In `bfrb distill`, how much what the ensemble says counts against the label. A network that is
-    solved for is better without."""
+    """In `bfrb distill`, how much what the ensemble says counts against the label."""
     class_weights: bool = True
     epochs: Count = 160
     patience: Count = 40

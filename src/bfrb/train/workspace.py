@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from bfrb.arrays import Array, Floats32
-from bfrb.errors import ConfigError, DataError
+from bfrb.errors import BfrbError, ConfigError
 from bfrb.features.sequences import Sequences, save_sequences
 from bfrb.files import write_text, writing_folder
 from bfrb.networks.registry import Shape
@@ -42,7 +42,7 @@ from bfrb.train.run import RunSpec
 
 _TABLE, _DESCRIPTION, _OFFSETS = "table.parquet", "recordings.json", "offsets"
 _TARGETS = "targets.npy"
-_OF_FILES = (DataError, BadZipFile, SafetensorError, FileNotFoundError, EOFError)
+_OF_FILES = (BfrbError, BadZipFile, SafetensorError, FileNotFoundError, EOFError)
 _OF_VALUES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
 
@@ -186,7 +186,7 @@ class Workspace:
     def plan(self) -> Plan:
         """What is being trained."""
         with explaining_damage(path := self.folder / "plan.json"):
-            return Plan.model_validate_json(path.read_text(encoding="utf-8"))
+            return Plan.parse(json.loads(path.read_text(encoding="utf-8")))
 
     @cached_property
     def folds(self) -> Folds:
