@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeGuard
 
 from pydantic_core import PydanticUndefined
 
@@ -17,6 +20,7 @@ from bfrb.train.presets import PRESETS
 from bfrb.train.run import RunSpec
 
 PAGE = Path(__file__).parent / "_generated" / "settings.md"
+MEANINGS = Path(__file__).with_name("settings.toml")
 PARTS: tuple[tuple[str, str, type[Spec]], ...] = (
     (
         "A training",
@@ -29,61 +33,106 @@ PARTS: tuple[tuple[str, str, type[Spec]], ...] = (
         EventSpec,
     ),
     ("Disorder in streams", "In Python, `Stream(..., spec=StreamSpec(...))`.", StreamSpec),
-    ("A simulated study", "`bfrb simulate OUT --set KEY=VALUE`.", StudySpec),
+    (
+        "A simulated study",
+        "`bfrb simulate OUT --set KEY=VALUE`. A spread is a standard deviation. With `--hours`, what differs from "
+        "recording to recording differs from bout to bout, people's ways and errors of sensors are drawn anew for "
+        "blocks of about five minutes, and of `timing` only `reach_s` is used.",
+        StudySpec,
+    ),
 )
+
+Told = Mapping[str, Mapping[str, str]]
+"""Meanings by spec and key, as `settings.toml` has them."""
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page; ValueError if a setting has no meaning, or two, or a meaning no setting."""
     PAGE.parent.mkdir(exist_ok=True)
-    text = "\n".join(
-        ["# All settings", "", _INTRODUCTION, *(line for part in PARTS for line in _part(*part)), *_presets()]
-    )
+    text = make_page(tomllib.loads(MEANINGS.read_text(encoding="utf-8")))
     if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
         PAGE.write_text(text, encoding="utf-8")
 
 
+def make_page(told: Told) -> str:
+    """The page, with these meanings of keys that have no docstring; ValueError as of `main`."""
+    settings = {f"{kind.__name__}.{key}" for *_, spec in PARTS for kind in _kinds(spec) for key in _keys(kind)}
+    if strange := {f"{kind}.{key}" for kind, keys in told.items() for key in keys} - settings:
+        raise ValueError(f"{MEANINGS.name} names settings that do not exist: {', '.join(sorted(strange))}")
+    parts = (line for part in PARTS for line in _part(*part, told))
+    return "\n".join(["# All settings", "", _INTRODUCTION, *parts, *_presets()])
+
+
 _INTRODUCTION = """\
-Made from the specs in the code. Names end in their unit: `_s` seconds, `_hz`, `_m_s2`. `bfrb train --help` says how
-a key is set; an unknown key is refused, with the nearest known one.
+Made from the specs in the code. Names end in their unit: `_s` seconds, `_hz`, `_m` metres, `_m_s2` m/s², `_rad`
+radians, `_c` degrees Celsius; a share or a chance goes from 0 to 1. `bfrb train --help` says how a key is set; an
+unknown key is refused, with the nearest known one.
 """
 
 
-def _part(title: str, where: str, spec: type[Spec]) -> list[str]:
-    rows = [f"| `{key}` | {meaning} | {default} |" for key, default, meaning in _settings(spec)]
+def _part(title: str, where: str, spec: type[Spec], told: Told) -> list[str]:
+    rows = [f"| `{key}` | {meaning} | {default} |" for key, default, meaning in _settings(spec, told)]
     return [f"## {title}", "", where, "", "| key | meaning | default |", "| --- | --- | --- |", *rows, ""]
 
 
-def _settings(spec: type[Spec], prefix: str = "") -> list[tuple[str, str, str]]:
+def _settings(spec: type[Spec], told: Told, prefix: str = "") -> list[tuple[str, str, str]]:
     """Keys with dots, default and meaning of each setting of a spec and of the specs in it."""
     found = []
-    meanings = _meanings(spec)
+    meanings = _meanings(spec, told)
     for name, field in spec.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Spec):
-            found += _settings(kind, f"{prefix}{name}.")
+        if _is_spec(kind):
+            found += _settings(kind, told, f"{prefix}{name}.")
             continue
         default = field.get_default(call_default_factory=True)
         shown = "required" if default is PydanticUndefined else "not set" if default is None else f"`{_plain(default)}`"
         allowed = ", ".join(_limit(limit) for limit in field.metadata if _limit(limit))
-        meaning = " ".join(part for part in (meanings.get(name, ""), f"({allowed})" if allowed else "") if part)
+        meaning = f"{meanings[name]} ({allowed})" if allowed else meanings[name]
         found.append((prefix + name, shown, meaning))
     return found
 
 
-def _meanings(spec: type[Spec]) -> dict[str, str]:
-    """The docstring below each field, of a spec and of those it extends."""
-    known: dict[str, str] = {}
+def _kinds(spec: type[Spec]) -> Iterator[type[Spec]]:
+    """A spec, those it extends and those in it."""
+    yield from (kind for kind in spec.__mro__ if issubclass(kind, Spec))
+    for field in spec.model_fields.values():
+        if _is_spec(field.annotation):
+            yield from _kinds(field.annotation)
+
+
+def _keys(spec: type[Spec]) -> list[str]:
+    """Its settings, without the specs in it."""
+    return [name for name, field in spec.model_fields.items() if not _is_spec(field.annotation)]
+
+
+def _meanings(spec: type[Spec], told: Told) -> dict[str, str]:
+    """What each setting of a spec means: as its docstring says, there or in a spec that it extends, else as told."""
+    said: dict[str, str] = {}
+    others: dict[str, str] = {}
     for kind in reversed([one for one in spec.__mro__ if issubclass(one, Spec)]):
-        [body] = [
-            node.body
-            for node in ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-            if isinstance(node, ast.ClassDef)
-        ]
-        for field, text in pairwise(body):
-            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-                known[ast.unparse(field.target)] = " ".join(str(text.value.value).split()).replace("|", "\\|")
-    return known
+        said |= _docstrings(kind)
+        others |= told.get(kind.__name__, {})
+    if twice := said.keys() & others.keys():
+        raise ValueError(f"{MEANINGS.name} tells what docstrings of {spec.__name__} say: {', '.join(sorted(twice))}")
+    if lacking := {name for name in _keys(spec) if not (said | others).get(name)}:
+        raise ValueError(f"no meaning of {', '.join(sorted(lacking))} in {spec.__name__}: write it in {MEANINGS.name}")
+    return {name: " ".join(text.split()).replace("|", "\\|") for name, text in (said | others).items()}
+
+
+def _docstrings(kind: type[Spec]) -> dict[str, str]:
+    """The docstring below each field of a spec that has one."""
+    [body] = [
+        node.body for node in ast.parse(textwrap.dedent(inspect.getsource(kind))).body if isinstance(node, ast.ClassDef)
+    ]
+    return {
+        ast.unparse(field.target): str(text.value.value)
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+
+
+def _is_spec(annotation: object) -> TypeGuard[type[Spec]]:
+    return isinstance(annotation, type) and issubclass(annotation, Spec)
 
 
 def _plain(value: object) -> str:

@@ -89,6 +89,16 @@ def test_commands_names_links_and_make_targets_in_the_pages_exist(page: Path) ->
     assert unknown == []
 
 
+def test_every_setting_has_one_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    make_page = importlib.import_module("settings_page").make_page
+    told = tomllib.loads((ROOT / "docs/settings.toml").read_text(encoding="utf-8"))
+    assert "| `body.tremor_m` | Size" in make_page(told)
+    for key, meaning in (("seed", ""), ("sede", "Unknown."), ("seeds", "Its docstring says it.")):
+        with pytest.raises(ValueError, match=rf"\b{key}\b"):
+            make_page({**told, "RunSpec": {**told["RunSpec"], key: meaning}})
+
+
 def test_the_changelog_and_the_citation_name_the_version() -> None:
     version = project()["project"]["version"]
     [newest, *_] = re.findall(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
