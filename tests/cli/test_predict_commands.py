@@ -171,7 +171,7 @@ def test_a_file_of_predictions_is_scored_at_the_top_level(bfrb: Bfrb, tmp_path: 
     assert list(bfrb("evaluate", path, "--subject", "who", "--json").json["per_subject"]) == ["01", "1"]
     assert "By subject" in bfrb("evaluate", path, "--subject", "who").out
     path.write_text("gesture,prediction,who\nWave hello,Wave hello,\n")  # nobody is nobody called None
-    bfrb("evaluate", path, "--subject", "who").refuses("expected a value in every row of the column 'who'")
+    bfrb("evaluate", path, "--subject", "who").refuses("expected a value in every row of 'who'")
     of_watch.write_text("gesture,prediction\nnone,none\nnail biting,nail biting\n")
     assert bfrb("evaluate", of_watch, "--label-set", "searle2021", "--json").json["score"] == 1.0
     assert "choose cmi, searle2021" in bfrb("evaluate", path, "--label-set", "searle").err

@@ -70,7 +70,7 @@ def test_a_bundles_predictions_are_scored_in_three_scenarios_by_plain_values(out
         (lambda table: table.drop("Wave hello"), "Wave hello"),
         (lambda table: table[:-1], "same recordings"),
         (lambda table: table[:0], "empty"),
-        (lambda table: table.with_columns(pl.lit(None).cast(pl.Float64).alias("Wave hello")), "gaps"),
+        (lambda table: table.with_columns(pl.lit(None).cast(pl.Float64).alias("Wave hello")), "found 144 without"),
     ],
 )
 def test_tables_that_cannot_be_scored_are_refused(

@@ -181,7 +181,7 @@ def with_gesture(recordings: Recordings, gesture: str | pl.Series) -> Recordings
 @pytest.mark.parametrize(
     ("study", "changes", "told"),
     [
-        (STUDY, ["folds=7"], "from 2 to 6 folds for 6 subjects, got 7"),
+        (STUDY, ["folds=7"], "at least 2 folds and as many subjects, got 7 folds for 6"),
         (make_study(2, 2), ["folds=2"], "at least 2 recordings and 2 gestures .* fold 0 there would be 1 and 1"),
         (make_study(9, 1), ["folds='subject'"], "several subjects"),
         (make_study(3, 3), ["folds=3", "training.stopping=inner", "training.inner_share=0.5"], "be 1 and 1 of 3"),
