@@ -22,14 +22,8 @@ class PeopleSpec(Spec):
     left_handed: int = Field(10, ge=0)
     upside_down: int = Field(2, ge=0, description="wear the device turned by 180 degrees about its z axis")
     without_proximity: int = Field(1, ge=0, description="have neither thermopiles nor time of flight")
-    without_fifth_sensor: tuple[float, ...] = Field(
-        (1.0, 1.0, 0.9, 0.765, 0.167),
-        description="subjects who lack the fifth thermopile and time-of-flight sensor in this share of their sequences",
-    )
-    missing_sequences: tuple[int, ...] = Field(
-        (0, 5, 0, 51, 48, 1, 6),
-        description="lost in a complete block: of those above, without proximity sensors, of others",
-    )
+    without_fifth_sensor: tuple[float, ...] = (1.0, 1.0, 0.9, 0.765, 0.167)  # subjects: in which share of sequences
+    missing_sequences: tuple[int, ...] = (0, 5, 0, 51, 48, 1, 6)  # of those above, without proximity sensors, of others
     child_share: float = Field(0.48, ge=0, le=1)
     female_share: float = Field(0.38, ge=0, le=1)
 

@@ -68,6 +68,7 @@ def solve(
             *weights, constant = temperature * problem.weights(start)
             slopes = np.array(weights) * weighing[:, None]
             found.append(Solution(slopes, _CONSTANT * constant - problem.mean @ slopes, start, weight, loss))
+        del problem  # before the next, which is as large
     return found[-1]
 
 
@@ -181,7 +182,7 @@ def _loss_and_slope(
 
 
 _PLACED_BY = 64  # recordings by which thresholds are placed
-_BATCH = 16
+_BATCH, _COLUMNS = 16, 1024
 _LEAST_SPREAD = 0.01  # added, as a spread, to that of every feature: one that hardly varies is not blown up
 
 
@@ -258,17 +259,23 @@ def _describe(network: LinearAnswers, task: Task) -> _Described:
 
 def _standardise(network: LinearAnswers, described: _Described) -> None:
     """Give the network the mean and the spread of every feature, of the recordings in which it is known."""
-    counts = described.known.sum(axis=0).clip(min=1)
-    means = np.where(described.known, described.features, 0.0).sum(axis=0) / counts
-    squares = np.where(described.known, described.features - means, 0.0) ** 2
-    spread = np.sqrt(squares.sum(axis=0) / counts + _LEAST_SPREAD**2)
-    network.center.copy_(torch.from_numpy(means))
-    network.scale.copy_(torch.from_numpy(1.0 / spread))
+    for first in range(0, described.features.shape[1], _COLUMNS):  # all at once would take several times their memory
+        columns = np.s_[:, first : first + _COLUMNS]
+        features, known = described.features[columns], described.known[columns]
+        counts = known.sum(axis=0).clip(min=1)
+        means = np.where(known, features, 0.0).sum(axis=0) / counts
+        squares = np.where(known, features - means, 0.0) ** 2
+        spread = np.sqrt(squares.sum(axis=0) / counts + _LEAST_SPREAD**2)
+        network.center[columns[1]] = torch.from_numpy(means)
+        network.scale[columns[1]] = torch.from_numpy(1.0 / spread)
 
 
 def _solve_answers(network: LinearAnswers, described: _Described, task: Task) -> float:
     """Solve for every answer from the recordings that have what it adds; the loss of the last one."""
-    values = network.standardise(torch.from_numpy(described.features), torch.from_numpy(described.known)).numpy()
+    values, known = described.features, torch.from_numpy(described.known)
+    for first in range(0, len(values), _BATCH):  # in place
+        rows = slice(first, first + _BATCH)
+        values[rows] = network.standardise(torch.from_numpy(values[rows]), known[rows]).numpy()
     targets = task.learning.targets.cpu()[described.rows]
     weights = (targets @ class_weights(targets)).numpy().astype(np.float64) if task.training.class_weights else None
     people = described.rows if task.people is None else task.people[described.rows]
@@ -278,7 +285,7 @@ def _solve_answers(network: LinearAnswers, described: _Described, task: Task) ->
         if not len(chosen):
             continue
         counts = None if weights is None else weights[chosen]
-        some = values[chosen, : layer.in_features]
+        some = values[:, : layer.in_features] if len(chosen) == len(values) else values[chosen, : layer.in_features]
         found = solve(some, targets.numpy()[chosen], people[chosen], counts, plain[: layer.in_features])
         layer.weight.copy_(torch.from_numpy(found.weights.T))
         layer.bias.copy_(torch.from_numpy(found.bias))
