@@ -160,6 +160,11 @@ def answer_preset(method: str, task: Task, out: Path) -> np.ndarray:
     options = RunOptions(workers=1, overwrite=True)
     spec = read_preset(method)
     bundle = cross_validate(source, spec, out / f"{task.name}.{method}", folds=task.folds, options=options)
+    return read_answers(task, bundle)
+
+
+def read_answers(task: Task, bundle: Path) -> np.ndarray:
+    """(R, K) probabilities that a bundle keeps of the members that did not see the person."""
     told = pl.read_parquet(bundle / OUT_OF_FOLD).filter(pl.col("scenario") == "all")
     return told.select(task.label_set.classes).to_numpy()
 

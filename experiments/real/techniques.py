@@ -16,11 +16,9 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
-import polars as pl
-from run import HERE, Metric, Task, metrics, read_task
+from run import HERE, Metric, Task, metrics, read_answers, read_task
 
 from bfrb.metrics.intervals import DIFFERENCE, interval_over_people
-from bfrb.predict.bundle import OUT_OF_FOLD
 from bfrb.read.sources import HeldSource
 from bfrb.study.folds import Folds
 from bfrb.train.crossval import RunOptions, cross_validate
@@ -37,9 +35,7 @@ def answer(task: Task, name: str, changes: list[str], groups: int, out: Path) ->
         spec = read_preset("deployable").updated([*BASE, *changes])
         source = HeldSource(task.recordings, task.title, label_set=task.label_set)
         cross_validate(source, spec, bundle, folds=Folds(people), options=RunOptions(overwrite=True))
-    told = pl.read_parquet(bundle / OUT_OF_FOLD).filter(pl.col("scenario") == "all")
-    found: np.ndarray = told.select(task.label_set.classes).to_numpy()
-    return found
+    return read_answers(task, bundle)
 
 
 def tell(metric: str, score: Metric, first: Metric, task: Task) -> str:

@@ -46,9 +46,13 @@ def iter_stretches(
     if source.device.name != device.name:
         problem = f"expected recordings of the device {device.name!r}, got {source.device.name!r}"
         raise DataError(problem, remedy="use a bundle that was trained on recordings of this device")
-    if isinstance(source, DescribedSource):
-        return source.sample_stretches(progress=progress)
-    return source.stretches(progress=progress)
+    return sample_stretches(source, progress)
+
+
+def sample_stretches(source: Source, progress: Progress | None = None) -> Iterator[Stretch]:
+    """All samples of a source, as a stream would get them, or its rows where these are all that there is."""
+    told = source.sample_stretches if isinstance(source, DescribedSource) else source.stretches
+    return told(progress=progress)
 
 
 def iter_judged(source: Source, spec: WindowSpec) -> Iterator[Recordings]:

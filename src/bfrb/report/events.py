@@ -9,8 +9,8 @@ import numpy as np
 from bfrb.metrics.events import EventCounts, event_interval
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.out_of_fold import read_fold_of
-from bfrb.read.described_source import DescribedSource
 from bfrb.read.sources import Source
+from bfrb.read.stretches import sample_stretches
 from bfrb.report import figures
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
 from bfrb.stream.calibrate import FALSE_ALARMS_PER_HOUR, SPEC, count_by_subject, rules_from_others, sensitivity_curve
@@ -67,8 +67,7 @@ class EventEvaluation:
 
 def hear(bundle: Bundle, source: Source) -> list[AnnotatedRecording]:
     """Listen to all annotated continuous recordings of a source; errors as of `listen_held_out` and `EventRule.of`."""
-    samples = source.sample_stretches() if isinstance(source, DescribedSource) else source.stretches()
-    return listen_held_out(bundle, samples, EventRule.of(bundle))
+    return listen_held_out(bundle, sample_stretches(source), EventRule.of(bundle))
 
 
 def evaluate_events(bundle: Bundle, recordings: Sequence[AnnotatedRecording]) -> EventEvaluation | None:

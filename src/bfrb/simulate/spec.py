@@ -57,10 +57,7 @@ class BodySpec(Spec):
     palm_down: Quadruple = Field((0.03, 0.03, 0.15, 0.10), description="share of rests with the palm down, by posture")
     swivel_between_rad: float = Field(0.22, ge=0, description="of the elbow about the line from shoulder to wrist")
     swivel_within_rad: float = Field(0.12, ge=0)
-    lying: tuple[float, float] = Field(
-        (1.5, 2.0),
-        description="factor on spreads of palm and elbow on the back and on the side: beds carry arms anywhere",
-    )
+    lying: tuple[float, float] = (1.5, 2.0)  # on the back and on the side: beds carry arms anywhere
     roll_back_rad: float = Field(0.06, ge=0, description="roll of the body about its length on the back")
     roll_side_rad: float = Field(0.25, ge=0, description="the same on the side")
     bare_arms: float = Field(0.5, ge=0, le=1, description="share of wearers with short sleeves")

@@ -260,14 +260,14 @@ def _describe(network: LinearAnswers, task: Task) -> _Described:
 def _standardise(network: LinearAnswers, described: _Described) -> None:
     """Give the network the mean and the spread of every feature, of the recordings in which it is known."""
     for first in range(0, described.features.shape[1], _COLUMNS):  # all at once would take several times their memory
-        columns = np.s_[:, first : first + _COLUMNS]
-        features, known = described.features[columns], described.known[columns]
+        columns = slice(first, first + _COLUMNS)
+        features, known = described.features[:, columns], described.known[:, columns]
         counts = known.sum(axis=0).clip(min=1)
         means = np.where(known, features, 0.0).sum(axis=0) / counts
         squares = np.where(known, features - means, 0.0) ** 2
         spread = np.sqrt(squares.sum(axis=0) / counts + _LEAST_SPREAD**2)
-        network.center[columns[1]] = torch.from_numpy(means)
-        network.scale[columns[1]] = torch.from_numpy(1.0 / spread)
+        network.center[columns] = torch.from_numpy(means)
+        network.scale[columns] = torch.from_numpy(1.0 / spread)
 
 
 def _solve_answers(network: LinearAnswers, described: _Described, task: Task) -> float:
