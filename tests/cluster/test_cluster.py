@@ -85,7 +85,8 @@ def run_until(code: str, arguments: list[object], reached: Callable[[], object])
     command = [sys.executable, "-c", code, *map(str, arguments)]
     driver = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": PATH}, stderr=subprocess.PIPE, text=True)
     while not reached():
-        assert driver.poll() is None, driver.communicate()
+        if driver.poll() is not None:
+            pytest.fail(driver.communicate()[1])
         time.sleep(0.05)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
@@ -184,6 +185,24 @@ def test_events_are_those_of_one_machine(bfrb: Bfrb, bundle: Path, tmp_path: Pat
     assert answers["here"] == answers["there"]
     assert answers["here"][0]["windows"]
     assert not (tmp_path / "there.csv.partial").exists()
+
+
+def test_a_head_that_is_too_busy_to_answer_is_asked_again(
+    cluster: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init, refused = ray.init, []
+
+    def too_busy(*given: Any, **more: Any) -> None:
+        refused.append(given)
+        monkeypatch.setattr(ray, "init", init)
+        raise ConnectionAbortedError("Starting Ray client server failed")
+
+    ray.shutdown()
+    monkeypatch.setattr(ray, "init", too_busy)
+    with connect(cluster[1]) as tasks:
+        assert len(tasks.nodes) == 2
+    assert refused
+    ray.init(address=cluster[0].address, log_to_driver=False, logging_level="ERROR")
 
 
 @pytest.mark.usefixtures("cluster")

@@ -85,15 +85,19 @@ def _join(address: str | None) -> None:
         address = "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        ray.init(address=address, **quiet, **({} if named else {"include_dashboard": False}))
-    except Exception as error:  # noqa: BLE001  a bare one is Ray's where it cannot start in half a minute
-        why = str(error).strip().partition("\n")[0]
-        if "ersion" in why:
-            raise ConfigError(
-                f"this machine and the cluster at {named} differ: {why}", remedy="install the same versions on both"
-            ) from None
-        raise _no_answer(named, why) from None
+    for last in (False, True):  # a head that is busy may not begin in half a minute what serves a machine from outside
+        try:
+            ray.init(address=address, **quiet, **({} if named else {"include_dashboard": False}))
+            return
+        except Exception as error:  # noqa: BLE001  a bare one is Ray's where it cannot start in half a minute
+            why = str(error).strip().partition("\n")[0]
+            if "ersion" in why:
+                raise ConfigError(
+                    f"this machine and the cluster at {named} differ: {why}", remedy="install the same versions on both"
+                ) from None
+            if last or not named:
+                raise _no_answer(named, why) from None
+            ray.shutdown()
 
 
 def _reach(address: str) -> None:
