@@ -1,18 +1,22 @@
-"""Processors and memory that may be used, and child processes that leave Ctrl-C to their parent."""
+"""Processors and memory that may be used, child processes that leave Ctrl-C to their parent, and forked ones."""
 
 import math
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
+
+from bfrb.errors import ConfigError
 
 PROCESSORS = "BFRB_PROCESSORS"  # the environment variable that says how many processors a process may keep busy
 
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")
+_TASKS = "/proc/{}/task"  # the threads of a process, where the system is Linux
 
 
 def usable_processors(cgroup: Path = _CGROUP) -> int:
@@ -90,3 +94,26 @@ def children_without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_threads_lost = threading.Event()
+
+
+def _find_lost_threads() -> None:
+    """In a child that was forked: whether its parent had the threads of polars, which it lacks."""
+    for task in Path(_TASKS.format(os.getppid())).glob("*/comm"):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            if task.read_bytes() == b"polars-0\n":
+                _threads_lost.set()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_find_lost_threads)
+
+
+def check_threads() -> None:
+    """Refuse to read in a forked child that would wait for threads that it lacks for ever: a ConfigError."""
+    if _threads_lost.is_set():
+        problem = "expected a process that can read files, got one forked from another that had read some with polars"
+        remedy = 'start processes with multiprocessing.get_context("spawn"), or read in the parent'
+        raise ConfigError(problem, remedy=remedy)

@@ -171,9 +171,12 @@ def test_a_pickled_predictor_answers_the_same_wherever_it_is_opened(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 def test_a_forked_child_answers_as_its_parent_does(teacher: Path) -> None:
-    """One recording, several, and frames of numbers in one piece or two: by a child that lacks its parent's threads."""
+    """One recording, several, frames of numbers in one piece or two, features: by a child that lacks polars' threads.
+
+    What would wait for these for ever, such as a file, is refused.
+    """
     code = """
-import os, pickle, sys
+import os, signal, sys
 import polars as pl
 import bfrb
 from bundles import make_recordings
@@ -184,11 +187,20 @@ several, frame = make_recordings(9), rows_of(make_recordings(1))
 pieces = pl.concat([frame[:9], frame[9:]], rechunk=False)
 def answers():
     found = predictor.predict(several).probabilities, predictor.predict(several[0]).probabilities
-    return [*(array.tolist() for array in found), predictor.predict_one(frame), predictor.predict_one(pieces)]
+    told = predictor.predict_one(frame), predictor.predict_one(pieces), bfrb.features(several).rows()[0]
+    return [*(array.tolist() for array in found), *told]
 expected = answers()
+pl.read_csv(frame.write_csv().encode())
 child = os.fork()
 if not child:
-    os._exit(0 if answers() == expected else 3)
+    signal.alarm(300)
+    refused = 0
+    for unreadable in (sys.argv[1], frame.with_columns(acc_x=pl.lit(" 1.0"))):
+        try:
+            predictor.predict(unreadable)
+        except bfrb.BfrbError as error:
+            refused += "spawn" in str(error)
+    os._exit(0 if answers() == expected and refused == 2 else 3)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert run_python(code, teacher) == (0, "")

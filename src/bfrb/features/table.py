@@ -45,19 +45,14 @@ def features(recordings: Any, names: str | Sequence[str] | None = None, *, per: 
     if per == "recording":
         statistics = _statistics(found.values, found.valid, recordings.offsets)
         columns = {f"{name}_{kind}": values[:, k] for k, name in enumerate(channels) for kind, values in statistics}
-        return _without_nan(recordings.table.hstack(make_table(columns)), list(columns))
+        return recordings.table.hstack(make_table(columns, nan_to_null=True))
     if per != "row":
         raise ConfigError(f"expected features per row or per recording, got {per!r}", remedy='say per="row"')
     row = np.arange(recordings.n_rows) - np.repeat(recordings.offsets[:-1], recordings.lengths)
     about: dict[str, Any] = {"id": np.repeat(np.array(recordings.ids, dtype=object), recordings.lengths), "row": row}
     about |= {"time_s": row / recordings.device.row_rate_hz}
     measured = np.where(found.valid, found.values, np.float32(np.nan))
-    return _without_nan(make_table(about | dict(zip(channels, measured.T, strict=True))), channels)
-
-
-def _without_nan(table: Table, columns: Sequence[str]) -> Table:
-    """The table with null in the place of NaN: nothing is known."""
-    return table.with_columns(table[name].fill_nan(None) for name in columns)
+    return make_table(about | dict(zip(channels, measured.T, strict=True)), nan_to_null=True)
 
 
 def _statistics(values: Floats32, valid: Bools, offsets: Ints) -> list[tuple[str, Floats]]:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from bfrb.arrays import Array, Bools, Ints
+from bfrb.processes import check_threads
 from bfrb.read.annotations import merged
 from bfrb.read.findings import Finding, Report, Severity
 from bfrb.study.description import WordsSpec
@@ -104,6 +105,7 @@ def _parse(frame: pl.DataFrame, columns: list[pl.Series], report: Report, dtype:
         return _as(dtype, np.full((frame.height, len(columns)), np.nan))
     parsed = texts.cast(dtype, strict=False)
     if parsed.null_count() > texts.null_count():
+        check_threads()
         texts = texts.str.strip_chars()
         parsed = texts.cast(dtype, strict=False)
         failed = parsed.is_null() & texts.is_not_null() & ~texts.str.to_lowercase().is_in(MISSING_WORDS)

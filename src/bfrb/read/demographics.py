@@ -9,6 +9,7 @@ import polars as pl
 
 from bfrb.arrays import Floats
 from bfrb.errors import DataError
+from bfrb.processes import check_threads
 from bfrb.read.checks import ROW, read_numbers, read_texts
 from bfrb.read.csv_blocks import iter_frames, open_table
 from bfrb.read.findings import Finding, Report, telling_where
@@ -82,6 +83,7 @@ class Demographics:
         """(S,) One measure of all subjects, NaN where it is not known or impossible."""
         (dtype, low, high), frame = MEASURES[name], self._frame
         if name in _WORDS and frame[name].dtype == pl.String:
+            check_threads()
             codes = {word: str(code) for code, words in enumerate(_WORDS[name]) for word in words}
             lower = frame[name].str.strip_chars().str.to_lowercase()
             frame = frame.with_columns(pl.Series(name, [codes.get(word, word) for word in lower.to_list()], pl.String))

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bfrb.errors import ConfigError, DataError
 from bfrb.files import bytes_of
+from bfrb.processes import check_threads
 from bfrb.read.described_source import DescribedSource, recordings_from_frame
 from bfrb.read.findings import Report
 from bfrb.read.frames import as_polars
@@ -252,6 +253,7 @@ def open_source(
     place = Path(path)
     if not place.exists():
         raise DataError(f"{place}: no such file or folder", remedy="check the path")
+    check_threads()
     if (place / MANIFEST).is_file():
         return Store.open(place)
     if place.suffix == ".toml":

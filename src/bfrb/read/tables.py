@@ -11,6 +11,7 @@ import polars as pl
 
 from bfrb.errors import DataError
 from bfrb.files import writing_file
+from bfrb.processes import check_threads
 
 Table = pl.DataFrame
 """A small table."""
@@ -22,9 +23,9 @@ IDS = ("id", "recording", "row_id", "sequence_id", "subject")
 """Columns that are read as text: 01 and 1 are two people."""
 
 
-def make_table(columns: Mapping[str, Any]) -> Table:
-    """A table of columns of equal length."""
-    return pl.DataFrame(dict(columns))
+def make_table(columns: Mapping[str, Any], *, nan_to_null: bool = False) -> Table:
+    """A table of columns of equal length; NaN in arrays is nothing known, or stays."""
+    return pl.DataFrame(dict(columns), nan_to_null=nan_to_null)
 
 
 def stack_tables(tables: Sequence[Table]) -> Table:
@@ -112,6 +113,7 @@ def read_table(path: Path, texts: Collection[str] = IDS) -> Table:
     if path.suffix not in SUFFIXES or not path.is_file():
         problem = f"expected a file that ends in {' or '.join(SUFFIXES)}, got {path}"
         raise DataError(problem, remedy="check the path and its ending")
+    check_threads()
     try:
         if path.suffix == ".parquet":
             table = pl.read_parquet(path)
