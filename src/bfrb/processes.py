@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from bfrb.errors import ConfigError
 PROCESSORS = "BFRB_PROCESSORS"  # the environment variable that says how many processors a process may keep busy
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 _MEMINFO = Path("/proc/meminfo")
-_TASKS = "/proc/{}/task"  # the threads of a process, where the system is Linux
 
 
 def usable_processors(cgroup: Path = _CGROUP) -> int:
@@ -26,24 +27,32 @@ def usable_processors(cgroup: Path = _CGROUP) -> int:
     that shares a machine with others like it may be given a number (`PROCESSORS`).
     """
     if given := os.environ.get(PROCESSORS):
+        if not given.isdecimal() or not int(given):
+            raise ConfigError(f"expected processors in {PROCESSORS}, got {given!r}", remedy="set it to 1 or more")
         return int(given)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    quota = _quota(cgroup)
-    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+    return max(1, min([allowed, *map(math.ceil, _quotas(cgroup))]))
 
 
-def _quota(cgroup: Path) -> float | None:
-    """Processors that the control group of this process grants, version 2 or 1; None without a limit."""
-    try:
-        if (cgroup / "cpu.max").is_file():
-            quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
-        else:
-            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text(encoding="ascii")
-            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text(encoding="ascii")
-        processors = float(quota) / float(period)
-    except (OSError, ValueError, ZeroDivisionError):  # no control groups, or "max": no limit
-        return None
-    return processors if processors > 0 else None
+def _groups(cgroup: Path) -> set[Path]:
+    """Folders of the control groups that this process is in, of version 2 or 1: its own, and those above."""
+    found = {cgroup, cgroup / "cpu", cgroup / "memory"}
+    with suppress(OSError):  # not Linux
+        for line in _OWN_GROUPS.read_text(encoding="utf-8", errors="replace").splitlines():
+            _, controllers, place = line.split(":", 2)
+            own = cgroup / controllers / place.strip("/")
+            found |= {own, *(above for above in own.parents if above.is_relative_to(cgroup))}
+    return found
+
+
+def _quotas(cgroup: Path) -> Iterator[float]:
+    """Processors that control groups grant, where there is a limit."""
+    for group in _groups(cgroup):
+        with suppress(OSError, ValueError, ZeroDivisionError):  # none of processors, or "max": no limit
+            names = ("cpu.max",) if (group / "cpu.max").is_file() else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            quota, period = " ".join((group / name).read_text(encoding="ascii") for name in names).split()
+            if float(quota) > 0:
+                yield float(quota) / float(period)
 
 
 def available_memory(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int:
@@ -51,8 +60,7 @@ def available_memory(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int:
 
     Where the system does not say what is free, all of the machine's memory counts.
     """
-    limits = [_free_memory(meminfo), _memory_left(cgroup)]
-    return max(0, min(limit for limit in limits if limit is not None))
+    return max(0, min([_free_memory(meminfo), *_memory_left(cgroup)]))
 
 
 def _free_memory(meminfo: Path) -> int:
@@ -63,20 +71,15 @@ def _free_memory(meminfo: Path) -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
 
 
-def _memory_left(cgroup: Path) -> int | None:
-    """What is left of the limit of this process's control group, version 2 or 1; files in memory can be given up."""
-    for folder, limit, used in (
-        (cgroup, "memory.max", "memory.current"),
-        (cgroup / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        try:
-            bounds = [int((folder / name).read_text(encoding="ascii")) for name in (limit, used)]
-            statistics = (folder / "memory.stat").read_text(encoding="ascii").split()
+def _memory_left(cgroup: Path) -> Iterator[int]:
+    """What is left of the limits of control groups; files in memory can be given up."""
+    names = ("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    for group, (limit, used) in product(_groups(cgroup), names):
+        with suppress(OSError, ValueError):  # none of memory, or "max": no limit
+            bounds = [int((group / name).read_text(encoding="ascii")) for name in (limit, used)]
+            statistics = (group / "memory.stat").read_text(encoding="ascii").split()
             files = int(statistics[statistics.index("inactive_file") + 1])
-        except (OSError, ValueError):  # no control groups, or "max": no limit
-            continue
-        return bounds[0] - bounds[1] + files
-    return None
+            yield bounds[0] - bounds[1] + files
 
 
 @contextmanager
@@ -101,7 +104,7 @@ _threads_lost = threading.Event()
 
 def _find_lost_threads() -> None:
     """In a child that was forked: whether its parent had the threads of polars, which it lacks."""
-    for task in Path(_TASKS.format(os.getppid())).glob("*/comm"):
+    for task in Path(f"/proc/{os.getppid()}/task").glob("*/comm"):  # on Linux
         with suppress(OSError):  # a thread that has ended meanwhile
             if task.read_bytes() == b"polars-0\n":
                 _threads_lost.set()
