@@ -1,5 +1,6 @@
 """`bfrb detect` and `bfrb calibrate`, as they are typed: the same events from every kind of file."""
 
+import re
 from functools import partialmethod
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import polars as pl
 import pytest
 
 from annotated import watch_recordings
+from bfrb.cli.detect import warn_unanswered
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.predictor import Predictor
 from bfrb.read.cmi_write import rows_of
 from bfrb.read.store import Store, write_store
 from bfrb.stream.events import EventRule
 from bfrb.stream.listen import listen_held_out
+from bfrb.stream.samples import StreamCounts
 from bfrb.stream.spec import EventSpec
 from bfrb.stream.stream import Stream
 from bfrb.study.device import HELIOS
@@ -165,6 +168,7 @@ def test_thresholds_are_chosen_and_put_into_the_bundle(places: Places, tmp_path:
     assert found.json["rule"] == rule.model_dump(mode="json")
     assert f"bfrb detect {ready} RECORDING" in found.err
     bfrb("calibrate", *places, "--out", ready).refuses("there is a bundle")
+    assert re.search(r"windows .* subjects", bfrb("evaluate", *places).works().out)
     shown = bfrb("calibrate", *places, "--set", "merge_s=7").works()
     for told in ("Events in", "events at most so far apart are one", "7 s"):
         assert told in shown.out
@@ -184,3 +188,8 @@ def test_calibrate_hears_what_detect_hears_as_late(places: Places, tmp_path: Pat
     heard = listen_held_out(Bundle.open(places[0]), Store.open(places[1]).stretches(), EventRule())
     known_s = np.concatenate([one.windows.known_s for one in heard])
     assert known_s.tolist() == pl.read_parquet(windows)["known_s"].to_list()
+
+
+def test_that_nothing_came_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    warn_unanswered(StreamCounts())
+    assert "nothing was answered: no samples came" in caplog.text

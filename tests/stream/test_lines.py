@@ -122,6 +122,13 @@ def test_a_bad_line_is_refused_and_those_around_it_are_read(watch: Predictor, li
     assert live.status()["samples"] == 2
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_that_commas_are_expected_is_told_with_the_first_line(watch: Predictor, separator: str, caplog: Any) -> None:
+    Live(StreamHub(watch, ALWAYS)).take(lines([separator.join(["time_s", "acc_x", "acc_y", "acc_z"]).encode()]))
+    assert "a header with commas between columns" in caplog.text
+    assert "to do: send one JSON object or CSV row a line" in caplog.text
+
+
 def test_headers_may_come_again_and_a_byte_order_mark_is_no_part_of_a_name(caplog: pytest.LogCaptureFixture) -> None:
     texts = [
         b"\xef\xbb\xbftime_s,acc_x,acc_y,acc_z",

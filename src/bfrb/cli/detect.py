@@ -102,10 +102,8 @@ def _window_tables(found: Iterable[Detections], summary: Summary, classes: tuple
 
 def _check_speed(counts: StreamCounts) -> None:
     if is_too_slow(counts):
-        raise DataError(
-            "the samples come more slowly than the rows that the bundle was trained on, and none are made up",
-            remedy="record at that rate or faster, or train on recordings of the slower rate",
-        )
+        problem = "the samples come more slowly than the rows that the bundle was trained on, and none are made up"
+        raise DataError(problem, remedy="record at that rate or faster, or train on recordings of the slower rate")
 
 
 def read_rule(bundle: Bundle, assignments: Iterable[str]) -> EventRule:
@@ -126,9 +124,11 @@ def is_too_slow(counts: StreamCounts) -> bool:
 
 def warn_unanswered(counts: StreamCounts) -> None:
     """Say what is likely to be wrong with a source of which nothing could be used."""
-    if counts.windows or not counts.samples:
+    if counts.windows:
         return
-    if counts.windows_implausible or counts.impossible > counts.samples / 2:
+    if not counts.samples:
+        why = "no samples came"
+    elif counts.windows_implausible or counts.impossible > counts.samples / 2:
         why = "accelerations are not in m/s^2; try --acc-unit g or mg"
     elif is_too_slow(counts):
         why = "samples come more slowly than the rows that the bundle was trained on"

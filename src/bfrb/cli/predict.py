@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bfrb.predict.answering import Opening
     from bfrb.predict.bundle import Bundle
     from bfrb.predict.evaluation import Columns
+    from bfrb.read.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -84,16 +86,13 @@ def evaluate(
 
     if target.is_file():
         if data is not None:
-            raise ConfigError(
-                f"expected no recordings beside the predictions {target}", remedy="name a bundle to predict them with"
-            )
+            problem = f"expected no recordings beside the predictions {target}"
+            raise ConfigError(problem, remedy="name a bundle to predict them with")
         columns = Columns(truth, prediction, subject, recording)
         _show_scores(_score_file(target, columns, label_set, answers), as_json)
     elif answers is not None:
-        raise ConfigError(
-            f"expected a file of predictions to compare with {answers}, got the folder {target}",
-            remedy="name what `bfrb predict` wrote, or labelled recordings after the bundle",
-        )
+        problem = f"expected a file of predictions to compare with {answers}, got the folder {target}"
+        raise ConfigError(problem, remedy="name what `bfrb predict` wrote, or labelled recordings after the bundle")
     elif data is None:
         print_bundle_scores(target, as_json=as_json)
     else:
@@ -114,13 +113,11 @@ def print_bundle_scores(path: Path, *, as_json: bool) -> None:
     bundle = Bundle.open(path)
     predictions = read_table(bundle.file(OUT_OF_FOLD))
     if predictions.is_empty():
-        raise BundleError(
-            f"the bundle {path} has no out-of-fold predictions to score: it was imported, not trained",
-            remedy="name labelled recordings of subjects that it was not trained on",
-        )
+        problem = f"the bundle {path} has no out-of-fold predictions to score: it was imported, not trained"
+        raise BundleError(problem, remedy="name labelled recordings of subjects that it was not trained on")
     scores = score_scenarios(predictions, bundle.label_set)
     simulated = bool(bundle.manifest.provenance.get("recordings_simulated", bundle.manifest.simulated))
-    _show_scores(scores | _describe(bundle, "out of fold", simulated=simulated), as_json)
+    _show_scores(scores | _describe(bundle, predictions, "out of fold", simulated=simulated), as_json)
 
 
 def _score_file(path: Path, columns: Columns, label_set: str, answers: Path | None) -> dict[str, Any]:
@@ -162,12 +159,14 @@ def _score_recordings(path: Path, data: Path, opening: Opening, on: str | None, 
             f"({namesakes[0]} ...), but other recordings: if they are the same people, the scores are too good"
         )
     scores = score_scenarios(predictions, predictor.label_set)
-    described = _describe(predictor.bundle, str(data), simulated=any(part.simulated for part in parts))
+    described = _describe(predictor.bundle, predictions, str(data), simulated=any(part.simulated for part in parts))
     return scores | described | {"subjects_in_training": known}
 
 
-def _describe(bundle: Bundle, source: str, *, simulated: bool) -> dict[str, Any]:
+def _describe(bundle: Bundle, predictions: Table, source: str, *, simulated: bool) -> dict[str, Any]:
+    are_windows = all(re.search(r"@\d+$", name) for name in predictions["id"])  # the row that each begins with
     return {
+        "counted": "windows" if are_windows else "recordings",
         "label_set": bundle.label_set.name,
         "source": source,
         "simulated": simulated,
@@ -179,12 +178,13 @@ def _show_scores(scores: dict[str, Any], as_json: bool) -> None:
     print_result(scores, as_json, *_score_tables(scores))
 
 
-_SUMMARY_COLUMNS = ("scenario", "score", "95 %", "binary F1", "macro F1", "target AUC", "recordings", "subjects")
+_SUMMARY_COLUMNS = ("scenario", "score", "95 %", "binary F1", "macro F1", "target AUC")
 _CLASS_KEYS = ("precision", "recall", "f1", "support")
 _SUBJECT_KEYS = ("score", "binary_f1", "macro_f1", "recordings")
 
 
 def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
+    counted = scores.get("counted", "recordings")
     heading = "Scores of SIMULATED recordings" if scores.get("simulated") else "Scores"
     if scores.get("trained_on_simulated") and not scores["simulated"]:
         heading += " of a bundle trained on SIMULATED recordings"
@@ -195,13 +195,13 @@ def _score_tables(scores: dict[str, Any]) -> Iterator[ShownTable]:
         (name, found["score"], interval_text(found.get("interval")), *map(found.get, keys))
         for name, found in scenarios.items()
     ]
-    yield f"{heading} ({scores['source']})", _SUMMARY_COLUMNS, rows
+    yield f"{heading} ({scores['source']})", (*_SUMMARY_COLUMNS, counted, "subjects"), rows
     name, first = next(iter(scenarios.items()))
     yield f"By class ({name})", ("class", *_CLASS_KEYS), _picked(first["per_class"], _CLASS_KEYS)
     if subjects := first.get("per_subject"):
         lowest = sorted(_picked(subjects, _SUBJECT_KEYS), key=lambda row: float(row[1]))[:SHOWN_SUBJECTS]
         title = f"By subject, the lowest {len(lowest)} of {len(subjects)} (--json gives all)"
-        yield title, ("subject", *_SUBJECT_KEYS), lowest
+        yield title, ("subject", *_SUBJECT_KEYS[:-1], counted), lowest
 
 
 def _picked(found: dict[str, dict[str, Any]], keys: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -129,9 +129,9 @@ class LineReader:
             return []
         header = self._headers.get(connection)
         if header is None:
-            raise _unreadable(f"JSON, or a header with columns such as {min(self._readings)}", text)
+            raise _unreadable(f"JSON, or a header with commas between columns such as {min(self._readings)}", text)
         if len(fields) != len(header):
-            raise _unreadable(f"{len(header)} fields as in the header", text)
+            raise _unreadable(f"{len(header)} fields, commas between, as in the header", text)
         return [{name: field or None for name, field in zip(header, fields, strict=True)}]
 
     def _check_header(self, names: list[str]) -> None:
@@ -241,7 +241,7 @@ class Live:
         except DataError as error:
             self.refused += 1
             if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8 ...: a broken source does not fill the screen
-                log.warning("refused lines: %d, the last from %s: %s", self.refused, line.connection, error.problem)
+                log.warning("refused lines: %d, the last from %s: %s", self.refused, line.connection, error)
             return []
         self._came_s[wearer] = line.time_s
         return ready
