@@ -53,6 +53,21 @@ def test_there_are_at_most_twelve_public_names_and_all_are_there() -> None:
         bfrb.laod  # noqa: B018
 
 
+WRONG: list[tuple[Any, str]] = [
+    (lambda _: bfrb.load(5), "expected the path of a bundle, got int"),
+    (lambda _: bfrb.load(make_recordings(1)), "the path of a bundle, got Recordings"),
+    (lambda _: bfrb.read(5), "as a polars or pandas frame, got int"),
+    (lambda frame: bfrb.read(frame, frame), "expected a description, its name or its file, got DataFrame"),
+    (lambda frame: bfrb.read(__file__, demographics=frame), "a file of demographics beside a path, got DataFrame"),
+]
+
+
+@pytest.mark.parametrize(("call", "told"), WRONG, ids=[told for _, told in WRONG])
+def test_what_is_given_in_another_s_place_is_told(call: Any, told: str) -> None:
+    with pytest.raises(bfrb.BfrbError, match=told):
+        call(watch_frame())
+
+
 @pytest.mark.parametrize("kind", ["polars", "pandas"])
 def test_a_frame_is_read_as_a_description_says(kind: str, tmp_path: Path) -> None:
     frame: Any = watch_frame() if kind == "polars" else watch_frame().to_pandas()

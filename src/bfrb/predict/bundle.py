@@ -135,6 +135,9 @@ class Bundle:
 
         BundleError if there is none, it was written by a later version, or a file of it is missing or damaged.
         """
+        if not isinstance(path, str | os.PathLike):
+            problem = f"expected the path of a bundle, got {type(path).__name__}"
+            raise BundleError(problem, remedy="name the folder that `bfrb train` wrote; recordings are for `predict`")
         folder = Path(path)
         values = _read_manifest(folder)
         checksums = _check_files(folder)
@@ -187,7 +190,9 @@ def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> I
     target = check_target(out, overwrite=overwrite)
     with writing_folder(target) as folder:
         yield folder
-        _write_checksums(folder)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
+        text = json.dumps({path.relative_to(folder).as_posix(): _hash(path) for path in paths}, indent=2)
+        (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
         Bundle.open(folder)
         check_target(target, overwrite=overwrite)
 
@@ -220,12 +225,6 @@ def check_target(out: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_checksums(folder: Path) -> None:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
-    text = json.dumps({path.relative_to(folder).as_posix(): _hash(path) for path in paths}, indent=2)
-    (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -298,7 +298,13 @@ def read(
     >>> read(rows.with_columns(ax=pl.lit(0.0), ay=pl.lit(0.0), az=pl.lit(1.0)), watch)
     <Recordings: 2 of my watch, 2 subjects, 3 rows, acc>
     """
+    if not isinstance(description, str | Path | Description):
+        problem = f"expected a description, its name or its file, got {type(description).__name__}"
+        raise ConfigError(problem, remedy="give what is known of subjects as demographics=...")
     if isinstance(source, str | os.PathLike):
+        if not isinstance(demographics, str | os.PathLike | None):
+            problem = f"expected a file of demographics beside a path, got {type(demographics).__name__}"
+            raise ConfigError(problem, remedy="name their file, or read the recordings as a frame, too")
         return open_source(Path(source), description, demographics, device=device, how=how).read()
     if description in ("auto", "cmi"):
         return recordings_from_frame(source, demographics)
