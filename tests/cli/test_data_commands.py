@@ -86,3 +86,13 @@ def test_ctrl_c_leaves_nothing_behind(study: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, "Traceback" in err) == (130, "", False)
     assert sorted(study.parent.rglob("*")) == before
+
+
+def test_a_description_is_replaced_only_with_overwrite(tmp_path: Path, bfrb: Bfrb) -> None:
+    table = tmp_path / "walk.csv"
+    table.write_text("time_s,acc_x,acc_y,acc_z\n" + "".join(f"{row / 10},0,0,9.8\n" for row in range(50)))
+    command = ("devices", "describe", table, "--out")
+    bfrb(*command, tmp_path / "mine.toml").works()
+    bfrb(*command, tmp_path / "mine.toml").refuses("is there already", "--overwrite")
+    bfrb(*command, tmp_path / "mine.toml", "--overwrite").works()
+    bfrb(*command, table, "--overwrite").refuses("would be written over")

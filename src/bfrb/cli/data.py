@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Argument, Option
 
-from bfrb.cli.options import AsJson, Demographics, DescriptionName, Overwrite
+from bfrb.cli.options import AsJson, Demographics, DescriptionName, Overwrite, check_outputs
 from bfrb.cli.show import ShownTable, print_json, print_result, print_table, progress
-from bfrb.errors import ConfigError
 
 if TYPE_CHECKING:
     from bfrb.read.check import CheckReport
@@ -118,6 +117,7 @@ def list_devices(context: typer.Context) -> None:
 def describe(
     file: Annotated[Path, Argument(help="A file of your device.", exists=True, dir_okay=False)],
     out: Annotated[Path | None, Option(help="Where it goes, such as study.toml; else it is printed.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Look at a file and write a description of it, with a question where something cannot be known."""
     from bfrb.files import write_text
@@ -127,7 +127,6 @@ def describe(
     if out is None:
         print(text, end="")
         return
-    if out.exists():
-        raise ConfigError(f"{out} is there already", remedy="choose another place for the description")
+    check_outputs([out], [file], overwrite=overwrite)
     write_text(out, text)
     print(f"wrote {out}: answer every ?, add [labels] if you have some; bfrb check {file.parent} --description {out}")
