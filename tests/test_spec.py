@@ -10,6 +10,8 @@ from bfrb.train.run import RunSpec
     ("assignment", "problem", "remedy"),
     [
         ("training.epoch=3", "unknown key 'training.epoch'", "did you mean 'training.epochs'?"),
+        ("epoch=3", "unknown key 'epoch'", "did you mean 'training.epochs'"),
+        ("row_rate_hz=20", "unknown key 'row_rate_hz'", "known keys: answer, context, features, folds"),
         ("q=1", "unknown key 'q'", "known keys: answer, context, features, folds"),
         ("=3", "expected key=value, got '=3'", "write, say, training.epochs=30"),
         ("folds=1", "folds: Input should be greater than or equal to 2, or Input should be 'subject', got 1", "folds"),

@@ -94,10 +94,12 @@ def _explain(kind: type[Spec], error: ValidationError) -> ConfigError:
     if first["type"] != "extra_forbidden":
         same = [other["msg"] for other in others if _key(kind, other["loc"]) == place]
         return _impossible(place, ", or ".join([first["msg"], *same]), first)
-    known = sorted(_known_keys(kind))
-    near = difflib.get_close_matches(place, known, n=1, cutoff=0.4)
-    siblings = [key for key in known if key.rpartition(".")[0] == place.rpartition(".")[0]]
-    remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(siblings)}"
+    known = {key: key.rpartition(".") for key in sorted(_known_keys(kind))}
+    parent, _, name = place.rpartition(".")
+    alike = difflib.get_close_matches(name, [parts[2] for parts in known.values()], n=1, cutoff=0.7)
+    near = difflib.get_close_matches(place, [key for key, parts in known.items() if parts[2] in alike], cutoff=0)
+    siblings = [key for key, parts in known.items() if parts[0] == parent]
+    remedy = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known keys: {', '.join(siblings)}"
     return ConfigError(f"unknown key {place!r}", remedy=remedy)
 
 
