@@ -113,7 +113,7 @@ def _read_layer(described: dict[str, Any], stored: list[Any]) -> Layer:
 def _kind(described: dict[str, Any]) -> str:
     kind, config = str(described["class_name"]), described["config"]
     if described.get("registered_name") or described.get("module") not in (None, "keras.layers"):
-        return f"{described['module']}.{kind}"
+        return f"{described['module'] or 'your own'} {kind}"
     if kind == "Lambda":
         return f"Lambda {_name_function(config['function'])}"
     return f"Bidirectional {_kind(config['layer'])}" if kind == "Bidirectional" else kind
