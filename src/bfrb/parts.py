@@ -16,9 +16,8 @@ def need(what: str, packages: tuple[str, ...], extra: str) -> None:
     """Refuse to begin without packages that only this needs. ConfigError if one is not installed."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise ConfigError(
-            f"{what} needs {', '.join(missing)}", remedy=f'install them with: pip install "bfrb[{extra}]"'
-        )
+        problem = f"{what} needs {', '.join(missing)}"
+        raise ConfigError(problem, remedy=f'install them with: pip install "bfrb[{extra}]"')
 
 
 def is_import_path(name: str) -> bool:
@@ -38,10 +37,8 @@ def import_part(path: str, what: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"expected a {what} at {path}, but {error}",
-            remedy="name it as package.module:name, and have the package installed or on PYTHONPATH",
-        ) from None
+        problem = f"expected a {what} at {path}, but {error}"
+        raise ConfigError(problem, remedy="name an installed package.module:name, or one on PYTHONPATH") from None
 
 
 def locate_file(name: str, folder: Path = Path()) -> Path:
@@ -55,10 +52,8 @@ def locate_file(name: str, folder: Path = Path()) -> Path:
     try:
         return Path(str(files(package).joinpath(inside)))
     except (ImportError, ValueError) as error:
-        raise ConfigError(
-            f"expected {inside} in the package {package!r}, but {error}",
-            remedy="have the package installed or on PYTHONPATH, or name a file",
-        ) from None
+        problem = f"expected {inside} in the package {package!r}, but {error}"
+        raise ConfigError(problem, remedy="have the package installed or on PYTHONPATH, or name a file") from None
 
 
 def make_callable(package: str, module: str, function: str) -> None:

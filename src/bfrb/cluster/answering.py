@@ -112,10 +112,8 @@ class Outputs:
     def __post_init__(self) -> None:
         files = [place for place in self.places.values() if Path(place.base).suffix in SUFFIXES]
         if files and (len(files) < len(self.places) or not all(place.is_local for place in files)):
-            raise ConfigError(
-                f"expected folders for all outputs, got the file {files[0].name}",
-                remedy="name folders, or files of this machine's disks for all of them",
-            )
+            problem = f"expected folders for all outputs, got the file {files[0].name}"
+            raise ConfigError(problem, remedy="name folders, or files of this machine's disks for all of them")
 
     @property
     def main(self) -> Place:
@@ -189,9 +187,8 @@ def _settle(folder: Place, parts: Parts, files: Mapping[str, bytes], work: Work)
     elif (before := place.read().decode()) != text:
         old, new = json.loads(before), json.loads(text)
         changed = ", ".join(key for key in new if old.get(key) != new[key])
-        raise ConfigError(
-            f"{folder.name} holds answers that differ in {changed}", remedy="name a new folder, or delete this one"
-        )
+        problem = f"{folder.name} holds answers that differ in {changed}"
+        raise ConfigError(problem, remedy="name a new folder, or delete this one")
 
 
 @dataclass(frozen=True)

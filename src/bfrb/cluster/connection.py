@@ -64,10 +64,8 @@ def check_engine(on: str) -> None:
     """Refuse, by a ConfigError, what is neither `ray` nor an address."""
     host, _, port = on.rpartition(":")
     if on != ENGINE and not (host and port.isdecimal()):
-        raise ConfigError(
-            f"expected --on ray or an address such as ray://head:10001, got {on!r}",
-            remedy="write --on ray for this machine or RAY_ADDRESS, or name the head of a running cluster",
-        )
+        problem = f"expected --on ray or an address such as ray://head:10001, got {on!r}"
+        raise ConfigError(problem, remedy="write --on ray for this machine or RAY_ADDRESS, or name a cluster's head")
 
 
 def _join(address: str | None) -> None:
@@ -92,9 +90,8 @@ def _join(address: str | None) -> None:
         except Exception as error:  # noqa: BLE001  a bare one is Ray's where it cannot start in half a minute
             why = str(error).strip().partition("\n")[0]
             if "ersion" in why:
-                raise ConfigError(
-                    f"this machine and the cluster at {named} differ: {why}", remedy="install the same versions on both"
-                ) from None
+                problem = f"this machine and the cluster at {named} differ: {why}"
+                raise ConfigError(problem, remedy="install the same versions on both") from None
             if last or not named:
                 raise _no_answer(named, why) from None
             ray.shutdown()
@@ -139,10 +136,8 @@ def look_at_nodes(folders: Iterable[Path] = (), files: Iterable[Path] = ()) -> l
         except ray.exceptions.RayError as error:
             if set(asked) - {node["NodeID"] for node in _living()}:  # one was lost while it was asked
                 return look_at_nodes(folders, files)
-            raise ConfigError(
-                f"a machine of the cluster does not answer: {str(error).strip().partition(chr(10))[0]}",
-                remedy="see `ray status`; take the machine out of the cluster, or begin it anew",
-            ) from None
+            problem = f"a machine of the cluster does not answer: {str(error).strip().partition(chr(10))[0]}"
+            raise ConfigError(problem, remedy="see `ray status`; take it out, or begin it anew") from None
     nodes = []
     for node in found:
         host, versions, lacks, card_memory = told[node["NodeID"]]
@@ -220,10 +215,8 @@ def check_versions(nodes: Sequence[Node]) -> None:
         other = [name for name, here in own.items() if node.versions[name] != here]
         if other:
             told = ", ".join(f"{name} {node.versions[name]} instead of {own[name]}" for name in other)
-            raise ConfigError(
-                f"the machine {node.name} of the cluster has {told}",
-                remedy="install the same versions on all machines (docs/cluster.md)",
-            )
+            problem = f"the machine {node.name} of the cluster has {told}"
+            raise ConfigError(problem, remedy="install the same versions on all machines (docs/cluster.md)")
 
 
 def check_folders(nodes: Sequence[Node]) -> None:

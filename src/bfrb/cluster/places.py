@@ -48,10 +48,8 @@ class Place:
         try:
             system, path = FileSystem.from_uri(self.path.as_uri() if self.is_local else self.name)
         except (ArrowException, OSError) as error:
-            raise ConfigError(
-                f"{self.name}: {str(error).partition(chr(10))[0]}",
-                remedy="name a path, or an address like s3://bucket/x",
-            ) from None
+            problem = f"{self.name}: {str(error).partition(chr(10))[0]}"
+            raise ConfigError(problem, remedy="name a path, or an address like s3://bucket/x") from None
         return system, path
 
     def __truediv__(self, name: str) -> Place:

@@ -228,10 +228,8 @@ def read_answers(path: Path, columns: Columns, label_set: LabelSet, truth_path: 
     a column is not there, or a recording has no truth; ConfigError if the truth would be the prediction itself.
     """
     if truth_path is None and columns.truth == columns.prediction:
-        raise ConfigError(
-            f"expected two columns, but {columns.truth!r} is named for the truth and for the prediction",
-            remedy="name the column of the true gestures with --truth, or their file with --answers",
-        )
+        problem = f"expected two columns, but {columns.truth!r} is named for the truth and for the prediction"
+        raise ConfigError(problem, remedy="name the column of the truth with --truth, or its file with --answers")
     named = [columns.prediction, *([columns.subject] if columns.subject else [])]
     texts = {columns.truth, columns.recording, *named}
     table = read_table(path, texts)

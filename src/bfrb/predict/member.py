@@ -143,11 +143,9 @@ def load_member(bundle: Bundle, spec: MemberSpec) -> Member:
         raise BundleError(problem, remedy="install a later onnxruntime, or train the bundle anew") from None
     inputs = tuple(given.name for given in session.get_inputs())
     if not set(inputs) <= {LENGTHS, *bundle.manifest.branches}:
-        raise BundleError(
-            f"expected the graph {spec.graph} to take lengths and {', '.join(bundle.manifest.branches)}, "
-            f"got {', '.join(inputs)}",
-            remedy="train the bundle anew",
-        )
+        expected, found = ", ".join(bundle.manifest.branches), ", ".join(inputs)
+        problem = f"expected the graph {spec.graph} to take lengths and {expected}, got {found}"
+        raise BundleError(problem, remedy="train the bundle anew")
     return Member(spec.name, session, inputs, len(bundle.label_set))
 
 
@@ -173,7 +171,5 @@ def check_features(bundle: Bundle) -> None:
         try:
             available(names, bundle.device)
         except ConfigError as error:
-            raise BundleError(
-                f"the bundle {bundle.path} needs a feature that is not here: {error.problem}",
-                remedy="install the package it was trained with, or have it on PYTHONPATH",
-            ) from None
+            problem = f"the bundle {bundle.path} needs a feature that is not here: {error.problem}"
+            raise BundleError(problem, remedy="install the package that has it, or add it to PYTHONPATH") from None

@@ -65,11 +65,8 @@ class HeldOutPredictor:
         if fold not in self._folds:
             chosen = tuple(one for one in self.bundle.manifest.members if fold in (one.fold, EVERYBODY))
             if not chosen:
-                raise BundleError(
-                    f"no member of the bundle {self.bundle.path} held out fold {fold}, so none can judge its people "
-                    "honestly",
-                    remedy="judge the bundle on recordings of other people",
-                )
+                problem = f"no member of {self.bundle.path} held out fold {fold}, so none can judge its people honestly"
+                raise BundleError(problem, remedy="judge the bundle on recordings of other people")
             manifest = self.bundle.manifest.model_copy(update={"members": chosen})
             self._folds[fold] = Predictor(replace(self.bundle, manifest=manifest))
         return self._folds[fold]

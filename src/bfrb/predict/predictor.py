@@ -153,7 +153,9 @@ class Predictor:
         """Groups of the recordings, whose features are computed when they are asked for."""
         manifest = self.bundle.manifest
         lengths = np.minimum(recordings.lengths, manifest.max_length)
-        for index in _cut_into_blocks(np.argsort(lengths, kind="stable"), lengths):
+        order = np.argsort(lengths, kind="stable")
+        starts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // MAX_ROWS)) + 1
+        for index in np.split(order, starts) if len(order) else []:
             block = recordings if len(recordings) == 1 else recordings[index]
             sequences = build_sequences(block, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
             asked = route(block, [spec.requires for spec in manifest.members])
@@ -189,12 +191,10 @@ class Predictor:
             doubtful, total = doubtful + lacking, total + len(batch)
             if 2 * lacking > len(batch) and not anyway:
                 needed = min((spec.requires for spec in self.bundle.manifest.members), key=len)
-                raise DataError(
-                    f"no network of the bundle can do without {' and '.join(needed)}, which {lacking} of {len(batch)} "
-                    "recordings lack",
-                    remedy="train one that can (--set training.variation.lose_rotation=0.5), or on such recordings; "
-                    "or go on all the same with --anyway",
-                )
+                who = f"{lacking} of {len(batch)} recordings"
+                problem = f"no network of the bundle can do without {' and '.join(needed)}, which {who} lack"
+                remedy = "train one that can (--set training.variation.lose_rotation=0.5), or on such recordings; "
+                raise DataError(problem, remedy=remedy + "or go on all the same with --anyway")
             yield batch
         if doubtful:
             problem = "warning: %d of %d recordings lack what every network needs: their answers are doubtful"
@@ -223,15 +223,11 @@ class Predictor:
     def check_device(self, device: Device) -> None:
         """Refuse recordings of another device. DataError if the bundle was not trained on recordings of this device."""
         if device.name != self.device.name:
-            raise DataError(
-                f"expected recordings of the device {self.device.name!r}, got {device.name!r}",
-                remedy="use a bundle that was trained on recordings of this device, or describe the recordings' own",
-            )
+            problem = f"expected recordings of the device {self.device.name!r}, got {device.name!r}"
+            raise DataError(problem, remedy="use a bundle for this device, or describe the recordings' own")
         if abs(device.row_rate_hz / self.device.row_rate_hz - 1) > RATE_TOLERANCE:
-            raise DataError(
-                f"expected {self.device.row_rate_hz:g} rows a second, got {device.row_rate_hz:g}",
-                remedy="read the recordings with the bundle's device: open_source(..., device=predictor.device)",
-            )
+            problem = f"expected {self.device.row_rate_hz:g} rows a second, got {device.row_rate_hz:g}"
+            raise DataError(problem, remedy="read them for the bundle: open_source(..., device=predictor.device)")
 
     def cut(self, recordings: Recordings) -> Recordings:
         """Continuous recordings, whose rows are labelled, in windows like those of training; others as they are.
@@ -264,12 +260,6 @@ def load(path: str | os.PathLike[str]) -> Predictor:
 
 _Grouping = Callable[[Ints, Bools], Sequence[Ints]]
 """From (R,) lengths and (M, R) who is asked to the numbers of the recordings of every group."""
-
-
-def _cut_into_blocks(order: Ints, lengths: Ints) -> list[Ints]:
-    """The numbers of recordings in blocks of about `MAX_ROWS` rows, or of one recording that has more."""
-    number = np.cumsum(lengths[order]) // MAX_ROWS
-    return np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
 
 
 def _find_alike(lengths: Ints, asked: Bools) -> list[Ints]:

@@ -141,9 +141,8 @@ def _check_order(frame: pl.DataFrame, starts: Ints, device: Device) -> None:
         within = np.delete(np.arange(len(steps)), starts[1:] - 1)
         steps = steps[within] * TIMES.get(name, 1.0)
         if name == COUNTER and not (steps == 1).all():
-            raise _unreadable(
-                f"rows whose {COUNTER} rises by 1", f"another after row {within[np.argmin(steps == 1)] + 1}"
-            )
+            found = f"another after row {within[np.argmin(steps == 1)] + 1}"
+            raise _unreadable(f"rows whose {COUNTER} rises by 1", found)
         expected_s, found_s = 1 / device.row_rate_hz, np.median(steps) if len(steps) else np.nan
         if name in TIMES and len(steps) and not abs(found_s - expected_s) <= _RATE_TOLERANCE * expected_s:
             problem = f"expected a row every {expected_s:g} s, got one every {found_s:g} s by {name}"

@@ -117,7 +117,9 @@ class Reader:
         checker.alike(frame, layout.alike, starts)
         classes = {name: checker.words(frame, name, spec) for name, spec in layout.words.items()}
         whole = {name: classes.pop(name) for name, spec in layout.words.items() if spec.per == "recording"}
-        known = [{**words, **dict(zip(named_by, told, strict=True))} for told in _at(frame, named_by, starts)]
+        series = [frame[name] for name in named_by]
+        told = (tuple(one[row] or "" for one in series) for row in starts.tolist())
+        known = [{**words, **dict(zip(named_by, each, strict=True))} for each in told]
         table = self._table(known, whole, starts)
         if "gesture" in classes:
             classes["gesture"] = _labelled(classes["gesture"], description.labels, table["id"], offsets)
@@ -249,12 +251,6 @@ class Reader:
 
 def _tell_share(progress: Progress, number: int, count: int, share: float) -> None:
     progress((number + share) / count)
-
-
-def _at(frame: pl.DataFrame, columns: Sequence[str], rows: Ints) -> list[tuple[str, ...]]:
-    """The values of some columns in some rows; an empty text where there is none."""
-    series = [frame[name] for name in columns]
-    return [tuple(one[row] or "" for one in series) for row in rows.tolist()]
 
 
 def _labelled(labels: pl.Series, spec: LabelsSpec, ids: pl.Series, offsets: Ints) -> pl.Series:

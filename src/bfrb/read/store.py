@@ -318,9 +318,8 @@ def check_place(folder: Path, overwrite: bool, reads: Iterable[Path] = (), mark:
         raise DataError(f"{folder} would take the place of its source", remedy="choose another place")
     ours, empty = (folder / mark).is_file(), folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not (overwrite and ours):
-        what, more = (
-            ("", ", or replace it with --overwrite") if ours else (f", and something else: it has no {mark}", "")
-        )
+        what = "" if ours else f", and something else: it has no {mark}"
+        more = ", or replace it with --overwrite" if ours else ""
         raise DataError(f"{folder} is there already{what}", remedy=f"choose another place{more}")
 
 
