@@ -4,12 +4,18 @@ What is written gets a temporary name in the same folder, is forced to the disk,
 error, a killed process or a power cut either the old thing is there or the new one; never a part.
 """
 
+import mmap
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bfrb.arrays import Array
 
 
 @contextmanager
@@ -48,6 +54,16 @@ def writing_file(path: Path) -> Iterator[Path]:
     """
     with writing_files([path]) as (unfinished,):
         yield unfinished
+
+
+def drop_pages(*arrays: Array) -> None:
+    """Let go of memory that mapped files take in this process, where the system can; they are read anew if used."""
+    for array in arrays:
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
+            base.madvise(mmap.MADV_DONTNEED)
 
 
 def bytes_of(path: Path) -> int:
