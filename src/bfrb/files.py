@@ -19,6 +19,17 @@ from bfrb.arrays import Array
 
 
 @contextmanager
+def naming(place: Path) -> Iterator[None]:
+    """Give errors of the system the place that was written to, where they say none: a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror or str(error), str(place)) from error
+        raise
+
+
+@contextmanager
 def writing_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Temporary names to write files under, which take the places `paths` once all of them are written.
 
@@ -29,13 +40,14 @@ def writing_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
         place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = [_beside(place) for place in places]
     try:
-        yield unfinished
-        for made in unfinished:
-            _sync(made)
-        for made, place in zip(unfinished, places, strict=True):
-            made.replace(place)
-        for folder in {place.parent for place in places}:
-            _sync(folder)
+        with naming(places[0]):
+            yield unfinished
+            for made in unfinished:
+                _sync(made)
+            for made, place in zip(unfinished, places, strict=True):
+                made.replace(place)
+            for folder in {place.parent for place in places}:
+                _sync(folder)
     finally:
         for made in unfinished:
             made.unlink(missing_ok=True)
@@ -94,11 +106,12 @@ def writing_folder(path: Path) -> Iterator[Path]:
     unfinished = _beside(place)
     unfinished.mkdir()
     try:
-        yield unfinished
-        for made in (*unfinished.rglob("*"), unfinished):
-            _sync(made)
-        _move(unfinished, place)
-        _sync(place.parent)
+        with naming(place):
+            yield unfinished
+            for made in (*unfinished.rglob("*"), unfinished):
+                _sync(made)
+            _move(unfinished, place)
+            _sync(place.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -5,6 +5,7 @@ groups of rows): with fewer rows than features, the weights of one person's rows
 the inverse; with more, their residuals by what these rows took no part in.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from torch import nn
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
-from bfrb.files import drop_pages
+from bfrb.files import drop_pages, naming
 from bfrb.networks.network import LinearAnswers
 from bfrb.train.trainer import Epoch, Task, Weights, class_weights, score_examples
 
@@ -267,7 +268,7 @@ def fit_solved(
     network.eval()
     with torch.no_grad():
         place_thresholds(network, task)
-        with TemporaryFile(dir=checkpoint.parent) as file:
+        with naming(checkpoint), TemporaryFile(dir=checkpoint.parent) as file:
             described = _describe(network, task, file)
             _standardise(network, described)
             loss = _solve_answers(network, described, task)
@@ -299,6 +300,8 @@ def _describe(network: LinearAnswers, task: Task, file: BinaryIO) -> _Described:
     rng, drawn = np.random.default_rng([*task.seed, 1]), _drawn(task)
     rows = np.tile(drawn, 1 + task.network.copies)
     shape = len(rows), network.center.numel()
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error now, and would end the process later
+        os.posix_fallocate(file.fileno(), 0, 4 * shape[0] * shape[1])
     described = _Described(np.memmap(file, np.float32, "w+", shape=shape), {}, rows)
     for copy in range(1 + task.network.copies):
         for first in range(0, len(drawn), _BATCH):
