@@ -150,19 +150,20 @@ class _Problem:
         return found
 
     def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
-        penalised = self.products.to(kind, copy=True)
-        penalised.diagonal().add_(penalty)
-        factor: torch.Tensor = torch.linalg.cholesky(penalised)
+        factor = self.products.to(kind, copy=True).mT  # as LAPACK orders them, so that no second one is made
+        factor.diagonal().add_(penalty)
+        torch.linalg.cholesky(factor, out=factor)
         return factor
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
         answers = np.empty(self.targets.shape)
         if self.given.wide:
-            inverse = torch.cholesky_inverse(self._factor(penalty, torch.float32)).double()
-            solved = inverse @ self.targets
+            inverse = self._factor(penalty, torch.float32)
+            torch.cholesky_inverse(inverse, out=inverse)
             for rows in self.blocks:
-                answers[rows] = self.targets[rows] - torch.linalg.solve(inverse[rows][:, rows], solved[rows])
+                own = inverse[rows].double()
+                answers[rows] = self.targets[rows] - torch.linalg.solve(own[:, rows], own @ self.targets)
         else:
             factor = self._factor(penalty, torch.float64)
             residuals = self.targets - torch.from_numpy(self.features @ self._solved(factor).astype(np.float32))
@@ -229,16 +230,15 @@ _LEAST_SPREAD = 0.01  # added, as a spread, to that of every feature: one that h
 class _Described:
     """What is known of all examples: (R, D) features, and for every stage (R,) whether it can answer."""
 
-    features: Floats32  # NaN where one is not known; on the disk, as long as they are not used
+    features: Sequence[Floats32]  # some columns each, NaN where one is not known; on the disk, as long as they are not used
     measured: dict[str, Bools]
     rows: Ints  # (R,) number of the example; each comes once, and once more for every varied copy
 
-    def parts(self, rows: Ints | slice, width: int) -> Iterator[tuple[slice, Floats32]]:
-        """Some columns at a time of the first ones, and which they are."""
-        for first in range(0, width, _COLUMNS):
-            columns = slice(first, min(first + _COLUMNS, width))
-            yield columns, self.features[rows, columns].copy()
-            drop_pages(self.features)
+    def columns(self) -> Iterator[tuple[slice, Floats32]]:
+        """Which columns each part has, and the part."""
+        for number, part in enumerate(self.features):
+            yield slice(number * _COLUMNS, number * _COLUMNS + part.shape[1]), part
+            drop_pages(part)
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,9 @@ class _Parts:
     width: int
 
     def __iter__(self) -> Iterator[Floats32]:
-        return (part for _, part in self.described.parts(self.rows, self.width))
+        for columns, part in self.described.columns():
+            if columns.start < self.width:
+                yield part[self.rows, : self.width - columns.start]
 
 
 def fit_solved(
@@ -299,17 +301,20 @@ def _describe(network: LinearAnswers, task: Task, file: BinaryIO) -> _Described:
     """Examples as they are, and as often varied as the network's spec asks."""
     rng, drawn = np.random.default_rng([*task.seed, 1]), _drawn(task)
     rows = np.tile(drawn, 1 + task.network.copies)
-    shape = len(rows), network.center.numel()
+    column_bytes, width = 4 * len(rows), network.center.numel()
     if hasattr(os, "posix_fallocate"):  # a full disk is an error now, and would end the process later
-        os.posix_fallocate(file.fileno(), 0, 4 * shape[0] * shape[1])
-    described = _Described(np.memmap(file, np.float32, "w+", shape=shape), {}, rows)
+        os.posix_fallocate(file.fileno(), 0, column_bytes * width)
+    shapes = {first: (len(rows), min(_COLUMNS, width - first)) for first in range(0, width, _COLUMNS)}
+    parts = [np.memmap(file, np.float32, "r+", column_bytes * first, shape) for first, shape in shapes.items()]
+    described = _Described(parts, {}, rows)
     for copy in range(1 + task.network.copies):
         for first in range(0, len(drawn), _BATCH):
             batch = task.learning.take(drawn[first : first + _BATCH], rng if copy else None)
             some = slice(copy * len(drawn) + first, copy * len(drawn) + first + len(batch))
             features, known = network.features(batch.inputs, batch.lengths)
-            described.features[some] = features.masked_fill(known == 0, torch.nan).cpu().numpy()
-            drop_pages(described.features)
+            values = features.masked_fill(known == 0, torch.nan).cpu().numpy()
+            for columns, part in described.columns():
+                part[some] = values[:, columns]
             for name, flags in network.measured(batch.inputs).items():
                 described.measured.setdefault(name, np.zeros(len(rows), dtype=bool))[some] = flags[:, 0].cpu() > 0
     return described
@@ -317,7 +322,7 @@ def _describe(network: LinearAnswers, task: Task, file: BinaryIO) -> _Described:
 
 def _standardise(network: LinearAnswers, described: _Described) -> None:
     """Give the network the mean and the spread of every feature where it is known, and apply them."""
-    for columns, features in described.parts(slice(None), network.center.numel()):
+    for columns, features in described.columns():
         known = ~np.isnan(features)
         counts = known.sum(axis=0).clip(min=1)
         means = np.where(known, features, 0.0).sum(axis=0) / counts
@@ -326,7 +331,7 @@ def _standardise(network: LinearAnswers, described: _Described) -> None:
         network.center[columns] = torch.from_numpy(means)
         network.scale[columns] = torch.from_numpy(1.0 / spread)
         values = torch.from_numpy(np.where(known, features, 0.0)).to(network.center)
-        described.features[:, columns] = network.standardise(values, torch.from_numpy(known).to(values), columns).cpu()
+        features[:] = network.standardise(values, torch.from_numpy(known).to(values), columns).cpu()
 
 
 def _solve_answers(network: LinearAnswers, described: _Described, task: Task) -> float:
