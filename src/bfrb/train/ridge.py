@@ -230,7 +230,7 @@ _LEAST_SPREAD = 0.01  # added, as a spread, to that of every feature: one that h
 class _Described:
     """What is known of all examples: (R, D) features, and for every stage (R,) whether it can answer."""
 
-    features: Sequence[Floats32]  # some columns each, NaN where one is not known; on the disk, as long as they are not used
+    features: Sequence[Floats32]  # some columns each, NaN where one is not known; on the disk while they are not used
     measured: dict[str, Bools]
     rows: Ints  # (R,) number of the example; each comes once, and once more for every varied copy
 
