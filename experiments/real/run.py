@@ -146,7 +146,7 @@ def answer_rocket(task: Task) -> np.ndarray:
     answers = np.zeros(targets.shape)
     for fold in range(len(task.folds)):
         learnt, held_out = task.folds.split(fold, recordings.subjects)
-        solution = solve(values[learnt], targets[learnt], task.people[learnt], plain=network.plain.numpy())
+        solution = solve([values[learnt]], targets[learnt], task.people[learnt], plain=network.plain.numpy())
         logits = torch.from_numpy(values[held_out] @ solution.weights + solution.bias)
         answers[held_out] = logits.softmax(dim=1).numpy()
         chosen = f"penalty {solution.penalty:g}, weight {solution.weight:g}, loss {solution.loss:.3f}"

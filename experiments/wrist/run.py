@@ -30,7 +30,7 @@ from bfrb.stream.calibrate import fit_isotonic
 FOLDS, KNOWN_TO_ALL = 8, 8
 SMOOTHING_S = 20.0
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-CHOSEN_RATES = (0.5, 1.0, 2.0)
+CHOSEN_RATES = (0.25, 0.5, 1.0, 2.0)
 PENALTY = 300.0
 SCRATCHING, OTHER, EVERYDAY = "scratching", "another activity", "everyday"
 TILT_DEGREES, COPIES = 20.0, 3

@@ -4,12 +4,29 @@ What is written gets a temporary name in the same folder, is forced to the disk,
 error, a killed process or a power cut either the old thing is there or the new one; never a part.
 """
 
+import mmap
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bfrb.arrays import Array
+
+
+@contextmanager
+def naming(place: Path) -> Iterator[None]:
+    """Give errors of the system the place that was written to, where they say none: a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror or str(error), str(place)) from error
+        raise
 
 
 @contextmanager
@@ -23,13 +40,14 @@ def writing_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
         place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = [_beside(place) for place in places]
     try:
-        yield unfinished
-        for made in unfinished:
-            _sync(made)
-        for made, place in zip(unfinished, places, strict=True):
-            made.replace(place)
-        for folder in {place.parent for place in places}:
-            _sync(folder)
+        with naming(places[0]):
+            yield unfinished
+            for made in unfinished:
+                _sync(made)
+            for made, place in zip(unfinished, places, strict=True):
+                made.replace(place)
+            for folder in {place.parent for place in places}:
+                _sync(folder)
     finally:
         for made in unfinished:
             made.unlink(missing_ok=True)
@@ -48,6 +66,16 @@ def writing_file(path: Path) -> Iterator[Path]:
     """
     with writing_files([path]) as (unfinished,):
         yield unfinished
+
+
+def drop_pages(*arrays: Array) -> None:
+    """Let go of memory that mapped files take in this process, where the system can; they are read anew if used."""
+    for array in arrays:
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
+            base.madvise(mmap.MADV_DONTNEED)
 
 
 def bytes_of(path: Path) -> int:
@@ -78,11 +106,12 @@ def writing_folder(path: Path) -> Iterator[Path]:
     unfinished = _beside(place)
     unfinished.mkdir()
     try:
-        yield unfinished
-        for made in (*unfinished.rglob("*"), unfinished):
-            _sync(made)
-        _move(unfinished, place)
-        _sync(place.parent)
+        with naming(place):
+            yield unfinished
+            for made in (*unfinished.rglob("*"), unfinished):
+                _sync(made)
+            _move(unfinished, place)
+            _sync(place.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -14,7 +14,7 @@ from bfrb.networks.specs import RocketSpec
 from bfrb.study.labels import LabelSet
 from bfrb.train import ridge
 from bfrb.train.batches import Examples
-from bfrb.train.ridge import _batches, blocks_of, fit_solved, fit_temperature, solve
+from bfrb.train.ridge import _drawn, blocks_of, fit_solved, fit_temperature, solve
 from bfrb.train.run import TrainingSpec
 from bfrb.train.trainer import Epoch, Task, Weights
 
@@ -38,11 +38,15 @@ def plain_ridge(features: np.ndarray, targets: np.ndarray, counts: np.ndarray, p
     return found
 
 
+def posed(features: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> ridge._Problem:
+    return ridge._Problem(ridge._Given([features], counts, None), targets, blocks_of(PEOPLE), 1.0)
+
+
 @pytest.mark.parametrize("width", [5, 200], ids=["few features", "more features than recordings"])
 def test_people_left_out_are_answered_as_if_they_had_never_been_there(width: int) -> None:
     features, targets = study(width)
     counts = np.linspace(0.5, 2.0, 60)
-    left_out = ridge._Problem(features, targets, counts, blocks_of(PEOPLE), np.ones(width)).left_out(10.0)
+    left_out = posed(features, targets, counts).left_out(10.0)
     for person in range(6):
         others, own = person != PEOPLE, person == PEOPLE
         *weights, bias = plain_ridge(features[others], targets[others], counts[others], 10.0)
@@ -52,23 +56,39 @@ def test_people_left_out_are_answered_as_if_they_had_never_been_there(width: int
 @pytest.mark.parametrize("noise", [0.1, 1.0, 4.0])
 def test_the_penalty_is_a_best_one_among_its_neighbours(noise: float) -> None:
     features, targets = study(30, noise=noise)
-    problem = ridge._Problem(features, targets, np.ones(60), blocks_of(PEOPLE), np.ones(30))
+    problem = posed(features, targets, np.ones(60))
     losses = [fit_temperature(problem.left_out(penalty), targets, np.ones(60))[1] for penalty in ridge.PENALTIES]
-    found = solve(features, targets, PEOPLE)
+    found = solve([features], targets, PEOPLE)
     chosen = ridge.PENALTIES.index(found.penalty)
     assert found.loss == pytest.approx(losses[chosen], abs=1e-6)
     assert found.loss <= min(losses[max(chosen - 1, 0) : chosen + 2]) + 1e-6
+
+
+@pytest.mark.parametrize("width", [30, 200])
+def test_features_in_parts_are_solved_for_as_the_whole_is(width: int) -> None:
+    features, targets = study(width)
+    plain, counts = np.arange(width) % 7 == 0, np.linspace(0.5, 2.0, 60)
+    whole, parted = (
+        solve(parts, targets, PEOPLE, counts, plain) for parts in ([features], np.split(features, [9, 10, 25], axis=1))
+    )
+    assert (whole.penalty, whole.weight) == (parted.penalty, parted.weight)
+    np.testing.assert_allclose(parted.weights, whole.weights, atol=1e-4)
+    np.testing.assert_allclose(parted.bias, whole.bias, atol=1e-4)
+    expected = plain_ridge(features * np.where(plain, whole.weight, 1), targets, counts, whole.penalty)
+    expected[:-1] *= np.where(plain, whole.weight, 1)[:, None]
+    slopes = whole.weights / np.linalg.norm(whole.weights)
+    np.testing.assert_allclose(slopes, expected[:-1] / np.linalg.norm(expected[:-1]), atol=1e-3)
 
 
 @pytest.mark.parametrize("helps", [True, False])
 def test_plain_features_weigh_more_where_that_helps_people_left_out(helps: bool) -> None:
     features, targets = study(200, noise=1.0)
     plain = (np.arange(200) < 3) if helps else (np.arange(200) >= 100)
-    found = solve(features, targets, PEOPLE, plain=plain)
+    found = solve([features], targets, PEOPLE, plain=plain)
     assert found.weight == (3.0 if helps else 1.0)
-    assert found.loss <= solve(features, targets, PEOPLE).loss
+    assert found.loss <= solve([features], targets, PEOPLE).loss
     weighed = np.where(plain, found.weight, 1.0).astype(np.float32)
-    again = solve(features * weighed, targets, PEOPLE)
+    again = solve([features * weighed], targets, PEOPLE)
     np.testing.assert_allclose(features @ found.weights, (features * weighed) @ again.weights, atol=0.05)
 
 
@@ -155,8 +175,7 @@ def test_varied_copies_are_learnt_from_too() -> None:
 
 def test_of_many_examples_some_are_drawn_and_nothing_to_learn_from_is_refused() -> None:
     few = SPEC.model_copy(update={"most_examples": 30})
-    rows = [index for index, _ in _batches(task(examples(), few))]
-    assert len(np.unique(np.concatenate(rows))) == 30
+    assert len(np.unique(_drawn(task(examples(), few)))) == 30
     assert share_right(fitted(examples(), few)[0], examples()) > 0.8
     empty = {name: torch.zeros_like(values) for name, values in examples().inputs.items()}
     with pytest.raises(DataError, match="none"):

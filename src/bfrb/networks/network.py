@@ -78,8 +78,8 @@ class LinearAnswers(Network, Protocol):
     def features(self, inputs: Inputs, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, D) features as they are, and 1 where they are known."""
 
-    def standardise(self, features: Tensor, known: Tensor) -> Tensor:
-        """(B, D) what the answers are linear in."""
+    def standardise(self, features: Tensor, known: Tensor, columns: slice | None = None) -> Tensor:
+        """(B, D) what the answers are linear in, of all features or of some columns of them."""
 
     def measured(self, inputs: Inputs) -> Mapping[str, Tensor]:
         """For every answer (B, 1) 1 where the sensors that it needs measured something."""

@@ -260,9 +260,11 @@ class Rocket(nn.Module):
         """(B, width) features in standard deviations from their means, 0 where a channel was not measured."""
         return self.standardise(*self.features(inputs, lengths))
 
-    def standardise(self, features: Tensor, known: Tensor) -> Tensor:
-        """The same of features as they are, and where they are known."""
-        return ((features - self.center) * self.scale).clamp(-_LIMIT, _LIMIT) * self.kernels.importance * known
+    def standardise(self, features: Tensor, known: Tensor, columns: slice | None = None) -> Tensor:
+        """The same of features as they are, or some of their columns, and where they are known."""
+        by = self.center, self.scale, self.kernels.importance
+        center, scale, importance = by if columns is None else (each[columns] for each in by)
+        return ((features - center) * scale).clamp(-_LIMIT, _LIMIT) * importance * known
 
     def features(self, inputs: Inputs, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, width) features as they are, and 1 where they are known."""

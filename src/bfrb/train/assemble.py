@@ -13,6 +13,7 @@ import numpy as np
 
 from bfrb.export.graphs import Templates, build_member, write_graphs
 from bfrb.features.pipeline import available, find_feature
+from bfrb.files import drop_pages
 from bfrb.predict import bundle as files
 from bfrb.predict.bundle import Bundle, Manifest, MemberSpec, writing_bundle
 from bfrb.predict.evaluation import answer_scenarios, decide_held_out, score_scenarios
@@ -23,6 +24,7 @@ from bfrb.study.recordings import Recordings
 from bfrb.train.member import WEIGHTS, read_history, read_weights, split
 from bfrb.train.workspace import MemberPlan, Workspace
 
+_AT_A_TIME = 256
 PARITY_RECORDINGS = 32
 """Held-out recordings on which every exported graph is compared with torch."""
 
@@ -84,12 +86,15 @@ def _export_member(workspace: Workspace, member: MemberPlan, folder: Path) -> fl
 def out_of_fold(bundle: Bundle, recordings: Recordings) -> Table:
     """For every scenario and recording the answer of the members that never saw its subject, as in prediction.
 
-    One fold after the other, so that no more than its members are loaded.
+    One fold after the other, so that no more than its members are loaded, and some recordings of it at a time.
     """
     folds = HeldOutPredictor(bundle).folds(recordings.subjects)
-    parts = [
-        answer_scenarios(HeldOutPredictor(bundle), [recordings[folds == fold]]) for fold in np.unique(folds).tolist()
-    ]
+    parts = []
+    for fold in np.unique(folds).tolist():
+        chosen = np.flatnonzero(folds == fold)
+        some = (recordings[chosen[first : first + _AT_A_TIME]] for first in range(0, len(chosen), _AT_A_TIME))
+        parts.append(answer_scenarios(HeldOutPredictor(bundle), some))
+        drop_pages(*recordings.sensors.values())
     answers = reduce(Table.vstack, parts)
     order = {name: number for number, name in enumerate(recordings.ids)}
     numbers = [order[name] for name in answers["id"].to_list()]

@@ -111,7 +111,7 @@ def cross_validate_all(
     options = options or RunOptions()
     outs = [check_target(out, overwrite=options.overwrite) for out in runs]  # before hours of training
     sources = ((JudgedSource(source, options.anyway), spec) for source, spec in runs.values())
-    return train_runs(zip(outs, (prepare(*each, folds) for each in sources), strict=True), options)
+    return train_runs(((out, prepare(*each, folds)) for out, each in zip(outs, sources, strict=True)), options)
 
 
 def train_runs(runs: Iterable[tuple[Path, Run]], options: RunOptions) -> list[Path]:

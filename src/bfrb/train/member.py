@@ -114,7 +114,9 @@ class StudyExamples:
             recordings, features = vary(recordings[numbers], self.variation, rng), workspace.plan.spec.features
             branches, numbers = features.branches(self.standardisers), np.arange(len(numbers))
             sequences = build_sequences(recordings, branches, mirror_left_hand=features.mirror_left_hand)
-        return load_examples(sequences, recordings, numbers, targets, self.standardisers, longest).to(self.device)
+        found = load_examples(sequences, recordings, numbers, targets, self.standardisers, longest).to(self.device)
+        workspace.drop_pages()
+        return found
 
 
 def write_template(folder: Path, network: str) -> None:

@@ -5,10 +5,14 @@ groups of rows): with fewer rows than features, the weights of one person's rows
 the inverse; with more, their residuals by what these rows took no part in.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import perf_counter
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +21,8 @@ from torch import nn
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
+from bfrb.files import drop_pages, naming
 from bfrb.networks.network import LinearAnswers
-from bfrb.train.batches import Examples
 from bfrb.train.trainer import Epoch, Task, Weights, class_weights, score_examples
 
 PENALTIES = tuple(float(value) for value in np.logspace(1.0, 6.0, 11))
@@ -45,7 +49,7 @@ class Solution:
 
 
 def solve(
-    features: Floats32,
+    parts: Iterable[Floats32],
     targets: Floats32,
     people: npt.ArrayLike,
     row_weights: Floats | None = None,
@@ -53,21 +57,20 @@ def solve(
 ) -> Solution:
     """Ridge regression of (R, K) probabilities of classes on (R, D) features of about unit variance, scaled to logits.
 
-    It is known whose recording each is. Rows count 1 each by default; (D,) plain features may weigh more than the
-    others.
+    The features come in parts, (R, some) columns each, so that not all have to be in memory; they are gone through
+    several times. It is known whose recording each row is. Rows count 1 each by default; (D,) plain features may weigh
+    more than the others.
     """
-    counts = np.ones(len(features)) if row_weights is None else row_weights
-    plain = np.zeros(features.shape[1], dtype=bool) if plain is None else plain
+    counts = np.ones(len(targets)) if row_weights is None else row_weights
+    given = _Given(parts, counts, plain)
     start = PENALTIES[_MIDDLE]
     found: list[Solution] = []
-    for weight in WEIGHTS if plain.any() and not plain.all() else WEIGHTS[:1]:
-        weighing = np.where(plain, weight, 1.0)
-        problem = _Problem(features, targets, counts, blocks_of(people), weighing)
+    for weight in WEIGHTS if given.plain.any() and not given.plain.all() else WEIGHTS[:1]:
+        problem = _Problem(given, targets, blocks_of(people), weight)
         start, temperature, loss = problem.search(PENALTIES, targets, counts, start)
         if not found or loss < found[-1].loss:
-            *weights, constant = temperature * problem.weights(start)
-            slopes = np.array(weights) * weighing[:, None]
-            found.append(Solution(slopes, _CONSTANT * constant - problem.mean @ slopes, start, weight, loss))
+            *slopes, bias = temperature * problem.weights(start)
+            found.append(Solution(np.array(slopes), bias, start, weight, loss))
         del problem  # before the next, which is as large
     return found[-1]
 
@@ -80,59 +83,96 @@ def blocks_of(people: npt.ArrayLike) -> list[Ints]:
     return [np.flatnonzero(codes == code) for code in np.unique(codes)]
 
 
-class _Problem:
-    """Centred and weighted features and a constant, with what the rows have in common."""
+class _Given:
+    """What problems of all weights share: features with weighted mean 0, each row times the root of its weight."""
 
-    def __init__(
-        self, features: Floats32, targets: Floats32, counts: Floats, blocks: Sequence[Ints], weighing: Floats
-    ) -> None:
-        self.roots = np.sqrt(counts)
-        self.mean: Floats = (counts / counts.sum()) @ features  # what the features are centred by
-        centred = np.empty((len(features), features.shape[1] + 1), dtype=np.float32)
-        np.subtract(features, self.mean.astype(np.float32), out=centred[:, :-1])
-        centred[:, :-1] *= weighing.astype(np.float32)
-        centred[:, -1] = _CONSTANT
-        centred *= self.roots[:, None].astype(np.float32)
-        self.features, self.blocks = centred, blocks
-        self.wide = len(centred) <= centred.shape[1]
-        # (R, R) products of the rows, or (D + 1, D + 1) those of the features where there are more rows.
-        self.products = torch.from_numpy(centred @ centred.T if self.wide else centred.T @ centred)
-        self.targets = torch.from_numpy(targets * self.roots[:, None])
+    def __init__(self, parts: Iterable[Floats32], counts: Floats, plain: Bools | None) -> None:
+        self._parts, self.roots = parts, np.sqrt(counts)
+        self.means: Floats = np.concatenate([counts / counts.sum() @ part for part in parts])
+        self.plain = np.zeros(len(self.means), dtype=bool) if plain is None else plain
+        self.wide = len(counts) <= len(self.means)
+
+    def __iter__(self) -> Iterator[tuple[slice, Floats32]]:
+        first, roots = 0, self.roots[:, None].astype(np.float32)
+        for part in self._parts:
+            columns = slice(first, first := first + part.shape[1])
+            yield columns, (part - self.means[columns].astype(np.float32)) * roots
+
+    @cached_property
+    def products(self) -> Floats32:
+        """(2, R, R) products of the rows by plain and by other features."""
+        found = np.zeros((2, len(self.roots), len(self.roots)), dtype=np.float32)
+        for columns, part in self:
+            for number, chosen in enumerate((self.plain[columns], ~self.plain[columns])):
+                found[number] += part[:, chosen] @ part[:, chosen].T
+        return found
+
+    @cached_property
+    def features(self) -> Floats32:
+        """(R, D + 1) the features and, last, the constant."""
+        return np.column_stack([*(part for _, part in self), _CONSTANT * self.roots.astype(np.float32)])
+
+
+class _Problem:
+    """One weight of plain features, and the products that are inverted for every penalty.
+
+    They are the (R, R) ones of the rows, or, where there are fewer of those, the (D + 1, D + 1) ones of the features.
+    """
+
+    def __init__(self, given: _Given, targets: Floats32, blocks: Sequence[Ints], weight: float) -> None:
+        self.given, self.blocks = given, blocks
+        self.targets = torch.from_numpy(targets * given.roots[:, None])
+        self.weighing: Floats = np.where(given.plain, weight, 1.0)
+        if given.wide:
+            products = given.products[0] * np.float32(weight**2)
+            products += given.products[1]
+            products += np.float32(_CONSTANT**2) * np.outer(given.roots, given.roots).astype(np.float32)
+        else:
+            self.features: Floats32 = given.features * np.append(self.weighing, 1.0).astype(np.float32)
+            products = self.features.T @ self.features
+        self.products = torch.from_numpy(products)
 
     def weights(self, penalty: float) -> Floats:
-        """(D + 1, K) weights of the features and of the constant."""
-        factor = self._factor(penalty, torch.float64)
-        if self.wide:
-            solved = torch.cholesky_solve(self.targets, factor).numpy()
-            return np.asarray(self.features.T @ solved.astype(np.float32), dtype=np.float64)
-        answers = torch.from_numpy(self.features.T @ self.targets.float().numpy()).double()
-        found: Floats = torch.cholesky_solve(answers, factor).numpy()
+        """(D + 1, K) weights of the features as they came, and the bias."""
+        solved = self._solved(self._factor(penalty, torch.float64))
+        if self.given.wide:
+            slopes = np.empty((len(self.weighing), solved.shape[1]))
+            for columns, part in self.given:
+                slopes[columns] = self.weighing[columns, None] ** 2 * (part.T @ solved.astype(np.float32))
+            constant = _CONSTANT * self.given.roots @ solved
+        else:
+            slopes, constant = solved[:-1] * self.weighing[:, None], solved[-1]
+        return np.vstack([slopes, _CONSTANT * constant - self.given.means @ slopes])
+
+    def _solved(self, factor: torch.Tensor) -> Floats:
+        answers = self.targets if self.given.wide else torch.from_numpy(self.features).T @ self.targets.float()
+        found: Floats = torch.cholesky_solve(answers.double(), factor).numpy()
         return found
 
     def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
-        penalised = self.products.to(kind, copy=True)
-        penalised.diagonal().add_(penalty)
-        factor: torch.Tensor = torch.linalg.cholesky(penalised)
+        factor = self.products.to(kind, copy=True).mT  # as LAPACK orders them, so that no second one is made
+        factor.diagonal().add_(penalty)
+        torch.linalg.cholesky(factor, out=factor)
         return factor
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
         answers = np.empty(self.targets.shape)
-        if self.wide:
-            inverse = torch.cholesky_inverse(self._factor(penalty, torch.float32)).double()
-            solved = inverse @ self.targets
+        if self.given.wide:
+            inverse = self._factor(penalty, torch.float32)
+            torch.cholesky_inverse(inverse, out=inverse)
             for rows in self.blocks:
-                answers[rows] = self.targets[rows] - torch.linalg.solve(inverse[rows][:, rows], solved[rows])
+                own = inverse[rows].double()
+                answers[rows] = self.targets[rows] - torch.linalg.solve(own[:, rows], own @ self.targets)
         else:
             factor = self._factor(penalty, torch.float64)
-            residuals = self.targets - torch.from_numpy(self.features @ self.weights(penalty).astype(np.float32))
+            residuals = self.targets - torch.from_numpy(self.features @ self._solved(factor).astype(np.float32))
             for rows in self.blocks:
-                half = torch.linalg.solve_triangular(
-                    factor, torch.from_numpy(self.features[rows].T).double(), upper=False
-                )
+                few = torch.from_numpy(self.features[rows].T).double()
+                half = torch.linalg.solve_triangular(factor, few, upper=False)
                 rest = torch.eye(len(rows), dtype=torch.float64) - half.T @ half
                 answers[rows] = self.targets[rows] - torch.linalg.solve(rest, residuals[rows])
-        return answers / self.roots[:, None]
+        return answers / self.given.roots[:, None]
 
     def search(
         self, penalties: Sequence[float], targets: Floats32, counts: Floats, start: float
@@ -190,10 +230,29 @@ _LEAST_SPREAD = 0.01  # added, as a spread, to that of every feature: one that h
 class _Described:
     """What is known of all examples: (R, D) features, and for every stage (R,) whether it can answer."""
 
-    features: Floats32
-    known: Bools
+    features: Sequence[Floats32]  # some columns each, NaN where one is not known; on the disk while they are not used
     measured: dict[str, Bools]
     rows: Ints  # (R,) number of the example; each comes once, and once more for every varied copy
+
+    def columns(self) -> Iterator[tuple[slice, Floats32]]:
+        """Which columns each part has, and the part."""
+        for number, part in enumerate(self.features):
+            yield slice(number * _COLUMNS, number * _COLUMNS + part.shape[1]), part
+            drop_pages(part)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The first columns of some rows' features, in parts."""
+
+    described: _Described
+    rows: Ints
+    width: int
+
+    def __iter__(self) -> Iterator[Floats32]:
+        for columns, part in self.described.columns():
+            if columns.start < self.width:
+                yield part[self.rows, : self.width - columns.start]
 
 
 def fit_solved(
@@ -207,14 +266,14 @@ def fit_solved(
     """
     if not isinstance(network, LinearAnswers):
         raise TypeError(f"{type(network).__name__} is no LinearAnswers")
-    del checkpoint
     started = perf_counter()
     network.eval()
     with torch.no_grad():
         place_thresholds(network, task)
-        described = _describe(network, task)
-        _standardise(network, described)
-        loss = _solve_answers(network, described, task)
+        with naming(checkpoint), TemporaryFile(dir=checkpoint.parent) as file:
+            described = _describe(network, task, file)
+            _standardise(network, described)
+            loss = _solve_answers(network, described, task)
     score = None if task.stopping is None else score_examples(network, task.stopping, task.label_set)
     history = [Epoch(0, loss, score, perf_counter() - started)]
     on_epoch(history)
@@ -229,53 +288,54 @@ def place_thresholds(network: LinearAnswers, task: Task) -> None:
     network.place(batch.inputs, batch.lengths)
 
 
-def _batches(task: Task) -> Iterator[tuple[Ints, Examples]]:
-    """Examples as they are, and as often varied as the network's spec asks, those of like length together."""
-    rng = np.random.default_rng([*task.seed, 1])
-    lengths = task.learning.lengths.cpu().numpy()
-    order = np.argsort(lengths, kind="stable")
+def _drawn(task: Task) -> Ints:
+    """Numbers of the examples to learn from, those of like length together."""
+    order = np.argsort(task.learning.lengths.cpu().numpy(), kind="stable")
     if len(order) > task.network.most_examples:
         drawn = np.random.default_rng([*task.seed, 2]).permutation(len(order))[: task.network.most_examples]
         order = order[np.isin(order, drawn)]
+    return order
+
+
+def _describe(network: LinearAnswers, task: Task, file: BinaryIO) -> _Described:
+    """Examples as they are, and as often varied as the network's spec asks."""
+    rng, drawn = np.random.default_rng([*task.seed, 1]), _drawn(task)
+    rows = np.tile(drawn, 1 + task.network.copies)
+    column_bytes, width = 4 * len(rows), network.center.numel()
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error now, and would end the process later
+        os.posix_fallocate(file.fileno(), 0, column_bytes * width)
+    shapes = {first: (len(rows), min(_COLUMNS, width - first)) for first in range(0, width, _COLUMNS)}
+    parts = [np.memmap(file, np.float32, "r+", column_bytes * first, shape) for first, shape in shapes.items()]
+    described = _Described(parts, {}, rows)
     for copy in range(1 + task.network.copies):
-        for first in range(0, len(order), _BATCH):
-            index = order[first : first + _BATCH]
-            yield index, task.learning.take(index, rng if copy else None)
-
-
-def _describe(network: LinearAnswers, task: Task) -> _Described:
-    parts = []
-    for index, batch in _batches(task):
-        features, known = network.features(batch.inputs, batch.lengths)
-        measured = {name: flags[:, 0].cpu().numpy() > 0 for name, flags in network.measured(batch.inputs).items()}
-        parts.append(_Described(features.cpu().numpy(), known.cpu().numpy() > 0, measured, index))
-    return _Described(
-        features=np.concatenate([part.features for part in parts]),
-        known=np.concatenate([part.known for part in parts]),
-        measured={name: np.concatenate([part.measured[name] for part in parts]) for name in parts[0].measured},
-        rows=np.concatenate([part.rows for part in parts]),
-    )
+        for first in range(0, len(drawn), _BATCH):
+            batch = task.learning.take(drawn[first : first + _BATCH], rng if copy else None)
+            some = slice(copy * len(drawn) + first, copy * len(drawn) + first + len(batch))
+            features, known = network.features(batch.inputs, batch.lengths)
+            values = features.masked_fill(known == 0, torch.nan).cpu().numpy()
+            for columns, part in described.columns():
+                part[some] = values[:, columns]
+            for name, flags in network.measured(batch.inputs).items():
+                described.measured.setdefault(name, np.zeros(len(rows), dtype=bool))[some] = flags[:, 0].cpu() > 0
+    return described
 
 
 def _standardise(network: LinearAnswers, described: _Described) -> None:
-    """Give the network the mean and the spread of every feature, of the recordings in which it is known."""
-    for first in range(0, described.features.shape[1], _COLUMNS):  # all at once would take several times their memory
-        columns = slice(first, first + _COLUMNS)
-        features, known = described.features[:, columns], described.known[:, columns]
+    """Give the network the mean and the spread of every feature where it is known, and apply them."""
+    for columns, features in described.columns():
+        known = ~np.isnan(features)
         counts = known.sum(axis=0).clip(min=1)
         means = np.where(known, features, 0.0).sum(axis=0) / counts
         squares = np.where(known, features - means, 0.0) ** 2
         spread = np.sqrt(squares.sum(axis=0) / counts + _LEAST_SPREAD**2)
         network.center[columns] = torch.from_numpy(means)
         network.scale[columns] = torch.from_numpy(1.0 / spread)
+        values = torch.from_numpy(np.where(known, features, 0.0)).to(network.center)
+        features[:] = network.standardise(values, torch.from_numpy(known).to(values), columns).cpu()
 
 
 def _solve_answers(network: LinearAnswers, described: _Described, task: Task) -> float:
     """Solve for every answer from the recordings that have what it adds; the loss of the last one."""
-    values, known = described.features, torch.from_numpy(described.known)
-    for first in range(0, len(values), _BATCH):  # in place
-        rows = slice(first, first + _BATCH)
-        values[rows] = network.standardise(torch.from_numpy(values[rows]), known[rows]).numpy()
     targets = task.learning.targets.cpu()[described.rows]
     weights = (targets @ class_weights(targets)).numpy().astype(np.float64) if task.training.class_weights else None
     people = described.rows if task.people is None else task.people[described.rows]
@@ -285,8 +345,8 @@ def _solve_answers(network: LinearAnswers, described: _Described, task: Task) ->
         if not len(chosen):
             continue
         counts = None if weights is None else weights[chosen]
-        some = values[:, : layer.in_features] if len(chosen) == len(values) else values[chosen, : layer.in_features]
-        found = solve(some, targets.numpy()[chosen], people[chosen], counts, plain[: layer.in_features])
+        parts = _Parts(described, chosen, layer.in_features)
+        found = solve(parts, targets.numpy()[chosen], people[chosen], counts, plain[: layer.in_features])
         layer.weight.copy_(torch.from_numpy(found.weights.T))
         layer.bias.copy_(torch.from_numpy(found.bias))
         loss = found.loss

@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from bfrb.arrays import Array, Floats32
 from bfrb.errors import BfrbError, ConfigError
 from bfrb.features.sequences import Sequences, save_sequences
-from bfrb.files import write_text, writing_folder
+from bfrb.files import drop_pages, write_text, writing_folder
 from bfrb.networks.registry import Shape
 from bfrb.networks.specs import short_name
 from bfrb.read.tables import read_table, write_table
@@ -198,13 +198,22 @@ class Workspace:
     def recordings(self) -> Recordings:
         """The recordings, memory-mapped."""
         with explaining_damage(path := self.folder / "raw"):
-            return open_recordings(path, self.plan.device)
+            found = open_recordings(path, self.plan.device)
+        drop_pages(*found.sensors.values())  # all of which were read for checking
+        return found
 
     @cached_property
     def sequences(self) -> Sequences:
         """Features of all recordings, memory-mapped."""
         with explaining_damage(path := self.folder / "sequences"):
             return Sequences.load(path)
+
+    def drop_pages(self) -> None:
+        """Let go of the memory that recordings and features take which were used."""
+        features = self.sequences.branches.values()
+        drop_pages(
+            *self.recordings.sensors.values(), *(values for each in features for values in (each.values, each.valid))
+        )
 
     @cached_property
     def targets(self) -> Floats32:
