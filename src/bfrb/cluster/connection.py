@@ -223,8 +223,6 @@ def check_folders(nodes: Sequence[Node]) -> None:
     """Refuse, by a ConfigError, machines that do not see the same folders as this one."""
     for node in nodes:
         if node.lacks:
-            raise ConfigError(
-                f"the machine {node.name} of the cluster does not see {node.lacks[0]} of this machine",
-                remedy="choose a place that all machines mount at the same path (NFS and the like), or, to predict "
-                "and detect, an object store: s3://bucket/folder",
-            )
+            problem = f"the machine {node.name} of the cluster does not see {node.lacks[0]} of this machine"
+            remedy = "choose a place that all machines mount at the same path, or, to predict and detect, s3://bucket/x"
+            raise ConfigError(problem, remedy=remedy)

@@ -45,7 +45,7 @@ def features(recordings: Any, names: str | Sequence[str] | None = None, *, per: 
     if per == "recording":
         statistics = _statistics(found.values, found.valid, recordings.offsets)
         columns = {f"{name}_{kind}": values[:, k] for k, name in enumerate(channels) for kind, values in statistics}
-        return recordings.table.hstack(make_table(columns, nan_to_null=True))
+        return make_table(recordings.table.to_dict() | columns, nan_to_null=True)
     if per != "row":
         raise ConfigError(f"expected features per row or per recording, got {per!r}", remedy='say per="row"')
     row = np.arange(recordings.n_rows) - np.repeat(recordings.offsets[:-1], recordings.lengths)

@@ -190,9 +190,7 @@ def writing_bundle(out: str | os.PathLike[str], *, overwrite: bool = False) -> I
     target = check_target(out, overwrite=overwrite)
     with writing_folder(target) as folder:
         yield folder
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
-        text = json.dumps({path.relative_to(folder).as_posix(): _hash(path) for path in paths}, indent=2)
-        (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
+        _write_checksums(folder)
         Bundle.open(folder)
         check_target(target, overwrite=overwrite)
 
@@ -225,6 +223,12 @@ def check_target(out: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_checksums(folder: Path) -> None:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
+    text = json.dumps({path.relative_to(folder).as_posix(): _hash(path) for path in paths}, indent=2)
+    (folder / CHECKSUMS).write_text(text + "\n", encoding="utf-8")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -60,9 +60,8 @@ class SensorCount:
     def to_dict(self) -> dict[str, object]:
         """The counts as plain values."""
         low, high = (self.low, self.high) if self.low <= self.high else (None, None)
-        told = {"unit": self.unit, "missing_share": self.missing_rows / max(self.rows, 1)}
-        told |= {"recordings_without": self.missing_recordings}
-        return told | {"low": low, "high": high, "glitches": self.glitches}
+        told = {"unit": self.unit, "missing_share": self.missing_rows / max(self.rows, 1), "low": low, "high": high}
+        return told | {"recordings_without": self.missing_recordings, "glitches": self.glitches}
 
 
 @dataclass

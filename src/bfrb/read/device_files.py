@@ -97,8 +97,7 @@ def _refuse_known(path: Path, head: bytes) -> None:
 
 
 def _looks_like_e4(head: bytes) -> bool:
-    lines = head.decode("ascii", errors="replace").splitlines()[:3]
-    cells = [line.split(",") for line in lines]
+    cells = [line.split(",") for line in head.decode("ascii", errors="replace").splitlines()[:3]]
     return len(cells) == 3 and all(len(one) == 3 for one in cells) and len({text.strip() for text in cells[1]}) == 1
 
 

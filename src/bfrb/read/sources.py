@@ -302,7 +302,7 @@ def read(
         problem = f"expected a description, its name or its file, got {type(description).__name__}"
         raise ConfigError(problem, remedy="give what is known of subjects as demographics=...")
     if isinstance(source, str | os.PathLike):
-        if not isinstance(demographics, str | os.PathLike | None):
+        if not isinstance(demographics, str | Path | None):
             problem = f"expected a file of demographics beside a path, got {type(demographics).__name__}"
             raise ConfigError(problem, remedy="name their file, or read the recordings as a frame, too")
         return open_source(Path(source), description, demographics, device=device, how=how).read()
