@@ -134,23 +134,16 @@ def test_a_child_goes_on_when_ctrl_c_is_pressed(tmp_path: Path) -> None:
         ({"cpu,cpuacct/c/d/cpu.cfs_quota_us": "50000", "cpu,cpuacct/c/d/cpu.cfs_period_us": "100000"}, 1),
     ],
 )
-def test_the_quota_of_a_container_counts(
+def test_limits_of_containers_and_jobs_count(
     files: dict[str, str], processors: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, text in (files | {"own": "0::/a/b\n4:cpu,cpuacct:/c/d\n"}).items():
+    memory = {"a/memory.max": "5000", "a/memory.current": "3000", "a/memory.stat": "anon 2000\ninactive_file 700"}
+    for name, text in {**files, **memory, "own": "0::/a/b\n4:cpu,cpuacct:/c/d\n"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr("bfrb.processes._OWN_GROUPS", tmp_path / "own")
     assert usable_processors(tmp_path) == (processors or len(os.sched_getaffinity(0)))
+    assert available_memory(tmp_path) == 5000 - 3000 + 700
     monkeypatch.setenv("BFRB_PROCESSORS", "0")
     with pytest.raises(ConfigError, match="1 or more"):
         usable_processors(tmp_path)
-
-
-def test_the_limit_of_a_group_above_counts_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own").write_text("0::/a/b\n")
-    monkeypatch.setattr("bfrb.processes._OWN_GROUPS", tmp_path / "own")
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    for name, text in {"max": "5000", "current": "3000", "stat": "anon 2000\ninactive_file 700"}.items():
-        (tmp_path / "a" / f"memory.{name}").write_text(text)
-    assert available_memory(tmp_path) == 5000 - 3000 + 700

@@ -63,9 +63,7 @@ def test_check_shows_tables_or_json_and_ends_with_0_1_or_2(study: Path, bfrb: Bf
     assert {sensor["name"] for sensor in found["sensors"]} >= {"acc", "quaternion", "thm 1", "tof 5"}
 
 
-def test_real_recordings_are_ingested_and_a_path_that_is_not_there_is_refused(
-    real_data: Path, tmp_path: Path, bfrb: Bfrb
-) -> None:
+def test_real_recordings_are_ingested_and_no_such_path_is_refused(real_data: Path, tmp_path: Path, bfrb: Bfrb) -> None:
     assert bfrb("ingest", real_data / "cmi", "--out", tmp_path / "cmi", "--json").json["recordings"] == 15
     for command in (("check", tmp_path / "no"), ("ingest", tmp_path / "no", "--out", tmp_path / "store")):
         assert bfrb(*command).refuses("no such file").out == ""

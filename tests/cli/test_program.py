@@ -30,9 +30,7 @@ def test_it_tells_its_version_and_what_it_is_for(bfrb: Bfrb) -> None:
     assert all(command in shown.out for command in ("check", "ingest", "train", "evaluate", "predict"))
 
 
-def test_ctrl_c_ends_it_quietly_even_while_it_loads(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
-) -> None:
+def test_ctrl_c_ends_it_quietly_while_it_loads(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
     def interrupted(_name: str) -> None:
         raise KeyboardInterrupt
 
@@ -66,9 +64,7 @@ def test_every_command_has_an_example_in_its_help_that_can_be_typed(bfrb: Bfrb, 
     assert example in " ".join(bfrb(name, "--help").out.split())
 
 
-def test_the_settings_of_a_training_are_shown_as_they_can_be_given_and_what_lacks_is_told(
-    bfrb: Bfrb, tmp_path: Path
-) -> None:
+def test_settings_of_training_are_shown_as_they_can_be_given_and_what_lacks_is_told(bfrb: Bfrb, tmp_path: Path) -> None:
     shown = bfrb("train", "--show-spec", "--preset", "quick", "--set", "training.epochs=7").out
     (tmp_path / "mine.toml").write_text(shown)
     assert read_preset(str(tmp_path / "mine.toml")) == read_preset("quick").updated(["training.epochs=7"])

@@ -102,9 +102,7 @@ def test_one_device_worn_wrongly_is_not_hidden_by_the_others(simulated: Recordin
         list(JudgedSource(SourceOf(mixed)).batches())
 
 
-def test_accelerations_alone_are_refused_or_answered_by_whoever_can(
-    simulated: Recordings, bfrb: Bfrb, tmp_path: Path
-) -> None:
+def test_accelerations_alone_are_refused_or_answered_if_able(simulated: Recordings, bfrb: Bfrb, tmp_path: Path) -> None:
     data, out, both = stored(tmp_path, simulated.without("quaternion")), tmp_path / "answers.csv", ("acc", "quaternion")
     assert "accelerometer only" in [finding.kind for finding in check(data).findings]
     alone = make_bundle(tmp_path / "needing", requires=[both, both])
@@ -122,9 +120,7 @@ def test_accelerations_alone_are_refused_or_answered_by_whoever_can(
 @pytest.mark.parametrize(
     ("study", "folder"), [("ha24", "ha24_watch"), ("utd_mhad", "utd_mhad_wrist"), ("wisdm", "wisdm_watch")]
 )
-def test_nothing_is_said_against_real_studies_and_all_against_another_unit(
-    real_data: Path, study: str, folder: str
-) -> None:
+def test_real_studies_are_right_and_in_another_unit_wrong(real_data: Path, study: str, folder: str) -> None:
     source = JudgedSource(open_source(real_data / folder, str(EXAMPLES / f"{study}.toml")))
     for _, batch in zip(range(2), source.batches(), strict=False):
         radians = replace(batch, sensors={**batch.sensors, "gyr": np.deg2rad(batch.sensors["gyr"])})
@@ -156,9 +152,7 @@ def test_a_stream_counts_what_physics_speaks_against_and_detect_refuses_it(
     assert counts["windows_doubtful"] == 0
 
 
-def test_detect_refuses_accelerations_of_another_unit(
-    simulated: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path
-) -> None:
+def test_detect_refuses_another_unit(simulated: Recordings, bundle: Path, bfrb: Bfrb, tmp_path: Path) -> None:
     command = detecting(bundle, simulated, tmp_path, 0.00980665)
     bfrb(*command).refuses("expected accelerations of 3 to 30 m/s^2", "--acc-unit")
     assert not (tmp_path / "events.csv").exists()

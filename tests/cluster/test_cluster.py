@@ -187,9 +187,7 @@ def test_events_are_those_of_one_machine(bfrb: Bfrb, bundle: Path, tmp_path: Pat
     assert not (tmp_path / "there.csv.partial").exists()
 
 
-def test_a_head_that_is_too_busy_to_answer_is_asked_again(
-    cluster: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_head_too_busy_to_answer_is_asked_again(cluster: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
     init, refused = ray.init, []
 
     def too_busy(*given: Any, **more: Any) -> None:
@@ -233,9 +231,7 @@ def upload(folder: Path, address: str) -> None:
 
 
 @pytest.mark.usefixtures("cluster", "small_parts")
-def test_an_object_store_is_source_and_destination(
-    bfrb: Bfrb, bundle: Path, store: Path, bucket: str, tmp_path: Path
-) -> None:
+def test_object_stores_are_read_and_written(bfrb: Bfrb, bundle: Path, store: Path, bucket: str, tmp_path: Path) -> None:
     upload(store, f"s3://lab/data{bucket}")
     bfrb("predict", bundle, store, "--out", tmp_path / "here.csv").works()
     command = ["predict", bundle, f"s3://lab/data{bucket}", "--out", f"s3://lab/answers{bucket}", "--on", "ray"]

@@ -31,9 +31,7 @@ def templates(name: str) -> graphs.Templates:
     return graphs.trace_templates(name, SHAPE, SPECS[name])
 
 
-def test_a_graph_is_traced_once_and_again_where_what_is_kept_is_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_graph_is_traced_once_and_again_if_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     step = onnx.helper.make_node("Neg", ["a"], ["b"])
     first, spec = onnx.helper.make_model(onnx.helper.make_graph([step], "", [], [])), SPECS["context"]

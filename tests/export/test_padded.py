@@ -32,9 +32,7 @@ def padded_rows(recordings: Recordings, dtype: torch.dtype) -> PaddedRows:
 
 @pytest.mark.parametrize(("name", "device"), CASES, ids=[f"{device.name}-{name}" for name, device in CASES])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-3)])
-def test_a_formula_means_the_same_in_numpy_and_in_torch(
-    name: str, device: Device, dtype: torch.dtype, tolerance: float
-) -> None:
+def test_formulas_agree_in_numpy_and_torch(name: str, device: Device, dtype: torch.dtype, tolerance: float) -> None:
     recordings = random_recordings(device, LENGTHS, np.random.default_rng(4), missing=0.15)
     expected = FEATURES[name].compute(RaggedRows(recordings))
     found = FEATURES[name].compute(padded_rows(recordings, dtype)).numpy()

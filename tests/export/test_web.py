@@ -132,9 +132,7 @@ def test_the_study_s_files_are_answered_as_in_python_and_left_hands_mirrored(
     assert browser.requests() == set()
 
 
-def test_the_real_test_file_is_answered_as_in_python(
-    browser: Opened, page: Path, bundle: Path, real_data: Path
-) -> None:
+def test_the_real_test_is_answered_as_in_python(browser: Opened, page: Path, bundle: Path, real_data: Path) -> None:
     browser.show(page)
     said = browser.give(real_data / "cmi" / "test.csv", real_data / "cmi" / "test_demographics.csv")
     assert said.startswith("2 recordings, in "), said
@@ -180,9 +178,7 @@ def check_stream(browser: Opened, expected: tuple[np.ndarray, np.ndarray, list[A
         np.testing.assert_allclose(told[name], [getattr(event, name) for event in events], atol=CLOSE)
 
 
-def test_an_hour_of_a_watch_gives_the_events_of_python(
-    browser: Opened, watch_page: Path, watch: Path, tmp_path: Path
-) -> None:
+def test_an_hour_gives_the_events_of_python(browser: Opened, watch_page: Path, watch: Path, tmp_path: Path) -> None:
     hour = tmp_path / "hour.csv"
     wear(3600, 20).write_csv(hour)
     browser.show(watch_page)
@@ -197,9 +193,7 @@ def test_an_hour_of_a_watch_gives_the_events_of_python(
     assert browser.requests() == set()
 
 
-def test_files_of_other_devices_are_brought_to_the_wrist(
-    browser: Opened, page: Path, bundle: Path, tmp_path: Path
-) -> None:
+def test_files_of_others_are_brought_to_the_wrist(browser: Opened, page: Path, bundle: Path, tmp_path: Path) -> None:
     times, worn = np.arange(500) / 50, wear(150, 50)[:500]
     turn = np.stack([np.cos(times), np.sin(times) * 0.6, np.sin(times) * 0.8, 0 * times], axis=1)
     down = {f"gravity{axis}": -worn[f"acc_{axis.lower()}"] / 9.80665 for axis in "XYZ"}
@@ -239,9 +233,7 @@ HEADER = "sequence_id,sequence_counter,subject,acc_x,acc_y,acc_z\n"
         ("time_s,acc_x,acc_y,acc_z\n" + "".join(f"{n},0,0,9.8\n" for n in range(99)), ["more slowly"]),
     ],
 )
-def test_a_wrong_file_is_refused_in_words(
-    browser: Opened, page: Path, tmp_path: Path, content: str, words: list[str]
-) -> None:
+def test_wrong_files_are_refused(browser: Opened, page: Path, tmp_path: Path, content: str, words: list[str]) -> None:
     (tmp_path / "a.csv").write_text(content)
     if browser.driver.current_url != page.as_uri():
         browser.show(page)

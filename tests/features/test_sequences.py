@@ -29,9 +29,7 @@ def of_acc(acc: list[float], offsets: list[int]) -> Sequences:
     return build_sequences(recordings, {"imu": ["acc"]})
 
 
-def test_every_branch_has_its_channels_and_one_the_device_cannot_feed_none(
-    sequences: Sequences, tmp_path: Path
-) -> None:
+def test_each_branch_has_its_channels_and_one_the_device_cannot_feed_none(sequences: Sequences, tmp_path: Path) -> None:
     assert {name: len(channels) for name, channels in sequences.channels.items()} == {"imu": 20, "proximity": 25}
     assert (len(sequences), sequences.lengths.tolist()) == (4, LENGTHS)
     watch = build_sequences(WATCHED, BASELINE_FEATURES)
@@ -85,7 +83,7 @@ def test_saved_sequences_come_back_and_damaged_ones_are_refused(
         Sequences.load(tmp_path / "s")
 
 
-def test_statistics_are_those_of_what_was_measured_and_channels_that_say_nothing_get_a_unit_scale(
+def test_statistics_are_those_of_what_was_measured_and_silent_channels_get_a_unit_scale(
     sequences: Sequences,
 ) -> None:
     features = sequences.branches["imu"]

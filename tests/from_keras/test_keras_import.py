@@ -124,9 +124,7 @@ def test_twenty_networks_of_both_kinds_answer_as_in_keras(twenty: Any, frames: d
     assert np.median(spread) > 0.02, "they answer everything alike"
 
 
-def test_the_bundle_answers_as_their_mean_and_says_where_it_comes_from(
-    twenty: Any, frames: Any, tmp_path: Path
-) -> None:
+def test_a_bundle_answers_as_their_mean_and_says_where_it_comes_from(twenty: Any, frames: Any, tmp_path: Path) -> None:
     names = ["D-111_0", "D-111_1", "v0629_0", "v0629_1"]
     for path in twenty[0].iterdir():
         if path.suffix not in (".h5", ".keras") or path.stem in names:
@@ -297,9 +295,7 @@ def slices(number: int) -> list[Callable[..., Any]]:
 
 
 @pytest.mark.parametrize("code", slices(20))
-def test_a_lambda_of_other_code_is_refused_and_never_loaded(
-    folder: Path, code: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lambda_of_other_code_is_refused_unloaded(folder: Path, code: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = base64.b64encode(marshal.dumps(code.__code__)).decode()
     monkeypatch.setattr("marshal.loads", lambda *_: pytest.fail("code was loaded"))
     change_layer(folder / "D-111_0.h5", "Lambda", 0, "config.function.config.code", changed)

@@ -144,9 +144,7 @@ def test_an_error_while_writing_or_an_incomplete_bundle_leaves_nothing(
     assert names(tmp_path / "deep") == []
 
 
-def test_a_bundle_and_nothing_else_is_replaced_only_when_asked_and_only_by_a_complete_one(
-    copy: Path, tmp_path: Path
-) -> None:
+def test_a_bundle_and_nothing_else_is_replaced_if_asked_and_only_by_a_complete_one(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="there is a bundle at"), writing_bundle(copy):
         pytest.fail("it must be refused before any work is done")
     with pytest.raises(BundleError), writing_bundle(copy, overwrite=True):

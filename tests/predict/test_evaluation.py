@@ -145,9 +145,7 @@ def test_unlabelled_recordings_are_left_out_and_counted(predictor: Predictor, ca
         ([LABELLED[:2], LABELLED[:3]], "more than once"),
     ],
 )
-def test_recordings_that_cannot_be_judged_are_refused(
-    predictor: Predictor, batches: list[Recordings], told: str
-) -> None:
+def test_what_cannot_be_judged_is_refused(predictor: Predictor, batches: list[Recordings], told: str) -> None:
     with pytest.raises(DataError, match=told):
         answer_scenarios(predictor, batches)
 

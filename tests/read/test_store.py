@@ -77,9 +77,7 @@ def test_work_that_is_stopped_leaves_everything_as_it_was(store: Store, tmp_path
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_only_a_store_is_replaced_and_only_when_told_to_and_never_by_what_is_made_of_it(
-    store: Store, tmp_path: Path
-) -> None:
+def test_only_a_store_is_replaced_if_told_to_and_never_by_what_is_made_of_it(store: Store, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert write_store([labelled_study()[:1]], tmp_path / "empty", source="new").manifest.recordings == 1
     (tmp_path / "thesis").mkdir()

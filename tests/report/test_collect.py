@@ -60,9 +60,7 @@ def test_recordings_bring_facts_and_the_signals_of_mistakes(bundle: Bundle, reco
     np.testing.assert_array_equal(kept.sensors["acc"], recordings[row].sensors["acc"])
 
 
-def test_another_study_with_the_same_ids_is_scored_as_other_people(
-    bundle: Bundle, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_study_with_the_same_ids_is_scored_as_other_people(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
     found = collect(bundle, SourceOf(make_recordings(72, subjects=4, seed=1)))
     assert found.matched is not None
     assert (found.matched.facts, found.matched.signals, found.matched.strangers) == ({}, {}, 72)
@@ -149,9 +147,7 @@ def test_a_model_below_its_floor_is_called_useless_and_a_perfect_one_has_nothing
     assert "Confusions" not in dict(tell_failures(perfect, {}))
 
 
-def test_a_bundle_without_predictions_asks_for_recordings(
-    bundle: Bundle, tmp_path: Path, recordings: Recordings
-) -> None:
+def test_bundles_without_predictions_ask_for_recordings(bundle: Bundle, tmp_path: Path, recordings: Recordings) -> None:
     shutil.copytree(bundle.path, tmp_path / "empty")
     read_table(bundle.file(OUT_OF_FOLD))[:0].write_parquet(tmp_path / "empty" / OUT_OF_FOLD)
     emptied = replace(bundle, path=tmp_path / "empty")

@@ -68,9 +68,7 @@ def ask_bundle(bundle: Path) -> Iterator[Ask]:
         yield ask
 
 
-def test_captured_requests_are_predicted_and_the_reply_is_byte_equal(
-    real_data: Path, bundle: Path, ask_bundle: Ask
-) -> None:
+def test_captured_requests_are_answered_byte_by_byte(real_data: Path, bundle: Path, ask_bundle: Ask) -> None:
     captured = real_data / "kaggle_gateway"
     if not captured.is_dir():
         pytest.skip(f"no captured requests: {captured} is no folder")
@@ -107,9 +105,7 @@ class OwnInterrupt(BaseException):
     [ValueError("no idea"), SystemExit(3), KeyboardInterrupt(), OwnInterrupt("gone"), ValueError("x\n\x00" * 10**6)],
     ids=lambda error: repr(error)[:30],
 )
-def test_whatever_the_function_raises_is_answered_and_logged(
-    error: BaseException, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_a_function_raises_is_answered_and_logged(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     def predict(*_: Any) -> str:
         raise error
 

@@ -120,9 +120,7 @@ def test_the_local_gateway_of_a_notebook_writes_the_submission_and_asks_no_stale
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00", None])
-def test_files_that_are_no_test_set_are_refused(
-    content: bytes | None, tmp_path: Path, test_set: tuple[Path, Path]
-) -> None:
+def test_files_of_no_test_set_are_refused(content: bytes | None, tmp_path: Path, test_set: tuple[Path, Path]) -> None:
     other = tmp_path / "other.csv"
     if content is not None:
         other.write_bytes(content)

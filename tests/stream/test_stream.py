@@ -132,9 +132,7 @@ def test_disturbed_streams_give_the_same_events_in_chunks_of_any_size(
     assert_equal(listen(predictor, rule, values, chunk), listen(predictor, rule, values))
 
 
-def test_whole_real_recordings_give_the_same_events_as_their_windows_offline(
-    watch_bundle: Path, real_data: Path
-) -> None:
+def test_whole_real_recordings_give_events_as_their_windows_do_offline(watch_bundle: Path, real_data: Path) -> None:
     recordings, watch = read(real_data / "searle2021"), load(watch_bundle)
     rule = EventRule(spec=EventSpec(step_s=5.0))
     for number in (0, 7):

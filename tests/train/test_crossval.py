@@ -189,9 +189,7 @@ def with_gesture(recordings: Recordings, gesture: str | pl.Series) -> Recordings
         (STUDY, NO_MOTION, "motion sensors for rocket.*\n.*name some in features.acc or features.rotation"),
     ],
 )
-def test_what_cannot_be_learnt_from_is_refused_at_once(
-    study: SourceOf, changes: list[str], told: str, tmp_path: Path
-) -> None:
+def test_what_teaches_nothing_is_refused(study: SourceOf, changes: list[str], told: str, tmp_path: Path) -> None:
     with pytest.raises((DataError, ConfigError), match=told):
         cross_validate(study, TINY.updated(changes), tmp_path / "model")
     assert not list(tmp_path.iterdir())

@@ -66,9 +66,7 @@ def test_variations_of_ones_own_are_told_like_those_of_the_package() -> None:
         (["networks=['own_networks:Branched']"], "no features of the branch 'breath'\n.*features.own.breath"),
     ],
 )
-def test_impossible_networks_and_parts_of_ones_own_are_refused_before_anything_is_read(
-    changes: list[str], told: str
-) -> None:
+def test_impossible_networks_and_parts_of_ones_own_are_refused_before_reading(changes: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         prepare(make_study(), OWN.updated(changes))
 

@@ -97,9 +97,7 @@ def test_the_answer_is_the_predictors_and_ends_its_course(shown: Page) -> None:
     assert [values[-1] for values in course["probabilities"]] == pytest.approx(whole, abs=2e-4)
 
 
-def test_an_answer_says_whether_the_person_was_in_the_training(
-    open_page: OpenPage, bundle: Path, tmp_path: Path
-) -> None:
+def test_an_answer_says_whether_the_person_was_in_training(open_page: OpenPage, bundle: Path, tmp_path: Path) -> None:
     made = make_recordings(2)
     known = min(read_fold_of(Bundle.open(bundle)))
     table = made.table.with_columns(pl.Series("subject", [known, "a stranger"]))
@@ -125,9 +123,7 @@ def test_a_continuous_recording_is_answered_in_windows_with_the_events_of_a_stre
     assert course["events"] == [asdict(event) for event in events]
 
 
-def test_without_a_bundle_for_the_device_there_is_no_answer(
-    open_page: OpenPage, study: Path, watch_bundle: Path
-) -> None:
+def test_without_a_bundle_for_a_device_there_is_no_answer(open_page: OpenPage, study: Path, watch_bundle: Path) -> None:
     for given, told in (((study, watch_bundle), "galaxy_watch"), ((study,), "--bundle")):
         answer = open_page(*given).ask(f"{LIST}/0/answer")
         assert (answer.status, told in answer.text) == (422, True)
