@@ -102,10 +102,8 @@ def _window_tables(found: Iterable[Detections], summary: Summary, classes: tuple
 
 def _check_speed(counts: StreamCounts) -> None:
     if is_too_slow(counts):
-        raise DataError(
-            "the samples come more slowly than the rows that the bundle was trained on, and none are made up",
-            remedy="record at that rate or faster, or train on recordings of the slower rate",
-        )
+        problem = "the samples come more slowly than the rows that the bundle was trained on, and none are made up"
+        raise DataError(problem, remedy="record at that rate or faster, or train on recordings of the slower rate")
 
 
 def read_rule(bundle: Bundle, assignments: Iterable[str]) -> EventRule:
