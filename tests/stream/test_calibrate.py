@@ -10,13 +10,19 @@ from hypothesis import strategies as st
 from annotated import TWO, people, second_by_second
 from bfrb.errors import DataError
 from bfrb.metrics.events import EventCounts
-from bfrb.stream.calibrate import count_found, fit_isotonic, fit_rule, reliability, rules_from_others, score_events
+from bfrb.stream.calibrate import count_by_subject, fit_isotonic, fit_rule, reliability, rules_from_others, score_events
 from bfrb.stream.events import EventRule
+from bfrb.stream.listen import AnnotatedRecording
 from bfrb.stream.spec import EventSpec
 
 isotonic = pytest.importorskip("sklearn.isotonic")
 
 QUICK = EventSpec(step_s=1.0, smoothing_s=0.0, merge_s=0.0, minimum_s=1.0)
+
+
+def count_found(recordings: list[AnnotatedRecording], rule: EventRule) -> EventCounts:
+    found = count_by_subject(recordings, {one.subject: rule for one in recordings}, TWO)
+    return EventCounts.total(list(found.values()))
 
 
 @settings(max_examples=25, deadline=None)
@@ -63,7 +69,7 @@ def test_nothing_cannot_be_calibrated_on() -> None:
 def test_the_threshold_keeps_the_stated_rate() -> None:
     heard = people(4, 0.2)
     loose, strict = (fit_rule(heard, TWO, rate, QUICK) for rate in (60.0, 2.0))
-    counts = [EventCounts.total([count_found(one, rule, TWO) for one in heard]) for rule in (loose, strict)]
+    counts = [count_found(heard, rule) for rule in (loose, strict)]
     assert counts[0].false_alarms_per_hour <= 60.0
     assert counts[1].false_alarms_per_hour <= 2.0
     assert counts[0].found > counts[1].found > 0
@@ -76,10 +82,10 @@ def test_of_thresholds_that_find_as_much_the_one_that_tells_soonest_is_taken() -
     surer = np.minimum(1.0, 0.1 + (np.arange(600) % 60 - 30) / 20)  # from second to second
     claimed = np.where(truth, surer, 0.0)
     rule = fit_rule([second_by_second("s", claimed, truth)], TWO, 1.0, EventSpec(smoothing_s=5.0))
-    found = count_found(second_by_second("s", claimed, truth), rule, TWO)
+    found = count_found([second_by_second("s", claimed, truth)], rule)
     assert (found.found, found.false_alarms_per_hour) == (10, 0.0)
     later = rule.model_copy(update={"spec": rule.spec.model_copy(update={"on": 0.97, "off": 0.58})})
-    late = count_found(second_by_second("s", claimed, truth), later, TWO)
+    late = count_found([second_by_second("s", claimed, truth)], later)
     assert late.found == 10
     assert found.median_delay_s + 3.0 < late.median_delay_s
 

@@ -82,6 +82,7 @@ def evaluate(
     as_json: options.AsJson = False,
 ) -> None:
     """Score a bundle's out-of-fold predictions, a bundle on labelled recordings, or a file of predictions."""
+    from bfrb.predict.answering import Opening
     from bfrb.predict.evaluation import Columns
 
     if target.is_file():
@@ -89,20 +90,20 @@ def evaluate(
             problem = f"expected no recordings beside the predictions {target}"
             raise ConfigError(problem, remedy="name a bundle to predict them with")
         columns = Columns(truth, prediction, subject, recording)
-        _show_scores(_score_file(target, columns, label_set, answers), as_json)
+        scores = _score_file(target, columns, label_set, answers)
     elif answers is not None:
         problem = f"expected a file of predictions to compare with {answers}, got the folder {target}"
         raise ConfigError(problem, remedy="name what `bfrb predict` wrote, or labelled recordings after the bundle")
     elif data is None:
-        print_bundle_scores(target, as_json=as_json)
+        scores = score_bundle(target)
     else:
-        from bfrb.predict.answering import Opening
+        opening = Opening(description, demographics, anyway)
+        scores = _score_recordings(target, data, opening, on, workers)
+    show_scores(scores, as_json)
 
-        _show_scores(_score_recordings(target, data, Opening(description, demographics, anyway), on, workers), as_json)
 
-
-def print_bundle_scores(path: Path, *, as_json: bool) -> None:
-    """Print the scores of a bundle's out-of-fold predictions.
+def score_bundle(path: Path) -> dict[str, Any]:
+    """The scores of a bundle's out-of-fold predictions.
 
     BundleError if there is no bundle, it is damaged, or it was imported and has nothing to score.
     """
@@ -117,7 +118,7 @@ def print_bundle_scores(path: Path, *, as_json: bool) -> None:
         raise BundleError(problem, remedy="name labelled recordings of subjects that it was not trained on")
     scores = score_scenarios(predictions, bundle.label_set)
     simulated = bool(bundle.manifest.provenance.get("recordings_simulated", bundle.manifest.simulated))
-    _show_scores(scores | _describe(bundle, predictions, "out of fold", simulated=simulated), as_json)
+    return scores | _describe(bundle, predictions, "out of fold", simulated=simulated)
 
 
 def _score_file(path: Path, columns: Columns, label_set: str, answers: Path | None) -> dict[str, Any]:
@@ -174,7 +175,8 @@ def _describe(bundle: Bundle, predictions: Table, source: str, *, simulated: boo
     }
 
 
-def _show_scores(scores: dict[str, Any], as_json: bool) -> None:
+def show_scores(scores: dict[str, Any], as_json: bool) -> None:
+    """Print scores as JSON, or as tables."""
     print_result(scores, as_json, *_score_tables(scores))
 
 

@@ -53,10 +53,8 @@ def train(
         typer.echo(spec.to_toml(), nl=False)
         return
     if source is None or out is None:
-        raise ConfigError(
-            f"expected {'recordings' if source is None else '--out, a place for the bundle'}",
-            remedy="write, say, bfrb train recordings.csv --out model",
-        )
+        lacking = "recordings" if source is None else "--out, a place for the bundle"
+        raise ConfigError(f"expected {lacking}", remedy="write, say, bfrb train recordings.csv --out model")
     check_training_installed()
     from bfrb.read.sources import open_source
     from bfrb.train.crossval import RunOptions, cross_validate
@@ -81,11 +79,11 @@ def check_training_installed() -> None:
 
 def show_trained(bundle: Path, source: Source | None, as_json: bool) -> None:
     """Print a new bundle's scores, and write the page about it and what it was trained on, if that can be done."""
-    from bfrb.cli.predict import print_bundle_scores
+    from bfrb.cli.predict import score_bundle, show_scores
     from bfrb.report.html import default_page, write_report
 
     log.info("wrote %s", bundle)
-    print_bundle_scores(bundle, as_json=as_json)
+    show_scores(score_bundle(bundle), as_json)
     if source is None:
         return
     page = default_page(bundle)

@@ -9,14 +9,12 @@ Templates are kept in the user's cache, and traced again when the networks of th
 change; deleting them, or not being able to write them, costs nothing but time.
 """
 
-import contextlib
-import functools
 import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from functools import cache
+from contextlib import contextmanager, redirect_stdout, suppress
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -40,13 +38,12 @@ from bfrb.predict.member import LENGTHS, unpadded_name
 
 PARITY = 1e-4  # largest difference between a probability from torch and from an exported graph
 
-OUTPUTS = ("probabilities", "attention")
+PROBABILITIES, _ATTENTION = "probabilities", "attention"
 """What graphs can give (see `bfrb.predict.bundle`), in this order."""
 
 _PREFIX = "weights_"
 _FOLDED_BYTES = 2**26
 _SHARED_BYTES = 1024
-PROBABILITIES, _ATTENTION = OUTPUTS
 
 
 class Member(nn.Module):
@@ -95,7 +92,7 @@ class Templates(NamedTuple):
 class _WeightsAsInputs(nn.Module):
     def __init__(self, member: Member) -> None:
         super().__init__()
-        self._call = functools.partial(torch.func.functional_call, member)
+        self._call = partial(torch.func.functional_call, member)
 
     def forward(self, weights: dict[str, Tensor], features: dict[str, Tensor], lengths: Tensor | None = None) -> Any:
         return self._call(weights, (features, lengths))
@@ -139,25 +136,39 @@ def _trace(name: str, shape: Shape, spec: NetworkSpec, padding: bool) -> onnx.Mo
     if padding:
         inputs[LENGTHS], shapes[LENGTHS] = torch.tensor([steps, 20, 9]), {0: free}
     weights = {key: value.detach() for key, value in member.state_dict().items()}
+    graph = trace(
+        _WeightsAsInputs(member),
+        {"weights": weights} | inputs,
+        optimize=False,
+        dynamic_shapes={"weights": dict.fromkeys(weights)} | shapes,
+        input_names=[*(_PREFIX + key for key in weights), *features, *([LENGTHS] if padding else [])],
+        output_names=list(member.answers(**inputs)),
+    )
+    return _optimize(graph)
+
+
+def trace(module: nn.Module, inputs: Mapping[str, Any], **options: Any) -> onnx.ModelProto:
+    """The graph of a module, from examples of its inputs by name; the options are those of `torch.onnx.export`."""
     with quiet_exporter(), torch.no_grad():
-        program = torch.onnx.export(
-            _WeightsAsInputs(member),
-            kwargs={"weights": weights} | inputs,
-            dynamo=True,
-            optimize=False,
-            verbose=False,
-            dynamic_shapes={"weights": dict.fromkeys(weights)} | shapes,
-            input_names=[*(_PREFIX + key for key in weights), *features, *([LENGTHS] if padding else [])],
-            output_names=list(member.answers(**inputs)),
-        )
+        program = torch.onnx.export(module, kwargs=dict(inputs), dynamo=True, verbose=False, **options)
     if program is None:
-        raise RuntimeError(f"the exporter gave no graph for {name}")
-    return _optimize(program.model_proto)
+        raise RuntimeError(f"the exporter gave no graph of {type(module).__name__}")
+    return program.model_proto
 
 
 def fill_template(template: onnx.ModelProto, weights: Mapping[str, Array]) -> onnx.ModelProto:
     """A self-contained, optimised graph: a template with a member's weights, by name, as constants."""
-    return _optimize(_with_constants(template, weights))
+    model = onnx.ModelProto()
+    model.CopyFrom(template)
+    graph = model.graph
+    inputs = [value for value in graph.input if not value.name.startswith(_PREFIX)]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    used = {name for node in graph.node for name in node.input}
+    for key, value in weights.items():
+        if _PREFIX + key in used:
+            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name=_PREFIX + key))
+    return _optimize(model)
 
 
 def _optimize(given: onnx.ModelProto) -> onnx.ModelProto:
@@ -177,21 +188,6 @@ def _optimize(given: onnx.ModelProto) -> onnx.ModelProto:
         if value.name == _ATTENTION:  # exporter and optimizer claim the rows of the example, or a formula
             value.type.tensor_type.shape.dim[1].dim_param = "attended_rows"
     return optimized
-
-
-def _with_constants(template: onnx.ModelProto, weights: Mapping[str, Array]) -> onnx.ModelProto:
-    """A template with constants in the place of its weights."""
-    model = onnx.ModelProto()
-    model.CopyFrom(template)
-    graph = model.graph
-    inputs = [value for value in graph.input if not value.name.startswith(_PREFIX)]
-    del graph.input[:]
-    graph.input.extend(inputs)
-    used = {name for node in graph.node for name in node.input}
-    for key, value in weights.items():
-        if _PREFIX + key in used:
-            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name=_PREFIX + key))
-    return model
 
 
 def write_graphs(path: Path, member: Member, templates: Templates, batch: Batch) -> float:
@@ -245,21 +241,20 @@ def check_parity(
         expected = member.answers(inputs, None if lengths is None else torch.from_numpy(lengths))
     difference = max(float(np.abs(exported[name] - expected[name].numpy()).max()) for name in given)
     if not difference <= PARITY:
-        raise BundleError(
-            f"expected the exported graph to agree with torch to {PARITY:g}, but it is off by {difference:g}",
-            remedy="report this with the versions of torch, onnx and onnxscript; the weights are not lost",
-        )
+        problem = f"expected the exported graph to agree with torch to {PARITY:g}, but it is off by {difference:g}"
+        remedy = "report this with the versions of torch, onnx and onnxscript; the weights are not lost"
+        raise BundleError(problem, remedy=remedy)
     return difference
 
 
-@contextlib.contextmanager
+@contextmanager
 def quiet_exporter() -> Iterator[None]:
     """Keep the exporter's chatter about missing optional packages off the terminal."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

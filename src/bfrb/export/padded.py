@@ -75,12 +75,11 @@ class WindowRows(PaddedRows):
 
     def fill(self, values: Tensor) -> Tensor:
         """(B, T, C) NaN replaced by the last value before it in its recording, or else the first one after it."""
-        rows, step = values.shape[1], 1
-        while step < rows:  # what is filled from 1, 2, 4 ... rows before is filled from the last known one
+        steps = [2**power for power in range((values.shape[1] - 1).bit_length())]
+        for step in steps:  # what is filled from 1, 2, 4 ... rows before is filled from the last known one
             earlier = torch.cat([values[:, :step], values[:, :-step]], dim=1)
-            values, step = torch.where(values == values, values, earlier), 2 * step  # noqa: PLR0124  NaN is not itself
-        step = 1
-        while step < rows:
+            values = torch.where(values == values, values, earlier)  # noqa: PLR0124  NaN is not itself
+        for step in steps:
             later = torch.cat([values[:, step:], values[:, -step:]], dim=1)
-            values, step = torch.where(values == values, values, later), 2 * step  # noqa: PLR0124
+            values = torch.where(values == values, values, later)  # noqa: PLR0124
         return values

@@ -6,13 +6,14 @@ import json
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 
 from bfrb.arrays import Array, Floats
 from bfrb.errors import BundleError, ConfigError
+from bfrb.export import targets
 from bfrb.export.check_golden import find_difference
 from bfrb.export.graphs import PROBABILITIES
 from bfrb.export.samples import LEFT, build_graph, check_rows
@@ -27,9 +28,6 @@ from bfrb.stream.events import EventRule, WindowProbabilities, decide_events
 from bfrb.study.device import STANDARD_GRAVITY_M_S2, Sensor
 from bfrb.study.mirror import LEFT_HANDED, is_left_handed
 from bfrb.study.recordings import Recordings
-
-if TYPE_CHECKING:
-    from bfrb.export.targets import Whole
 
 GRAPH = "model.onnx"
 DESCRIPTION = "input.json"
@@ -111,13 +109,10 @@ def _convert(
     bundle: Bundle, rows: int | None, worn: Worn | None, conversion: Conversion, folder: Path
 ) -> tuple[str, dict[str, Any]]:
     """Convert for a runtime and ask it, where it runs here, what the golden vectors hold; name of the file, facts."""
-    from bfrb.export import targets
-    from bfrb.export.targets import Whole
-
     check_rows(bundle, rows)
     if rows is None:
         raise ConfigError(f"{conversion.target} knows no free sizes", remedy="add --window with a length in seconds")
-    module, made_up = Whole(bundle, worn), make_up_recordings(bundle, rows, worn)
+    module, made_up = targets.Whole(bundle, worn), make_up_recordings(bundle, rows, worn)
     examples = arrange(module, made_up, rows)
     seen = conversion.calibrate_on
     ranges = [] if seen is None else arrange(module, seen[seen.lengths >= rows], rows)
@@ -125,10 +120,8 @@ def _convert(
         raise ConfigError(f"no recording for int8 has {rows} rows", remedy="choose a shorter --window, or others")
     ranges = ranges[:: -(-len(ranges) // CALIBRATED_ON) or 1]
     path = targets.convert(conversion.target, module, ranges or examples, folder, int8=seen is not None)
-    expected, told = (
-        Predictor(bundle).predict(made_up).probabilities,
-        targets.ask(conversion.target, path, module.inputs, examples),
-    )
+    expected = Predictor(bundle).predict(made_up).probabilities
+    told = targets.ask(conversion.target, path, module.inputs, examples)
     facts: dict[str, Any] = {"runtime": conversion.target, "inputs": module.inputs, "int8": seen is not None}
     if told is not None:
         facts["largest_difference"] = float(np.abs(told - expected).max())
@@ -136,15 +129,15 @@ def _convert(
     return path.name, facts | {"bytes": bytes_of(path)}
 
 
-def arrange(module: Whole, recordings: Recordings, rows: int) -> list[list[Array]]:
+def arrange(module: targets.Whole, recordings: Recordings, rows: int) -> list[list[Array]]:
     """What a module takes in, of each recording of the bundle's device: its last rows."""
     left = is_left_handed(recordings).astype(np.float32)
     arranged = []
-    for number in range(len(recordings)):
-        samples = pad_samples(recordings[number : number + 1], module.front.worn) | {LEFT: left[number : number + 1]}
-        arranged.append(
-            [samples[name][:, -rows:] if samples[name].ndim > 1 else samples[name] for name in module.inputs]
-        )
+    for number, one in enumerate(recordings.batches(1)):
+        samples = pad_samples(one, module.front.worn)
+        last = {name: values[:, -rows:] for name, values in samples.items() if name != LENGTHS}
+        last[LEFT] = left[number : number + 1]
+        arranged.append([last[name] for name in module.inputs])
     return arranged
 
 
@@ -152,6 +145,7 @@ def describe(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> dict
     """What a graph takes in and gives, in words and units."""
     manifest = bundle.manifest
     time = "time" if rows is None else rows
+    frame = _WRIST_FRAME if worn is None else "the device's own axes; an orientation made of others in the wrist's"
     inputs: dict[str, Any] = {
         sensor.name: {
             "type": "float32",
@@ -165,20 +159,15 @@ def describe(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> dict
         if worn is None or sensor.name in worn.inputs
     }
     if rows is None:
-        inputs[LENGTHS] = {
-            "type": "int64",
-            "shape": ["batch"],
-            "meaning": "rows of each recording; any value behind them",
-        }
+        meaning = "rows of each recording; any value behind them"
+        inputs[LENGTHS] = {"type": "int64", "shape": ["batch"], "meaning": meaning}
     if manifest.mirror_left_hand:
         inputs[LEFT] = {"type": "bool", "shape": ["batch"], "meaning": "made on the left wrist of a left-handed person"}
     return {
         "device": bundle.device.name if worn is None else worn.description.name,
         "row_rate_hz": manifest.row_rate_hz,
         "rows": f"the {'mean' if manifest.rows == 'mean' else 'nearest'} of the samples of each 1/row_rate_hz",
-        "frame": _WRIST_FRAME
-        if worn is None
-        else "the device's own axes; an orientation made of others in the wrist's",
+        "frame": frame,
         "missing": "NaN",
         "length": f"at most {manifest.max_length} rows count, the {manifest.keep} ones",
         "inputs": inputs,
@@ -214,16 +203,14 @@ def make_golden(bundle: Bundle, rows: int | None, worn: Worn | None = None) -> d
             **({LEFT: bool(left[number])} if bundle.manifest.mirror_left_hand else {}),
             PROBABILITIES: answers[number].tolist(),
         }
-        for number, one in enumerate(made_up[number : number + 1] for number in range(len(made_up)))
+        for number, one in enumerate(made_up.batches(1))
     ]
     windows = _made_up_windows(bundle)
     events = decide_events(windows, EventRule.of(bundle), bundle.label_set)
     return {
         "note": "made up: no person's",
         "recordings": recordings,
-        "windows": {
-            name: getattr(windows, name).tolist() for name in ("middle_s", "known_s", "after_gap", PROBABILITIES)
-        },
+        "windows": {name: values.tolist() for name, values in vars(windows).items()},
         "events": [vars(event) for event in events],
     }
 

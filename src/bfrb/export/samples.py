@@ -17,7 +17,7 @@ from onnxscript import opset18
 from torch import Tensor, nn
 
 from bfrb.errors import BundleError, ConfigError
-from bfrb.export.graphs import PROBABILITIES, quiet_exporter
+from bfrb.export.graphs import PROBABILITIES, trace
 from bfrb.export.padded import PaddedRows
 from bfrb.export.worn import Worn
 from bfrb.features.pipeline import available, find_feature
@@ -160,21 +160,15 @@ def _trace(front: Front, *, mirror: bool, rows: int | None, opset: int) -> onnx.
         named["lengths"], shapes["lengths"] = torch.full((batch,), steps), {0: free}
     if mirror:
         named["left"], shapes["left"] = torch.zeros(batch, dtype=torch.bool), {0: free}
-    with quiet_exporter(), torch.no_grad():
-        program = torch.onnx.export(
-            front.eval(),
-            kwargs=named,
-            dynamo=True,
-            verbose=False,
-            opset_version=opset,
-            dynamic_shapes=shapes,
-            input_names=[*sensors, *([LENGTHS] if rows is None else []), *([LEFT] if mirror else [])],
-            output_names=[*map(_features_of, front.branches), *(["used"] if rows is None else []), _ASKED],
-            custom_translation_table={torch.ops.aten.atan2.default: _atan2, torch.ops.aten.acos.default: _acos},
-        )
-    if program is None:
-        raise RuntimeError("the exporter gave no graph of the features")
-    model = program.model_proto
+    model = trace(
+        front.eval(),
+        named,
+        opset_version=opset,
+        dynamic_shapes=shapes,
+        input_names=[*sensors, *([LENGTHS] if rows is None else []), *([LEFT] if mirror else [])],
+        output_names=[*map(_features_of, front.branches), *(["used"] if rows is None else []), _ASKED],
+        custom_translation_table={torch.ops.aten.atan2.default: _atan2, torch.ops.aten.acos.default: _acos},
+    )
     for value in model.graph.input:  # the exporter makes up a name for each
         for axis, name in zip(value.type.tensor_type.shape.dim, ("batch", "time"), strict=False):
             if not axis.dim_value:
@@ -247,10 +241,9 @@ def _assemble(
     end = parser.parse_graph(_MEAN)
     nodes += end.node
     constants += end.initializer
-    [classes] = [
-        value.type.tensor_type.shape.dim[1] for value in members[0].graph.output if value.name == PROBABILITIES
-    ]
-    output = helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, ["batch", classes.dim_value])
+    [answer] = [value for value in members[0].graph.output if value.name == PROBABILITIES]
+    classes = answer.type.tensor_type.shape.dim[1].dim_value
+    output = helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, ["batch", classes])
     graph = helper.make_graph(nodes, "samples_to_probabilities", front.graph.input, [output], constants)
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", front.opset_import[0].version)], ir_version=members[0].ir_version

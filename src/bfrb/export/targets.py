@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bfrb.arrays import Array, Floats32
@@ -42,12 +41,10 @@ class Whole(nn.Module):
     def __init__(self, bundle: Bundle, worn: Worn | None = None) -> None:
         super().__init__()
         self.front = Front(bundle, worn, WindowRows)
-        self.members = nn.ModuleList([load_network(bundle, member) for member in bundle.manifest.members])
+        members = [load_network(bundle, member) for member in bundle.manifest.members]
+        self.members: Any = nn.ModuleList(members)
         features = {
-            name
-            for member in _members(self.members)
-            for branch in member.standardisers
-            for name in self.front.branches[branch]
+            name for member in members for branch in member.standardisers for name in self.front.branches[branch]
         }
         needed = {sensor for name in features for sensor in find_feature(name).needs}
         if len(self.members) > 1:  # who is asked depends on what was measured
@@ -63,7 +60,7 @@ class Whole(nn.Module):
         left = given.pop(LEFT) > 0.5 if self.mirrors else None
         *branches, asked = self.front(given, None, left)
         named = dict(zip(self.front.branches, branches, strict=True))
-        answers: list[Tensor] = [member.answers(named)[PROBABILITIES] for member in _members(self.members)]
+        answers: list[Tensor] = [member.answers(named)[PROBABILITIES] for member in self.members]
         if len(answers) == 1:
             return answers[0]
         weights = asked.to(answers[0].dtype)[:, :, None]
@@ -71,26 +68,21 @@ class Whole(nn.Module):
         return summed / summed.sum(dim=1, keepdim=True)
 
 
-def _members(modules: Any) -> Sequence[Member]:
-    return list(modules)
-
-
 def load_network(bundle: Bundle, member: MemberSpec) -> Member:
     """A member as the torch module that it was exported from, with its weights.
 
     BundleError if the bundle does not hold them.
     """
+    from safetensors.torch import load_file
+
     weights = bundle.file(member.graph).with_suffix(".safetensors")
     if not weights.is_file():
         raise BundleError(f"the bundle {bundle.path} has no weights of {member.name}", remedy="train it anew")
     manifest, device = bundle.manifest, bundle.device
     branches = Front(bundle).branches
     channels = {name: len(channels_of(branches.get(name, ()), device)) for name in manifest.branches}
-    network = build_member(
-        member.network,
-        Shape(channels, len(bundle.label_set), bundle.manifest.row_rate_hz),
-        _spec(bundle, member.network),
-    )
+    shape = Shape(channels, len(bundle.label_set), manifest.row_rate_hz)
+    network = build_member(member.network, shape, _spec(bundle, member.network))
     network.load_state_dict(load_file(weights))
     return network.eval()
 
@@ -180,9 +172,8 @@ def _quantize_litert(path: Path, examples: Sequence[Example]) -> None:
     quantizer = Quantizer(path.read_bytes())
     for name in _IN_EIGHT_BITS:
         quantizer.add_static_config(".*", TFLOperationName[name], activation_num_bits=16, weight_num_bits=8)
-    ranges = quantizer.calibrate(
-        {"serving_default": [{f"args_{n}": value for n, value in enumerate(one)} for one in examples]}
-    )
+    named = [{f"args_{number}": value for number, value in enumerate(one)} for one in examples]
+    ranges = quantizer.calibrate({"serving_default": named})
     # They are moving averages of each example's smallest and largest values, which some exceed; sixteen bits have room.
     wider = {name: {kind: 8.0 * value for kind, value in found.items()} for name, found in ranges.items()}
     path.write_bytes(quantizer.quantize(wider, enable_progress_bar=False).quantized_model)
@@ -267,9 +258,8 @@ def _to_coreml(module: Whole, examples: Sequence[Example], path: Path, int8: boo
     import coremltools
 
     program = _exported(module, examples[0]).run_decompositions({})
-    inputs = [
-        coremltools.TensorType(name, shape=one.shape) for name, one in zip(module.inputs, examples[0], strict=True)
-    ]
+    shapes = [values.shape for values in examples[0]]
+    inputs = [coremltools.TensorType(name, shape=shape) for name, shape in zip(module.inputs, shapes, strict=True)]
     model = coremltools.convert(
         program,
         inputs=inputs,

@@ -22,6 +22,7 @@ from bfrb.predict.evaluation import (
     score_scenarios,
 )
 from bfrb.predict.out_of_fold import TrainingOverlap
+from bfrb.predict.predictor import Predictor
 from bfrb.read.sources import Source
 from bfrb.read.stretches import iter_judged
 from bfrb.read.tables import Table, read_table
@@ -34,8 +35,12 @@ log = logging.getLogger(__name__)
 Each = Callable[[Callable[[Source], Any]], Sequence[Any]]
 """Gives what a function gives for every part of the recordings, in their order."""
 
-MAIN_SCENARIOS = ("all", "imu", "half")
-"""Scenarios in the order in which they are shown; the first that a bundle has is the one that is explained."""
+SCENARIOS = {
+    "all": ("All sensors", "with every sensor that measured"),
+    "imu": ("Motion sensors only", "as if no thermopile and no time-of-flight sensor had measured"),
+    "half": ("Half and half", "half of the recordings without proximity sensors, as in the competition's test"),
+}
+"""Title and meaning of scenarios, in the order they are shown in; the first that a bundle has is explained."""
 
 SHOWN = 20  # mistakes that a report shows
 
@@ -60,7 +65,7 @@ class Evaluation:
 
     bundle: Bundle
     ids: tuple[str, ...]  # (R,) recordings that were answered, in order
-    answers: dict[str, Answers]  # (R,) answers by scenario; the scenarios in the order of `MAIN_SCENARIOS`
+    answers: dict[str, Answers]  # (R,) answers by scenario; the scenarios in the order of `SCENARIOS`
     out_of_fold: bool = True  # answers that the bundle keeps, of networks that never saw the person, or those given now
     matched: Matched | None = None  # what the recordings tell about people and sensors, where some of these were given
     new_people: dict[str, dict[str, Any]] = field(default_factory=dict)  # scores by scenario on people not in training
@@ -120,20 +125,17 @@ def collect(bundle: Bundle, source: Source | None = None, *, each: Each | None =
     DataError if the bundle keeps no predictions and there are no labelled recordings either, or the device is another.
     """
     if source is not None and source.device.name != bundle.device.name:
-        raise DataError(
-            f"expected recordings of the device {bundle.device.name!r}, got {source.device.name!r}",
-            remedy="name the recordings that the bundle was trained on, or others of the same device",
-        )
+        problem = f"expected recordings of the device {bundle.device.name!r}, got {source.device.name!r}"
+        remedy = "name the recordings that the bundle was trained on, or others of the same device"
+        raise DataError(problem, remedy=remedy)
     each = each or (lambda ask: [] if source is None else [ask(source)])
     kept = read_table(bundle.file(OUT_OF_FOLD))
     judged = kept if kept.height or source is None else _answer(bundle, each, frozenset())
     if judged is None or not judged.height:
-        raise DataError(
-            f"the bundle {bundle.path} keeps no out-of-fold predictions, so there is nothing to report on",
-            remedy="name labelled recordings of people it was not trained on: --data DATA",
-        )
+        problem = f"the bundle {bundle.path} keeps no out-of-fold predictions, so there is nothing to report on"
+        raise DataError(problem, remedy="name labelled recordings of people it was not trained on: --data DATA")
     answers = answers_by_scenario(judged, bundle.label_set)
-    ordered = {name: answers[name] for name in (*MAIN_SCENARIOS, *answers) if name in answers}
+    ordered = {name: answers[name] for name in (*SCENARIOS, *answers) if name in answers}
     main = next(iter(ordered))
     scenario = main if main in judged["scenario"].to_list() else "all"
     ids = judged.filter(judged["scenario"] == scenario).sort("id")["id"].to_list()
@@ -164,8 +166,6 @@ def _answer(bundle: Bundle, each: Each, known: frozenset[str]) -> Table | None:
 
 
 def _answer_part(bundle: Bundle, known: frozenset[str], source: Source) -> tuple[Table, int] | None:
-    from bfrb.predict.predictor import Predictor
-
     batches = iter_judged(source, bundle.windows)
     people = ((batch, np.array([str(name) not in known for name in batch.subjects], dtype=bool)) for batch in batches)
     strangers = (batch[new] for batch, new in people if new.any())
@@ -174,7 +174,7 @@ def _answer_part(bundle: Bundle, known: frozenset[str], source: Source) -> tuple
     return None if first is None else answer_labelled(Predictor(bundle), chain([first], labelled))
 
 
-def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, shown: int = SHOWN) -> list[Mistake]:
+def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet) -> list[Mistake]:
     """The most confident mistakes that cost score of (R,) answers with probabilities, the most confident first."""
     if answers.probabilities is None:
         return []
@@ -182,7 +182,7 @@ def find_mistakes(ids: Sequence[str], answers: Answers, label_set: LabelSet, sho
     confidence = answers.probabilities[np.arange(len(given)), given]
     rows = np.flatnonzero(costs_score(answers, label_set)).tolist()
     found = []
-    for row in sorted(rows, key=lambda row: (-confidence[row], ids[row]))[:shown]:
+    for row in sorted(rows, key=lambda row: (-confidence[row], ids[row]))[:SHOWN]:
         truth, answer = str(answers.truth[row]), str(answers.prediction[row])
         by_class = dict(zip(label_set.classes, answers.probabilities[row].tolist(), strict=True))
         ranked = sorted(by_class, key=lambda name: (name != answer, -by_class[name]))[:ALTERNATIVES]

@@ -54,7 +54,8 @@ def plot_confusion(counts: npt.ArrayLike, classes: Sequence[str], is_target: Seq
     order = np.argsort(~np.asarray(is_target, dtype=bool), kind="stable")
     counts = np.asarray(counts, dtype=np.float64)[np.ix_(order, order)]
     count, targets, totals = len(order), int(np.sum(is_target)), counts.sum(axis=1)
-    figure, axes = style.new_figure(2.9 + 0.27 * count)
+    figure = style.Figure(figsize=(style.WIDTH_IN, 2.9 + 0.27 * count))
+    axes = figure.add_subplot()
     for row, column in np.argwhere(counts).tolist():
         share = counts[row, column] / totals[row]
         sides = [column - 0.48, column + 0.48]
@@ -166,7 +167,8 @@ def plot_detection(
 
     The rules are those that are or could be in use, by name, with their false alarms per hour and share found.
     """
-    figure, axes = style.new_figure(3.6, 0.8)
+    figure = style.Figure(figsize=(0.8 * style.WIDTH_IN, 3.6))
+    axes = figure.add_subplot()
     axes.plot(false_alarms, sensitivity, color=style.SERIES[0], marker=".")
     for number, (name, point) in enumerate(rules.items(), start=1):
         look: Any = {"marker": style.MARKERS[number], "color": style.SERIES[number], "label": style.label(name)}
@@ -211,20 +213,21 @@ def plot_timeline(
 
 
 @style.styled
-def plot_signals(recordings: Recordings, width_in: float = 4.9, panel_in: float = 0.85) -> style.Figure:
+def plot_signals(recordings: Recordings) -> style.Figure:
     """Signals of the first of some recordings, one panel a sensor; the gesture is shaded where it is known.
 
-    Of time of flight, the share of each sensor's 64 pixels is shown in which something reflected. Width of the figure
-    and height of a panel are in inches.
+    Of time of flight, the share of each sensor's 64 pixels is shown in which something reflected.
     """
     recording = recordings[0]
     sensors = recording.device.sensors
-    figure = style.Figure(figsize=(width_in, 0.5 + panel_in * len(sensors)))
+    figure = style.Figure(figsize=(4.9, 0.5 + 0.85 * len(sensors)))
     panels = figure.subplots(len(sensors), 1, sharex=True, squeeze=False)[:, 0]
     time_s = np.arange(recording.n_rows + 1) / recording.device.row_rate_hz
+    phases = recording.annotations.get("phase")
+    gestures = [run for run in phases.runs() if run[2] == GESTURE] if phases else []
     for axes, sensor in zip(panels, sensors, strict=True):
         _draw_sensor(axes, sensor, time_s[:-1], traces(sensor, recording.sensors[sensor.name]))
-        for start, stop in _gesture_rows(recording):
+        for start, stop, _ in gestures:
             axes.axvspan(time_s[start], time_s[stop], color=style.BAND, linewidth=0, zorder=0)
     panels[-1].set_xlabel("seconds")
     figure.align_ylabels()
@@ -260,12 +263,3 @@ def _draw_sensor(axes: style.Axes, sensor: Sensor, time_s: Floats, values: Float
         axes.plot(time_s, column, label=name, linewidth=1.1, marker="." if len(time_s) < 2 else "", **look)
     near = {"handlelength": 1.6, "columnspacing": 0.9, "handletextpad": 0.4, "borderaxespad": 0}
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.94), ncols=len(values.T), fontsize=7.5, **near)
-
-
-def _gesture_rows(recording: Recordings) -> Any:
-    """(S, 2) First row, and the row after the last, of every stretch that is labelled as the gesture."""
-    phases = recording.annotations.get("phase")
-    if phases is None or GESTURE not in phases.names:
-        return []
-    inside = phases.codes == phases.names.index(GESTURE)
-    return np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2).tolist()

@@ -19,9 +19,6 @@ from bfrb.study.labels import LabelSet
 from bfrb.study.recordings import Recordings
 from bfrb.study.windows import WindowSpec
 
-FACTS = ("orientation", "handedness", "adult_child", "sex", "age")
-"""Columns of recordings that a report compares scores by."""
-
 SENSORS = "sensors"  # fact that every recording tells by itself: which of its proximity sensors measured
 
 ALL_SENSORS, SOME_SENSORS, NO_SENSORS = "all proximity sensors", "some proximity sensors missing", "none at all"
@@ -75,7 +72,7 @@ def _tell_doubts(overlap: TrainingOverlap, *, found: bool) -> Iterator[str]:
 
 
 def _read_facts(recordings: Recordings) -> dict[str, dict[str, object]]:
-    columns = {name: recordings.table[name].to_list() for name in FACTS if name in recordings.table.columns}
+    columns = {name: recordings.table[name].to_list() for name in QUESTIONS if name in recordings.table.columns}
     if recordings.device.names_of("proximity"):
         columns[SENSORS] = name_sensor_states(recordings)
     return {
@@ -131,7 +128,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Any], str | None]]] = {
     SENSORS: ("Proximity sensors that measured", str),
     "orientation": ("Posture", str),
 }
-"""By fact: the question it answers, and how its values are called."""
+"""By fact, a column of recordings or `SENSORS`: the question it answers, and how its values are called."""
 
 _FIRST = ("left-handed", "children", *AGE_BANDS.values(), ALL_SENSORS, SOME_SENSORS, NO_SENSORS)
 _ORDER = {name: place for place, name in enumerate(_FIRST)}

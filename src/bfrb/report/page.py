@@ -8,14 +8,12 @@ from markupsafe import Markup
 from bfrb.predict.bundle import SPEC
 from bfrb.report import figures
 from bfrb.report import sections as show
-from bfrb.report.collect import Evaluation, Mistake, costs_score
+from bfrb.report.collect import SCENARIOS, Evaluation, Mistake, costs_score
 from bfrb.report.events import show_events
 from bfrb.report.groups import compare
 from bfrb.report.section import PageFigure, count, interval_text, percent
 from bfrb.report.style import figure_to_svg, mark_simulated, printable
-from bfrb.report.summary import SCENARIOS, tell_failures, tell_how_good
-
-TEMPLATE = "report.html.j2"
+from bfrb.report.summary import tell_failures, tell_how_good
 
 
 def render(evaluation: Evaluation) -> str:
@@ -31,7 +29,7 @@ def render(evaluation: Evaluation) -> str:
         show.show_calibration(evaluation),
         show.show_learning(evaluation),
     )
-    page: str = _environment(evaluation).get_template(TEMPLATE).render(
+    page: str = _environment(evaluation).get_template("report.html.j2").render(
         style=files("bfrb.report").joinpath("templates", "report.css").read_text(encoding="utf-8"),
         evaluation=evaluation,
         name=evaluation.bundle.path.resolve().name,

@@ -16,10 +16,9 @@ from bfrb.predict.out_of_fold import read_fold_of
 from bfrb.predict.predictions import target_probability
 from bfrb.read.tables import read_table
 from bfrb.report import figures
-from bfrb.report.collect import Evaluation
+from bfrb.report.collect import SCENARIOS, Evaluation
 from bfrb.report.groups import HANDS, Comparisons, Matched
 from bfrb.report.section import Cell, DataTable, PageFigure, Section, count, percent
-from bfrb.report.summary import SCENARIOS
 from bfrb.train.run import read_run_spec
 
 _COLUMNS = {"score": "score", "binary_f1": "binary F1", "macro_f1": "macro F1", "recordings": "recordings"}

@@ -131,15 +131,10 @@ def score_axis(axes: Axes, which: str, name: str, shown: Iterable[float] = (0.0,
     return start
 
 
-def new_figure(height_in: float, width: float = 1.0) -> tuple[Figure, Axes]:
-    """A figure so high, of a share of the page's width, and its axes."""
-    figure = Figure(figsize=(WIDTH_IN * width, height_in))
-    return figure, figure.add_subplot()
-
-
 def figure_of_rows(names: Sequence[object], margin_in: float = 0.75) -> tuple[Figure, Axes]:
     """A figure with named rows, the first at the top, and its axes."""
-    figure, axes = new_figure(margin_in + 0.24 * max(len(names), 2))
+    figure = Figure(figsize=(WIDTH_IN, margin_in + 0.24 * max(len(names), 2)))
+    axes = figure.add_subplot()
     axes.set_yticks(range(len(names)), [label(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

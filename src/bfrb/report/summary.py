@@ -5,16 +5,9 @@ from typing import Any
 import numpy as np
 
 from bfrb.metrics.intervals import ENOUGH_PEOPLE
-from bfrb.report.collect import Evaluation
+from bfrb.report.collect import SCENARIOS, Evaluation
 from bfrb.report.groups import Comparisons
 from bfrb.report.section import count, out_of_100
-
-SCENARIOS = {
-    "all": ("All sensors", "with every sensor that measured"),
-    "imu": ("Motion sensors only", "as if no thermopile and no time-of-flight sensor had measured"),
-    "half": ("Half and half", "half of the recordings without proximity sensors, as in the competition's test"),
-}
-"""Title and meaning of every scenario."""
 
 RARE = 0.01  # share of behaviours among the movements of a day, for the sake of an example
 

@@ -73,9 +73,8 @@ def choose_port(port: int | None = None, *, any_port: bool = False) -> int:
     if taken:
         problem = f"something listens on port {named}, and the gateway would ask it instead of this server"
         if not any_port:
-            raise ConfigError(
-                problem, remedy="end it (an earlier server?), or start all the same: --any-port or --port"
-            )
+            remedy = "end it (an earlier server?), or start all the same: --any-port or --port"
+            raise ConfigError(problem, remedy=remedy)
         log.warning("warning: %s", problem)
     return tried[len(taken)]
 

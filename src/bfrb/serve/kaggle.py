@@ -175,11 +175,9 @@ def bundle_server(predictor: Predictor, *, strict: bool = False, **options: Any)
     ConfigError if the bundle tells other things apart than the 18 gestures, or is for another device.
     """
     if not set(predictor.label_set.classes) <= set(CMI_GESTURES.classes) or predictor.device.name != HELIOS.name:
-        raise ConfigError(
-            f"expected a bundle for {HELIOS.name!r} that answers with gestures of the CMI study, "
-            f"got one for {predictor.device.name!r} with {predictor.label_set.name!r}",
-            remedy="serve a bundle that was trained on the CMI data",
-        )
+        wanted = f"a bundle for {HELIOS.name!r} that answers with gestures of the CMI study"
+        problem = f"expected {wanted}, got one for {predictor.device.name!r} with {predictor.label_set.name!r}"
+        raise ConfigError(problem, remedy="serve a bundle that was trained on the CMI data")
     predict = predictor.predict_one if strict else partial(_predict_damaged, predictor)
     return InferenceServer(predict, strict=strict, **options)
 

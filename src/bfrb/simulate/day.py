@@ -17,21 +17,20 @@ from bfrb.arrays import Array, Floats, Ints
 from bfrb.read.tables import make_table
 from bfrb.simulate.actions import EVERYDAY, EVERYTHING
 from bfrb.simulate.body import Track
-from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan, draw_people
-from bfrb.simulate.frames import minimum_jerk, normalised
+from bfrb.simulate.design import BACK, LEAN, MOVES, SIDE, STRAIGHT, Person, Plan
+from bfrb.simulate.frames import minimum_jerk, normalised, turned
 from bfrb.simulate.motion import Wearing, wear
 from bfrb.simulate.spec import Quadruple, StudySpec
-from bfrb.simulate.study import FACING_RAD, draw_tilt, measure_all
-from bfrb.spec import Spec
+from bfrb.simulate.study import FACING_RAD, draw_tilt, jobs_of, measure_all
+from bfrb.spec import NotNegative, Positive, Spec
 from bfrb.study.device import HELIOS
-from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES, TARGET_GESTURES
+from bfrb.study.labels import CMI_GESTURES, DAY_GESTURES, ORIENTATIONS, TARGET_GESTURES
 from bfrb.study.recordings import Annotation, Recordings
 
 REST = "rest"
 
 ACTIVITIES = (REST, *EVERYTHING)  # names of what the hand does in every row, the row label `activity`
 
-_POSTURES = (STRAIGHT, LEAN, BACK, SIDE)
 _EVERYDAY_IN = {
     STRAIGHT: tuple(EVERYDAY),
     LEAN: ("talk", "hold a book", "lean chin on hand"),
@@ -60,17 +59,15 @@ _RETURNS_S = 2.0
 class DaySpec(Spec):
     """What a simulated day is made of."""
 
-    hours: float = Field(2.0, gt=0, description="length of each recording")
-    block_s: float = Field(300.0, ge=60, description="about how long a posture is kept")
-    posture_shares: Quadruple = Field(
-        (0.62, 0.20, 0.10, 0.08), description="upright, leaning, on the back, on the side"
-    )
-    rest_share: float = Field(0.35, ge=0, le=1, description="share of the bouts in which the hand rests")
-    target_share: float = Field(0.10, ge=0, le=1, description="share of the bouts that are target behaviours")
-    other_share: float = Field(0.12, ge=0, le=1, description="share of the bouts that are the study's other gestures")
-    bout_s: float = Field(22.0, gt=0, description="median duration of rests and activities")
-    gesture_s: float = Field(9.0, gt=0, description="median duration of gestures")
-    spread: float = Field(0.6, ge=0, description="spread of the logarithm of durations")
+    hours: Positive = 2.0  # length of each recording
+    block_s: float = Field(300.0, ge=60)  # about how long a posture is kept
+    posture_shares: Quadruple = (0.62, 0.20, 0.10, 0.08)  # upright, leaning, on the back, on the side
+    rest_share: float = Field(0.35, ge=0, le=1)  # share of the bouts in which the hand rests
+    target_share: float = Field(0.10, ge=0, le=1)  # share of the bouts that are target behaviours
+    other_share: float = Field(0.12, ge=0, le=1)  # share of the bouts that are the study's other gestures
+    bout_s: Positive = 22.0  # median duration of rests and activities
+    gesture_s: Positive = 9.0  # median duration of gestures
+    spread: NotNegative = 0.6  # spread of the logarithm of durations
 
 
 def simulate_days(study: StudySpec, day: DaySpec, seed: int, chosen: slice = slice(None)) -> Iterator[Recordings]:
@@ -83,12 +80,10 @@ def simulate_days(study: StudySpec, day: DaySpec, seed: int, chosen: slice = sli
     >>> len(recording), recording.n_rows >= 1800, recording.simulated
     (1, True, True)
     """
-    study = study.widened()
-    first, *seeds = np.random.SeedSequence([seed, _DAYS]).spawn(study.subjects + 1)
-    for person, own in list(zip(draw_people(study, first, seed), seeds, strict=True))[chosen]:
+    for person, spec, own in jobs_of(study, np.random.SeedSequence([seed, _DAYS]), seed)[chosen]:
         # A day without proximity sensors, or with a lost fifth, is made by taking them away (`Recordings.without`).
         whole = replace(person, no_fifth=0.0, no_proximity=False)
-        yield _simulate_day(whole, study, day, np.random.default_rng(own))
+        yield _simulate_day(whole, spec, day, np.random.default_rng(own))
 
 
 _DAYS = 2  # what makes the seed of days another than that of a study
@@ -125,7 +120,7 @@ def _recording(person: Person, sensors: dict[str, Array], activity: Ints) -> Rec
 
 def _draw_block(day: DaySpec, rng: np.random.Generator) -> tuple[Plan, Ints]:
     """A chain of bouts in one posture, and (N,) what is done in every row, as codes into `ACTIVITIES`."""
-    posture = int(rng.choice(_POSTURES, p=np.array(day.posture_shares) / sum(day.posture_shares)))
+    posture = int(rng.choice(len(ORIENTATIONS), p=np.array(day.posture_shares) / sum(day.posture_shares)))
     bouts: list[tuple[int, float]] = []
     while sum(seconds for _, seconds in bouts) < day.block_s:
         bouts.append(_draw_bout(day, posture, rng))
@@ -180,13 +175,10 @@ def _bridged(track: Track, begin: Track, first: int, last: int) -> Track:
 
 def _between(begin: Floats, end: Floats, share: Floats) -> Floats:
     """(n, 3, 3) frames on the way from one to another: turned about the axis that joins them."""
-    relative = begin.T @ end
-    angle = float(np.arccos(np.clip((np.trace(relative) - 1) / 2, -1, 1)))
-    skew = np.array([relative[2, 1] - relative[1, 2], relative[0, 2] - relative[2, 0], relative[1, 0] - relative[0, 1]])
-    x, y, z = normalised(skew)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    sine, cosine = np.sin(share * angle)[:, None, None], np.cos(share * angle)[:, None, None]
-    return np.asarray(begin @ (np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)))
+    turn = end @ begin.T
+    angle = np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))
+    axis = normalised(np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]))
+    return np.swapaxes(turned(begin.T, axis, share[:, None] * angle), -1, -2)
 
 
 def _measure(

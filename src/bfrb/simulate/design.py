@@ -48,7 +48,7 @@ class Plan:
     orientation: Ints  # (S,) codes into `ORIENTATIONS`
     start: Ints  # (S,) codes into `BEHAVIORS`: `MOVES` or `RELAXES`
     rows: Ints  # (S, 3) rows of the transition, of the pause at the target and of the gesture
-    back_s: Floats | None = None  # (S,) how long before its end a hand goes back to rest; None if it never does
+    back_s: Floats | float = -np.inf  # (S,) how long before its end a hand goes back to rest; -inf if it never does
 
     def __len__(self) -> int:
         return len(self.gesture)

@@ -60,8 +60,6 @@ def approach(plan: Plan, clock: Clock, travel_m: Floats, reach_s: float, rng: np
 
 def staying(plan: Plan, clock: Clock) -> Floats:
     """(N,) Whether the hand stays at the target (1) or has gone back to rest (0); in the study it always stays."""
-    if plan.back_s is None:
-        return np.ones(len(clock.sequence))
     leaves_s = (clock.ends_s[:, 2] - plan.back_s)[clock.sequence]
     return np.asarray(1 - minimum_jerk((clock.time_s - leaves_s) / RETURN_S))
 

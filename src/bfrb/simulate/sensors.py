@@ -69,12 +69,8 @@ def see(place: Floats, rotation: Floats, solids: Solids, layout: Layout) -> View
 
     The device is at (N, 3) places in metres with (N, 3, 3) rotations, device to room.
     """
-    rows, pixels = len(place), layout.rays[..., 0].size
-    view = View(
-        np.full((rows, pixels), FAR_M, dtype=np.float32),
-        np.full((rows, pixels), AIR, dtype=np.int8),
-        layout.forward.astype(np.float32),
-    )
+    shape = (len(place), *layout.forward.shape)
+    view = View(np.full(shape, FAR_M, np.float32), np.full(shape, AIR, np.int8), layout.forward.astype(np.float32))
     back = np.swapaxes(rotation, -1, -2)
     axes = back @ solids.axes
     matrix = (axes / solids.radii[..., None, :] ** 2) @ np.swapaxes(axes, -1, -2)
@@ -82,19 +78,19 @@ def see(place: Floats, rotation: Floats, solids: Solids, layout: Layout) -> View
     size = solids.radii.max(axis=-1)
     # Only rows in which a solid is near and in view are looked at: all rays point away from the wrist, to positive z.
     near = (np.linalg.norm(centre, axis=-1) - size < _SIGHT_M) & (centre[..., 2] + size > 0) & (size > _SPECK_M)
-    for begin in range(0, rows, _CHUNK):
-        part = np.arange(begin, min(begin + _CHUNK, rows))
+    for begin in range(0, len(place), _CHUNK):
+        part = np.arange(begin, min(begin + _CHUNK, len(place)))
         _keep_nearer(view, part, _plane_hits(layout, place[part, 2], rotation[part, 2]), BED)
         for solid, material in enumerate(solids.material):
             seen = part[near[solid, part]]
             if len(seen):
                 _keep_nearer(view, seen, _hits(layout, matrix[solid, seen], centre[solid, seen]), material)
-    shape = (rows, *layout.rays.shape[:2])
-    return View(view.distance.reshape(shape), view.material.reshape(shape), view.forward)
+    return view
 
 
 def _keep_nearer(view: View, rows: npt.NDArray[np.intp], hit: Floats32, material: int) -> None:
     distance, made_of = view.distance[rows], view.material[rows]
+    hit = hit.reshape(distance.shape)
     made_of[hit < distance] = material
     view.distance[rows], view.material[rows] = np.minimum(hit, distance), made_of
 
@@ -227,10 +223,9 @@ def lagged(target: Floats, starts: Ints, share: float) -> Floats:
 
 def measure_thm(warmth: Floats, starts: Ints, spec: SensorSpec, rng: np.random.Generator) -> Floats32:
     """(N, 5) readings in degrees C; now and then a glitch near 0, or nothing."""
-    rows, size = len(warmth), len(starts)
     room = spec.room_c + rng.normal(0, spec.room_spread_c)
-    lengths = np.diff(np.append(starts, rows))
-    base = room + spec.self_heating_c + rng.normal(0, 0.35, 5) + rng.normal(0, 0.3, (size, 1))
+    lengths = np.diff(np.append(starts, len(warmth)))
+    base = room + spec.self_heating_c + rng.normal(0, 0.35, 5) + rng.normal(0, 0.3, (len(starts), 1))
     base = np.repeat(base, lengths, axis=0)
     skin = spec.skin_c + rng.normal(0, 0.9)
     share = 1 - np.exp(-1 / (HELIOS.row_rate_hz * spec.thermopile_lag_s))

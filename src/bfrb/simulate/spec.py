@@ -1,4 +1,4 @@
-"""What a simulated study is made of: every number that can be changed, in one readable spec."""
+"""What a simulated study is made of: every number that can be changed. What each means: `docs/settings.toml`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tomli_w
 from pydantic import Field
 
 from bfrb.errors import ConfigError
-from bfrb.spec import Spec
+from bfrb.spec import Count, NotNegative, Positive, Spec
 
 Triple = tuple[float, float, float]
 Quadruple = tuple[float, float, float, float]
@@ -18,10 +18,10 @@ Quadruple = tuple[float, float, float, float]
 class PeopleSpec(Spec):
     """Who takes part. Counts are per `block` subjects, so that 81 subjects are the published study exactly."""
 
-    block: int = Field(81, ge=1, description="subjects to which the counts below refer")
+    block: Count = 81
     left_handed: int = Field(10, ge=0)
-    upside_down: int = Field(2, ge=0, description="wear the device turned by 180 degrees about its z axis")
-    without_proximity: int = Field(1, ge=0, description="have neither thermopiles nor time of flight")
+    upside_down: int = Field(2, ge=0)
+    without_proximity: int = Field(1, ge=0)
     without_fifth_sensor: tuple[float, ...] = (1.0, 1.0, 0.9, 0.765, 0.167)  # subjects: in which share of sequences
     missing_sequences: tuple[int, ...] = (0, 5, 0, 51, 48, 1, 6)  # of those above, without proximity sensors, of others
     child_share: float = Field(0.48, ge=0, le=1)
@@ -31,52 +31,52 @@ class PeopleSpec(Spec):
 class TimingSpec(Spec):
     """How long things take, in rows of a tenth of a second. Means and spreads of the published lengths."""
 
-    moves_rows: float = Field(26.0, gt=0, description="median rows of 'Moves hand to target location'")
-    moves_spread: float = Field(0.72, ge=0, le=10, description="spread of their logarithm")
-    relaxes_rows: float = Field(16.2, gt=0, description="median rows of 'Relaxes and moves hand to target location'")
+    moves_rows: Positive = 26.0
+    moves_spread: float = Field(0.72, ge=0, le=10)
+    relaxes_rows: Positive = 16.2
     relaxes_spread: float = Field(0.16, ge=0, le=10)
-    pause_rows: float = Field(9.2, gt=0, description="median rows of 'Hand at target location'")
+    pause_rows: Positive = 9.2
     pause_spread: float = Field(0.60, ge=0, le=10)
-    gesture_rows: float = Field(31.4, gt=0, description="mean rows of 'Performs gesture'")
-    gesture_spread: float = Field(1.8, ge=0, description="their standard deviation in rows")
-    short_gesture_share: float = Field(0.005, ge=0, le=1, description="sequences with 0 to 22 rows of gesture")
-    interrupted_share: float = Field(0.012, ge=0, le=1, description="sequences with a long interruption before it")
-    subject_spread: float = Field(0.20, ge=0, le=10, description="spread of the logarithm of a subject's own pace")
-    reach_s: float = Field(1.10, gt=0, description="median duration of a reach")
+    gesture_rows: Positive = 31.4
+    gesture_spread: NotNegative = 1.8
+    short_gesture_share: float = Field(0.005, ge=0, le=1)
+    interrupted_share: float = Field(0.012, ge=0, le=1)
+    subject_spread: float = Field(0.20, ge=0, le=10)
+    reach_s: Positive = 1.10
 
 
 class BodySpec(Spec):
     """Spread of bodies, postures and wearing between people (`between`) and between sequences (`within`)."""
 
-    posture_between_rad: float = Field(0.13, ge=0)
-    posture_within_rad: float = Field(0.07, ge=0)
-    landmark_between_m: float = Field(0.015, ge=0)
-    landmark_within_m: float = Field(0.010, ge=0)
-    palm_between: float = Field(0.22, ge=0, description="deviation of the palm's direction from the ideal")
-    palm_within: float = Field(0.14, ge=0)
-    palm_down: Quadruple = Field((0.03, 0.03, 0.15, 0.10), description="share of rests with the palm down, by posture")
-    swivel_between_rad: float = Field(0.22, ge=0, description="of the elbow about the line from shoulder to wrist")
-    swivel_within_rad: float = Field(0.12, ge=0)
+    posture_between_rad: NotNegative = 0.13
+    posture_within_rad: NotNegative = 0.07
+    landmark_between_m: NotNegative = 0.015
+    landmark_within_m: NotNegative = 0.010
+    palm_between: NotNegative = 0.22
+    palm_within: NotNegative = 0.14
+    palm_down: Quadruple = (0.03, 0.03, 0.15, 0.10)
+    swivel_between_rad: NotNegative = 0.22
+    swivel_within_rad: NotNegative = 0.12
     lying: tuple[float, float] = (1.5, 2.0)  # on the back and on the side: beds carry arms anywhere
-    roll_back_rad: float = Field(0.06, ge=0, description="roll of the body about its length on the back")
-    roll_side_rad: float = Field(0.25, ge=0, description="the same on the side")
-    bare_arms: float = Field(0.5, ge=0, le=1, description="share of wearers with short sleeves")
-    device_tilt_rad: float = Field(0.16, ge=0, description="how far the device is twisted on the wrist")
-    device_nod_rad: float = Field(0.06, description="mean tilt of the device towards the elbow")
-    device_twist_rad: float = Field(0.0, description="mean twist of the device towards the thumb")
-    device_place_m: float = Field(0.01, ge=0, description="of its place along the forearm, between people")
-    device_slip_rad: float = Field(0.08, ge=0, description="of its turn about the wrist, between sequences")
-    strongest_m_s2: float = Field(18.5, gt=0, description="no arm accelerates harder")
-    heading_rad: float = Field(0.45, ge=0, description="spread of the compass direction people face")
-    amplitude_spread: float = Field(0.30, ge=0, description="spread of the logarithm of the size of movements")
-    rhythm_spread: float = Field(0.20, ge=0, description="spread of the logarithm of their rate")
-    rocking: float = Field(0.45, ge=0, description="turns of the device on the skin relative to the forearm's roll")
-    tendons_rad: float = Field(0.022, ge=0, description="quick turns of the device while fingers work beneath it")
-    tendons_spread: float = Field(0.6, ge=0, description="spread of the logarithm of their size")
-    sway_rad: float = Field(0.02, ge=0, description="slow turns of elbow and forearm that nobody means")
-    sway_spread: float = Field(0.7, ge=0, description="spread of the logarithm of all slow drifts between sequences")
-    tremor_m: float = Field(0.00003, ge=0)
-    recoil_m: float = Field(0.0006, ge=0, description="how far a hand springs back when what it pulls at slips away")
+    roll_back_rad: NotNegative = 0.06
+    roll_side_rad: NotNegative = 0.25
+    bare_arms: float = Field(0.5, ge=0, le=1)
+    device_tilt_rad: NotNegative = 0.16
+    device_nod_rad: float = 0.06
+    device_twist_rad: float = 0.0
+    device_place_m: NotNegative = 0.01
+    device_slip_rad: NotNegative = 0.08
+    strongest_m_s2: Positive = 18.5
+    heading_rad: NotNegative = 0.45
+    amplitude_spread: NotNegative = 0.30
+    rhythm_spread: NotNegative = 0.20
+    rocking: NotNegative = 0.45
+    tendons_rad: NotNegative = 0.022
+    tendons_spread: NotNegative = 0.6
+    sway_rad: NotNegative = 0.02
+    sway_spread: NotNegative = 0.7
+    tremor_m: NotNegative = 0.00003
+    recoil_m: NotNegative = 0.0006
 
     @classmethod
     def spreads(cls) -> list[str]:
@@ -88,31 +88,29 @@ class BodySpec(Spec):
 class SensorSpec(Spec):
     """Imperfections of the sensors."""
 
-    acc_noise_m_s2: float = Field(0.012, ge=0)
-    knock_share: float = Field(0.008, ge=0, le=1, description="sequences in which the device is knocked once")
-    knock_low_m_s2: Triple = Field(
-        (-34.6, -24.4, -42.9), description="least reading of a knock that was ever published"
-    )
-    knock_high_m_s2: Triple = Field((46.3, 27.2, 30.1), description="largest, likewise")
-    acc_bias_m_s2: float = Field(0.14, ge=0)
-    acc_scale: float = Field(1.0045, gt=0, description="readings relative to the truth; at rest the device reads 9.85")
-    heading_drift_rad: float = Field(0.03, ge=0, description="drift of the quaternion's heading in a minute")
-    tilt_error_rad: float = Field(0.01, ge=0, description="error of the quaternion's vertical")
-    quaternion_gap_share: float = Field(0.0064, ge=0, le=1, description="rows without a quaternion")
-    room_c: float = Field(22.6, description="temperature of the room")
-    room_spread_c: float = Field(1.1, ge=0)
-    self_heating_c: float = Field(0.7, description="what the wearer's wrist adds to every thermopile")
-    skin_c: float = Field(35.0, description="temperature of bare skin")
-    thermopile_gain: float = Field(1.65, gt=0, description="how far a thermopile looks beyond the images")
-    thermopile_lag_s: float = Field(0.45, gt=0)
-    thermopile_noise_c: float = Field(0.10, ge=0)
-    thermopile_gap_share: tuple[float, ...] = Field((0.0014, 0.0025, 0.0005, 0.0, 0.0055))
-    thermopile_glitch_share: float = Field(0.0004, ge=0, le=1, description="readings near 0 degrees")
-    tof_field_rad: float = Field(1.047, gt=0, description="edge of the square field of view; VL53L7CX: 60 degrees")
-    tof_tilt_rad: float = Field(0.35, description="tilt of the four outer sensors from the middle one")
-    tof_range_m: float = Field(0.25, gt=0, description="distance that the largest reading, 249, stands for")
-    tof_noise: float = Field(0.02, ge=0, description="standard deviation as a share of the distance")
-    tof_loss_share: float = Field(0.02, ge=0, le=1, description="pixels lost for no reason")
+    acc_noise_m_s2: NotNegative = 0.012
+    knock_share: float = Field(0.008, ge=0, le=1)
+    knock_low_m_s2: Triple = (-34.6, -24.4, -42.9)
+    knock_high_m_s2: Triple = (46.3, 27.2, 30.1)
+    acc_bias_m_s2: NotNegative = 0.14
+    acc_scale: Positive = 1.0045
+    heading_drift_rad: NotNegative = 0.03
+    tilt_error_rad: NotNegative = 0.01
+    quaternion_gap_share: float = Field(0.0064, ge=0, le=1)
+    room_c: float = 22.6
+    room_spread_c: NotNegative = 1.1
+    self_heating_c: float = 0.7
+    skin_c: float = 35.0
+    thermopile_gain: Positive = 1.65
+    thermopile_lag_s: Positive = 0.45
+    thermopile_noise_c: NotNegative = 0.10
+    thermopile_gap_share: tuple[float, ...] = (0.0014, 0.0025, 0.0005, 0.0, 0.0055)
+    thermopile_glitch_share: float = Field(0.0004, ge=0, le=1)
+    tof_field_rad: Positive = 1.047
+    tof_tilt_rad: float = 0.35
+    tof_range_m: Positive = 0.25
+    tof_noise: NotNegative = 0.02
+    tof_loss_share: float = Field(0.02, ge=0, le=1)
 
 
 class StudySpec(Spec):
@@ -123,9 +121,9 @@ class StudySpec(Spec):
     True
     """
 
-    subjects: int = Field(81, ge=1)
-    steps_per_row: int = Field(5, ge=2, description="steps of the motion within a row")
-    randomise: float = Field(1.0, ge=0, le=100, description="factor on every spread between people and sequences")
+    subjects: Count = 81
+    steps_per_row: int = Field(5, ge=2)
+    randomise: float = Field(1.0, ge=0, le=100)
     people: PeopleSpec = PeopleSpec()
     timing: TimingSpec = TimingSpec()
     body: BodySpec = BodySpec()

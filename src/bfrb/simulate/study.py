@@ -43,7 +43,7 @@ def simulate_study(spec: StudySpec, seed: int) -> Recordings:
 
 def simulate_subjects(spec: StudySpec, seed: int, chosen: slice = slice(None)) -> Iterator[Recordings]:
     """The recordings of one subject after the other, or of some of them: a study of any size fits in memory."""
-    for person, *how in _jobs(spec, np.random.SeedSequence(seed), seed)[chosen]:
+    for person, *how in jobs_of(spec, np.random.SeedSequence(seed), seed)[chosen]:
         yield _recordings(person, *simulate_subject(person, *how))
 
 
@@ -54,7 +54,7 @@ def simulate_test(spec: StudySpec, seed: int, subjects: int, chosen: slice = sli
     `bfrb.read.cmi_write.write_cmi` leaves them out.
     """
     root = np.random.SeedSequence([seed, _TEST])
-    jobs = _jobs(spec.model_copy(update={"subjects": subjects}), root, seed, before=spec.subjects)[chosen]
+    jobs = jobs_of(spec.model_copy(update={"subjects": subjects}), root, seed, before=spec.subjects)[chosen]
     for (person, *how), own in zip(jobs, root.spawn(subjects)[chosen], strict=True):
         recordings = _recordings(person, *simulate_subject(person, *how))
         blind = np.random.default_rng(own).permutation(len(recordings)) < len(recordings) // 2
@@ -62,10 +62,10 @@ def simulate_test(spec: StudySpec, seed: int, subjects: int, chosen: slice = sli
         sensors = {name: recordings.sensors[name].copy() for name in ("thm", "tof")}
         for name, values in sensors.items():
             values[rows] = HELIOS.sensor(name).absent
-        yield replace(recordings, sensors={**recordings.sensors, **sensors})
+        yield recordings.with_sensors(**sensors)
 
 
-def _jobs(
+def jobs_of(
     spec: StudySpec, root: np.random.SeedSequence, seed: int, before: int = 0
 ) -> list[tuple[Person, StudySpec, Any]]:
     """What to simulate for every subject; their numbers follow on `before`."""

@@ -80,10 +80,8 @@ def fit_rule(
     none keeps to the rate, the rule has those of `spec` and promises none. DataError if there are no recordings.
     """
     if not recordings:
-        raise DataError(
-            "expected continuous recordings with annotated rows to choose thresholds on, found none",
-            remedy="name recordings in which the episodes are labelled",
-        )
+        problem = "expected continuous recordings with annotated rows to choose thresholds on, found none"
+        raise DataError(problem, remedy="name recordings in which the episodes are labelled")
     claimed = np.concatenate([one.windows.claimed(label_set) for one in recordings])
     knots, values = fit_isotonic(claimed, np.concatenate([one.positive_share for one in recordings]))
     rule = EventRule(
@@ -124,11 +122,6 @@ def count_thresholds(recordings: Annotated, rule: EventRule, label_set: LabelSet
         events = ((one, decider.decide(one.windows, *trace) + decider.finish()) for decider, one, trace in found)
         totals.append(EventCounts.total([_count(*each) for each in events]))
     return totals
-
-
-def count_found(recording: AnnotatedRecording, rule: EventRule, label_set: LabelSet) -> EventCounts:
-    """What a rule finds in one recording, decided as a stream decides."""
-    return _count(recording, decide_events(recording.windows, rule, label_set))
 
 
 def _count(recording: AnnotatedRecording, events: Sequence[Event]) -> EventCounts:
@@ -179,9 +172,9 @@ def score_events(recordings: Annotated, rules: Mapping[str, EventRule], label_se
 def count_by_subject(
     recordings: Annotated, rules: Mapping[str, EventRule], label_set: LabelSet
 ) -> dict[str, EventCounts]:
-    """What each subject's rule finds in their recordings."""
+    """What each subject's rule finds in their recordings, decided as a stream decides."""
     return {
-        name: EventCounts.total([count_found(one, rules[name], label_set) for one in own])
+        name: EventCounts.total([_count(one, decide_events(one.windows, rules[name], label_set)) for one in own])
         for name, own in by_subject(recordings).items()
     }
 

@@ -89,11 +89,10 @@ class EventRule(Spec):
                 del values["temperature"]
             return cls.parse(values)
         except (ConfigError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            problem = error.problem if isinstance(error, ConfigError) else str(error)
-            raise BundleError(
-                f"the bundle {bundle.path} has an unusable {EVENTS}: {problem}",
-                remedy=f"repair {EVENTS}, or copy the bundle again from where it was made",
-            ) from None
+            why = error.problem if isinstance(error, ConfigError) else str(error)
+            problem = f"the bundle {bundle.path} has an unusable {EVENTS}: {why}"
+            remedy = f"repair {EVENTS}, or copy the bundle again from where it was made"
+            raise BundleError(problem, remedy=remedy) from None
 
     def write(self, folder: Path) -> None:
         """Write the rule into the folder of a bundle that is being made (see `writing_bundle`)."""

@@ -79,7 +79,8 @@ class LineReader:
         try:
             samples = self._parse(line.connection, _text(line.text))
         except DataError as error:
-            samples = [error]
+            yield line.connection, error
+            return
         for values in samples:
             try:
                 yield self._message(line.connection, values)
@@ -144,8 +145,6 @@ class LineReader:
             raise _unreadable("a header with every name once", ", ".join(names))
 
     def _message(self, connection: str, values: Any) -> Message:
-        if isinstance(values, DataError):
-            raise values
         if not isinstance(values, dict):
             raise _unreadable("a JSON object", str(values))
         self._note_unused(values)

@@ -26,7 +26,7 @@ from bfrb.stream.events import Event, EventRule, WindowProbabilities
 from bfrb.stream.samples import TIME, StreamCounts
 from bfrb.stream.stream import Stream, Wearer
 from bfrb.study.labels import LabelSet
-from bfrb.study.recordings import UNKNOWN, Annotation, Progress
+from bfrb.study.recordings import Annotation, Progress
 from bfrb.study.stretches import Stretch
 
 LABEL = "gesture"  # the annotation of rows in which the episodes are
@@ -161,9 +161,9 @@ def listen(
             yield last
             stream = None
         if stretch is not None:
-            stream = stream or Stream(
-                predictor_of(stretch.subject), rule, wearer=_worn(wearer, stretch), on_windows=answered.append
-            )
+            hand = stretch.about.get("handedness")
+            worn = wearer if hand is None else replace(wearer or Wearer(), handedness=hand)
+            stream = stream or Stream(predictor_of(stretch.subject), rule, wearer=worn, on_windows=answered.append)
             times = {} if stretch.time_s is None else {TIME: stretch.time_s}
             yield tell(stretch, stream, stream.push({**stretch.sensors, **times}), None)
 
@@ -188,11 +188,6 @@ def listen_to(
         device, rows = predictor.source_device, predictor.bundle.manifest.rows
         stretches = iter_stretches(source, device, how.description, progress, rows)
     return listen(lambda _: predictor, stretches, how.rule, Wearer(units={"acc": how.acc_unit}), anyway=how.anyway)
-
-
-def _worn(wearer: Wearer | None, stretch: Stretch) -> Wearer:
-    hand = stretch.about.get("handedness")
-    return replace(wearer or Wearer(), **({} if hand is None else {"handedness": hand}))
 
 
 def listen_held_out(
@@ -234,11 +229,5 @@ def listen_held_out(
 
 def find_episodes(annotation: Annotation, time_s: Floats, label_set: LabelSet) -> tuple[Episode, ...]:
     """Runs of rows annotated with the same target behaviour; (N + 1,) times are of the rows and of their end."""
-    edges = np.flatnonzero(np.diff(annotation.codes, prepend=UNKNOWN, append=UNKNOWN))
-    names = (*annotation.names, "")  # the last stands for UNKNOWN
-    runs = ((start, stop, names[annotation.codes[start]]) for start, stop in itertools.pairwise(edges.tolist()))
-    return tuple(
-        Episode(float(time_s[start]), float(time_s[stop]), name)
-        for start, stop, name in runs
-        if name in label_set.targets
-    )
+    targets = (run for run in annotation.runs() if run[2] in label_set.targets)
+    return tuple(Episode(float(time_s[start]), float(time_s[stop]), name) for start, stop, name in targets)

@@ -119,16 +119,12 @@ def parse_samples(values: Mapping[str, Any], device: Device) -> dict[str, Array]
     raw: dict[str, Array] = {}
     for name, value in values.items():
         if name != TIME and not device.has(name):
-            raise DataError(
-                f"the device {device.name!r} has no sensor {name}",
-                remedy=f"send {TIME} and any of {', '.join(device.sensor_names)}",
-            )
+            problem = f"the device {device.name!r} has no sensor {name}"
+            raise DataError(problem, remedy=f"send {TIME} and any of {', '.join(device.sensor_names)}")
         raw[name] = _times(value) if name == TIME else _readings(device.sensor(name), value)
         if len(raw[name]) != count_rows(raw):
-            raise DataError(
-                f"expected as many readings as times, got {len(raw[name])} of {name} and {count_rows(raw)} before",
-                remedy="send one reading of every sensor for every time",
-            )
+            problem = f"expected as many readings as times, got {len(raw[name])} of {name} and {count_rows(raw)} before"
+            raise DataError(problem, remedy="send one reading of every sensor for every time")
     return raw
 
 
@@ -179,10 +175,8 @@ def _readings(sensor: Sensor, value: Any) -> Array:
         array = array[np.newaxis]
     if array.shape[1:] in shapes:
         return array.reshape(-1, *sensor.shape)
-    raise DataError(
-        f"expected {sensor.name} of shape {sensor.shape}, or n of them, got {array.shape}",
-        remedy="send every channel of the sensor, null where nothing was measured",
-    )
+    problem = f"expected {sensor.name} of shape {sensor.shape}, or n of them, got {array.shape}"
+    raise DataError(problem, remedy="send every channel of the sensor, null where nothing was measured")
 
 
 def _numbers(name: str, value: Any) -> Array:

@@ -17,15 +17,11 @@ import numpy as np
 from bfrb.arrays import Array, Floats
 from bfrb.errors import DataError
 from bfrb.predict.predictor import Predictor
-from bfrb.read.tables import make_table
 from bfrb.stream.events import Event, EventDecider, EventRule, WindowProbabilities
-from bfrb.stream.resampling import SENSED, Orienting, Resampler, SegmentRows
+from bfrb.stream.resampling import Orienting, Resampler, SegmentRows
 from bfrb.stream.samples import TIME, StreamCounts, check_samples, check_units, count_rows, parse_samples
 from bfrb.stream.spec import StreamSpec
-from bfrb.stream.windowing import Plausibility, WindowBuffer, Windows
-from bfrb.study.recordings import Recordings
-
-OnWindows = Callable[[WindowProbabilities], None]  # called with what was answered for windows
+from bfrb.stream.windowing import Plausibility, WindowBuffer, Windows, join_windows
 
 _PATIENT_SAMPLES = 256  # so many samples may wait for a window to be complete
 _EARLY_S = 1e-6  # rather look too early whether a window is complete than too late
@@ -55,25 +51,21 @@ class Stream:
         rule: EventRule | None = None,
         *,
         wearer: Wearer | None = None,
-        on_windows: OnWindows | None = None,
+        on_windows: Callable[[WindowProbabilities], object] = lambda _: None,
     ) -> None:
         self.predictor = predictor
         self.rule = rule or EventRule.of(predictor.bundle)
         self.wearer = wearer or Wearer()
         self._factors = check_units(self.wearer.units, predictor.source_device)
         self._on_windows = on_windows
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything, the counts too."""
-        bundle, device, clock = self.predictor.bundle, self.predictor.device, self.wearer.clock
+        bundle, device, clock = predictor.bundle, predictor.device, self.wearer.clock
         self.counts = StreamCounts()
         """What became of the samples so far; some that complete no window yet may not have been looked at."""
-        orienting = Orienting(device, self.counts) if self.predictor.orients else None
+        orienting = Orienting(device, self.counts) if predictor.orients else None
         self._resampler = Resampler(device, clock, self.counts, bundle.manifest.rows, orienting)
         self._buffer = WindowBuffer(device, bundle.windows, self.rule.spec, clock.reorder_s, self.counts)
         self.plausibility = Plausibility(device, self.counts)
-        self._decider = EventDecider(self.rule, self.predictor.label_set)
+        self._decider = EventDecider(self.rule, predictor.label_set)
         self._waiting: list[dict[str, Array]] = []
         self._n_waiting = self._untimed = 0
         self._due_s = -math.inf
@@ -147,8 +139,7 @@ class Stream:
         """The events that are complete with the next windows, given (W, K) probabilities of theirs."""
         self.plausibility.push(windows)
         answered = WindowProbabilities(windows.middle_s, windows.known_s, probabilities, windows.after_gap)
-        if self._on_windows is not None:
-            self._on_windows(answered)
+        self._on_windows(answered)
         return self._counted(self._decider.push(answered))
 
     def close(self) -> list[Event]:
@@ -179,15 +170,10 @@ def answer_windows(predictor: Predictor, ready: Iterable[tuple[Stream, Windows]]
 
 
 def _answer_together(predictor: Predictor, ready: Sequence[tuple[Stream, Windows]]) -> list[list[Event]]:
-    device, counts = predictor.device, [len(part) for _, part in ready]
-    total = sum(counts)
-    table: dict[str, Any] = {"id": [str(number) for number in range(total)], "subject": ["wearer"] * total}
+    counts = [len(part) for _, part in ready]
     hands = [stream.wearer.handedness for (stream, _), count in zip(ready, counts, strict=True) for _ in range(count)]
-    if any(hand is not None for hand in hands):
-        table["handedness"] = hands
-    sensors = {name: np.concatenate([part.sensors[name] for _, part in ready]) for name in device.sensor_names}
-    rows = len(sensors[SENSED]) // total
-    recordings = Recordings(device, sensors, np.arange(total + 1) * rows, make_table(table))
+    known = {"handedness": hands} if any(hand is not None for hand in hands) else {}
+    recordings = join_windows(predictor.device, [part.sensors for _, part in ready], sum(counts), **known)
     stops = np.cumsum(counts)[:-1]
     for (stream, _), doubtful in zip(ready, np.split(predictor.doubtful(recordings), stops), strict=True):
         stream.counts.windows_doubtful += int(doubtful.sum())

@@ -1,6 +1,8 @@
 """From rows at the device's rate to windows that a predictor can be asked about; now and then held against physics."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -109,6 +111,13 @@ class WindowBuffer:
         return np.asarray(~slow & complete & plausible)
 
 
+def join_windows(device: Device, parts: Sequence[Mapping[str, Array]], count: int, **known: Any) -> Recordings:
+    """So many windows of one length as recordings, from readings by sensor, part by part, and what else is known."""
+    sensors = {name: np.concatenate([part[name] for part in parts]) for name in device.sensor_names}
+    table = make_table({"id": [str(number) for number in range(count)], "subject": ["wearer"] * count, **known})
+    return Recordings(device, sensors, np.arange(count + 1) * (len(sensors[SENSED]) // count), table)
+
+
 def _lower_median(values: Floats) -> Floats:
     """(W,) lower medians of (W, n) values, of those that are known; NaN without any."""
     ordered = np.sort(values, axis=1)  # NaN comes last
@@ -150,11 +159,8 @@ class Plausibility:
         """Judge what there is."""
         if not self._kept:
             return
-        sensors = {name: np.concatenate([part[name] for part in self._kept]) for name in self._device.sensor_names}
-        count = len(self._kept)
-        table = make_table({"id": [str(number) for number in range(count)], "subject": ["wearer"] * count})
-        offsets = np.arange(count + 1) * (len(sensors["acc"]) // count)
-        fatal = [one for one in find_suspicions(Recordings(self._device, sensors, offsets, table)) if one.fatal]
+        windows = join_windows(self._device, self._kept, len(self._kept))
+        fatal = [one for one in find_suspicions(windows) if one.fatal]
         self._fatal |= {one.kind: one for one in fatal}
         self._counts.windows_contradictory += self._since if fatal else 0
         self._kept, self._since = [], 0
@@ -168,17 +174,14 @@ class Plausibility:
         counts = self._counts
         impossible = not counts.windows and 2 * counts.impossible > counts.samples
         if impossible or counts.windows_implausible > counts.windows:
-            low, high = PLAUSIBLE_M_S2
-            raise DataError(
-                f"{recording}: expected accelerations of {low:g} to {high:g} m/s^2, as of an arm, found others in "
-                + ("most samples" if impossible else f"{counts.windows_implausible} windows"),
-                remedy=f'if they are in g or mg, say so: unit = "g" in the description, or --acc-unit g; {ANYWAY}',
-            )
+            expected = "accelerations of {:g} to {:g} m/s^2, as of an arm".format(*PLAUSIBLE_M_S2)
+            where = "most samples" if impossible else f"{counts.windows_implausible} windows"
+            remedy = f'if they are in g or mg, say so: unit = "g" in the description, or --acc-unit g; {ANYWAY}'
+            raise DataError(f"{recording}: expected {expected}, found others in {where}", remedy=remedy)
         if 2 * counts.windows_contradictory > counts.windows:
             refuse_suspicions(recording, self._fatal.values())
         if 2 * counts.windows_doubtful > counts.windows:
-            raise DataError(
-                f"{recording}: {counts.windows_doubtful} of {counts.windows} windows lack what every network of the "
-                "bundle needs",
-                remedy=f"use a bundle that was trained on such recordings, or to do without; {ANYWAY}",
-            )
+            lacking = f"{counts.windows_doubtful} of {counts.windows} windows"
+            problem = f"{recording}: {lacking} lack what every network of the bundle needs"
+            remedy = f"use a bundle that was trained on such recordings, or to do without; {ANYWAY}"
+            raise DataError(problem, remedy=remedy)

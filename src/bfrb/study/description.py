@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bfrb.errors import ConfigError
 from bfrb.parts import locate_file
@@ -31,10 +31,6 @@ TIME_UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 """Seconds in one of each unit of time."""
 
 Texts = tuple[str, ...]
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
 
 
 def expand_columns(columns: str | Sequence[str]) -> Texts:
@@ -54,27 +50,31 @@ def expand_columns(columns: str | Sequence[str]) -> Texts:
     return tuple(names)
 
 
+Patterns = Annotated[Texts, BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""One text, or several."""
+Columns = Annotated[Texts, BeforeValidator(expand_columns)]
+"""Names of columns, of which ranges are written out."""
+
+
 class FileSpec(Spec):
     """Which files there are, and how they are laid out."""
 
     format: Literal["auto", "table", "actigraphy", "e4", "embraceplus", "fit", "bids"] = "auto"
     """`table`: CSV, TSV, Parquet; `actigraphy`: ActiGraph's gt3x, GENEActiv's bin, Axivity's cwa; `auto` looks."""
-    match: Texts = ("*",)
+    match: Patterns = ("*",)
     """Patterns of the names of the files that are read, in the folder and below it."""
     first: bool = False
     """Only one file is read, of the folder itself: the one that fits the first pattern that any fits."""
     strict: bool = False
     """Refuse what may be damage: a line that ends early, a last one without its line end, text that is not UTF-8,
     a reading without some of its values, columns of a sensor that is not described, words that are no class."""
-    columns: Texts = ()
+    columns: Patterns = ()
     """Names of the columns, where the file has no line of names."""
     skip: int = Field(0, ge=0)
     """Lines before the line of names, or before the first row; found by itself where the names are."""
     separator: str | None = None
     """Between columns; found by itself."""
     decimal: Literal[".", ","] = "."
-
-    _patterns = field_validator("match", "columns", mode="before")(_as_tuple)
 
 
 class TimeSpec(Spec):
@@ -95,7 +95,7 @@ class TimeSpec(Spec):
 class SensorSpec(Spec):
     """Where the readings of one sensor stand, and what they mean."""
 
-    columns: Texts
+    columns: Columns
     """One for each channel; a sum such as `gravityX + accelerationX` is possible, and so is `tof_{1..5}_v{0..63}`,
     which stands for 320 of them. A quaternion's are w, x, y, z."""
     optional: bool = False
@@ -106,7 +106,7 @@ class SensorSpec(Spec):
     """Accelerometers: which way a resting one reads gravity, +1 g on the axis that points up, or that points down."""
     turns: Literal["device_to_world", "world_to_device"] = "device_to_world"
     """Quaternions: what they turn into what; z of the world is up."""
-    match: Texts = ()
+    match: Patterns = ()
     """Patterns of the names of its files, where every sensor has files of its own."""
     range: Positive | None = None
     """Largest reading there can be, in its unit."""
@@ -116,9 +116,6 @@ class SensorSpec(Spec):
     no_response_code: int | None = None
     left_hand: dict[str, Any] = Field(default_factory=dict)
     upside_down: dict[str, Any] = Field(default_factory=dict)
-
-    _patterns = field_validator("match", mode="before")(_as_tuple)
-    _columns = field_validator("columns", mode="before")(expand_columns)
 
 
 class AxesSpec(Spec):
@@ -186,7 +183,7 @@ class WordsSpec(Spec):
 class LabelsSpec(WordsSpec):
     """What is known of what the wearer did."""
 
-    files: Texts = ()
+    files: Patterns = ()
     """Patterns of files with intervals: those of this package, BIDS, BORIS, ELAN, Label Studio, Sensor Logger."""
     targets: Texts = ()
     """The behaviours looked for."""
@@ -198,8 +195,6 @@ class LabelsSpec(WordsSpec):
     """Seconds that are added to the times of the labels to get those of the recordings."""
     lateness_s: NotNegative = 0.0
     """Labels without an end, such as button presses: they happened somewhere in so many seconds before."""
-
-    _patterns = field_validator("files", mode="before")(_as_tuple)
 
 
 class ParticipantsSpec(Spec):

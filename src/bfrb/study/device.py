@@ -11,12 +11,12 @@ from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, field_validator, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from bfrb.arrays import Array, Bools, Ints
 from bfrb.errors import ConfigError, DataError
 from bfrb.spec import Positive, Spec
-from bfrb.study.description import Description, expand_columns, find_description
+from bfrb.study.description import Columns, Description, find_description
 
 STANDARD_GRAVITY_M_S2 = 9.80665
 
@@ -52,7 +52,7 @@ class Sensor(Spec):
 
     name: str
     """Key of its array in `Recordings.sensors`: `acc`, `gyr` and `quaternion` are motion, others proximity."""
-    columns: tuple[str, ...]
+    columns: Columns
     """Names of its channels in tables, in C order of `shape`; `"tof_{1..5}_v{0..63}"` stands for 320 of them."""
     shape: tuple[int, ...]
     """Shape of one reading: `(3,)` for an accelerometer, `(5, 8, 8)` for five time-of-flight images."""
@@ -78,8 +78,6 @@ class Sensor(Spec):
     def _fill_known(cls, values: Any) -> Any:
         known = _MOTION.get(values.get("name"), {}) if isinstance(values, dict) else {}
         return {**known, **values}
-
-    _columns = field_validator("columns", mode="before")(expand_columns)
 
     @model_validator(mode="after")
     def _check_columns(self) -> Sensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -45,6 +46,12 @@ class Annotation:
     def take(self, rows: Any) -> Annotation:
         """The annotation of some rows (an index array or a slice)."""
         return Annotation(self.codes[rows], self.names)
+
+    def runs(self) -> list[tuple[int, int, str]]:
+        """First row, row after the last, and label of every run of rows with the same; unknown ones are in none."""
+        edges = np.flatnonzero(np.diff(self.codes, prepend=UNKNOWN, append=UNKNOWN)).tolist()
+        runs = [(first, stop, self.codes[first]) for first, stop in pairwise(edges)]
+        return [(first, stop, self.names[code]) for first, stop, code in runs if code != UNKNOWN]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,17 +165,16 @@ class Recordings:
             which = slice(start, start + 1)
         if isinstance(which, slice) and which.step in (None, 1):
             start, stop, _ = which.indices(len(self))
-            return self._view(start, max(start, stop))
+            offsets = self.offsets[start : max(start, stop) + 1]
+            rows = slice(int(offsets[0]), int(offsets[-1]))
+            return self._of_rows(rows, offsets - offsets[0], self.table[start : max(start, stop)])
         index = np.arange(len(self))[which]
         # Column by column: a forked child lacks the threads that polars would take rows of a table with.
         table = pl.DataFrame([column.gather(index) for column in self.table])
-        return self._gather(self.offsets[index], self.lengths[index], table)
+        return self.gather(self.offsets[index], self.lengths[index], table)
 
-    def _view(self, start: int, stop: int) -> Recordings:
-        rows = slice(int(self.offsets[start]), int(self.offsets[stop]))
-        return self._of_rows(rows, self.offsets[start : stop + 1] - self.offsets[start], self.table[start:stop])
-
-    def _gather(self, starts: Array, lengths: Array, table: pl.DataFrame) -> Recordings:
+    def gather(self, starts: Array, lengths: Array, table: pl.DataFrame) -> Recordings:
+        """Stretches as recordings, a copy: (R,) their first rows and how many, and a table with a row for each."""
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
         return self._of_rows(rows, offsets, table)
@@ -220,7 +226,7 @@ class Recordings:
         first = (np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)) * step
         ids = pl.concat_str([pl.col("id"), pl.Series(first).cast(pl.String)], separator="@")
         table = self.table[source].with_columns(id=ids)
-        return self._gather(self.offsets[source] + first, np.full(len(source), length), table)
+        return self.gather(self.offsets[source] + first, np.full(len(source), length), table)
 
     @staticmethod
     def concat(parts: Sequence[Recordings]) -> Recordings:

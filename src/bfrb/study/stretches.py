@@ -44,8 +44,7 @@ class Stretch:
 def cut_stretches(batches: Iterable[Recordings], max_rows: int = STRETCH_ROWS) -> Iterator[Stretch]:
     """The rows of all recordings, one recording after the other, at most `max_rows` at once."""
     for batch in batches:
-        for number in range(len(batch)):
-            recording = batch[number]
+        for recording in batch.batches(1):
             about = recording.table.row(0, named=True)
             for start in range(0, recording.n_rows, max_rows):
                 rows = slice(start, start + max_rows)

@@ -31,22 +31,20 @@ class WindowSpec(Spec):
         return length, step, context
 
 
-def label_windows(
-    recordings: Recordings, length: int, step: int, annotation: str = "gesture", context: int = 0, given: int = 0
-) -> Recordings:
-    """Windows of `length` rows, `step` rows apart, with the majority of a row label as their `gesture`.
+def label_windows(recordings: Recordings, length: int, step: int, context: int = 0, given: int = 0) -> Recordings:
+    """Windows of `length` rows, `step` rows apart, with the majority of the row label `gesture` as their `gesture`.
 
     A window most of whose rows are not labelled gets no gesture (null). Of labels that are equally frequent, the one
     that comes first in the annotation's names wins. Every window begins with `context` rows more, on which its label
     does not depend; `given` rows of the first one's are the first rows of each recording, and those before were not
     measured. Raises `DataError` if there is no such annotation, or no recording is long enough.
     """
-    if annotation not in recordings.annotations:
-        problem = f"expected row labels {annotation!r}, found {', '.join(recordings.annotations) or 'none'}"
+    if "gesture" not in recordings.annotations:
+        problem = f"expected row labels 'gesture', found {', '.join(recordings.annotations) or 'none'}"
         raise DataError(problem, remedy="use recordings whose rows are labelled")
     windows = _lengthen(recordings, context - given).windows(context + length, step)
-    names = windows.annotations[annotation].names
-    codes = windows.annotations[annotation].codes.reshape(len(windows), -1)[:, context:]
+    labels = windows.annotations["gesture"]
+    codes, names = labels.codes.reshape(len(windows), -1)[:, context:], labels.names
     # The count of unlabelled rows comes last, so that it loses against an equally frequent label.
     votes = np.stack([(codes == code).sum(axis=1) for code in (*range(len(names)), UNKNOWN)], axis=1)
     winners = pl.Series("gesture", votes.argmax(axis=1))

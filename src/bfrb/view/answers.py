@@ -92,12 +92,6 @@ def prefixes(recording: Recordings) -> Recordings:
     """The first rows of a recording, in up to `PREFIXES` lengths up to the whole of it."""
     shortest = min(SHORTEST_PREFIX, recording.n_rows)
     lengths = np.unique(np.linspace(shortest, recording.n_rows, PREFIXES).round().astype(np.int64))
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    rows = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     ids = make_table({"id": [f"first {length} rows" for length in lengths]})["id"]
-    return Recordings(
-        recording.device,
-        {name: values[rows] for name, values in recording.sensors.items()},
-        offsets,
-        recording.table[[0] * len(lengths)].with_columns(ids),
-    )
+    table = recording.table[[0] * len(lengths)].with_columns(ids)
+    return recording.gather(np.zeros_like(lengths), lengths, table)

@@ -18,7 +18,6 @@ from bfrb.errors import BfrbError
 from bfrb.serve.sockets import LOOPBACK, listen
 from bfrb.study.recordings import Recordings
 from bfrb.view import answers, traces
-from bfrb.view.collection import Collection
 from bfrb.view.guard import Guard
 from bfrb.view.labels import Label
 from bfrb.view.traces import pack
@@ -62,15 +61,8 @@ async def _viewer(request: Request) -> Viewer:
 Opened = Annotated[Viewer, Depends(_viewer)]
 
 
-async def _collection(viewer: Opened) -> Collection:
-    return viewer.collection
-
-
-Chosen = Annotated[Collection, Depends(_collection)]
-
-
-def _recording(number: int, collection: Chosen) -> Recordings:
-    return collection.recording(number)
+def _recording(number: int, viewer: Opened) -> Recordings:
+    return viewer.collection.recording(number)
 
 
 One = Annotated[Recordings, Depends(_recording)]
@@ -84,18 +76,18 @@ def _state(viewer: Opened) -> dict[str, Any]:
 
 
 @router.get(_ALL)
-def _page(request: Request, collection: Chosen, first: int = 0, size: int = 100) -> dict[str, Any]:
-    return collection.page(request.query_params, first, size)
+def _page(request: Request, viewer: Opened, first: int = 0, size: int = 100) -> dict[str, Any]:
+    return viewer.collection.page(request.query_params, first, size)
 
 
 @router.get(_ONE)
-def _describe(number: int, collection: Chosen, recording: One) -> dict[str, Any]:
-    return traces.describe(recording) | {"row": collection.row(number)}
+def _describe(number: int, viewer: Opened, recording: One) -> dict[str, Any]:
+    return traces.describe(recording) | {"row": viewer.collection.row(number)}
 
 
 @router.get(_ONE + "/traces")
-def _traces(number: int, collection: Chosen, start: int = 0, stop: int | None = None, width: int = 1000) -> Response:
-    panels = collection.panels(number)
+def _traces(number: int, viewer: Opened, start: int = 0, stop: int | None = None, width: int = 1000) -> Response:
+    panels = viewer.collection.panels(number)
     rows = len(panels[0].values)
     start, stop = traces.check_rows(start, rows if stop is None else stop, rows)
     arrays, described = traces.draw(panels, start, stop, width)

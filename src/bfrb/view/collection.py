@@ -116,9 +116,7 @@ class Collection:
         return {"number": number, **described, "rows": rows, "seconds": seconds, "missing": self._missing[number]}
 
 
-def open_collection(
-    path: Path, temporary: Path, description: str = "auto", progress: Progress | None = None
-) -> Collection:
+def open_collection(path: Path, temporary: Path, description: str, progress: Progress | None = None) -> Collection:
     """Open recordings to look at; path and description are as for `open_source`, DataError if they cannot be read.
 
     Large sources are ingested to a store in a temporary folder of ours; `progress` is called with the share that is

@@ -38,10 +38,7 @@ class Guard:
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        """Handle one request; the server passes on nothing else."""
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -49,12 +46,9 @@ class Guard:
             await send(message)
 
         problem = self._refuse(scope["path"], Headers(scope=scope))
-        if problem:
-            answer = JSONResponse({"problem": problem, "remedy": "open the address that bfrb view printed"}, 403)
-            await answer(scope, receive, send_guarded)
-            return
+        refusal = JSONResponse({"problem": problem, "remedy": "open the address that bfrb view printed"}, 403)
         try:
-            await self._app(scope, receive, send_guarded)
+            await (refusal if problem else self._app)(scope, receive, send_guarded)
         except asyncio.CancelledError:  # the server is stopped while an answer is computed
             answer = JSONResponse({"problem": "the viewer was stopped", "remedy": "start it again: bfrb view"}, 503)
             await answer(scope, receive, send_guarded)

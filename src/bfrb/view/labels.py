@@ -70,10 +70,9 @@ class LabelFile:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
                 return [_from_row(row) for row in csv.DictReader(file, strict=True)]
         except (csv.Error, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{self.path.name}: expected labels with the columns {', '.join(_COLUMNS)}, but {error}",
-                remedy="repair the file, or move it away; it is left as it is until then",
-            ) from None
+            problem = f"{self.path.name}: expected labels with the columns {', '.join(_COLUMNS)}, but {error}"
+            remedy = "repair the file, or move it away; it is left as it is until then"
+            raise DataError(problem, remedy=remedy) from None
 
     def put(self, label: Label, key: str | None = None) -> Label:
         """Add a label, or put it in place of the one with a key; on the disk when this returns.

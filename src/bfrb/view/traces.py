@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from bfrb.errors import DataError
 from bfrb.features.motion import make_continuous
 from bfrb.features.proximity import TOF_STATISTICS, tof_statistics
 from bfrb.features.rows import RaggedOrder, image_sums
-from bfrb.study.recordings import UNKNOWN, Recordings
+from bfrb.study.recordings import Recordings
 
 MAX_FRAMES = 512
 MAX_WIDTH = 4096
@@ -97,13 +96,8 @@ def find_segments(recording: Recordings) -> dict[str, list[tuple[int, int, str]]
 
     Rows that are not labelled are in no run. Of more than `MAX_SEGMENTS` runs the longest are kept.
     """
-    found = {}
-    for name, annotation in recording.annotations.items():
-        codes = annotation.codes
-        edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]]).tolist()
-        runs = [(*run, annotation.names[codes[run[0]]]) for run in pairwise(edges) if codes[run[0]] != UNKNOWN]
-        found[name] = sorted(sorted(runs, key=lambda run: run[0] - run[1])[:MAX_SEGMENTS])
-    return found
+    found = {name: annotation.runs() for name, annotation in recording.annotations.items()}
+    return {name: sorted(sorted(runs, key=lambda run: run[0] - run[1])[:MAX_SEGMENTS]) for name, runs in found.items()}
 
 
 def read_frames(recording: Recordings, start: int, stop: int) -> dict[str, Array]:
@@ -114,9 +108,8 @@ def read_frames(recording: Recordings, start: int, stop: int) -> dict[str, Array
 
 def describe(recording: Recordings) -> dict[str, Any]:
     """What is known of a recording, without its readings."""
-    table = recording.table
-    values = {name: table[name][0] for name in table.columns if name != "id"}
-    known = {name: value for name, value in values.items() if isinstance(value, str | int | float)}
+    about = recording.table.drop("id").row(0, named=True)
+    known = {name: value for name, value in about.items() if isinstance(value, str | int | float)}
     return {
         "id": recording.ids[0],
         "known": {name: value for name, value in known.items() if not isinstance(value, float) or np.isfinite(value)},

@@ -23,7 +23,8 @@ class BackgroundTask(Generic[Result]):
     `what` names it in messages; `make` is given a function to report the share done, from 0 to 1.
 
     >>> task = BackgroundTask("the answer", lambda progress: 42)
-    >>> task.result(timeout_s=5), task.describe()
+    >>> task.wait(timeout_s=5)
+    >>> task.result(), task.describe()
     (42, {'state': 'ready'})
     """
 
@@ -39,9 +40,8 @@ class BackgroundTask(Generic[Result]):
         except Exception as error:  # noqa: BLE001  kept, and raised where the result is asked for
             self._future.set_exception(error)
 
-    def result(self, timeout_s: float = 0.0) -> Result:
-        """What was made; raises what the making raised, and DataError if it is not there in time."""
-        self.wait(timeout_s)
+    def result(self) -> Result:
+        """What was made; raises what the making raised, and DataError if it is not there yet."""
         if not self._future.done():
             raise DataError(f"{self.what} is still being read", remedy="wait a moment")
         return self._future.result()
