@@ -10,7 +10,6 @@ import polars as pl
 
 from bfrb.arrays import Ints
 from bfrb.errors import DataError
-from bfrb.processes import check_threads
 from bfrb.read.checks import ROW, Checker, read_numbers, run_starts
 from bfrb.read.cmi_write import COUNTER, ID
 from bfrb.read.csv_blocks import check_wanted
@@ -78,7 +77,6 @@ def recordings_from_columns(columns: Columns, device: Device, handedness: int | 
     are one recording. Others are passed over, see `unused_columns`. Raises `DataError` if columns are missing, values
     are no numbers or impossible, or rows are out of order or come at another rate.
     """
-    check_threads()
     rows = len(next(iter(columns.values()), ()))
     present = [sensor for sensor in device.sensors if set(sensor.columns) & set(columns)]
     if not rows or not present:

@@ -60,7 +60,9 @@ def describe_file(path: Path) -> str:
         found.append(f"it is read as {base.name}: {base.title}")
         values |= {"device": base.name, "file": {"match": f"*{path.suffix}"}}
         if base.time.column is None and kind not in READERS:
-            values["time"] = {"rate_hz": _told_rate(path) or "? Samples per second"}
+            with path.open("rb") as file:
+                told = re.search(rb"(\d+(?:\.\d+)?) Hz", file.read(4096))
+            values["time"] = {"rate_hz": float(told[1]) if told else "? Samples per second"}
     else:
         values |= _describe_table(path, found)
     if base is None or base.axes is None:
@@ -102,12 +104,6 @@ def _find_known(path: Path) -> Description | None:
 def _first_rows(table: TextTable) -> pl.DataFrame:
     frames = iter_frames(table, dict.fromkeys(table.names, pl.String), refuse(str(table.path)))
     return next(frames, pl.DataFrame(schema=dict.fromkeys((ROW, *table.names), pl.String)))[:_ROWS]
-
-
-def _told_rate(path: Path) -> float | None:
-    with path.open("rb") as file:
-        told = re.search(rb"(\d+(?:\.\d+)?) Hz", file.read(4096))
-    return float(told[1]) if told else None
 
 
 def _rate_of(frame: pl.DataFrame, time: TimeSpec) -> float | None:

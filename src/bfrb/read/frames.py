@@ -54,8 +54,7 @@ def as_polars(value: Any, what: str) -> pl.DataFrame:
         return value
     kind = type(value)
     if kind.__module__.partition(".")[0] != "pandas" or kind.__name__ != "DataFrame":
-        problem = f"expected {what} as a polars or pandas frame, got {kind.__name__}"
-        raise DataError(problem, remedy="give a frame; files are for `bfrb.read`")
+        raise DataError(f"expected {what} as a polars or pandas frame, got {kind.__name__}", remedy="give a frame")
     names = [str(name) for name in value.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
