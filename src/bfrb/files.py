@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from bfrb.arrays import Array
+import numpy.typing as npt
 
 
 @contextmanager
@@ -68,7 +67,7 @@ def writing_file(path: Path) -> Iterator[Path]:
         yield unfinished
 
 
-def drop_pages(*arrays: Array) -> None:
+def drop_pages(*arrays: npt.NDArray[Any]) -> None:
     """Let go of memory that mapped files take in this process, where the system can; they are read anew if used."""
     for array in arrays:
         base: Any = array
