@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from bfrb.errors import DataError
+from bfrb.processes import check_threads
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -20,6 +21,7 @@ def read_frame(data: bytes) -> pl.DataFrame:
 
     Raises `DataError` if it is neither, or damaged.
     """
+    check_threads()
     is_parquet = data.startswith(PARQUET_MAGIC)
     with refusing("Parquet" if is_parquet else "an Arrow IPC stream"):
         return pl.read_parquet(data) if is_parquet else pl.read_ipc_stream(data)

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from bfrb.arrays import Array, Ints
 from bfrb.errors import DataError
 from bfrb.files import writing_folder
+from bfrb.processes import check_threads
 from bfrb.read.tables import naming
 from bfrb.spec import Spec
 from bfrb.study.device import Device, KnownDevice, Sensor
@@ -212,6 +213,7 @@ class Store:
         return frame
 
     def _collect(self, rows: pl.LazyFrame, file: StoredFile) -> pl.DataFrame:
+        check_threads()
         try:
             return rows.collect()
         except pl.exceptions.PolarsError as error:
