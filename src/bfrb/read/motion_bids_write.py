@@ -9,7 +9,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from bfrb.files import writing_folder
@@ -17,7 +16,7 @@ from bfrb.read.described_source import SIMULATED_MARK
 from bfrb.read.sources import Source
 from bfrb.read.store import check_place, columns_of
 from bfrb.study.device import Device, Sensor
-from bfrb.study.recordings import UNKNOWN, Progress, Recordings
+from bfrb.study.recordings import Progress, Recordings
 
 BIDS_VERSION = "1.9.0"
 TASK, SYSTEM = "recording", "wrist"
@@ -131,11 +130,9 @@ def _intervals(recording: Recordings) -> Iterator[tuple[float, float, str]]:
         if recording.gestures is not None and recording.gestures[0] is not None:
             yield 0.0, recording.n_rows / rate_hz, recording.gestures[0]
         return
-    starts = np.flatnonzero(np.diff(annotation.codes, prepend=UNKNOWN - 1))
-    for start, stop in zip(starts, [*starts[1:], recording.n_rows], strict=True):
-        if annotation.codes[start] != UNKNOWN:
-            begin, end = (max(0.0, (row - 0.5) / rate_hz) for row in (start, stop))  # between two rows
-            yield round(begin, 6), round(end - begin, 6), annotation.names[annotation.codes[start]]
+    for start, stop, name in annotation.runs():
+        begin, end = (max(0.0, (row - 0.5) / rate_hz) for row in (start, stop))  # between two rows
+        yield round(begin, 6), round(end - begin, 6), name
 
 
 def _write_table(table: pl.DataFrame, path: Path) -> None:
