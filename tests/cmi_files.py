@@ -71,3 +71,8 @@ def assert_same(left: Recordings, right: Recordings) -> None:
         assert annotation.names == right.annotations[name].names
     for name, values in left.sensors.items():
         np.testing.assert_array_equal(values, right.sensors[name])
+
+
+def cut(path: Path) -> None:
+    """Half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

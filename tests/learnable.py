@@ -1,6 +1,4 @@
-"""Training examples, a small network and ways to damage a file, for tests."""
-
-from pathlib import Path
+"""Training examples and a small network, for tests."""
 
 import torch
 from torch import nn
@@ -35,8 +33,3 @@ def make_examples(count: int = 48, steps: int = 12, classes: int = 4, seed: int 
         present={"imu": torch.ones(count), "proximity": torch.ones(count)},
         onsets=onsets,
     )
-
-
-def cut(path: Path) -> None:
-    """Half of a file."""
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

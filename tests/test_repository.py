@@ -155,3 +155,13 @@ def test_no_data_is_tracked() -> None:
         file.name for file in tracked_files() if file.suffix in suffixes or file.stat().st_size > MAX_TRACKED_BYTES
     ]
     assert found == []
+
+
+def test_tests_of_the_core_need_no_torch() -> None:
+    """They are run with the lowest versions of the core alone (`lowest` in `.github/workflows/ci.yml`)."""
+    tests = ROOT / "tests"
+    waiting = [path for name in ("study", "features", "metrics", "read") for path in (tests / name).glob("*.py")]
+    for path in waiting:  # and what they import of these tests
+        names = re.findall(r"^(?:from|import) ([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert "torch" not in names, path
+        waiting += [own for name in names if (own := tests / f"{name}.py").is_file() and own not in waiting]

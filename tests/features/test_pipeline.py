@@ -24,8 +24,8 @@ from published import published_fill, published_tof
         (["zzzz"], r"choose among acc, .*tof_statistics"),
         (["acc", "thm"], "'thm', which needs thm"),
         (["acc", "acc"], "named twice"),
-        (["own_networks:Absent"], "expected a feature at own_networks:Absent"),
-        (["own_networks:weaken"], "is no feature, but function"),
+        (["made_up:Absent"], "expected a feature at made_up:Absent"),
+        (["made_up:plain_table"], "is no feature, but function"),
         (["__main__:MINE"], "lies in the script itself"),
     ],
 )

@@ -10,7 +10,7 @@ from bfrb.errors import DataError
 from bfrb.features.sequences import ChannelStatistics, Sequences, build_sequences, channel_statistics, save_sequences
 from bfrb.study.device import GALAXY_WATCH, HELIOS
 from bfrb.study.recordings import Recordings
-from learnable import cut
+from cmi_files import cut
 from made_up import BASELINE_FEATURES, plain_table, random_recordings
 
 LENGTHS = [3, 8, 1, 5]

@@ -16,7 +16,7 @@ from bfrb.study.device import HELIOS
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.train.run import read_run_spec
 from bundles import make_bundle
-from learnable import cut
+from cmi_files import cut
 
 GRAPH = "members/two_branch-00.onnx"
 

@@ -30,7 +30,7 @@ from bfrb.train.run import RunSpec, VariationSpec, read_run_spec
 from bfrb.train.variation import VARIATIONS
 from bfrb.train.workspace import MemberPlan, Workspace
 from bundles import make_recordings
-from learnable import cut
+from cmi_files import cut
 from studies import TINY, SourceOf, make_study, train_here
 from waiting import until
 

@@ -13,7 +13,8 @@ from bfrb.study.labels import LabelSet
 from bfrb.train import trainer
 from bfrb.train.run import TrainingSpec
 from bfrb.train.trainer import Epoch, Task, Weights, compute_loss, train
-from learnable import SMALL, cut, make_examples, new_network
+from cmi_files import cut
+from learnable import SMALL, make_examples, new_network
 
 FOUR = LabelSet("four", ("a", "b", "c", "rest"), frozenset({"a", "b", "c"}))
 TRAINING = TrainingSpec(epochs=4, batch_size=16, learning_rate=1e-2)
