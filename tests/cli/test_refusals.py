@@ -68,6 +68,7 @@ def test_what_physics_speaks_against_is_found_and_refused(fault: str, right: Rec
     report = check(data)
     assert report.verdict == "usable with warnings"
     assert any(remedy in finding.remedy for finding in report.findings if finding.severity == "warning")
+    assert report.findings[0].refused  # the one that is told last, beside the table
     with pytest.raises(DataError) as refused:
         JudgedSource(open_source(data)).read()
     assert remedy in refused.value.remedy

@@ -256,5 +256,5 @@ def check(
         posture = say_posture(together)
         suspicions |= {found.kind: found for found in find_suspicions(together)}
     for found in suspicions.values():
-        findings(Finding(found.kind, "warning", "", found.problem, found.remedy))
+        findings(Finding(found.kind, "warning", "", found.problem, found.remedy, refused=found.fatal))
     return CheckReport(source.describe(), source.device, source.simulated, census, tuple(findings), posture)

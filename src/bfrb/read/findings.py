@@ -71,7 +71,7 @@ def refuse(source: str) -> Report:
 
 @dataclass
 class Findings:
-    """A report that collects: findings of one kind are counted together, the first place is kept, errors come first.
+    """A report that collects: findings of one kind are counted together, the first place is kept, the worst come first.
 
     >>> findings = Findings()
     >>> for place in ("line 3", "line 9"):
@@ -89,7 +89,8 @@ class Findings:
         self._found[key] = finding if first is None else replace(first, count=first.count + finding.count)
 
     def __iter__(self) -> Iterator[Finding]:
-        return iter(sorted(self._found.values(), key=lambda finding: get_args(Severity).index(finding.severity)))
+        order = get_args(Severity)
+        return iter(sorted(self._found.values(), key=lambda one: (order.index(one.severity), not one.refused)))
 
     def of(self, severity: Severity) -> list[Finding]:
         """The findings of one severity."""
