@@ -237,7 +237,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"there is no bundle at {folder}", remedy="check the path; `bfrb train` writes bundles")
     if not (folder / MANIFEST).is_file():
         problem = f"expected a bundle, but {folder} has no {MANIFEST}"
-        raise BundleError(problem, remedy="name the folder that `bfrb train` wrote, complete with all its files")
+        remedy = "name the folder that `bfrb train` wrote, with all its files; it stands before recordings"
+        raise BundleError(problem, remedy=remedy)
     values = _read_json(folder, MANIFEST)
     found = values.get("format")
     if type(found) is not int or found < 1:
