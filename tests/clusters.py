@@ -27,8 +27,7 @@ def started(nodes: int = 2) -> Iterator[tuple[Any, str]]:
     from ray.cluster_utils import Cluster
 
     before = dict(os.environ)
-    # Workers would starve where other work goes on, and the server of a driver outside not begin in half a minute.
-    os.environ.update(RAY_worker_niceness="0", RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S="120")
+    os.environ.update(RAY_worker_niceness="0")  # or they starve where other work goes on
     os.environ.update(PYTHONPATH=PATH, AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b", AWS_REGION="us-east-1")
     port = 20_000 + os.getpid() % 3_000  # below those that systems hand out: Ray's nodes take many of these
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "ray_client_server_port": port, **NODE})

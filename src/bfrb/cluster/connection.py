@@ -83,16 +83,17 @@ def _join(address: str | None) -> None:
         address = "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    for last in (False, True):  # a head that is busy may not begin in half a minute what serves a machine from outside
+    for left in (2, 1, 0):  # what a head starts for a driver outside may hang: Ray forks for it beside its threads
         try:
             ray.init(address=address, **quiet, **({} if named else {"include_dashboard": False}))
             return
         except Exception as error:  # noqa: BLE001  a bare one is Ray's where it cannot start in half a minute
-            why = str(error).strip().partition("\n")[0]
-            if "ersion" in why:
+            told = str(error).strip().splitlines() or [type(error).__name__]
+            why = " ".join(dict.fromkeys((told[0], told[-1])))
+            if "ersion" in told[0]:
                 problem = f"this machine and the cluster at {named} differ: {why}"
                 raise ConfigError(problem, remedy="install the same versions on both") from None
-            if last or not named:
+            if not (left and named):
                 raise _no_answer(named, why) from None
             ray.shutdown()
 
