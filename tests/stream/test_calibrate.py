@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from annotated import TWO, people, second_by_second
@@ -38,6 +38,7 @@ def test_the_isotonic_map_is_that_of_scikit_learn(rows: list[tuple[int, bool]]) 
     EventRule(isotonic_from=knots, isotonic_to=values)
 
 
+@example(about=1e-300, spread=0.0, windows=124, seed=0)
 @settings(max_examples=20, deadline=None)
 @given(
     st.sampled_from([0.0, 1e-300, 1e-12, 5e-7, 0.5, 1 - 1e-12, 1.0]),

@@ -29,6 +29,7 @@ from bfrb.study.labels import LabelSet
 THRESHOLDS = tuple(np.round(np.geomspace(0.03, 0.97, 40), 4).tolist())  # what is tried for `on`
 OFF_SHARE = 0.6  # the threshold `off` as a share of `on`
 MAX_KNOTS = 20
+_APART = 1e-12  # knots that are nearer to one another are one: the map between would be too steep for numbers
 # An event is right if more than half of it lies in episodes, so that one without an end finds nothing; an episode is
 # found if any right event touches it.
 HIT = 0.5
@@ -59,7 +60,7 @@ def fit_isotonic(claimed: Floats, truth: Floats) -> tuple[tuple[float, ...], tup
     pooled: list[tuple[float, Floats]] = []  # numbers of windows, and means of what was claimed and of what was true
     for block in blocks:
         pooled.append((float(len(block)), np.array([claimed[block].mean(), truth[block].mean()])))
-        while len(pooled) > 1 and (pooled[-2][1] >= pooled[-1][1]).any():
+        while len(pooled) > 1 and (pooled[-2][1] + _APART >= pooled[-1][1]).any():
             (count, mean), (more, other) = pooled.pop(-2), pooled.pop()
             pooled.append((count + more, (count * mean + more * other) / (count + more)))
     kept = np.unique(np.round(np.linspace(0, len(pooled) - 1, min(len(pooled), MAX_KNOTS))).astype(int))
