@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 
 @contextmanager
-def naming(place: Path) -> Iterator[None]:
+def telling_place(place: Path) -> Iterator[None]:
     """Give errors of the system the place that was written to, where they say none: a full disk does not."""
     try:
         yield
@@ -39,7 +39,7 @@ def writing_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
         place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = [_beside(place) for place in places]
     try:
-        with naming(places[0]):
+        with telling_place(places[0]):
             yield unfinished
             for made in unfinished:
                 _sync(made)
@@ -105,7 +105,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
     unfinished = _beside(place)
     unfinished.mkdir()
     try:
-        with naming(place):
+        with telling_place(place):
             yield unfinished
             for made in (*unfinished.rglob("*"), unfinished):
                 _sync(made)

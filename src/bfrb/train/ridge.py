@@ -21,7 +21,7 @@ from torch import nn
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
 from bfrb.errors import DataError
-from bfrb.files import drop_pages, naming
+from bfrb.files import drop_pages, telling_place
 from bfrb.networks.network import LinearAnswers
 from bfrb.train.trainer import Epoch, Task, Weights, class_weights, score_examples
 
@@ -270,7 +270,7 @@ def fit_solved(
     network.eval()
     with torch.no_grad():
         place_thresholds(network, task)
-        with naming(checkpoint), TemporaryFile(dir=checkpoint.parent) as file:
+        with telling_place(checkpoint), TemporaryFile(dir=checkpoint.parent) as file:
             described = _describe(network, task, file)
             _standardise(network, described)
             loss = _solve_answers(network, described, task)

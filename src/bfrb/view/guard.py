@@ -45,10 +45,11 @@ class Guard:
                 MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        problem = self._refuse(scope["path"], Headers(scope=scope))
-        refusal = JSONResponse({"problem": problem, "remedy": "open the address that bfrb view printed"}, 403)
+        app = self._app
+        if problem := self._refuse(scope["path"], Headers(scope=scope)):
+            app = JSONResponse({"problem": problem, "remedy": "open the address that bfrb view printed"}, 403)
         try:
-            await (refusal if problem else self._app)(scope, receive, send_guarded)
+            await app(scope, receive, send_guarded)
         except asyncio.CancelledError:  # the server is stopped while an answer is computed
             answer = JSONResponse({"problem": "the viewer was stopped", "remedy": "start it again: bfrb view"}, 503)
             await answer(scope, receive, send_guarded)
