@@ -13,7 +13,7 @@ from bfrb.networks.network import Shape
 from bfrb.networks.rocket import Kernels, Rocket, changes, dilations, nine_tap_kernels, stretch
 from bfrb.networks.specs import RocketSpec
 
-SPEC = RocketSpec(rows=33, biases=2, edge=0.0)
+SPEC = RocketSpec(rows=34, biases=2, edge=0.0)
 EVERYTHING = Shape({"acc": 4, "rotation": 3, "thm": 2, "tof": 128}, 5)
 
 
@@ -31,7 +31,7 @@ def reference(signal: np.ndarray, bank: Kernels, kernel: int, number: int) -> li
 def test_features_are_shares_of_answers_above_their_thresholds() -> None:
     torch.manual_seed(0)
     bank = Kernels([range(3)], [range(3)], SPEC)
-    rows = torch.randn(2, 33, 3)
+    rows = torch.randn(2, 34, 3)
     features, known = bank(rows, None)
     assert features.shape == known.shape == (2, bank.widths[0])
     assert known.all()
@@ -51,8 +51,8 @@ def test_features_are_shares_of_answers_above_their_thresholds() -> None:
 
 
 def test_a_swing_has_its_power_in_its_band_of_frequency() -> None:
-    bank = Kernels([range(2)], [range(2)], SPEC)
-    times = torch.arange(33) / 33
+    bank = Kernels([range(2)], [range(2)], RocketSpec(rows=32))
+    times = torch.arange(32) / 32
     swings = torch.stack([torch.sin(2 * torch.pi * 5 * times), 3.0 + torch.sin(2 * torch.pi * 12 * times)], dim=1)
     spectra = bank(swings[None], None)[0][0, -2 * 16 :].reshape(2, 16)
     assert spectra.argmax(dim=1).tolist() == [4, 11]
@@ -100,7 +100,7 @@ def test_stretching_is_linear_interpolation(length: int) -> None:
 
 def test_a_soft_edge_is_near_the_hard_one_and_follows_small_changes() -> None:
     torch.manual_seed(3)
-    rows = torch.randn(4, 33, 3)
+    rows = torch.randn(4, 34, 3)
     banks = []
     for edge in (0.0, 0.2):
         torch.manual_seed(1)
@@ -113,8 +113,8 @@ def test_a_soft_edge_is_near_the_hard_one_and_follows_small_changes() -> None:
 
 def test_thresholds_are_placed_at_quantiles_of_the_answers() -> None:
     torch.manual_seed(0)
-    bank = Kernels([range(3)], [range(3)], RocketSpec(rows=33, biases=2, edge=0.0, contrast=0.0))
-    rows, lengths = 50.0 * torch.randn(40, 33, 3) + 7.0, torch.full((40,), 33)
+    bank = Kernels([range(3)], [range(3)], RocketSpec(rows=34, biases=2, edge=0.0, contrast=0.0))
+    rows, lengths = 50.0 * torch.randn(40, 34, 3) + 7.0, torch.full((40,), 34)
     bank.place(rows, lengths)
     shares = bank(rows, lengths)[0].mean(dim=0)[: 168 * 3 * 2].reshape(168, -1, 2)
     torch.testing.assert_close(1.0 - shares, bank.orders[:, None].expand_as(shares), atol=0.02, rtol=0)
