@@ -18,6 +18,7 @@ from bfrb.study.folds import Folds
 from bfrb.study.labels import CMI_GESTURES
 from bfrb.train import distill as distilling
 from bfrb.train.distill import distill, teach
+from bfrb.train.personal import personalize
 from bfrb.train.presets import read_preset
 from bfrb.train.run import RunSpec
 from bundles import make_recordings
@@ -74,6 +75,11 @@ def test_who_cannot_teach_honestly_is_refused(teacher: Path, tmp_path: Path) -> 
     fewer = replace(recordings, device=motion, sensors={name: recordings.sensors[name] for name in motion.sensor_names})
     with pytest.raises(DataError, match="expected recordings with acc, quaternion, thm, tof"):
         distill(Bundle.open(teacher), HeldSource(fewer, "watch"), RunSpec(), tmp_path / "small")
+    other = HeldSource(replace(recordings, device=recordings.device.model_copy(update={"name": "other"})), "other")
+    with pytest.raises(DataError, match="expected recordings of the device 'helios', got 'other'"):
+        distill(Bundle.open(teacher), other, RunSpec(), tmp_path / "small")
+    with pytest.raises(DataError, match="expected recordings of the device 'helios', got 'other'"):
+        personalize(Bundle.open(teacher), other, tmp_path / "small")
     shutil.copytree(teacher, tmp_path / "unknown")
     (tmp_path / "unknown" / "folds.csv").write_text("subject,fold\n")
     _write_checksums(tmp_path / "unknown")

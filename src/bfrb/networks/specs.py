@@ -72,9 +72,9 @@ class ContextSpec(NetworkSpec):
     near_s: Positive = 5.0
     """So many of the last seconds are the present; all rows are the context."""
     dropout: Share = 0.2
-    """Of the numbers that describe a recording."""
+    """Share of the numbers describing a recording that are left out at random in training."""
     head_units: Annotated[int, Field(ge=0)] = 0
-    """Of a layer between description and answer; 0 answers from the description at once."""
+    """Units of a hidden layer between description and answer; 0 is no such layer."""
     head_dropout: Share = 0.5
 
 

@@ -35,7 +35,7 @@ def open_for(predictor: Predictor, data: Path | Source, opening: Opening) -> Jud
     """
     if isinstance(data, Path):
         data = open_as(predictor.bundle, data, opening.description, opening.demographics)
-    predictor.check_device(data.device)
+    predictor.bundle.check_device(data.device)
     return JudgedSource(data, opening.anyway)
 
 

@@ -33,7 +33,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from bfrb.errors import BundleError, ConfigError
+from bfrb.errors import BundleError, ConfigError, DataError
 from bfrb.features.sequences import Keep
 from bfrb.files import writing_folder
 from bfrb.spec import Spec
@@ -53,6 +53,9 @@ SCORES = "scores.json"
 STATISTICS = "statistics.parquet"
 OUT_OF_FOLD = "out_of_fold.parquet"
 HISTORY = "history.parquet"
+
+RATE_TOLERANCE = 0.02
+"""Share by which the rate of recordings may differ from the bundle's."""
 
 _REQUIRED = (MANIFEST, SPEC, FOLDS, SCORES, STATISTICS, OUT_OF_FOLD, HISTORY)
 _COPY_AGAIN = "copy the bundle again from where it was made, or train it anew"
@@ -157,6 +160,15 @@ class Bundle:
     def device(self) -> Device:
         """The device whose recordings it understands."""
         return self.manifest.device
+
+    def check_device(self, device: Device) -> None:
+        """Refuse recordings of another device. DataError if the bundle was not trained on recordings of this device."""
+        if device.name != self.device.name:
+            problem = f"expected recordings of the device {self.device.name!r}, got {device.name!r}"
+            raise DataError(problem, remedy="use a bundle for this device, or describe the recordings' own")
+        if abs(device.row_rate_hz / self.device.row_rate_hz - 1) > RATE_TOLERANCE:
+            problem = f"expected {self.device.row_rate_hz:g} rows a second, got {device.row_rate_hz:g}"
+            raise DataError(problem, remedy="read them for the bundle: open_source(..., device=bundle.device)")
 
     @property
     def label_set(self) -> LabelSet:

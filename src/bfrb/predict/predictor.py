@@ -46,10 +46,6 @@ class _Group:
     members: tuple[Member, ...]  # who is asked
 
 
-RATE_TOLERANCE = 0.02
-"""Share by which the rate of recordings may differ from the bundle's."""
-
-
 class Predictor:
     """Answers for recordings of one device, from a bundle.
 
@@ -212,22 +208,13 @@ class Predictor:
 
     def _usable(self, recordings: Recordings) -> Recordings:
         """The recordings, as of the bundle's device; an orientation without a heading is dropped where that matters."""
-        self.check_device(recordings.device)
+        self.bundle.check_device(recordings.device)
         if recordings.device.knows_heading == self.device.knows_heading:
             return recordings
         sensors = {name: values for name, values in recordings.sensors.items() if self.device.has(name)}
         if self.device.knows_heading and not self.is_heading_free:
             sensors.pop("quaternion", None)
         return replace(recordings, device=self.device, sensors=sensors)
-
-    def check_device(self, device: Device) -> None:
-        """Refuse recordings of another device. DataError if the bundle was not trained on recordings of this device."""
-        if device.name != self.device.name:
-            problem = f"expected recordings of the device {self.device.name!r}, got {device.name!r}"
-            raise DataError(problem, remedy="use a bundle for this device, or describe the recordings' own")
-        if abs(device.row_rate_hz / self.device.row_rate_hz - 1) > RATE_TOLERANCE:
-            problem = f"expected {self.device.row_rate_hz:g} rows a second, got {device.row_rate_hz:g}"
-            raise DataError(problem, remedy="read them for the bundle: open_source(..., device=predictor.device)")
 
     def cut(self, recordings: Recordings) -> Recordings:
         """Continuous recordings, whose rows are labelled, in windows like those of training; others as they are.

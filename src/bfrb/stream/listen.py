@@ -182,7 +182,7 @@ def listen_to(
 ) -> Iterator[Detections]:
     """What is found in all recordings at a path or of a store; errors as of `iter_stretches` and `listen`."""
     if isinstance(source, Store):
-        predictor.check_device(source.device)
+        predictor.bundle.check_device(source.device)
         stretches = source.stretches()
     else:
         device, rows = predictor.source_device, predictor.bundle.manifest.rows

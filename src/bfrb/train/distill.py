@@ -44,6 +44,7 @@ def distill(teacher: Bundle, source: Source, spec: RunSpec, out: Path, *, option
         }
     )
     recordings = labelled(source.read(), spec)
+    teacher.check_device(recordings.device)
     if recordings.device.sensor_names != teacher.device.sensor_names:
         raise DataError(
             f"expected recordings with {', '.join(teacher.device.sensor_names)}, "

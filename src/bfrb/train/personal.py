@@ -30,11 +30,13 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
     count alike. Only networks that are solved for, such as `rocket`, have such answers. The scores in the bundle stay
     those of before. The recordings are brought to the bundle's device; continuous ones are cut into windows.
 
-    ConfigError if a network has no linear answers; DataError if there are no labels, or labels that are no class of the
-    bundle; BundleError if something is at `out` that may not be replaced, or a graph disagrees with torch.
+    ConfigError if a network has no linear answers; DataError if they are of another device, or there are no labels, or
+    labels that are no class of the bundle; BundleError if something is at `out` that may not be replaced, or a graph
+    disagrees with torch.
     """
     manifest, spec = bundle.manifest, read_run_spec(bundle)
     recordings = labelled(source.read(), spec)
+    bundle.check_device(recordings.device)
     codes = bundle.label_set.encode(recordings.table["gesture"].to_list())
     sequences = build_sequences(recordings, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
     channels = {name: len(found) for name, found in sequences.channels.items()}

@@ -47,7 +47,7 @@ def answer_over_time(predictor: Predictor, recording: Recordings) -> dict[str, A
     if there were too many; where they are not, the events of the rule are given too. A single gesture is answered from
     its first rows, from more of them, and at last from all.
     """
-    predictor.check_device(recording.device)
+    predictor.bundle.check_device(recording.device)
     common = {"classes": list(predictor.label_set.classes), "targets": predictor.label_set.is_target.tolist()}
     if is_continuous(predictor, recording):
         return common | _answer_windows(predictor, recording)
