@@ -111,10 +111,14 @@ class Kernels(nn.Module):
         levels = self.biases * slopes[:, :, None]
         answers = self._answers(view, self.mixing * slopes[:, :, None])
         pooled = torch.stack([self._pool(*each) for each in zip(answers, levels, strict=True)], dim=2)
+        if self.contrast:
+            early, late = pooled.chunk(2, dim=4)
+            pooled = torch.cat([0.5 * (early + late), late - early], dim=4)
         features = self._by_group(pooled, _statistics(view), self._spectra(view[:, : x.shape[2]]))
         there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
         lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t()).reshape(-1, *self.spread.shape)
-        known = (lacking == 0).to(x.dtype).transpose(1, 2)[..., None, None].expand_as(pooled)
+        each = x.new_ones(1, pooled.shape[3] * pooled.shape[4])  # runtimes multiply quicker than they expand
+        known = torch.matmul((lacking == 0).to(x.dtype).transpose(1, 2)[..., None], each)
         bands = there[:, : x.shape[2], None].expand(-1, -1, self.bands.shape[1])
         parts = self._by_group(known, there[..., None].expand(-1, -1, _STATISTICS), bands)
         return torch.cat(features, dim=1), torch.cat(parts, dim=1)
@@ -165,18 +169,14 @@ class Kernels(nn.Module):
             yield answers.flatten(2)[:, :, : self.rows] if lacking else answers.flatten(2)
 
     def _pool(self, answers: Tensor, levels: Tensor) -> Tensor:
-        """(B, F, biases, parts) share of rows whose (B, F, rows) answers are above (F, biases) levels, and its change.
+        """(B, F, biases, 1 or 2) share of all rows, or of each half, whose (B, F, rows) answers are above their levels.
 
         Near a level a row counts by a part, from 0 to 1 over a distance of 1: a share that jumps would let the last
         digit of a sum, which differs between runtimes, change the answer.
         """
         answers, levels = answers[:, :, None], levels[:, :, None]
         counted = (answers + (0.5 - levels)).clamp(0.0, 1.0) if self.edge else (answers > levels).to(answers.dtype)
-        if not self.contrast:
-            return counted.mean(dim=3, keepdim=True)
-        halves = torch.unflatten(counted, 3, (2, -1)).mean(dim=4)
-        early, late = halves.chunk(2, dim=3)
-        return torch.cat([0.5 * (early + late), late - early], dim=3)
+        return torch.unflatten(counted, 3, (2 if self.contrast else 1, -1)).mean(dim=4)
 
 
 def _draw_channels(numbers: range, channels: int) -> Tensor:
