@@ -22,7 +22,7 @@ SIZES = {
     "two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "gated_two_branch": {"widths": (8, 16), "recurrent_units": 8},
     "context": {"near_s": 0.4},
-    "rocket": {"rows": 17, "biases": 1},
+    "rocket": {"rows": 18, "biases": 1},
 }
 SHAPE = Shape({"imu": 6, "proximity": 5}, 4)
 RECURRENT = {"two_branch", "gated_two_branch"}
