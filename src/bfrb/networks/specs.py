@@ -86,7 +86,7 @@ class RocketSpec(NetworkSpec):
     DISPENSABLE: ClassVar[tuple[str, ...]] = ("gyr", "quaternion", "thm", "tof")  # acceleration alone has its answer
 
     rows: Annotated[int, Field(ge=2, multiple_of=2)] = 96
-    """Every recording is stretched to so many rows, whatever its rate: what they mean depends on how long it lasts."""
+    """Every recording is stretched to so many rows, an even number, whatever its rate and however long it lasts."""
     biases: Count = 4
     """Thresholds above which the answers of each kernel are counted."""
     contrast: Annotated[float, Field(ge=0.0)] = 0.5
