@@ -114,17 +114,12 @@ class Kernels(nn.Module):
         view = self._view(x, lengths)
         pooled = [self._pool(answers, number) for number, answers in enumerate(self._answers(view))]
         there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
-        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
-        lacking = lacking.reshape(-1, *self.spread.shape)
+        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t()).reshape(-1, *self.spread.shape)
         known = (lacking == 0).to(x.dtype).transpose(1, 2)[..., None].expand(-1, -1, -1, pooled[0].shape[2])
         features = [torch.stack(pooled, dim=2), _statistics(view), self._spectra(view[:, : x.shape[2]])]
-        plain = [
-            there.repeat_interleave(_STATISTICS, 1),
-            there[:, : x.shape[2]].repeat_interleave(self.bands.shape[1], 1),
-        ]
-        known = torch.cat([known.flatten(1), *plain], dim=1)
-        features = [each.flatten(1) for each in features]
-        return torch.cat(features, dim=1)[:, self.order], known[:, self.order]
+        measured = there[:, : x.shape[2]].repeat_interleave(self.bands.shape[1], 1)
+        known = torch.cat([known.flatten(1), there.repeat_interleave(_STATISTICS, 1), measured], dim=1)
+        return torch.cat([each.flatten(1) for each in features], dim=1)[:, self.order], known[:, self.order]
 
     def place(self, x: Tensor, lengths: Tensor) -> None:
         """Put the biases at quantiles of the kernels' answers to the (B, T, C) recordings that have their channels."""

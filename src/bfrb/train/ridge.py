@@ -137,7 +137,7 @@ class _Problem:
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features as they came, and the bias."""
-        solved = self._solved(self._factor(penalty, torch.float64))
+        solved = self._solved(self._factor(penalty))
         if self.given.wide:
             slopes = np.empty((len(self.weighing), solved.shape[1]))
             for columns, part in self.given:
@@ -152,8 +152,8 @@ class _Problem:
         found: Floats = torch.cholesky_solve(answers.double(), factor).numpy()
         return found
 
-    def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
-        factor = self.products.to(kind, copy=True).mT  # as LAPACK orders them, so that no second one is made
+    def _factor(self, penalty: float) -> torch.Tensor:
+        factor = self.products.double().mT  # as LAPACK orders them, so that no second one is made
         factor.diagonal().add_(penalty)
         torch.linalg.cholesky(factor, out=factor)
         return factor
@@ -162,11 +162,10 @@ class _Problem:
         """(R, R) a lower triangle that, multiplied by itself, is the inverse of the penalised products."""
         found: Floats32 = self.products.numpy().T.copy(order="F")  # LAPACK's order, so that it makes no second one
         found[np.diag_indices(len(found))] += np.float32(penalty)
-        found, failed = lapack.spotrf(found, lower=1, clean=1, overwrite_a=1)
-        if not failed:
-            found, failed = lapack.strtri(found, lower=1, overwrite_c=1)
-        if failed:
-            raise np.linalg.LinAlgError
+        for step, given in ((lapack.spotrf, "overwrite_a"), (lapack.strtri, "overwrite_c")):
+            found, failed = step(found, lower=1, **{given: 1})
+            if failed:
+                raise np.linalg.LinAlgError
         return found
 
     def left_out(self, penalty: float) -> Floats:
@@ -180,7 +179,7 @@ class _Problem:
                 known = torch.from_numpy(own.T @ own).double(), torch.from_numpy(solved[rows]).double()
                 answers[rows] = self.targets[rows] - torch.linalg.solve(*known)
         else:
-            factor = self._factor(penalty, torch.float64)
+            factor = self._factor(penalty)
             residuals = self.targets - torch.from_numpy(self.features @ self._solved(factor).astype(np.float32))
             for rows in self.blocks:
                 few = torch.from_numpy(self.features[rows].T).double()
