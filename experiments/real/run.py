@@ -119,7 +119,7 @@ def read_folds(name: str, recordings: Recordings) -> Folds:
 
 
 def answer_rocket(task: Task) -> Answers:
-    """The network `rocket`, with probabilities that did not see the person, and decided as the preset `quick` decides.
+    """`rocket`: probabilities that did not see the person, and classes decided as the preset `quick` decides them.
 
     As the peers' are, its thresholds and scales are placed once, by all windows without their classes, and all folds
     have one product: a preset that does both anew in every fold takes longer, and is asked by its name. How probable
