@@ -28,13 +28,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import torch
+from nested import Nested
 from peers import INSTALL, PEERS
 
 from bfrb.features.pipeline import available
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
 from bfrb.files import writing_file
 from bfrb.metrics.intervals import DIFFERENCE, interval_over_people
-from bfrb.metrics.standard import average_precision, roc_auc
+from bfrb.metrics.standard import average_precision, best_f1, roc_auc
 from bfrb.networks.network import Shape
 from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import RocketSpec
@@ -47,13 +48,16 @@ from bfrb.study.windows import WindowSpec, cut_continuous
 from bfrb.train.batches import Examples, load_examples, make_standardisers
 from bfrb.train.crossval import RunOptions, cross_validate
 from bfrb.train.presets import read_preset
-from bfrb.train.ridge import solve
 from bfrb.train.run import RunSpec
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 G_M_S2, DEG_S = 9.81, 100.0
 """What peers are given acceleration and turning in units of."""
+
+
+Answers = tuple[np.ndarray, np.ndarray]
+"""(R, K) probabilities or scores of the classes, and (R,) numbers of the classes that are answered."""
 
 
 class Task(NamedTuple):
@@ -114,11 +118,12 @@ def read_folds(name: str, recordings: Recordings) -> Folds:
     return make_folds(recordings.table, 5, seed=0) if name == "wisdm" else leave_one_subject_out(recordings.table)
 
 
-def answer_rocket(task: Task) -> np.ndarray:
-    """(R, K) probabilities of the network `rocket` that did not see the person.
+def answer_rocket(task: Task) -> Answers:
+    """`rocket`: probabilities that did not see the person, and classes decided as the preset `quick` decides them.
 
-    As the peers' are, its thresholds and scales are placed once, by all windows without their classes: a preset that
-    places them anew in every fold takes longer, and is asked by its name.
+    As the peers' are, its thresholds and scales are placed once, by all windows without their classes, and all folds
+    have one product: a preset that does both anew in every fold takes longer, and is asked by its name. How probable
+    the targets of a study have to be is chosen by the answers to the training people, each by a fit to the others.
     """
     recordings, spec = task.recordings, RunSpec.parse({"features": {"mirror_left_hand": True}})
     branches = spec.features.branches(RocketSpec.BRANCHES)
@@ -137,25 +142,28 @@ def answer_rocket(task: Task) -> np.ndarray:
     with torch.no_grad():
         some = take(np.sort(np.random.default_rng(spec.seed).permutation(everyone)[:64]))
         network.place(some.inputs, some.lengths)
-        batches = [take(rows) for rows in np.split(everyone, everyone[64::64])]
+        batches = (take(rows) for rows in np.split(everyone, everyone[8::8]))
         found = [network.features(batch.inputs, batch.lengths) for batch in batches]
         features, there = (torch.cat([pair[number] for pair in found]) for number in range(2))
         network.center.copy_(features.mean(dim=0))
         network.scale.copy_((features.var(dim=0) + 1e-4).rsqrt())
         values = network.standardise(features, there).numpy()
-    answers = np.zeros(targets.shape)
-    for fold in range(len(task.folds)):
-        learnt, held_out = task.folds.split(fold, recordings.subjects)
-        solution = solve([values[learnt]], targets[learnt], task.people[learnt], plain=network.plain.numpy())
-        logits = torch.from_numpy(values[held_out] @ solution.weights + solution.bias)
-        answers[held_out] = logits.softmax(dim=1).numpy()
-        chosen = f"penalty {solution.penalty:g}, weight {solution.weight:g}, loss {solution.loss:.3f}"
+    splits = [task.folds.split(fold, recordings.subjects) for fold in range(len(task.folds))]
+    nested = Nested(values, targets, task.people, splits, network.plain.numpy())
+    answers, told = np.zeros(targets.shape), task.codes.copy()
+    is_target = np.array(task.label_set.is_target)
+    for fold, (learnt, held_out) in enumerate(splits):
+        left_out, answers[held_out] = nested.probabilities(fold)
+        largest = best_f1(is_target[task.codes[learnt]], left_out[:, is_target].sum(axis=1))
+        told[held_out] = task.label_set.choose(answers[held_out], largest and largest / 2)
+        loss, weight, penalty, _ = nested.choose(fold)
+        chosen = f"penalty {penalty:g}, weight {weight:g}, loss {loss:.3f}, targets from {(largest or 0) / 2:.3f}"
         print(f"{task.name}: fold {fold}, {chosen}", file=sys.stderr, flush=True)
-    return answers
+    return answers, told
 
 
-def answer_preset(method: str, task: Task, out: Path) -> np.ndarray:
-    """(R, K) probabilities of a preset's members that did not see the person."""
+def answer_preset(method: str, task: Task, out: Path) -> Answers:
+    """A preset's members that did not see the person."""
     source = HeldSource(task.recordings, task.title, label_set=task.label_set)
     options = RunOptions(workers=1, overwrite=True)
     spec = read_preset(method)
@@ -163,16 +171,18 @@ def answer_preset(method: str, task: Task, out: Path) -> np.ndarray:
     return read_answers(task, bundle)
 
 
-def read_answers(task: Task, bundle: Path) -> np.ndarray:
-    """(R, K) probabilities that a bundle keeps of the members that did not see the person."""
-    told = pl.read_parquet(bundle / OUT_OF_FOLD).filter(pl.col("scenario") == "all")
-    return told.select(task.label_set.classes).to_numpy()
+def read_answers(task: Task, bundle: Path) -> Answers:
+    """What a bundle keeps of the members that did not see the person."""
+    kept = pl.read_parquet(bundle / OUT_OF_FOLD).filter(pl.col("scenario") == "all")
+    told = task.label_set.encode(np.array(kept["prediction"].to_list(), dtype=object))
+    return kept.select(task.label_set.classes).to_numpy(), told
 
 
-def answer_peer(method: str, task: Task) -> np.ndarray:
-    """(R, K) scores of a peer that did not see the person."""
+def answer_peer(method: str, task: Task) -> Answers:
+    """A peer that did not see the person, which answers with the class of the highest score."""
     splits = [task.folds.split(fold, task.recordings.subjects) for fold in range(len(task.folds))]
-    return PEERS[method](padded(task.recordings), task.codes, splits, len(task.label_set))
+    scores = PEERS[method](padded(task.recordings), task.codes, splits, len(task.label_set))
+    return scores, scores.argmax(axis=1)
 
 
 def padded(recordings: Recordings) -> np.ndarray:
@@ -184,19 +194,19 @@ def padded(recordings: Recordings) -> np.ndarray:
     return windows.transpose(0, 2, 1)
 
 
-def answer(method: str, task: Task, out: Path) -> tuple[np.ndarray, float]:
+def answer(method: str, task: Task, out: Path) -> tuple[Answers, float]:
     """A method's answers to a task and the seconds of processor time it took, computed or as kept in a folder."""
     path = kept_in(out, task.name, method)
     if not path.exists():
         begun = time.process_time() + children_s()
         if method in PEERS:
-            scores = answer_peer(method, task)
+            scores, told = answer_peer(method, task)
         else:
-            scores = answer_rocket(task) if method == "rocket" else answer_preset(method, task, out)
+            scores, told = answer_rocket(task) if method == "rocket" else answer_preset(method, task, out)
         with writing_file(path) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, scores=scores, seconds=time.process_time() + children_s() - begun)
+            np.savez(file, scores=scores, told=told, seconds=time.process_time() + children_s() - begun)
     with np.load(path) as kept:
-        return kept["scores"], float(kept["seconds"])
+        return (kept["scores"], kept["told"]), float(kept["seconds"])
 
 
 def kept_in(out: Path, task: str, method: str) -> Path:
@@ -216,9 +226,9 @@ Metric = Callable[[np.ndarray], float | None]
 """A score of some of the rows."""
 
 
-def metrics(task: Task, scores: np.ndarray) -> dict[str, Metric]:
-    """What is asked of the answers, each as a function of which rows are judged."""
-    truth, told = task.codes, scores.argmax(axis=1)
+def metrics(task: Task, scores: np.ndarray, told: np.ndarray | None = None) -> dict[str, Metric]:
+    """What is asked of the answers, the classes of the highest scores if no others; functions of the rows to judge."""
+    truth, told = task.codes, scores.argmax(axis=1) if told is None else told
 
     def macro_f1(rows: np.ndarray) -> float:
         sizes = np.bincount(truth[rows], minlength=scores.shape[1]) + np.bincount(told[rows], minlength=scores.shape[1])
@@ -260,7 +270,7 @@ def _by_person(people: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     return [rows[people[rows] == name] for name in np.unique(people[rows])]
 
 
-def compare(task: Task, answers: dict[str, tuple[np.ndarray, float]]) -> list[dict[str, Any]]:
+def compare(task: Task, answers: dict[str, tuple[Answers, float]]) -> list[dict[str, Any]]:
     """A line for every metric and method: its value, and how far it is above each peer, with intervals over people."""
     people = np.unique(task.people)
     places = [np.flatnonzero(task.people == name) for name in people]
@@ -268,7 +278,7 @@ def compare(task: Task, answers: dict[str, tuple[np.ndarray, float]]) -> list[di
     def over_people(metric: Metric) -> Callable[[Any], float | None]:
         return lambda chosen: metric(np.concatenate([places[person] for person in chosen]))
 
-    scored = {method: metrics(task, scores) for method, (scores, _) in answers.items()}
+    scored = {method: metrics(task, *given) for method, (given, _) in answers.items()}
     lines = []
     for name in next(iter(scored.values())):
         for method, (_, seconds) in answers.items():

@@ -35,7 +35,7 @@ def answer(task: Task, name: str, changes: list[str], groups: int, out: Path) ->
         spec = read_preset("deployable").updated([*BASE, *changes])
         source = HeldSource(task.recordings, task.title, label_set=task.label_set)
         cross_validate(source, spec, bundle, folds=Folds(people), options=RunOptions(overwrite=True))
-    return read_answers(task, bundle)
+    return read_answers(task, bundle)[0]
 
 
 def tell(metric: str, score: Metric, first: Metric, task: Task) -> str:

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.linalg import lapack
 from torch import nn
 
 from bfrb.arrays import Bools, Floats, Floats32, Ints
@@ -88,7 +89,8 @@ class _Given:
 
     def __init__(self, parts: Iterable[Floats32], counts: Floats, plain: Bools | None) -> None:
         self._parts, self.roots = parts, np.sqrt(counts)
-        self.means: Floats = np.concatenate([counts / counts.sum() @ part for part in parts])
+        shares = (counts / counts.sum()).astype(np.float32)
+        self.means: Floats = np.concatenate([shares @ part for part in parts]).astype(np.float64)
         self.plain = np.zeros(len(self.means), dtype=bool) if plain is None else plain
         self.wide = len(counts) <= len(self.means)
 
@@ -104,7 +106,8 @@ class _Given:
         found = np.zeros((2, len(self.roots), len(self.roots)), dtype=np.float32)
         for columns, part in self:
             for number, chosen in enumerate((self.plain[columns], ~self.plain[columns])):
-                found[number] += part[:, chosen] @ part[:, chosen].T
+                some = part[:, chosen]
+                found[number] += some @ some.T  # of one array with itself: half the work
         return found
 
     @cached_property
@@ -134,7 +137,7 @@ class _Problem:
 
     def weights(self, penalty: float) -> Floats:
         """(D + 1, K) weights of the features as they came, and the bias."""
-        solved = self._solved(self._factor(penalty, torch.float64))
+        solved = self._solved(self._factor(penalty))
         if self.given.wide:
             slopes = np.empty((len(self.weighing), solved.shape[1]))
             for columns, part in self.given:
@@ -149,23 +152,34 @@ class _Problem:
         found: Floats = torch.cholesky_solve(answers.double(), factor).numpy()
         return found
 
-    def _factor(self, penalty: float, kind: torch.dtype) -> torch.Tensor:
-        factor = self.products.to(kind, copy=True).mT  # as LAPACK orders them, so that no second one is made
+    def _factor(self, penalty: float) -> torch.Tensor:
+        factor = self.products.double().mT  # as LAPACK orders them, so that no second one is made
         factor.diagonal().add_(penalty)
         torch.linalg.cholesky(factor, out=factor)
         return factor
+
+    def _half_inverse(self, penalty: float) -> Floats32:
+        """(R, R) a lower triangle that, multiplied by itself, is the inverse of the penalised products."""
+        found: Floats32 = self.products.numpy().T.copy(order="F")  # LAPACK's order, so that it makes no second one
+        found[np.diag_indices(len(found))] += np.float32(penalty)
+        for step, given in ((lapack.spotrf, "overwrite_a"), (lapack.strtri, "overwrite_c")):
+            found, failed = step(found, lower=1, **{given: 1})
+            if failed:
+                raise np.linalg.LinAlgError
+        return found
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
         answers = np.empty(self.targets.shape)
         if self.given.wide:
-            inverse = self._factor(penalty, torch.float32)
-            torch.cholesky_inverse(inverse, out=inverse)
+            half = self._half_inverse(penalty)
+            solved = half.T @ (half @ self.targets.numpy().astype(np.float32))
             for rows in self.blocks:
-                own = inverse[rows].double()
-                answers[rows] = self.targets[rows] - torch.linalg.solve(own[:, rows], own @ self.targets)
+                own = half[:, rows]
+                known = torch.from_numpy(own.T @ own).double(), torch.from_numpy(solved[rows]).double()
+                answers[rows] = self.targets[rows] - torch.linalg.solve(*known)
         else:
-            factor = self._factor(penalty, torch.float64)
+            factor = self._factor(penalty)
             residuals = self.targets - torch.from_numpy(self.features @ self._solved(factor).astype(np.float32))
             for rows in self.blocks:
                 few = torch.from_numpy(self.features[rows].T).double()
@@ -184,7 +198,7 @@ class _Problem:
             if number not in fitted:
                 try:
                     fitted[number] = fit_temperature(self.left_out(penalties[number]), targets, counts)
-                except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # too weak a penalty for the digits of the products
+                except (np.linalg.LinAlgError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]  # a penalty too weak
                     fitted[number] = 1.0, np.inf
             return fitted[number][1]
 
@@ -222,7 +236,7 @@ def _loss_and_slope(
 
 
 _PLACED_BY = 64  # recordings by which thresholds are placed
-_BATCH, _COLUMNS = 16, 1024
+_BATCH, _COLUMNS = 8, 1024
 _LEAST_SPREAD = 0.01  # added, as a spread, to that of every feature: one that hardly varies is not blown up
 
 
