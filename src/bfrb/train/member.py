@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from bfrb.arrays import Ints
@@ -41,7 +42,8 @@ def train_member(folder: Path, member: MemberPlan) -> None:
     """
     torch.set_num_threads(1)
     try:
-        _train_member(Workspace(folder), member)
+        with threadpool_limits(1):  # those of NumPy and SciPy
+            _train_member(Workspace(folder), member)
     except torch.OutOfMemoryError as error:
         why = str(error).partition(".")[0]
         remedy = "repeat the same command, which goes on from here, with fewer --workers"

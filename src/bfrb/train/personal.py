@@ -20,7 +20,7 @@ from bfrb.train.run import read_run_spec
 HOLD = 0.1
 """How much the answer of the bundle holds, as one class's examples together count: `experiments/wrist/wearer.py`."""
 
-_BATCH = 64
+_BATCH = 8
 
 
 def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = False) -> dict[str, int]:
