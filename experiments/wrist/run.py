@@ -1,6 +1,6 @@
 """A detector of scratching for an ordinary watch, judged on people that it did not see.
 
-    python experiments/wrist/run.py DATA --out RESULTS [--methods rocket,MiniRocket,...]
+    python experiments/wrist/run.py DATA --out RESULTS [--methods "rocket, all;MiniRocket, all"]
 
 DATA holds `ha24_watch` and `wisdm_watch`. Eight folds: each holds out one person of HA24 and four of WISDM; eight more
 of WISDM are always learnt from, and place and scale the kernels. A threshold that judges a fold keeps, on the other
@@ -298,10 +298,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--methods", default=";".join(METHODS), help="separated by semicolons")
+    parser.add_argument("--methods", default=";".join(METHODS), help=f"some of {';'.join(METHODS)}")
     options = parser.parse_args()
+    methods = [name.strip() for name in options.methods.split(";")]
+    if unknown := set(methods) - set(METHODS):
+        parser.error(f"no method {', '.join(sorted(unknown))}: choose among {';'.join(METHODS)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    answered = {name: method(name, options.data, options.out) for name in options.methods.split(";")}
+    answered = {name: method(name, options.data, options.out) for name in methods}
     used = without_copies(windows_of(options.data, options.out))
     lines, tables = [], {}
     for name, (scores, seconds) in answered.items():
