@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, lapack, solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, solve, solve_triangular
 from scipy.special import softmax
 
-from bfrb.train.ridge import PENALTIES, WEIGHTS, blocks_of, fit_temperature
-
-CONSTANT = 100.0
-"""A feature that is always this stands for the bias."""
+from bfrb.train.ridge import CONSTANT, PENALTIES, WEIGHTS, blocks_of, fit_temperature, half_inverse, walk_downhill
 
 Answers = tuple[np.ndarray, np.ndarray]
 """(L, K) scores of those who were learnt from, each without that person, and (H, K) of those held out."""
@@ -48,12 +45,7 @@ class Nested:
         """Of every fold, by one penalty and weight of plain features."""
         if (weight, penalty) not in self.known:
             products = self.products[0] * np.float32(weight**2) + self.products[1] + np.float32(CONSTANT**2)
-            products[np.diag_indices(len(products))] += np.float32(penalty)
-            half, failed = lapack.spotrf(products.T, lower=1, clean=1, overwrite_a=1)
-            if not failed:
-                half, failed = lapack.strtri(half, lower=1, overwrite_c=1)
-            if failed:
-                raise np.linalg.LinAlgError(f"a penalty of {penalty:g} is too weak for these features")
+            half = half_inverse(products, penalty)
             inverse = half.T @ half
             solved = inverse @ self.targets
             self.known[weight, penalty] = [self._without(*split, inverse, solved) for split in self.splits]
@@ -83,15 +75,11 @@ class Nested:
             return fitted[weight, number][1]
 
         for weight in WEIGHTS:
-            best = -1
-            while best != start:
-                best, near = start, [n for n in (start, start - 1, start + 1) if 0 <= n < len(PENALTIES)]
-                start = min(near, key=lambda number, weight=weight: loss(weight, number))
+            start = walk_downhill(partial(loss, weight), len(PENALTIES), start)
         weight, number = min(fitted, key=lambda pair: loss(*pair))
         return loss(weight, number), weight, PENALTIES[number], fitted[weight, number][0]
 
-    def probabilities(self, fold: int) -> Answers:
-        """(L, K) and (H, K) probabilities, as `answers` gives scores, by what is best for a fold."""
-        _, weight, penalty, temperature = self.choose(fold)
+    def probabilities(self, fold: int, weight: float, penalty: float, temperature: float) -> Answers:
+        """(L, K) and (H, K) probabilities of a fold, as `answers` gives scores."""
         left_out, told = (softmax(temperature * scores, axis=1) for scores in self.answers(weight, penalty)[fold])
         return left_out, told

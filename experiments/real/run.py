@@ -35,11 +35,12 @@ from bfrb.features.pipeline import available
 from bfrb.features.sequences import Sequences, build_sequences, channel_statistics
 from bfrb.files import writing_file
 from bfrb.metrics.intervals import DIFFERENCE, interval_over_people
-from bfrb.metrics.standard import average_precision, best_f1, roc_auc
+from bfrb.metrics.standard import average_precision, roc_auc
 from bfrb.networks.network import Shape
 from bfrb.networks.rocket import Rocket
 from bfrb.networks.specs import RocketSpec
 from bfrb.predict.bundle import OUT_OF_FOLD
+from bfrb.predict.evaluation import find_threshold
 from bfrb.read.sources import HeldSource, open_source
 from bfrb.study.folds import Folds, leave_one_subject_out, make_folds
 from bfrb.study.labels import LabelSet
@@ -151,13 +152,12 @@ def answer_rocket(task: Task) -> Answers:
     splits = [task.folds.split(fold, recordings.subjects) for fold in range(len(task.folds))]
     nested = Nested(values, targets, task.people, splits, network.plain.numpy())
     answers, told = np.zeros(targets.shape), task.codes.copy()
-    is_target = np.array(task.label_set.is_target)
     for fold, (learnt, held_out) in enumerate(splits):
-        left_out, answers[held_out] = nested.probabilities(fold)
-        largest = best_f1(is_target[task.codes[learnt]], left_out[:, is_target].sum(axis=1))
-        told[held_out] = task.label_set.choose(answers[held_out], largest and largest / 2)
-        loss, weight, penalty, _ = nested.choose(fold)
-        chosen = f"penalty {penalty:g}, weight {weight:g}, loss {loss:.3f}, targets from {(largest or 0) / 2:.3f}"
+        loss, weight, penalty, temperature = nested.choose(fold)
+        left_out, answers[held_out] = nested.probabilities(fold, weight, penalty, temperature)
+        threshold = find_threshold(task.codes[learnt], left_out, task.label_set)
+        told[held_out] = task.label_set.choose(answers[held_out], threshold)
+        chosen = f"penalty {penalty:g}, weight {weight:g}, loss {loss:.3f}, targets from {threshold or 0:.3f}"
         print(f"{task.name}: fold {fold}, {chosen}", file=sys.stderr, flush=True)
     return answers, told
 

@@ -116,9 +116,8 @@ class Kernels(nn.Module):
             pooled = torch.cat([0.5 * (early + late), late - early], dim=4)
         features = self._by_group(pooled, _statistics(view), self._spectra(view[:, : x.shape[2]]))
         there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
-        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t()).reshape(-1, *self.spread.shape)
         each = x.new_ones(1, pooled.shape[3] * pooled.shape[4])  # runtimes multiply quicker than they expand
-        known = torch.matmul((lacking == 0).to(x.dtype).transpose(1, 2)[..., None], each)
+        known = torch.matmul(self._complete(there).to(x.dtype).transpose(1, 2)[..., None], each)
         bands = there[:, : x.shape[2], None].expand(-1, -1, self.bands.shape[1])
         parts = self._by_group(known, there[..., None].expand(-1, -1, _STATISTICS), bands)
         return torch.cat(features, dim=1), torch.cat(parts, dim=1)
@@ -135,8 +134,7 @@ class Kernels(nn.Module):
 
     def place(self, x: Tensor, lengths: Tensor) -> None:
         """Put the biases at quantiles of the kernels' answers to the (B, T, C) recordings that have their channels."""
-        lacking = torch.matmul((x == 0).all(dim=1).to(x.dtype).repeat(1, 2), self.mixing.flatten(0, 1).t())
-        complete = (lacking == 0).reshape(-1, *self.spread.shape)
+        complete = self._complete((x != 0).any(dim=1).to(x.dtype).repeat(1, 2))
         for number, answers in enumerate(self._answers(self._view(x, lengths), self.mixing)):
             values = answers.masked_fill(~complete[:, number, :, None], torch.nan).transpose(0, 1).flatten(1)
             counts = (~values.isnan()).sum(dim=1, keepdim=True)
@@ -144,6 +142,11 @@ class Kernels(nn.Module):
             spread = (values - values.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1).sqrt().clamp(min=1e-3)
             self.biases[number] = torch.where(counts > 0, found, self.biases[number])
             self.spread[number] = torch.where(counts[:, 0] > 0, spread, self.spread[number])
+
+    def _complete(self, there: Tensor) -> Tensor:
+        """(B, dilations, F) whether all channels that a kernel looks at are (B, 2 C) there, 1 or 0."""
+        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
+        return lacking.reshape(-1, *self.spread.shape) == 0
 
     def _view(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, 2 C, rows) the rows and their changes, stretched."""
@@ -156,8 +159,8 @@ class Kernels(nn.Module):
 
     def _answers(self, view: Tensor, mixing: Tensor) -> Iterator[Tensor]:
         """(B, F, rows) answers of the kernels to channels mixed so, dilation by dilation."""
+        looked_at = [slice(channels.start, channels.stop) for channels in self.looked_at]
         for dilation, weights in zip(self.dilations, mixing, strict=True):
-            looked_at = [slice(channels.start, channels.stop) for channels in self.looked_at]
             groups = zip(weights.split(_KERNELS), looked_at, strict=True)
             mixed = torch.cat([torch.matmul(own[:, some], view[:, some]) for own, some in groups], dim=1)
             lacking = -self.rows % dilation

@@ -125,18 +125,26 @@ def decide_held_out(answers: Table, label_set: LabelSet) -> tuple[Table, float |
     """
     known = answers.filter(answers["scenario"] == "all")
 
-    def find_threshold(table: Table) -> float | None:
-        truth = label_set.is_target[label_set.encode(table["gesture"].to_list())]
-        largest = best_f1(truth, target_probability(_probabilities(table, label_set), label_set))
-        return largest and largest / 2
+    def find(table: Table) -> float | None:
+        codes = label_set.encode(table["gesture"].to_list())
+        return find_threshold(codes, _probabilities(table, label_set), label_set)
 
     probabilities, folds = _probabilities(answers, label_set), answers["fold"].to_numpy()
     chosen = np.zeros(len(folds), dtype=np.int64)
     for fold in np.unique(folds).tolist():
-        threshold = find_threshold(known.filter(known["fold"] != fold))
+        threshold = find(known.filter(known["fold"] != fold))
         chosen[folds == fold] = label_set.choose(probabilities[folds == fold], threshold)
     predictions = make_table({"prediction": label_set.decode(chosen).tolist()})
-    return answers.with_columns(predictions["prediction"]), find_threshold(known)
+    return answers.with_columns(predictions["prediction"]), find(known)
+
+
+def find_threshold(codes: Ints, probabilities: Floats, label_set: LabelSet) -> float | None:
+    """Half the largest F1 that any threshold on the probability of all targets reaches; None where nothing is to tell.
+
+    `codes`: (R,) true classes; `probabilities`: (R, K).
+    """
+    largest = best_f1(label_set.is_target[codes], target_probability(probabilities, label_set))
+    return largest and largest / 2
 
 
 def choose_half(ids: Sequence[str]) -> Bools:

@@ -32,7 +32,9 @@ PENALTIES = tuple(float(value) for value in np.logspace(1.0, 6.0, 11))
 WEIGHTS = (1.0, 3.0)
 """How much plain features may weigh, of which there are few, against all others."""
 
-_CONSTANT = 100.0  # a feature that is always this stands for the bias: hardly any penalty, and left out of nobody's fit
+CONSTANT = 100.0
+"""A feature that is always this stands for the bias: hardly any penalty, and left out of nobody's fit."""
+
 _MIDDLE = 4
 _BLOCKS = 10  # parts of the recordings that are left out in turn where all are of one person
 _TEMPERATURES = (1e-2, 1e3)
@@ -113,7 +115,7 @@ class _Given:
     @cached_property
     def features(self) -> Floats32:
         """(R, D + 1) the features and, last, the constant."""
-        return np.column_stack([*(part for _, part in self), _CONSTANT * self.roots.astype(np.float32)])
+        return np.column_stack([*(part for _, part in self), CONSTANT * self.roots.astype(np.float32)])
 
 
 class _Problem:
@@ -129,7 +131,7 @@ class _Problem:
         if given.wide:
             products = given.products[0] * np.float32(weight**2)
             products += given.products[1]
-            products += np.float32(_CONSTANT**2) * np.outer(given.roots, given.roots).astype(np.float32)
+            products += np.float32(CONSTANT**2) * np.outer(given.roots, given.roots).astype(np.float32)
         else:
             self.features: Floats32 = given.features * np.append(self.weighing, 1.0).astype(np.float32)
             products = self.features.T @ self.features
@@ -142,10 +144,10 @@ class _Problem:
             slopes = np.empty((len(self.weighing), solved.shape[1]))
             for columns, part in self.given:
                 slopes[columns] = self.weighing[columns, None] ** 2 * (part.T @ solved.astype(np.float32))
-            constant = _CONSTANT * self.given.roots @ solved
+            constant = CONSTANT * self.given.roots @ solved
         else:
             slopes, constant = solved[:-1] * self.weighing[:, None], solved[-1]
-        return np.vstack([slopes, _CONSTANT * constant - self.given.means @ slopes])
+        return np.vstack([slopes, CONSTANT * constant - self.given.means @ slopes])
 
     def _solved(self, factor: torch.Tensor) -> Floats:
         answers = self.targets if self.given.wide else torch.from_numpy(self.features).T @ self.targets.float()
@@ -153,26 +155,16 @@ class _Problem:
         return found
 
     def _factor(self, penalty: float) -> torch.Tensor:
-        factor = self.products.double().mT  # as LAPACK orders them, so that no second one is made
+        factor = self.products.to(torch.float64, copy=True).mT  # as LAPACK orders them, so that no second one is made
         factor.diagonal().add_(penalty)
         torch.linalg.cholesky(factor, out=factor)
         return factor
-
-    def _half_inverse(self, penalty: float) -> Floats32:
-        """(R, R) a lower triangle that, multiplied by itself, is the inverse of the penalised products."""
-        found: Floats32 = self.products.numpy().T.copy(order="F")  # LAPACK's order, so that it makes no second one
-        found[np.diag_indices(len(found))] += np.float32(penalty)
-        for step, given in ((lapack.spotrf, "overwrite_a"), (lapack.strtri, "overwrite_c")):
-            found, failed = step(found, lower=1, **{given: 1})
-            if failed:
-                raise np.linalg.LinAlgError
-        return found
 
     def left_out(self, penalty: float) -> Floats:
         """(R, K) the answer to every row by the fit to the other people's rows."""
         answers = np.empty(self.targets.shape)
         if self.given.wide:
-            half = self._half_inverse(penalty)
+            half = half_inverse(self.products.numpy(), penalty)
             solved = half.T @ (half @ self.targets.numpy().astype(np.float32))
             for rows in self.blocks:
                 own = half[:, rows]
@@ -202,13 +194,32 @@ class _Problem:
                     fitted[number] = 1.0, np.inf
             return fitted[number][1]
 
-        best = penalties.index(start)
-        while True:
-            near = [number for number in (best - 1, best, best + 1) if 0 <= number < len(penalties)]
-            lowest = min(near, key=loss)
-            if lowest == best:
-                return penalties[best], *fitted[best]
-            best = lowest
+        best = walk_downhill(loss, len(penalties), penalties.index(start))
+        return penalties[best], *fitted[best]
+
+
+def half_inverse(products: Floats32, penalty: float) -> Floats32:
+    """(R, R) a lower triangle that, multiplied by itself, is the inverse of symmetric products with a penalty.
+
+    LinAlgError if the penalty is too weak for the digits of the products.
+    """
+    found: Floats32 = products.T.copy(order="F")  # LAPACK's order, so that it makes no second one
+    found[np.diag_indices(len(found))] += np.float32(penalty)
+    for step, given in ((lapack.spotrf, "overwrite_a"), (lapack.strtri, "overwrite_c")):
+        found, failed = step(found, lower=1, **{given: 1})
+        if failed:
+            raise np.linalg.LinAlgError(f"a penalty of {penalty:g} is too weak for these features")
+    return found
+
+
+def walk_downhill(loss: Callable[[int], float], count: int, start: int) -> int:
+    """The number, of 0 to `count` - 1, that is reached from a start by steps of 1 while the loss falls."""
+    while True:
+        near = [number for number in (start - 1, start, start + 1) if 0 <= number < count]
+        lowest = min(near, key=loss)
+        if lowest == start:
+            return start
+        start = lowest
 
 
 def fit_temperature(scores: Floats, targets: npt.NDArray[np.floating], counts: Floats) -> tuple[float, float]:
