@@ -143,7 +143,7 @@ def answer_rocket(task: Task) -> Answers:
     with torch.no_grad():
         some = take(np.sort(np.random.default_rng(spec.seed).permutation(everyone)[:64]))
         network.place(some.inputs, some.lengths)
-        batches = (take(rows) for rows in np.split(everyone, everyone[8::8]))
+        batches = (take(rows) for rows in np.split(everyone, everyone[RocketSpec.TOGETHER :: RocketSpec.TOGETHER]))
         found = [network.features(batch.inputs, batch.lengths) for batch in batches]
         features, there = (torch.cat([pair[number] for pair in found]) for number in range(2))
         network.center.copy_(features.mean(dim=0))

@@ -130,7 +130,7 @@ def test_what_was_not_measured_takes_no_part_and_the_answer_is_of_the_stage_that
     torch.manual_seed(6)
     rocket = Rocket(EVERYTHING, SPEC).eval()
     inputs = {name: (name not in missing) * torch.randn(3, 21, count) for name, count in EVERYTHING.channels.items()}
-    features, layer = rocket.describe(inputs, None), rocket.answers()[stage]
+    features, layer = rocket.standardise(*rocket.features(inputs, None)), rocket.answers()[stage]
     torch.testing.assert_close(rocket(inputs, None).logits, layer(features[:, : layer.in_features]))
     silent = features[rocket.features(inputs, None)[1] == 0]
     assert (silent == 0).all()

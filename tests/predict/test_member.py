@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bfrb.features.sequences import Batch
+from bfrb.features.sequences import Batch, build_sequences
 from bfrb.predict.bundle import Bundle
 from bfrb.predict.member import load_member, route
 from bfrb.predict.predictor import Predictor
@@ -29,6 +29,12 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(OLD_BUNDLE) as archive:
         archive.extractall(folder, filter="data")
     return folder / "old_bundle"
+
+
+def test_a_network_is_asked_about_some_at_once_and_answers_as_about_all(bundle: Bundle) -> None:
+    batch = build_sequences(make_recordings(7), bundle.manifest.branches).batch(range(7), 20)
+    member = load_member(bundle, bundle.manifest.members[0])
+    np.testing.assert_allclose(replace(member, together=3).answer(batch), member.answer(batch), atol=1e-6)
 
 
 @pytest.mark.parametrize("unpadded", [True, False])

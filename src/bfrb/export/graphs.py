@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from bfrb.arrays import Array, Floats32, Ints
 from bfrb.errors import BundleError
-from bfrb.features.sequences import Batch
+from bfrb.features.sequences import UNSCALED, Batch
 from bfrb.files import cache_folder, writing_file, writing_files
 from bfrb.networks.registry import Shape, Standardise, build_network
 from bfrb.networks.specs import NetworkSpec
@@ -61,12 +61,12 @@ class Member(nn.Module):
     def answers(self, features: dict[str, Tensor], lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Answers by name from (B, T, C) features per branch, NaN where nothing is known, and (B,) lengths.
 
-        (B, K) probabilities; from networks that weigh rows (B, T') attention. Without lengths all T rows are used.
+        (B, K) probabilities; from networks that weigh rows, and with lengths, (B, T') attention.
         """
         inputs = {name: standardise(features[name], lengths) for name, standardise in self.standardisers.items()}
         output = self.network(inputs, lengths)
         answers = {PROBABILITIES: torch.softmax(output.logits, dim=1)}
-        if output.attention is not None:
+        if output.attention is not None and lengths is not None:
             answers[_ATTENTION] = output.attention
         return answers
 
@@ -101,9 +101,9 @@ class _WeightsAsInputs(nn.Module):
 def build_member(name: str, shape: Shape, spec: NetworkSpec) -> Member:
     """An untrained member; branches without channels are left out."""
     standardisers = {
-        branch: Standardise(torch.zeros(shape.channels[branch]), torch.ones(shape.channels[branch]))
+        branch: Standardise(torch.zeros(count), torch.ones(count), scaled=branch not in UNSCALED)
         for branch in spec.BRANCHES
-        if shape.channels[branch]
+        if (count := shape.channels[branch])
     }
     return Member(build_network(name, shape, spec), standardisers).eval()
 

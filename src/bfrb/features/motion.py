@@ -7,15 +7,7 @@ import math
 
 from bfrb.arrays import namespace_of
 from bfrb.features.feature import change, read_sensor, vector_feature
-from bfrb.features.rotations import (
-    canonical,
-    conjugate,
-    magnitude,
-    relative,
-    rotate,
-    rotation_vector,
-    up_in_wrist,
-)
+from bfrb.features.rotations import canonical, conjugate, magnitude, relative, rotate, rotation_vector, up_in_wrist
 from bfrb.features.rows import Order, Quantity, Rows, Values
 from bfrb.study.device import STANDARD_GRAVITY_M_S2
 

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -70,7 +71,8 @@ def available(names: Iterable[str], device: Device) -> tuple[str, ...]:
     return tuple(name for name in names if find_feature(name).is_available(device))
 
 
-def channels_of(names: Sequence[str], device: Device) -> tuple[Channel, ...]:
+@lru_cache(maxsize=64)  # hundreds of pixels, made anew for every recording that a server is asked about
+def channels_of(names: tuple[str, ...], device: Device) -> tuple[Channel, ...]:
     """The channels of the named features on a device, in order."""
     return tuple(channel for name in names for channel in find_feature(name).channels(device))
 
@@ -92,7 +94,7 @@ def compute_features(recordings: Recordings, names: Sequence[str]) -> Features:
     (Channel(name='acc_magnitude', unit='m/s^2'), [5.0])
     """
     _check_names(names, recordings.device)
-    channels = channels_of(names, recordings.device)
+    channels = channels_of(tuple(names), recordings.device)
     values = np.empty((recordings.n_rows, len(channels)), dtype=np.float32)
     end = 0
     for part in recordings.batches(_BLOCK_ROWS) if recordings.n_rows > _BLOCK_ROWS else [recordings]:

@@ -150,6 +150,8 @@ def fill(values: Array, offsets: Ints) -> Array:
     """
     filled = values.copy()
     missing = np.isnan(values)
+    if not missing.any():
+        return filled
     first, stop = (np.repeat(border, np.diff(offsets)) for border in (offsets[:-1], offsets[1:]))
     for channels in _alike(missing):
         rows, earlier, later = _around_gaps(missing[:, channels[0]])

@@ -95,19 +95,20 @@ class LinearAnswers(Network, Protocol):
 
 
 class Standardise(nn.Module):
-    """(B, T, C) features to zero mean and unit variance; what is not known becomes the mean, padding becomes 0."""
+    """(B, T, C) features to zero mean and unit variance, if scaled; what is not known, and padding, becomes 0."""
 
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, mean: Tensor, sd: Tensor) -> None:
+    def __init__(self, mean: Tensor, sd: Tensor, *, scaled: bool = True) -> None:
         super().__init__()
+        self.scaled = scaled
         self.register_buffer("mean", mean.to(torch.float32))
         self.register_buffer("sd", sd.to(torch.float32))
 
     def forward(self, values: Tensor, lengths: Tensor | None) -> Tensor:
         """Standardised values."""
-        scaled = (values - self.mean) / self.sd
+        scaled = (values - self.mean) / self.sd if self.scaled else values
         known = scaled.masked_fill(torch.isnan(scaled), 0.0)
         mask = padding_mask(lengths, values.shape[1])
         return known if mask is None else known * mask.transpose(1, 2)

@@ -56,6 +56,11 @@ def changes(x: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:] - x[:, :-1]], dim=1)
 
 
+def find_there(x: Tensor) -> Tensor:
+    """(B, C) 1 where a channel of (B, T, C) measured something, else 0."""
+    return x.abs().amax(dim=1).sign()
+
+
 class Kernels(nn.Module):
     """Kernels over groups of channels and over their changes, plain statistics of both, and spectra.
 
@@ -80,12 +85,16 @@ class Kernels(nn.Module):
         self.rows, self.edge, self.contrast, self.own = spec.rows, spec.edge, spec.contrast, own
         self.dilations = dilations(spec.rows)
         channels = max(group.stop for group in groups)
-        self.looked_at = [
+        looked_at = [
             range(group.start + view * channels, group.stop + view * channels) for group in groups for view in range(2)
         ]
-        drawn = [[_draw_channels(numbers, 2 * channels) for numbers in self.looked_at] for _ in self.dilations]
+        drawn = [[_draw_channels(numbers, 2 * channels) for numbers in looked_at] for _ in self.dilations]
         self.register_buffer("mixing", torch.stack([torch.cat(each) for each in drawn]))
-        kernels = nine_tap_kernels().repeat(len(self.looked_at), 1)
+        firsts = range(0, _KERNELS * len(looked_at), _KERNELS)
+        self.looked_at = [
+            (slice(k, k + _KERNELS), slice(c.start, c.stop)) for k, c in zip(firsts, looked_at, strict=True)
+        ]
+        kernels = nine_tap_kernels().repeat(len(looked_at), 1)
         self.register_buffer("kernels", kernels[:, None, :, None], persistent=False)
         waves, bands = _bands(spec.rows)
         self.register_buffer("waves", waves, persistent=False)
@@ -112,14 +121,13 @@ class Kernels(nn.Module):
         answers = self._answers(view, self.mixing * slopes[:, :, None])
         pooled = torch.stack([self._pool(*each) for each in zip(answers, levels, strict=True)], dim=2)
         if self.contrast:
-            early, late = pooled.chunk(2, dim=4)
-            pooled = torch.cat([0.5 * (early + late), late - early], dim=4)
+            pooled = torch.matmul(pooled, pooled.new_tensor([[0.5, -1.0], [0.5, 1.0]]))
         features = self._by_group(pooled, _statistics(view), self._spectra(view[:, : x.shape[2]]))
-        there = (x != 0).any(dim=1).to(x.dtype).repeat(1, 2)
+        there = find_there(x)
         each = x.new_ones(1, pooled.shape[3] * pooled.shape[4])  # runtimes multiply quicker than they expand
-        known = torch.matmul(self._complete(there).to(x.dtype).transpose(1, 2)[..., None], each)
-        bands = there[:, : x.shape[2], None].expand(-1, -1, self.bands.shape[1])
-        parts = self._by_group(known, there[..., None].expand(-1, -1, _STATISTICS), bands)
+        known = torch.matmul(self._complete(there)[..., None], each)
+        statistics = there.repeat(1, 2)[..., None].expand(-1, -1, _STATISTICS)
+        parts = self._by_group(known, statistics, there[..., None].expand(-1, -1, self.bands.shape[1]))
         return torch.cat(features, dim=1), torch.cat(parts, dim=1)
 
     def _by_group(self, pooled: Tensor, statistics: Tensor, spectra: Tensor) -> list[Tensor]:
@@ -134,9 +142,9 @@ class Kernels(nn.Module):
 
     def place(self, x: Tensor, lengths: Tensor) -> None:
         """Put the biases at quantiles of the kernels' answers to the (B, T, C) recordings that have their channels."""
-        complete = self._complete((x != 0).any(dim=1).to(x.dtype).repeat(1, 2))
+        complete = self._complete(find_there(x)) > 0
         for number, answers in enumerate(self._answers(self._view(x, lengths), self.mixing)):
-            values = answers.masked_fill(~complete[:, number, :, None], torch.nan).transpose(0, 1).flatten(1)
+            values = answers.masked_fill(~complete[:, :, number, None], torch.nan).transpose(0, 1).flatten(1)
             counts = (~values.isnan()).sum(dim=1, keepdim=True)
             found = values.sort(dim=1).values.gather(1, (self.orders * (counts - 1).clamp(min=0)).long())
             spread = (values - values.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1).sqrt().clamp(min=1e-3)
@@ -144,9 +152,10 @@ class Kernels(nn.Module):
             self.spread[number] = torch.where(counts[:, 0] > 0, spread, self.spread[number])
 
     def _complete(self, there: Tensor) -> Tensor:
-        """(B, dilations, F) whether all channels that a kernel looks at are (B, 2 C) there, 1 or 0."""
-        lacking = torch.matmul(1.0 - there, self.mixing.flatten(0, 1).t())
-        return lacking.reshape(-1, *self.spread.shape) == 0
+        """(B, F, dilations) 1 where all channels that a kernel looks at are (B, C) there, else 0."""
+        lacking, mixing = (1.0 - there).repeat(1, 2), self.mixing.transpose(0, 1)
+        found = [torch.matmul(lacking[:, own], mixing[some, :, own].flatten(0, 1).t()) for some, own in self.looked_at]
+        return torch.relu(1.0 - torch.cat(found, dim=1)).reshape(-1, *mixing.shape[:2])
 
     def _view(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, 2 C, rows) the rows and their changes, stretched."""
@@ -159,10 +168,8 @@ class Kernels(nn.Module):
 
     def _answers(self, view: Tensor, mixing: Tensor) -> Iterator[Tensor]:
         """(B, F, rows) answers of the kernels to channels mixed so, dilation by dilation."""
-        looked_at = [slice(channels.start, channels.stop) for channels in self.looked_at]
         for dilation, weights in zip(self.dilations, mixing, strict=True):
-            groups = zip(weights.split(_KERNELS), looked_at, strict=True)
-            mixed = torch.cat([torch.matmul(own[:, some], view[:, some]) for own, some in groups], dim=1)
+            mixed = torch.cat([torch.matmul(weights[some, own], view[:, own]) for some, own in self.looked_at], dim=1)
             lacking = -self.rows % dilation
             if lacking:
                 mixed = functional.pad(mixed, (0, lacking))
@@ -253,21 +260,17 @@ class Rocket(nn.Module):
     def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`networks.network.Network`)."""
         with torch.no_grad():
-            features = self.describe(inputs, lengths)
+            features = self.standardise(*self.features(inputs, lengths))
             there = self.measured(inputs)
         heads = {name: layer(features[:, : layer.in_features]) for name, layer in self.answers().items()}
         logits = next(iter(heads.values()))
         for name, answer in heads.items():
-            logits = torch.lerp(logits, answer, there[name])
+            logits = torch.where(there[name] > 0, answer, logits)
         last = next(reversed(heads))
         return Output(logits, heads={name: answer for name, answer in heads.items() if name != last})
 
-    def describe(self, inputs: Inputs, lengths: Tensor | None) -> Tensor:
-        """(B, width) features in standard deviations from their means, 0 where a channel was not measured."""
-        return self.standardise(*self.features(inputs, lengths))
-
     def standardise(self, features: Tensor, known: Tensor, columns: slice | None = None) -> Tensor:
-        """The same of features as they are, or some of their columns, and where they are known."""
+        """(B, width) features in standard deviations from their means, or some of their columns; 0 where not known."""
         by = self.center, self.scale, self.kernels.importance
         center, scale, importance = by if columns is None else (each[columns] for each in by)
         return ((features - center) * scale).clamp(-_LIMIT, _LIMIT) * importance * known
@@ -279,11 +282,9 @@ class Rocket(nn.Module):
 
     def measured(self, inputs: Inputs) -> dict[str, Tensor]:
         """For every stage (B, 1) 1 where a sensor that it adds measured something."""
-        found = {branch: (inputs[branch] != 0).flatten(1).any(dim=1, keepdim=True) for branch in self.branches}
-        return {
-            name: torch.cat([found[branch] for branch in added], dim=1).any(dim=1, keepdim=True).to(self.center.dtype)
-            for name, added in self.stages.items()
-        }
+        own, there = dict(zip(self.branches, self.kernels.own, strict=True)), find_there(self._rows(inputs))
+        channels = {name: slice(own[added[0]].start, own[added[-1]].stop) for name, added in self.stages.items()}
+        return {name: there[:, some].amax(dim=1, keepdim=True) for name, some in channels.items()}
 
     def place(self, inputs: Inputs, lengths: Tensor) -> None:
         """Put biases at quantiles of what the kernels answer to some recordings."""

@@ -23,6 +23,8 @@ class NetworkSpec(Spec):
     """Branches of the motion sensors: without a channel in any of them there is nothing to answer from."""
     DISPENSABLE: ClassVar[tuple[str, ...]] = ()
     """Sensors that it can do without by its making, whatever it is trained with."""
+    TOGETHER: ClassVar[int] = 64
+    """Recordings that it is asked about at once: what is computed of more has no room in the processor's caches."""
 
     variation: Mapping[str, float] = {}
     """How this network's training recordings are varied besides, or instead: strengths of `training.variation`."""
@@ -84,6 +86,7 @@ class RocketSpec(NetworkSpec):
     BRANCHES: ClassVar[tuple[str, ...]] = ("acc", "rotation", "thm", "tof")
     MOTION: ClassVar[tuple[str, ...]] = ("acc", "rotation")
     DISPENSABLE: ClassVar[tuple[str, ...]] = ("gyr", "quaternion", "thm", "tof")  # acceleration alone has its answer
+    TOGETHER: ClassVar[int] = 8
 
     rows: Annotated[int, Field(ge=2, multiple_of=2)] = 96
     """Every recording is stretched to so many rows, an even number, whatever its rate and however long it lasts."""

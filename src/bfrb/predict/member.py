@@ -21,6 +21,7 @@ from bfrb.arrays import Array, Bools, Floats32
 from bfrb.errors import BundleError, ConfigError
 from bfrb.features.pipeline import available
 from bfrb.features.sequences import Batch
+from bfrb.networks.specs import SPECS, NetworkSpec
 from bfrb.predict.bundle import Bundle, MemberSpec
 from bfrb.processes import usable_processors
 from bfrb.study.recordings import Recordings
@@ -113,14 +114,19 @@ class Member:
     session: onnxruntime.InferenceSession
     inputs: tuple[str, ...]  # what its graph takes in: branches, and perhaps lengths
     classes: int
+    together: int  # recordings that it is asked about at once
 
     def answer(self, batch: Batch) -> Floats32:
         """(B, K) probabilities. BundleError if the graph fails, or gives something else than finite probabilities."""
         known: dict[str, Array] = {**batch.inputs, LENGTHS: batch.lengths}
+        some = [slice(first, first + self.together) for first in range(0, len(batch.lengths), self.together)]
         try:
-            found: Floats32 = self.session.run(["probabilities"], {name: known[name] for name in self.inputs})[0]
+            parts = [
+                self.session.run(["probabilities"], {key: known[key][rows] for key in self.inputs}) for rows in some
+            ]
         except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
             raise self._unusable(f"its graph fails: {_first_line(error)}") from None
+        found: Floats32 = np.concatenate([part for (part,) in parts])
         if found.shape != (len(batch.lengths), self.classes) or not np.isfinite(found).all():
             raise self._unusable("its graph gives no finite probabilities of the right shape")
         return found
@@ -146,7 +152,7 @@ def load_member(bundle: Bundle, spec: MemberSpec) -> Member:
         expected, found = ", ".join(bundle.manifest.branches), ", ".join(inputs)
         problem = f"expected the graph {spec.graph} to take lengths and {expected}, got {found}"
         raise BundleError(problem, remedy="train the bundle anew")
-    return Member(spec.name, session, inputs, len(bundle.label_set))
+    return Member(spec.name, session, inputs, len(bundle.label_set), SPECS.get(spec.network, NetworkSpec).TOGETHER)
 
 
 def _session_options() -> onnxruntime.SessionOptions:

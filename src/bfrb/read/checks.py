@@ -145,11 +145,10 @@ class Checker:
 
     def with_texts(self, frame: pl.DataFrame, names: Sequence[str], needed: Sequence[str]) -> pl.DataFrame:
         """The frame with some columns as texts, without the rows that lack one of the needed columns."""
-        frame = frame.clone()
         for name in names:  # much quicker than a query, where a server is asked about one recording
-            texts = read_texts(frame, name, self.report)
-            if frame[name].dtype != pl.String or frame[name].null_count() < texts.null_count():
-                frame.replace_column(frame.get_column_index(name), texts)
+            column, texts = frame[name], read_texts(frame, name, self.report)
+            if column.dtype != pl.String or column.null_count() < texts.null_count():
+                frame = frame.clone().replace_column(frame.get_column_index(name), texts)
         for name in needed:
             if frame[name].null_count():
                 missing = frame[name].is_null().to_numpy()

@@ -20,8 +20,6 @@ from bfrb.train.run import read_run_spec
 HOLD = 0.1
 """How much the answer of the bundle holds, as one class's examples together count: `experiments/wrist/wearer.py`."""
 
-_BATCH = 8
-
 
 def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = False) -> dict[str, int]:
     """Write a bundle whose answers are moved towards a wearer's labelled recordings, and say how many of each class.
@@ -47,8 +45,8 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
         for member in manifest.members:
             network = spec.network(member.network)
             moved = load_network(bundle, member)
-            move_answers(moved, sequences, codes, manifest.max_length)
-            few = sequences.batch(np.arange(min(len(recordings), _BATCH)), manifest.max_length)
+            move_answers(moved, sequences, codes, manifest.max_length, network.TOGETHER)
+            few = sequences.batch(np.arange(min(len(recordings), network.TOGETHER)), manifest.max_length)
             write_graphs(folder / member.graph, moved, trace_templates(member.network, shape, network), few)
             save_file(moved.state_dict(), (folder / member.graph).with_suffix(".safetensors"))
         changed = {"provenance": manifest.provenance | {"personalized": told}}
@@ -56,14 +54,14 @@ def personalize(bundle: Bundle, source: Source, out: Path, *, overwrite: bool = 
     return told
 
 
-def move_answers(member: Member, sequences: Sequences, codes: Ints, max_length: int) -> None:
-    """Move the linear answers of a member towards the classes, (R,) numbers, of recordings."""
+def move_answers(member: Member, sequences: Sequences, codes: Ints, max_length: int, together: int) -> None:
+    """Move the linear answers of a member towards the classes, (R,) numbers, of recordings, described some at once."""
     network = member.network
     if not isinstance(network, LinearAnswers):
         raise ConfigError(f"{type(network).__name__} has no linear answers", remedy="personalize a bundle of rocket")
     weights = len(codes) / np.bincount(codes)[codes] / len(np.unique(codes))
     numbers = np.arange(len(codes))
-    batches = (sequences.batch(some, max_length) for some in np.split(numbers, numbers[_BATCH::_BATCH]))
+    batches = (sequences.batch(some, max_length) for some in np.split(numbers, numbers[together::together]))
     parts = [_described(member, network, batch) for batch in batches]
     features = np.concatenate([found for found, _ in parts])
     for name, layer in network.answers().items():

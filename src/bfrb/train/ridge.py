@@ -247,7 +247,7 @@ def _loss_and_slope(
 
 
 _PLACED_BY = 64  # recordings by which thresholds are placed
-_BATCH, _COLUMNS = 8, 1024
+_COLUMNS = 1024
 _LEAST_SPREAD = 0.01  # added, as a spread, to that of every feature: one that hardly varies is not blown up
 
 
@@ -333,8 +333,8 @@ def _describe(network: LinearAnswers, task: Task, file: BinaryIO) -> _Described:
     parts = [np.memmap(file, np.float32, "r+", column_bytes * first, shape) for first, shape in shapes.items()]
     described = _Described(parts, {}, rows)
     for copy in range(1 + task.network.copies):
-        for first in range(0, len(drawn), _BATCH):
-            batch = task.learning.take(drawn[first : first + _BATCH], rng if copy else None)
+        for first in range(0, len(drawn), task.network.TOGETHER):
+            batch = task.learning.take(drawn[first : first + task.network.TOGETHER], rng if copy else None)
             some = slice(copy * len(drawn) + first, copy * len(drawn) + first + len(batch))
             features, known = network.features(batch.inputs, batch.lengths)
             values = features.masked_fill(known == 0, torch.nan).cpu().numpy()
