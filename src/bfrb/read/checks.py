@@ -71,7 +71,7 @@ def read_numbers(
         return numbers
     wrong = ~(np.isnan(numbers) | (np.isfinite(numbers) & (np.trunc(numbers) == numbers)))
     _report_values(frame, names, wrong, "a whole number", report)
-    return np.where(wrong, np.nan, numbers)
+    return np.where(wrong, np.nan, numbers) if wrong.any() else numbers
 
 
 def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: Any) -> Array:
@@ -94,8 +94,11 @@ def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: A
 
 
 def _as(dtype: Any, numbers: Array) -> Array:
+    wanted = np.float32 if dtype == pl.Float32 else np.float64
+    if numbers.dtype == wanted:
+        return numbers
     with np.errstate(over="ignore"):  # what is too large becomes infinite, which no sensor can have given
-        return numbers.astype(np.float32 if dtype == pl.Float32 else np.float64, copy=False)
+        return numbers.astype(wanted)
 
 
 def _parse(frame: pl.DataFrame, columns: list[pl.Series], report: Report, dtype: Any) -> Array:
@@ -160,7 +163,7 @@ class Checker:
     def in_order(self, frame: pl.DataFrame, ids: Sequence[str], counter: str | None) -> tuple[pl.DataFrame, Ints]:
         """The recordings whose rows stand together and, with a counter, count 0, 1, 2, ...; and where they start."""
         starts = run_starts(frame, ids)
-        run = np.repeat(np.arange(len(starts)), np.diff(starts, append=frame.height))
+        run = np.searchsorted(starts, np.arange(frame.height), side="right") - 1
         names = [tuple(frame[name][row] for name in ids) or ("all",) for row in starts.tolist()]
         repeated = []
         for name in names:
@@ -250,8 +253,9 @@ class Checker:
                 expected = f"all {size} values of a reading of {sensor.name}, or none"
                 yield f"incomplete {sensor.name}", expected, some, given, size
         if sensor.unit_norm:
-            norms = np.broadcast_to(np.linalg.norm(numbers, axis=1)[:, None], numbers.shape)
+            norms = np.linalg.norm(numbers, axis=1)
             if (off := np.abs(norms - 1.0) > NORM_TOLERANCE).any():
+                off, norms = (np.repeat(one[:, None], numbers.shape[1], axis=1) for one in (off, norms))
                 yield "wrong norm", f"{sensor.name} of norm 1", off, norms, numbers.shape[1]
 
     def tell(self, finding: Finding, frame: pl.DataFrame, rows: Bools, column: str = "") -> None:

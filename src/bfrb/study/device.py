@@ -272,8 +272,7 @@ def with_one_sign(quaternions: Array) -> Array:
     >>> with_one_sign(np.array([[-1.0, 0, 0, 0], [0, 0, -1, 0], [0.6, -0.8, 0, 0]])).tolist()
     [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.6, -0.8, 0.0, 0.0]]
     """
-    first = (quaternions != 0).argmax(axis=1)[:, None]
-    negative = np.take_along_axis(quaternions, first, axis=1)[:, 0] < 0
+    negative = quaternions[np.arange(len(quaternions)), (quaternions != 0).argmax(axis=1)] < 0
     if not negative.any() and not (np.signbit(quaternions) & (quaternions == 0)).any():
         return quaternions  # as they are: they may lie in a file that is shared
     zero = np.zeros((), quaternions.dtype)  # which makes 0 of -0
