@@ -14,7 +14,8 @@
 A graph takes `lengths` (B,) int64 and, for every branch that has channels, (B, T, C) float32 features as they were
 computed: not scaled, NaN where nothing is known, 0 after a recording's end. It gives `probabilities` (B, K) float32
 and, if its network weighs rows, `attention` (B, T') float32: T' is T, or T divided by a power of 2 and rounded up.
-An unpadded graph takes recordings of one length, no `lengths`; gives probabilities alone; and reads most weights there.
+An unpadded one takes recordings of one length and no `lengths`, gives `probabilities` alone, and reads most weights
+from its neighbour.
 """
 
 from __future__ import annotations

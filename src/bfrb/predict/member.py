@@ -121,12 +121,10 @@ class Member:
         known: dict[str, Array] = {**batch.inputs, LENGTHS: batch.lengths}
         some = [slice(first, first + self.together) for first in range(0, len(batch.lengths), self.together)]
         try:
-            parts = [
-                self.session.run(["probabilities"], {key: known[key][rows] for key in self.inputs}) for rows in some
-            ]
+            feeds = [{name: known[name][rows] for name in self.inputs} for rows in some]
+            found: Floats32 = np.concatenate([self.session.run(["probabilities"], feed)[0] for feed in feeds])
         except Exception as error:  # noqa: BLE001  onnxruntime's errors have no base class of their own
             raise self._unusable(f"its graph fails: {_first_line(error)}") from None
-        found: Floats32 = np.concatenate([part for (part,) in parts])
         if found.shape != (len(batch.lengths), self.classes) or not np.isfinite(found).all():
             raise self._unusable("its graph gives no finite probabilities of the right shape")
         return found
