@@ -148,10 +148,10 @@ def fill(values: Array, offsets: Ints) -> Array:
     >>> fill(gaps, np.array([0, 4, 5])).ravel().tolist()
     [1.0, 1.0, 1.0, 2.0, nan]
     """
-    filled = values.copy()
     missing = np.isnan(values)
     if not missing.any():
-        return filled
+        return values
+    filled = values.copy()
     first, stop = (np.repeat(border, np.diff(offsets)) for border in (offsets[:-1], offsets[1:]))
     for channels in _alike(missing):
         rows, earlier, later = _around_gaps(missing[:, channels[0]])
