@@ -260,8 +260,9 @@ class Rocket(nn.Module):
     def forward(self, inputs: Inputs, lengths: Tensor | None) -> Output:
         """Logits of padded sequences (`networks.network.Network`)."""
         with torch.no_grad():
-            features = self.standardise(*self.features(inputs, lengths))
-            there = self.measured(inputs)
+            rows = self._rows(inputs)
+            features = self.standardise(*self.kernels(rows, lengths))
+            there = self._stages(rows)
         heads = {name: layer(features[:, : layer.in_features]) for name, layer in self.answers().items()}
         logits = next(iter(heads.values()))
         for name, answer in heads.items():
@@ -282,7 +283,10 @@ class Rocket(nn.Module):
 
     def measured(self, inputs: Inputs) -> dict[str, Tensor]:
         """For every stage (B, 1) 1 where a sensor that it adds measured something."""
-        own, there = dict(zip(self.branches, self.kernels.own, strict=True)), find_there(self._rows(inputs))
+        return self._stages(self._rows(inputs))
+
+    def _stages(self, rows: Tensor) -> dict[str, Tensor]:
+        own, there = dict(zip(self.branches, self.kernels.own, strict=True)), find_there(rows)
         channels = {name: slice(own[added[0]].start, own[added[-1]].stop) for name, added in self.stages.items()}
         return {name: there[:, some].amax(dim=1, keepdim=True) for name, some in channels.items()}
 

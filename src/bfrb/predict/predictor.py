@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from html import escape
-from itertools import compress, islice, pairwise
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +150,8 @@ class Predictor:
         manifest = self.bundle.manifest
         lengths = np.minimum(recordings.lengths, manifest.max_length)
         order = np.argsort(lengths, kind="stable")
-        cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // MAX_ROWS)) + 1
-        for start, stop in pairwise([0, *cuts.tolist(), len(order)]) if len(order) else []:
-            index = order[start:stop]
+        starts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // MAX_ROWS)) + 1
+        for index in np.split(order, starts) if len(order) else []:
             block = recordings if len(recordings) == 1 else recordings[index]
             sequences = build_sequences(block, manifest.branches, mirror_left_hand=manifest.mirror_left_hand)
             asked = route(block, [spec.requires for spec in manifest.members])

@@ -71,7 +71,7 @@ def read_numbers(
         return numbers
     wrong = ~(np.isnan(numbers) | (np.isfinite(numbers) & (np.trunc(numbers) == numbers)))
     _report_values(frame, names, wrong, "a whole number", report)
-    return np.where(wrong, np.nan, numbers) if wrong.any() else numbers
+    return np.where(wrong, np.nan, numbers)
 
 
 def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: Any) -> Array:
@@ -94,11 +94,8 @@ def _numbers(frame: pl.DataFrame, names: Sequence[str], report: Report, dtype: A
 
 
 def _as(dtype: Any, numbers: Array) -> Array:
-    wanted = np.float32 if dtype == pl.Float32 else np.float64
-    if numbers.dtype == wanted:
-        return numbers
     with np.errstate(over="ignore"):  # what is too large becomes infinite, which no sensor can have given
-        return numbers.astype(wanted)
+        return numbers.astype(np.float32 if dtype == pl.Float32 else np.float64, copy=False)
 
 
 def _parse(frame: pl.DataFrame, columns: list[pl.Series], report: Report, dtype: Any) -> Array:
